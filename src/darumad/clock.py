@@ -1,0 +1,98 @@
+"""Time, the only door to it. Everyone takes a `Clock`; tests hand in one that they wind."""
+
+import heapq
+import itertools
+import sys
+import threading
+import time  # noqa: TID251 - the one door
+from collections.abc import Callable
+from typing import Protocol
+
+from darumad.names import Millis
+
+
+class TimerHandle(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """Forget the call. Safe at any time, from any thread, also after it ran."""
+
+
+class Clock(Protocol):
+    """Monotonic time for limits and windows, wall time for people and schedules, and calls that are due later."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that is never set; only differences mean anything."""
+
+    def wall(self) -> Millis:
+        """Milliseconds since 1970 in UTC; may jump when the machine's clock is set."""
+
+    def call_at(self, when: float, fn: Callable[[], None]) -> TimerHandle:
+        """Call `fn` once, on the timer's thread, when `monotonic()` reaches `when` seconds.
+
+        `fn` must only post: what blocks there delays every other timer.
+        """
+
+
+class _Timer:
+    __slots__ = ("fn", "when")
+
+    def __init__(self, when: float, fn: Callable[[], None]) -> None:
+        self.when = when
+        self.fn: Callable[[], None] | None = fn
+
+    def cancel(self) -> None:
+        self.fn = None
+
+
+class SystemClock:
+    """The machine's time, and one daemon thread with a heap of timers, started by the first of them."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, _Timer]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def monotonic(self) -> float:
+        """Seconds, as `time.monotonic`."""
+        return time.monotonic()
+
+    def wall(self) -> Millis:
+        """Milliseconds since 1970 in UTC, as `time.time_ns`."""
+        return Millis(time.time_ns() // 1_000_000)
+
+    def call_at(self, when: float, fn: Callable[[], None]) -> TimerHandle:
+        """See `Clock.call_at`."""
+        timer = _Timer(when, fn)
+        with self._changed:
+            heapq.heappush(self._due, (when, next(self._order), timer))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return timer
+
+    def _run(self) -> None:
+        while True:
+            self._fire(self._next_due())
+
+    def _next_due(self) -> _Timer:
+        with self._changed:
+            while True:
+                while self._due and self._due[0][2].fn is None:
+                    heapq.heappop(self._due)
+                wait = self._due[0][0] - time.monotonic() if self._due else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._due)[2]
+                self._changed.wait(wait)
+
+    @staticmethod
+    def _fire(timer: _Timer) -> None:
+        fn, timer.fn = timer.fn, None
+        if fn is None:
+            return
+        try:
+            fn()
+        except Exception:  # noqa: BLE001 - a timer's call only posts; one that raises must not stop the others
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

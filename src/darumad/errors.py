@@ -1,0 +1,90 @@
+"""Errors of the daemon itself, in three families sorted by what the catcher does. Agents' failures are no errors: they are results.
+
+One table gives each code its HTTP status, its exit code and what to do next; docs/reference/errors.md prints it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request: where (a JSON pointer or a settings key) and what."""
+
+    pointer: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """How one code is told at each door: HTTP status, exit code of the command line, and the sentence that says what to do next."""
+
+    code: str
+    status: int
+    exit: int
+    next_step: str
+
+
+CODES: Mapping[str, ErrorCode] = {
+    each.code: each
+    for each in (
+        ErrorCode("invalid", 422, 2, "Correct the fields named and send it again."),
+        ErrorCode("malformed", 400, 2, "Send a JSON object as the operation's reference page shows it."),
+        ErrorCode("too_large", 413, 2, "Send files with `--input`, or split the batch."),
+        ErrorCode("unknown_operation", 404, 2, "See `daruma --help` for what there is."),
+        ErrorCode("not_found", 404, 4, "Check the id; `daruma work list` shows what the journal holds."),
+        ErrorCode("conflict", 409, 5, "Look at it with `daruma work show`; what is asked is not possible in its present state."),
+        ErrorCode("cycle", 409, 5, "Remove one of the dependencies named."),
+        ErrorCode("denied", 403, 6, "Run the command as the daemon's user or as root."),
+        ErrorCode("bad_settings", 400, 78, "Correct the settings named; `config/daruma.yaml` shows every key."),
+        ErrorCode("already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."),
+        ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
+        ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
+        ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
+        ErrorCode("draining", 503, 75, "Wait for the daemon to come back, or end the drain with `daruma resume`."),
+        ErrorCode("unavailable", 503, 75, "Try again in a moment."),
+        ErrorCode("wait_expired", 504, 7, "The work goes on; ask again with `daruma work wait`."),
+        ErrorCode("broken", 500, 70, "This is a defect of Daruma: the log has the details."),
+        ErrorCode("io_error", 500, 74, "Check the disk; what was asked may or may not have happened, so send it again with the same id."),
+    )
+}
+
+
+class DarumaError(Exception):
+    """What the three families share: a code, a message that names the thing, and the problems in detail."""
+
+    default: ClassVar[str] = "broken"
+
+    def __init__(self, message: str, *, code: str | None = None, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.entry = CODES[code or self.default]
+        self.problems = tuple(problems)
+
+    @property
+    def code(self) -> str:
+        """The stable word for this error; a key of `CODES`."""
+        return self.entry.code
+
+
+class Refused(DarumaError):
+    """The request is wrong and stays wrong: fix it."""
+
+    default: ClassVar[str] = "invalid"
+
+
+class Unavailable(DarumaError):
+    """The request is right, the moment is not: try it again, after `retry_after` seconds if that is given."""
+
+    default: ClassVar[str] = "unavailable"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class Broken(DarumaError):
+    """Our own invariant failed: let it crash."""
+
+    default: ClassVar[str] = "broken"

@@ -1,0 +1,381 @@
+"""The event catalogue. Facts become rows in the transaction of the state they change; payloads are primitives.
+
+The names are stable API: each has its heading in docs/reference/events.md. Signals of the supervision tree
+(`child.*`, `supervisor.*`) are that room's own and pass over the bus only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened and is on disk. `subject` is the item, path or thing it is about."""
+
+    name: ClassVar[str] = ""
+    subject: str
+
+    def data(self) -> Mapping[str, Any]:
+        """The payload: every field but the subject, as primitives."""
+        return {each: getattr(self, each) for each in type(self).__slots__}
+
+
+# --- work -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSubmitted(Fact):
+    """An item was accepted and can no longer be lost."""
+
+    name: ClassVar[str] = "work.submitted"
+    agent: str
+    phase: str
+    priority: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReady(Fact):
+    """An item may be claimed: its time came, its dependencies succeeded, or somebody released it."""
+
+    name: ClassVar[str] = "work.ready"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkAssigned(Fact):
+    """An item was claimed: it is held under a new fence."""
+
+    name: ClassVar[str] = "work.assigned"
+    stage: str
+    attempt: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStageChanged(Fact):
+    """A stage did its work and the item went on to the next."""
+
+    name: ClassVar[str] = "work.stage_changed"
+    stage: str
+    attempt: int
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRetried(Fact):
+    """An attempt failed and another will follow, or an operator asked for one."""
+
+    name: ClassVar[str] = "work.retried"
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReviewFailed(Fact):
+    """The review found faults; the item goes back with them."""
+
+    name: ClassVar[str] = "work.review_failed"
+    issues: tuple[str, ...]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkChallenged(Fact):
+    """An item is too vague to spend money on; it waits for answers."""
+
+    name: ClassVar[str] = "work.challenged"
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkAnswered(Fact):
+    """Somebody answered what an item asked."""
+
+    name: ClassVar[str] = "work.answered"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkParked(Fact):
+    """An item needs somebody before it can go on."""
+
+    name: ClassVar[str] = "work.parked"
+    reason: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkScheduled(Fact):
+    """An item will be ready later. `run_at` is wall milliseconds."""
+
+    name: ClassVar[str] = "work.scheduled"
+    reason: str
+    run_at: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkInterrupted(Fact):
+    """A running item was put back through no fault of its own."""
+
+    name: ClassVar[str] = "work.interrupted"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRescued(Fact):
+    """An item whose holder was gone is ready again."""
+
+    name: ClassVar[str] = "work.rescued"
+    holder: str
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSucceeded(Fact):
+    """An item is done, and its result stands."""
+
+    name: ClassVar[str] = "work.succeeded"
+    agent: str
+    phase: str
+    attempt: int
+    model: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDead(Fact):
+    """An item will not be tried again unless somebody asks for it: the dead letter."""
+
+    name: ClassVar[str] = "work.dead"
+    agent: str
+    phase: str
+    attempt: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkExpired(Fact):
+    """An item was not done by its `expires_at`; in place of `work.dead`."""
+
+    name: ClassVar[str] = "work.expired"
+    agent: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkCancelled(Fact):
+    """Somebody cancelled an item."""
+
+    name: ClassVar[str] = "work.cancelled"
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStopped(Fact):
+    """Everything that ran for a cancelled item has stopped, or the grace is over and some has not."""
+
+    name: ClassVar[str] = "work.stopped"
+    stopped: tuple[str, ...]
+    not_stopped: tuple[str, ...]
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStaleResult(Fact):
+    """An answer came under a fence that no longer holds. It changed nothing."""
+
+    name: ClassVar[str] = "work.stale_result"
+    stage: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRevived(Fact):
+    """A dependent of a retried item lives again."""
+
+    name: ClassVar[str] = "work.revived"
+    by: str
+
+
+# --- agents ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted(Fact):
+    """An instance's actor is up."""
+
+    name: ClassVar[str] = "agent.started"
+    agent: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentErrorRecorded(Fact):
+    """An error was counted against an instance."""
+
+    name: ClassVar[str] = "agent.error_recorded"
+    agent: str
+    errors_in_window: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHealthDegraded(Fact):
+    """Three counted errors stand in an instance's window, or its agent cannot be made."""
+
+    name: ClassVar[str] = "agent.health_degraded"
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHealthRestored(Fact):
+    """An instance works again."""
+
+    name: ClassVar[str] = "agent.health_restored"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRestarted(Fact):
+    """An instance got up again: a new incarnation is ready."""
+
+    name: ClassVar[str] = "agent.restarted"
+    agent: str
+    incarnation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBenched(Fact):
+    """An instance kept failing and is tried only now and then."""
+
+    name: ClassVar[str] = "agent.benched"
+    agent: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUnbenched(Fact):
+    """A benched instance is up again."""
+
+    name: ClassVar[str] = "agent.unbenched"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpawnFailed(Fact):
+    """The mind behind an instance could not be made; its items wait."""
+
+    name: ClassVar[str] = "agent.spawn_failed"
+    agent: str
+    error: str
+
+
+# --- money ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetThreshold(Fact):
+    """A budget is at 80 per cent."""
+
+    name: ClassVar[str] = "budget.threshold"
+    spent_nano_usd: int
+    limit_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetExhausted(Fact):
+    """A budget has no room for another call."""
+
+    name: ClassVar[str] = "budget.exhausted"
+    spent_nano_usd: int
+    limit_nano_usd: int
+
+
+# --- the daemon -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStarting(Fact):
+    """A boot began."""
+
+    name: ClassVar[str] = "daemon.starting"
+    boot: int
+    version: str
+    rescued: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonReady(Fact):
+    """The tree is up and the doors are open."""
+
+    name: ClassVar[str] = "daemon.ready"
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonDraining(Fact):
+    """Submits are refused and nothing new is claimed."""
+
+    name: ClassVar[str] = "daemon.draining"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonResumed(Fact):
+    """A drain or pause is over."""
+
+    name: ClassVar[str] = "resumed"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonPaused(Fact):
+    """Nothing new is claimed until somebody resumes, also over a restart."""
+
+    name: ClassVar[str] = "paused"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStopping(Fact):
+    """The daemon is on its way down; running items are put back."""
+
+    name: ClassVar[str] = "daemon.stopping"
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeStalled(Fact):
+    """The loop did not answer within its limit. `stack` is what it was doing."""
+
+    name: ClassVar[str] = "bridge.stalled"
+    late_ms: int
+    stack: str
+
+
+CATALOGUE: tuple[type[Fact], ...] = (
+    WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
+    WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
+    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived,
+    AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
+    AgentUnbenched, AgentSpawnFailed,
+    BudgetThreshold, BudgetExhausted,
+    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonStopping, BridgeStalled,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact as the journal holds it: with its sequence number and its wall time in milliseconds."""
+
+    seq: int
+    at: int
+    type: str
+    subject: str
+    data: Mapping[str, Any]

@@ -1,0 +1,315 @@
+"""What may be asked of the journal's writer, and what it answers. Values only: the writer runs all requests of one kind as one statement.
+
+Every request of a running item's owner carries its fence and its stage; when they no longer hold, nothing is
+changed, the outcome is `STALE`, and a `work.stale_result` is recorded in place of the request's own facts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from darumad.events import Fact
+from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, NanoUsd, Stage
+from darumad.work.item import Limits, WorkItem, WorkRecord
+from darumad.work.result import Usage
+from darumad.work.states import WorkState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Who asked for a change, for the audit row in the same transaction. `by` is `uid:1000`, a token's id, or `daemon`."""
+
+    by: str
+    action: str
+    target: str
+    via: str = "socket"
+    pid: int = 0
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewItem:
+    """An item to accept. `digest` is over the fields the caller sent, canonical JSON; it makes a repeated submit idempotent.
+
+    `state` is the wished initial state; the journal makes it `waiting` while dependencies are unfinished.
+    """
+
+    item: WorkItem
+    digest: str
+    state: WorkState = WorkState.READY
+    reason: str | None = None
+    run_at: Millis | None = None
+    questions: tuple[str, ...] = ()
+    origin: str = "socket"
+    submitted_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Accept these items, all or none. Dependencies must exist or be in the same batch.
+
+    Answer: `Accepted`, or a `Refused`/`Unavailable` error: `conflict` (same id, other body), `invalid` (an unknown
+    or dead dependency, named), `cycle` (its members named), `queue_full`.
+    """
+
+    items: tuple[NewItem, ...]
+    audit: Audit
+    max_unfinished: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The accepted items as they stand, in the order asked; `created` says which of them are new."""
+
+    records: tuple[WorkRecord, ...]
+    created: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A free slot: the definition and the stage whose items it takes, and who would hold them (`path#incarnation`)."""
+
+    agent: AgentName
+    stage: Stage
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Give each slot the best ready item of its definition and stage: lowest rank first, then id. Answer: `Claimed`.
+
+    For optimizing and reviewing every definition's items share the pools, so `agent` is then the item's own
+    definition, or `*` for any. `first` bounds, per definition, how many items may begin their first stage now
+    (a definition not named is not bounded). An item past its `expires_at` is made dead instead, in passing.
+    """
+
+    slots: tuple[Slot, ...]
+    first: Mapping[AgentName, int] = field(default_factory=dict)
+    gated: frozenset[AgentName] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
+
+    `steps` are (seq, kind, input digest, output) of this attempt and stage. `brief` and `work` are the
+    outputs of this attempt's optimizing and executing stages, if they are done. `lineage` counts fresh
+    workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
+    """
+
+    record: WorkRecord
+    slot: Slot
+    steps: tuple[tuple[int, str, str, Any], ...] = ()
+    brief: Any = None
+    work: Mapping[str, Any] | None = None
+    failed: tuple[Mapping[str, Any], ...] = ()
+    lineage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim gave; fewer than the slots where there was not enough work."""
+
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
+
+    Accepted also while the item is ready by `interrupted` under the same fence: what was paid for is kept.
+    """
+
+    item: ItemId
+    fence: Fence
+    attempt: Attempt
+    stage: Stage
+    seq: int
+    kind: str
+    input_digest: str
+    output: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.
+
+    `ends_attempt` closes the attempt with `outcome`; `fence_up` raises the fence with the move (park, cancel,
+    rescue). The counters are added to the record's. `output` is the stage's own output (brief, work or review)
+    kept for the next stage and for replay; `steps` ride in the same commit. `result` is the item's result and
+    goes with SUCCEEDED only. `keep_rank` is False for a retry after a failure: it queues anew. `feedback` is
+    appended to the record's.
+    """
+
+    item: ItemId
+    fence: Fence
+    attempt: Attempt
+    from_stage: Stage
+    to: WorkState
+    stage: Stage
+    holder: str | None = None
+    reason: str | None = None
+    run_at: Millis | None = None
+    fence_up: bool = False
+    ends_attempt: bool = False
+    outcome: str = ""
+    failures: int = 0
+    crashes: int = 0
+    delays: int = 0
+    parks: int = 0
+    reviews: int = 0
+    keep_rank: bool = True
+    output: Any = None
+    steps: tuple[Step, ...] = ()
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    feedback: Mapping[str, Any] | None = None
+    questions: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move that was applied, with the fence that holds now, and the dependents it settled (readied or dead)."""
+
+    item: ItemId
+    fence: Fence
+    settled: tuple[ItemId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Cancel these items in any unfinished or dead state, with their dependents dead of it. Answer: `Cancelled` or an error.
+
+    `not_found` names an unknown id; `conflict` one that is finished already.
+    """
+
+    items: tuple[ItemId, ...]
+    reason: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What was cancelled; of those that ran, who held them under which fence (the one before the cancel)."""
+
+    items: tuple[ItemId, ...]
+    running: tuple[tuple[ItemId, str, Fence], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Make parked, scheduled or dead items ready (or waiting, with unsettled dependencies). Answer: `Released` or an error.
+
+    A dead item gets fresh budgets and its dead dependents are revived. `answers` are appended for the agent
+    to see; they are for `challenge` and its like.
+    """
+
+    items: tuple[ItemId, ...]
+    audit: Audit
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What was released, dependents that were revived included."""
+
+    items: tuple[ItemId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """Put back every running item of this node whose holder is not in `live` (`path#incarnation`). Answer: `Rescued`.
+
+    With `only` set, only items held by these holders are looked at.
+    """
+
+    live: frozenset[str]
+    only: frozenset[str] | None = None
+    why: str = "its holder was gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """The items put back."""
+
+    items: tuple[ItemId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromoteDue:
+    """Make scheduled items whose time has come ready, and expired ones dead. Answer: `Promoted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """How many became ready, and when the next one is due (wall milliseconds), if any is scheduled."""
+
+    ready: int
+    next_due: Millis | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Facts without a change of an item's state: of agents, budgets and the daemon. Answer: `APPLIED`."""
+
+    facts: tuple[Fact, ...]
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Reserve `estimate` under every budget this call falls under, for the day `day` (`2026-11-21`). Answer: `APPLIED` or `OVER_BUDGET`."""
+
+    id: str
+    item: ItemId
+    agent: str
+    provider: str
+    day: str
+    estimate: NanoUsd
+    limits: Limits
+    day_limit: NanoUsd | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`."""
+
+    id: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A switch that survives a restart, such as `paused`. Answer: `APPLIED`."""
+
+    key: str
+    value: str
+    facts: tuple[Fact, ...]
+    audit: Audit
+
+
+class Said(Enum):
+    """The answers that carry nothing more."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    OVER_BUDGET = "over_budget"
+
+
+APPLIED, STALE, OVER_BUDGET = Said.APPLIED, Said.STALE, Said.OVER_BUDGET
+
+Request = (
+    Accept | Claim | Step | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve | Settle | Setting
+)
+Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | Said | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One request and its answer, after COMMIT (or its error, after ROLLBACK)."""
+
+    request: Request
+    answer: Answer

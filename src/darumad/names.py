@@ -1,0 +1,45 @@
+"""Names: ids and units, as types. The lowest floor: it imports nothing of the house and holds no behaviour."""
+
+from enum import StrEnum
+from typing import NewType
+
+ItemId = NewType("ItemId", str)
+"""What a caller calls a work item; unique in one journal."""
+Fence = NewType("Fence", int)
+"""The token under which an item is held. Only ever compared, never shown as a count."""
+Attempt = NewType("Attempt", int)
+"""Which try of an item this is: 1, 2, 3."""
+Boot = NewType("Boot", int)
+"""Which life of the daemon this is, on this state directory; the first is 1."""
+Incarnation = NewType("Incarnation", int)
+"""Which life of an actor's path this is; the first is 1."""
+ActorPath = NewType("ActorPath", str)
+"""A place in the supervision tree, such as `daruma/engine/minds/executors/executor/2`."""
+AgentName = NewType("AgentName", str)
+"""The slug of an agent definition, such as `executor` or `documentation`."""
+Seconds = NewType("Seconds", float)
+"""A duration in seconds, or a monotonic instant."""
+Millis = NewType("Millis", int)
+"""Wall time: integer milliseconds since 1970 in UTC."""
+NanoUsd = NewType("NanoUsd", int)
+"""Money in 10**-9 US dollars: exact sums, no floats."""
+Position = NewType("Position", int)
+"""The sequence number of a durable event in one journal."""
+
+
+class Stage(StrEnum):
+    """Where in its walk a running item is."""
+
+    PLANNING = "planning"
+    OPTIMIZING = "optimizing"
+    EXECUTING = "executing"
+    REVIEWING = "reviewing"
+
+
+class Role(StrEnum):
+    """The four roles; each is an agent definition, and a user's own agents are more of the same."""
+
+    ORCHESTRATOR = "orchestrator"
+    OPTIMIZER = "optimizer"
+    EXECUTOR = "executor"
+    REVIEWER = "reviewer"

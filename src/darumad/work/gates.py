@@ -1,0 +1,82 @@
+"""The eight gates of a review and the verdict they sum up to. Unknown is never pass."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Gate(StrEnum):
+    """What a review looks at, one by one."""
+
+    INTENT_SATISFIED = "intent_satisfied"
+    TESTS_PASSING = "tests_passing"
+    DOCUMENTATION_COMPLETE = "documentation_complete"
+    NO_ANTIPATTERNS = "no_antipatterns"
+    CONSTRAINTS_MAINTAINED = "constraints_maintained"
+    COMPLETENESS = "completeness"
+    CORRECTNESS = "correctness"
+    PRINCIPLED_IMPLEMENTATION = "principled_implementation"
+
+
+class Verdict(StrEnum):
+    """What one gate found."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One gate's verdict, with what it found."""
+
+    verdict: Verdict
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """All gates of one review. `passed` only when every required gate passed or does not apply."""
+
+    gates: Mapping[Gate, Finding]
+    required: frozenset[Gate]
+    recommendations: tuple[str, ...] = ()
+    suggested_tests: tuple[str, ...] = ()
+    requirements: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def issues(self) -> tuple[str, ...]:
+        """What the required gates found, in gate order, and each requirement that is not met."""
+        found = [issue for gate in Gate for issue in self._issues_of(gate)]
+        found += [f"requirement not satisfied: {name}" for name, met in self.requirements.items() if not met]
+        return tuple(found)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the work may succeed. A gate that could not be judged is no pass."""
+        fine = {Verdict.PASS, Verdict.NOT_APPLICABLE}
+        gates = all(self.finding(gate).verdict in fine for gate in self.required)
+        return gates and all(self.requirements.values())
+
+    @property
+    def undecided(self) -> frozenset[Gate]:
+        """The required gates that nobody could judge."""
+        return frozenset(gate for gate in self.required if self.finding(gate).verdict is Verdict.UNKNOWN)
+
+    @property
+    def confidence(self) -> float:
+        """The share of the applicable gates that passed, 0.0 to 1.0."""
+        applicable = [each for each in self.gates.values() if each.verdict is not Verdict.NOT_APPLICABLE]
+        passed = [each for each in applicable if each.verdict is Verdict.PASS]
+        return len(passed) / len(applicable) if applicable else 0.0
+
+    def finding(self, gate: Gate) -> Finding:
+        """What `gate` found; a gate nobody looked at is unknown."""
+        return self.gates.get(gate, Finding(Verdict.UNKNOWN))
+
+    def _issues_of(self, gate: Gate) -> tuple[str, ...]:
+        finding = self.finding(gate)
+        if gate not in self.required or finding.verdict is not Verdict.FAIL:
+            return ()
+        return finding.issues or (f"{gate.value} failed",)

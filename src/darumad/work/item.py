@@ -1,0 +1,101 @@
+"""A work item: what a caller asked for, and the record that Daruma keeps of it. Values only; nothing here acts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
+from darumad.work.states import WorkState
+
+PHASES: tuple[str, ...] = (
+    "planning", "implementation", "review", "testing", "documentation", "deployment", "optimization", "analysis",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One thing handed in with an item: text as such, or an upload by its sha256."""
+
+    name: str
+    media_type: str = "text/plain"
+    text: str | None = None
+    upload: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an item may spend over all its attempts; None means no limit of its own."""
+
+    nano_usd: NanoUsd | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """What was asked for. Never changed by Daruma: `description` is the original intent that reviews judge against.
+
+    `timeout`, `idle_timeout` and `backoff` are None where the settings' defaults hold; `backoff` is the first
+    delay before a retry, in seconds.
+    """
+
+    id: ItemId
+    description: str
+    phase: str = "implementation"
+    priority: int = 5
+    role: Role = Role.EXECUTOR
+    agent: AgentName = AgentName("executor")
+    stages: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
+    input: Any = None
+    lane: str = "default"
+    depends_on: tuple[ItemId, ...] = ()
+    requirements: tuple[str, ...] = ()
+    success_criteria: str | None = None
+    constraints: tuple[str, ...] = ()
+    tech_stack: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    timeout: Seconds | None = None
+    idle_timeout: Seconds | None = None
+    backoff: Seconds | None = None
+    max_attempts: int = 3
+    max_reviews: int = 3
+    run_at: Millis | None = None
+    expires_at: Millis | None = None
+    budget: Limits = field(default_factory=Limits)
+    challenge: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkRecord:
+    """One item as the journal holds it: the caller's part, and everything that has become of it."""
+
+    item: WorkItem
+    state: WorkState
+    stage: Stage
+    reason: str | None = None
+    rank: int = 0
+    fence: Fence = Fence(0)
+    attempt: Attempt = Attempt(0)
+    attempt_open: bool = False
+    boot: Boot | None = None
+    holder: str | None = None
+    failures: int = 0
+    crashes: int = 0
+    suspect: bool = False
+    delays: int = 0
+    parks: int = 0
+    reviews: int = 0
+    run_at: Millis | None = None
+    created_at: Millis = Millis(0)
+    ready_at: Millis | None = None
+    started_at: Millis | None = None
+    finished_at: Millis | None = None
+    error: Mapping[str, Any] | None = None
+    questions: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    feedback: tuple[Mapping[str, Any], ...] = ()
+    origin: str = "socket"
+    submitted_by: str = ""

@@ -1,0 +1,78 @@
+"""One model call, in our own words: no vendor's type goes past the providers' room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from darumad.work.result import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as a model sees it: `schema` is the JSON Schema of its arguments."""
+
+    name: str
+    says: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's wish to run a tool."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a dialogue. A `tool` turn answers the call named by `call_id`.
+
+    `opaque` carries what a provider wants echoed unchanged (thinking blocks), as JSON.
+    """
+
+    role: Literal["user", "assistant", "tool"]
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+    opaque: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """What a model is asked. A pure function of journalled inputs: no clock, no attempt number."""
+
+    messages: tuple[Message, ...]
+    system: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    max_tokens: int = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """What a model answered: complete, with its end seen."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    opaque: tuple[Mapping[str, Any], ...] = ()
+    model: str = ""
+    stop: Literal["end", "tools", "max_tokens", "refusal"] = "end"
+    usage: Usage = field(default_factory=Usage)
+
+
+class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
+    """A model call that ended without an answer, after the broker's own retries.
+
+    `kind` is a kind of `work.kinds`. The message is ours, never an upstream body: it holds no credential.
+    """
+
+    def __init__(
+        self, kind: str, message: str, *, retry_after: float | None = None, circuit_open: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retry_after = retry_after
+        self.circuit_open = circuit_open

@@ -1,0 +1,107 @@
+"""What a room needs of a sibling, as protocols. Agents see these only, so the same agent runs in the daemon, in a child and in a test."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from darumad.names import Attempt, ItemId, NanoUsd, Stage
+from darumad.work.gates import Review
+from darumad.work.item import WorkItem
+from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.result import Usage, WorkResult
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """On whose behalf something outside happens: an item under one fence. A revoked owner gets no further call."""
+
+    item: ItemId
+    fence: int
+
+
+class Complete(Protocol):
+    """One model call."""
+
+    async def __call__(self, request: ModelRequest) -> ModelReply:
+        """The model's answer.
+
+        Raises:
+            ModelFailed: no answer came; its kind says why.
+        """
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The model's name, `provider:model`; None when no model is configured."""
+        ...
+
+
+class StepLog(Protocol):
+    """The journalled steps of one stage of one attempt, numbered as they are asked for."""
+
+    async def once(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
+        """What `run` gave (JSON) the first time this step ran on these inputs; on disk before it is returned.
+
+        A step with other inputs than the recorded one's ends the replay: from there everything runs live.
+        """
+        ...
+
+    async def last(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
+        """As `once`, for a stage's last step: it rides in the stage's own commit."""
+        ...
+
+
+class Ledger(Protocol):
+    """Money and tokens: reserved before a call, settled once after it, whoever owns the item by then."""
+
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: NanoUsd) -> str:
+        """An open reservation's id.
+
+        Raises:
+            ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit.
+        """
+        ...
+
+    def settle(self, reservation: str, usage: Usage) -> None:
+        """Book what the call really used. Posted; never fenced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.
+
+    `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `feedback`
+    are the reviews that sent the item back, oldest first; `failures` the compact errors of earlier attempts.
+    `progress` keeps the item's idle limit from expiring. `workspace` is a directory of the item's own.
+    """
+
+    stage: Stage
+    attempt: Attempt
+    workspace: Path
+    steps: StepLog
+    complete: Complete
+    progress: Callable[[], None]
+    brief: Any = None
+    work: WorkResult | None = None
+    feedback: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[Mapping[str, Any], ...] = ()
+    answers: tuple[str, ...] = ()
+    uploads: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Agent(Protocol):
+    """A mind: stranger to threads, one item at a time."""
+
+    async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
+        """Do this stage of the item. Failures come back as results; what is raised is a crash of the agent."""
+        ...
+
+
+class Check(Protocol):
+    """A template's own deterministic review of produced files; never of prose."""
+
+    async def __call__(self, item: WorkItem, context: Context) -> Review:
+        """What the gates found that can be judged without a model; all others stay unknown."""
+        ...

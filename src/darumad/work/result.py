@@ -1,0 +1,98 @@
+"""What an agent hands back for one stage of one attempt. Only `completed` is success; nothing else may look like it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from darumad.names import NanoUsd, Seconds
+
+
+class StopReason(StrEnum):
+    """Why a stage ended: a closed set."""
+
+    COMPLETED = "completed"
+    CHALLENGED = "challenged"
+    REFUSED = "refused"
+    MAX_STEPS = "max_steps"
+    MAX_TOKENS = "max_tokens"
+    TIMEOUT = "timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    CANCELLED = "cancelled"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    LOOP_DETECTED = "loop_detected"
+    CIRCUIT_OPEN = "circuit_open"
+    INVALID_ITEM = "invalid_item"
+    CONTEXT_TOO_LONG = "context_too_long"
+    SCHEMA_VIOLATION = "schema_violation"
+    PROVIDER_ERROR = "provider_error"
+    TOOL_ERROR = "tool_error"
+    AGENT_CRASHED = "agent_crashed"
+    REVIEW_REJECTED = "review_rejected"
+    INTERRUPTED = "interrupted"
+    EXPIRED = "expired"
+    DEPENDENCY_FAILED = "dependency_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What model calls used. `nano_usd` is None where a price is unknown: never 0 for want of knowing."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    calls: int = 0
+    nano_usd: NanoUsd | None = NanoUsd(0)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        known = self.nano_usd is not None and other.nano_usd is not None
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            calls=self.calls + other.calls,
+            nano_usd=NanoUsd((self.nano_usd or 0) + (other.nano_usd or 0)) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One produced file: its path below the item's workspace, and what it was when the stage ended."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a stage did not complete: a kind of `work.kinds`, and a sentence for people. Never holds a credential."""
+
+    kind: str
+    message: str
+    error_type: str = ""
+    hints: tuple[str, ...] = ()
+    retry_after: Seconds | None = None
+    circuit_open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkResult:
+    """The outcome of one stage. `data` is the stage's own: a brief, an answer, or a review."""
+
+    stop_reason: StopReason
+    data: Any = None
+    text: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    error: Failure | None = None
+    usage: Usage = field(default_factory=Usage)
+    duration: Seconds = Seconds(0.0)
+    model: str = ""
+    template: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        """Whether the stage did its work: `completed` and nothing else."""
+        return self.stop_reason is StopReason.COMPLETED
