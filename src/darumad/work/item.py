@@ -1,5 +1,7 @@
 """A work item: what a caller asked for, and the record that Daruma keeps of it. Values only; nothing here acts."""
 
+# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

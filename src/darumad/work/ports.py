@@ -1,4 +1,7 @@
-"""What a room needs of a sibling, as protocols. Agents see these only, so the same agent runs in the daemon, in a child and in a test."""
+"""What a room needs of a sibling, as protocols.
+
+Agents see these only, so the same agent runs in the daemon, in a child and in a test.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """What an agent hands back for one stage of one attempt. Only `completed` is success; nothing else may look like it."""
 
+# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,4 +1,7 @@
-"""The life of a work item: eight states and one table of where each leads. The journal's triggers guard the same table a second time."""
+"""The life of a work item: eight states and one table of where each leads.
+
+The journal's triggers guard the same table a second time.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -44,9 +47,7 @@ LEADS_TO: Mapping[WorkState, frozenset[WorkState]] = {
     _W.WAITING: frozenset({_W.READY, _W.SCHEDULED, _W.PARKED, _W.DEAD, _W.CANCELLED}),
     _W.READY: frozenset({_W.RUNNING, _W.SCHEDULED, _W.PARKED, _W.DEAD, _W.CANCELLED}),
     _W.SCHEDULED: frozenset({_W.READY, _W.PARKED, _W.DEAD, _W.CANCELLED}),
-    _W.RUNNING: frozenset(
-        {_W.RUNNING, _W.SUCCEEDED, _W.SCHEDULED, _W.READY, _W.PARKED, _W.DEAD, _W.CANCELLED}
-    ),
+    _W.RUNNING: frozenset({_W.RUNNING, _W.SUCCEEDED, _W.SCHEDULED, _W.READY, _W.PARKED, _W.DEAD, _W.CANCELLED}),
     _W.PARKED: frozenset({_W.READY, _W.CANCELLED, _W.DEAD}),
     _W.SUCCEEDED: frozenset(),
     _W.CANCELLED: frozenset(),

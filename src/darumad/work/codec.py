@@ -1,0 +1,218 @@
+"""Items, results and reviews as plain JSON dicts, and back: what the journal stores and the doors send.
+
+Writing gives every field, so a stored item does not change its meaning when a default does. Reading takes the
+default for a field that is not there and passes over one it does not know, so older and newer rows can be read.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from darumad.names import Role, Stage
+from darumad.work.gates import Finding, Gate, Review, Verdict
+from darumad.work.item import Input, Limits, WorkItem
+from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
+
+Json = dict[str, Any]
+T = TypeVar("T")
+Readers = Mapping[str, Callable[[Any], Any]]
+
+
+def item_to_json(item: WorkItem) -> Json:
+    """`item` as JSON, every field by its own name."""
+    return {
+        "id": item.id,
+        "description": item.description,
+        "phase": item.phase,
+        "priority": item.priority,
+        "role": item.role.value,
+        "agent": item.agent,
+        "stages": [stage.value for stage in item.stages],
+        "input": item.input,
+        "lane": item.lane,
+        "depends_on": list(item.depends_on),
+        "requirements": list(item.requirements),
+        "success_criteria": item.success_criteria,
+        "constraints": list(item.constraints),
+        "tech_stack": list(item.tech_stack),
+        "tests": list(item.tests),
+        "inputs": [_input_to_json(each) for each in item.inputs],
+        "output_schema": item.output_schema,
+        "timeout": item.timeout,
+        "idle_timeout": item.idle_timeout,
+        "backoff": item.backoff,
+        "max_attempts": item.max_attempts,
+        "max_reviews": item.max_reviews,
+        "run_at": item.run_at,
+        "expires_at": item.expires_at,
+        "budget": limits_to_json(item.budget),
+        "challenge": item.challenge,
+        "labels": dict(item.labels),
+    }
+
+
+def item_from_json(data: Mapping[str, Any]) -> WorkItem:
+    """The item that `item_to_json` wrote.
+
+    Raises:
+        TypeError: a field without a default (`id`, `description`) is missing.
+        ValueError: a word is of no known role or stage.
+    """
+    return _read(WorkItem, data, _ITEM)
+
+
+def result_to_json(result: WorkResult) -> Json:
+    """`result` as JSON. `success` is told for the reader's sake; `nano_usd` stays an integer, or null where unknown."""
+    return {
+        "success": result.success,
+        "stop_reason": result.stop_reason.value,
+        "data": result.data,
+        "text": result.text,
+        "artifacts": [_artifact_to_json(each) for each in result.artifacts],
+        "error": failure_to_json(result.error) if result.error else None,
+        "usage": usage_to_json(result.usage),
+        "duration": result.duration,
+        "model": result.model,
+        "template": result.template,
+        "notes": dict(result.notes),
+    }
+
+
+def result_from_json(data: Mapping[str, Any]) -> WorkResult:
+    """The result that `result_to_json` wrote. `success` is not read: it follows from the stop reason.
+
+    Raises:
+        TypeError: `stop_reason` is missing.
+        ValueError: the stop reason is none of the closed set.
+    """
+    return _read(WorkResult, data, _RESULT)
+
+
+def review_to_json(review: Review) -> Json:
+    """`review` as JSON, with what it sums up to: `passed`, `undecided`, `issues` and `confidence` are derived."""
+    return {
+        "passed": review.passed,
+        "undecided": [gate.value for gate in Gate if gate in review.undecided],
+        "issues": list(review.issues),
+        "confidence": review.confidence,
+        "gates": {gate.value: _finding_to_json(found) for gate, found in review.gates.items()},
+        "required": [gate.value for gate in Gate if gate in review.required],
+        "recommendations": list(review.recommendations),
+        "suggested_tests": list(review.suggested_tests),
+        "requirements": dict(review.requirements),
+    }
+
+
+def review_from_json(data: Mapping[str, Any]) -> Review:
+    """The review that `review_to_json` wrote. What is derived is not read: nobody can write `passed` into a review.
+
+    Raises:
+        TypeError: `gates` or `required` is missing.
+        ValueError: a word is of no known gate or verdict.
+    """
+    return _read(Review, data, _REVIEW)
+
+
+def usage_to_json(usage: Usage) -> Json:
+    """`usage` as JSON; `nano_usd` is null where a price is unknown."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "calls": usage.calls,
+        "nano_usd": usage.nano_usd,
+    }
+
+
+def usage_from_json(data: Mapping[str, Any]) -> Usage:
+    """The usage that `usage_to_json` wrote."""
+    return _read(Usage, data, {})
+
+
+def limits_to_json(limits: Limits) -> Json:
+    """`limits` as JSON; null means no limit."""
+    return {"nano_usd": limits.nano_usd, "tokens": limits.tokens, "calls": limits.calls}
+
+
+def limits_from_json(data: Mapping[str, Any]) -> Limits:
+    """The limits that `limits_to_json` wrote."""
+    return _read(Limits, data, {})
+
+
+def failure_to_json(failure: Failure) -> Json:
+    """`failure` as JSON."""
+    return {
+        "kind": failure.kind,
+        "message": failure.message,
+        "error_type": failure.error_type,
+        "hints": list(failure.hints),
+        "retry_after": failure.retry_after,
+        "circuit_open": failure.circuit_open,
+    }
+
+
+def failure_from_json(data: Mapping[str, Any]) -> Failure:
+    """The failure that `failure_to_json` wrote.
+
+    Raises:
+        TypeError: `kind` or `message` is missing.
+    """
+    return _read(Failure, data, _FAILURE)
+
+
+def _input_to_json(each: Input) -> Json:
+    return {"name": each.name, "media_type": each.media_type, "text": each.text, "upload": each.upload}
+
+
+def _artifact_to_json(each: Artifact) -> Json:
+    return {"name": each.name, "media_type": each.media_type, "size": each.size, "sha256": each.sha256}
+
+
+def _finding_to_json(finding: Finding) -> Json:
+    return {"verdict": finding.verdict.value, "issues": list(finding.issues)}
+
+
+def _read(kind: type[T], data: Mapping[str, Any], readers: Readers) -> T:
+    """A `kind` of the fields of `data` that it knows, each through its reader if it has one."""
+    known = _NAMES[kind]
+    return kind(
+        **{name: readers[name](value) if name in readers else value for name, value in data.items() if name in known}
+    )
+
+
+def _many(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    return lambda values: tuple(read(each) for each in values)
+
+
+def _finding_from_json(data: Mapping[str, Any]) -> Finding:
+    return Finding(Verdict(data["verdict"]), tuple(data["issues"]))
+
+
+_NAMES: Mapping[type, frozenset[str]] = {
+    kind: frozenset(field.name for field in fields(kind))
+    for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review)
+}
+_ITEM: Readers = {
+    "role": Role,
+    "stages": _many(Stage),
+    "depends_on": tuple,
+    "requirements": tuple,
+    "constraints": tuple,
+    "tech_stack": tuple,
+    "tests": tuple,
+    "inputs": _many(lambda each: _read(Input, each, {})),
+    "budget": limits_from_json,
+}
+_FAILURE: Readers = {"hints": tuple}
+_RESULT: Readers = {
+    "stop_reason": StopReason,
+    "artifacts": _many(lambda each: _read(Artifact, each, {})),
+    "error": lambda each: failure_from_json(each) if each else None,
+    "usage": usage_from_json,
+}
+_REVIEW: Readers = {
+    "gates": lambda gates: {Gate(gate): _finding_from_json(found) for gate, found in gates.items()},
+    "required": lambda gates: frozenset(Gate(gate) for gate in gates),
+    "recommendations": tuple,
+    "suggested_tests": tuple,
+}
