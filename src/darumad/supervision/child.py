@@ -1,0 +1,83 @@
+"""A child as its supervisor keeps it: the place, not the life. Only the supervisor's thread writes it; any reads."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from darumad.supervision.backoff import Failures
+from darumad.supervision.life import Life
+from darumad.supervision.reasons import ExitReason
+from darumad.supervision.spec import ChildSpec
+
+if TYPE_CHECKING:
+    from darumad.clock import TimerHandle
+    from darumad.supervision.ref import ActorRef
+
+State = Literal["starting", "up", "restarting", "undefined", "benched"]
+
+
+class Child:
+    """One row of the ownership table."""
+
+    __slots__ = (
+        "args",
+        "failures",
+        "id",
+        "incarnation",
+        "last_error",
+        "last_exit",
+        "life",
+        "parent",
+        "path",
+        "ref",
+        "restarts",
+        "retry_at",
+        "spec",
+        "started_at",
+        "state",
+        "timer",
+        "token",
+    )
+
+    def __init__(self, spec: ChildSpec, path: str, parent: "Child | None", args: tuple[Any, ...] = ()) -> None:
+        self.spec = spec
+        self.id: str | None = spec.id
+        self.path = path
+        self.parent = parent
+        self.args = args
+        self.state: State = "undefined"
+        self.life: Life | None = None
+        self.ref: ActorRef | None = None
+        self.incarnation = 0
+        self.restarts = 0
+        self.last_exit: ExitReason | None = None
+        self.last_error = ""
+        self.started_at = 0.0
+        self.failures = Failures()
+        self.retry_at = 0.0
+        self.timer: TimerHandle | None = None
+        self.token = 0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a life of it runs, as far as its supervisor has heard."""
+        return self.life is not None
+
+    def void_timer(self) -> None:
+        """Whatever was armed for it means nothing any more."""
+        self.token += 1
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def went_up(self, life: Life, ref: "ActorRef", now: float) -> None:
+        """A new life is READY."""
+        self.life, self.ref, self.started_at = life, ref, now
+        self.restarts += self.state == "restarting" or self.last_exit is not None
+        self.state = "up"
+
+    def went_down(self, reason: ExitReason) -> None:
+        """The life is over."""
+        if self.life is not None and self.life.last_error:
+            self.last_error = self.life.last_error
+        self.last_exit = reason
+        self.life = self.ref = None
+        self.state = "undefined"

@@ -1,0 +1,119 @@
+"""The supervisor's answers: what each API call does, on the supervisor's own thread."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from darumad.supervision.child import Child
+from darumad.supervision.errors import AlreadyPresent, AlreadyStarted, NotFound, PoolNeedsRef, Restarting, Running, StartError
+from darumad.supervision.life import Life
+from darumad.supervision.nursery import bring_up, take_down
+from darumad.supervision.ref import ActorRef
+from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_child
+from darumad.supervision.supervisor_ref import ChildInfo, ChildState
+from darumad.supervision.tree import Tree
+
+
+class Housekeeping:
+    """Start, terminate, restart, delete, and say what there is."""
+
+    is_pool: bool
+    _life: Life
+    _tree: Tree
+    _flags: SupervisorFlags
+    _specs: tuple[ChildSpec, ...]
+    _children: list[Child]
+
+    if TYPE_CHECKING:
+
+        def _enter(self, spec: ChildSpec, args: tuple[Any, ...] = ()) -> Child: ...
+        def _remove(self, child: Child) -> None: ...
+
+    def do_start_child(self, spec_or_args: tuple[Any, ...]) -> ActorRef | None:
+        """See `SupervisorRef.start_child`."""
+        if self.is_pool:
+            return self._start_new(self._enter(self._specs[0], spec_or_args), keep_ignored=False)
+        (spec,) = spec_or_args
+        check_child(self._flags, spec)
+        there = self._by_id(spec.id)
+        if there is not None:
+            raise AlreadyStarted(there.ref) if there.state in {"up", "restarting"} else AlreadyPresent(spec.id)
+        return self._start_new(self._enter(spec), keep_ignored=spec.restart != "temporary")
+
+    def _start_new(self, child: Child, *, keep_ignored: bool) -> ActorRef | None:
+        try:
+            ref = bring_up(self._tree, child, self._life)
+        except StartError:
+            self._remove(child)
+            raise
+        if ref is None and not keep_ignored:
+            self._remove(child)
+        return ref
+
+    def do_terminate_child(self, who: str | ActorRef) -> None:
+        """See `SupervisorRef.terminate_child`."""
+        child = self._find(who)
+        child.void_timer()
+        if child.is_up:
+            take_down(self._tree, child, self._life)
+        child.state = "undefined"
+        if self.is_pool or child.spec.restart == "temporary":
+            self._remove(child)
+
+    def do_restart_child(self, who: str) -> ActorRef | None:
+        """See `SupervisorRef.restart_child`."""
+        child = self._stopped(who)
+        child.void_timer()
+        child.failures.forget()
+        return bring_up(self._tree, child, self._life)
+
+    def do_delete_child(self, who: str) -> None:
+        """See `SupervisorRef.delete_child`."""
+        self._remove(self._stopped(who))
+
+    def do_which_children(self) -> list[ChildInfo]:
+        """See `SupervisorRef.which_children`."""
+        return [ChildInfo(c.id, _state(c), c.ref, c.incarnation, c.spec.type) for c in self._children]
+
+    def do_count_children(self) -> Mapping[str, int]:
+        """See `SupervisorRef.count_children`."""
+        supervisors = sum(c.spec.type == "supervisor" for c in self._children)
+        return {
+            "specs": 1 if self.is_pool else len(self._children),
+            "active": sum(c.is_up for c in self._children),
+            "supervisors": supervisors,
+            "workers": len(self._children) - supervisors,
+        }
+
+    def do_get_childspec(self, who: str | ActorRef) -> ChildSpec:
+        """See `SupervisorRef.get_childspec`."""
+        if self.is_pool and isinstance(who, str):
+            raise NotFound(who)
+        return self._find(who).spec
+
+    def _by_id(self, name: str) -> Child | None:
+        return next((child for child in self._children if child.id == name), None)
+
+    def _find(self, who: str | ActorRef) -> Child:
+        if isinstance(who, ActorRef):
+            child = next((c for c in self._children if c.ref is not None and c.ref is who), None)
+        elif self.is_pool:
+            raise PoolNeedsRef(f"{self._life.path} is a pool")
+        else:
+            child = self._by_id(who)
+        if child is None:
+            raise NotFound(who)
+        return child
+
+    def _stopped(self, who: str) -> Child:
+        if self.is_pool:
+            raise PoolNeedsRef(f"{self._life.path} is a pool")
+        child = self._find(who)
+        if child.state == "restarting":
+            raise Restarting(max(0.0, child.retry_at - self._tree.now()))
+        if child.is_up:
+            raise Running(who)
+        return child
+
+
+def _state(child: Child) -> ChildState:
+    return "undefined" if child.state == "starting" else child.state

@@ -1,0 +1,248 @@
+"""One life of an actor, as seen from outside its thread: who it is, what it holds, and how it ended.
+
+A life ends once: its own thread or whoever fences it settles the reason, and the first of them wins.
+"""
+
+import queue
+import threading
+from contextvars import ContextVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from darumad.clock import SystemClock
+from darumad.supervision.error_window import ErrorBudget, ErrorWindow
+from darumad.supervision.errors import ActorDeadError
+from darumad.supervision.mailbox import Mailbox
+from darumad.supervision.pykka_door import Envelope
+from darumad.supervision.reasons import ExitReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from darumad.supervision.spec import ChildSpec
+    from darumad.supervision.tree import Tree
+
+REAL = SystemClock()
+"""READY, stop, join and liveness run on real time, whatever clock the tree has."""
+
+
+class Phase(Enum):
+    """Where in its life an actor is; it may wait for its ancestors only while it is RUNNING."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+class Life:
+    """Shared by the actor, its refs and its supervisor. Only the actor's thread moves `phase` and `in_hand`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_settling",
+        "birth",
+        "consecutive_errors",
+        "ended",
+        "errors",
+        "excused",
+        "failure",
+        "fenced",
+        "in_hand",
+        "incarnation",
+        "last_error",
+        "mailbox",
+        "parent",
+        "path",
+        "phase",
+        "ready",
+        "reason",
+        "reported_at",
+        "spec",
+        "thread",
+        "tree",
+    )
+
+    def __init__(self, birth: "Birth | None", mailbox: Mailbox) -> None:
+        self.birth = birth
+        self.mailbox = mailbox
+        self.tree: Tree | None = birth.tree if birth else None
+        self.path = birth.path if birth else ""
+        self.incarnation = birth.incarnation if birth else 0
+        self.parent: Life | None = birth.parent if birth else None
+        self.spec: ChildSpec | None = birth.spec if birth else None
+        self.errors = LockedWindow.of(self.spec)
+        self.phase = Phase.STARTING
+        self.in_hand: Envelope[Any] | None = None
+        self.excused = False
+        self.fenced = False
+        self.thread: threading.Thread | None = None
+        self.ready = threading.Event()
+        self.failure: object = None
+        self.ended = threading.Event()
+        self.reason: ExitReason | None = None
+        self.reported_at = 0.0
+        self.last_error = ""
+        self.consecutive_errors = 0
+        self._settling = threading.Lock()
+
+    def disown(self) -> None:
+        """Nobody supervises this one: it was started by a factory that returned another."""
+        self.path, self.incarnation = "", 0
+        self.tree = self.parent = self.spec = self.errors = None
+
+    def settle(self, reason: ExitReason) -> bool:
+        """Give the life its exit reason, unless it has one."""
+        with self._settling:
+            if self.reason is not None:
+                return False
+            self.reason = reason
+            self.reported_at = REAL.monotonic()
+            return True
+
+    def fence(self, reason: ExitReason) -> bool:
+        """End the life though its thread may run on; whether the reason is now this one."""
+        self.fenced = True
+        settled = self.settle(reason)
+        held = self.in_hand
+        self.bury()
+        if held is not None and held.reply_to is not None:
+            answer_dead(held, self)
+        self.ended.set()
+        return settled
+
+    def bury(self) -> None:
+        """Close the mailbox: what waits in it becomes dead letters, and who waits for an answer is told."""
+        signals, messages = self.mailbox.close()
+        for envelope in messages:
+            if envelope.reply_to is None:
+                self.dead_letter(envelope.message)
+            else:
+                answer_dead(envelope, self)
+        for signal in signals:
+            refuse = getattr(signal, "refuse", None)
+            if refuse is not None:
+                refuse()
+
+    def dead_letter(self, message: object) -> None:
+        """Say that `message` was taken and will not be handled."""
+        self.emit("dead_letter", message=type(message).__name__)
+
+    def emit(self, name: str, **data: object) -> None:
+        """An event about this life; nothing if it belongs to no tree."""
+        if self.tree is not None:
+            self.tree.emit(name, self.path, self.incarnation, **data)
+
+    def is_above(self, other: "Life") -> bool:
+        """Whether this life is an ancestor of `other`."""
+        at = other.parent
+        while at is not None:
+            if at is self:
+                return True
+            at = at.parent
+        return False
+
+    @property
+    def over(self) -> bool:
+        """Whether the life has its exit reason."""
+        return self.reason is not None
+
+
+class LockedWindow:
+    """The error window of one life, for many threads."""
+
+    def __init__(self, budget: ErrorBudget) -> None:
+        self.budget = budget
+        self._window = ErrorWindow(budget)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, spec: "ChildSpec | None") -> "LockedWindow | None":
+        """The empty window of a new life; None without a budget."""
+        return None if spec is None or spec.error_budget is None else cls(spec.error_budget)
+
+    def spent_by(self, now: float) -> tuple[bool, int]:
+        """Count an error; whether the budget is spent, and how many errors are in the window."""
+        with self._lock:
+            spent = self._window.spent_by(now)
+            return spent, self._window.count(now)
+
+    def count(self, now: float) -> int:
+        """How many errors are in the window."""
+        with self._lock:
+            return self._window.count(now)
+
+
+class _Here(threading.local):
+    """Whose thread this is."""
+
+    life: Life | None = None
+
+
+here = _Here()
+
+
+def would_deadlock(target: Life) -> bool:
+    """Whether this thread, waiting for `target`, waits for itself or for one that waits for it."""
+    me = here.life
+    if me is None:
+        return False
+    return me is target or (me.phase is not Phase.RUNNING and target.is_above(me))
+
+
+def stale(me: Life | None) -> bool:
+    """Whether this thread belongs to a life that is over and fenced; says so. What it sends is to be dropped."""
+    if me is None or not me.fenced:
+        return False
+    me.emit("stale.dropped", what="message")
+    return True
+
+
+def answer_dead(envelope: Envelope[Any], life: Life) -> None:
+    """Tell an asker that nobody will answer; harmless if it has its answer."""
+    fail(envelope, ActorDeadError(f"{life.path or 'actor'} ended before it handled the message"))
+
+
+def fail(envelope: Envelope[Any], error: BaseException) -> None:
+    """Answer an asker with `error`; harmless if it has its answer."""
+    if envelope.reply_to is None:
+        return
+    try:
+        envelope.reply_to.set_exception((type(error), error, error.__traceback__))
+    except queue.Full:
+        return
+
+
+class Birth:
+    """What a supervisor sets around a child's factory, and every actor made inside it reads."""
+
+    def __init__(self, tree: "Tree", path: str, incarnation: int, parent: Life | None, spec: "ChildSpec") -> None:
+        self.tree = tree
+        self.path = path
+        self.incarnation = incarnation
+        self.parent = parent
+        self.spec = spec
+        self.lives: list[Life] = []
+        self.gate = threading.Event()
+
+    def call(self, factory: "Callable[..., Any]", args: "Iterable[Any]") -> Any:
+        """Run the factory; what it starts waits at the gate until it is known whose identity this is."""
+        token = _birth.set(self)
+        try:
+            return factory(*args)
+        finally:
+            _birth.reset(token)
+
+    def settle(self, owner: Life | None) -> None:
+        """Give the identity to `owner`, take it from all others, and open the gate."""
+        for life in self.lives:
+            if life is not owner:
+                life.disown()
+        self.gate.set()
+
+
+_birth: ContextVar[Birth | None] = ContextVar("birth", default=None)
+
+
+def current_birth() -> Birth | None:
+    """The birth that this thread's factory call belongs to."""
+    return _birth.get()

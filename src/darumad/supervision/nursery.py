@@ -1,0 +1,153 @@
+"""How a supervisor's thread brings a child up and takes it down: bounded, synchronous, and each step an event."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from darumad.supervision.child import Child
+from darumad.supervision.errors import IGNORE, StartError, Timeout
+from darumad.supervision.life import REAL, Birth, Life
+from darumad.supervision.reasons import KILLED, SHUTDOWN, ExitReason, text_of
+from darumad.supervision.ref import ActorRef
+from darumad.supervision.signals import Stop
+from darumad.supervision.tree import Tree
+
+LINGER = 5.0
+"""Seconds in which a thread ends that has nothing left to do."""
+
+
+@contextmanager
+def _excused(supervisor: Life) -> Iterator[None]:
+    supervisor.excused = True
+    try:
+        yield
+    finally:
+        supervisor.excused = False
+
+
+def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
+    """Start the child and wait until it is READY; None if it wished to be ignored.
+
+    Raises:
+        StartError: it did not become READY; nothing of it is left, but for a thread that hangs.
+    """
+    child.incarnation = tree.next_incarnation(child.path)
+    tree.emit("child.starting", child.path, child.incarnation)
+    birth = Birth(tree, child.path, child.incarnation, supervisor, child.spec)
+    try:
+        ref = birth.call(child.spec.start, child.args)
+        if ref is IGNORE:
+            child.state = "undefined"
+            return None
+        return _adopt(tree, child, birth, ref)
+    except StartFailed as failed:
+        raise _start_failed(tree, child, failed.cause) from None
+    except BaseException as error:  # noqa: BLE001 - whatever the factory raises is its child's failed start
+        raise _start_failed(tree, child, error) from error
+    finally:
+        birth.settle(child.life)
+
+
+class StartFailed(Exception):  # noqa: N818 - inside this file only
+    """The child's own thread, or the clock, said no."""
+
+    def __init__(self, cause: object) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _start_failed(tree: Tree, child: Child, cause: object) -> StartError:
+    child.last_error = text_of(cause)
+    child.last_exit = ExitReason("start_failed", cause)
+    tree.emit("child.start_failed", child.path, child.incarnation, reason=child.last_exit, error=child.last_error)
+    child.life = child.ref = None
+    child.state = "undefined"
+    return StartError(child.id, cause)
+
+
+def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
+    life = getattr(ref, "_life", None)
+    if not isinstance(ref, ActorRef) or life not in birth.lives:
+        raise TypeError(f"start must return the ref of an actor that it started, not {ref!r}")
+    assert life is not None
+    birth.settle(life)
+    _await_ready(tree, life, child.spec.start_timeout)
+    child.went_up(life, ref, tree.now())
+    tree.watch(life)
+    tree.emit("child.started", child.path, child.incarnation)
+    return ref
+
+
+def _await_ready(tree: Tree, life: Life, timeout: float | None) -> None:
+    assert life.parent is not None
+    with _excused(life.parent):
+        if not life.ready.wait(timeout):
+            tree.abandon(life)
+            raise StartFailed(Timeout(f"not READY within {timeout} seconds"))
+        if life.failure is not None:
+            assert life.thread is not None
+            life.thread.join(LINGER)
+            raise StartFailed(life.failure)
+
+
+def take_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
+    """Stop the child as its spec says; why it ended, which may be a reason of its own."""
+    ask_to_stop(child)
+    return see_off(tree, child, supervisor)
+
+
+def ask_to_stop(child: Child) -> None:
+    """Tell the child to stop, or fence it at once if it is brutal."""
+    assert child.life is not None
+    if child.spec.shutdown == "brutal":
+        child.life.fence(KILLED)
+    else:
+        child.life.mailbox.post(Stop(SHUTDOWN))
+
+
+def see_off(tree: Tree, child: Child, supervisor: Life, *, since: float | None = None) -> ExitReason:
+    """Wait for the child's thread, and abandon it if it is not gone in time; says so, and why the life ended.
+
+    Args:
+        since: when the time began to run, in real seconds; now, if not given.
+    """
+    life = child.life
+    assert life is not None
+    within = child.spec.stop_within
+    if child.spec.shutdown == "brutal":
+        life.fence(KILLED)
+    elif not _joined(life, supervisor, within, since):
+        tree.emit("child.stop_timeout", child.path, child.incarnation, within=within)
+        tree.abandon(life)
+    return mark_down(tree, child)
+
+
+def mark_down(tree: Tree, child: Child) -> ExitReason:
+    """Enter that the child's life is over, and tell of it."""
+    life = child.life
+    assert life is not None
+    reason = life.reason or KILLED
+    child.went_down(reason)
+    _let_go(reason)
+    tree.emit("child.exited", child.path, child.incarnation, reason=reason)
+    return reason
+
+
+def _joined(life: Life, supervisor: Life, within: float | None, since: float | None) -> bool:
+    thread = life.thread
+    if thread is None:
+        return True
+    with _excused(supervisor):
+        if within is None:
+            thread.join()
+        else:
+            passed = 0.0 if since is None else REAL.monotonic() - since
+            thread.join(max(0.0, within - passed))
+    return not thread.is_alive()
+
+
+def _let_go(reason: ExitReason) -> None:
+    """A traceback holds the frames, and they the dead child and its arguments: empty them."""
+    error = reason.detail
+    if isinstance(error, BaseException):
+        traceback.clear_frames(error.__traceback__)

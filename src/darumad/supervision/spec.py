@@ -1,0 +1,163 @@
+"""What a supervisor is told about itself and its children, checked where it is said. Pure."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, get_args
+
+from darumad.supervision.backoff import Backoff
+from darumad.supervision.error_window import ErrorBudget
+
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "pool"]
+AutoShutdown = Literal["never", "any_significant", "all_significant"]
+Restart = Literal["permanent", "transient", "temporary"]
+ChildType = Literal["worker", "supervisor"]
+Shutdown = float | Literal["brutal", "infinity"]
+
+
+class _Unset:
+    """The default that depends on the child's type."""
+
+    def __repr__(self) -> str:
+        return "<by type>"
+
+
+_BY_TYPE: Any = _Unset()
+WORKER_SHUTDOWN = 5.0
+WORKER_START_TIMEOUT = 10.0
+
+
+def _one_of(name: str, value: object, words: object) -> None:
+    if not (isinstance(value, str) and value in get_args(words)):
+        raise ValueError(f"{name}: one of {', '.join(get_args(words))}, not {value!r}")
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _positive_int(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorFlags:
+    """How a supervisor treats its children; the defaults are OTP's. `pool` is `simple_one_for_one`."""
+
+    strategy: Strategy = "one_for_one"
+    intensity: int = 1
+    period: float = 5.0
+    auto_shutdown: AutoShutdown = "never"
+
+    def __post_init__(self) -> None:
+        _one_of("strategy", self.strategy, Strategy)
+        if not _positive_int(self.intensity, 0):
+            raise ValueError(f"intensity: an integer from 0, not {self.intensity!r}")
+        if not (_is_seconds(self.period) and self.period > 0):
+            raise ValueError(f"period: finite seconds above 0, not {self.period!r}")
+        _one_of("auto_shutdown", self.auto_shutdown, AutoShutdown)
+        if self.strategy == "pool" and self.auto_shutdown != "never":
+            raise ValueError("auto_shutdown: a pool takes none")
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """A message in hand for longer than `ping_deadline` seconds convicts its actor of being stuck."""
+
+    ping_deadline: float
+
+    def __post_init__(self) -> None:
+        if not (_is_seconds(self.ping_deadline) and self.ping_deadline > 0):
+            raise ValueError(f"ping_deadline: seconds above 0, not {self.ping_deadline!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How a child is started, restarted and stopped; with the last three at None it is plain OTP.
+
+    `start` is a factory: it returns the new actor's ref, or `IGNORE`. `shutdown` is in seconds.
+    """
+
+    id: str
+    start: Callable[..., Any]
+    restart: Restart = "permanent"
+    shutdown: Shutdown = _BY_TYPE
+    type: ChildType = "worker"
+    significant: bool = False
+    start_timeout: float | None = _BY_TYPE
+    error_budget: ErrorBudget | None = None
+    backoff: Backoff | None = None
+    liveness: Liveness | None = None
+    mailbox: int = 10_000
+
+    def __post_init__(self) -> None:
+        _one_of("type", self.type, ChildType)
+        self._fill_in()
+        self._check_names()
+        self._check_numbers()
+
+    def _fill_in(self) -> None:
+        worker = self.type == "worker"
+        if isinstance(self.shutdown, _Unset):
+            object.__setattr__(self, "shutdown", WORKER_SHUTDOWN if worker else "infinity")
+        if isinstance(self.start_timeout, _Unset):
+            object.__setattr__(self, "start_timeout", WORKER_START_TIMEOUT if worker else None)
+
+    def _check_names(self) -> None:
+        if not (isinstance(self.id, str) and self.id):
+            raise ValueError(f"id: a name, not {self.id!r}")
+        if not callable(self.start):
+            raise ValueError(f"start: something to call, not {self.start!r}")  # noqa: TRY004 - one family for the field
+        _one_of("restart", self.restart, Restart)
+        if not isinstance(self.significant, bool):
+            raise ValueError(f"significant: True or False, not {self.significant!r}")  # noqa: TRY004 - the same
+        if self.significant and self.restart == "permanent":
+            raise ValueError("significant: a permanent child never ends, so it cannot be significant")
+
+    def _check_numbers(self) -> None:
+        if self.shutdown not in {"brutal", "infinity"} and not (_is_seconds(self.shutdown) and self.shutdown >= 0):  # type: ignore[operator]
+            raise ValueError(f"shutdown: seconds from 0, brutal or infinity, not {self.shutdown!r}")
+        if self.start_timeout is not None and not (_is_seconds(self.start_timeout) and self.start_timeout > 0):
+            raise ValueError(f"start_timeout: seconds above 0 or None, not {self.start_timeout!r}")
+        if not _positive_int(self.mailbox, 1):
+            raise ValueError(f"mailbox: an integer from 1, not {self.mailbox!r}")
+        for name, kind in (("error_budget", ErrorBudget), ("backoff", Backoff), ("liveness", Liveness)):
+            if not isinstance(getattr(self, name), kind | None):
+                raise ValueError(f"{name}: {kind.__name__} or None, not {getattr(self, name)!r}")  # noqa: TRY004 - the same
+
+    @property
+    def stop_within(self) -> float | None:
+        """Seconds a stop may take; None waits as long as it takes."""
+        return {"brutal": 0.0, "infinity": None}.get(self.shutdown, self.shutdown)  # type: ignore[arg-type,return-value]
+
+
+def check_child(flags: SupervisorFlags, spec: ChildSpec) -> None:
+    """Whether `spec` may live under `flags`.
+
+    Raises:
+        ValueError: it may not; names the field.
+    """
+    if not isinstance(spec, ChildSpec):
+        raise ValueError(f"spec: a ChildSpec, not {spec!r}")  # noqa: TRY004 - one family for what is wrong in a tree
+    if spec.significant and flags.auto_shutdown == "never":
+        raise ValueError(f"significant: {spec.id} is, but auto_shutdown is never")
+
+
+def check(flags: SupervisorFlags, specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    """The specs, once they are known to fit `flags` and each other.
+
+    Raises:
+        ValueError: they do not; names the field.
+    """
+    if not isinstance(flags, SupervisorFlags):
+        raise ValueError(f"flags: SupervisorFlags, not {flags!r}")  # noqa: TRY004 - the same
+    found = tuple(specs)
+    for spec in found:
+        check_child(flags, spec)
+    if flags.strategy == "pool" and len(found) != 1:
+        raise ValueError(f"specs: a pool has exactly one, not {len(found)}")
+    ids = [spec.id for spec in found]
+    twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
+    if twice:
+        raise ValueError(f"id: used twice: {', '.join(sorted(twice))}")
+    return found

@@ -1,0 +1,214 @@
+"""The ownership table of one root: which life holds which path. Any thread reads it without asking an actor."""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from darumad.clock import TimerHandle
+from darumad.supervision.backoff import Rng
+from darumad.supervision.child import Child, State
+from darumad.supervision.event import Bus, Event
+from darumad.supervision.life import Life
+from darumad.supervision.liveness import Prober
+from darumad.supervision.reasons import ABANDONED, ExitReason
+from darumad.supervision.ref import ActorRef
+from darumad.supervision.signals import LeakCap
+from darumad.supervision.spec import ChildSpec, ChildType
+
+log: Final = logging.getLogger("darumad.supervision")
+
+
+class Clock(Protocol):
+    """What a tree needs of time; `darumad.clock.Clock` is one."""
+
+    def monotonic(self) -> float:
+        """Seconds; only differences mean anything."""
+
+    def call_at(self, when: float, fn: Callable[[], None]) -> TimerHandle:
+        """Call `fn` once at `when`; `fn` only posts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """A place in the tree at one moment."""
+
+    path: str
+    id: str | None
+    parent: str | None
+    type: ChildType
+    state: State
+    incarnation: int
+    restarts: int
+    ref: ActorRef | None
+    spec: ChildSpec
+    thread: threading.Thread | None
+    mailbox_depth: int
+    errors_in_window: int
+    consecutive_errors: int
+    last_error: str
+    last_exit: ExitReason | None
+    retry_at: float | None
+
+
+class Tree:
+    """What everything under one root shares."""
+
+    def __init__(self, clock: Clock, bus: Bus | None, rng: Rng, leak_cap: int) -> None:
+        self.clock = clock
+        self.rng = rng
+        self._bus = bus
+        self._leak_cap = leak_cap
+        self._children: dict[str, Child] = {}
+        self._incarnations: dict[str, int] = {}
+        self._pool_numbers: dict[str, int] = {}
+        self._leaked: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._orders = itertools.count()
+        self._prober = Prober(self._tell_of_pause)
+        self.root: Life | None = None
+
+    def now(self) -> float:
+        """The tree's monotonic seconds."""
+        return self.clock.monotonic()
+
+    def emit(self, name: str, path: str, incarnation: int, **data: object) -> None:
+        """Hand an event to the bus; what the bus raises is logged and dropped."""
+        if self._bus is None:
+            return
+        try:
+            self._bus(Event(name, self.now(), path, incarnation, data))
+        except Exception:
+            log.exception("the event bus raised on %s", name)
+
+    def next_incarnation(self, path: str) -> int:
+        """Which life of `path` the next start is; failed starts count too."""
+        with self._lock:
+            number = self._incarnations.get(path, 0) + 1
+            self._incarnations[path] = number
+            return number
+
+    def next_pool_path(self, pool: str) -> str:
+        """A path in `pool` that was never used."""
+        with self._lock:
+            number = self._pool_numbers.get(pool, 0) + 1
+            self._pool_numbers[pool] = number
+            return f"{pool}/{number}"
+
+    def put(self, child: Child) -> None:
+        """Enter a place."""
+        with self._lock:
+            self._children[child.path] = child
+
+    def remove(self, child: Child, *, for_ever: bool = False) -> None:
+        """Take a place out; `for_ever` forgets its incarnations too, for a path that never comes back."""
+        with self._lock:
+            if self._children.get(child.path) is child:
+                del self._children[child.path]
+            if for_ever:
+                self._incarnations.pop(child.path, None)
+
+    def get(self, path: str) -> Child | None:
+        """The place at `path`."""
+        return self._children.get(path)
+
+    def under(self, path: str) -> list[Child]:
+        """Every place below `path`, in start order."""
+        return [child for child in self._snapshot() if _is_under(child, path)]
+
+    def _snapshot(self) -> list[Child]:
+        with self._lock:
+            return list(self._children.values())
+
+    def rows(self, path: str) -> list[TreeRow]:
+        """`path` and every place below it, parents first, siblings in start order."""
+        children = self._snapshot()
+        below: dict[str | None, list[Child]] = {}
+        for child in children:
+            below.setdefault(child.parent.path if child.parent else None, []).append(child)
+        top = [child for child in children if child.path == path]
+        return [self._row(child) for child in _depth_first(top, below)]
+
+    def _row(self, child: Child) -> TreeRow:
+        life = child.life
+        errors = life.errors.count(self.now()) if life is not None and life.errors is not None else 0
+        return TreeRow(
+            path=child.path,
+            id=child.id,
+            parent=child.parent.path if child.parent else None,
+            type=child.spec.type,
+            state=child.state,
+            incarnation=child.incarnation,
+            restarts=child.restarts,
+            ref=child.ref,
+            spec=child.spec,
+            thread=life.thread if life else None,
+            mailbox_depth=life.mailbox.depth if life else 0,
+            errors_in_window=errors,
+            consecutive_errors=life.consecutive_errors if life else 0,
+            last_error=(life.last_error if life else "") or child.last_error,
+            last_exit=child.last_exit,
+            retry_at=child.retry_at if child.state in {"restarting", "benched"} else None,
+        )
+
+    def watch(self, life: Life) -> None:
+        """Probe this life, if its spec says so."""
+        if life.spec is not None and life.spec.liveness is not None:
+            self._prober.watch(life, life.spec.liveness.ping_deadline)
+
+    def _tell_of_pause(self, seconds: float) -> None:
+        if self.root is not None:
+            self.emit("pause.detected", self.root.path, self.root.incarnation, seconds=seconds)
+
+    def fence_subtree(self, path: str) -> None:
+        """End every life below `path` from outside, last started first: nobody is left to stop them."""
+        for child in reversed(self.under(path)):
+            life = child.life
+            if life is not None and life.fence(ABANDONED):
+                self._leak(life)
+                self.emit("child.abandoned", child.path, child.incarnation)
+                self.emit("child.exited", child.path, child.incarnation, reason=life.reason)
+                child.went_down(ABANDONED)
+            self.remove(child)
+
+    def abandon(self, life: Life) -> None:
+        """Fence a life whose thread does not end, and what lives below it."""
+        life.fence(ABANDONED)
+        life.emit("child.abandoned")
+        self.fence_subtree(life.path)
+        self._leak(life)
+
+    def _leak(self, life: Life) -> None:
+        with self._lock:
+            if life.thread is not None:
+                self._leaked.append(life.thread)
+        live = self.leaked()
+        if live >= self._leak_cap and self.root is not None:
+            self.root.mailbox.post(LeakCap(live))
+
+    def leaked(self) -> int:
+        """How many abandoned threads still run."""
+        with self._lock:
+            self._leaked = [thread for thread in self._leaked if thread.is_alive()]
+            return len(self._leaked)
+
+    def close(self) -> None:
+        """The root has ended: nothing is probed any more."""
+        self._prober.close()
+
+
+def _is_under(child: Child, path: str) -> bool:
+    at = child.parent
+    while at is not None:
+        if at.path == path:
+            return True
+        at = at.parent
+    return False
+
+
+def _depth_first(children: list[Child], below: dict[str | None, list[Child]]) -> Iterator[Child]:
+    for child in children:
+        yield child
+        yield from _depth_first(below.get(child.path, []), below)
