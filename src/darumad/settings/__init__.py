@@ -1,0 +1,34 @@
+"""Settings: what an operator may change, read once, frozen, and handed down; below the edge a setting is an argument.
+
+`load` checks a file and the environment; `Settings()` is everything at its default. No secret is ever in here: a
+setting names the file or the variable that holds one.
+"""
+
+from darumad.settings.loading import load
+from darumad.settings.model import (
+    AgentSettings,
+    Bridge,
+    Budget,
+    Control,
+    Daemon,
+    Executors,
+    Item,
+    Log,
+    Metrics,
+    Optimizers,
+    Provider,
+    ProviderSettings,
+    Queue,
+    Reviewers,
+    Settings,
+    Supervision,
+)
+from darumad.settings.places import Places, places
+from darumad.settings.rules import is_path
+from darumad.settings.showing import as_written, flat, origins
+
+__all__ = [
+    "AgentSettings", "Bridge", "Budget", "Control", "Daemon", "Executors", "Item", "Log", "Metrics", "Optimizers",
+    "Places", "Provider", "ProviderSettings", "Queue", "Reviewers", "Settings", "Supervision",
+    "as_written", "flat", "is_path", "load", "origins", "places",
+]  # fmt: skip

@@ -1,0 +1,190 @@
+"""From what was written to what is meant: each leaf becomes its field's type, and all that is wrong is found. Pure."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from darumad.errors import Problem
+from darumad.names import NanoUsd, Seconds
+from darumad.redaction import redact
+from darumad.settings.model import BY_KIND, AgentSettings, Limits, ProviderSettings
+from darumad.settings.sources import Branch, Leaf, Node, empty
+from darumad.settings.units import Bytes, parse_duration, parse_money, parse_size
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One pass over a tree: what was wrong, and where each value came from. Relative paths are meant from `here`."""
+
+    here: Path
+    problems: list[Problem] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def section(self, kind: type[T], node: Node, path: str, like: T) -> T:
+        """A `kind` with what `node` says, and `like` where it is silent."""
+        if isinstance(node, Leaf):
+            if node.value is not None:
+                self._wrong(path, "must hold further keys", node.origin)
+            node = empty(node.origin)
+        hints, known = types_of(kind), {each.name: each for each in settable(kind)}
+        values: dict[str, Any] = {}
+        for name, below in node.parts.items():
+            dotted = f"{path}.{name}" if path else name
+            if name in known:
+                values[name] = self._field(hints[name], known[name], below, dotted, getattr(like, name))
+            else:
+                self._unknown(dotted, name, known, below.origin)
+        return kind(**{each: getattr(like, each) for each in known} | values)
+
+    def _field(self, hint: Any, about: Field[Any], node: Node, path: str, like: Any) -> Any:
+        if get_origin(hint) is Mapping:
+            return self._mapping(get_args(hint)[1], node, path, like)
+        if is_dataclass(hint) and isinstance(hint, type):
+            return self.section(hint, node, path, like)
+        if isinstance(node, Branch):
+            self._wrong(path, "is one value and holds no further keys", node.origin)
+            return like
+        return self._value(hint, about, node, path, like)
+
+    def _mapping(self, hint: Any, node: Node, path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
+        if isinstance(node, Leaf):
+            if node.value is not None:
+                self._wrong(path, "must hold names with values", node.origin)
+            return like
+        parts = {name: self._named(hint, name, below, f"{path}.{name}", like) for name, below in node.parts.items()}
+        return MappingProxyType({**like, **parts})
+
+    def _named(self, hint: Any, name: str, node: Node, path: str, like: Mapping[str, Any]) -> Any:
+        if hint is ProviderSettings:
+            return self.section(ProviderSettings, node, path, like.get(name) or self._provider_like(node, path))
+        if hint is AgentSettings:
+            return self.section(AgentSettings, node, path, AgentSettings())
+        if isinstance(node, Branch):
+            self._wrong(path, "is one value and holds no further keys", node.origin)
+            return None
+        return self._value(hint, None, node, path, None)
+
+    def _provider_like(self, node: Node, path: str) -> ProviderSettings:
+        kind = node.parts.get("kind") if isinstance(node, Branch) else None
+        if kind is None:
+            self._wrong(path, f"says no `kind`: one of {', '.join(BY_KIND)}", node.origin)
+        return BY_KIND.get(str(getattr(kind, "value", None)), BY_KIND["anthropic"])
+
+    def _value(self, hint: Any, about: Field[Any] | None, leaf: Leaf, path: str, like: Any) -> Any:
+        options = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+        value = None if leaf.value in {None, "null"} and not isinstance(leaf.value, bool) else leaf.value
+        if value is None:
+            if NoneType in options:
+                self.origins[path] = leaf.origin
+                return None
+            return default_of(about) if about and about.default is not MISSING else like
+        try:
+            read = self._read(options[0], value)
+            _keep_within(about, read)
+        except ValueError as error:
+            self._wrong(path, f"must be {error}, not {_quoted(value)}", leaf.origin)
+            return like
+        self.origins[path] = leaf.origin
+        return read
+
+    def _read(self, hint: Any, value: Any) -> Any:
+        if get_origin(hint) is Literal:
+            return _word(value, get_args(hint))
+        if hint is Path:
+            return self.here / Path(_text(value)).expanduser()
+        return _READERS[hint](value)
+
+    def _unknown(self, path: str, name: str, known: Iterable[str], origin: str) -> None:
+        self._wrong(path, f"is no setting{did_you_mean(name, known)}", origin)
+
+    def _wrong(self, path: str, what: str, origin: str) -> None:
+        self.problems.append(Problem(path, f"{what} ({origin})"))
+
+
+def settable(kind: type) -> tuple[Field[Any], ...]:
+    """The fields of a section that a person may set."""
+    return tuple(each for each in fields(kind) if each.name != "said")
+
+
+def types_of(kind: type) -> Mapping[str, Any]:
+    """The types of a section's fields."""
+    return get_type_hints(kind)
+
+
+def default_of(about: Field[Any]) -> Any:
+    """The value a field has when nothing is said."""
+    if about.default is not MISSING:
+        return about.default
+    return about.default_factory() if about.default_factory is not MISSING else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append, or nothing when no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _keep_within(about: Field[Any] | None, value: Any) -> None:
+    limits: Limits | None = about.metadata.get("limits") if about else None
+    broken = limits.broken_by(value) if limits else None
+    if broken:
+        raise ValueError(broken)
+
+
+def _quoted(value: Any) -> str:
+    return redact(repr(value))[:80]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _word(value: Any, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise ValueError(f"one of {', '.join(words)}")
+    return str(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        return int(_text(value).replace("_", ""))
+    except ValueError:
+        raise ValueError("a whole number") from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise ValueError("a number")  # noqa: TRY004 - one family for what is wrong in a file
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError("a number") from None
+    if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - not a number differs from itself
+        raise ValueError("a finite number")
+    return number
+
+
+def _unit(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        return parse(str(value) if value is not None else "")
+
+    return read
+
+
+_READERS: Mapping[Any, Callable[[Any], Any]] = {
+    str: _text,
+    int: _whole,
+    float: _number,
+    Seconds: _unit(parse_duration),
+    Bytes: _unit(parse_size),
+    NanoUsd: _unit(parse_money),
+}

@@ -1,0 +1,105 @@
+"""What must hold between settings that are right one by one. Pure: a name, what is wrong, nothing more."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from darumad.errors import Problem
+from darumad.settings.model import AgentSettings, ProviderSettings, Settings
+from darumad.settings.reading import did_you_mean
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+NODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST_SOCKET_PATH = 107
+BUILT_IN = frozenset({"orchestrator", "optimizer", "reviewer"})
+"""Roles whose definitions are the house's own; `executor` may be given another template."""
+_PORTS = range(65536)
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Everything about `settings` that cannot be meant, as it stands."""
+    yield from _order(settings)
+    yield from _daemon(settings)
+    for name, provider in settings.providers.items():
+        yield from _provider(f"providers.{name}", name, provider)
+    for name, agent in settings.agents.items():
+        yield from _agent(f"agents.{name}", name, agent, settings)
+
+
+def _order(settings: Settings) -> Iterator[Problem]:
+    item, supervision, bridge = settings.item, settings.supervision, settings.bridge
+    for pointer, less, more, of in (
+        ("item.backoff", item.backoff, item.backoff_max, "item.backoff_max"),
+        ("supervision.backoff_min", supervision.backoff_min, supervision.backoff_max, "supervision.backoff_max"),
+        ("supervision.degraded_at", supervision.degraded_at, supervision.error_limit, "supervision.error_limit"),
+        ("bridge.stalled_after", bridge.stalled_after, bridge.dead_after, "bridge.dead_after"),
+    ):
+        if less > more:
+            yield Problem(pointer, f"must not be more than `{of}`")
+
+
+def _daemon(settings: Settings) -> Iterator[Problem]:
+    path = len(str(settings.control.socket).encode())
+    if path > LONGEST_SOCKET_PATH:
+        yield Problem("control.socket", f"has {path} bytes; a socket's path has at most {LONGEST_SOCKET_PATH}")
+    if not NODE.fullmatch(settings.daemon.node):
+        yield Problem("daemon.node", "must be 1 to 64 of letters, digits, dot, dash and underscore")
+    known = {"auto", "offline", *settings.providers}
+    if settings.provider.use not in known:
+        yield Problem("provider.use", f"names no provider{did_you_mean(settings.provider.use, known)}")
+    if not _is_time_zone(settings.budget.time_zone):
+        yield Problem("budget.time_zone", "is no time zone this machine knows; write one such as Europe/Berlin")
+    if settings.metrics.listen is not None and not _is_loopback(settings.metrics.listen):
+        yield Problem("metrics.listen", "must be a loopback address and a port, such as 127.0.0.1:9464")
+
+
+def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[Problem]:
+    if not SLUG.fullmatch(name) or name in {"auto", "offline"}:
+        yield Problem(pointer, "must have a name of a-z, 0-9 and dashes other than `auto` and `offline`")
+    url = urlsplit(provider.base_url)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        yield Problem(f"{pointer}.base_url", "must begin with http:// or https:// and name a host")
+    elif url.username or url.password:
+        yield Problem(f"{pointer}.base_url", "must hold no credentials; name a `key_file`")
+    if provider.model is None and provider.kind == "anthropic":
+        yield Problem(f"{pointer}.model", "must name a model")
+
+
+def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) -> Iterator[Problem]:
+    if not SLUG.fullmatch(name):
+        yield Problem(pointer, "must have a name of a-z, 0-9 and dashes, at most 63")
+    if name in BUILT_IN:
+        yield Problem(pointer, "is a role of the house; choose another name")
+    if is_path(agent.template) and agent.isolation is None:
+        yield Problem(
+            f"{pointer}.isolation",
+            "must say `none`: this template does not ship and would run in the daemon's own process",
+        )
+    known = {"offline", *settings.providers}
+    if agent.provider is not None and agent.provider not in known:
+        yield Problem(f"{pointer}.provider", f"names no provider{did_you_mean(agent.provider, known)}")
+
+
+def is_path(template: str) -> bool:
+    """Whether `template` is a file's path and not the name of one that ships."""
+    return "/" in template or template.endswith(".py")
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_loopback(listen: str) -> bool:
+    host, _, port = listen.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) in _PORTS):
+        return False
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
