@@ -38,6 +38,9 @@ class Actor(ThreadingActor):
         self._leaving: ExitReason | None = None
         self._actor_ref = self._make_ref()
 
+    def __str__(self) -> str:
+        return str(self._actor_ref)
+
     def _make_ref(self) -> ActorRef:
         return ActorRef(self)
 
@@ -68,13 +71,13 @@ class Actor(ThreadingActor):
     @classmethod
     def _spawn(cls, *args: Any, **kwargs: Any) -> Any:
         actor = cls(*args, **kwargs)
-        ActorRegistry.register(actor._actor_ref)  # noqa: SLF001 - our own instance
+        ActorRegistry.register(actor._actor_ref)
         try:
-            actor._start_actor_loop()  # noqa: SLF001 - the same
+            actor._start_actor_loop()
         except BaseException as error:
-            actor._never_started(error)  # noqa: SLF001 - the same
+            actor._never_started(error)
             raise
-        return actor._actor_ref  # noqa: SLF001 - the same
+        return actor._actor_ref
 
     def exit(self, reason: object) -> None:
         """Leave after this message, for `reason`; in `on_start` it makes the start fail.
@@ -89,7 +92,7 @@ class Actor(ThreadingActor):
         self._life.mailbox.post(Stop(NORMAL))
 
     def report(self, error: BaseException) -> None:
-        """Count an error of this actor's work that no handler raised. From any thread; dropped once the life is over."""
+        """Count an error of this actor's work that no handler raised; from any thread. Dropped once life is over."""
         if self._life.over:
             self._life.emit("stale.dropped", what="report", error=text_of(error))
         elif not stale(here.life) and self._is_the_end(error):
@@ -191,7 +194,7 @@ class Actor(ThreadingActor):
         return not life.fenced
 
     def _log_failed_start(self, failure: object) -> None:
-        log.info("%s: start failed: %s", self, text_of(failure))
+        log.info("%s: start failed: %s", str(self), text_of(failure))
 
     def _serve(self) -> ExitReason | None:
         """Handle what comes until somebody says leave; None once fenced."""
@@ -229,7 +232,7 @@ class Actor(ThreadingActor):
         if not self._life.over and self._is_the_end(error):
             self._leaving = crash(error)
         if self._leaving is not None and self._leaving.detail is error:
-            log.warning("%s: crashed", self, exc_info=error)
+            log.warning("%s: crashed", str(self), exc_info=error)
         fail(envelope, error)
 
     def _on_signal(self, signal: Any) -> None:
@@ -243,20 +246,20 @@ class Actor(ThreadingActor):
         try:
             self.on_failure(type(error) if error is not None else None, error, error.__traceback__ if error else None)
         except BaseException:
-            log.exception("%s: on_failure raised", self)
+            log.exception("%s: on_failure raised", str(self))
 
     def _after_exit(self, reason: ExitReason) -> ExitReason:
         """Run `on_stop`; the reason, which is a crash if that raised. OTP: `terminate/2`."""
         try:
             self.on_stop()
         except BaseException as error:
-            log.exception("%s: on_stop raised", self)
+            log.exception("%s: on_stop raised", str(self))
             return crash(error)
         return reason
 
     def _broken(self, error: BaseException) -> None:
         """Something outside every guard raised."""
-        log.critical("%s: broken", self, exc_info=error)
+        log.critical("%s: broken", str(self), exc_info=error)
         self._life.phase = Phase.STOPPING
         self._close()
         self._report_exit(crash(error))

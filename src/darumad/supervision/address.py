@@ -45,6 +45,7 @@ class Address:
         """Post `message` and wait for the answer. Only ever down the tree.
 
         Args:
+            message: whatever the holder understands.
             within: seconds to wait.
 
         Raises:

@@ -28,7 +28,7 @@ class ErrorBudget:
     judge: Judge = default_judge
 
     def __post_init__(self) -> None:
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1:
+        if self.limit is True or self.limit != int(self.limit) or self.limit < 1:
             raise ValueError(f"limit: at least 1, not {self.limit!r}")
         if not (isfinite(self.within) and self.within > 0):
             raise ValueError(f"within: seconds above 0, not {self.within!r}")

@@ -78,7 +78,7 @@ class Restarting(SupervisionError):  # noqa: N818 - OTP's word
         self.retry_after = retry_after
 
 
-class SupervisorDead(ActorDeadError):
+class SupervisorDead(ActorDeadError):  # noqa: N818 - the contract's word
     """The supervisor that was asked has ended."""
 
 

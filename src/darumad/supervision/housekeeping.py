@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from darumad.supervision.child import Child
-from darumad.supervision.errors import AlreadyPresent, AlreadyStarted, NotFound, PoolNeedsRef, Restarting, Running, StartError
+from darumad.supervision.errors import (
+    AlreadyPresent,
+    AlreadyStarted,
+    NotFound,
+    PoolNeedsRef,
+    Restarting,
+    Running,
+    StartError,
+)
 from darumad.supervision.life import Life
 from darumad.supervision.nursery import bring_up, take_down
 from darumad.supervision.ref import ActorRef

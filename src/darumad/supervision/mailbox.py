@@ -67,7 +67,7 @@ class Mailbox:
                 if self._messages:
                     return self._messages.popleft()
                 self._asleep = True
-            self._wake.acquire()  # noqa: SIM115 - released by whoever puts
+            self._wake.acquire()
 
     def close(self) -> tuple[list[object], list[Envelope[Any]]]:
         """Take nothing any more; the signals and envelopes that nobody will handle. Empty the second time."""

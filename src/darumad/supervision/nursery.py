@@ -42,7 +42,7 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
         return _adopt(tree, child, birth, ref)
     except StartFailed as failed:
         raise _start_failed(tree, child, failed.cause) from None
-    except BaseException as error:  # noqa: BLE001 - whatever the factory raises is its child's failed start
+    except BaseException as error:
         raise _start_failed(tree, child, error) from error
     finally:
         birth.settle(child.life)
@@ -108,8 +108,7 @@ def ask_to_stop(child: Child) -> None:
 def see_off(tree: Tree, child: Child, supervisor: Life, *, since: float | None = None) -> ExitReason:
     """Wait for the child's thread, and abandon it if it is not gone in time; says so, and why the life ended.
 
-    Args:
-        since: when the time began to run, in real seconds; now, if not given.
+    The time runs from `since`, in real seconds; from now, if not given.
     """
     life = child.life
     assert life is not None

@@ -69,7 +69,7 @@ class ActorRef(PykkaRef[Any]):
         if not self._put(Envelope(message)):
             raise ActorDeadError(f"{self} is dead")
 
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:  # type: ignore[override]
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Post `message` and wait for the answer, or get a future of it. It always ends: with the life at the latest.
 
         Raises:
@@ -89,7 +89,7 @@ class ActorRef(PykkaRef[Any]):
             reply.set_exception((ActorDeadError, ActorDeadError(f"{self} is dead"), None))
         return reply.get(timeout=timeout) if block else reply
 
-    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:  # type: ignore[override]
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """End this life after the message in hand, ahead of all that wait; False if it had ended before.
 
         Raises:

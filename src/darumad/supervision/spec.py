@@ -32,11 +32,22 @@ def _one_of(name: str, value: object, words: object) -> None:
         raise ValueError(f"{name}: one of {', '.join(get_args(words))}, not {value!r}")
 
 
+def _is_a(name: str, value: object, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}: {kind.__name__}, not {value!r}")  # noqa: TRY004 - one family for a wrong field
+
+
 def _is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-def _positive_int(value: object, least: int) -> bool:
+def _is_seconds_or_word(name: str, value: object) -> None:
+    word = isinstance(value, str) and value in {"brutal", "infinity"}
+    if not word and not (isinstance(value, int | float) and _is_seconds(value) and value >= 0):
+        raise ValueError(f"{name}: seconds from 0, brutal or infinity, not {value!r}")
+
+
+def _is_int_from(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
@@ -51,7 +62,7 @@ class SupervisorFlags:
 
     def __post_init__(self) -> None:
         _one_of("strategy", self.strategy, Strategy)
-        if not _positive_int(self.intensity, 0):
+        if not _is_int_from(self.intensity, 0):
             raise ValueError(f"intensity: an integer from 0, not {self.intensity!r}")
         if not (_is_seconds(self.period) and self.period > 0):
             raise ValueError(f"period: finite seconds above 0, not {self.period!r}")
@@ -98,37 +109,40 @@ class ChildSpec:
 
     def _fill_in(self) -> None:
         worker = self.type == "worker"
-        if isinstance(self.shutdown, _Unset):
-            object.__setattr__(self, "shutdown", WORKER_SHUTDOWN if worker else "infinity")
-        if isinstance(self.start_timeout, _Unset):
-            object.__setattr__(self, "start_timeout", WORKER_START_TIMEOUT if worker else None)
+        defaults = {
+            "shutdown": WORKER_SHUTDOWN if worker else "infinity",
+            "start_timeout": WORKER_START_TIMEOUT if worker else None,
+        }
+        for name, value in defaults.items():
+            if getattr(self, name) is _BY_TYPE:
+                object.__setattr__(self, name, value)
 
     def _check_names(self) -> None:
-        if not (isinstance(self.id, str) and self.id):
-            raise ValueError(f"id: a name, not {self.id!r}")
-        if not callable(self.start):
-            raise ValueError(f"start: something to call, not {self.start!r}")  # noqa: TRY004 - one family for the field
+        _is_a("id", self.id, str)
+        if not self.id:
+            raise ValueError("id: a name, not nothing")
+        _is_a("start", self.start, Callable)
         _one_of("restart", self.restart, Restart)
-        if not isinstance(self.significant, bool):
-            raise ValueError(f"significant: True or False, not {self.significant!r}")  # noqa: TRY004 - the same
+        _is_a("significant", self.significant, bool)
         if self.significant and self.restart == "permanent":
             raise ValueError("significant: a permanent child never ends, so it cannot be significant")
 
     def _check_numbers(self) -> None:
-        if self.shutdown not in {"brutal", "infinity"} and not (_is_seconds(self.shutdown) and self.shutdown >= 0):  # type: ignore[operator]
-            raise ValueError(f"shutdown: seconds from 0, brutal or infinity, not {self.shutdown!r}")
+        _is_seconds_or_word("shutdown", self.shutdown)
         if self.start_timeout is not None and not (_is_seconds(self.start_timeout) and self.start_timeout > 0):
             raise ValueError(f"start_timeout: seconds above 0 or None, not {self.start_timeout!r}")
-        if not _positive_int(self.mailbox, 1):
+        if not _is_int_from(self.mailbox, 1):
             raise ValueError(f"mailbox: an integer from 1, not {self.mailbox!r}")
         for name, kind in (("error_budget", ErrorBudget), ("backoff", Backoff), ("liveness", Liveness)):
-            if not isinstance(getattr(self, name), kind | None):
-                raise ValueError(f"{name}: {kind.__name__} or None, not {getattr(self, name)!r}")  # noqa: TRY004 - the same
+            if getattr(self, name) is not None:
+                _is_a(name, getattr(self, name), kind)
 
     @property
     def stop_within(self) -> float | None:
         """Seconds a stop may take; None waits as long as it takes."""
-        return {"brutal": 0.0, "infinity": None}.get(self.shutdown, self.shutdown)  # type: ignore[arg-type,return-value]
+        if isinstance(self.shutdown, str):
+            return 0.0 if self.shutdown == "brutal" else None
+        return self.shutdown
 
 
 def check_child(flags: SupervisorFlags, spec: ChildSpec) -> None:
@@ -137,8 +151,7 @@ def check_child(flags: SupervisorFlags, spec: ChildSpec) -> None:
     Raises:
         ValueError: it may not; names the field.
     """
-    if not isinstance(spec, ChildSpec):
-        raise ValueError(f"spec: a ChildSpec, not {spec!r}")  # noqa: TRY004 - one family for what is wrong in a tree
+    _is_a("spec", spec, ChildSpec)
     if spec.significant and flags.auto_shutdown == "never":
         raise ValueError(f"significant: {spec.id} is, but auto_shutdown is never")
 
@@ -149,8 +162,7 @@ def check(flags: SupervisorFlags, specs: Iterable[ChildSpec]) -> tuple[ChildSpec
     Raises:
         ValueError: they do not; names the field.
     """
-    if not isinstance(flags, SupervisorFlags):
-        raise ValueError(f"flags: SupervisorFlags, not {flags!r}")  # noqa: TRY004 - the same
+    _is_a("flags", flags, SupervisorFlags)
     found = tuple(specs)
     for spec in found:
         check_child(flags, spec)

@@ -2,16 +2,18 @@
 
 import random  # noqa: TID251 - the jitter of a tree that was given no source of its own
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
+from darumad.supervision.actor import Actor, log
+from darumad.supervision.backoff import Rng
 from darumad.supervision.child import Child
 from darumad.supervision.errors import StartError, SupervisionError
 from darumad.supervision.event import Bus
-from darumad.supervision.life import REAL, Birth, Life, current_birth
-from darumad.supervision.actor import Actor, log
-from darumad.supervision.backoff import Rng
 from darumad.supervision.housekeeping import Housekeeping
 from darumad.supervision.intensity import Intensity
+from darumad.supervision.life import REAL, Birth, Life, Phase, current_birth
+from darumad.supervision.mailbox import Mailbox
 from darumad.supervision.nursery import ask_to_stop, bring_up, mark_down, see_off, take_down
 from darumad.supervision.reasons import SHUTDOWN, ExitReason, crash, text_of
 from darumad.supervision.signals import Call, Down, Due, LeakCap, Stop, TryAgain, Unresponsive
@@ -21,6 +23,10 @@ from darumad.supervision.supervisor_ref import SupervisorRef
 from darumad.supervision.tree import Clock, Tree
 
 LEAK_CAP: Final = 3
+
+
+def _post(mailbox: Mailbox, due: Due) -> None:
+    mailbox.post(due)
 
 
 class SupervisorFactory:
@@ -54,7 +60,7 @@ class Supervisor(Housekeeping, Actor):
         self._me: Child | None = None
 
     @classmethod
-    def start(  # type: ignore[override]
+    def start(  # noqa: PLR0913 - what a root shares with its tree
         cls,
         flags: SupervisorFlags,
         specs: Iterable[ChildSpec],
@@ -132,7 +138,7 @@ class Supervisor(Housekeeping, Actor):
 
     def _broken(self, error: BaseException) -> None:
         """This thread is dying of its own fault: reap the orphans in reverse, then report."""
-        self._life.phase = self._life.phase.STOPPING
+        self._life.phase = Phase.STOPPING
         try:
             self._close()
             self._stop_children()
@@ -150,7 +156,7 @@ class Supervisor(Housekeeping, Actor):
 
     def on_receive(self, message: object) -> None:
         """A supervisor takes no messages: whatever comes is a mistake of its sender."""
-        log.warning("%s: unexpected message of type %s", self, type(message).__name__)
+        log.warning("%s: unexpected message of type %s", str(self), type(message).__name__)
 
     # What comes on the system lane.
 
@@ -201,9 +207,7 @@ class Supervisor(Housekeeping, Actor):
         child = self._current(said.life)
         if child is None or said.life.in_hand is not said.in_hand:
             return
-        self._tree.emit(
-            "child.unresponsive", child.path, child.incarnation, seconds=said.seconds, stack=said.stack
-        )
+        self._tree.emit("child.unresponsive", child.path, child.incarnation, seconds=said.seconds, stack=said.stack)
         self._tree.abandon(said.life)
         self._after_exit_of(child, mark_down(self._tree, child))
 
@@ -253,10 +257,10 @@ class Supervisor(Housekeeping, Actor):
             healthy_for = self._tree.now() - child.started_at if child.started_at >= 0 else 0.0
             child.failures.add(backoff, healthy_for)
             child.started_at = -1.0
-        if backoff is None or not backoff.own_account:
-            if self._intensity.exceeded_by(self._tree.now()):
-                self._give_up()
-                return
+        own_account = backoff is not None and backoff.own_account
+        if not own_account and self._intensity.exceeded_by(self._tree.now()):
+            self._give_up()
+            return
         if backoff is None:
             self._revive(child)
         elif child.failures.exhausted(backoff):
@@ -271,9 +275,7 @@ class Supervisor(Housekeeping, Actor):
     def _schedule(self, child: Child, delay: float) -> None:
         self._arm(child, delay)
         child.state = "restarting"
-        self._tree.emit(
-            "child.restart_scheduled", child.path, child.incarnation, delay=delay, token=child.token
-        )
+        self._tree.emit("child.restart_scheduled", child.path, child.incarnation, delay=delay, token=child.token)
 
     def _bench(self, child: Child, retry: float) -> None:
         self._arm(child, retry)
@@ -284,7 +286,7 @@ class Supervisor(Housekeeping, Actor):
         child.void_timer()
         child.retry_at = self._tree.now() + delay
         due, mailbox = Due(child.path, child.token), self._life.mailbox
-        child.timer = self._tree.clock.call_at(child.retry_at, lambda: mailbox.post(due) and None)
+        child.timer = self._tree.clock.call_at(child.retry_at, partial(_post, mailbox, due))
 
     def _revive(self, child: Child) -> None:
         """Take the child's group down in reverse, then up in order."""
@@ -306,7 +308,7 @@ class Supervisor(Housekeeping, Actor):
         try:
             bring_up(self._tree, child, self._life)
         except StartError as error:
-            log.info("%s: restart failed: %s", self, text_of(error))
+            log.info("%s: restart failed: %s", str(self), text_of(error))
             child.state = "restarting"
             child.retry_at = self._tree.now()
             self._life.mailbox.post(TryAgain(child.path, child.token))

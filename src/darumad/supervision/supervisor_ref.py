@@ -32,7 +32,7 @@ class ChildInfo:
 
 
 class SupervisorRef(ActorRef):
-    """A supervisor's life. Every call raises `SupervisorDead` once it is over, and `WouldDeadlock` where it would hang."""
+    """A supervisor's life. A call raises `SupervisorDead` once it is over, and `WouldDeadlock` where it would hang."""
 
     def __init__(self, supervisor: "Supervisor") -> None:
         super().__init__(supervisor)

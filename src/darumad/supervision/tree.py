@@ -1,6 +1,5 @@
 """The ownership table of one root: which life holds which path. Any thread reads it without asking an actor."""
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -66,7 +65,6 @@ class Tree:
         self._pool_numbers: dict[str, int] = {}
         self._leaked: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._orders = itertools.count()
         self._prober = Prober(self._tell_of_pause)
         self.root: Life | None = None
 
