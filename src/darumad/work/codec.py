@@ -148,6 +148,7 @@ def failure_to_json(failure: Failure) -> Json:
         "hints": list(failure.hints),
         "retry_after": failure.retry_after,
         "circuit_open": failure.circuit_open,
+        "target_answered": failure.target_answered,
     }
 
 

@@ -66,13 +66,21 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
     """A model call that ended without an answer, after the broker's own retries.
 
     `kind` is a kind of `work.kinds`. The message is ours, never an upstream body: it holds no credential.
+    `target_answered` says that the target answered another call after this one began.
     """
 
     def __init__(
-        self, kind: str, message: str, *, retry_after: float | None = None, circuit_open: bool = False
+        self,
+        kind: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        circuit_open: bool = False,
+        target_answered: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.retry_after = retry_after
         self.circuit_open = circuit_open
+        self.target_answered = target_answered

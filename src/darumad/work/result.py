@@ -69,7 +69,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a stage did not complete: a kind of `work.kinds`, and a sentence for people. Never holds a credential."""
+    """Why a stage did not complete: a kind of `work.kinds`, and a sentence for people. Never holds a credential.
+
+    Of a model call it says what was known of the target: whether its circuit was open, in how many seconds to ask
+    again, and whether it answered another call after this one began (then it is not the provider that is down).
+    """
 
     kind: str
     message: str
@@ -77,6 +81,7 @@ class Failure:
     hints: tuple[str, ...] = ()
     retry_after: Seconds | None = None
     circuit_open: bool = False
+    target_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

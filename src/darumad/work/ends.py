@@ -1,0 +1,364 @@
+"""What follows when a stage ends: one pure function over the table in `causes`.
+
+The orchestrator asks `what_follows` and acts on the answer; the journal stores it in one transaction. Time and chance
+come in as arguments.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from darumad.names import Millis, Stage
+from darumad.work.backoff import OUTAGE, RETRY, Backoff
+from darumad.work.causes import ENDS, Course, cause_of, review_of
+from darumad.work.error_context import Site, compact
+from darumad.work.item import WorkRecord
+from darumad.work.kinds import KINDS
+from darumad.work.result import Failure, StopReason, WorkResult
+from darumad.work.states import ParkReason, ScheduleReason, WorkState
+
+MAX_CRASHES = 3
+"""The third crash of our own handling that an item causes is its death."""
+
+_S, _C = StopReason, Course
+
+_WITHOUT_A_MODEL = frozenset({_C.WAIT_OUT, _C.PROVIDER_DOWN, _C.PARK_PROVIDER, _C.PARK_BUDGET, _C.TRY_AGAIN})
+"""What an optimizer's failure spares its item: the context is built without a model instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """What becomes of an item whose stage ended; the fields of a move that the rules decide.
+
+    The counters are added to the record's. `degraded`: the optimizer failed, so the next stage gets a context that was
+    built without a model. `keep_rank` is False for a retry after a failure: it queues anew. `moves` is False where
+    nothing is to be stored at all.
+    """
+
+    to: WorkState
+    stage: Stage
+    reason: str | None = None
+    run_at: Millis | None = None
+    fence_up: bool = False
+    ends_attempt: bool = False
+    outcome: str = ""
+    failures: int = 0
+    crashes: int = 0
+    delays: int = 0
+    parks: int = 0
+    reviews: int = 0
+    keep_rank: bool = True
+    degraded: bool = False
+    moves: bool = True
+    error: Mapping[str, Any] | None = None
+    feedback: Mapping[str, Any] | None = None
+    questions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """Everything that a rule may look at."""
+
+    record: WorkRecord
+    stage: Stage
+    result: WorkResult
+    stages: tuple[Stage, ...]
+    now: Millis
+    rng_unit: float
+    backoff: Backoff
+    max_crashes: int
+    template_held: bool
+    cause: str
+
+    @property
+    def following(self) -> Stage | None:
+        """The stage after this one; None after the last."""
+        index = self.stages.index(self.stage) + 1
+        return self.stages[index] if index < len(self.stages) else None
+
+    @property
+    def failure(self) -> Failure:
+        """What the result says went wrong, under the cause it was judged by."""
+        said = self.result.error or Failure(kind=self.cause, message=self.result.text or _sentence(self))
+        return replace(said, kind=self.cause)
+
+    @property
+    def outcome(self) -> str:
+        """The stop reason to tell: the result's own, unless the work itself was fine and the rules found otherwise."""
+        own = self.result.stop_reason
+        return (ENDS[self.cause].stop_reason if own is _S.COMPLETED else own).value
+
+
+def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fact of its own
+    record: WorkRecord,
+    stage: Stage,
+    result: WorkResult,
+    *,
+    stages: tuple[Stage, ...],
+    now: Millis,
+    rng_unit: float,
+    backoff: Backoff = RETRY,
+    max_crashes: int = MAX_CRASHES,
+    template_held: bool = False,
+) -> Next:
+    """What becomes of `record`, held in `stage`, now that the stage ended with `result`.
+
+    Args:
+        record: the item as it stood before; its counters are those of earlier ends.
+        stage: the stage that ended; one of `stages`.
+        result: how it ended. In `reviewing` its `data` is a review as `codec.review_to_json` writes it: its verdict
+            is derived anew from the gates, and a review that cannot be read is a `schema_violation`, never a pass.
+        stages: the item's walk, in order.
+        now: wall milliseconds.
+        rng_unit: chance for the backoff's jitter, 0.0 to 1.0.
+        backoff: the wait after a failure; the item's own `backoff` takes the place of its first.
+        max_crashes: the crash of our own handler that is the item's death.
+        template_held: the agent's template crashed for too many items (`blame.holds_template`).
+
+    Raises:
+        ValueError: `stage` is none of `stages`.
+    """
+    ending = _Ending(
+        record=record,
+        stage=stage,
+        result=result,
+        stages=stages,
+        now=now,
+        rng_unit=rng_unit,
+        backoff=backoff,
+        max_crashes=max_crashes,
+        template_held=template_held,
+        cause=cause_of(result, stage, stages),
+    )
+    return _unless_expired(_TAKEN[_course(ending)](ending), ending)
+
+
+def in_line(following: Next, record: WorkRecord, now: Millis) -> Next:
+    """`following` when its next stage has no free slot: ready for it, with its rank and attempt kept.
+
+    An item past its `expires_at` does not go back into the line; it is dead.
+    """
+    waiting = replace(following, to=WorkState.READY, reason="slot")
+    return waiting if not _expired(record, now) else _dead_of_time(record, following.stage)
+
+
+def _course(ending: _Ending) -> Course:
+    """The course of the cause's row, as the stage and what is known of the provider and template have it."""
+    course = ENDS[ending.cause].course
+    if ending.stage is Stage.OPTIMIZING and ending.following and course in _WITHOUT_A_MODEL:
+        return _C.GO_ON_DEGRADED
+    if course is _C.PROVIDER_DOWN:
+        course = _C.TRY_AGAIN if _its_own(ending.result.error) else _C.WAIT_OUT
+    if course is not _C.TRY_AGAIN:
+        return course
+    if ending.template_held and ending.cause in {"agent_crashed", "child_died"}:
+        return _C.PARK_TEMPLATE
+    finished_work = ending.stage is Stage.REVIEWING and Stage.EXECUTING in ending.stages
+    return _C.REVIEW_AGAIN if finished_work else course
+
+
+def _its_own(failure: Failure | None) -> bool:
+    """Whether a provider's failure is the item's: the target answers others, and its circuit is closed."""
+    return failure is not None and failure.target_answered and not failure.circuit_open
+
+
+# --- the courses ----------------------------------------------------------------------------------------------------
+
+
+def _go_on(ending: _Ending) -> Next:
+    if ending.following is None:
+        return Next(to=WorkState.SUCCEEDED, stage=ending.stage, ends_attempt=True, outcome=_S.COMPLETED.value)
+    return Next(to=WorkState.RUNNING, stage=ending.following)
+
+
+def _go_on_degraded(ending: _Ending) -> Next:
+    return replace(_go_on(ending), degraded=True, error=_error(ending))
+
+
+def _wait_out(ending: _Ending) -> Next:
+    failure = ending.result.error
+    told = failure.retry_after if failure else None
+    wait = OUTAGE.delay(ending.record.delays, ending.rng_unit) if told is None else max(told, 0.0)
+    return Next(
+        to=WorkState.SCHEDULED,
+        stage=ending.stage,
+        reason=ScheduleReason.OUTAGE.value,
+        run_at=_after(ending.now, wait),
+        outcome=ending.outcome,
+        delays=1,
+        error=_error(ending),
+    )
+
+
+def _try_again(ending: _Ending) -> Next:
+    if ending.record.failures + 1 >= ending.record.item.max_attempts:
+        return replace(_die(ending), failures=1)
+    return _failed(ending, ending.stages[0])
+
+
+def _review_again(ending: _Ending) -> Next:
+    if ending.record.failures + 1 >= ending.record.item.max_attempts:
+        parked = _park(ending, ParkReason.CONFLICT)
+        return replace(parked, ends_attempt=True, failures=1)
+    return _failed(ending, Stage.REVIEWING)
+
+
+def _failed(ending: _Ending, stage: Stage) -> Next:
+    """A new attempt at `stage`, after a wait and with a new place in the line."""
+    own = ending.record.item.backoff
+    backoff = ending.backoff if own is None else replace(ending.backoff, first=own)
+    return Next(
+        to=WorkState.SCHEDULED,
+        stage=stage,
+        reason=ScheduleReason.BACKOFF.value,
+        run_at=_after(ending.now, backoff.delay(ending.record.failures, ending.rng_unit)),
+        ends_attempt=True,
+        outcome=ending.outcome,
+        failures=1,
+        keep_rank=False,
+        error=_error(ending),
+    )
+
+
+def _send_back(ending: _Ending) -> Next:
+    data = ending.result.data
+    feedback = data if isinstance(data, Mapping) else {"issues": [ending.failure.message]}
+    if ending.record.reviews + 1 > ending.record.item.max_reviews:
+        return replace(_die(ending), reviews=1, feedback=feedback)
+    return Next(
+        to=WorkState.READY,
+        stage=ending.stages[0],
+        reason=_S.REVIEW_REJECTED.value,
+        ends_attempt=True,
+        outcome=ending.outcome,
+        reviews=1,
+        error=_error(ending),
+        feedback=feedback,
+    )
+
+
+def _park(ending: _Ending, reason: ParkReason) -> Next:
+    return Next(
+        to=WorkState.PARKED,
+        stage=ending.stage,
+        reason=reason.value,
+        fence_up=True,
+        outcome=ending.outcome,
+        parks=1,
+        error=_error(ending),
+    )
+
+
+def _park_asked(ending: _Ending) -> Next:
+    """Parked for what the agent asks: `data` may name a reason and questions; without them it is a challenge."""
+    asked = ending.result.data if isinstance(ending.result.data, Mapping) else {}
+    named = asked.get("reason")
+    reason = ParkReason(named) if named in _ASKED else ParkReason.CHALLENGE
+    questions = asked.get("questions", ())
+    listed = questions if isinstance(questions, list | tuple) else ()
+    return replace(_park(ending, reason), questions=tuple(str(each) for each in listed))
+
+
+def _die(ending: _Ending) -> Next:
+    return Next(
+        to=WorkState.DEAD,
+        stage=ending.stage,
+        ends_attempt=True,
+        reason=ending.outcome,
+        outcome=ending.outcome,
+        error=_error(ending),
+    )
+
+
+def _cancel(ending: _Ending) -> Next:
+    return Next(
+        to=WorkState.CANCELLED,
+        stage=ending.stage,
+        fence_up=True,
+        ends_attempt=True,
+        outcome=ending.outcome,
+        error=_error(ending),
+    )
+
+
+def _crash(ending: _Ending) -> Next:
+    if ending.record.crashes + 1 >= ending.max_crashes:
+        outcome = _S.AGENT_CRASHED.value
+        return replace(_die(ending), crashes=1, reason=outcome, outcome=outcome)
+    return replace(_put_back(ending), crashes=1, error=_error(ending))
+
+
+def _put_back(ending: _Ending) -> Next:
+    outcome = _S.INTERRUPTED.value
+    return Next(to=WorkState.READY, stage=ending.stage, reason=outcome, outcome=outcome)
+
+
+def _stay(ending: _Ending) -> Next:
+    return Next(to=WorkState.RUNNING, stage=ending.stage, moves=False)
+
+
+_ASKED = frozenset(
+    each.value for each in (ParkReason.CHALLENGE, ParkReason.APPROVAL, ParkReason.QUESTION, ParkReason.CHILDREN)
+)
+_TAKEN: Mapping[Course, Callable[[_Ending], Next]] = {
+    _C.GO_ON: _go_on,
+    _C.GO_ON_DEGRADED: _go_on_degraded,
+    _C.WAIT_OUT: _wait_out,
+    _C.TRY_AGAIN: _try_again,
+    _C.REVIEW_AGAIN: _review_again,
+    _C.SEND_BACK: _send_back,
+    _C.PARK_PROVIDER: lambda ending: _park(ending, ParkReason.PROVIDER),
+    _C.PARK_BUDGET: lambda ending: _park(ending, ParkReason.BUDGET),
+    _C.PARK_TEMPLATE: lambda ending: _park(ending, ParkReason.TEMPLATE),
+    _C.PARK_ASKED: _park_asked,
+    _C.DIE: _die,
+    _C.CANCEL: _cancel,
+    _C.CRASH: _crash,
+    _C.PUT_BACK: _put_back,
+    _C.STAY: _stay,
+}
+
+
+# --- what they share ------------------------------------------------------------------------------------------------
+
+
+def _unless_expired(following: Next, ending: _Ending) -> Next:
+    """`following`, or death where an item past its `expires_at` would go back to ready or scheduled."""
+    returns = following.to in {WorkState.READY, WorkState.SCHEDULED}
+    return _dead_of_time(ending.record, ending.stage) if returns and _expired(ending.record, ending.now) else following
+
+
+def _expired(record: WorkRecord, now: Millis) -> bool:
+    expires_at = record.item.expires_at
+    return expires_at is not None and now >= expires_at
+
+
+def _dead_of_time(record: WorkRecord, stage: Stage) -> Next:
+    failure = Failure(kind="expired", message="the item was not done by its expires_at")
+    return Next(
+        to=WorkState.DEAD,
+        stage=stage,
+        reason=_S.EXPIRED.value,
+        ends_attempt=True,
+        outcome=_S.EXPIRED.value,
+        error=compact(failure, record.item, Site(agent=record.holder or "")),
+    )
+
+
+def _after(now: Millis, seconds: float) -> Millis:
+    return Millis(now + round(seconds * 1000))
+
+
+def _error(ending: _Ending) -> Mapping[str, Any]:
+    return compact(ending.failure, ending.record.item, Site(agent=ending.record.holder or ""))
+
+
+def _sentence(ending: _Ending) -> str:
+    """What to say where the result itself says nothing of what was wrong."""
+    review = review_of(ending.result.data) if ending.stage is Stage.REVIEWING else None
+    if ending.cause == "gate_undecided" and review is not None:
+        return f"no model judged {', '.join(sorted(review.undecided))}: a required gate that is unknown is no pass"
+    if ending.cause == "review_rejected" and review is not None:
+        return "; ".join(review.issues)
+    known = KINDS.get(ending.cause)
+    return known.hints[0] if known else ending.cause
