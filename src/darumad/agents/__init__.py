@@ -1,0 +1,1 @@
+"""Agents: the minds, async and strangers to threads. They see the ports of `darumad.work` and nothing of the rooms beside them."""

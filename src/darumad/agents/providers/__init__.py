@@ -1,0 +1,31 @@
+"""Providers: the only room that knows vendors' clients. One call goes through the broker, under its owner, its limits and one policy.
+
+Everyone else sees `work.ports.Complete`. Importing this room imports no client; each is loaded when its first call is made.
+"""
+
+from darumad.agents.providers.breaker import State
+from darumad.agents.providers.broker import BUCKETS, Broker
+from darumad.agents.providers.choose import Chosen, choose, discover
+from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
+from darumad.agents.providers.credential import Credential, load_credentials
+from darumad.agents.providers.offline import Offline
+from darumad.agents.providers.standing import CircuitState
+
+__all__ = [
+    "BUCKETS",
+    "OFFLINE",
+    "SHIPPED",
+    "Broker",
+    "Chosen",
+    "CircuitState",
+    "Credential",
+    "KeySource",
+    "Limits",
+    "Offline",
+    "ProviderConfig",
+    "ProviderSpec",
+    "State",
+    "choose",
+    "discover",
+    "load_credentials",
+]

@@ -1,0 +1,85 @@
+"""Anthropic through its own client, on its aiohttp transport. Streams are read as raw events; a message ends at `message_stop` or not at all."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+import anthropic  # noqa: TID251 - the vendor's client, behind this door
+import httpx2
+from anthropic.types import RawMessageStreamEvent  # noqa: TID251 - the same
+
+from darumad.agents.providers.anthropic_wire import Assembly, body_of
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.prices import Price
+from darumad.agents.providers.watch import Watch
+from darumad.work.model import ModelReply, ModelRequest
+
+_WRITE = 30.0
+_POOL_OVER_CONNECT = 5.0
+_SPARE_CONNECTIONS = 16
+_KEEPALIVE = 4.0
+
+
+class AnthropicClient:
+    """One Anthropic instance on one loop. Retries nothing, follows no redirect, reads no proxy from the environment."""
+
+    def __init__(self, spec: ProviderSpec, key: Credential, *, price: Price | None, connections: int) -> None:
+        limits = spec.limits
+        # The transport's read limit lies behind ours: on aiohttp it does not hold, so the watch ends every call.
+        timeout = httpx2.Timeout(
+            limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
+        )
+        http = anthropic.DefaultAioHttpClient(
+            trust_env=False,
+            follow_redirects=False,
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
+        )
+        self._model = spec.model or ""
+        self._price = price
+        self._client = anthropic.AsyncAnthropic(
+            api_key=key.reveal(),
+            base_url=spec.base_url or "https://api.anthropic.com",
+            http_client=http,
+            timeout=timeout,
+            max_retries=0,
+            open_telemetry=False,
+        )
+
+    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+        """See `client.Client`."""
+        body = body_of(self._model, request)
+        if request.output_schema is not None:
+            schema = anthropic.transform_schema(dict(request.output_schema))
+            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        create = cast("Any", self._client.messages.create)
+        stream: anthropic.AsyncStream[RawMessageStreamEvent] = await create(**body, stream=True)
+        async with stream:
+            assembly = Assembly(self._price)
+            async for event in _events(stream, watch):
+                assembly.add(event)
+                if assembly.stopped:
+                    break
+            return assembly.reply()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
+
+
+async def _events(
+    stream: "anthropic.AsyncStream[RawMessageStreamEvent]", watch: Watch
+) -> AsyncIterator[Mapping[str, Any]]:
+    """The events' JSON, pings left out; only what is left tells the watch that something came."""
+    if "text/event-stream" not in stream.response.headers.get("content-type", ""):
+        raise AttemptFailed("malformed_response", "the answer is no event stream")
+    async for raw in stream.raw_events(stream.response):
+        if raw.event is None or raw.event == "ping" or not raw.data:
+            continue
+        watch.event(len(raw.data))
+        event = json.loads(raw.data)
+        if not isinstance(event, dict):
+            raise AttemptFailed("malformed_response", "an event is no object")
+        yield event

@@ -1,0 +1,190 @@
+"""Anthropic's messages as JSON, both ways: our request into theirs, their events into our reply. No client here, no socket."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any, Literal
+
+from darumad.agents.providers.classify import AttemptFailed, of_error_event
+from darumad.agents.providers.prices import Price, cost
+from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
+from darumad.work.result import Usage
+
+_Stop = Literal["end", "tools", "max_tokens", "refusal"]
+_STOPS: Mapping[str, _Stop] = {
+    "end_turn": "end",
+    "stop_sequence": "end",
+    "tool_use": "tools",
+    "max_tokens": "max_tokens",
+    "refusal": "refusal",
+}
+_OPAQUE = frozenset({"thinking", "redacted_thinking"})
+_DELTAS: Mapping[str, tuple[str, str]] = {
+    "text_delta": ("text", "text"),
+    "input_json_delta": ("json", "partial_json"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "signature"),
+}
+"""A delta's type: the field of the block it adds to, and its own field that is added."""
+
+
+def body_of(model: str, request: ModelRequest) -> dict[str, Any]:
+    """The body of `/v1/messages`, but for the output schema."""
+    body: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_tokens,
+        "messages": list(_turns(request.messages)),
+    }
+    if request.system:
+        body["system"] = request.system
+    if request.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.says, "input_schema": dict(tool.schema)} for tool in request.tools
+        ]
+    return body
+
+
+def _turns(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
+    """Their turns: all results of one round of tools stand in one user turn, right after the calls."""
+    for side, turns in groupby(messages, key=lambda each: "assistant" if each.role == "assistant" else "user"):
+        content = [block for turn in turns for block in _blocks(turn)]
+        if content:
+            yield {"role": side, "content": content}
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.call_id, "content": message.text or "(no output)"}]
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
+    blocks += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)} for call in message.calls
+    ]
+    for each in message.opaque:
+        if each.get("provider") == "anthropic":
+            blocks.insert(each["at"], dict(each["block"]))
+    return blocks
+
+
+class Assembly:
+    """A message as its events come: `add` each of them, then take the `reply`. Complete only when `stopped`."""
+
+    def __init__(self, price: Price | None) -> None:
+        self._price = price
+        self._model = ""
+        self._blocks: dict[int, dict[str, Any]] = {}
+        self._usage: dict[str, int] = {}
+        self._stop_reason: str | None = None
+        self._seen = False
+        self.stopped = False
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take one event.
+
+        Raises:
+            AttemptFailed: it tells of an error, or has no shape that an event has.
+        """
+        self._seen = True
+        try:
+            self._take(event)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AttemptFailed("malformed_response", "an event has the wrong shape") from error
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "message_start":
+                self._model = str(event["message"]["model"])
+                self._used(event["message"]["usage"])
+            case "content_block_start":
+                self._blocks[event["index"]] = {**event["content_block"], "json": ""}
+            case "content_block_delta":
+                self._grow(self._blocks[event["index"]], event["delta"])
+            case "message_delta":
+                self._stop_reason = event["delta"]["stop_reason"]
+                self._used(event.get("usage") or {})
+            case "message_stop":
+                self.stopped = True
+            case "error":
+                raise of_error_event(event)
+            case _:
+                return
+
+    @staticmethod
+    def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        if delta["type"] in _DELTAS:
+            field, piece = _DELTAS[delta["type"]]
+            block[field] = block.get(field, "") + delta[piece]
+
+    def _used(self, usage: Mapping[str, Any]) -> None:
+        """The counts are cumulative: the latest of each holds."""
+        self._usage.update({name: count for name, count in usage.items() if isinstance(count, int)})
+
+    def reply(self) -> ModelReply:
+        """The message.
+
+        Raises:
+            AttemptFailed: it has no end, or is none: `truncated_stream`, `bad_tool_args`, `empty_output`, ...
+        """
+        if not self.stopped or self._stop_reason is None:
+            kind = "truncated_stream" if self._seen else "malformed_response"
+            raise AttemptFailed(
+                kind, "the stream ended before the message did" if self._seen else "the stream was empty"
+            )
+        text = "".join(str(block.get("text", "")) for block in self._ordered("text"))
+        calls = tuple(self._call(block) for block in self._ordered("tool_use"))
+        stop = self._stop(calls=bool(calls))
+        if stop == "end" and not text and not calls:
+            raise AttemptFailed("empty_output", "the model said nothing", usage=self.usage)
+        return ModelReply(text=text, calls=calls, opaque=self._opaque(), model=self._model, stop=stop, usage=self.usage)
+
+    @property
+    def usage(self) -> Usage:
+        """What the message used, as far as it has been said."""
+        count = self._usage.get
+        fresh, cached = count("input_tokens", 0), count("cache_read_input_tokens", 0)
+        written, output = count("cache_creation_input_tokens", 0), count("output_tokens", 0)
+        return Usage(
+            input_tokens=fresh + cached + written,
+            output_tokens=output,
+            cached_tokens=cached,
+            calls=1,
+            nano_usd=cost(self._price, fresh=fresh, cached=cached, written=written, output=output),
+        )
+
+    def _ordered(self, kind: str) -> list[dict[str, Any]]:
+        return [block for _, block in sorted(self._blocks.items()) if block.get("type") == kind]
+
+    def _stop(self, *, calls: bool) -> _Stop:
+        if self._stop_reason == "model_context_window_exceeded":
+            raise AttemptFailed("context_too_long", "the answer ran into the context window", usage=self.usage)
+        stop = _STOPS.get(self._stop_reason or "")
+        if stop is None or (stop == "tools" and not calls):
+            raise AttemptFailed(
+                "malformed_response", "the message stopped for no reason that is known", usage=self.usage
+            )
+        return stop
+
+    def _call(self, block: Mapping[str, Any]) -> ToolCall:
+        try:
+            arguments = json.loads(block["json"]) if block["json"] else block.get("input", {})
+        except json.JSONDecodeError:
+            arguments = None
+        if not isinstance(arguments, dict) or not block.get("id") or not block.get("name"):
+            raise AttemptFailed("bad_tool_args", "a tool call's arguments are no JSON object", usage=self.usage)
+        return ToolCall(id=block["id"], name=block["name"], arguments=arguments)
+
+    def _opaque(self) -> tuple[Mapping[str, Any], ...]:
+        """The thinking blocks, each with its place among the blocks that are echoed."""
+        kept = [block for _, block in sorted(self._blocks.items()) if block.get("type") in _OPAQUE or _echoed(block)]
+        return tuple(
+            {
+                "provider": "anthropic",
+                "at": at,
+                "block": {name: value for name, value in block.items() if name != "json"},
+            }
+            for at, block in enumerate(kept)
+            if block["type"] in _OPAQUE
+        )
+
+
+def _echoed(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_use" or (block.get("type") == "text" and bool(block.get("text")))

@@ -1,0 +1,171 @@
+"""The circuit of one target, a provider's model: values in, values out. When it is open, the target's failures are known.
+
+Closed, it opens at half of at least 5 attempts failed within 30 s, or when the last 3 failed, however old. Open, it
+refuses for 5, 10, ... 120 s (give or take a fifth), then lets one probe through. What no wait can mend - a wrong
+key, no money, no such model - opens it hard: until somebody changes the settings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+WINDOW = 30.0
+"""Seconds over which failures are weighed."""
+MIN_SAMPLES = 5
+FAILED_SHARE = 0.5
+IN_A_ROW = 3
+FIRST_OPEN = 5.0
+"""Seconds that a circuit stays open the first time; doubled each time its probe fails."""
+LONGEST_OPEN = 120.0
+JITTER = 0.2
+_DOUBLINGS = 5
+
+
+class State(StrEnum):
+    """What a circuit does with a call."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    HARD_OPEN = "hard_open"
+
+
+class End(StrEnum):
+    """How an attempt ended, as far as a circuit cares."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    HOPELESS = "hopeless"
+    LOST = "lost"
+
+
+ENDS: Mapping[str, End] = {
+    "connect": End.FAILED,
+    "disconnect": End.FAILED,
+    "timeout": End.FAILED,
+    "server_error": End.FAILED,
+    "malformed_response": End.FAILED,
+    "truncated_stream": End.FAILED,
+    "overloaded": End.FAILED,
+    "rate_limited": End.ANSWERED,
+    "quota_exhausted": End.HOPELESS,
+    "auth": End.HOPELESS,
+    "model_not_found": End.HOPELESS,
+    "invalid_request": End.ANSWERED,
+    "request_too_large": End.ANSWERED,
+    "context_too_long": End.ANSWERED,
+    "bad_tool_args": End.ANSWERED,
+    "schema_violation": End.ANSWERED,
+    "empty_output": End.ANSWERED,
+    "refusal": End.ANSWERED,
+    "local_saturation": End.LOST,
+    "budget_exhausted": End.LOST,
+    "cancelled": End.LOST,
+}
+"""What each kind of a call's end says of its target: the table's column `breaker`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The attempts that ended in one second, on the clock the circuit is asked with."""
+
+    second: int
+    ended: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Leave to try. A probe's end decides what becomes of a half-open circuit."""
+
+    probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No leave: until when (monotonic seconds; None until the settings change), and the kind that opened it hard."""
+
+    until: float | None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """All that is known of one target. `opened` counts openings since it was last closed."""
+
+    samples: tuple[Sample, ...] = ()
+    failed_in_a_row: int = 0
+    opened: int = 0
+    until: float | None = None
+    probing: bool = False
+    hard: str | None = None
+
+    def state(self, now: float) -> State:
+        """What it does with a call at `now` (monotonic seconds)."""
+        if self.hard is not None:
+            return State.HARD_OPEN
+        if self.until is None:
+            return State.CLOSED
+        return State.OPEN if now < self.until else State.HALF_OPEN
+
+    def admit(self, now: float) -> tuple["Circuit", Admission | Refusal]:
+        """The circuit after a call asked for leave, and the answer."""
+        match self.state(now):
+            case State.CLOSED:
+                return self, Admission(probe=False)
+            case State.HALF_OPEN if not self.probing:
+                return replace(self, probing=True), Admission(probe=True)
+            case State.HARD_OPEN:
+                return self, Refusal(None, self.hard)
+            case _:
+                return self, Refusal(self.until)
+
+    def ended(self, end: End, admission: Admission, now: float, *, kind: str = "", unit: float = 0.5) -> "Circuit":
+        """The circuit after an admitted attempt ended. `unit`, 0.0 to 1.0, is the draw of the jitter.
+
+        What was admitted before the circuit opened and ends after it changes nothing, unless it is hopeless.
+        """
+        if end is End.HOPELESS:
+            return replace(self, hard=kind, probing=False)
+        if admission.probe:
+            return self._probed(end, now, unit)
+        if end is End.LOST or self.state(now) is not State.CLOSED:
+            return self
+        counted = self._counted(end, now)
+        return counted._opened(now, unit) if counted._too_many() else counted
+
+    def forget_probe(self) -> "Circuit":
+        """The circuit when its probe was lost with its loop: another may go."""
+        return replace(self, probing=False)
+
+    def _probed(self, end: End, now: float, unit: float) -> "Circuit":
+        if self.hard is not None or not self.probing:
+            return self
+        match end:
+            case End.ANSWERED:
+                return Circuit()
+            case End.FAILED:
+                return self._opened(now, unit)
+            case _:
+                return self.forget_probe()
+
+    def _counted(self, end: End, now: float) -> "Circuit":
+        second, failed = int(now), int(end is End.FAILED)
+        kept = tuple(each for each in self.samples if each.second > now - WINDOW)
+        if kept and kept[-1].second == second:
+            last = Sample(second, kept[-1].ended + 1, kept[-1].failed + failed)
+            kept = (*kept[:-1], last)
+        else:
+            kept = (*kept, Sample(second, 1, failed))
+        return replace(self, samples=kept, failed_in_a_row=self.failed_in_a_row + 1 if failed else 0)
+
+    def _too_many(self) -> bool:
+        ended = sum(each.ended for each in self.samples)
+        failed = sum(each.failed for each in self.samples)
+        shared = ended >= MIN_SAMPLES and failed >= FAILED_SHARE * ended
+        return shared or self.failed_in_a_row >= IN_A_ROW
+
+    def _opened(self, now: float, unit: float) -> "Circuit":
+        seconds = min(FIRST_OPEN * 2 ** min(self.opened, _DOUBLINGS), LONGEST_OPEN)
+        spread = seconds * (1 - JITTER + 2 * JITTER * unit)
+        return Circuit(opened=self.opened + 1, until=now + spread)

@@ -1,0 +1,54 @@
+"""What the broker needs of a vendor's client: one attempt at one call, no retry, no patience of its own."""
+
+import importlib
+from typing import Protocol
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.config import Kind, ProviderSpec
+from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.prices import price_of
+from darumad.agents.providers.watch import Watch
+from darumad.work.model import ModelReply, ModelRequest
+
+
+class Client(Protocol):
+    """One provider instance on one loop."""
+
+    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+        """The answer, complete, with its end seen. `watch` is told of each piece as it comes.
+
+        Raises:
+            AttemptFailed: what came is no answer.
+            Exception: whatever the vendor's client raises; `classify` knows it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+def load(kind: Kind) -> None:
+    """Import the vendor's package: up to seconds and 70 MiB, so it is done once, when wanted, and never on a loop."""
+    importlib.import_module(kind)
+
+
+def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: int) -> Client:
+    """A client for the provider `name`, on the running loop; `load` came before.
+
+    Raises:
+        AttemptFailed: `auth` without the key it needs, `model_not_found` without a model.
+    """
+    if not spec.model:
+        raise AttemptFailed("model_not_found", f"no model is set for {name}: set `providers.{name}.model`")
+    price = price_of(spec.kind, spec.model)
+    connections = min(spec.concurrency, max_in_flight)
+    if spec.kind == "ollama":
+        from darumad.agents.providers.ollama import OllamaClient  # noqa: PLC0415 - imports the vendor's package
+
+        return OllamaClient(spec, key, price=price, connections=connections)
+    if key is None:
+        raise AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")
+    from darumad.agents.providers.anthropic import AnthropicClient  # noqa: PLC0415 - imports the vendor's package
+
+    return AnthropicClient(spec, key, price=price, connections=connections)

@@ -1,0 +1,102 @@
+"""What an operator says of the providers: values only, checked at the border before they come here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from darumad.names import Seconds
+
+Kind = Literal["anthropic", "ollama"]
+OFFLINE = "offline"
+"""The name that stands for: no model at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a call may take; each expiry ends it as `timeout`, but `queue`'s, which is `local_saturation`.
+
+    `first_token` runs from the request to the first event of the answer, `idle` between two events (pings are
+    none), `total` over the whole call with its queueing and its retries, `queue` over the wait for a free slot.
+    """
+
+    connect: Seconds = Seconds(5)
+    first_token: Seconds = Seconds(30)
+    idle: Seconds = Seconds(15)
+    total: Seconds = Seconds(600)
+    queue: Seconds = Seconds(60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySource:
+    """Where a provider's key may lie, in the order looked at: a systemd credential, a file of mode 0600, the environment."""
+
+    credential: str | None = None
+    file: Path | None = None
+    env: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """One provider instance: a failure domain of its own, with its own slots and circuits.
+
+    `base_url` None is the vendor's own address. `concurrency` is how many calls are open at once; for Ollama it
+    must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
+    Ollama, in tokens: it is always sent, for the server's default truncates silently.
+    """
+
+    kind: Kind
+    base_url: str | None = None
+    model: str | None = None
+    key: KeySource = field(default_factory=KeySource)
+    concurrency: int = 16
+    limits: Limits = field(default_factory=Limits)
+    num_ctx: int = 8_192
+
+
+ANTHROPIC = ProviderSpec(
+    kind="anthropic",
+    model="claude-sonnet-5-5",
+    key=KeySource(credential="anthropic-api-key", env="ANTHROPIC_API_KEY"),
+)
+"""Anthropic as it is used when nothing but a key is there."""
+
+OLLAMA = ProviderSpec(
+    kind="ollama",
+    base_url="http://127.0.0.1:11434",
+    concurrency=1,
+    limits=Limits(first_token=Seconds(300)),
+)
+"""Ollama on this machine. A cold model loads for minutes, so its first token may take five."""
+
+SHIPPED: Mapping[str, ProviderSpec] = {"anthropic": ANTHROPIC, "ollama": OLLAMA}
+"""What stands without any setting; a provider of the same name in the settings takes its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderConfig:
+    """All providers by name, and who uses which.
+
+    `use` is a provider's name, `offline`, or `auto` until `choose` has chosen. `by_agent` names the provider of
+    an agent definition that does not take the chosen one. `max_in_flight` bounds the open calls of the daemon.
+    """
+
+    use: str = "auto"
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
+    by_agent: Mapping[str, str] = field(default_factory=dict)
+    max_in_flight: int = 256
+
+    def spec(self, name: str) -> ProviderSpec | None:
+        """The provider of that name; None when there is none, and for `offline`."""
+        return self.providers.get(name) or SHIPPED.get(name)
+
+    def provider_of(self, agent: str) -> str:
+        """The name of the provider that `agent` uses."""
+        return self.by_agent.get(agent, self.use)
+
+    def using(self, provider: str, model: str | None) -> "ProviderConfig":
+        """This configuration once `provider` and its model have been chosen."""
+        spec = self.spec(provider)
+        if spec is None:
+            return replace(self, use=provider)
+        return replace(self, use=provider, providers={**self.providers, provider: replace(spec, model=model)})

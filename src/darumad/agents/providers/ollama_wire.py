@@ -1,0 +1,132 @@
+"""Ollama's chat as JSON, both ways. It knows no ids of tool calls, so they are made here, the same ones for the same dialogue."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.prices import Price, cost, likely_tokens
+from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
+from darumad.work.result import Usage
+
+_SURELY_CUT = 0.6
+"""A server that evaluated less than this share of the likely tokens has dropped the front of the prompt."""
+_TOO_FEW_TO_TELL = 1_000
+
+
+class _Chunk(Protocol):
+    """What is read of the client's chunk."""
+
+    model: str | None
+    message: Any
+    done: bool | None
+    done_reason: str | None
+    prompt_eval_count: int | None
+    eval_count: int | None
+
+
+def body_of(model: str, request: ModelRequest, num_ctx: int) -> dict[str, Any]:
+    """The body of `/api/chat`."""
+    names = {call.id: call.name for message in request.messages for call in message.calls}
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": system + [_turn(message, names) for message in request.messages],
+        "stream": True,
+        "options": {"num_ctx": num_ctx, "num_predict": request.max_tokens},
+    }
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.says, "parameters": dict(tool.schema)},
+            }
+            for tool in request.tools
+        ]
+    if request.output_schema is not None:
+        body["format"] = dict(request.output_schema)
+    return body
+
+
+def _turn(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
+    turn: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.role == "tool":
+        turn["tool_name"] = names.get(message.call_id, "")
+    if message.calls:
+        turn["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": dict(call.arguments)}} for call in message.calls
+        ]
+    return turn
+
+
+def refuse_if_too_long(request: ModelRequest, num_ctx: int) -> None:
+    """Spare a call whose prompt the server would cut in silence.
+
+    Raises:
+        AttemptFailed: kind `context_too_long`.
+    """
+    likely = likely_tokens(request)
+    if likely > num_ctx:
+        raise AttemptFailed(
+            "context_too_long", f"the prompt has about {likely} tokens, the window {num_ctx}", usage=Usage()
+        )
+
+
+class Assembly:
+    """A chat's answer as its chunks come. Complete only when the last one said `done`."""
+
+    def __init__(self, request: ModelRequest, price: Price | None) -> None:
+        self._likely = likely_tokens(request)
+        self._ids = sum(len(message.calls) for message in request.messages)
+        self._price = price
+        self._text: list[str] = []
+        self._calls: list[ToolCall] = []
+        self._last: _Chunk | None = None
+
+    def add(self, chunk: _Chunk) -> None:
+        """Take one chunk."""
+        self._last = chunk
+        self._text.append(chunk.message.content or "")
+        for call in chunk.message.tool_calls or ():
+            self._ids += 1
+            arguments = dict(call.function.arguments)
+            self._calls.append(ToolCall(id=f"call_{self._ids}", name=call.function.name, arguments=arguments))
+
+    def reply(self) -> ModelReply:
+        """The answer.
+
+        Raises:
+            AttemptFailed: `truncated_stream` without `done`, `context_too_long` when the prompt was cut,
+                `empty_output`, `malformed_response`.
+        """
+        last = self._last
+        if last is None or not last.done:
+            raise AttemptFailed("truncated_stream", "the stream ended before the answer did")
+        usage = self._usage(last)
+        evaluated = last.prompt_eval_count or 0
+        if self._likely > _TOO_FEW_TO_TELL and 0 < evaluated < _SURELY_CUT * self._likely:
+            raise AttemptFailed(
+                "context_too_long", f"the server read {evaluated} of about {self._likely} tokens", usage=usage
+            )
+        text = "".join(self._text)
+        if last.done_reason not in {"stop", "length"}:
+            raise AttemptFailed("malformed_response", "the answer ended for no reason that is known", usage=usage)
+        if last.done_reason == "stop" and not text and not self._calls:
+            raise AttemptFailed("empty_output", "the model said nothing", usage=usage)
+        cut = last.done_reason == "length"
+        return ModelReply(
+            text=text,
+            calls=tuple(self._calls),
+            model=last.model or "",
+            stop="max_tokens" if cut else "tools" if self._calls else "end",
+            usage=usage,
+        )
+
+    def _usage(self, last: _Chunk) -> Usage:
+        """Counts of zero are left out by the server."""
+        read, written = last.prompt_eval_count or 0, last.eval_count or 0
+        return Usage(
+            input_tokens=read,
+            output_tokens=written,
+            calls=1,
+            nano_usd=cost(self._price, fresh=read, cached=0, written=0, output=written),
+        )

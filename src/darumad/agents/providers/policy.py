@@ -1,0 +1,171 @@
+"""The one retry policy. Nothing else in Daruma tries a call again, and nothing else waits before it does.
+
+Clients retry nothing, agents retry nothing: three layers that each try three times are a storm.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import tenacity  # noqa: TID251 - the one door
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.clock import Clock
+
+T = TypeVar("T")
+
+LONGEST_WAIT = 30.0
+"""Seconds. Who asks for a longer wait is told no: the item is scheduled instead."""
+BACKOFF_FIRST = 0.5
+BACKOFF_CAP = 8.0
+SPREAD = 0.1
+
+
+class Rng(Protocol):
+    """Where draws come from, 0.0 to 1.0; the daemon makes one `random.Random` for everything."""
+
+    def random(self) -> float:
+        """A draw."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """How often a kind is tried again, and whether at once or after backoff. `unheard` allows it only while no byte had come."""
+
+    retries: int
+    at_once: bool = False
+    unheard: bool = False
+
+
+NEVER = Treatment(0)
+TREATMENTS: Mapping[str, Treatment] = {
+    "connect": Treatment(1, at_once=True),
+    "disconnect": Treatment(1, at_once=True, unheard=True),
+    "timeout": Treatment(1),
+    "server_error": Treatment(2),
+    "malformed_response": Treatment(1),
+    "truncated_stream": Treatment(1),
+    "overloaded": Treatment(2),
+    "rate_limited": Treatment(2),
+}
+"""The table's column `retry`. A kind that is not here is not tried again."""
+
+
+@dataclass(slots=True)
+class Tried:
+    """What the policy must know of a call beyond its error: `received`, whether any of the failed answer had come."""
+
+    attempts: int = 0
+    received: bool = False
+
+
+class Retries:
+    """Tries an attempt again as the table says, within `left()` seconds and while `allowed()` says the budget has room."""
+
+    def __init__(self, clock: Clock, rng: Rng, *, left: Callable[[], float], allowed: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._left = left
+        self._allowed = allowed
+
+    async def run(self, attempt: Callable[[Tried], Awaitable[T]]) -> T:
+        """The attempt's value, from whichever try gave one.
+
+        Raises:
+            AttemptFailed: the last try's.
+        """
+        tried = Tried()
+
+        async def once() -> T:
+            tried.attempts += 1
+            tried.received = False
+            return await attempt(tried)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=lambda state: self._again(state, tried),
+            wait=self._wait,
+            stop=lambda state: state.upcoming_sleep >= self._left(),
+            sleep=lambda seconds: pause(self._clock, seconds),
+            reraise=True,
+        )
+        return await retrying(once)
+
+    def _again(self, state: tenacity.RetryCallState, tried: Tried) -> bool:
+        error = _error_of(state)
+        if error is None:
+            return False
+        treatment = TREATMENTS.get(error.diagnosis.kind, NEVER)
+        if tried.attempts > treatment.retries or (treatment.unheard and tried.received):
+            return False
+        return (error.diagnosis.retry_after or 0.0) <= LONGEST_WAIT and self._allowed()
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds before the next try: what the server asked for and up to a tenth more, else full jitter."""
+        error = _error_of(state)
+        asked = error.diagnosis.retry_after if error else None
+        if asked is not None:
+            return asked * (1 + SPREAD * self._rng.random())
+        if error is not None and TREATMENTS.get(error.diagnosis.kind, NEVER).at_once:
+            return 0.0
+        return self._rng.random() * min(BACKOFF_FIRST * 2.0 ** (state.attempt_number - 1), BACKOFF_CAP)
+
+
+def _error_of(state: tenacity.RetryCallState) -> AttemptFailed | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, AttemptFailed) else None
+
+
+async def pause(clock: Clock, seconds: float) -> None:
+    """Wait on the clock; a cancel ends it at once."""
+    if seconds <= 0:
+        return
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    timer = clock.call_at(clock.monotonic() + seconds, lambda: _ring(loop, over))
+    try:
+        await over.wait()
+    finally:
+        timer.cancel()
+
+
+def _ring(loop: asyncio.AbstractEventLoop, over: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(over.set)
+
+
+SHARE = 0.2
+ALWAYS = 10
+PERIOD = 60.0
+
+
+class RetryBudget:
+    """A provider's retries: at most a fifth of its calls in 60 s, and always 10. Outlives the loop; guarded by its holder."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._calls = self._retries = 0
+        self._before = (0, 0)
+
+    def called(self, now: float) -> None:
+        """A first try is made at `now`, monotonic seconds."""
+        self._turn(now)
+        self._calls += 1
+
+    def take(self, now: float) -> bool:
+        """Whether one more retry may be made; it is counted if so."""
+        self._turn(now)
+        calls, retries = self._calls + self._before[0], self._retries + self._before[1]
+        if retries >= max(ALWAYS, SHARE * calls):
+            return False
+        self._retries += 1
+        return True
+
+    def _turn(self, now: float) -> None:
+        """Two half periods: the one that runs and the one before it."""
+        halves = int((now - self._since) / (PERIOD / 2))
+        if halves >= 1:
+            self._before = (self._calls, self._retries) if halves == 1 else (0, 0)
+            self._calls = self._retries = 0
+            self._since = now if halves > 1 else self._since + PERIOD / 2

@@ -1,0 +1,159 @@
+"""What outlives the loop: how each provider stands, and which owners are revoked. Safe from any thread; holds no asyncio thing."""
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+from darumad.agents.providers.breaker import ENDS, Admission, Circuit, End, State
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.policy import RetryBudget, Rng
+from darumad.clock import Clock
+from darumad.names import ItemId
+from darumad.work.ports import Owner
+
+Target = tuple[str, str]
+"""A provider's name and a model of it."""
+
+MAX_REVOKED = 65_536
+"""Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitState:
+    """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed, or hard-open until a change."""
+
+    state: State
+    half_opens_at: float | None
+    kind: str | None = None
+
+
+class Standing:
+    """The pure values, one lock around them, and the clock and draws that they are asked with."""
+
+    def __init__(self, clock: Clock, rng: Rng) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._circuits: dict[Target, Circuit] = {}
+        self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
+        self._not_before: dict[str, float] = {}
+        self._revoked: OrderedDict[ItemId, int] = OrderedDict()
+
+    # --- circuits ---------------------------------------------------------------------------------------------------
+
+    def refuse_if_open(self, target: Target) -> None:
+        """Spare a call the queue when its target is open.
+
+        Raises:
+            AttemptFailed: as `admit`.
+        """
+        with self._lock:
+            _, answer = self._circuit(target).admit(self._clock.monotonic())
+        self._refused(target, answer)
+
+    def admit(self, target: Target) -> Admission:
+        """Leave to try `target`; every admission must be given back to `ended`.
+
+        Raises:
+            AttemptFailed: its circuit is open: `local_saturation`, with the seconds until it half-opens; or the
+                kind that opened it hard.
+        """
+        with self._lock:
+            self._circuits[target], answer = self._circuit(target).admit(self._clock.monotonic())
+        return self._refused(target, answer)
+
+    def ended(self, target: Target, admission: Admission, kind: str | None) -> None:
+        """An admitted attempt ended: with an answer (`kind` None), or with a kind of failure."""
+        end = End.ANSWERED if kind is None else ENDS.get(kind, End.LOST)
+        with self._lock:
+            circuit = self._circuit(target)
+            self._circuits[target] = circuit.ended(
+                end, admission, self._clock.monotonic(), kind=kind or "", unit=self._rng.random()
+            )
+
+    def is_open(self, target: Target) -> bool:
+        """Whether failures of this target are known by now, and nobody's but its own."""
+        with self._lock:
+            return self._circuit(target).state(self._clock.monotonic()) is not State.CLOSED
+
+    def circuits(self) -> Mapping[Target, CircuitState]:
+        """Every target that was ever tried, as it stands."""
+        now = self._clock.monotonic()
+        with self._lock:
+            return {target: _shown(circuit, now) for target, circuit in self._circuits.items()}
+
+    def open_until(self, provider: str) -> float | None:
+        """When the last of the provider's open circuits half-opens (monotonic seconds; `inf` for never); None when none is open."""
+        shown = [each for (name, _), each in self.circuits().items() if name == provider]
+        opens = [each for each in shown if each.state in {State.OPEN, State.HARD_OPEN}]
+        return max((inf if each.half_opens_at is None else each.half_opens_at for each in opens), default=None)
+
+    def reset(self, provider: str) -> None:
+        """Forget what is known against a provider: its settings changed."""
+        with self._lock:
+            self._circuits = {target: each for target, each in self._circuits.items() if target[0] != provider}
+            self._not_before.pop(provider, None)
+
+    def forget_probes(self) -> None:
+        """The loop is gone and its probes with it: their circuits stay half-open for the next."""
+        with self._lock:
+            self._circuits = {target: each.forget_probe() for target, each in self._circuits.items()}
+
+    # --- waits and retries ------------------------------------------------------------------------------------------
+
+    def hold_back(self, provider: str, seconds: float) -> None:
+        """No call to `provider` for so long: it said so."""
+        with self._lock:
+            until = self._clock.monotonic() + seconds
+            self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
+
+    def held_back(self, provider: str) -> float:
+        """Seconds until `provider` wants to be called again; 0.0 for now."""
+        with self._lock:
+            return max(0.0, self._not_before.get(provider, 0.0) - self._clock.monotonic())
+
+    def called(self, provider: str) -> None:
+        """Count a call towards the retries it allows."""
+        with self._lock:
+            self._budgets[provider].called(self._clock.monotonic())
+
+    def may_retry(self, target: Target) -> bool:
+        """Whether one more try makes sense: the circuit is closed and the provider's retry budget has room. Takes it."""
+        if self.is_open(target):
+            return False
+        with self._lock:
+            return self._budgets[target[0]].take(self._clock.monotonic())
+
+    # --- owners -----------------------------------------------------------------------------------------------------
+
+    def revoke(self, owner: Owner) -> None:
+        """No further call for `owner`, nor for an earlier holder of its item."""
+        with self._lock:
+            self._revoked[owner.item] = max(owner.fence, self._revoked.pop(owner.item, owner.fence))
+            if len(self._revoked) > MAX_REVOKED:
+                self._revoked.popitem(last=False)
+
+    def is_revoked(self, owner: Owner) -> bool:
+        """Whether `owner` may call no more."""
+        with self._lock:
+            fence = self._revoked.get(owner.item)
+        return fence is not None and owner.fence <= fence
+
+    def _circuit(self, target: Target) -> Circuit:
+        return self._circuits.get(target) or Circuit()
+
+    def _refused(self, target: Target, answer: object) -> Admission:
+        if isinstance(answer, Admission):
+            return answer
+        shown = self.circuits()[target]
+        name = ":".join(target)
+        if shown.kind is not None:
+            raise AttemptFailed(shown.kind, f"{name} is not called until its settings change ({shown.kind})")
+        wait = max(0.0, (shown.half_opens_at or 0.0) - self._clock.monotonic())
+        raise AttemptFailed("local_saturation", f"the circuit of {name} is open", retry_after=wait)
+
+
+def _shown(circuit: Circuit, now: float) -> CircuitState:
+    return CircuitState(circuit.state(now), circuit.until if circuit.hard is None else None, circuit.hard)

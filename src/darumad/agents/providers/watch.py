@@ -1,0 +1,65 @@
+"""The limits of one attempt, kept on its own loop: the first event, and then the time between two. Pings are no events."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.config import Limits
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""An answer longer than this is none: no client bounds what it reads."""
+
+
+class Watch:
+    """Entered around one attempt. `event` is called for each piece of the answer and puts the limit off.
+
+    Raises on exit:
+        AttemptFailed: kind `timeout`, naming the limit that expired.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
+        self._scope = asyncio.timeout_at(self._begun + limits.first_token)
+        self._bytes = 0
+        self.first_after: float | None = None
+        """Seconds until the first event came; None before it."""
+
+    @property
+    def received(self) -> bool:
+        """Whether any of the answer has come."""
+        return self.first_after is not None
+
+    def event(self, size: int) -> None:
+        """Some of the answer came: `size` bytes of it.
+
+        Raises:
+            AttemptFailed: kind `malformed_response`, when it is more than any answer is.
+        """
+        now = self._loop.time()
+        if self.first_after is None:
+            self.first_after = now - self._begun
+        self._bytes += size
+        if self._bytes > MAX_ANSWER_BYTES:
+            raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
+        if not self._scope.expired():
+            self._scope.reschedule(now + self._limits.idle)
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise AttemptFailed("timeout", self._expired()) from None
+
+    def _expired(self) -> str:
+        if self.received:
+            return f"nothing more came for {self._limits.idle:g} s"
+        return f"no first token within {self._limits.first_token:g} s"
