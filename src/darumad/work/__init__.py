@@ -1,1 +1,156 @@
-"""The domain, pure: what work is, how it may move, and what follows when it ends."""
+"""The domain, pure: what work is, how it may move, and what follows when it ends.
+
+No thread, no clock, no I/O: values in, values out. A rule of the domain is changed here, in its table, and nowhere else.
+The rooms above import from this door.
+"""
+
+from darumad.work.backoff import OUTAGE, RETRY, Backoff
+from darumad.work.blame import (
+    CLEAR,
+    LifeEnd,
+    Standing,
+    after_crash,
+    after_life,
+    after_step,
+    holds_template,
+    is_killer,
+    may_claim,
+)
+from darumad.work.budget import Admission, Amount, admit, crossed, day_key, room_left, spent_of
+from darumad.work.canonical import DIGEST_VERSION, canonical, digest, digest_of_sent
+from darumad.work.causes import ENDS, Course, End, cause_of
+from darumad.work.challenge import Challenge, Issue, challenge
+from darumad.work.codec import (
+    failure_from_json,
+    failure_to_json,
+    item_from_json,
+    item_to_json,
+    limits_from_json,
+    limits_to_json,
+    result_from_json,
+    result_to_json,
+    review_from_json,
+    review_to_json,
+    usage_from_json,
+    usage_to_json,
+)
+from darumad.work.dependencies import Graph, Readiness, find_cycle, readiness, refuse_cycle, topological_order
+from darumad.work.ends import MAX_CRASHES, Next, in_line, what_follows
+from darumad.work.error_context import Site, boxed, compact
+from darumad.work.gates import Finding, Gate, Review, Verdict
+from darumad.work.health import AgentHealth, AgentState, Life, Signs, health_of
+from darumad.work.item import PHASES, Input, Limits, WorkItem, WorkRecord
+from darumad.work.kinds import KINDS, Breaker, Counts, Fallback, Judgement, Kind, Retry, verdict
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
+from darumad.work.ports import Agent, Check, Complete, Context, Ledger, Owner, StepLog
+from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
+from darumad.work.states import INITIAL, LEADS_TO, UNFINISHED, ParkReason, ScheduleReason, WorkState
+from darumad.work.validation import STAGES_OF, Findings, validate, validate_agent
+
+__all__ = [
+    "CLEAR",
+    "DIGEST_VERSION",
+    "ENDS",
+    "INITIAL",
+    "KINDS",
+    "LEADS_TO",
+    "MAX_CRASHES",
+    "OUTAGE",
+    "PHASES",
+    "RETRY",
+    "STAGES_OF",
+    "UNFINISHED",
+    "Admission",
+    "Agent",
+    "AgentHealth",
+    "AgentState",
+    "Amount",
+    "Artifact",
+    "Backoff",
+    "Breaker",
+    "Challenge",
+    "Check",
+    "Complete",
+    "Context",
+    "Counts",
+    "Course",
+    "End",
+    "Failure",
+    "Fallback",
+    "Finding",
+    "Findings",
+    "Gate",
+    "Graph",
+    "Input",
+    "Issue",
+    "Judgement",
+    "Kind",
+    "Ledger",
+    "Life",
+    "LifeEnd",
+    "Limits",
+    "Message",
+    "ModelFailed",
+    "ModelReply",
+    "ModelRequest",
+    "Next",
+    "Owner",
+    "ParkReason",
+    "Readiness",
+    "Retry",
+    "Review",
+    "ScheduleReason",
+    "Signs",
+    "Site",
+    "Standing",
+    "StepLog",
+    "StopReason",
+    "ToolCall",
+    "ToolSpec",
+    "Usage",
+    "Verdict",
+    "WorkItem",
+    "WorkRecord",
+    "WorkResult",
+    "WorkState",
+    "admit",
+    "after_crash",
+    "after_life",
+    "after_step",
+    "boxed",
+    "canonical",
+    "cause_of",
+    "challenge",
+    "compact",
+    "crossed",
+    "day_key",
+    "digest",
+    "digest_of_sent",
+    "failure_from_json",
+    "failure_to_json",
+    "find_cycle",
+    "health_of",
+    "holds_template",
+    "in_line",
+    "is_killer",
+    "item_from_json",
+    "item_to_json",
+    "limits_from_json",
+    "limits_to_json",
+    "may_claim",
+    "readiness",
+    "refuse_cycle",
+    "result_from_json",
+    "result_to_json",
+    "review_from_json",
+    "review_to_json",
+    "room_left",
+    "spent_of",
+    "topological_order",
+    "usage_from_json",
+    "usage_to_json",
+    "validate",
+    "validate_agent",
+    "verdict",
+    "what_follows",
+]

@@ -1,0 +1,207 @@
+"""Validation: what is wrong with an item, every fault at once and each naming its field, before any model is called.
+
+Errors refuse the item (or end it as `invalid_item`); warnings are told and the item goes on. Pure and far below a
+millisecond: it runs at the border and again in every agent.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from darumad.errors import Problem
+from darumad.names import Role, Stage
+from darumad.work.canonical import canonical
+from darumad.work.challenge import vague_terms, word_count
+from darumad.work.item import PHASES, WorkItem
+
+MAX_ID = 256
+MAX_DESCRIPTION = 50_000
+SHORT_DESCRIPTION = 10
+MIN_PLAN_WORDS = 5
+PRIORITIES = range(11)
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 20
+
+STAGES_OF: Mapping[Role, tuple[Stage, ...]] = {
+    Role.EXECUTOR: (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING),
+    Role.ORCHESTRATOR: (Stage.PLANNING,),
+    Role.OPTIMIZER: (Stage.OPTIMIZING,),
+    Role.REVIEWER: (Stage.REVIEWING,),
+}
+"""The walk of an item, by who it is for; an executor's may leave stages out, but not executing."""
+
+_ID = re.compile(r"[A-Za-z0-9._:-]+")
+_AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(@[A-Za-z0-9.+-]{1,64})?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What validation found. Each problem names its field by a JSON pointer."""
+
+    errors: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing forbids the work."""
+        return not self.errors
+
+
+def validate(item: WorkItem) -> Findings:
+    """Everything that is wrong or doubtful in `item`, in the order of its fields."""
+    return Findings(tuple(_errors(item)), tuple(_warnings(item)))
+
+
+def validate_agent(agent_id: str, *, active: bool) -> Findings:
+    """What is wrong with the agent that is to do the work: one without an id is an error, an inactive one starts."""
+    errors = () if agent_id else (Problem("/agent", "the agent has no id"),)
+    warnings = () if active else (Problem("/agent", "its session is not active; it will start by itself"),)
+    return Findings(errors, warnings)
+
+
+def _errors(item: WorkItem) -> Iterator[Problem]:
+    yield from _id_errors("/id", item.id)
+    yield from _description_errors(item)
+    if item.priority not in PRIORITIES:
+        yield Problem("/priority", f"must be 0 to 10, is {item.priority}")
+    if not _AGENT.fullmatch(item.agent):
+        yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
+    yield from _stage_errors(item)
+    if not item.lane:
+        yield Problem("/lane", "must not be empty")
+    yield from _dependency_errors(item)
+    for field in ("requirements", "constraints", "tech_stack", "tests"):
+        yield from _blank_errors(f"/{field}", getattr(item, field))
+    yield from _input_errors(item)
+    if item.role is Role.REVIEWER:
+        yield from _artifact_errors(item.input)
+    if item.output_schema is not None:
+        yield from _schema_errors(item.output_schema)
+    yield from _limit_errors(item)
+
+
+def _warnings(item: WorkItem) -> Iterator[Problem]:
+    if 0 < len(item.description.strip()) < SHORT_DESCRIPTION:
+        yield Problem("/description", f"is shorter than {SHORT_DESCRIPTION} characters")
+    for term in vague_terms(item.description):
+        yield Problem("/description", f"'{term}' is vague")
+    if item.phase not in PHASES:
+        yield Problem("/phase", f"'{item.phase}' is not one of {', '.join(PHASES)}; it is kept as it is")
+    if item.role is Role.REVIEWER and item.phase != "review":
+        yield Problem("/phase", f"a review asked for directly has phase 'review', not '{item.phase}'")
+    if item.role is Role.OPTIMIZER and not (item.input or item.inputs):
+        yield Problem("/input", "there is no context to optimize")
+
+
+def _id_errors(pointer: str, value: str) -> Iterator[Problem]:
+    if len(value) > MAX_ID or not _ID.fullmatch(value):
+        yield Problem(pointer, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
+
+
+def _description_errors(item: WorkItem) -> Iterator[Problem]:
+    if not item.description.strip():
+        yield Problem("/description", "must say what is to be done")
+    elif len(item.description) > MAX_DESCRIPTION:
+        yield Problem("/description", f"is longer than {MAX_DESCRIPTION:,} characters; hand long text in as an input")
+    elif item.role is Role.ORCHESTRATOR and word_count(item.description) < MIN_PLAN_WORDS:
+        yield Problem("/description", f"a goal to plan has at least {MIN_PLAN_WORDS} words")
+
+
+def _stage_errors(item: WorkItem) -> Iterator[Problem]:
+    walk = STAGES_OF[item.role]
+    in_order = tuple(stage for stage in walk if stage in item.stages) == item.stages
+    if item.role is Role.EXECUTOR and not (in_order and Stage.EXECUTING in item.stages):
+        yield Problem("/stages", "must be some of optimizing, executing, reviewing, in this order, with executing")
+    elif item.role is not Role.EXECUTOR and item.stages != walk:
+        yield Problem("/stages", f"an item for the {item.role.value} walks {walk[0].value} and nothing else")
+
+
+def _dependency_errors(item: WorkItem) -> Iterator[Problem]:
+    for index, each in enumerate(item.depends_on):
+        yield from _id_errors(f"/depends_on/{index}", each)
+        if each == item.id:
+            yield Problem(f"/depends_on/{index}", "an item cannot depend on itself")
+
+
+def _blank_errors(pointer: str, entries: tuple[str, ...]) -> Iterator[Problem]:
+    for index, each in enumerate(entries):
+        if not each.strip():
+            yield Problem(f"{pointer}/{index}", "must not be empty")
+
+
+def _input_errors(item: WorkItem) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, each in enumerate(item.inputs):
+        if not _is_safe_name(each.name):
+            yield Problem(f"/inputs/{index}/name", "must be a relative path without '..', '.' or empty parts")
+        if each.name in seen:
+            yield Problem(f"/inputs/{index}/name", f"'{each.name}' is there twice")
+        seen.add(each.name)
+        if (each.text is None) == (each.upload is None):
+            yield Problem(f"/inputs/{index}", "must have either text or upload")
+        if each.upload is not None and not _SHA256.fullmatch(each.upload):
+            yield Problem(f"/inputs/{index}/upload", "must be a sha256 in lower-case hex")
+
+
+def _is_safe_name(name: str) -> bool:
+    parts = name.split("/")
+    return "\\" not in name and name.isprintable() and not any(part in {"", ".", ".."} for part in parts)
+
+
+def _artifact_errors(artifact: Any) -> Iterator[Problem]:
+    """A review asked for directly needs something to review: `input` with an id and a description."""
+    if not isinstance(artifact, Mapping):
+        yield Problem("/input", "a review asked for directly needs an artifact with an id and a description")
+        return
+    for field in ("id", "description"):
+        if not artifact.get(field):
+            yield Problem(f"/input/{field}", "the artifact to review needs it")
+
+
+def _schema_errors(schema: Mapping[str, Any]) -> Iterator[Problem]:
+    try:
+        size = len(canonical(schema))
+    except TypeError as error:  # also what is nested beyond orjson's own limit
+        yield Problem("/output_schema", f"is no JSON: {error}")
+        return
+    if size > MAX_SCHEMA_BYTES:
+        yield Problem("/output_schema", f"is larger than {MAX_SCHEMA_BYTES // 1024} KiB")
+        return
+    yield from _nested_errors("/output_schema", schema, 1)
+
+
+def _nested_errors(pointer: str, value: Any, depth: int) -> Iterator[Problem]:
+    """Nesting beyond the limit, and references that would have the daemon fetch something."""
+    if depth > MAX_SCHEMA_DEPTH:
+        yield Problem(pointer, f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+        return
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+            if key in {"$ref", "$dynamicRef"} and isinstance(each, str) and not each.startswith("#"):
+                yield Problem(below, f"a reference to '{each}' is not followed; only '#...' within the schema is")
+            yield from _nested_errors(below, each, depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _nested_errors(f"{pointer}/{index}", each, depth + 1)
+
+
+def _limit_errors(item: WorkItem) -> Iterator[Problem]:
+    for field in ("timeout", "idle_timeout"):
+        value = getattr(item, field)
+        if value is not None and not 0 < value < float("inf"):
+            yield Problem(f"/{field}", "must be more than 0 seconds")
+    if item.backoff is not None and not 0 <= item.backoff < float("inf"):
+        yield Problem("/backoff", "must be 0 seconds or more")
+    if item.max_attempts < 1:
+        yield Problem("/max_attempts", "must be at least 1")
+    if item.max_reviews < 0:
+        yield Problem("/max_reviews", "must be 0 or more")
+    if item.run_at is not None and item.expires_at is not None and item.expires_at <= item.run_at:
+        yield Problem("/expires_at", "must be later than run_at")
+    for field in ("nano_usd", "tokens", "calls"):
+        value = getattr(item.budget, field)
+        if value is not None and value < 0:
+            yield Problem(f"/budget/{field}", "must be 0 or more")
