@@ -1,1 +1,22 @@
-"""Agents: the minds, async and strangers to threads. They see the ports of `darumad.work` and nothing of the rooms beside them."""
+"""Agents: the minds, async and strangers to threads. They see the ports of `darumad.work`, and no room beside them.
+
+`template.py` says what a template is, `templates/` has those that ship, `roles/` the agents behind the actors. A
+vendor's client is touched in `providers/` only, Python sources are read in `templates/documentation/` only.
+"""
+
+from darumad.agents.definition import AgentDefinition
+from darumad.agents.loading import SpawnRefused, Templates, load_template
+from darumad.agents.roles.making import make_agent
+from darumad.agents.template import Template, ToolFailed
+from darumad.agents.templates import SHIPPED
+
+__all__ = [
+    "SHIPPED",
+    "AgentDefinition",
+    "SpawnRefused",
+    "Template",
+    "Templates",
+    "ToolFailed",
+    "load_template",
+    "make_agent",
+]

@@ -1,0 +1,57 @@
+"""Model requests and replies as plain JSON: what steps are keyed by, and what they keep."""
+
+from typing import Any, cast
+
+from darumad.work.codec import usage_from_json, usage_to_json
+from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
+
+Json = dict[str, Any]
+
+
+def request_to_json(request: ModelRequest) -> Json:
+    """`request` as JSON, whole: two requests are the same step only if a model would see no difference."""
+    return {
+        "system": request.system,
+        "messages": [_message_to_json(each) for each in request.messages],
+        "tools": [{"name": each.name, "says": each.says, "schema": each.schema} for each in request.tools],
+        "output_schema": request.output_schema,
+        "max_tokens": request.max_tokens,
+    }
+
+
+def reply_to_json(reply: ModelReply) -> Json:
+    """`reply` as JSON."""
+    return {
+        "text": reply.text,
+        "calls": [_call_to_json(each) for each in reply.calls],
+        "opaque": list(reply.opaque),
+        "model": reply.model,
+        "stop": reply.stop,
+        "usage": usage_to_json(reply.usage),
+    }
+
+
+def reply_from_json(data: Json) -> ModelReply:
+    """The reply that `reply_to_json` wrote."""
+    return ModelReply(
+        text=data["text"],
+        calls=tuple(ToolCall(id=each["id"], name=each["name"], arguments=each["arguments"]) for each in data["calls"]),
+        opaque=tuple(data["opaque"]),
+        model=data["model"],
+        stop=cast("Any", data["stop"]),
+        usage=usage_from_json(data["usage"]),
+    )
+
+
+def _message_to_json(message: Message) -> Json:
+    return {
+        "role": message.role,
+        "text": message.text,
+        "calls": [_call_to_json(each) for each in message.calls],
+        "call_id": message.call_id,
+        "opaque": list(message.opaque),
+    }
+
+
+def _call_to_json(call: ToolCall) -> Json:
+    return {"id": call.id, "name": call.name, "arguments": call.arguments}

@@ -1,0 +1,94 @@
+"""From the name in a definition to the template. What cannot be loaded is told, and never keeps the daemon down."""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from darumad.agents.definition import AgentDefinition
+from darumad.agents.template import Template
+from darumad.agents.templates import SHIPPED
+from darumad.names import AgentName
+
+
+class SpawnRefused(Exception):  # noqa: N818 - it reads as what happened
+    """An agent cannot be made now; the message says which file and why. Its role is degraded and its items wait."""
+
+
+def load_template(ref: str) -> Template:
+    """The template that `ref` names: one that ships by its name, any other by the path of its file.
+
+    A file's code runs here, in this process: only refs that the operator wrote into the settings may come this way.
+    It is read anew each time, so that a corrected file is taken up by the next restart of its agent.
+
+    Raises:
+        SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE`.
+    """
+    for template in SHIPPED:
+        if template.name == ref:
+            return template
+    if "/" in ref or ref.endswith(".py"):
+        return _from_file(Path(ref))
+    known = ", ".join(template.name for template in SHIPPED)
+    raise SpawnRefused(f"no template is called {ref!r}; there are {known}, or a path to a .py file")
+
+
+class Templates:
+    """The template of each agent definition by the definition's name, loaded when it is first asked for."""
+
+    def __init__(self, definitions: Iterable[AgentDefinition]) -> None:
+        self._refs = {each.name: each.template for each in definitions if each.template}
+        self._loaded: dict[str, Template] = {}
+
+    def __call__(self, agent: str) -> Template:
+        """The template of the definition called `agent`.
+
+        Raises:
+            SpawnRefused: no executor is so named, or its template cannot be loaded; asked again, it is tried again.
+        """
+        template = self._loaded.get(agent)
+        if template is None:
+            template = self._loaded[agent] = load_template(self._ref(agent))
+        return template
+
+    def reload(self, agent: str) -> None:
+        """Forget what was loaded for `agent`: the next who asks gets its file as it is then."""
+        self._loaded.pop(agent, None)
+
+    def _ref(self, agent: str) -> str:
+        ref = self._refs.get(AgentName(agent))
+        if ref is None:
+            raise SpawnRefused(f"no agent with a template is called {agent!r}")
+        return ref
+
+
+def _from_file(path: Path) -> Template:
+    try:
+        module = _run(path)
+    except Exception as error:
+        raise SpawnRefused(f"{path}: {type(error).__name__}: {error}") from error
+    except SystemExit as error:
+        raise SpawnRefused(f"{path}: it asked the process to exit ({error.code})") from error
+    template = getattr(module, "TEMPLATE", None)
+    if not isinstance(template, Template):
+        raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
+    return template
+
+
+def _run(path: Path) -> ModuleType:
+    name = f"_daruma_template_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses look their own module up while it is being run
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        raise
+    return module

@@ -1,0 +1,126 @@
+"""The conduct that every role's agent keeps: how an item is received, found fit, worked on and accounted for.
+
+A known failure becomes a result here. What is not known is raised: it is a crash of the agent, and the bridge tells it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from darumad.agents.template import ToolFailed
+from darumad.names import Seconds
+from darumad.work.causes import ENDS
+from darumad.work.error_context import Site, boxed
+from darumad.work.item import WorkItem
+from darumad.work.kinds import KINDS
+from darumad.work.model import ModelFailed, ModelReply, ModelRequest
+from darumad.work.ports import Complete, Context
+from darumad.work.result import Failure, StopReason, Usage, WorkResult
+
+log = structlog.get_logger(__name__)
+
+RECEIPT_LENGTH = 200
+"""How much of a description the receipt shows, in characters."""
+
+Findings = tuple[tuple[str, ...], tuple[str, ...]]
+"""What was found of an item before anything was spent on it: errors, warnings."""
+
+
+class Meter:
+    """Counts what the model calls of one stage used. Replayed steps call nobody, so they count nothing."""
+
+    __slots__ = ("_complete", "usage")
+
+    def __init__(self, complete: Complete) -> None:
+        self._complete = complete
+        self.usage = Usage()
+
+    @property
+    def model(self) -> str | None:
+        """See `Complete.model`."""
+        return self._complete.model
+
+    async def __call__(self, request: ModelRequest) -> ModelReply:
+        """See `Complete.__call__`."""
+        reply = await self._complete(request)
+        self.usage = self.usage + reply.usage
+        return reply
+
+
+class Conduct:
+    """One agent's way with an item. It is at one item at a time: being given a second is a defect of the caller."""
+
+    def __init__(self, agent: str) -> None:
+        self._agent = agent
+        self._busy = False
+
+    async def run(
+        self,
+        item: WorkItem,
+        context: Context,
+        *,
+        find: Callable[[WorkItem], Findings],
+        work: Callable[[WorkItem, Context], Awaitable[WorkResult]],
+    ) -> WorkResult:
+        """The outcome of this stage of `item`: what `work` made, or why it could not.
+
+        An item with errors ends `invalid_item`, every one of them listed, and no model is called.
+
+        Raises:
+            AssertionError: the agent was given an item while it was busy with another.
+            Exception: whatever `work` raised that is no known failure.
+        """
+        log.debug("work received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
+        meter = Meter(context.complete)
+        errors, warnings = find(item)
+        for warning in warnings:
+            log.warning("work accepted with a doubt", item=item.id, doubt=warning)
+        if errors:
+            return invalid_item(errors)
+        assert not self._busy, f"{self._agent} was given {item.id} while it works on another item"
+        self._busy = True
+        try:
+            result = await work(item, replace(context, complete=meter))
+        except (ModelFailed, ToolFailed) as error:
+            result = self._failed(error, item)
+        finally:
+            self._busy = False
+        return replace(result, usage=result.usage + meter.usage) if meter.usage.calls else result
+
+    def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:
+        result = failed(error)
+        assert result.error is not None
+        log.debug("work failed", item=item.id, context=boxed(result.error, item, Site(agent=self._agent, state="busy")))
+        return result
+
+
+def failed(error: ModelFailed | ToolFailed) -> WorkResult:
+    """The result of a stage that ended by a known failure: the stop reason is its kind's."""
+    if isinstance(error, ToolFailed):
+        return ended("tool_error", error.message, error_type=type(error).__name__)
+    result = ended(error.kind, error.message, error_type=type(error).__name__)
+    assert result.error is not None
+    return replace(
+        result,
+        error=replace(
+            result.error,
+            retry_after=None if error.retry_after is None else Seconds(error.retry_after),
+            circuit_open=error.circuit_open,
+            target_answered=error.target_answered,
+        ),
+    )
+
+
+def ended(kind: str, message: str, *, error_type: str = "") -> WorkResult:
+    """A stage that did not complete, for a kind of `work.kinds`; one that nobody knows is a provider's error."""
+    end, known = ENDS.get(kind), KINDS.get(kind)
+    return WorkResult(
+        stop_reason=end.stop_reason if end else StopReason.PROVIDER_ERROR,
+        error=Failure(kind=kind, message=message, error_type=error_type, hints=known.hints[:3] if known else ()),
+    )
+
+
+def invalid_item(problems: tuple[str, ...]) -> WorkResult:
+    """The result for an item that nobody can do anything with: every problem in one sentence."""
+    return ended("invalid_item", "; ".join(problems), error_type="InvalidItem")

@@ -1,0 +1,28 @@
+"""The executor's agent: does the work its template describes."""
+
+from dataclasses import replace
+
+from darumad.agents.roles.conduct import Conduct, Findings
+from darumad.agents.template import Template
+from darumad.work.item import WorkItem
+from darumad.work.ports import Context
+from darumad.work.result import WorkResult
+
+
+class ExecutorAgent:
+    """One instance of one template. See `work.ports.Agent`."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self._conduct = Conduct(template.name)
+
+    async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
+        """Do `item` as the template does it. Known failures come back as results; what else it raises is a crash."""
+        return await self._conduct.run(item, context, find=self._find, work=self._work)
+
+    def _find(self, item: WorkItem) -> Findings:
+        return self._template.problems(item), ()
+
+    async def _work(self, item: WorkItem, context: Context) -> WorkResult:
+        result = await self._template.execute(item, context)
+        return replace(result, template=self._template.ref, model=result.model or context.complete.model or "offline")

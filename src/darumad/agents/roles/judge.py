@@ -1,0 +1,113 @@
+"""The model as a judge: asked for the gates and requirements that nobody could decide without one, in a fixed form.
+
+It cannot overrule what was seen on disk, nor say that tests passed: only running them says that.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from darumad.agents import artifacts
+from darumad.agents.answers import ask_for_json
+from darumad.agents.prompts import render
+from darumad.work.gates import Finding, Gate, Review, Verdict
+from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelRequest
+from darumad.work.ports import Context
+
+NEVER_JUDGED = frozenset({Gate.TESTS_PASSING})
+"""Gates that no opinion decides."""
+SHOWN = 200_000
+"""Bytes of the work that the judge is shown, shared by its files."""
+
+
+async def judge(item: WorkItem, context: Context, review: Review) -> Review:
+    """`review` with what a model says of the gates that are open and of the requirements.
+
+    The requirements are the item's, or those of the last review: criteria are never rewritten between rounds. Where
+    there are none yet, the model takes three to eight out of the intent.
+
+    Raises:
+        ModelFailed: no answer came, or none in the form that was asked for.
+    """
+    gates = [gate for gate in Gate if gate in review.undecided - NEVER_JUDGED]
+    criteria = item.requirements or _earlier(context.feedback)
+    if not gates and not item.requirements:
+        return review
+    answer = await ask_for_json(context, "judge", await _request(item, context, gates, criteria))
+    findings = {gate: _finding(gate, answer["gates"][gate.value]) for gate in gates}
+    met = {each["requirement"]: bool(each["satisfied"]) for each in answer["requirements"]}
+    return replace(
+        review,
+        gates={**review.gates, **findings},
+        requirements={each: met.get(each, False) for each in criteria} if criteria else met,
+        recommendations=(*review.recommendations, *answer["recommendations"]),
+        suggested_tests=(*review.suggested_tests, *answer["suggested_tests"]),
+    )
+
+
+def _earlier(feedback: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(feedback[-1].get("requirements") or ()) if feedback else ()
+
+
+def _finding(gate: Gate, said: Mapping[str, Any]) -> Finding:
+    issues = tuple(f"{gate.value}: {issue}" for issue in said["issues"])
+    return Finding(Verdict(said["verdict"]), issues)
+
+
+async def _request(item: WorkItem, context: Context, gates: Sequence[Gate], criteria: Sequence[str]) -> ModelRequest:
+    assert context.work is not None
+    prompt = render(
+        "judge.md",
+        item=item,
+        gates=[(gate.value, _ASKS[gate]) for gate in gates],
+        criteria=list(criteria),
+        text=context.work.text,
+        data=orjson.dumps(context.work.data, option=orjson.OPT_SORT_KEYS).decode()
+        if context.work.data is not None
+        else "",
+        files=await asyncio.to_thread(_files, context),
+    )
+    return ModelRequest(messages=(Message(role="user", text=prompt),), output_schema=_schema(gates, criteria))
+
+
+def _files(context: Context) -> list[tuple[str, str]]:
+    """Each artifact with the beginning of its text, as it is on disk now."""
+    assert context.work is not None
+    names = [each.name for each in context.work.artifacts]
+    share = SHOWN // max(len(names), 1)
+    texts = ((name, artifacts.text_of(context.workspace, name, most=share)) for name in names)
+    return [(name, "(missing, or no text)" if text is None else text) for name, text in texts]
+
+
+def _schema(gates: Sequence[Gate], criteria: Sequence[str]) -> dict[str, Any]:
+    texts = {"type": "array", "items": {"type": "string"}}
+    verdict = _object(verdict={"enum": [each.value for each in Verdict]}, issues=texts)
+    requirement: dict[str, Any] = {"type": "string"} | ({"enum": list(criteria)} if criteria else {})
+    return _object(
+        gates=_object(**{gate.value: verdict for gate in gates}),
+        requirements={
+            "type": "array",
+            "items": _object(requirement=requirement, satisfied={"type": "boolean"}, evidence={"type": "string"}),
+        },
+        recommendations=texts,
+        suggested_tests=texts,
+    )
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+_ASKS: Mapping[Gate, str] = {
+    Gate.INTENT_SATISFIED: "Does the work do what was asked for, all of it, and nothing against it?",
+    Gate.DOCUMENTATION_COMPLETE: "Is what was made described for those who will use it?",
+    Gate.NO_ANTIPATTERNS: "Is it free of unfinished parts, dead ends and known bad practice?",
+    Gate.CONSTRAINTS_MAINTAINED: "Is every constraint kept?",
+    Gate.COMPLETENESS: "Is every part there that was asked for?",
+    Gate.CORRECTNESS: "Is what it says or does right?",
+    Gate.PRINCIPLED_IMPLEMENTATION: "Is it done in a way that an expert of the field would stand by?",
+}

@@ -1,0 +1,59 @@
+"""What a template is: the doing of one kind of work, and the deterministic check of what it did.
+
+A template of your own is a module with a `TEMPLATE`; of the house it imports `darumad.agents` and `darumad.work`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from darumad.names import Stage
+from darumad.work.gates import Gate
+from darumad.work.item import WorkItem
+from darumad.work.ports import Check, Context
+from darumad.work.result import WorkResult
+
+ALL_STAGES: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
+"""The walk of an item unless its template or its caller says otherwise."""
+
+Execute = Callable[[WorkItem, Context], Awaitable[WorkResult]]
+"""One item's work: on the loop, never blocking it for more than a few milliseconds."""
+
+
+class ToolFailed(Exception):  # noqa: N818 - it reads as what happened
+    """A tool could not do its part; the item's attempt ends `tool_error`. The message holds no credential."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def nothing_to_say(_: WorkItem) -> tuple[str, ...]:
+    """A template that takes every valid item."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """How one kind of work is done and judged.
+
+    `execute` may raise `ToolFailed` and `ModelFailed`; whatever else it raises is a crash of the agent.
+    `problems` names what is wrong with an item before anything is spent on it; with any it ends `invalid_item`.
+    `check` judges what can be judged without a model; a gate of `required_gates` that it leaves out is unknown.
+    `complete_by_form`: a valid item is never too vague to do. `needs_model`: nothing is done without one.
+    """
+
+    name: str
+    version: str
+    says: str
+    execute: Execute
+    check: Check | None = None
+    required_gates: frozenset[Gate]
+    problems: Callable[[WorkItem], tuple[str, ...]] = nothing_to_say
+    stages: tuple[Stage, ...] = ALL_STAGES
+    complete_by_form: bool = False
+    needs_model: bool = False
+
+    @property
+    def ref(self) -> str:
+        """What a result says it was made by: `name@version`."""
+        return f"{self.name}@{self.version}"
