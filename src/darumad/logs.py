@@ -2,7 +2,8 @@
 
 Whoever logs renders its line and puts it into a bounded queue; one thread per outlet writes. An outlet that takes no
 more (a pipe nobody reads, a full disk) costs lines, which are counted, and nobody's time. Secrets are taken out of the
-finished line, so that no road leads around it: the standard library's loggers come the same way.
+finished lines right before they are written, so that no road leads around it: the standard library's loggers come the
+same way.
 """
 
 import logging
@@ -27,6 +28,8 @@ CAPACITY = 10_000
 """How many lines wait for one outlet at most."""
 BATCH = 65_536
 """How many bytes are written at once, about: what a pipe takes."""
+LINGER = 0.02
+"""Seconds between two writes: lines gather meanwhile, and one wake-up and one look for secrets serve many of them."""
 CLOSE_WITHIN = 2.0
 """Seconds that `close` gives an outlet to write what waits."""
 
@@ -131,7 +134,10 @@ Sink = Stream | WatchedFile
 
 
 class Outlet:
-    """A bounded queue before one sink, and the thread that writes. `put` never waits; what finds no room is counted."""
+    """A bounded queue before one sink, and the thread that writes, without what is secret.
+
+    `put` never waits; what finds no room is counted.
+    """
 
     def __init__(self, sink: Sink, render: Render, *, name: str, capacity: int = CAPACITY) -> None:
         self.render = render
@@ -140,7 +146,7 @@ class Outlet:
         self._capacity = capacity
         self._lines: deque[str] = deque()
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -155,7 +161,7 @@ class Outlet:
 
     def close(self, within: float) -> None:
         """Writes what waits, for at most `within` seconds; what is left then is dropped and counted."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(within)
 
@@ -165,7 +171,7 @@ class Outlet:
             self._wake.clear()
             while self._lines:
                 self._write()
-            if self._closing:
+            if self._closing.wait(LINGER) and not self._lines:
                 self._sink.close()
                 return
 
@@ -175,7 +181,10 @@ class Outlet:
             batch.append(self._lines.popleft())
             size += len(batch[-1])
         try:
-            self._sink.write("".join(batch).encode("utf-8", "backslashreplace"))
+            text = "".join(batch)
+            if redact.suspects(text):
+                text = "".join(map(redact, batch))
+            self._sink.write(text.encode("utf-8", "backslashreplace"))
         except OSError:
             self.dropped += len(batch)
 
@@ -228,7 +237,7 @@ class Stamp:
 
 
 class Road:
-    """The one way of every line: ordered, rendered once per format, redacted, put into each outlet."""
+    """The one way of every line: ordered, rendered and put into each outlet."""
 
     def __init__(self, clock: Clock, outlets: tuple[Outlet, ...]) -> None:
         self._stamp = Stamp(clock)
@@ -244,13 +253,13 @@ class Road:
             **fields,
         }
         for outlet in self._outlets:
-            outlet.put(redact(outlet.render(ordered)))
+            outlet.put(outlet.render(ordered))
 
     def end(self, named: Any, method: str, fields: Fields) -> str:
-        """The last of structlog's processors: nothing is left for its own logger to write."""
+        """The last of structlog's processors: nothing is left for its own logger to do."""
         fields.setdefault("logger", getattr(named, "name", ""))
-        self.carry("error" if method == "exception" else method, fields)
-        raise structlog.DropEvent
+        self.carry(method, fields)
+        return ""
 
 
 class FromStdlib(logging.Handler):
@@ -323,9 +332,14 @@ def logger(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What structlog takes for the logger behind its own; only its name is ever asked for."""
+    """What structlog takes for the logger behind its own: it has a name and nothing left to do."""
 
     name: str = ""
+
+    def info(self, _done: str) -> None:
+        """Nothing: the line is on its way."""
+
+    debug = warning = error = critical = info
 
 
 _PROCESSORS: list[Any] = []
@@ -335,7 +349,6 @@ _PROCESSORS: list[Any] = []
 def _configure_structlog(road: Road, level: int) -> None:
     _PROCESSORS[:] = [
         structlog.contextvars.merge_contextvars,
-        structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         road.end,
     ]
@@ -348,7 +361,7 @@ def _configure_structlog(road: Road, level: int) -> None:
 
 
 def _no_road(_named: Any, _method: str, _fields: Fields) -> str:
-    raise structlog.DropEvent
+    return ""
 
 
 def _configure_stdlib(handler: logging.Handler, level: int) -> None:

@@ -15,22 +15,29 @@ SHORTEST = 6
 
 _ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
-_SHAPES = re.compile(
-    r"""
-    \b(?:sk|pk|rk)-[A-Za-z0-9][A-Za-z0-9_-]{14,}      # Anthropic, OpenAI and their kin
-  | \bgh[opsur]_[A-Za-z0-9]{20,} | \bgithub_pat_\w{20,}
-  | \bglpat-[\w-]{16,} | \bhf_[A-Za-z0-9]{16,} | \bxox[abeoprs]-[\w-]{10,}
-  | \bA(?:KIA|SIA)[A-Z0-9]{16}\b | \bAIza[\w-]{30,}
-  | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                 # a JSON web token
-  | -----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
-    """,
-    re.VERBOSE | re.DOTALL,
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (begins, re.compile(f"{re.escape(begins)}{rest}", re.DOTALL))
+    for begins, rest in (
+        ("sk-", r"(?<![A-Za-z0-9]sk-)[A-Za-z0-9][\w-]{14,}"),  # Anthropic, OpenAI and their kin
+        ("github_pat_", r"\w{20,}"),
+        ("gh", r"[opsur]_[A-Za-z0-9]{20,}"),
+        ("glpat-", r"[\w-]{16,}"),
+        ("hf_", r"[A-Za-z0-9]{16,}"),
+        ("xox", r"[abeoprs]-[\w-]{10,}"),
+        ("AKIA", r"[A-Z0-9]{16}"),
+        ("ASIA", r"[A-Z0-9]{16}"),
+        ("AIza", r"[\w-]{30,}"),
+        ("eyJ", r"[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # a JSON web token
+        ("-----BEGIN", r"[ A-Z]*PRIVATE KEY-----.*?(?:-----END[ A-Z]*PRIVATE KEY-----|\Z)"),
+    )
 )
+"""How each known key begins, and its whole shape: the beginning is cheap to look for."""
+_BEGINNINGS = tuple(begins for begins, _ in _SHAPES)
 _BEARER = re.compile(r"\b(bearer|basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _USERINFO = re.compile(r"(://[^\s/:@\"]*:)[^\s/@\"]+(?=@)")
 _NAMED = re.compile(
     r"""
-    (?P<name> (?<![A-Za-z]) (?:[A-Za-z0-9]+[_-])*                    # x-api-key, db_password
+    (?P<name> (?<![A-Za-z])                                          # x-api-key, db_password
         (?:authorization|api[_-]?key|passw(?:or)?d|token|secret|(?:set-)?cookie)
         (?P<quote>\\*["']?) \s*[:=]\s* )                              # "token": , token=
     (?: (?P<open>\\*["']) (?P<quoted>(?:\\.|(?!(?P=open))[^\\])*) (?P=open)
@@ -38,9 +45,7 @@ _NAMED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_TELLING = ("authoriz", "api_key", "api-key", "apikey", "passw", "secret", "cookie",
-            'token"', "token=", "token:", "token'", "token\\", "token ")  # fmt: skip
-_SHAPED = ("k-", "gh", "glpat-", "hf_", "xox", "akia", "asia", "aiza", "eyj", "private key")
+_TELLING = ("authoriz", "api_key", "api-key", "apikey", "passw", "secret", "cookie")
 _SCHEMES = ("bearer", "basic ")
 
 
@@ -58,25 +63,44 @@ class Redactor:
         if len(value) >= SHORTEST:
             self._exact = _longest_first({*self._exact, value, value.translate(_ESCAPES), quote(value, safe="")})
 
+    def suspects(self, text: str) -> bool:
+        """Whether there may be a secret in `text`: a quick look, for many lines at once."""
+        return (
+            _any_in(text, self._exact)
+            or _any_in(text, _BEGINNINGS)
+            or ("://" in text and "@" in text)
+            or _tells(lowered := text.lower())
+            or _any_in(lowered, _SCHEMES)
+        )
+
     def __call__(self, text: str) -> str:
         """`text` without what is secret in it; the same object when there is nothing."""
         for value in self._exact:
             if value in text:
                 text = text.replace(value, MASK)
+        for begins, shape in _SHAPES:
+            if begins in text:
+                text = shape.sub(MASK, text)
         lowered = text.lower()
-        if _any_in(lowered, _SHAPED):
-            text = _SHAPES.sub(MASK, text)
         if _any_in(lowered, _SCHEMES):
             text = _BEARER.sub(rf"\1\2{MASK}", text)
-        if "@" in lowered and "://" in lowered:
+        if "://" in text and "@" in text:
             text = _USERINFO.sub(rf"\1{MASK}", text)
-        if _any_in(lowered, _TELLING):
+        if _tells(lowered):
             text = _NAMED.sub(_mask_value, text)
         return text
 
 
 def _any_in(text: str, words: Iterable[str]) -> bool:
-    return any(word in text for word in words)
+    for word in words:  # noqa: SIM110 - any() with a generator takes three times as long
+        if word in text:
+            return True
+    return False
+
+
+def _tells(lowered: str) -> bool:
+    """Whether a telling name is in the text; `tokens` are counted in many a line and are none."""
+    return _any_in(lowered, _TELLING) or lowered.count("token") > lowered.count("tokens")
 
 
 def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
