@@ -1,0 +1,158 @@
+"""From what follows an end to the move that carries it out: pure. The rule itself stands in `work.ends`; here it gets its facts."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from darumad.bridge import Done
+from darumad.events import (
+    Fact,
+    WorkChallenged,
+    WorkDead,
+    WorkExpired,
+    WorkInterrupted,
+    WorkParked,
+    WorkRetried,
+    WorkReviewFailed,
+    WorkScheduled,
+    WorkStageChanged,
+    WorkSucceeded,
+)
+from darumad.journal.requests import Held, Move
+from darumad.names import Fence, Millis, Stage
+from darumad.work.codec import result_to_json
+from darumad.work.ends import Next, in_line
+from darumad.work.item import WorkRecord
+from darumad.work.result import StopReason, WorkResult
+from darumad.work.states import ParkReason, WorkState
+
+
+def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Move:
+    """The move that carries out `follows`: into `holder` when the next stage has a slot, ready for one otherwise."""
+    record, result = done.held.record, done.result
+    if follows.to is WorkState.RUNNING and holder is None:
+        follows = in_line(follows, record, now)
+    to = follows.to
+    return Move(
+        item=record.item.id,
+        fence=record.fence,
+        attempt=record.attempt,
+        from_stage=record.stage,
+        to=to,
+        stage=follows.stage,
+        holder=holder if to is WorkState.RUNNING else None,
+        reason=follows.reason,
+        run_at=follows.run_at,
+        fence_up=follows.fence_up,
+        ends_attempt=follows.ends_attempt,
+        outcome=follows.outcome,
+        failures=follows.failures,
+        crashes=follows.crashes,
+        delays=follows.delays,
+        parks=follows.parks,
+        reviews=follows.reviews,
+        keep_rank=follows.keep_rank,
+        output=output_of(done, follows),
+        steps=done.steps,
+        result=_final(done, now) if to is WorkState.SUCCEEDED else None,
+        error=follows.error,
+        feedback=follows.feedback,
+        questions=follows.questions,
+        usage=result.usage,
+        facts=_facts(done, follows, holder, now),
+    )
+
+
+def interrupted(held: Held, why: str, *, crashed: bool) -> Move:
+    """Puts a held item back whose slot is gone: blamed only when our own handler raised on it."""
+    record = held.record
+    return Move(
+        item=record.item.id,
+        fence=record.fence,
+        attempt=record.attempt,
+        from_stage=record.stage,
+        to=WorkState.READY,
+        stage=record.stage,
+        reason="interrupted",
+        fence_up=True,
+        crashes=1 if crashed else 0,
+        facts=(WorkInterrupted(record.item.id, why),),
+    )
+
+
+def output_of(done: Done, follows: Next) -> Any:
+    """What this stage leaves for the next: the brief, the finished work, or the review. None when it did not do its work."""
+    stage, result = done.held.record.stage, done.result
+    if stage is Stage.OPTIMIZING and follows.degraded:
+        return {"degraded": True, "intent": done.held.record.item.description}
+    if not result.success:
+        return None
+    return result_to_json(result) if stage is Stage.EXECUTING else result.data
+
+
+def held_next(held: Held, move: Move, fence: Fence, holder: str) -> Held:
+    """The held item as its next stage begins, at its new slot."""
+    record = replace(held.record, stage=move.stage, holder=holder, fence=fence)
+    brief = move.output if move.from_stage is Stage.OPTIMIZING else held.brief
+    work = move.output if move.from_stage is Stage.EXECUTING else held.work
+    return replace(held, record=record, steps=(), brief=brief, work=work)
+
+
+def _final(done: Done, now: Millis) -> Mapping[str, Any]:
+    held, record = done.held, done.held.record
+    reviewed = record.stage is Stage.REVIEWING
+    work = held.work if reviewed and held.work is not None else result_to_json(done.result)
+    return {
+        **work,
+        "item_id": record.item.id,
+        "attempt": record.attempt,
+        "success": True,
+        "review": done.result.data if reviewed else None,
+        "finished_at": now,
+    }
+
+
+def _facts(done: Done, follows: Next, holder: str | None, now: Millis) -> tuple[Fact, ...]:
+    record = done.held.record
+    item, attempt, error = record.item.id, record.attempt, _sentence(done.result)
+    match follows.to:
+        case WorkState.RUNNING:
+            return (WorkStageChanged(item, follows.stage, attempt, holder),)
+        case WorkState.READY:
+            return (_ready_fact(record, follows, done),)
+        case WorkState.SUCCEEDED:
+            return (_succeeded(done, now),)
+        case WorkState.SCHEDULED:
+            later = WorkScheduled(item, str(follows.reason), follows.run_at or now, error)
+            return (WorkRetried(item, follows.outcome, attempt), later) if follows.ends_attempt else (later,)
+        case WorkState.PARKED if follows.reason == ParkReason.CHALLENGE:
+            return (WorkChallenged(item, follows.questions),)
+        case WorkState.PARKED:
+            return (WorkParked(item, str(follows.reason), error),)
+        case WorkState.DEAD if follows.outcome == StopReason.EXPIRED:
+            return (WorkExpired(item, record.item.agent, record.item.phase),)
+        case WorkState.DEAD:
+            return (WorkDead(item, record.item.agent, record.item.phase, attempt, error or follows.outcome),)
+        case _:
+            return ()
+
+
+def _ready_fact(record: WorkRecord, follows: Next, done: Done) -> Fact:
+    if follows.feedback is not None:
+        return WorkReviewFailed(record.item.id, tuple(follows.feedback.get("issues", ())), record.attempt)
+    if done.result.success:
+        return WorkStageChanged(record.item.id, follows.stage, record.attempt, None)
+    return WorkInterrupted(record.item.id, _sentence(done.result) or follows.outcome)
+
+
+def _succeeded(done: Done, now: Millis) -> WorkSucceeded:
+    record = done.held.record
+    model = str(done.held.work.get("model", "")) if done.held.work is not None else done.result.model
+    took = now - (record.started_at or now)
+    return WorkSucceeded(record.item.id, record.item.agent, record.item.phase, record.attempt, model, took)
+
+
+def _sentence(result: WorkResult) -> str | None:
+    if result.error is None:
+        return None if result.success else result.stop_reason.value
+    return f"{result.error.kind}: {result.error.message}"

@@ -1,0 +1,71 @@
+"""What the role actors and the orchestrator say to each other. Mailboxes carry hints and answers; no item lives in them alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from darumad.bridge import Done
+from darumad.journal.requests import Held, Outcome
+from darumad.names import AgentName, Role, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class SlotUp:
+    """A role actor's agent is there: its slot can take work. `tell` reaches this life only."""
+
+    holder: str
+    role: Role
+    agent: AgentName
+    tell: Callable[[object], None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotDown:
+    """A life has ended, or its agent is gone. `crashed` when our own handler raised: then its item is to blame, not a bystander."""
+
+    holder: str
+    why: str
+    crashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Run this held item's stage. From the orchestrator to a role actor."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A stage has ended. From a role actor to the orchestrator."""
+
+    holder: str
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """There may be work ready: for these definitions and stages, or anywhere when `pools` is None."""
+
+    pools: tuple[tuple[AgentName, Stage], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The journal's answers to a batch of the orchestrator's requests."""
+
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Look at the journal again: whatever hint was lost is found now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Some scheduled item's time has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Everything that stood in the mailbox before this has been gathered: decide it as one batch."""

@@ -1,0 +1,326 @@
+"""The orchestrator: the only actor that hands work out. It gathers its mailbox, decides it as one batch, posts, and returns.
+
+It never waits: not for a commit, not for a model, not for another actor. What it remembers is a roster of slots;
+which item is whose stands in the journal, so a lost message costs a moment and nothing else.
+"""
+
+import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from darumad.actors.decisions import held_next, interrupted, move_of
+from darumad.actors.messages import Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
+from darumad.actors.roster import ANY, Pool, Roster, pool_of
+from darumad.bridge import Done
+from darumad.clock import Clock, TimerHandle
+from darumad.errors import DarumaError
+from darumad.journal.requests import (
+    STALE,
+    Answer,
+    Claim,
+    Claimed,
+    Held,
+    Move,
+    Moved,
+    Outcome,
+    Promoted,
+    PromoteDue,
+    Request,
+    Rescue,
+    Rescued,
+)
+from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds
+from darumad.supervision import Actor, ActorDeadError
+from darumad.work.backoff import Backoff
+from darumad.work.ends import Next, what_follows
+from darumad.work.result import StopReason
+from darumad.work.states import WorkState
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Admission:
+    """Whether anything new is claimed. Written by whoever drains or resumes, read by the orchestrator: one flag each."""
+
+    draining: bool = False
+    paused: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the orchestrator may claim."""
+        return not (self.draining or self.paused)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the orchestrator works with, given once. `post` is the journal's; `revoke` ends what runs for an item."""
+
+    clock: Clock
+    rng: random.Random
+    admission: Admission
+    post: Callable[[Request, Callable[[object], None] | None], None] = field(repr=False)
+    revoke: Callable[[ItemId, Fence], None]
+    gated: Callable[[], frozenset[AgentName]]
+    counts: Mapping[AgentName, int]
+    backoff: Backoff
+    reread: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """A posted move whose commit has not come back: what ended, where it ran, and the slot taken for what follows."""
+
+    done: Done
+    came_from: str
+    holder: str | None
+
+
+class Orchestrator(Actor):
+    """See the module."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._roster = Roster()
+        self._gathered: list[object] = []
+        self._moving: dict[ItemId, _Moving] = {}
+        self._backlog: set[Pool] | None = None  # None: anywhere
+        self._claiming = False
+        self._due: tuple[Millis, TimerHandle] | None = None
+        self._reply = self._answered  # one object, so that the writer knows its answers belong together
+
+    def on_start(self) -> None:
+        """Nobody holds anything yet in this life: what the journal says is running is put back."""
+        self._post(Rescue(live=frozenset(), why="the orchestrator was restarted"))
+        self._post(PromoteDue())
+        self._tick()
+
+    def on_receive(self, message: object) -> None:
+        """Gather; the flush that this life told itself comes behind everything that already waits."""
+        if isinstance(message, Flush):
+            gathered, self._gathered = self._gathered, []
+            for each in gathered:
+                self._take_in(each)
+            self._claim()
+            return
+        if not self._gathered:
+            self.actor_ref.tell(Flush())
+        self._gathered.append(message)
+
+    # --- what the messages do ---------------------------------------------------------------------------------------
+
+    def _take_in(self, message: object) -> None:
+        match message:
+            case Finished():
+                self._stage_ended(message)
+            case Committed():
+                for outcome in message.outcomes:
+                    self._committed(outcome)
+            case SlotUp():
+                pool = (message.role, message.agent if message.role is Role.EXECUTOR else ANY)
+                self._roster.add(message.holder, pool, message.tell)
+                self._flag(pool)
+            case SlotDown():
+                self._slot_down(message)
+            case Hint():
+                self._hint(message)
+            case Due():
+                self._due = None
+                self._post(PromoteDue())
+            case Reread():
+                self._reread()
+            case _:
+                log.error("unknown_message", message=repr(message)[:200])
+
+    def _stage_ended(self, message: Finished) -> None:
+        done = message.done
+        seated = self._roster.find(message.holder)
+        if seated is None or seated.held is None or seated.held.record.item.id != done.held.record.item.id:
+            return  # that life's item was already put back: the journal would call this stale
+        self._roster.free(message.holder)
+        if done.result.stop_reason is StopReason.CANCELLED:
+            return  # whoever cancelled has moved the item already
+        self._decide(done, message.holder)
+
+    def _decide(self, done: Done, came_from: str) -> None:
+        try:
+            follows = self._follows(done)
+            if not follows.moves:
+                self._desk.revoke(done.held.record.item.id, done.held.record.fence)
+                return
+            holder = self._next_slot(done.held, follows)
+            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
+        except Exception as error:
+            # What one decision raises is that item's: the rest of the batch is carried out.
+            log.exception("decision_failed", item_id=done.held.record.item.id)
+            self._post(interrupted(done.held, f"{type(error).__name__}: {error}", crashed=True))
+            return
+        self._moving[move.item] = _Moving(done, came_from, holder)
+        self._post(move)
+
+    def _follows(self, done: Done) -> Next:
+        record = done.held.record
+        return what_follows(
+            record,
+            record.stage,
+            done.result,
+            stages=record.item.stages,
+            now=self._desk.clock.wall(),
+            rng_unit=self._desk.rng.random(),
+            backoff=self._desk.backoff,
+        )
+
+    def _next_slot(self, held: Held, follows: Next) -> str | None:
+        if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
+            return None
+        pool = pool_of(follows.stage, held.record.item.agent)
+        holder = self._roster.take(pool)
+        if holder is None:
+            self._flag(pool)
+        return holder
+
+    def _slot_down(self, message: SlotDown) -> None:
+        seated = self._roster.remove(message.holder)
+        if seated is not None and seated.held is not None:
+            self._post(interrupted(seated.held, message.why, crashed=message.crashed))
+        elif seated is not None:
+            self._post(Rescue(live=self._roster.busy(), only=frozenset({message.holder}), why=message.why))
+
+    def _hint(self, message: Hint) -> None:
+        if message.pools is None:
+            self._backlog = None
+            return
+        for agent, stage in message.pools:
+            self._flag(pool_of(stage, agent))
+
+    def _flag(self, pool: Pool) -> None:
+        if self._backlog is not None:
+            self._backlog.add(pool)
+
+    # --- what the journal answered ----------------------------------------------------------------------------------
+
+    def _committed(self, outcome: Outcome) -> None:
+        request, answer = outcome.request, outcome.answer
+        match request:
+            case Claim():
+                self._claimed(request, answer)
+            case Move():
+                self._moved(request, answer)
+            case PromoteDue() if isinstance(answer, Promoted):
+                if answer.ready:
+                    self._backlog = None
+                if answer.next_due is not None:
+                    self._arm(answer.next_due)
+            case Rescue() if isinstance(answer, Rescued):
+                if answer.items:
+                    self._backlog = None
+            case _ if isinstance(answer, Exception):
+                log.error("request_failed", request=type(request).__name__, error=str(answer))
+
+    def _claimed(self, request: Claim, answer: Answer) -> None:
+        self._claiming = False
+        held = answer.held if isinstance(answer, Claimed) else ()
+        taken = {each.slot.holder for each in held}
+        for each in held:
+            self._hand_out(each, each.slot.holder)
+        short = {pool_of(slot.stage, slot.agent) for slot in request.slots if slot.holder not in taken}
+        for slot in request.slots:
+            if slot.holder not in taken:
+                self._roster.free(slot.holder)
+        full = {pool_of(slot.stage, slot.agent) for slot in request.slots} - short
+        for pool in full:
+            self._flag(pool)  # every slot found work: there may be more
+
+    def _moved(self, move: Move, answer: Answer) -> None:
+        moving = self._moving.pop(move.item, None)
+        if isinstance(answer, Moved):
+            self._after(move, answer, moving)
+            return
+        if moving is not None and moving.holder is not None:
+            self._roster.free(moving.holder)
+        if answer is STALE:
+            self._desk.revoke(move.item, move.fence)
+        elif isinstance(answer, DarumaError):
+            # The journal could not take it: nothing was changed, so the re-read finds the item and puts it back.
+            log.error("move_failed", item_id=move.item, error=str(answer))
+
+    def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
+        if moved.settled:
+            self._backlog = None
+        if move.to is WorkState.SCHEDULED and move.run_at is not None:
+            self._arm(move.run_at)
+        if moving is None:
+            self._backlog = None  # an interrupted item is ready again, wherever that is
+            return
+        held = moving.done.held
+        if moving.holder is not None:
+            self._hand_out(held_next(held, move, moved.fence, moving.holder), moving.holder)
+        elif move.to is WorkState.READY:
+            self._flag(pool_of(move.stage, held.record.item.agent))
+
+    def _hand_out(self, held: Held, holder: str) -> None:
+        seated = self._roster.hold(holder, held)
+        if seated is None:
+            self._post(interrupted(held, "its slot had ended", crashed=False))
+            return
+        try:
+            seated.tell(Work(held))
+        except ActorDeadError:
+            self._slot_down(SlotDown(holder, "its slot had ended"))
+
+    # --- claiming, and the clock ------------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        if self._claiming or not self._desk.admission.open or self._backlog == set():
+            return
+        gated = self._desk.gated()
+        wanted = self._roster.pools() if self._backlog is None else tuple(self._backlog)
+        slots = self._roster.offer(pool for pool in wanted if pool[1] not in gated)
+        if not slots:
+            return  # the flags stay: a slot that gets free looks again
+        self._backlog = set()
+        self._claiming = True
+        self._post(Claim(slots=slots, first=self._first(), gated=gated))
+
+    def _first(self) -> dict[AgentName, int]:
+        return {
+            agent: max(0, count - self._roster.under_way(agent)) for agent, count in self._desk.counts.items()
+        }
+
+    def _reread(self) -> None:
+        moving = {each for move in self._moving.values() for each in (move.came_from, move.holder) if each}
+        self._post(Rescue(live=self._roster.busy() | moving))
+        self._post(PromoteDue())
+        self._backlog = None
+        self._tick()
+
+    def _tick(self) -> None:
+        ref = self.actor_ref
+        self._desk.clock.call_at(self._desk.clock.monotonic() + self._desk.reread, lambda: _tell(ref.tell, Reread()))
+
+    def _arm(self, when: Millis) -> None:
+        if self._due is not None:
+            if self._due[0] <= when:
+                return
+            self._due[1].cancel()
+        clock, ref = self._desk.clock, self.actor_ref
+        delay = max(0, when - clock.wall()) / 1000
+        self._due = (when, clock.call_at(clock.monotonic() + delay, lambda: _tell(ref.tell, Due())))
+
+    def _post(self, request: Request) -> None:
+        self._desk.post(request, self._reply)
+
+    def _answered(self, outcomes: object) -> None:
+        _tell(self.actor_ref.tell, Committed(outcomes))  # type: ignore[arg-type] # the journal hands a sequence of outcomes
+
+
+def _tell(tell: Callable[[object], None], message: object) -> None:
+    """Tell a life that may be over: then nobody needs to know, for its successor reads the journal."""
+    try:
+        tell(message)
+    except ActorDeadError:
+        return
+

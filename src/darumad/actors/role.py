@@ -1,0 +1,88 @@
+"""A role's actor: one slot, one agent behind the bridge, one item at a time. Its handlers hand over and return; they never wait.
+
+Optimizer, executor and reviewer are the same actor with another agent: what differs between them is what their
+minds do, and that stands in `agents`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from darumad.actors.judge import AgentError, TaskAbandoned
+from darumad.actors.messages import Finished, SlotDown, SlotUp, Work
+from darumad.agents import AgentDefinition
+from darumad.bridge import Bridge, Done, Seat, Spawned, SpawnFailed
+from darumad.events import AgentHealthDegraded, AgentHealthRestored, AgentSpawnFailed, Fact
+from darumad.names import ActorPath, Incarnation, Role
+from darumad.supervision import Actor
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """What a role actor works with, given once. `orchestrator` tells whoever is the orchestrator now."""
+
+    role: Role
+    definition: AgentDefinition
+    bridge: Bridge = field(repr=False)
+    orchestrator: Callable[[object], None] = field(repr=False)
+    note: Callable[[Fact], None] = field(repr=False)
+
+
+class RoleActor(Actor):
+    """See the module. READY without its agent: until the agent is there the slot is not in the roster, and its items wait."""
+
+    def __init__(self, station: Station) -> None:
+        super().__init__()
+        self._station = station
+        self._spawn_failures = 0
+
+    def on_start(self) -> None:
+        """Ask for the agent; its slot comes up when `Spawned` arrives."""
+        self._seat = Seat(
+            path=ActorPath(self.path),
+            incarnation=Incarnation(self.incarnation),
+            role=self._station.role,
+            definition=self._station.definition,
+            tell=self.actor_ref.tell,
+        )
+        self._station.bridge.spawn(self._seat)
+
+    def on_receive(self, message: object) -> None:
+        """See the module."""
+        match message:
+            case Work():
+                self._station.bridge.send_work(self._seat, message.held)
+            case Done():
+                self._done(message)
+            case Spawned():
+                self._spawned()
+            case SpawnFailed():
+                self._spawn_failed(message)
+            case _:
+                log.error("unknown_message", message=repr(message)[:200])
+
+    def _done(self, done: Done) -> None:
+        # First the outcome, then the error: if it is one too many and this life ends, its item has already moved on.
+        self._station.orchestrator(Finished(self._seat.holder, done))
+        if done.abandoned:
+            raise TaskAbandoned(f"the task of {done.held.record.item.id} ignored its cancel")
+        if done.result.error is not None:
+            self.report(AgentError(done.result.error))
+
+    def _spawned(self) -> None:
+        if self._spawn_failures:
+            self._station.note(AgentHealthRestored(self.path, self._station.definition.name))
+        self._spawn_failures = 0
+        seat = self._seat
+        self._station.orchestrator(SlotUp(seat.holder, seat.role, seat.definition.name, self.actor_ref.tell))
+
+    def _spawn_failed(self, message: SpawnFailed) -> None:
+        agent = self._station.definition.name
+        if self._spawn_failures == 0:
+            self._station.orchestrator(SlotDown(self._seat.holder, f"its agent cannot be made: {message.error}"))
+            self._station.note(AgentHealthDegraded(self.path, agent, message.error))
+        self._spawn_failures += 1
+        self._station.note(AgentSpawnFailed(self.path, agent, message.error))

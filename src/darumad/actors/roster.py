@@ -1,0 +1,117 @@
+"""The roster: which slots live, which are free, what each holds. Memory only; the journal decides who owns what."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from darumad.journal.requests import Held, Slot
+from darumad.names import AgentName, Role, Stage
+
+ANY = AgentName("*")
+"""Optimizers and reviewers serve every definition's items."""
+Pool = tuple[Role, AgentName]
+
+_ROLE_OF: dict[Stage, Role] = {
+    Stage.PLANNING: Role.ORCHESTRATOR,
+    Stage.OPTIMIZING: Role.OPTIMIZER,
+    Stage.EXECUTING: Role.EXECUTOR,
+    Stage.REVIEWING: Role.REVIEWER,
+}
+_STAGE_OF = {role: stage for stage, role in _ROLE_OF.items()}
+
+
+def pool_of(stage: Stage, agent: AgentName) -> Pool:
+    """The pool whose slots carry out `stage` of an item of the definition `agent`."""
+    role = _ROLE_OF[stage]
+    return role, agent if role is Role.EXECUTOR else ANY
+
+
+@dataclass(slots=True)
+class Seated:
+    """One live slot, and the item it holds."""
+
+    holder: str
+    pool: Pool
+    tell: Callable[[object], None] = field(repr=False)
+    held: Held | None = None
+
+
+class Roster:
+    """Slots by holder (`path#incarnation`). A slot is free, offered in a claim under way, or holds one item."""
+
+    def __init__(self) -> None:
+        self._seated: dict[str, Seated] = {}
+        self._free: defaultdict[Pool, deque[str]] = defaultdict(deque)
+        self._offered: set[str] = set()
+        self._under_way: Counter[AgentName] = Counter()
+
+    def add(self, holder: str, pool: Pool, tell: Callable[[object], None]) -> None:
+        """A new life of a slot, free."""
+        self._seated[holder] = Seated(holder, pool, tell)
+        self._free[pool].append(holder)
+
+    def remove(self, holder: str) -> Seated | None:
+        """The slot is gone; what it held is the caller's to put back."""
+        seated = self._seated.pop(holder, None)
+        self._offered.discard(holder)
+        if seated is not None and seated.held is not None:
+            self._under_way[seated.held.record.item.agent] -= 1
+        return seated
+
+    def find(self, holder: str) -> Seated | None:
+        """The slot of this life, if it still lives."""
+        return self._seated.get(holder)
+
+    def take(self, pool: Pool) -> str | None:
+        """A free slot of `pool`, taken; None when there is none."""
+        free = self._free[pool]
+        while free:
+            holder = free.popleft()
+            if holder in self._seated:
+                return holder
+        return None
+
+    def hold(self, holder: str, held: Held) -> Seated | None:
+        """The slot now holds this item; None when it has died meanwhile."""
+        seated = self._seated.get(holder)
+        self._offered.discard(holder)
+        if seated is not None:
+            seated.held = held
+            self._under_way[held.record.item.agent] += 1
+        return seated
+
+    def free(self, holder: str) -> None:
+        """The slot has nothing to do (any more)."""
+        seated = self._seated.get(holder)
+        self._offered.discard(holder)
+        if seated is None:
+            return
+        if seated.held is not None:
+            self._under_way[seated.held.record.item.agent] -= 1
+            seated.held = None
+        self._free[seated.pool].append(holder)
+
+    def offer(self, pools: Iterable[Pool]) -> tuple[Slot, ...]:
+        """Every free slot of `pools`, offered in a claim until it is held or freed."""
+        slots = []
+        for pool in pools:
+            while (holder := self.take(pool)) is not None:
+                self._offered.add(holder)
+                slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder))
+        return tuple(slots)
+
+    def busy(self) -> frozenset[str]:
+        """Every holder that the journal may rightly name: it holds an item, or is offered in a claim under way."""
+        return frozenset(each.holder for each in self._seated.values() if each.held is not None) | self._offered
+
+    def under_way(self, agent: AgentName) -> int:
+        """How many items of this definition are held right now, in whatever stage."""
+        return self._under_way[agent]
+
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool that has a live slot."""
+        return tuple({each.pool for each in self._seated.values()})
+
+    def size(self, pool: Pool) -> int:
+        """How many slots of `pool` live."""
+        return sum(1 for each in self._seated.values() if each.pool == pool)

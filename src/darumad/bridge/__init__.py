@@ -1,0 +1,14 @@
+"""The bridge: joins an actor, which is a thread that may never wait, to its agent, which is a coroutine that mostly does.
+
+Everything an actor says to its agent and back crosses here, in batches: a deque and one wake-up. Actors never see
+a future; agents never see a thread.
+"""
+
+from darumad.bridge.bridge import Bridge, BridgeHealth
+from darumad.bridge.loop import LoopThread
+from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.workspace import Workspaces
+
+__all__ = [
+    "Bridge", "BridgeHealth", "Done", "Limit", "LoopThread", "Seat", "SpawnFailed", "Spawned", "Stopped", "Workspaces",
+]  # fmt: skip

@@ -1,0 +1,264 @@
+"""The bridge itself: what an actor may ask of the world of agents. Every call posts and returns; answers come back as messages."""
+
+import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from darumad.agents import AgentDefinition, SpawnRefused
+from darumad.bridge.ledger import JournalLedger
+from darumad.bridge.loop import LoopThread
+from darumad.bridge.seat import Done, Limit, Ownership, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.steps import Steps
+from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
+from darumad.bridge.workspace import Workspaces
+from darumad.journal.commits import Commits
+from darumad.journal.requests import Held
+from darumad.names import ActorPath, Attempt, ItemId, Role, Seconds
+from darumad.work.codec import result_from_json
+from darumad.work.ports import Agent, Complete, Context, Owner
+
+RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
+"""Seconds before an agent that could not be made is tried again: doubled from the first to the most."""
+
+
+class Broker(Protocol):
+    """What the bridge needs of the providers' broker."""
+
+    def complete_for(self, owner: Owner, agent: str) -> Complete:
+        """A model call on behalf of `owner`."""
+        ...
+
+    def revoke(self, owner: Owner) -> None:
+        """No further call for `owner`; its open one ends now and its socket is closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The defaults, in seconds, where neither the item nor its definition says otherwise."""
+
+    timeout: Seconds
+    idle_timeout: Seconds
+    grace: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeHealth:
+    """How the bridge is: seconds its pulse is overdue, what runs on it, and tasks that ignored their cancel."""
+
+    late: Seconds
+    running: int
+    abandoned: int
+
+
+@dataclass(slots=True)
+class _Sitting:
+    """One life's state on the loop: its agent once there is one, and the task it works on."""
+
+    seat: Seat
+    agent: Agent | None = None
+    tries: int = 0
+    error: str | None = None
+    task: StageTask | None = None
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class _Cancel:
+    """A cancel under way: what it still waits for."""
+
+    began: float
+    waiting: set[Ownership]
+    stopped: list[ItemId] = field(default_factory=list)
+    abandoned: list[ItemId] = field(default_factory=list)
+    reply: Callable[[Stopped], None] = lambda _: None
+
+
+class Bridge:
+    """Joins seats to agents on one loop. Public methods are safe from any thread and never wait."""
+
+    def __init__(  # noqa: PLR0913 - the bridge joins this many rooms
+        self,
+        thread: LoopThread,
+        *,
+        make: Callable[[Role, AgentDefinition], Agent],
+        broker: Broker,
+        commits: Commits,
+        ledger: JournalLedger,
+        workspaces: Workspaces,
+        limits: Limits,
+        rng: random.Random,
+    ) -> None:
+        self._thread = thread
+        self._make = make
+        self._broker = broker
+        self._commits = commits
+        self._ledger = ledger
+        self._workspaces = workspaces
+        self._limits = limits
+        self._rng = rng
+        self._sittings: dict[str, _Sitting] = {}
+        self._running: dict[Ownership, StageTask] = {}
+        self._cancels: list[_Cancel] = []
+        self._abandoned = 0
+
+    # --- what actors and the daemon ask -----------------------------------------------------------------------------
+
+    def spawn(self, seat: Seat) -> None:
+        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it. A failure is tried again with backoff."""
+        self._thread.post(lambda: self._sit(seat))
+
+    def send_work(self, seat: Seat, held: Held) -> None:
+        """Run a held item's stage on the agent of `seat`; exactly one `Done` is told to it."""
+        self._thread.post(lambda: self._begin(seat, held))
+
+    def restart(self, seat: Seat) -> None:
+        """End what runs at `seat` and make its agent anew."""
+        self.forget(seat.holder)
+        self.spawn(seat)
+
+    def forget(self, holder: str) -> None:
+        """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
+        self._thread.post(lambda: self._leave(holder))
+
+    def cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None]) -> None:
+        """Revoke these owners, then cancel their tasks; `reply` is called on the loop when all have stopped or the grace is over."""
+        self._thread.post(lambda: self._cancel(owned, why, reply))
+
+    def health(self) -> BridgeHealth:
+        """How the bridge is, without asking it."""
+        return BridgeHealth(self._thread.late(), len(self._running), self._abandoned)
+
+    def in_flight(self) -> dict[str, int]:
+        """Which holders have a task running."""
+        return {each.seat.holder: 1 for each in list(self._running.values())}
+
+    def spawn_errors(self) -> dict[str, str]:
+        """Why the agents that cannot be made cannot be made, by holder."""
+        return {each.seat.holder: each.error for each in list(self._sittings.values()) if each.error}
+
+    # --- on the loop ------------------------------------------------------------------------------------------------
+
+    def _sit(self, seat: Seat) -> None:
+        self._sittings[seat.holder] = sitting = _Sitting(seat)
+        self._try(sitting)
+
+    def _try(self, sitting: _Sitting) -> None:
+        if sitting.gone:
+            return
+        try:
+            sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
+        except SpawnRefused as error:
+            self._try_later(sitting, str(error))
+        else:
+            sitting.error = None
+            sitting.seat.tell(Spawned())
+
+    def _try_later(self, sitting: _Sitting, error: str) -> None:
+        delay = min(RESPAWN_FIRST * 2**sitting.tries, RESPAWN_MAX) * (1 + 0.2 * self._rng.random())
+        sitting.tries, sitting.error = sitting.tries + 1, error
+        self._thread.loop.call_later(delay, self._try, sitting)
+        sitting.seat.tell(SpawnFailed(error, delay))
+
+    def _begin(self, seat: Seat, held: Held) -> None:
+        sitting = self._sittings.get(seat.holder)
+        if sitting is None or sitting.agent is None:
+            return  # that life is over: the journal's re-read puts its item back
+        task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
+        sitting.task = self._running[_ownership(held)] = task
+        task.start(sitting.agent, self._open)
+
+    def _open(self, task: StageTask) -> Opened:
+        held, definition = task.held, task.seat.definition
+        item = held.record.item
+        owner = Owner(item.id, held.record.fence)
+        watch = Watch(
+            self._thread.loop,
+            hard=item.timeout or definition.timeout or self._limits.timeout,
+            idle=item.idle_timeout or definition.idle_timeout or self._limits.idle_timeout,
+            expired=task.end,
+        )
+        self._ledger.know(owner, item.budget)
+        steps = Steps(held, self._commits)
+        complete = self._broker.complete_for(owner, item.agent)
+        context = self._context(held, steps, WatchedComplete(complete, watch), watch.progress)
+        fill = None
+        if any(each.upload for each in item.inputs):
+            fill = lambda: self._workspaces.fill(item, context.workspace)  # noqa: E731 - it is one call, bound to this item
+        return Opened(context, steps, watch, fill)
+
+    def _context(self, held: Held, steps: Steps, complete: Complete, progress: Callable[[], None]) -> Context:
+        record = held.record
+        return Context(
+            stage=record.stage,
+            attempt=Attempt(record.attempt),
+            workspace=self._workspaces.of(held),
+            steps=steps,
+            complete=complete,
+            progress=progress,
+            brief=held.brief,
+            work=result_from_json(held.work) if held.work is not None else None,
+            feedback=record.feedback,
+            failures=held.failed,
+            answers=record.answers,
+        )
+
+    def _finished(self, task: StageTask, done: Done) -> None:
+        owned = _ownership(task.held)
+        if done.abandoned:
+            self._abandoned += 1
+        if self._running.get(owned) is task:
+            del self._running[owned]
+        self._ledger.forget(Owner(owned.item, owned.fence))
+        self._settle_cancels(owned, abandoned=done.abandoned)
+        sitting = self._sittings.get(task.seat.holder)
+        if sitting is not None and sitting.task is task:
+            sitting.task = None
+            task.seat.tell(done)
+
+    def _leave(self, holder: str) -> None:
+        sitting = self._sittings.pop(holder, None)
+        if sitting is None:
+            return
+        sitting.gone = True
+        if sitting.task is not None:
+            self._end([_ownership(sitting.task.held)], Limit.INTERRUPTED)
+
+    def _cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None]) -> None:
+        waiting = {each for each in owned if each in self._running}
+        done = [each.item for each in owned if each not in waiting]
+        cancel = _Cancel(self._thread.loop.time(), waiting, done, reply=reply)
+        self._cancels.append(cancel)
+        self._end(owned, why)
+        self._answer_cancels()
+
+    def _end(self, owned: Iterable[Ownership], why: Limit) -> None:
+        for each in owned:
+            self._broker.revoke(Owner(each.item, each.fence))
+            task = self._running.get(each)
+            if task is not None:
+                task.end(why)
+
+    def _settle_cancels(self, owned: Ownership, *, abandoned: bool) -> None:
+        for cancel in self._cancels:
+            if owned in cancel.waiting:
+                cancel.waiting.discard(owned)
+                (cancel.abandoned if abandoned else cancel.stopped).append(owned.item)
+        self._answer_cancels()
+
+    def _answer_cancels(self) -> None:
+        answered = [each for each in self._cancels if not each.waiting]
+        self._cancels = [each for each in self._cancels if each.waiting]
+        for each in answered:
+            after = int((self._thread.loop.time() - each.began) * 1000)
+            each.reply(Stopped(tuple(each.stopped), tuple(each.abandoned), after))
+
+
+def _ownership(held: Held) -> Ownership:
+    return Ownership(held.record.item.id, held.record.fence)
+
+
+def path_of(holder: str) -> ActorPath:
+    """The path in a holder such as `daruma/engine/minds/executors/executor/2#3`."""
+    return ActorPath(holder.rpartition("#")[0])

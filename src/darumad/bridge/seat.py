@@ -1,0 +1,75 @@
+"""What crosses the bridge: who sits where, and the messages that come back to the actor. Values only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from darumad.agents import AgentDefinition
+from darumad.journal.requests import Held, Step
+from darumad.names import ActorPath, Fence, Incarnation, ItemId, Role
+from darumad.work.result import WorkResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One life of one slot: where messages to its actor go, and which agent sits behind it."""
+
+    path: ActorPath
+    incarnation: Incarnation
+    role: Role
+    definition: AgentDefinition
+    tell: Callable[[object], None] = field(repr=False)
+
+    @property
+    def holder(self) -> str:
+        """Who holds an item that runs here, as the journal writes it."""
+        return f"{self.path}#{self.incarnation}"
+
+
+class Limit(StrEnum):
+    """Why the bridge ended a task; stands on the handle before the task is cancelled, since every cancel looks alike."""
+
+    TIMEOUT = "timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The agent behind this seat is there: it can take work."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The agent could not be made; it will be tried again in `retry_in` seconds."""
+
+    error: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A stage's task has ended, for whatever reason. `abandoned` tasks ignored their cancel and may still run, revoked."""
+
+    held: Held
+    result: WorkResult
+    abandoned: bool = False
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a cancel stopped, and what did not end within the grace; how long that took, in milliseconds."""
+
+    stopped: tuple[ItemId, ...]
+    not_stopped: tuple[ItemId, ...]
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """An item under one fence, as somebody holds it."""
+
+    item: ItemId
+    fence: Fence

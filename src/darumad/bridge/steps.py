@@ -1,0 +1,66 @@
+"""The steps of one stage, bound to one item under one fence: what a restart must not repeat is on disk before anything follows it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from darumad.journal.commits import Commits
+from darumad.journal.requests import STALE, Held, Step
+from darumad.work.canonical import digest
+from darumad.work.model import ModelFailed
+
+
+class Steps:
+    """Implements `work.ports.StepLog`. Used on the loop by one task at a time."""
+
+    def __init__(self, held: Held, commits: Commits) -> None:
+        self._held = held
+        self._commits = commits
+        self._recorded = {seq: (kind, inputs, output) for seq, kind, inputs, output in held.steps}
+        self._seq = 0
+        self._riding: tuple[Step, ...] = ()
+
+    @property
+    def riding(self) -> tuple[Step, ...]:
+        """The last step, to be committed together with the stage."""
+        return self._riding
+
+    async def once(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
+        """See `StepLog.once`.
+
+        Raises:
+            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow.
+        """
+        known, step = await self._live(kind, inputs, run)
+        if step is not None and await self._commits.commit(step) is STALE:
+            raise ModelFailed("stale", "the item is no longer held under this fence")
+        return known
+
+    async def last(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
+        """See `StepLog.last`."""
+        known, step = await self._live(kind, inputs, run)
+        if step is not None:
+            self._riding = (step,)
+        return known
+
+    async def _live(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> tuple[Any, Step | None]:
+        self._seq += 1
+        inputs_digest = digest(inputs)
+        recorded = self._recorded.get(self._seq)
+        if recorded is not None and recorded[:2] == (kind, inputs_digest):
+            return recorded[2], None
+        self._recorded.clear()  # the first difference ends the replay: never a silent mix of old and new
+        output = await run()
+        return output, self._step(kind, inputs_digest, output)
+
+    def _step(self, kind: str, input_digest: str, output: Any) -> Step:
+        record = self._held.record
+        return Step(
+            item=record.item.id,
+            fence=record.fence,
+            attempt=record.attempt,
+            stage=record.stage,
+            seq=self._seq,
+            kind=kind,
+            input_digest=input_digest,
+            output=output,
+        )

@@ -1,0 +1,184 @@
+"""One stage of one item, running on the loop: its two limits, its cancel, and the one `Done` that comes of it by any path."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from darumad.bridge.seat import Done, Limit, Seat
+from darumad.bridge.steps import Steps
+from darumad.journal.requests import Held
+from darumad.names import Seconds
+from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.ports import Agent, Complete, Context
+from darumad.work.result import Failure, StopReason, WorkResult
+
+_ENDED_BY = {
+    Limit.TIMEOUT: (StopReason.TIMEOUT, "item_timeout", "the stage ran longer than the item's timeout"),
+    Limit.IDLE_TIMEOUT: (StopReason.IDLE_TIMEOUT, "idle_timeout", "the stage made no progress within the item's idle timeout"),
+    Limit.CANCELLED: (StopReason.CANCELLED, "cancelled", "the item was cancelled"),
+    Limit.INTERRUPTED: (StopReason.INTERRUPTED, "interrupted", "the stage was interrupted through no fault of its own"),
+}
+
+
+class Watch:
+    """The limits of one task: a hard one over its whole life, an idle one since its last progress.
+
+    While a model call is open both stand still: the broker's own limits hold in their place. One timer, armed
+    for whichever comes first and armed again when it proves early.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, hard: Seconds, idle: Seconds, expired: Callable[[Limit], None]
+    ) -> None:
+        self._loop = loop
+        self._idle = idle
+        self._expired = expired
+        self._progress_at = loop.time()
+        self._hard_at = self._progress_at + hard
+        self._open = 0
+        self._opened_at = 0.0
+        self._timer = loop.call_at(min(self._hard_at, self._progress_at + idle), self._due)
+
+    def progress(self) -> None:
+        """Something came of it: the idle limit starts anew."""
+        self._progress_at = self._loop.time()
+
+    def open_call(self) -> None:
+        """A model call begins."""
+        if self._open == 0:
+            self._opened_at = self._loop.time()
+        self._open += 1
+
+    def close_call(self) -> None:
+        """A model call has ended; the time it took is not counted against the stage."""
+        self._open -= 1
+        if self._open == 0:
+            self._hard_at += self._loop.time() - self._opened_at
+        self.progress()
+
+    def stop(self) -> None:
+        """Nothing expires any more."""
+        self._timer.cancel()
+
+    def _due(self) -> None:
+        now = self._loop.time()
+        if self._open:
+            self._timer = self._loop.call_at(now + min(self._idle, 1.0), self._due)
+            return
+        if now >= self._hard_at:
+            self._expired(Limit.TIMEOUT)
+        elif now >= self._progress_at + self._idle:
+            self._expired(Limit.IDLE_TIMEOUT)
+        else:
+            self._timer = self._loop.call_at(min(self._hard_at, self._progress_at + self._idle), self._due)
+
+
+class WatchedComplete:
+    """A model call that holds its task's limits still while it is open."""
+
+    def __init__(self, complete: Complete, watch: Watch) -> None:
+        self._complete = complete
+        self._watch = watch
+
+    @property
+    def model(self) -> str | None:
+        """See `Complete.model`."""
+        return self._complete.model
+
+    async def __call__(self, request: ModelRequest) -> ModelReply:
+        """See `Complete.__call__`."""
+        self._watch.open_call()
+        try:
+            return await self._complete(request)
+        finally:
+            self._watch.close_call()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a task needs to begin: the agent's context, the steps and the watch behind it, and what has to be unpacked first."""
+
+    context: Context
+    steps: Steps
+    watch: Watch
+    fill: Callable[[], Mapping[str, Path]] | None
+
+
+class StageTask:
+    """Runs an agent on a held item and hands `finished` exactly one `Done`: its result, its limit, its crash, or its abandonment."""
+
+    def __init__(self, seat: Seat, held: Held, *, grace: Seconds, finished: Callable[["StageTask", Done], None]) -> None:
+        self.seat = seat
+        self.held = held
+        self._grace = grace
+        self._finished = finished
+        self._why: Limit | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self._steps: Steps | None = None
+        self._told = False
+
+    def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
+        """Begin on the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(agent, open_context))
+        self._task.add_done_callback(self._never_began)
+
+    def end(self, why: Limit) -> None:
+        """Cancel for this reason. A task that ignores it is told of as abandoned after the grace."""
+        if self._why is not None or self._told:
+            return
+        self._why = why
+        if self._task is not None:
+            self._task.cancel()
+            self._task.get_loop().call_later(self._grace, self._abandon)
+
+    async def _run(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
+        started = asyncio.get_running_loop().time()
+        try:
+            result = await self._work(agent, open_context)
+        except asyncio.CancelledError:
+            result = self._ended()
+        except BaseException as error:  # noqa: BLE001 - an agent's SystemExit must not end the loop under a thousand others
+            result = crashed(error)
+        finally:
+            if self._watch is not None:
+                self._watch.stop()
+        if self._why is not None:
+            result = self._ended()  # it came to an end after its cancel: what it says now no longer counts
+        self._tell(result, Seconds(asyncio.get_running_loop().time() - started))
+
+    async def _work(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> WorkResult:
+        opened = open_context(self)
+        self._watch, self._steps = opened.watch, opened.steps
+        context = opened.context
+        if opened.fill is not None:
+            context = replace(context, uploads=await asyncio.to_thread(opened.fill))
+        return await agent.execute_work(self.held.record.item, context)
+
+    def _ended(self) -> WorkResult:
+        reason, kind, sentence = _ENDED_BY[self._why or Limit.INTERRUPTED]
+        return WorkResult(stop_reason=reason, error=Failure(kind=kind, message=sentence))
+
+    def _never_began(self, _: asyncio.Task[None]) -> None:
+        self._tell(self._ended(), Seconds(0.0))  # only heard when the task was cancelled before its first turn
+
+    def _abandon(self) -> None:
+        if not self._told:
+            self._told = True
+            self._finished(self, Done(self.held, self._ended(), abandoned=True))
+
+    def _tell(self, result: WorkResult, duration: Seconds) -> None:
+        if self._told:
+            return
+        self._told = True
+        steps = self._steps.riding if self._steps is not None else ()
+        self._finished(self, Done(self.held, replace(result, duration=duration), steps=steps))
+
+
+def crashed(error: BaseException) -> WorkResult:
+    """What is made of an exception that left an agent's coroutine: the item's `agent_crashed`."""
+    return WorkResult(
+        stop_reason=StopReason.AGENT_CRASHED,
+        error=Failure(kind="agent_crashed", message=str(error)[:500], error_type=type(error).__name__),
+    )

@@ -1,0 +1,28 @@
+"""A door as an actor: it opens when its place in the tree starts and closes when it stops, so a door that falls is put up again."""
+
+import socket
+
+from darumad.control.server import ControlServer, Door, DoorName
+from darumad.supervision import Actor
+
+_CLOSE_WITHIN = 5.0
+
+
+class DoorActor(Actor):
+    """Serves one app on a dup of a listening socket that outlives it."""
+
+    def __init__(self, server: ControlServer, name: DoorName, listening: socket.socket) -> None:
+        super().__init__()
+        self._server = server
+        self._name: DoorName = name
+        self._listening = listening
+        self._door: Door | None = None
+
+    def on_start(self) -> None:
+        """Open; the start of this place fails when the door does not open."""
+        self._door = self._server.open(self._name, self._listening)
+
+    def on_stop(self) -> None:
+        """Close; who is in may finish."""
+        if self._door is not None:
+            self._door.close(_CLOSE_WITHIN)
