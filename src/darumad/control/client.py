@@ -1,0 +1,241 @@
+"""The client of the control socket: what the command line and other programs talk to the daemon with.
+
+Standard library only, one connection, kept open between calls. Replies are plain dictionaries as the wire has them;
+fields that this version does not know pass through. A failure is raised as one of the three families of `errors`.
+"""
+
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self, cast
+from urllib.parse import quote, urlencode
+
+from darumad.control.places import LONGEST_PATH, socket_path
+from darumad.control.routes import ROUTES, Route
+from darumad.errors import CODES, Broken, DarumaError, Problem, Refused, Unavailable
+
+Json = dict[str, Any]
+PATIENCE = 30.0
+"""Seconds that a call may take unless it says otherwise: over a local socket an answer takes milliseconds."""
+_CHUNK = 1 << 18
+_HTTP_ERROR = 400
+_HTTP_TOO_MANY, _HTTP_BROKEN = 429, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An open answer that is read as it comes."""
+
+    size: int | None
+    stream: IO[bytes]
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket; the host in the requests is only a word."""
+
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))
+
+
+class Client:
+    """Calls operations by name: `Client().call("work show", id="three")`. Not for several threads at once.
+
+    `daemon_version` is what the daemon said of itself with its last answer; None before the first.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or socket_path(os.environ)
+        self.daemon_version: str | None = None
+        self._kept: _UnixConnection | None = None
+
+    def close(self) -> None:
+        """Hang up. The next call dials again."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, operation: str, body: Any = None, *, within: float = PATIENCE, **params: Any) -> Json:
+        """The answer to `operation`.
+
+        Args:
+            operation: a name of the routes table, such as `work list`.
+            body: JSON, for operations that take one.
+            within: seconds to wait for the answer.
+            params: those that the path names go there, all others into the query; None is left out.
+
+        Raises:
+            Refused, Unavailable, Broken: as the daemon said; code `unreachable` when there was nobody to ask.
+        """
+        response = self._ask(operation, body, params, within)
+        return cast("Json", json.loads(self._read(response) or b"{}"))
+
+    def text(self, operation: str, *, within: float = PATIENCE, **params: Any) -> str:
+        """The answer to an operation that does not speak JSON, such as `metrics`. Raises as `call`."""
+        return self._read(self._ask(operation, None, params, within)).decode()
+
+    def submit(self, item: Mapping[str, Any]) -> Json:
+        """Hand in one item. Give it an id, and a repeat after a lost answer is the same item. Raises as `call`."""
+        return self.call("submit", dict(item))
+
+    def batch(self, items: Sequence[Mapping[str, Any]]) -> Json:
+        """Hand in items, all or none of them. Raises as `call`."""
+        return self.call("batch", {"items": [dict(each) for each in items]}, within=4 * PATIENCE)
+
+    def wait(self, item: str, *, within: float) -> Json:
+        """The item once it is finished or parked, at most `within` seconds later.
+
+        Raises:
+            Unavailable: code `wait_expired`: it is still under way. Otherwise as `call`.
+        """
+        return self.call("work wait", id=item, timeout=within, within=within + PATIENCE)
+
+    def events(self, *, since: str = "", follow: bool = False, **only: Any) -> Iterator[Json]:
+        """Recorded events in order, from behind `since`; with `follow`, then live until the daemon ends.
+
+        Raises as `call`.
+        """
+        response = self._ask(
+            "events",
+            None,
+            {"since": since or None, "follow": "true" if follow else None, **only},
+            None if follow else PATIENCE,
+        )
+        with _told(self.path), response:
+            for line in response:
+                if line.strip():
+                    yield json.loads(line)
+
+    def upload(self, sha256: str, content: IO[bytes], size: int) -> Json:
+        """Stream `size` bytes of `content` to the daemon, to be named in an item's `inputs`. Raises as `call`."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        response = self._send(ROUTES["upload"], f"/v1/blobs/{quote(sha256)}", content, headers, 10 * PATIENCE)
+        return cast("Json", json.loads(self._read(response)))
+
+    @contextmanager
+    def download(self, item: str, name: str) -> Iterator[Download]:
+        """One artifact of an item's result, open for reading. Raises as `call`."""
+        response = self._ask("artifacts get", None, {"id": item, "name": name}, PATIENCE)
+        length = response.headers.get("Content-Length")
+        try:
+            with _told(self.path):
+                yield Download(int(length) if length else None, response)
+        finally:
+            self.close()
+
+    def _ask(
+        self, operation: str, body: Any, params: Mapping[str, Any], within: float | None
+    ) -> http.client.HTTPResponse:
+        route = ROUTES[operation]
+        path, left = _fill(route.path, params)
+        query = urlencode([(name, value) for name, value in left.items() if value is not None])
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if sent is not None else {}
+        return self._send(route, f"{path}?{query}" if query else path, sent, headers, within)
+
+    def _send(
+        self,
+        route: Route,
+        target: str,
+        body: bytes | IO[bytes] | None,
+        headers: Mapping[str, str],
+        within: float | None,
+    ) -> http.client.HTTPResponse:
+        with _told(self.path):
+            connection = self._dial(within)
+            # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
+            with suppress(BrokenPipeError):
+                connection.request(route.method, target, body, dict(headers))
+            response = connection.getresponse()
+        self.daemon_version = response.headers.get("Daruma-Version")
+        if response.status >= _HTTP_ERROR:
+            raise _as_error(response.status, response.headers.get("Retry-After"), self._read(response))
+        return response
+
+    def _dial(self, within: float | None) -> _UnixConnection:
+        if len(os.fsencode(self.path)) > LONGEST_PATH:
+            raise Refused(f"{self.path} is longer than the {LONGEST_PATH} bytes that a socket's path may have")
+        kept = self._kept
+        if kept is None or kept.sock is None or _hung_up(kept.sock):
+            self.close()
+            kept = self._kept = _UnixConnection(self.path, within)
+            kept.connect()
+        kept.sock.settimeout(within)
+        return kept
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        with _told(self.path):
+            return response.read()
+
+
+def _hung_up(sock: socket.socket) -> bool:
+    """Whether the other side has closed a connection that nothing is expected on."""
+    sock.settimeout(0)
+    try:
+        return sock.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """`template` with its places filled, and the parameters it had no place for."""
+    left = dict(params)
+    parts = []
+    for part in template.split("/"):
+        if part.startswith("{"):
+            name, _, kind = part.strip("{}").partition(":")
+            parts.append(quote(str(left.pop(name)), safe="/" if kind == "path" else ""))
+        else:
+            parts.append(part)
+    return "/".join(parts), left
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns what can go wrong on the way into one of our own errors."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise Unavailable(f"the daemon at {path} did not answer in time") from error
+    except PermissionError as error:
+        raise Refused(f"you may not open {path}", code="denied") from error
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise Unavailable(f"no daemon answers at {path}", code="unreachable") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(
+            f"the daemon at {path} hung up: {type(error).__name__} {error}", code="unreachable"
+        ) from error
+
+
+def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:
+    """The error that the daemon sent, in the family of its status; an unknown code becomes the family's own."""
+    try:
+        said = json.loads(body)
+        detail = str(said.get("detail") or said.get("title") or status)
+    except (ValueError, AttributeError):
+        said, detail = {}, f"the daemon answered {status}"
+    code = said.get("code") if said.get("code") in CODES else None
+    if status in {_HTTP_TOO_MANY, 503, 504}:
+        return Unavailable(detail, code=code, retry_after=float(retry_after) if retry_after else None)
+    if status >= _HTTP_BROKEN:
+        return Broken(detail, code=code)
+    problems = [Problem(str(each.get("pointer")), str(each.get("detail"))) for each in said.get("errors") or ()]
+    return Refused(detail, code=code, problems=problems)

@@ -1,0 +1,79 @@
+"""Counting facts: a listener that turns what is committed into counters, so that nobody counts an event in passing."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from darumad.bus import Tally
+from darumad.control.metrics_table import OTHER
+from darumad.events import Recorded
+from darumad.work.item import PHASES
+
+MOST_AGENTS = 50
+"""How many agent definitions have a label of their own; the rest are `other`."""
+
+
+class FactCounter:
+    """Counts what is committed, on the publisher's thread. Nobody else counts an event in passing."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._agents: set[str] = set()
+
+    def __call__(self, batch: Sequence[Recorded]) -> None:
+        """Counts every fact of `batch`."""
+        for each in batch:
+            self._tally.add("events_total", (each.type,))
+            count = _COUNTS.get(each.type)
+            if count is not None:
+                count(self, each)
+
+    def submitted(self, _: Recorded) -> None:
+        """An item was accepted."""
+        self._tally.add("work_submitted_total")
+
+    def assigned(self, fact: Recorded) -> None:
+        """An item was claimed."""
+        self._tally.add("attempts_total", (str(fact.data["stage"]),))
+
+    def retried(self, fact: Recorded) -> None:
+        """An attempt failed and another follows."""
+        self._tally.add("retries_total", (str(fact.data["reason"]),))
+
+    def ended(self, fact: Recorded) -> None:
+        """An item ended."""
+        phase = fact.data.get("phase", OTHER)
+        phase = phase if phase in PHASES else OTHER
+        self._tally.add("work_items_total", (phase, fact.type.removeprefix("work.")))
+        if fact.type == "work.succeeded":
+            self._tally.observe("work_item_seconds", fact.data["duration_ms"] / 1000, (phase,))
+
+    def sent_back(self, _: Recorded) -> None:
+        """A review found faults."""
+        self._tally.add("reviews_total", ("sent_back",))
+
+    def failed(self, fact: Recorded) -> None:
+        """An error was counted against an agent."""
+        self._tally.add("agent_errors_total", (self._agent(fact),))
+
+    def restarted(self, fact: Recorded) -> None:
+        """An instance got up again."""
+        self._tally.add("agent_restarts_total", (self._agent(fact), str(fact.data["reason"]).split(":")[0][:40]))
+
+    def _agent(self, fact: Recorded) -> str:
+        name = str(fact.data.get("agent", OTHER))
+        if name not in self._agents and len(self._agents) < MOST_AGENTS:
+            self._agents.add(name)
+        return name if name in self._agents else OTHER
+
+
+_COUNTS: Mapping[str, Callable[[FactCounter, Recorded], None]] = {
+    "work.submitted": FactCounter.submitted,
+    "work.assigned": FactCounter.assigned,
+    "work.retried": FactCounter.retried,
+    "work.review_failed": FactCounter.sent_back,
+    "work.succeeded": FactCounter.ended,
+    "work.dead": FactCounter.ended,
+    "work.expired": FactCounter.ended,
+    "work.cancelled": FactCounter.ended,
+    "agent.error_recorded": FactCounter.failed,
+    "agent.restarted": FactCounter.restarted,
+}

@@ -1,0 +1,148 @@
+"""House: all that the control room needs of the daemon, as one value that the composition root fills.
+
+Every callable here returns at once or is awaited on the control loop; none of them asks an actor.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from darumad.bus import Labels, Tally
+from darumad.clock import Clock
+from darumad.events import Recorded
+from darumad.journal.requests import Outcome, Request
+from darumad.names import AgentName, Boot, Fence, ItemId, Millis, NanoUsd, Stage
+from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
+
+Running = tuple[ItemId, str, Fence]
+"""An item that was held when it was cancelled: by whom, and under which fence."""
+
+
+class TreeRow(Protocol):
+    """A place in the supervision tree, as the ownership table has it."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102 - the class says it
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def incarnation(self) -> int: ...  # noqa: D102
+    @property
+    def restarts(self) -> int: ...  # noqa: D102
+    @property
+    def last_exit(self) -> str | None: ...  # noqa: D102
+    @property
+    def mailbox_depth(self) -> int: ...  # noqa: D102
+    @property
+    def errors_in_window(self) -> int: ...  # noqa: D102
+    @property
+    def last_error(self) -> str | None: ...  # noqa: D102
+
+
+class Definition(Protocol):
+    """An agent definition, as far as accepting an item needs it. `complete_by_form`: its items need no challenge."""
+
+    @property
+    def name(self) -> AgentName: ...  # noqa: D102 - the class says it
+    @property
+    def stages(self) -> tuple[Stage, ...]: ...  # noqa: D102
+    @property
+    def template(self) -> str: ...  # noqa: D102
+    @property
+    def complete_by_form(self) -> bool: ...  # noqa: D102
+
+
+class Journal(Protocol):
+    """The journal's writing side."""
+
+    def post(self, request: Request, reply: Callable[[Sequence[Outcome]], None] | None = None) -> None:
+        """Queue `request`; its outcome is given to `reply` after COMMIT, on the writer's thread."""
+
+
+class Reader(Protocol):
+    """The journal's reading side; any thread may use it."""
+
+    def record(self, item: ItemId) -> WorkRecord | None: ...  # noqa: D102 - the journal's reader says it
+    def records(  # noqa: D102
+        self,
+        *,
+        state: WorkState | None = None,
+        agent: AgentName | None = None,
+        label: tuple[str, str] | None = None,
+        after: ItemId | None = None,
+        limit: int = 100,
+    ) -> Sequence[WorkRecord]: ...
+    def result(self, item: ItemId) -> Mapping[str, Any] | None: ...  # noqa: D102
+    def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    def events(  # noqa: D102
+        self,
+        since: int,
+        limit: int = 500,
+        item: ItemId | None = None,
+        type: str | None = None,  # noqa: A002
+    ) -> Sequence[Recorded]: ...
+    def counts(self) -> Mapping[WorkState, int]: ...  # noqa: D102
+    def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
+    def last_position(self) -> int: ...  # noqa: D102
+    def spent(self, day: str) -> NanoUsd: ...  # noqa: D102
+
+
+class Publisher(Protocol):
+    """What is committed, as it is committed."""
+
+    def after(self, position: int) -> tuple[Sequence[bytes], bool]:
+        """The rendered events behind `position` that the ring holds, and whether these are all there are."""
+
+    def subscribe(self, listener: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
+        """Hands every committed batch to `listener`, on the publisher's thread; the returned call ends it."""
+
+
+Revoked = tuple[Sequence[str], Sequence[str], int]
+"""What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The daemon as the control room sees it.
+
+    `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set
+    going: the operation has recorded who asked. `revoke` answers when what ran has stopped, at the latest after its
+    grace. `vital_signs` is green where a value is True; anything else is red and may say why. `upload_dir` is made by
+    the operations when it is missing. `daily_budget` is None where no paid provider is configured; `day` is the day
+    that a moment is booked under. `gauges` are values that only the daemon knows, under the names of the metrics
+    table. An agent's mapping has the fields of its health, its `path`, and the definition it is of as `agent`.
+    """
+
+    clock: Clock
+    tally: Tally
+    journal: Journal
+    reader: Reader
+    publisher: Publisher
+    tree: Callable[[], Sequence[TreeRow]]
+    agents: Callable[[], Sequence[Mapping[str, Any]]]
+    vital_signs: Callable[[], Mapping[str, bool | str]]
+    hint: Callable[[], None]
+    revoke: Callable[[Sequence[Running], str], Awaitable[Revoked]]
+    restart_agent: Callable[[str], Sequence[str]]
+    drain: Callable[[str], None]
+    resume: Callable[[str], None]
+    stop: Callable[[str], None]
+    draining: Callable[[], bool]
+    chosen_provider: Callable[[], Mapping[str, Any]]
+    definitions: Callable[[], Mapping[AgentName, Definition]]
+    upload_dir: Path
+    workspace_of: Callable[[WorkRecord], Path]
+    new_id: Callable[[], str]
+    report: Callable[[BaseException], None]
+    boot: Boot
+    version: str
+    started_at: Millis
+    max_unfinished: int
+    daily_budget: NanoUsd | None
+    day: Callable[[Millis], str]
+    gauges: Callable[[], Mapping[tuple[str, Labels], float]]

@@ -1,0 +1,143 @@
+"""What is asked about the daemon itself: how it is, what happens, and to drain, resume and stop."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from starlette.responses import Response, StreamingResponse
+
+from darumad.control.desk import Ask, Desk, replied
+from darumad.control.metrics import CONTENT_TYPE, render
+from darumad.control.streams import Wanted, as_ndjson, as_sse
+from darumad.control.views import Done, HealthView, StatusView, TreeRowView, TreeView, VersionView
+from darumad.control.wire import EventsRequest, Nothing
+from darumad.events import DaemonDraining, DaemonResumed, Fact
+from darumad.journal.requests import Note
+
+API = 1
+"""The version of the wire; additive within it."""
+_SSE, _NDJSON = "text/event-stream", "application/x-ndjson"
+_ACCEPTED, _UNHEALTHY = 202, 503
+
+
+async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa: ARG001 - an operation's signature
+    """The daemon on one screen."""
+    house, reader = desk.house, desk.house.reader
+    now = house.clock.wall()
+    signs, draining = house.vital_signs(), house.draining()
+    counts = await desk.read(reader.counts)
+    oldest = await desk.read(reader.oldest_ready_at)
+    return StatusView.model_construct(
+        state="draining" if draining else "running" if _live(signs) else "unhealthy",
+        version=house.version,
+        boot=house.boot,
+        uptime_seconds=max(0, now - house.started_at) / 1000,
+        healthy=_live(signs),
+        vital_signs=signs,
+        draining=draining,
+        provider=house.chosen_provider(),
+        queue={str(state): count for state, count in counts.items()},
+        oldest_ready_seconds=None if oldest is None else max(0, now - oldest) / 1000,
+        agents=dict(Counter(str(each.get("state", "")) for each in house.agents())),
+        position=str(await desk.read(reader.last_position)),
+    )
+
+
+async def tree(desk: Desk, ask: Ask, request: Nothing) -> TreeView:  # noqa: ARG001
+    """The supervision tree, from the ownership table."""
+    rows = tuple(
+        TreeRowView.model_construct(
+            path=each.path,
+            kind=each.kind,
+            state=each.state,
+            incarnation=each.incarnation,
+            restarts=each.restarts,
+            last_exit=each.last_exit,
+            mailbox_depth=each.mailbox_depth,
+            errors_in_window=each.errors_in_window,
+            last_error=each.last_error,
+        )
+        for each in desk.house.tree()
+    )
+    return TreeView.model_construct(items=rows)
+
+
+async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
+    """What happened, from a position on, then what happens: as server-sent events or as lines of JSON."""
+    sse = _SSE in ask.accepts
+    follow = sse if request.follow is None else request.follow
+    asked = ask.resume_from or request.since
+    since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, follow=follow)
+    wanted = Wanted(since, request.item, request.type, follow)
+    stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
+    headers = {"Cache-Control": "no-store"}
+    return StreamingResponse(stream, headers=headers, media_type=_SSE if sse else _NDJSON)
+
+
+async def health(desk: Desk, ask: Ask, request: Nothing) -> HealthView:  # noqa: ARG001
+    """What lives and what does not."""
+    return _health(desk)
+
+
+async def live(desk: Desk) -> Response:
+    """200 while every part of the daemon makes progress, else 503: a service manager should start it anew."""
+    view = _health(desk)
+    return replied(view, 200 if view.live else _UNHEALTHY)
+
+
+async def ready(desk: Desk) -> Response:
+    """200 while the daemon takes work in, else 503."""
+    view = _health(desk)
+    return replied(view, 200 if view.ready else _UNHEALTHY)
+
+
+async def metrics(desk: Desk, ask: Ask | None = None, request: Nothing | None = None) -> Response:  # noqa: ARG001
+    """The Prometheus page, rendered off the loop."""
+    page = await desk.read(render, desk.house, desk.lag())
+    return Response(page, media_type=CONTENT_TYPE)
+
+
+async def drain(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+    """Takes nothing new in and hands nothing out; what runs may finish."""
+    by = ask.caller.by
+    await _record(desk, ask, DaemonDraining(subject="daemon", by=by))
+    desk.house.drain(by)
+    return Done(state="draining")
+
+
+async def resume(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+    """Ends a drain."""
+    by = ask.caller.by
+    await _record(desk, ask, DaemonResumed(subject="daemon", by=by))
+    desk.house.resume(by)
+    return Done(state="running")
+
+
+async def stop(desk: Desk, ask: Ask, request: Nothing) -> Response:  # noqa: ARG001
+    """Ends the daemon as SIGTERM does; answered before."""
+    await _record(desk, ask)
+    desk.house.stop(ask.caller.by)
+    return replied(Done(state="stopping"), _ACCEPTED)
+
+
+async def version(desk: Desk, ask: Ask, request: Nothing) -> VersionView:  # noqa: ARG001
+    """What answers here."""
+    return VersionView(version=desk.house.version, api=API, boot=desk.house.boot)
+
+
+async def _record(desk: Desk, ask: Ask, *facts: Fact) -> None:
+    await desk.commits.commit(Note(facts=facts, audit=ask.audit("daemon")))
+
+
+async def _beginning(desk: Desk, *, follow: bool) -> int:
+    """Where a stream begins that names no position: a follower's at the present, a reader's at the first event."""
+    return await desk.read(desk.house.reader.last_position) if follow else 0
+
+
+def _health(desk: Desk) -> HealthView:
+    signs = desk.house.vital_signs()
+    live = _live(signs)
+    return HealthView(live=live, ready=live and not desk.house.draining(), vital_signs=signs)
+
+
+def _live(signs: Mapping[str, bool | str]) -> bool:
+    return all(each is True for each in signs.values())

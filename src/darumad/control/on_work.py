@@ -1,0 +1,291 @@
+"""What is asked about work: hand it in, look at it, wait for it, take it back, and fetch what it made."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from starlette.responses import FileResponse, Response
+
+from darumad.control import uploads
+from darumad.control.admission import Admitted, Sent, admit
+from darumad.control.desk import Ask, Desk, replied, unknown_item
+from darumad.control.house import Running
+from darumad.control.views import (
+    CancelReply,
+    ReleaseReply,
+    ResultView,
+    Submitted,
+    SubmittedBatch,
+    UploadReply,
+    WorkPage,
+    WorkView,
+    summary,
+    view,
+)
+from darumad.control.wire import (
+    LONGEST_WAIT,
+    AnswerRequest,
+    ArtifactRequest,
+    BatchRequest,
+    CancelRequest,
+    ItemRequest,
+    ListRequest,
+    ShowRequest,
+    SubmitRequest,
+    UploadRequest,
+    WaitRequest,
+    pointer,
+)
+from darumad.errors import Problem, Refused, Unavailable
+from darumad.events import WorkStopped
+from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Note, Release, Released
+from darumad.names import AgentName, ItemId
+from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
+
+COMMIT_PATIENCE = 1.0
+"""Seconds that a cancel waits for its commit before it revokes all the same."""
+_DRAIN_RETRY = 5.0
+_SETTLED = frozenset({WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED, WorkState.PARKED})
+_CREATED = 201
+
+
+async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Response:
+    """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
+    admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
+    (reply,) = await _accept(desk, ask, [admitted])
+    return replied(reply, _CREATED if reply.created else 200)
+
+
+async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Response:
+    """Accepts many items in one transaction, all or none."""
+    sent, house, by = ask.sent["items"], desk.house, ask.caller.by
+    admitted: list[Admitted] = []
+    problems: list[Problem] = []
+    for index, each in enumerate(request.items):
+        try:
+            at = pointer("items", index)
+            admitted.append(admit(Sent(request=each, json=sent[index], by=by, at=at), house))
+        except Refused as refused:
+            problems += refused.problems
+    if problems:
+        raise Refused("the batch is not valid, and nothing of it was accepted", problems=problems)
+    _check_distinct(admitted)
+    replies = tuple(await _accept(desk, ask, admitted))
+    return replied(SubmittedBatch(items=replies), _CREATED if any(each.created for each in replies) else 200)
+
+
+async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # noqa: ARG001 - an operation's signature
+    """Items, a page at a time."""
+    key, _, value = (request.label or "").partition("=")
+    records = await desk.read(
+        desk.house.reader.records,
+        state=request.state,
+        agent=None if request.agent is None else AgentName(request.agent),
+        label=(key, value) if request.label else None,
+        after=None if request.after is None else ItemId(request.after),
+        limit=request.limit + 1,
+    )
+    page = records[: request.limit]
+    more = len(records) > request.limit
+    return WorkPage(items=tuple(map(summary, page)), next=page[-1].item.id if more else None)
+
+
+async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa: ARG001
+    """One item and everything that has become of it."""
+    reader, name = desk.house.reader, ItemId(request.id)
+    record = await _record(desk, request.id)
+    attempts = await desk.read(reader.attempts, name) if request.attempts else None
+    steps = await desk.read(reader.steps, name) if request.steps else None
+    return view(record, attempts, steps)
+
+
+async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
+    """The item once it is finished or parked.
+
+    Raises:
+        Unavailable: `wait_expired`; or the daemon stops first.
+    """
+    deadline = desk.house.clock.monotonic() + min(request.timeout, LONGEST_WAIT)
+    gone = asyncio.ensure_future(ask.gone())
+    try:
+        with desk.watch.item(request.id) as bell:
+            while True:
+                bell.clear()
+                record = await _record(desk, request.id)
+                if record.state in _SETTLED:
+                    return view(record)
+                left = deadline - desk.house.clock.monotonic()
+                await _rings(bell, gone, left, request.id, record.state)
+                if desk.watch.closed:
+                    raise Unavailable("the daemon is stopping; the item will go on when it is back")
+    finally:
+        gone.cancel()
+
+
+async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
+    """Cancels an item and stops what runs for it. Works while every role actor is wedged: it asks none.
+
+    A commit that fails or hangs does not keep the item's owner: it is revoked all the same, and spends nothing more.
+    """
+    name, reason = ItemId(request.id), request.reason or "cancelled by its operator"
+    before = await _record(desk, request.id)
+    commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
+    await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)
+    answer = commit.result() if commit.done() else Unavailable("the journal is slow; the item's owner was revoked")
+    if isinstance(answer, Exception):
+        if not isinstance(answer, Refused) and _held(before):
+            await desk.house.revoke(_held(before), reason)
+        raise answer
+    cancelled = cast("Cancelled", answer)
+    if not cancelled.running:
+        return CancelReply(id=request.id, cancelled=cancelled.items)
+    if not request.wait:
+        desk.leave_going(_stop_silently(desk, cancelled, reason))
+        return CancelReply(id=request.id, cancelled=cancelled.items)
+    return await _stop(desk, request.id, cancelled, reason)
+
+
+async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
+    """Puts a parked, scheduled or dead item on its way again."""
+    return await _release(desk, Release(items=(ItemId(request.id),), audit=ask.audit(request.id)))
+
+
+async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:
+    """Answers what a parked item asked, and puts it on its way."""
+    audit = ask.audit(request.id)
+    return await _release(desk, Release(items=(ItemId(request.id),), audit=audit, answers=request.answers))
+
+
+async def result(desk: Desk, ask: Ask, request: ItemRequest) -> ResultView:  # noqa: ARG001
+    """What a succeeded item made.
+
+    Raises:
+        Refused: `not_found`; `conflict` while there is no result.
+    """
+    found = await desk.read(desk.house.reader.result, ItemId(request.id))
+    if found is None:
+        record = await _record(desk, request.id)
+        raise Refused(f"{request.id} has no result: it is {record.state.value}", code="conflict")
+    return ResultView.model_construct(**{**found, "item_id": request.id})
+
+
+async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
+    """One file of a result, as it was when the item succeeded.
+
+    Raises:
+        Refused: `not_found`: the result has no such file, or it is gone with its workspace.
+    """
+    made = await result(desk, ask, ItemRequest(id=request.id))
+    listed = {each["name"]: each for each in (made.model_extra or {}).get("artifacts") or ()}
+    entry = listed.get(request.name)
+    path = _inside(desk.house.workspace_of(await _record(desk, request.id)), request.name)
+    if entry is None or path is None:
+        raise Refused(f"the result of {request.id} has no file {request.name}", code="not_found")
+    return FileResponse(path, media_type=entry["media_type"], headers={"Daruma-Sha256": entry["sha256"]})
+
+
+async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
+    """Takes a file in, to be named by its digest in an item's `inputs`."""
+    return await uploads.keep(ask.body, request.sha256, desk.house.upload_dir)
+
+
+async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:
+    if desk.house.draining():
+        await _only_known(desk, admitted)
+    names = tuple(each.new for each in admitted)
+    target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
+    accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
+    accepted = cast("Accepted", await desk.commits.commit(accept))
+    desk.house.hint()
+    return [
+        _submitted(record, created=created, warnings=each.warnings)
+        for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
+    ]
+
+
+async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
+    """While draining an id that was accepted before is still answered with its item; nothing new comes in."""
+    for each in admitted:
+        if await desk.read(desk.house.reader.record, each.new.item.id) is None:
+            raise Unavailable(
+                "the daemon takes nothing new in: it is draining", code="draining", retry_after=_DRAIN_RETRY
+            )
+
+
+def _submitted(record: WorkRecord, *, created: bool, warnings: tuple[str, ...]) -> Submitted:
+    return Submitted.model_construct(
+        id=record.item.id,
+        state=record.state.value,
+        created=created,
+        reason=record.reason,
+        questions=record.questions,
+        warnings=warnings,
+    )
+
+
+def _check_distinct(admitted: Sequence[Admitted]) -> None:
+    seen: dict[str, int] = {}
+    for index, each in enumerate(admitted):
+        first = seen.setdefault(each.new.item.id, index)
+        if first != index:
+            problem = Problem(pointer("items", index, "id"), f"is the id of item {first} as well")
+            raise Refused("two items of the batch have one id", problems=[problem])
+
+
+async def _record(desk: Desk, name: str) -> WorkRecord:
+    record = await desk.read(desk.house.reader.record, ItemId(name))
+    if record is None:
+        raise unknown_item(name)
+    return record
+
+
+async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float, name: str, state: WorkState) -> None:
+    """Waits until something about the item was committed.
+
+    Raises:
+        Unavailable: `wait_expired`: the time is up, or nobody listens any more.
+    """
+    ringing = asyncio.ensure_future(bell.wait())
+    try:
+        waiting: set[asyncio.Future[Any]] = {ringing, gone}
+        await asyncio.wait(waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ringing.cancel()
+    if not bell.is_set():
+        raise Unavailable(f"{name} is still {state.value}", code="wait_expired")
+
+
+def _held(record: WorkRecord) -> tuple[Running, ...]:
+    """Who held the item when it was read."""
+    if record.state is not WorkState.RUNNING or record.holder is None:
+        return ()
+    return ((record.item.id, record.holder, record.fence),)
+
+
+async def _stop(desk: Desk, name: str, cancelled: Cancelled, reason: str) -> CancelReply:
+    """Revokes the owners, waits for what ran to stop, and records what became of it."""
+    stopped, not_stopped, after_ms = await desk.house.revoke(cancelled.running, reason)
+    fact = WorkStopped(subject=name, stopped=tuple(stopped), not_stopped=tuple(not_stopped), after_ms=after_ms)
+    desk.house.journal.post(Note(facts=(fact,)))
+    return CancelReply(
+        id=name, cancelled=cancelled.items, stopped=fact.stopped, not_stopped=fact.not_stopped, after_ms=after_ms
+    )
+
+
+async def _stop_silently(desk: Desk, cancelled: Cancelled, reason: str) -> None:
+    await _stop(desk, cancelled.items[0], cancelled, reason)
+
+
+async def _release(desk: Desk, request: Release) -> ReleaseReply:
+    released = cast("Released", await desk.commits.commit(request))
+    desk.house.hint()
+    return ReleaseReply(id=request.items[0], released=released.items)
+
+
+def _inside(workspace: Path, name: str) -> Path | None:
+    """The file called `name` below `workspace`; None when it is not there or leads out of it."""
+    root = workspace.resolve()
+    path = (root / name).resolve()
+    return path if path.is_relative_to(root) and path.is_file() else None

@@ -1,0 +1,61 @@
+"""Operations: the one table of what can be asked of the daemon. Socket, HTTP and command line are doors to it.
+
+What an operation does stands in `on_work`, `on_agents` and `on_daemon`; how it is called on the wire in `routes`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from darumad.control import on_agents, on_daemon, on_work, views, wire
+from darumad.control.desk import Ask, Desk
+from darumad.control.routes import ROUTES, Route
+
+Answer = BaseModel | Response
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be asked. `request` is filled from path, query and body; `reply` is None for no JSON.
+
+    `streams` operations read their own body: it is too big to be held.
+    """
+
+    route: Route
+    request: type[BaseModel]
+    reply: type[BaseModel] | None
+    run: Callable[[Desk, Ask, Any], Awaitable[Answer]]
+    streams: bool = False
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    each.route.name: each
+    for each in (
+        Operation(ROUTES["submit"], wire.SubmitRequest, views.Submitted, on_work.submit),
+        Operation(ROUTES["batch"], wire.BatchRequest, views.SubmittedBatch, on_work.batch),
+        Operation(ROUTES["work list"], wire.ListRequest, views.WorkPage, on_work.list_work),
+        Operation(ROUTES["work show"], wire.ShowRequest, views.WorkView, on_work.show),
+        Operation(ROUTES["work wait"], wire.WaitRequest, views.WorkView, on_work.wait),
+        Operation(ROUTES["work cancel"], wire.CancelRequest, views.CancelReply, on_work.cancel),
+        Operation(ROUTES["work retry"], wire.ItemRequest, views.ReleaseReply, on_work.retry),
+        Operation(ROUTES["work answer"], wire.AnswerRequest, views.ReleaseReply, on_work.answer),
+        Operation(ROUTES["result"], wire.ItemRequest, views.ResultView, on_work.result),
+        Operation(ROUTES["artifacts get"], wire.ArtifactRequest, None, on_work.artifact),
+        Operation(ROUTES["upload"], wire.UploadRequest, views.UploadReply, on_work.upload, streams=True),
+        Operation(ROUTES["status"], wire.Nothing, views.StatusView, on_daemon.status),
+        Operation(ROUTES["tree"], wire.Nothing, views.TreeView, on_daemon.tree),
+        Operation(ROUTES["agents list"], wire.Nothing, views.AgentsView, on_agents.list_agents),
+        Operation(ROUTES["agents restart"], wire.AgentRequest, views.RestartReply, on_agents.restart),
+        Operation(ROUTES["agents show"], wire.AgentRequest, views.AgentView, on_agents.show),
+        Operation(ROUTES["events"], wire.EventsRequest, None, on_daemon.events),
+        Operation(ROUTES["health"], wire.Nothing, views.HealthView, on_daemon.health),
+        Operation(ROUTES["metrics"], wire.Nothing, None, on_daemon.metrics),
+        Operation(ROUTES["drain"], wire.Nothing, views.Done, on_daemon.drain),
+        Operation(ROUTES["resume"], wire.Nothing, views.Done, on_daemon.resume),
+        Operation(ROUTES["stop"], wire.Nothing, views.Done, on_daemon.stop),
+        Operation(ROUTES["version"], wire.Nothing, views.VersionView, on_daemon.version),
+    )
+}

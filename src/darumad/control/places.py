@@ -1,0 +1,25 @@
+"""Places: where the control socket is, found without reading a setting. Standard library only."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+LONGEST_PATH = 107
+"""Bytes that the kernel takes for the path of a Unix socket."""
+
+
+def socket_path(environ: Mapping[str, str], *, root: bool | None = None) -> Path:
+    """The control socket to try: the one named outright, else by the daemon's setting, else the default place."""
+    named = environ.get("DARUMA_SOCKET") or environ.get("DARUMA_CONTROL__SOCKET")
+    if named:
+        return Path(named).expanduser()
+    if os.geteuid() == 0 if root is None else root:
+        return Path("/run/daruma/control.sock")
+    return _user_place(environ) / "daruma" / "control.sock"
+
+
+def _user_place(environ: Mapping[str, str]) -> Path:
+    if runtime := environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime)
+    home = Path(environ.get("HOME") or Path.home())
+    return Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")

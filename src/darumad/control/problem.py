@@ -1,0 +1,32 @@
+"""Problems: how an error is told over HTTP, as application/problem+json (RFC 9457)."""
+
+import math
+
+import orjson
+from starlette.responses import Response
+
+from darumad.errors import DarumaError, Unavailable
+
+_MEDIA_TYPE = "application/problem+json"
+_BUSY = {429, 503}
+
+
+def answer(error: DarumaError, instance: str) -> Response:
+    """`error` as a response. 429 and 503 say when to come back, in whole seconds."""
+    entry = error.entry
+    body = {
+        "type": f"urn:daruma:error:{error.code}",
+        "title": entry.next_step,
+        "status": entry.status,
+        "detail": error.message,
+        "instance": instance,
+        "code": error.code,
+        "errors": [{"pointer": each.pointer, "detail": each.detail} for each in error.problems],
+    }
+    headers = {"Retry-After": str(_retry_after(error))} if entry.status in _BUSY else {}
+    return Response(orjson.dumps(body), entry.status, headers, _MEDIA_TYPE)
+
+
+def _retry_after(error: DarumaError) -> int:
+    wait = error.retry_after if isinstance(error, Unavailable) else None
+    return max(1, math.ceil(wait or 1))

@@ -1,0 +1,52 @@
+"""Routes: what each operation is called on the wire. One table for server and client; standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+BODY_LIMIT = 1 << 20
+"""Bytes that a request's body may have where nothing else is said."""
+BATCH_LIMIT = 16 << 20
+"""Bytes that a batch may have."""
+UPLOAD_LIMIT = 1 << 30
+"""Bytes that one uploaded file or packed directory may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation's method and path. `writes` needs the daemon's own user or root; `limit` is in bytes of body."""
+
+    name: str
+    method: str
+    path: str
+    writes: bool = False
+    limit: int = BODY_LIMIT
+
+
+ROUTES: Mapping[str, Route] = {
+    each.name: each
+    for each in (
+        Route("submit", "POST", "/v1/work", writes=True),
+        Route("batch", "POST", "/v1/batch", writes=True, limit=BATCH_LIMIT),
+        Route("work list", "GET", "/v1/work"),
+        Route("work show", "GET", "/v1/work/{id}"),
+        Route("work wait", "GET", "/v1/work/{id}/wait"),
+        Route("work cancel", "POST", "/v1/work/{id}/cancel", writes=True),
+        Route("work retry", "POST", "/v1/work/{id}/retry", writes=True),
+        Route("work answer", "POST", "/v1/work/{id}/answer", writes=True),
+        Route("result", "GET", "/v1/work/{id}/result"),
+        Route("artifacts get", "GET", "/v1/work/{id}/artifacts/{name:path}"),
+        Route("upload", "PUT", "/v1/blobs/{sha256}", writes=True, limit=UPLOAD_LIMIT),
+        Route("status", "GET", "/v1/status"),
+        Route("tree", "GET", "/v1/tree"),
+        Route("agents list", "GET", "/v1/agents"),
+        Route("agents restart", "POST", "/v1/agents/{name:path}/restart", writes=True),
+        Route("agents show", "GET", "/v1/agents/{name:path}"),
+        Route("events", "GET", "/v1/events"),
+        Route("health", "GET", "/v1/health"),
+        Route("metrics", "GET", "/metrics"),
+        Route("drain", "POST", "/v1/drain", writes=True),
+        Route("resume", "POST", "/v1/resume", writes=True),
+        Route("stop", "POST", "/v1/stop", writes=True),
+        Route("version", "GET", "/version"),
+    )
+}

@@ -1,0 +1,173 @@
+"""The server: the control loop on a thread of its own, and the doors that are opened on it.
+
+It is given listening sockets and serves dups of them: whoever owns the sockets outlives a door's restart, so that no
+connection is refused meanwhile. No signal is handled here, and nothing here is a rule.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from darumad.control.app import control_app, metrics_app
+from darumad.control.counting import FactCounter
+from darumad.control.desk import Desk
+from darumad.control.house import House
+from darumad.control.on_daemon import API
+from darumad.control.peers import PeerProtocol
+from darumad.control.streams import Streams
+from darumad.control.watch import Watch
+from darumad.errors import Broken
+from darumad.journal.commits import Commits
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+DoorName = Literal["control-socket", "metrics"]
+TICK = 0.25
+"""Seconds between two signs of life of the control loop."""
+_GRACE = 2
+"""Seconds that an open request is given when its door closes."""
+_OPENING = 10.0
+_APPS: Mapping[str, Callable[[Desk], Starlette]] = {"control-socket": control_app, "metrics": metrics_app}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A door that is open: requests come in until it is closed."""
+
+    name: DoorName
+    _server: uvicorn.Server
+    _served: "Future[None]"
+
+    def close(self, within: float) -> None:
+        """Lets nobody in any more and waits until who is in has left, at most `within` seconds. Safe to call twice.
+
+        Raises:
+            TimeoutError: somebody is still in.
+        """
+        self._server.should_exit = True
+        self._served.result(within)
+
+    @property
+    def fallen(self) -> bool:
+        """Whether it no longer serves, for whatever reason."""
+        return self._served.done()
+
+
+class ControlServer:
+    """The control loop and its thread. Start it once; open and close doors on it from any thread."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._thread = threading.Thread(target=self._run, name="control-loop", daemon=True)
+        self._loop = uvloop.new_event_loop()
+        self._desk: Desk | None = None
+        self._ready = threading.Event()
+        self._counter_off: Callable[[], None] | None = None
+        self.ticked_at = house.clock.monotonic()
+        """When the loop last gave a sign of life, in monotonic seconds; read from any thread."""
+        self.lag = 0.0
+        """How late that sign was, in seconds."""
+
+    def start(self) -> None:
+        """Starts the loop; returns when it runs.
+
+        Raises:
+            Broken: it did not.
+        """
+        self._counter_off = self._house.publisher.subscribe(FactCounter(self._house.tally))
+        self._thread.start()
+        if not self._ready.wait(_OPENING):
+            raise Broken("the control loop did not start")
+
+    def open(self, name: DoorName, listening: socket.socket) -> Door:
+        """Serves `name`'s app on a dup of `listening`; returns when it answers.
+
+        Raises:
+            Broken: the server would not start.
+        """
+        return self._on_loop(self._open(name, listening.dup())).result(_OPENING)
+
+    def stop(self, within: float) -> None:
+        """Ends every stream and waiter and then the loop; close the doors after `hush` and before this."""
+        self.hush()
+        if self._counter_off is not None:
+            self._counter_off()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(within)
+
+    def hush(self) -> None:
+        """Ends streams and waiters, so that their doors can close; who asks from now on is still answered."""
+        if self._desk is not None:
+            self._loop.call_soon_threadsafe(self._desk.watch.close)
+
+    def _on_loop(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _open(self, name: DoorName, listening: socket.socket) -> Door:
+        if self._desk is None:
+            raise Broken("the control loop is not running")
+        server = uvicorn.Server(_config(_APPS[name](self._desk), self._house.version))
+        served = self._on_loop(server.serve(sockets=[listening]))
+        while not server.started:
+            if served.done():
+                raise Broken(f"the door {name} did not open") from served.exception()
+            await asyncio.sleep(0)
+        return Door(name, server, served)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        house = self._house
+        watch = Watch(house.publisher, self._loop)
+        self._desk = Desk(
+            house=house,
+            commits=Commits(house.journal.post, self._loop),
+            watch=watch,
+            streams=Streams(house.publisher, house.reader, watch),
+            lag=lambda: self.lag,
+        )
+        self._loop.call_soon(self._tick, house.clock.monotonic())
+        self._loop.call_soon(self._ready.set)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._end()
+
+    def _tick(self, due: float) -> None:
+        now = self._house.clock.monotonic()
+        self.lag, self.ticked_at = max(0.0, now - due), now
+        self._loop.call_later(TICK, self._tick, now + TICK)
+
+    def _end(self) -> None:
+        """Lets nothing of the loop dangle: what is still going is cancelled and its end awaited."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
+def _config(app: Starlette, version: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=PeerProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        headers=[("Daruma-Version", version), ("Daruma-Api", str(API))],
+        timeout_graceful_shutdown=_GRACE,
+    )

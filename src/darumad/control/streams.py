@@ -1,0 +1,148 @@
+"""Streams: the recorded events, from any position on, as server-sent events or as lines of JSON.
+
+Inside the publisher's ring a follower is sent rendered bytes, behind it rows of the journal, 500 a turn. Where the
+journal has forgotten what was asked for, the stream says so itself: `gap {from, to}`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from darumad.control.watch import Watch
+from darumad.errors import Unavailable
+from darumad.events import Recorded
+from darumad.names import ItemId
+
+LIMIT = 64
+"""Streams that may be open at once."""
+HEARTBEAT = 15.0
+"""Seconds of silence after which a follower is sent a sign of life."""
+GATHER = 0.02
+"""Seconds in which new events are gathered before they are sent: a follower is woken 50 times a second at most."""
+_PAGE = 500
+
+
+class _Publisher(Protocol):
+    def after(self, position: int) -> tuple[Sequence[bytes], bool]: ...
+
+
+class _Reader(Protocol):
+    def events(
+        self,
+        since: int,
+        limit: int = 500,
+        item: ItemId | None = None,
+        type: str | None = None,  # noqa: A002 - the journal's word
+    ) -> Sequence[Recorded]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events a follower wants: those behind `since`, of one item or one type where that is given."""
+
+    since: int
+    item: str | None = None
+    type: str | None = None
+    follow: bool = False
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is filtered out."""
+        return self.item is None and self.type is None
+
+    def takes(self, event: dict[str, Any]) -> bool:
+        """Whether `event` is one of them."""
+        return self.item in {None, event["subject"]} and self.type in {None, event["type"]}
+
+
+Render = Callable[[dict[str, Any]], bytes]
+
+
+def as_ndjson(event: dict[str, Any]) -> bytes:
+    """One line of JSON."""
+    return orjson.dumps(event) + b"\n"
+
+
+def as_sse(event: dict[str, Any]) -> bytes:
+    """One server-sent event, whose id is its position: a browser that reconnects goes on behind it."""
+    position = event.get("seq")
+    number = b"" if position is None else b"id: %d\n" % position
+    return number + b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), orjson.dumps(event))
+
+
+class Streams:
+    """All followers of one control loop. Used on that loop only."""
+
+    def __init__(self, publisher: _Publisher, reader: _Reader, watch: Watch) -> None:
+        self._publisher = publisher
+        self._reader = reader
+        self._watch = watch
+        self._open = 0
+
+    def open(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
+        """The events that are wanted, rendered, in order; never one twice.
+
+        Raises:
+            Unavailable: as many streams are open as there may be.
+        """
+        if self._open >= LIMIT:
+            raise Unavailable(f"{LIMIT} streams are open, which is as many as there may be", retry_after=HEARTBEAT)
+        self._open += 1
+        return self._bytes(wanted, render, sign_of_life)
+
+    async def _bytes(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
+        position = wanted.since
+        try:
+            with self._watch.everything() as bell:
+                yield b"".join(map(render, await self._gap(wanted)))
+                while True:
+                    bell.clear()
+                    events, position, more = await self._next(wanted, position)
+                    if events:
+                        yield b"".join(map(render, events))
+                    if more:
+                        continue
+                    if not wanted.follow or self._watch.closed:
+                        return
+                    if not await _rings(bell):
+                        yield sign_of_life
+                    await asyncio.sleep(GATHER)
+        finally:
+            self._open -= 1
+
+    async def _gap(self, wanted: Wanted) -> Sequence[dict[str, Any]]:
+        """What is asked for and no longer there, said once at the beginning."""
+        if not wanted.everything or wanted.since == 0:
+            return ()
+        oldest = await asyncio.to_thread(self._reader.events, 0, 1)
+        first = oldest[0].seq if oldest else wanted.since + 1
+        if first <= wanted.since + 1:
+            return ()
+        return ({"type": "gap", "subject": "events", "data": {"from": wanted.since + 1, "to": first - 1}},)
+
+    async def _next(self, wanted: Wanted, position: int) -> tuple[Sequence[dict[str, Any]], int, bool]:
+        """The next events behind `position`, the position behind them, and whether there may be more at once."""
+        lines, complete = self._publisher.after(position)
+        if complete:
+            events = [orjson.loads(line) for line in lines]
+            reached = events[-1]["seq"] if events else position
+            return [each for each in events if wanted.takes(each)], reached, False
+        item = None if wanted.item is None else ItemId(wanted.item)
+        rows = await asyncio.to_thread(self._reader.events, position, _PAGE, item, wanted.type)
+        reached = rows[-1].seq if rows else position
+        return [_plain(each) for each in rows], reached, len(rows) == _PAGE
+
+
+def _plain(event: Recorded) -> dict[str, Any]:
+    return {"seq": event.seq, "at": event.at, "type": event.type, "subject": event.subject, "data": event.data}
+
+
+async def _rings(bell: asyncio.Event) -> bool:
+    try:
+        await asyncio.wait_for(bell.wait(), HEARTBEAT)
+    except TimeoutError:
+        return False
+    return True

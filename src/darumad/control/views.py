@@ -1,0 +1,277 @@
+"""Views: what is answered, field by field. Additive within v1; a client passes over fields that it does not know."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from darumad.work.codec import item_to_json
+from darumad.work.item import WorkRecord
+
+
+class Said(BaseModel):
+    """What every reply shares."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Submitted(Said):
+    """An accepted item. `created` is false for a repeat; `questions` are what it must be told before it runs."""
+
+    id: str
+    state: str
+    created: bool
+    reason: str | None = None
+    questions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class SubmittedBatch(Said):
+    """The accepted items, in the order asked."""
+
+    items: tuple[Submitted, ...]
+
+
+class WorkSummary(Said):
+    """One line of the queue. Times are wall milliseconds."""
+
+    id: str
+    state: str
+    reason: str | None
+    stage: str
+    agent: str
+    phase: str
+    priority: int
+    attempt: int
+    description: str
+    created_at: int
+    run_at: int | None
+    finished_at: int | None
+
+
+class WorkPage(Said):
+    """Items, and where the next page begins; None on the last."""
+
+    items: tuple[WorkSummary, ...]
+    next: str | None = None
+
+
+class WorkView(Said):
+    """One item: what was asked for, and everything that has become of it. Times are wall milliseconds."""
+
+    id: str
+    state: str
+    stage: str
+    reason: str | None
+    attempt: int
+    failures: int
+    crashes: int
+    suspect: bool
+    delays: int
+    parks: int
+    reviews: int
+    rank: int
+    holder: str | None
+    boot: int | None
+    created_at: int
+    ready_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    scheduled_for: int | None
+    error: Mapping[str, Any] | None
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+    feedback: tuple[Mapping[str, Any], ...]
+    origin: str
+    submitted_by: str
+    waits_for: str | None = None
+    asked: Mapping[str, Any]
+    attempts: tuple[Mapping[str, Any], ...] | None = None
+    steps: tuple[Mapping[str, Any], ...] | None = None
+
+
+class CancelReply(Said):
+    """What a cancel reached: the items cancelled or dead of it, what stopped and what did not within the grace."""
+
+    id: str
+    cancelled: tuple[str, ...]
+    stopped: tuple[str, ...] = ()
+    not_stopped: tuple[str, ...] = ()
+    after_ms: int | None = None
+
+
+class ReleaseReply(Said):
+    """The items that are on their way again, revived dependents included."""
+
+    id: str
+    released: tuple[str, ...]
+
+
+class ResultView(Said):
+    """The result of a succeeded item."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    item_id: str
+
+
+class UploadReply(Said):
+    """An upload that is on disk. `created` is false when it was there before."""
+
+    sha256: str
+    size: int
+    created: bool
+
+
+class StatusView(Said):
+    """The daemon on one screen."""
+
+    state: str
+    version: str
+    boot: int
+    uptime_seconds: float
+    healthy: bool
+    vital_signs: Mapping[str, bool | str]
+    draining: bool
+    provider: Mapping[str, Any]
+    queue: Mapping[str, int]
+    oldest_ready_seconds: float | None
+    agents: Mapping[str, int]
+    position: str
+
+
+class TreeRowView(Said):
+    """A place in the supervision tree."""
+
+    path: str
+    kind: str
+    state: str
+    incarnation: int
+    restarts: int
+    last_exit: str | None
+    mailbox_depth: int
+    errors_in_window: int
+    last_error: str | None
+
+
+class TreeView(Said):
+    """The supervision tree, parents before their children."""
+
+    items: tuple[TreeRowView, ...]
+
+
+class AgentsView(Said):
+    """The agents' instances and how they are."""
+
+    items: tuple[Mapping[str, Any], ...]
+
+
+class AgentView(Said):
+    """One definition or instance: its definition, and its instances."""
+
+    name: str
+    template: str | None
+    stages: tuple[str, ...]
+    instances: tuple[Mapping[str, Any], ...]
+
+
+class RestartReply(Said):
+    """The instances that were told to restart."""
+
+    restarted: tuple[str, ...]
+
+
+class HealthView(Said):
+    """What lives and what does not; `ready` is also false while draining."""
+
+    live: bool
+    ready: bool
+    vital_signs: Mapping[str, bool | str]
+
+
+class Done(Said):
+    """What the daemon is doing from now on."""
+
+    state: str
+
+
+class VersionView(Said):
+    """What answers here."""
+
+    version: str
+    api: int
+    boot: int
+
+
+_FINAL_WAITS = {
+    "challenge": "answers to its questions: `daruma work answer`",
+    "approval": "an approval: `daruma work answer`",
+    "question": "an answer to what its agent asked: `daruma work answer`",
+    "children": "its sub-work",
+    "budget": "room in a budget: raise it, then `daruma work retry`",
+    "provider": "a provider that can do it: see the error, then `daruma work retry`",
+    "template": "its agent to be repaired: `daruma agents restart`",
+    "conflict": "somebody to decide: `daruma work answer` or `daruma work retry`",
+}
+
+
+def summary(record: WorkRecord) -> WorkSummary:
+    """`record` on one line."""
+    item = record.item
+    return WorkSummary.model_construct(
+        id=item.id,
+        state=record.state.value,
+        reason=record.reason,
+        stage=record.stage.value,
+        agent=item.agent,
+        phase=item.phase,
+        priority=item.priority,
+        attempt=record.attempt,
+        description=item.description[:200],
+        created_at=record.created_at,
+        run_at=record.run_at,
+        finished_at=record.finished_at,
+    )
+
+
+def view(
+    record: WorkRecord,
+    attempts: Sequence[Mapping[str, Any]] | None = None,
+    steps: Sequence[Mapping[str, Any]] | None = None,
+) -> WorkView:
+    """`record` whole, with its attempts and steps where they were asked for."""
+    return WorkView.model_construct(
+        id=record.item.id,
+        state=record.state.value,
+        stage=record.stage.value,
+        reason=record.reason,
+        attempt=record.attempt,
+        failures=record.failures,
+        crashes=record.crashes,
+        suspect=record.suspect,
+        delays=record.delays,
+        parks=record.parks,
+        reviews=record.reviews,
+        rank=record.rank,
+        holder=record.holder,
+        boot=record.boot,
+        created_at=record.created_at,
+        ready_at=record.ready_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        scheduled_for=record.run_at,
+        error=record.error,
+        questions=record.questions,
+        answers=record.answers,
+        feedback=record.feedback,
+        origin=record.origin,
+        submitted_by=record.submitted_by,
+        waits_for=_waits_for(record),
+        asked=item_to_json(record.item),
+        attempts=None if attempts is None else tuple(attempts),
+        steps=None if steps is None else tuple(steps),
+    )
+
+
+def _waits_for(record: WorkRecord) -> str | None:
+    """What a parked item needs, in words."""
+    return _FINAL_WAITS.get(record.reason or "") if record.state.value == "parked" else None

@@ -1,0 +1,253 @@
+"""The wire: what may be asked, field by field. Checked here once; behind this border there are frozen values only.
+
+Nothing here knows a rule of the domain: those are `work.validation` and `work.challenge`.
+"""
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from darumad.errors import Problem
+from darumad.names import Role
+from darumad.settings.units import parse_duration, parse_money
+from darumad.work.states import WorkState
+
+_NANO = 1_000_000_000
+LONGEST_WAIT = 300.0
+"""Seconds that one request may wait for an item; a client asks again."""
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds of `90s`, `5m`, or of a plain number of seconds."""
+    if isinstance(value, str):
+        return _number(value) if _is_number(value) else parse_duration(value)
+    return value
+
+
+def _millis(value: Any) -> Any:
+    """Wall milliseconds of an ISO 8601 time with its zone, or of a plain number of milliseconds."""
+    if not isinstance(value, str):
+        return value
+    if _is_number(value):
+        return int(_number(value))
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise ValueError("a time with its zone, such as 2026-11-21T08:00:00Z, or milliseconds since 1970")
+    return int(at.timestamp() * 1000)
+
+
+def _nano_usd(value: Any) -> Any:
+    """Nano-dollars of `2.50 USD`, or of a plain number of dollars, exactly."""
+    if isinstance(value, str) and not _is_number(value):
+        return parse_money(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("an amount in US dollars, such as 2.5 or 2.50 USD")  # noqa: TRY004 - pydantic tells ValueErrors
+    return int(Decimal(str(value)) * _NANO)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _number(text: str) -> float:
+    return float(Decimal(text))
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+"""A duration: seconds inside, `90s`, `5m` or a number outside."""
+Instant = Annotated[int, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
+"""A moment: wall milliseconds inside, ISO 8601 with a zone or a number outside."""
+Money = Annotated[int, BeforeValidator(_nano_usd), Field(ge=0, lt=1 << 62)]
+"""An amount: nano-dollars inside, dollars outside."""
+StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
+"""A stage, as what is done in it or as the records name it."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ItemName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:-]+$")]
+
+
+class Asked(BaseModel):
+    """What every request shares: nothing unknown is let through, nothing is changed after it was checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputAsked(Asked):
+    """One thing handed in: text as such, or an upload by its digest."""
+
+    name: str = Field(min_length=1, max_length=255)
+    media_type: str = "text/plain"
+    text: str | None = None
+    upload: Sha256 | None = None
+
+
+class BudgetAsked(Asked):
+    """What an item may spend over all its attempts."""
+
+    usd: Money | None = None
+    tokens: int | None = Field(default=None, ge=0)
+    calls: int | None = Field(default=None, ge=0)
+
+
+class SubmitRequest(Asked):
+    """One item of work. docs/reference/work-item.md says what each field means."""
+
+    id: ItemName | None = None
+    description: str
+    phase: str = "implementation"
+    priority: int = 5
+    role: Role = Role.EXECUTOR
+    agent: str | None = None
+    stages: tuple[StageVerb, ...] | None = None
+    input: Any = None
+    lane: str = Field(default="default", min_length=1, max_length=255)
+    depends_on: tuple[ItemName, ...] = ()
+    requirements: tuple[str, ...] = ()
+    success_criteria: str | None = None
+    constraints: tuple[str, ...] = ()
+    tech_stack: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    inputs: tuple[InputAsked, ...] = ()
+    output_schema: dict[str, Any] | None = None
+    timeout: Duration | None = None
+    idle_timeout: Duration | None = None
+    backoff: Duration | None = None
+    max_attempts: int = Field(default=3, ge=1, le=1000)
+    max_reviews: int = Field(default=3, ge=0, le=1000)
+    run_at: Instant | None = None
+    expires_at: Instant | None = None
+    budget: BudgetAsked = BudgetAsked()
+    challenge: bool = True
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class BatchRequest(Asked):
+    """Items that are accepted all or none."""
+
+    items: tuple[SubmitRequest, ...] = Field(min_length=1, max_length=10_000)
+
+
+class Nothing(Asked):
+    """A request without parameters."""
+
+
+class ListRequest(Asked):
+    """Which items to list. `label` is `key=value`; `after` is the `next` of the page before."""
+
+    state: WorkState | None = None
+    agent: str | None = None
+    label: str | None = Field(default=None, pattern=r"^[^=]+=.*$")
+    after: str | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class ShowRequest(Asked):
+    """Which item to show, and with how much of its history."""
+
+    id: ItemName
+    attempts: bool = False
+    steps: bool = False
+
+
+class WaitRequest(Asked):
+    """Which item to wait for until it is finished or parked, and for how long."""
+
+    id: ItemName
+    timeout: Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)] = 60.0
+
+
+class CancelRequest(Asked):
+    """Which item to cancel. `wait` answers once what ran has stopped; without it, once the item is cancelled."""
+
+    id: ItemName
+    reason: str = Field(default="", max_length=1000)
+    wait: bool = True
+
+
+class ItemRequest(Asked):
+    """An item by its id."""
+
+    id: ItemName
+
+
+class AnswerRequest(Asked):
+    """Answers to what a parked item asked."""
+
+    id: ItemName
+    answers: tuple[Annotated[str, Field(min_length=1, max_length=50_000)], ...] = Field(min_length=1, max_length=100)
+
+
+class ArtifactRequest(Asked):
+    """One file of an item's result."""
+
+    id: ItemName
+    name: str = Field(min_length=1)
+
+
+class UploadRequest(Asked):
+    """The digest that the uploaded bytes must have."""
+
+    sha256: Sha256
+
+
+class AgentRequest(Asked):
+    """An agent definition, or one instance by its path or `name/number`."""
+
+    name: str = Field(min_length=1, max_length=255)
+
+
+class EventsRequest(Asked):
+    """Which events, from behind which position. Without `follow` the stream ends where the present begins."""
+
+    since: str | None = Field(default=None, pattern=r"^\d{1,18}$")
+    type: str | None = None
+    item: str | None = None
+    follow: bool | None = None
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
+    """What is wrong with a request, each with a JSON pointer; for an unknown field what was perhaps meant."""
+    return tuple(_problem(each, model) for each in error.errors(include_url=False, include_input=False))
+
+
+def _problem(each: Mapping[str, Any], model: type[BaseModel]) -> Problem:
+    where = tuple(each["loc"])
+    if each["type"] == "extra_forbidden":
+        return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
+    if each["type"] == "missing":
+        return Problem(pointer(*where), "is required")
+    return Problem(pointer(*where), str(each["msg"]).removeprefix("Value error, "))
+
+
+def pointer(*where: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a place in a request."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in where)
+
+
+def near(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    """`; did you mean X?` when one of `known` looks like `word`, else nothing."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _unknown(name: str, model: type[BaseModel]) -> str:
+    return f"is no field of this request{near(name, model.model_fields)}"
+
+
+_NESTED: Mapping[str, type[BaseModel]] = {"inputs": InputAsked, "budget": BudgetAsked, "items": SubmitRequest}
+
+
+def _at(model: type[BaseModel], where: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model that stands at `where` in a request of `model`."""
+    for part in where:
+        model = _NESTED.get(str(part), model)
+    return model
