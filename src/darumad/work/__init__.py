@@ -1,6 +1,6 @@
 """The domain, pure: what work is, how it may move, and what follows when it ends.
 
-No thread, no clock, no I/O: values in, values out. A rule of the domain is changed here, in its table, and nowhere else.
+No thread, no clock, no I/O: values in, values out. A rule of the domain is changed here, in its table, nowhere else.
 The rooms above import from this door.
 """
 
@@ -17,9 +17,9 @@ from darumad.work.blame import (
     may_claim,
 )
 from darumad.work.budget import Admission, Amount, admit, crossed, day_key, room_left, spent_of
-from darumad.work.canonical import DIGEST_VERSION, canonical, digest, digest_of_sent
+from darumad.work.canonical import DIGEST_VERSION, digest, digest_of_sent
 from darumad.work.causes import ENDS, Course, End, cause_of
-from darumad.work.challenge import Challenge, Issue, challenge
+from darumad.work.challenge import Challenge, Issue, challenge_of
 from darumad.work.codec import (
     failure_from_json,
     failure_to_json,
@@ -118,9 +118,8 @@ __all__ = [
     "after_life",
     "after_step",
     "boxed",
-    "canonical",
     "cause_of",
-    "challenge",
+    "challenge_of",
     "compact",
     "crossed",
     "day_key",

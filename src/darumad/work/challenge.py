@@ -52,7 +52,7 @@ class Challenge:
         return tuple(dict.fromkeys(question for issue in self.issues for question in issue.questions))
 
 
-def challenge(item: WorkItem, *, complete_by_form: bool) -> Challenge:
+def challenge_of(item: WorkItem, *, complete_by_form: bool) -> Challenge:
     """What is too vague about `item`. Only an executor's free-text work is asked about, and only where it allows it.
 
     Args:
