@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,14 +35,19 @@ class Bus:
             )
             return self.named(name, path)[times - 1]
 
+    def until_heard(self, event: tuple[str, str, int], *, within: float = CEILING) -> None:
+        """Wait for an event of this name, path and incarnation."""
+        with self._came:
+            assert self._came.wait_for(lambda: event in self.names(), within), f"no {event}; heard {self.names()}"
+
     def names(self) -> list[tuple[str, str, int]]:
         return [(e.name, e.path, e.incarnation) for e in list(self.events)]
 
 
 def eventually(true: Callable[[], Any], within: float = CEILING) -> None:
     """Fail unless `true` comes true within real seconds; for states that no event tells of."""
-    tick = threading.Event()
-    for _ in range(int(within / 0.002)):
+    tick, until = threading.Event(), time.monotonic() + within
+    while time.monotonic() < until:
         if true():
             return
         tick.wait(0.002)

@@ -42,11 +42,7 @@ class House:
 
     def up(self, path: str, incarnation: int) -> None:
         """Wait until this life is READY and its supervisor has told so."""
-        self.bus.until("child.started", path, times=1)
-        deadline = iter(range(5000))
-        while not any(e.incarnation == incarnation for e in self.bus.named("child.started", path)):
-            next(deadline)
-            self.bus.until("child.started", path, times=len(self.bus.named("child.started", path)) + 1)
+        self.bus.until_heard(("child.started", path, incarnation))
 
     def whats(self, *whats: str) -> list[tuple[str, str]]:
         return [(what, name) for what, name, _ in self.log if what in whats]

@@ -84,7 +84,7 @@ def test_b4_a_temporary_child_leaves_nothing(house) -> None:
             self.load = load
 
     def spec(load) -> ChildSpec:
-        return ChildSpec("t", lambda: Loaded(house.log, load).start(house.log, load), restart="temporary")
+        return ChildSpec("t", lambda: Loaded.start(house.log, load), restart="temporary")
 
     root.start_child(spec(load)).tell(ValueError("boom"))
     del load
@@ -95,7 +95,7 @@ def test_b4_a_temporary_child_leaves_nothing(house) -> None:
         gc.collect()
         return seen() is None
 
-    eventually(gone)
+    eventually(gone, within=5)
     assert root.start_child(spec(Load())).incarnation == 2
 
 

@@ -134,6 +134,7 @@ def test_g_stop_overtakes_the_backlog(house) -> None:
     root = house.start(house.spec("a", restart="temporary"))
     ref = root.which_children()[0].ref
     ref.tell(("block", wake))
+    eventually(lambda: ("blocked", "a", 1) in house.log)
     for n in range(1000):
         ref.tell(n)
     stop = ref.stop(block=False)
@@ -189,8 +190,8 @@ def test_g_every_ask_ends_though_its_actor_dies(house) -> None:
     for thread in askers:
         thread.start()
     for n in range(100):
+        house.up("root/a", n + 1)
         address.tell(ValueError())
-        house.bus.until("child.exited", times=n + 1)
     stop.set()
     for thread in askers:
         thread.join(30)

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from darumad.supervision.child import Child
 from darumad.supervision.errors import IGNORE, StartError, Timeout
@@ -148,5 +148,11 @@ def _joined(life: Life, supervisor: Life, within: float | None, since: float | N
 def _let_go(reason: ExitReason) -> None:
     """A traceback holds the frames, and they the dead child and its arguments: empty them."""
     error = reason.detail
-    if isinstance(error, BaseException):
-        traceback.clear_frames(error.__traceback__)
+    if not isinstance(error, BaseException) or error.__traceback__ is None:
+        return
+    traceback.clear_frames(error.__traceback__)
+    frame = error.__traceback__.tb_frame.f_back
+    while frame is not None:
+        with suppress(RuntimeError):  # it runs still
+            frame.clear()
+        frame = frame.f_back
