@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from darumad.errors import Problem
 from darumad.settings.model import AgentSettings, ProviderSettings, Settings
 from darumad.settings.reading import did_you_mean
+from darumad.work.kinds import KINDS
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -46,6 +47,9 @@ def _daemon(settings: Settings) -> Iterator[Problem]:
         yield Problem("control.socket", f"has {path} bytes; a socket's path has at most {LONGEST_SOCKET_PATH}")
     if not NODE.fullmatch(settings.daemon.node):
         yield Problem("daemon.node", "must be 1 to 64 of letters, digits, dot, dash and underscore")
+    for kind in settings.supervision.count:
+        if kind not in KINDS:
+            yield Problem(f"supervision.count.{kind}", f"is no kind of error{did_you_mean(kind, KINDS)}")
     known = {"auto", "offline", *settings.providers}
     if settings.provider.use not in known:
         yield Problem("provider.use", f"names no provider{did_you_mean(settings.provider.use, known)}")
@@ -89,10 +93,9 @@ def is_path(template: str) -> bool:
 
 def _is_time_zone(name: str) -> bool:
     try:
-        ZoneInfo(name)
-    except (OSError, ValueError):
+        return name == "UTC" or bool(ZoneInfo(name))  # a bare machine may know no zones, and UTC needs none
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         return False
-    return True
 
 
 def _is_loopback(listen: str) -> bool:

@@ -12,10 +12,10 @@ Bytes = NewType("Bytes", int)
 _SECONDS = {"d": "86400", "h": "3600", "min": "60", "m": "60", "s": "1", "ms": "0.001", "us": "0.000001"}
 _SIZES = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4,
           "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}  # fmt: skip
-_PART = re.compile(r"(\d+(?:\.\d+)?) ?(d|h|min|ms|us|m|s)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(d|h|min|ms|us|m|s)")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?((?:[KMGT]i?)?)B")
-_MONEY = re.compile(r"(\d+(?:\.\d{1,9})?) ?USD")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
+_MONEY = re.compile(r"([0-9]+(?:\.[0-9]{1,9})?) ?USD")
 _NANO = 1_000_000_000
 
 

@@ -1,0 +1,163 @@
+"""The settings in print: `config/daruma.yaml` and docs/reference/settings.md, made from the values themselves. Pure.
+
+`python -m darumad.settings.handbook yaml` prints the file, `... markdown` the reference page.
+"""
+
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, is_dataclass
+from typing import Any, get_args, get_origin
+
+import yaml
+
+from darumad.settings.model import BY_KIND, AgentSettings, ProviderSettings, Settings
+from darumad.settings.reading import default_of, settable, types_of
+from darumad.settings.showing import as_written
+
+_WIDTH = 110
+_EXAMPLES: Mapping[str, str] = {
+    "supervision.count": "{rate_limited: count}",
+    "agents": "  my-agent:\n    template: templates/my_agent.py\n    isolation: none\n    count: 4",
+}
+_UNITS = """\
+Durations carry their unit (`250ms`, `90s`, `5m`, `1h30m`), sizes too (`512KiB`, `64MiB`), money its currency
+(`2.50 USD`). Null means the default, except where a null is described. Every setting can also be given in the
+environment, as `DARUMA_SECTION__KEY`; the environment wins over the file."""
+
+_READING = """\
+A wrong file changes nothing and starts nothing: every wrong key is told at once, with its line. `daruma config show`
+says what holds and where it came from.
+
+Read is the file that `--config` or `$DARUMA_CONFIG` names, else `/etc/daruma/daruma.yaml` for root and
+`$XDG_CONFIG_HOME/daruma/daruma.yaml` for others, if there is one. Under systemd `STATE_DIRECTORY`,
+`RUNTIME_DIRECTORY` and `CREDENTIALS_DIRECTORY` move the default places."""
+
+
+def as_yaml(settings: Settings) -> str:
+    """A settings file that says everything `settings` says, with a comment on each."""
+    intro = "Every setting of Daruma at its default. Delete what you do not change: what is not here has its default."
+    return "\n".join((*_comment(intro), "#", *_comment(_UNITS.replace("\n", " ")), *_section(settings, "", ""), ""))
+
+
+def _section(section: Any, indent: str, path: str) -> Iterator[str]:
+    hints = types_of(type(section))
+    for each in settable(type(section)):
+        value, dotted = getattr(section, each.name), f"{path}{each.name}"
+        if is_dataclass(value):
+            yield ""
+            yield from _comment((type(value).__doc__ or "").strip(), indent)
+            yield f"{indent}{each.name}:"
+            yield from _section(value, indent + "  ", f"{dotted}.")
+        elif get_origin(hints[each.name]) is Mapping:
+            yield from _mapping(each, value, indent, dotted)
+        else:
+            yield from _entry(each, value, as_written(section)[each.name], indent)
+
+
+def _entry(about: Field[Any], value: Any, written: Any, indent: str) -> Iterator[str]:
+    shown = about.metadata.get("shown")
+    if not indent:
+        yield ""
+    yield from _comment(about.metadata["says"] + (f" Default: {shown}." if shown else ""), indent)
+    yield f"{indent}{about.name}: {'null' if shown and value == default_of(about) else _scalar(written)}"
+
+
+def _mapping(about: Field[Any], value: Mapping[str, Any], indent: str, dotted: str) -> Iterator[str]:
+    if not indent:
+        yield ""
+    yield from _comment(about.metadata["says"], indent)
+    if not value:
+        example = _EXAMPLES[dotted]
+        yield from _comment(f"Such as: {example}" if "\n" not in example else "Such as:", indent)
+        yield from (f"{indent}#{line}" for line in example.splitlines() if "\n" in example)
+        yield f"{indent}{about.name}: {{}}"
+        return
+    yield f"{indent}{about.name}:"
+    for number, (name, each) in enumerate(value.items()):
+        yield f"{indent}  {name}:"
+        told = _section(each, indent + "    ", "")
+        yield from told if number == 0 else (line for line in told if not line.lstrip().startswith("#"))
+
+
+def as_markdown(settings: Settings) -> str:
+    """The reference page: a heading for every setting, with its description, type and default."""
+    parts = [
+        "# Settings",
+        _UNITS,
+        _READING,
+        *_headings(settings, ""),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _headings(section: Any, path: str) -> Iterator[str]:
+    hints = types_of(type(section))
+    for each in settable(type(section)):
+        value, dotted = getattr(section, each.name), f"{path}{each.name}"
+        if is_dataclass(value):
+            yield f"## {dotted}"
+            yield (type(value).__doc__ or "").strip()
+            yield from _headings(value, f"{dotted}.")
+        elif get_origin(hints[each.name]) is Mapping:
+            yield from _named(each, get_args(hints[each.name])[1], dotted)
+        else:
+            shown = each.metadata.get("shown") or f"`{_scalar(as_written(section)[each.name])}`"
+            yield f"{'##' if '.' not in dotted else '###'} {dotted}"
+            yield f"{each.metadata['says']}\n\n{_bounds(each)}Default: {shown}."
+
+
+def _named(about: Field[Any], kind: Any, dotted: str) -> Iterator[str]:
+    yield f"{'##' if '.' not in dotted else '###'} {dotted}"
+    if kind is ProviderSettings:
+        yield f"{about.metadata['says']}\n\nBoth kinds as they are:"
+        yield "\n".join(_table())
+        yield from _described(ProviderSettings, f"{dotted}.NAME.")
+    elif kind is AgentSettings:
+        yield f"{about.metadata['says']}\n\nDefault: none."
+        yield from _described(AgentSettings, f"{dotted}.NAME.")
+    else:
+        yield f"{about.metadata['says']} Such as `{_EXAMPLES[dotted]}`.\n\nDefault: as the table of kinds says."
+
+
+def _described(kind: type, path: str) -> Iterator[str]:
+    for each in settable(kind):
+        yield f"### {path}{each.name}"
+        yield f"{each.metadata['says']}\n\n{_bounds(each)}".rstrip()
+
+
+def _table() -> Iterator[str]:
+    kinds = {name: as_written(each) for name, each in BY_KIND.items()}
+    yield f"| | {' | '.join(kinds)} |"
+    yield f"|---|{'---|' * len(kinds)}"
+    for each in settable(ProviderSettings):
+        yield f"| {each.name} | {' | '.join(f'`{_scalar(kind[each.name])}`' for kind in kinds.values())} |"
+
+
+def _bounds(about: Field[Any]) -> str:
+    limits = about.metadata.get("limits")
+    if limits is None:
+        return ""
+    words = [
+        word
+        for word, bound in (
+            (f"at least {limits.at_least:g}" if limits.at_least is not None else "", limits.at_least),
+            (f"more than {limits.above:g}" if limits.above is not None else "", limits.above),
+            (f"at most {limits.at_most:g}" if limits.at_most is not None else "", limits.at_most),
+        )
+        if bound is not None
+    ]
+    sentence = " and ".join(words)
+    return f"{sentence[:1].upper()}{sentence[1:]}. "
+
+
+def _comment(text: str, indent: str = "") -> Iterator[str]:
+    yield from (f"{indent}# {line}" for line in textwrap.wrap(text, _WIDTH - len(indent), break_on_hyphens=False))
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, width=1000).removesuffix("...\n").strip()
+
+
+if __name__ == "__main__":
+    sys.stdout.write((as_markdown if sys.argv[1:] == ["markdown"] else as_yaml)(Settings()))

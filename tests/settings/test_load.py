@@ -1,0 +1,207 @@
+"""Reading settings: the last to speak wins, every wrong key is told at once, and no secret is ever shown."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.settings import Settings, as_written, flat, load, origins, places
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(text: str) -> Path:
+        file = tmp_path / "daruma.yaml"
+        file.write_text(text)
+        return file
+
+    return written
+
+
+def problems_of(file: Path | None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    with pytest.raises(Refused) as refused:
+        load(file, environ or {})
+    assert refused.value.code == "bad_settings"
+    assert refused.value.entry.exit == 78
+    assert all(each.pointer in refused.value.message for each in refused.value.problems)
+    return {each.pointer: each.detail for each in refused.value.problems}
+
+
+def test_an_empty_file_is_all_defaults(write: Write) -> None:
+    assert load(write(""), {}) == load(write("# nothing\n"), {}) == load(write("item:\nproviders:\n"), {})
+
+
+def test_with_no_file_at_all_the_defaults_hold(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    assert as_written(load(None, environ))["item"] == as_written(Settings())["item"]
+
+
+def test_the_file_speaks_over_the_defaults_and_the_environment_over_the_file(write: Write) -> None:
+    file = write("item:\n  timeout: 10m\n  backoff: 3s\n")
+    settings = load(file, {"DARUMA_ITEM__BACKOFF": "4s"})
+    assert (settings.item.timeout, settings.item.backoff, settings.item.backoff_max) == (600, 4, 300)
+    told = origins(settings)
+    assert told["item.timeout"] == "daruma.yaml line 2"
+    assert told["item.backoff"] == "$DARUMA_ITEM__BACKOFF"
+    assert told["item.backoff_max"] == "default"
+    assert told.keys() == flat(as_written(settings)).keys()
+
+
+def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_meant(write: Write) -> None:
+    file = write(
+        "executers: {count: 4}\n"
+        "item:\n"
+        "  timeout: 90\n"
+        "  timeot: 3s\n"
+        "queue: 5\n"
+        "log: {level: loud}\n"
+        "executors: {count: 0}\n"
+        "provider: {use: lokal}\n"
+        "providers:\n"
+        "  local: {kind: ollama}\n"
+        "  other: {model: x}\n"
+        "budget: {daily: 5 EUR}\n"
+    )
+    told = problems_of(file, {"DARUMA_ITEM__GRACE": "5s", "DARUMA_EXECUTORS__COUNT": "many"})
+    assert told == {
+        "executers": "is no setting; did you mean `executors`? (daruma.yaml line 1)",
+        "item.timeout": (
+            "must be a duration with its unit, such as 250ms, 90s, 5m or 1h30m, not 90 (daruma.yaml line 3)"
+        ),
+        "item.timeot": "is no setting; did you mean `timeout`? (daruma.yaml line 4)",
+        "item.grace": "is no setting ($DARUMA_ITEM__GRACE)",
+        "queue": "must hold further keys (daruma.yaml line 5)",
+        "log.level": "must be one of debug, info, warning, error, not 'loud' (daruma.yaml line 6)",
+        "executors.count": "must be a whole number, not 'many' ($DARUMA_EXECUTORS__COUNT)",
+        "provider.use": "names no provider; did you mean `local`? (daruma.yaml line 8)",
+        "providers.other": "says no `kind`: one of anthropic, ollama (daruma.yaml line 11)",
+        "budget.daily": "must be an amount with its currency, such as 2.50 USD, not '5 EUR' (daruma.yaml line 12)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer", "what"),
+    [
+        ("item: {backoff: 10m}", "item.backoff", "not be more than `item.backoff_max`"),
+        ("item: {backoff_jitter: 1.5}", "item.backoff_jitter", "at most 1"),
+        ("item: {backoff_factor: .nan}", "item.backoff_factor", "a finite number"),
+        ("item: {backoff_factor: yes}", "item.backoff_factor", "a number"),
+        ("item: {timeout: 0s}", "item.timeout", "more than 0"),
+        ("item: {timeout: {a: 1}}", "item.timeout", "one value"),
+        ("executors: {count: yes}", "executors.count", "a whole number"),
+        ("executors: {count: 2.5}", "executors.count", "a whole number"),
+        ("supervision: {degraded_at: 6}", "supervision.degraded_at", "error_limit"),
+        ("supervision: {count: {tool_eror: ignore}}", "supervision.count.tool_eror", "did you mean `tool_error`"),
+        ("supervision: {count: {tool_error: crash}}", "supervision.count.tool_error", "one of count, ignore"),
+        ("metrics: {listen: '0.0.0.0:9464'}", "metrics.listen", "loopback"),
+        ("metrics: {listen: '127.0.0.1:99999'}", "metrics.listen", "loopback"),
+        ("budget: {time_zone: Mars/Olympus}", "budget.time_zone", "no time zone"),
+        ("budget: {time_zone: ../etc}", "budget.time_zone", "no time zone"),
+        ("daemon: {node: 'a/b'}", "daemon.node", "letters"),
+        ("providers: {anthropic: {model: null}}", "providers.anthropic.model", "must name a model"),
+        ("providers: {ollama: {base_url: 'localhost:11434'}}", "providers.ollama.base_url", "http://"),
+        ("providers: {auto: {kind: ollama}}", "providers.auto", "other than `auto`"),
+        ("agents: {mine: {template: ./mine.py}}", "agents.mine.isolation", "must say `none`"),
+        ("agents: {mine: {template: ./mine.py, isolation: process}}", "agents.mine.isolation", "one of none"),
+        ("agents: {Mine: {template: echo}}", "agents.Mine", "a-z"),
+        ("agents: {reviewer: {template: echo}}", "agents.reviewer", "role of the house"),
+        ("agents: {mine: {provider: ollma}}", "agents.mine.provider", "did you mean `ollama`"),
+        ("agents: [a]", "agents", "must hold names"),
+        ("item: {timeout: 1m, timeout: 2m}", "item.timeout", "stands twice"),
+        ("- a\n- b\n", "daruma.yaml", "no mapping"),
+        ("item: [", "daruma.yaml", "line 1"),
+        ("item: {timeout: !!python/name:os.system ''}", "item.timeout", "cannot be read"),
+        ("control: {socket: '/" + "x" * 107 + "'}", "control.socket", "108 bytes"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(write: Write, text: str, pointer: str, what: str) -> None:
+    told = problems_of(write(text))
+    assert list(told) == [pointer]
+    assert what in told[pointer]
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused_by_its_name(tmp_path: Path) -> None:
+    assert "No such file" in problems_of(tmp_path / "none.yaml")[str(tmp_path / "none.yaml")]
+    (tmp_path / "binary.yaml").write_bytes(b"item: \xff\xfe")
+    assert "no UTF-8" in problems_of(tmp_path / "binary.yaml")[str(tmp_path / "binary.yaml")]
+
+
+def test_a_secret_in_the_wrong_place_is_not_told_back(write: Write) -> None:
+    key = "sk-ant-api03-marker-0123456789abcdef"
+    file = write(f"providers:\n  anthropic: {{concurrency: {key}, api_key: {key}, base_url: 'https://me:{key}@x'}}\n")
+    with pytest.raises(Refused) as refused:
+        load(file, {"DARUMA_EXECUTORS__COUNT": key})
+    assert len(refused.value.problems) == 4
+    assert "marker" not in refused.value.message + str(refused.value.problems)
+
+
+def test_a_provider_of_ones_own_begins_as_its_kind_does(write: Write) -> None:
+    settings = load(write("providers:\n  local: {kind: ollama, model: qwen, concurrency: 2}\n"), {})
+    local = settings.providers["local"]
+    assert (local.base_url, local.first_token, local.concurrency, local.model) == (
+        "http://127.0.0.1:11434", 300, 2, "qwen",
+    )  # fmt: skip
+    assert set(settings.providers) == {"anthropic", "ollama", "local"}
+
+
+def test_a_name_with_dashes_is_reached_from_the_environment(write: Write) -> None:
+    file = write("agents:\n  my-agent: {template: echo}\n")
+    settings = load(file, {"DARUMA_AGENTS__MY_AGENT__COUNT": "3", "DARUMA_PROVIDERS__OLLAMA__MODEL": "qwen"})
+    assert settings.agents["my-agent"].count == 3
+    assert settings.providers["ollama"].model == "qwen"
+
+
+def test_paths_are_meant_from_the_settings_file(write: Write, tmp_path: Path) -> None:
+    settings = load(
+        write(
+            "state_dir: state\nlog: {file: logs/d.log}\n"
+            "agents: {mine: {template: templates/mine.py, isolation: none}, plain: {template: echo}}\n"
+        ),
+        {},
+    )
+    assert settings.state_dir == tmp_path / "state"
+    assert settings.log.file == tmp_path / "logs" / "d.log"
+    assert settings.agents["mine"].template == str(tmp_path / "templates" / "mine.py")
+    assert settings.agents["plain"].template == "echo"
+
+
+def test_the_commands_own_variables_are_no_settings(write: Write) -> None:
+    file = write("executors: {count: 3}\n")
+    assert load(None, {"DARUMA_CONFIG": str(file), "DARUMA_SOCKET": "/x"}).executors.count == 3
+
+
+def test_optimizers_and_reviewers_follow_the_executors_up_to_32(write: Write) -> None:
+    assert load(write("executors: {count: 8}\n"), {}).optimizer_count == 8
+    settings = load(write("executors: {count: 64}\nreviewers: {count: 40}\n"), {})
+    assert (settings.optimizer_count, settings.reviewer_count) == (32, 40)
+
+
+def test_a_user_lives_in_xdg_places_and_root_in_the_systems(tmp_path: Path) -> None:
+    user = places({"HOME": "/home/u"}, root=False)
+    assert user.state == Path("/home/u/.local/state/daruma")
+    assert user.socket == Path("/home/u/.local/state/daruma/control.sock")
+    assert user.settings_file == Path("/home/u/.config/daruma/daruma.yaml")
+    full = places({"HOME": "/h", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/r", "XDG_CONFIG_HOME": "/c"}, root=False)
+    assert (full.state, full.socket) == (Path("/s/daruma"), Path("/r/daruma/control.sock"))
+    root = places({}, root=True)
+    assert (root.state, root.socket) == (Path("/var/lib/daruma"), Path("/run/daruma/control.sock"))
+
+
+def test_the_places_that_systemd_hands_over_win_but_not_over_the_file(write: Write, tmp_path: Path) -> None:
+    environ = {"STATE_DIRECTORY": "/var/lib/d:/other", "RUNTIME_DIRECTORY": "/run/d", "HOME": "/h"}
+    settings = load(write(""), environ)
+    assert (settings.state_dir, settings.control.socket) == (Path("/var/lib/d"), Path("/run/d/control.sock"))
+    assert origins(settings)["state_dir"] == "$STATE_DIRECTORY"
+    assert load(write("state_dir: /mine\n"), environ).state_dir == Path("/mine")
+
+
+def test_a_systemd_credential_is_found_by_the_providers_name(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "anthropic-api-key").write_text("sk-ant-api03-marker-0123456789abcdef")
+    settings = load(write(""), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.providers["anthropic"].key_file == tmp_path / "anthropic-api-key"
+    assert settings.providers["ollama"].key_file is None
+    assert origins(settings)["providers.anthropic.key_file"] == "$CREDENTIALS_DIRECTORY"
+    assert "marker" not in repr(settings) + str(as_written(settings))

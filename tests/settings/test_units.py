@@ -1,0 +1,64 @@
+"""Durations, sizes and money: what people write is what is meant, exactly, and nothing else is taken."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.names import NanoUsd, Seconds
+from darumad.settings.units import (
+    Bytes,
+    parse_duration,
+    parse_money,
+    parse_size,
+    show_duration,
+    show_money,
+    show_size,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("5min", 300), ("1h30m", 5400), ("1h 30m", 5400), ("250ms", 0.25), ("0.1ms", 0.0001),
+     ("2d", 172800), ("50us", 0.00005), ("0", 0), (" 7s ", 7), ("1.5h", 5400)],
+)  # fmt: skip
+def test_a_duration_is_read_with_its_unit(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "5 minutes", "-5s", "s", "1e3s", "5m5", "\u0661s", "5 m m", "infs"])
+def test_a_duration_without_a_known_unit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a duration with its unit"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1MiB", 1 << 20), ("1.5GB", 1_500_000_000), ("512B", 512), ("64 KiB", 65536), ("0.5KiB", 512)]
+)
+def test_a_size_is_read_with_its_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["64", "64M", "64mib", "-1B", "0.3B", ""])
+def test_a_size_without_a_known_unit_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a size with its unit"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("5 USD", 5_000_000_000), ("2.50 USD", 2_500_000_000), ("0.000000001USD", 1)]
+)
+def test_money_is_exact(text: str, amount: int) -> None:
+    assert parse_money(text) == amount
+
+
+@pytest.mark.parametrize("text", ["5", "$5", "5 EUR", "-1 USD", "0.0000000001 USD", "5 usd"])
+def test_money_in_another_currency_or_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="an amount with its currency"):
+        parse_money(text)
+
+
+@given(st.integers(min_value=0, max_value=10**12))
+def test_what_is_shown_is_read_back_as_the_same(number: int) -> None:
+    assert parse_duration(show_duration(Seconds(number / 10_000))) == pytest.approx(number / 10_000, rel=1e-12)
+    assert parse_size(show_size(Bytes(number))) == number
+    assert parse_money(show_money(NanoUsd(number))) == number
