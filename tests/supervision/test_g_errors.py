@@ -189,7 +189,7 @@ def test_g_every_ask_ends_though_its_actor_dies(house) -> None:
     askers = [threading.Thread(target=asker) for _ in range(4)]
     for thread in askers:
         thread.start()
-    for n in range(100):
+    for n in range(30):
         house.up("root/a", n + 1)
         address.tell(ValueError())
     stop.set()
