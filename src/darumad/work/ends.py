@@ -297,9 +297,10 @@ def _stay(ending: _Ending) -> Next:
     return Next(to=WorkState.RUNNING, stage=ending.stage, moves=False)
 
 
-_ASKED = frozenset(
+_ASKED = tuple(
     each.value for each in (ParkReason.CHALLENGE, ParkReason.APPROVAL, ParkReason.QUESTION, ParkReason.CHILDREN)
 )
+"""What an agent itself may wait for. A tuple, for it is looked up with whatever the agent said."""
 _TAKEN: Mapping[Course, Callable[[_Ending], Next]] = {
     _C.GO_ON: _go_on,
     _C.GO_ON_DEGRADED: _go_on_degraded,

@@ -1,0 +1,117 @@
+"""Who is to blame for a life that ended."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.names import ItemId, Seconds
+from darumad.work.blame import (
+    CLEAR,
+    LifeEnd,
+    Standing,
+    after_crash,
+    after_life,
+    after_step,
+    holds_template,
+    is_killer,
+    may_claim,
+)
+
+DIED, STOPPED = LifeEnd.DIED, LifeEnd.STOPPED
+SUSPECT = Standing(barren=2, suspect=True)
+
+
+def lived(*ends: LifeEnd) -> Standing:
+    standing = CLEAR
+    for end in ends:
+        standing = after_life(standing, end)
+    return standing
+
+
+def test_one_death_of_the_process_makes_no_suspect() -> None:
+    assert not lived(DIED).suspect
+
+
+def test_two_deaths_in_a_row_without_a_step_make_a_suspect() -> None:
+    assert lived(DIED, DIED).suspect
+
+
+def test_two_deaths_with_another_end_between_make_no_suspect() -> None:
+    assert not lived(DIED, STOPPED, DIED).suspect
+
+
+@given(st.lists(st.just(STOPPED), max_size=50))
+def test_no_number_of_stops_makes_a_suspect(ends: list[LifeEnd]) -> None:
+    assert lived(*ends) == CLEAR
+
+
+def test_becoming_a_suspect_is_not_yet_a_crash() -> None:
+    assert lived(DIED, DIED).crashes == 0
+
+
+def test_a_suspect_that_the_process_dies_with_is_blamed_for_it() -> None:
+    assert lived(DIED, DIED, DIED, DIED, DIED).crashes == 3
+
+
+def test_a_suspect_that_was_stopped_with_the_rest_stays_one_and_is_not_blamed() -> None:
+    assert after_life(SUSPECT, STOPPED) == Standing(barren=0, suspect=True)
+
+
+def test_a_real_killer_is_found_in_five_lives() -> None:
+    assert [is_killer(lived(*[DIED] * lives), 3) for lives in range(7)] == [False] * 5 + [True] * 2
+
+
+@given(st.lists(st.sampled_from(LifeEnd), max_size=20))
+def test_a_new_step_clears_everything(ends: list[LifeEnd]) -> None:
+    assert after_step(lived(*ends)) == CLEAR
+
+
+@given(st.lists(st.sampled_from(LifeEnd), max_size=60))
+def test_an_item_that_gets_on_is_never_condemned(ends: list[LifeEnd]) -> None:
+    standing = CLEAR
+    for end in ends:
+        standing = after_step(after_life(standing, end))
+    assert not is_killer(standing, 1)
+
+
+def test_a_crash_of_our_own_handling_counts_at_once() -> None:
+    assert after_crash(Standing(barren=1)) == Standing(barren=1, crashes=1)
+
+
+@pytest.mark.parametrize(("crashes", "dead"), [(0, False), (2, False), (3, True), (4, True)])
+def test_the_third_crash_is_dead(crashes: int, dead: bool) -> None:
+    assert is_killer(Standing(crashes=crashes), 3) is dead
+
+
+@pytest.mark.parametrize(
+    ("uptime", "running", "may"), [(9.9, 0, False), (10.0, 0, True), (10.0, 1, False), (0.0, 1, False)]
+)
+def test_a_suspect_runs_alone_in_a_settled_daemon(uptime: float, running: int, may: bool) -> None:
+    assert may_claim(SUSPECT, uptime=Seconds(uptime), suspects_running=running) is may
+
+
+def test_everything_else_runs_on_beside_a_suspect() -> None:
+    assert may_claim(CLEAR, uptime=Seconds(0), suspects_running=1)
+
+
+def crashes(*at: tuple[float, str]) -> list[tuple[Seconds, ItemId]]:
+    return [(Seconds(when), ItemId(name)) for when, name in at]
+
+
+THREE = crashes((1, "a"), (2, "b"), (3, "c"))
+
+
+def test_a_template_that_crashed_for_three_items_is_held() -> None:
+    assert holds_template(THREE, last_success=None, now=Seconds(3))
+
+
+@pytest.mark.parametrize(
+    "seen", [THREE[:2], crashes((1, "a"), (2, "b"), (3, "b")), crashes((1, "a"), (2, "b"), (61, "c"))]
+)
+def test_fewer_different_items_within_a_minute_hold_nothing(seen: list[tuple[Seconds, ItemId]]) -> None:
+    assert not holds_template(seen, last_success=None, now=Seconds(61))
+
+
+def test_a_success_between_clears_what_was_before() -> None:
+    assert not holds_template(THREE, last_success=Seconds(1.5), now=Seconds(3))
+    assert holds_template(THREE, last_success=Seconds(0.5), now=Seconds(3))
