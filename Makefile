@@ -1,0 +1,58 @@
+# What a person does with a checkout. Every target sets up what it needs: a virtual environment in .venv with the locked
+# dependencies, made anew when requirements/lock.txt is newer. Needed are Linux, make, gcc and Python 3.11 or later.
+
+ifneq ($(shell uname -s),Linux)
+$(error Daruma runs on Linux only)
+endif
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,$(shell command -v $(each) 2>/dev/null)))
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint bench lock docs clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+demo: $(STAMP) ## A story in five parts, on the real daemon: no key, no network, under two minutes
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo
+
+test: $(STAMP) ## The tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Style, form, types and the floors of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP) ## What it does per second, on this machine
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP) ## Print the settings file and its reference page anew
+	@$(BIN)/python -m darumad.settings.handbook yaml > config/daruma.yaml
+	@$(BIN)/python -m darumad.settings.handbook markdown > docs/reference/settings.md
+
+lock: $(STAMP) ## Resolve the dependencies anew and write requirements/lock.txt
+	@$(BIN)/python -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet uv
+	@build/lock/bin/uv pip compile pyproject.toml --group dev --upgrade --generate-hashes --python-version 3.11 \
+	    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    --output-file requirements/lock.txt --quiet
+
+clean: ## Remove what was made here, the virtual environment too
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements/lock.txt pyproject.toml
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or later is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@echo "Setting up .venv ..." >&2
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/lock.txt
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
