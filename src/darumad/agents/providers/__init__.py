@@ -1,6 +1,7 @@
-"""Providers: the only room that knows vendors' clients. One call goes through the broker, under its owner, its limits and one policy.
+"""Providers: the only room that knows vendors' clients.
 
-Everyone else sees `work.ports.Complete`. Importing this room imports no client; each is loaded when its first call is made.
+Every model call goes through the broker, under its owner, its limits and the one retry policy; everyone else sees
+`work.ports.Complete`. Importing this room imports no client: each is loaded when its first call is made.
 """
 
 from darumad.agents.providers.breaker import State

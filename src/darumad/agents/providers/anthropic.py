@@ -1,4 +1,7 @@
-"""Anthropic through its own client, on its aiohttp transport. Streams are read as raw events; a message ends at `message_stop` or not at all."""
+"""Anthropic through its own client, on its aiohttp transport.
+
+Streams are read as raw events; a message ends at `message_stop` or not at all.
+"""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -6,7 +9,6 @@ from typing import Any, cast
 
 import anthropic  # noqa: TID251 - the vendor's client, behind this door
 import httpx2
-from anthropic.types import RawMessageStreamEvent  # noqa: TID251 - the same
 
 from darumad.agents.providers.anthropic_wire import Assembly, body_of
 from darumad.agents.providers.classify import AttemptFailed
@@ -55,7 +57,7 @@ class AnthropicClient:
             schema = anthropic.transform_schema(dict(request.output_schema))
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         create = cast("Any", self._client.messages.create)
-        stream: anthropic.AsyncStream[RawMessageStreamEvent] = await create(**body, stream=True)
+        stream: anthropic.AsyncStream[Any] = await create(**body, stream=True)
         async with stream:
             assembly = Assembly(self._price)
             async for event in _events(stream, watch):
@@ -69,9 +71,7 @@ class AnthropicClient:
         await self._client.close()
 
 
-async def _events(
-    stream: "anthropic.AsyncStream[RawMessageStreamEvent]", watch: Watch
-) -> AsyncIterator[Mapping[str, Any]]:
+async def _events(stream: anthropic.AsyncStream[Any], watch: Watch) -> AsyncIterator[Mapping[str, Any]]:
     """The events' JSON, pings left out; only what is left tells the watch that something came."""
     if "text/event-stream" not in stream.response.headers.get("content-type", ""):
         raise AttemptFailed("malformed_response", "the answer is no event stream")

@@ -1,4 +1,4 @@
-"""Anthropic's messages as JSON, both ways: our request into theirs, their events into our reply. No client here, no socket."""
+"""Anthropic's messages as JSON: our request into theirs, their events into our reply. No client here, no socket."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -124,11 +124,10 @@ class Assembly:
         Raises:
             AttemptFailed: it has no end, or is none: `truncated_stream`, `bad_tool_args`, `empty_output`, ...
         """
+        if not self._seen:
+            raise AttemptFailed("malformed_response", "the stream was empty")
         if not self.stopped or self._stop_reason is None:
-            kind = "truncated_stream" if self._seen else "malformed_response"
-            raise AttemptFailed(
-                kind, "the stream ended before the message did" if self._seen else "the stream was empty"
-            )
+            raise AttemptFailed("truncated_stream", "the stream ended before the message did")
         text = "".join(str(block.get("text", "")) for block in self._ordered("text"))
         calls = tuple(self._call(block) for block in self._ordered("tool_use"))
         stop = self._stop(calls=bool(calls))
@@ -158,9 +157,7 @@ class Assembly:
             raise AttemptFailed("context_too_long", "the answer ran into the context window", usage=self.usage)
         stop = _STOPS.get(self._stop_reason or "")
         if stop is None or (stop == "tools" and not calls):
-            raise AttemptFailed(
-                "malformed_response", "the message stopped for no reason that is known", usage=self.usage
-            )
+            raise AttemptFailed("malformed_response", "the message stopped for no known reason", usage=self.usage)
         return stop
 
     def _call(self, block: Mapping[str, Any]) -> ToolCall:

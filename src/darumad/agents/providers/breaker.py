@@ -1,4 +1,4 @@
-"""The circuit of one target, a provider's model: values in, values out. When it is open, the target's failures are known.
+"""The circuit of one target, a provider's model: values in, values out. While it is open, failures are known.
 
 Closed, it opens at half of at least 5 attempts failed within 30 s, or when the last 3 failed, however old. Open, it
 refuses for 5, 10, ... 120 s (give or take a fifth), then lets one probe through. What no wait can mend - a wrong
@@ -132,7 +132,7 @@ class Circuit:
         if end is End.LOST or self.state(now) is not State.CLOSED:
             return self
         counted = self._counted(end, now)
-        return counted._opened(now, unit) if counted._too_many() else counted
+        return _opened(counted, now, unit) if _too_many(counted) else counted
 
     def forget_probe(self) -> "Circuit":
         """The circuit when its probe was lost with its loop: another may go."""
@@ -145,7 +145,7 @@ class Circuit:
             case End.ANSWERED:
                 return Circuit()
             case End.FAILED:
-                return self._opened(now, unit)
+                return _opened(self, now, unit)
             case _:
                 return self.forget_probe()
 
@@ -159,13 +159,15 @@ class Circuit:
             kept = (*kept, Sample(second, 1, failed))
         return replace(self, samples=kept, failed_in_a_row=self.failed_in_a_row + 1 if failed else 0)
 
-    def _too_many(self) -> bool:
-        ended = sum(each.ended for each in self.samples)
-        failed = sum(each.failed for each in self.samples)
-        shared = ended >= MIN_SAMPLES and failed >= FAILED_SHARE * ended
-        return shared or self.failed_in_a_row >= IN_A_ROW
 
-    def _opened(self, now: float, unit: float) -> "Circuit":
-        seconds = min(FIRST_OPEN * 2 ** min(self.opened, _DOUBLINGS), LONGEST_OPEN)
-        spread = seconds * (1 - JITTER + 2 * JITTER * unit)
-        return Circuit(opened=self.opened + 1, until=now + spread)
+def _too_many(circuit: Circuit) -> bool:
+    ended = sum(each.ended for each in circuit.samples)
+    failed = sum(each.failed for each in circuit.samples)
+    shared = ended >= MIN_SAMPLES and failed >= FAILED_SHARE * ended
+    return shared or circuit.failed_in_a_row >= IN_A_ROW
+
+
+def _opened(circuit: Circuit, now: float, unit: float) -> Circuit:
+    seconds = min(FIRST_OPEN * 2 ** min(circuit.opened, _DOUBLINGS), LONGEST_OPEN)
+    spread = seconds * (1 - JITTER + 2 * JITTER * unit)
+    return Circuit(opened=circuit.opened + 1, until=now + spread)

@@ -1,4 +1,4 @@
-"""The broker: every model call of the daemon passes here, under its owner's name, its provider's limits and the one policy.
+"""The broker: every model call passes here, under its owner's name, its provider's limits and the one policy.
 
 Two halves: `Standing` outlives the loop; clients, slots and open calls belong to one loop and are rebuilt with it.
 An open call is an `asyncio.timeout` scope: a revoke expires it, which closes the socket at once.
@@ -112,7 +112,7 @@ class Broker:
     `config.use` must have been chosen (see `choose`): `auto` counts as offline here.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the composition root names each of them
         self,
         config: ProviderConfig,
         ledger: Ledger,
@@ -133,15 +133,13 @@ class Broker:
     # --- for the bridge ---------------------------------------------------------------------------------------------
 
     def complete_for(self, owner: Owner, agent: str) -> Complete:
-        """The model as `agent` may call it on behalf of `owner`. Never fails: what is not configured says so when it is called."""
+        """The model as `agent` may call it for `owner`. Never fails: what is not configured says so when called."""
         name = self._config.provider_of(agent)
         spec = self._config.spec(name)
         if name in {OFFLINE, "auto"}:
             return Offline()
         if spec is None:
-            return Offline(
-                f"The agent {agent} uses the provider {name}, which is not configured: add `providers.{name}`."
-            )
+            return Offline(f"The agent {agent} uses the provider {name}, which is not there: add `providers.{name}`.")
         if not spec.model:
             return Offline(f"The provider {name} has no model: set `providers.{name}.model`.")
         return _Brokered(self, owner, agent, (name, spec.model), spec)
@@ -173,7 +171,7 @@ class Broker:
         return self._standing.circuits()
 
     def open_until(self, provider: str) -> float | None:
-        """When calls to `provider` make sense again (monotonic seconds; `inf`: after a change of settings); None for now."""
+        """When to call `provider` again: monotonic seconds, `inf` for after a change of settings; None for now."""
         return self._standing.open_until(provider)
 
     def provider_of(self, agent: str) -> str:
@@ -284,7 +282,7 @@ class Broker:
         return reply
 
     async def _paid(self, client: Client, call: _Call, tried: Tried) -> ModelReply:
-        """One attempt under a reservation of its own, settled once: at what it used, or at the estimate if nobody can say."""
+        """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""
         reservation = await self._reserve(call)
         used = Usage()
         try:

@@ -58,7 +58,7 @@ def first_of(config: ProviderConfig, kind: Kind) -> tuple[str, ProviderSpec]:
 
 
 async def discover(config: ProviderConfig, credentials: Mapping[str, Credential]) -> Chosen:
-    """Look whether a key is there and whether Ollama answers (on this machine, unless another is configured), and choose."""
+    """See whether there is a key and whether Ollama answers (here, unless another is configured), and choose."""
     name, _ = first_of(config, "anthropic")
     key_present = name in credentials
     probed = _to_probe(config, key_present=key_present)

@@ -1,4 +1,4 @@
-"""One classifier: what a client raised, or what came in an answer's place, becomes a kind of failure and a sentence of ours.
+"""One classifier: what a client raised, or what came in an answer's place, becomes a kind and a sentence of ours.
 
 The deepest `__cause__` speaks first, for clients wrap what happened. Classes are known by their names, so that
 nothing of a vendor is imported here. What is not known stays as it is: a defect of ours is no provider's failure.
@@ -17,7 +17,7 @@ from darumad.work.result import Usage
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a failure is. `message` is ours: nothing an upstream wrote is in it. `retry_after` in seconds, if it was said."""
+    """What a failure is. `message` is ours: nothing an upstream wrote is in it. `retry_after` in seconds, if said."""
 
     kind: str
     message: str
@@ -65,9 +65,7 @@ _BY_ERROR_TYPE: Mapping[str, str] = {
 """Anthropic's `error.type`: what counts inside a stream, where the status was 200 long ago."""
 
 _NO_MONEY = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_quota"})
-_TOO_LONG = re.compile(
-    r"prompt is too long|longer than the context length|context (length|window) exceeded", re.IGNORECASE
-)
+_TOO_LONG = re.compile(r"prompt is too long|longer than the context length|context window exceeded", re.IGNORECASE)
 _BUSY = re.compile(r"server busy|maximum pending requests", re.IGNORECASE)
 
 _BY_CLASS: Mapping[str, tuple[str, str]] = {
@@ -195,7 +193,7 @@ def _named(error_type: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], wall: Millis) -> float | None:
-    """The seconds that `retry-after-ms` or `retry-after` (seconds, or a date against `wall`) ask for; None without a sensible one."""
+    """The seconds that `retry-after-ms` or `retry-after` (seconds, or a date against `wall`) ask for, if any."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * unit)

@@ -1,5 +1,7 @@
 """What an operator says of the providers: values only, checked at the border before they come here."""
 
+# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,16 +22,16 @@ class Limits:
     none), `total` over the whole call with its queueing and its retries, `queue` over the wait for a free slot.
     """
 
-    connect: Seconds = Seconds(5)
-    first_token: Seconds = Seconds(30)
-    idle: Seconds = Seconds(15)
-    total: Seconds = Seconds(600)
-    queue: Seconds = Seconds(60)
+    connect: Seconds = Seconds(5.0)
+    first_token: Seconds = Seconds(30.0)
+    idle: Seconds = Seconds(15.0)
+    total: Seconds = Seconds(600.0)
+    queue: Seconds = Seconds(60.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySource:
-    """Where a provider's key may lie, in the order looked at: a systemd credential, a file of mode 0600, the environment."""
+    """Where a key may lie, in the order looked at: a systemd credential, a file of mode 0600, the environment."""
 
     credential: str | None = None
     file: Path | None = None

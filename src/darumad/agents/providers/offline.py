@@ -5,8 +5,8 @@ from typing import Never
 from darumad.work.model import ModelFailed, ModelRequest
 
 HOW = (
-    "No model is configured. Set a key in ANTHROPIC_API_KEY (or `providers.anthropic.key_file`) and `provider.use: anthropic`,"
-    " or start Ollama and set `provider.use: ollama` with `providers.ollama.model`; then restart the daemon."
+    "No model is configured. Set a key in ANTHROPIC_API_KEY (or `providers.anthropic.key_file`), or start Ollama and"
+    " set `provider.use: ollama` with `providers.ollama.model`; then restart the daemon."
 )
 
 

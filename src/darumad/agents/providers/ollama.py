@@ -1,6 +1,8 @@
-"""Ollama through its own client. A chat ends with `done`, and its context window is always named: the default truncates in silence."""
+"""Ollama through its own client.
 
-from collections.abc import AsyncIterator
+A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
+"""
+
 from typing import Any, cast
 
 import httpx
@@ -44,18 +46,16 @@ class OllamaClient:
         body = body_of(self._model, request, self._num_ctx)
         # The public `chat` drops most of a tool's schema on the way; the request below it does not.
         ask = cast("Any", self._client._request)  # noqa: SLF001 - held by a test against the wire
-        chunks: AsyncIterator[ollama.ChatResponse] = await ask(
-            ollama.ChatResponse, "POST", "/api/chat", json=body, stream=True
-        )
+        chunks = await ask(ollama.ChatResponse, "POST", "/api/chat", json=body, stream=True)
         assembly = Assembly(request, self._price)
         try:
             async for chunk in chunks:
                 watch.event(len(chunk.message.content or "") + 1)
                 assembly.add(chunk)
         finally:
-            await cast("Any", chunks).aclose()
+            await chunks.aclose()
         return assembly.reply()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.close()
+        await self._client.close()  # type: ignore[no-untyped-call]  # the vendor left it without

@@ -1,4 +1,4 @@
-"""Ollama's chat as JSON, both ways. It knows no ids of tool calls, so they are made here, the same ones for the same dialogue."""
+"""Ollama's chat as JSON, both ways. Tool calls have no ids there, so they get theirs here: the same in each replay."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -32,7 +32,7 @@ class Rng(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """How often a kind is tried again, and whether at once or after backoff. `unheard` allows it only while no byte had come."""
+    """How often a kind is tried again, and whether at once or after backoff; `unheard`: only if no byte had come."""
 
     retries: int
     at_once: bool = False
@@ -62,7 +62,7 @@ class Tried:
 
 
 class Retries:
-    """Tries an attempt again as the table says, within `left()` seconds and while `allowed()` says the budget has room."""
+    """Tries an attempt again as the table says, within `left()` seconds and while it is `allowed()`."""
 
     def __init__(self, clock: Clock, rng: Rng, *, left: Callable[[], float], allowed: Callable[[], bool]) -> None:
         self._clock = clock
@@ -141,7 +141,7 @@ PERIOD = 60.0
 
 
 class RetryBudget:
-    """A provider's retries: at most a fifth of its calls in 60 s, and always 10. Outlives the loop; guarded by its holder."""
+    """A provider's retries: at most a fifth of its calls in 60 s, and always 10. Its holder guards it."""
 
     def __init__(self) -> None:
         self._since = 0.0

@@ -12,7 +12,7 @@ from darumad.work.result import Usage
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Nano-dollars a token, by what the token was. `long` holds in their place when the input is over `long_from` tokens."""
+    """Nano-dollars a token, by what the token was; `long` in their place when the input is over `long_from` tokens."""
 
     input: int
     output: int
@@ -62,7 +62,7 @@ def price_of(kind: Kind, model: str) -> Price | None:
 
 
 def cost(price: Price | None, *, fresh: int, cached: int, written: int, output: int) -> NanoUsd | None:
-    """What these tokens cost; None without a price. `fresh` is the input that was neither read from a cache nor written to it."""
+    """What these tokens cost; None without a price. `fresh` is the input that no cache gave or took."""
     if price is None:
         return None
     at = price.at(fresh + cached + written)

@@ -1,4 +1,4 @@
-"""What outlives the loop: how each provider stands, and which owners are revoked. Safe from any thread; holds no asyncio thing."""
+"""What outlives the loop: how each provider stands, and who is revoked. Safe from any thread; nothing of asyncio."""
 
 import threading
 from collections import OrderedDict, defaultdict
@@ -10,7 +10,6 @@ from darumad.agents.providers.breaker import ENDS, Admission, Circuit, End, Stat
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.clock import Clock
-from darumad.names import ItemId
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -22,7 +21,7 @@ MAX_REVOKED = 65_536
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed, or hard-open until a change."""
+    """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open."""
 
     state: State
     half_opens_at: float | None
@@ -39,7 +38,7 @@ class Standing:
         self._circuits: dict[Target, Circuit] = {}
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._not_before: dict[str, float] = {}
-        self._revoked: OrderedDict[ItemId, int] = OrderedDict()
+        self._revoked: OrderedDict[str, int] = OrderedDict()
 
     # --- circuits ---------------------------------------------------------------------------------------------------
 
@@ -85,7 +84,7 @@ class Standing:
             return {target: _shown(circuit, now) for target, circuit in self._circuits.items()}
 
     def open_until(self, provider: str) -> float | None:
-        """When the last of the provider's open circuits half-opens (monotonic seconds; `inf` for never); None when none is open."""
+        """When the last of its open circuits half-opens: monotonic seconds, `inf` for never; None when none is open."""
         shown = [each for (name, _), each in self.circuits().items() if name == provider]
         opens = [each for each in shown if each.state in {State.OPEN, State.HARD_OPEN}]
         return max((inf if each.half_opens_at is None else each.half_opens_at for each in opens), default=None)
@@ -120,7 +119,7 @@ class Standing:
             self._budgets[provider].called(self._clock.monotonic())
 
     def may_retry(self, target: Target) -> bool:
-        """Whether one more try makes sense: the circuit is closed and the provider's retry budget has room. Takes it."""
+        """Whether one more try makes sense: the circuit is closed and the retry budget has room, which is taken."""
         if self.is_open(target):
             return False
         with self._lock:

@@ -1,4 +1,4 @@
-"""The limits of one attempt, kept on its own loop: the first event, and then the time between two. Pings are no events."""
+"""The limits of one attempt: until its first event, and then between two. Pings are no events."""
 
 import asyncio
 from types import TracebackType

@@ -1,0 +1,77 @@
+"""The command `daruma sim`: opens the listeners, prints their ports as one JSON line, serves until told to stop."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from darumad.sim.scenario import Scenario, scenario_of
+from darumad.sim.server import Listener, Simulator
+
+_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the simulator; its exit code: 0 after a signal, 2 for a wrong invocation or scenario."""
+    arguments = _parser().parse_args(argv)
+    try:
+        listeners = [_listener(each) for each in arguments.listen or ["anthropic=:0", "ollama=:0"]]
+        scenario = _scenario(arguments.scenario, arguments.seed)
+        return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
+    except (OSError, ValueError) as error:
+        print(f"daruma sim: {error}", file=sys.stderr)  # noqa: T201 - a command's message
+        return _USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="daruma sim", description="Simulates model providers, faults included.")
+    parser.add_argument("--listen", action="append", metavar="NAME=:PORT", help="NAME begins with anthropic or ollama")
+    parser.add_argument("--admin", default=":0", metavar=":PORT", help="where the log and the gates are (default: any)")
+    parser.add_argument(
+        "--scenario", type=Path, metavar="FILE", help="YAML or JSON rules; without it, each call is fine"
+    )
+    parser.add_argument("--model", action="append", metavar="NAME", help="a model that the Ollama listeners have")
+    parser.add_argument("--seed", type=int, help="the seed of chance, in place of the scenario's")
+    return parser
+
+
+def _listener(text: str) -> Listener:
+    name, _, address = text.partition("=")
+    return Listener(name, _port(address or ":0"))
+
+
+def _port(address: str) -> int:
+    port = address.rpartition(":")[2]
+    if not port.isdigit():
+        raise ValueError(f"{address!r} is no `:PORT`")
+    return int(port)
+
+
+def _scenario(path: Path | None, seed: int | None) -> Scenario:
+    if path is None:
+        return Scenario(seed=seed or 0)
+    import yaml  # noqa: PLC0415 - only with a file
+
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {error}") from error
+    scenario = scenario_of(document)
+    return scenario if seed is None else Scenario(scenario.rules, seed)
+
+
+async def _serve(
+    listeners: Sequence[Listener], admin: Listener, scenario: Scenario, models: Sequence[str] | None
+) -> int:
+    simulator = Simulator(scenario, models=models or ("llama3.2",))
+    ports = {each.name: await simulator.listen(each) for each in (*listeners, admin)}
+    print(json.dumps(ports), flush=True)  # noqa: T201 - the command's answer
+    stop = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    await stop.wait()
+    await simulator.close()
+    return 0

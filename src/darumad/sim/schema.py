@@ -1,0 +1,27 @@
+"""A value for a JSON Schema: the smallest that its types allow. Enough for a model's answer that must have a form."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_PLAIN: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "null": None}
+_DEEPEST = 16
+
+
+def value_for(schema: Mapping[str, Any], depth: int = 0) -> Any:
+    """A value that fits the schema's types, enums and properties; no pattern is looked at, no bound but `minItems`."""
+    if depth > _DEEPEST:
+        return None
+    if "const" in schema or schema.get("enum"):
+        return schema["const"] if "const" in schema else schema["enum"][0]
+    branches = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    return value_for(branches[0], depth + 1) if branches else _of_type(schema, depth)
+
+
+def _of_type(schema: Mapping[str, Any], depth: int) -> Any:
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: value_for(each, depth + 1) for name, each in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [value_for(schema.get("items", {}), depth + 1) for _ in range(schema.get("minItems", 1))]
+    return _PLAIN.get(kind)
