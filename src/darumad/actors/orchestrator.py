@@ -56,7 +56,10 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What the orchestrator works with, given once. `post` is the journal's; `revoke` ends what runs for an item."""
+    """What the orchestrator works with, given once. `post` is the journal's; `revoke` ends what runs for an item.
+
+    `arrived` is given how to tell this life: whoever speaks to the orchestrator speaks to the latest.
+    """
 
     clock: Clock
     rng: random.Random
@@ -67,6 +70,7 @@ class Desk:
     counts: Mapping[AgentName, int]
     backoff: Backoff
     reread: Seconds
+    arrived: Callable[[Callable[[object], None]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Orchestrator(Actor):
 
     def on_start(self) -> None:
         """Nobody holds anything yet in this life: what the journal says is running is put back."""
+        self._desk.arrived(self.actor_ref.tell)
         self._post(Rescue(live=frozenset(), why="the orchestrator was restarted"))
         self._post(PromoteDue())
         self._tick()

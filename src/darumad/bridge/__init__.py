@@ -4,11 +4,13 @@ Everything an actor says to its agent and back crosses here, in batches: a deque
 a future; agents never see a thread.
 """
 
-from darumad.bridge.bridge import Bridge, BridgeHealth
+from darumad.bridge.bridge import Bridge, BridgeHealth, BridgeLimits
+from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
-from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import Done, Limit, Ownership, Seat, Spawned, SpawnFailed, Stopped
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "Bridge", "BridgeHealth", "Done", "Limit", "LoopThread", "Seat", "SpawnFailed", "Spawned", "Stopped", "Workspaces",
+    "Bridge", "BridgeHealth", "BridgeLimits", "Done", "JournalLedger", "Limit", "LoopThread", "Ownership", "Seat",
+    "SpawnFailed", "Spawned", "Stopped", "Workspaces",
 ]  # fmt: skip

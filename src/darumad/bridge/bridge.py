@@ -35,7 +35,7 @@ class Broker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BridgeLimits:
     """The defaults, in seconds, where neither the item nor its definition says otherwise."""
 
     timeout: Seconds
@@ -87,7 +87,7 @@ class Bridge:
         commits: Commits,
         ledger: JournalLedger,
         workspaces: Workspaces,
-        limits: Limits,
+        limits: BridgeLimits,
         rng: random.Random,
     ) -> None:
         self._thread = thread

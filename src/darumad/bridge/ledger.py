@@ -1,12 +1,13 @@
 """The ledger port over the journal: what a call may cost is reserved on disk before it is made, what it did cost is booked after."""
 
 from collections.abc import Callable
+from datetime import tzinfo
 
 from darumad.clock import Clock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import OVER_BUDGET, Reserve, Settle
 from darumad.names import NanoUsd
-from darumad.work.budget import day_of
+from darumad.work.budget import day_key
 from darumad.work.item import Limits
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
@@ -17,13 +18,13 @@ class JournalLedger:
     """Implements `work.ports.Ledger`. Used on the bridge's loop only."""
 
     def __init__(
-        self, commits: Commits, clock: Clock, *, new_id: Callable[[], str], day_limit: NanoUsd | None, time_zone: str
+        self, commits: Commits, clock: Clock, *, new_id: Callable[[], str], day_limit: NanoUsd | None, zone: tzinfo
     ) -> None:
         self._commits = commits
         self._clock = clock
         self._new_id = new_id
         self._day_limit = day_limit
-        self._time_zone = time_zone
+        self._zone = zone
         self._limits: dict[Owner, Limits] = {}
 
     def know(self, owner: Owner, limits: Limits) -> None:
@@ -41,7 +42,7 @@ class JournalLedger:
             item=owner.item,
             agent=agent,
             provider=provider,
-            day=day_of(self._clock.wall(), self._time_zone),
+            day=day_key(self._clock.wall(), self._zone),
             estimate=estimate,
             limits=self._limits.get(owner, Limits()),
             day_limit=self._day_limit,

@@ -1,0 +1,399 @@
+"""Building the house in order, each room given what it needs; the exit stack takes it down in reverse."""
+
+import asyncio
+import functools
+import grp
+import os
+import random  # noqa: TID251 - the one Random of the daemon is made here
+import secrets
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from darumad import __version__
+from darumad.actors import (
+    Admission,
+    Desk,
+    Hint,
+    Station,
+    TreeListener,
+    agent_at,
+    branches,
+    instances,
+    places,
+    restart_instances,
+    root_flags,
+)
+from darumad.agents import Templates, make_agent
+from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
+from darumad.agents.providers import OFFLINE, Broker, Chosen, Credential, discover, load_credentials
+from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Ownership, Stopped, Workspaces
+from darumad.bus import Bus, Tally
+from darumad.clock import SystemClock
+from darumad.control import BUCKETS, ControlServer, ControlSocket, House, adopted, open_control_socket, open_metrics_socket
+from darumad.control.doors import DoorActor
+from darumad.control.house import Revoked, Running
+from darumad.control.sockets import take_over
+from darumad.daemon import configured
+from darumad.daemon.guardian import Guardian
+from darumad.daemon.telling import tell
+from darumad.errors import Broken
+from darumad.events import Fact
+from darumad.ids import uuid7
+from darumad.journal import Journal, Publisher
+from darumad.journal.commits import Commits
+from darumad.journal.requests import Note
+from darumad.logs import logger
+from darumad.names import AgentName, Fence, ItemId, Role, Seconds
+from darumad.settings import Settings
+from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.work.budget import day_key
+from darumad.work.item import WorkRecord
+
+T = TypeVar("T")
+log = logger(__name__)
+WITHIN = Seconds(10.0)
+"""Seconds that a thread of the error kernel may take to answer while the house is built or taken down."""
+WRITER_STUCK = 30.0
+"""Seconds that one batch of the journal's writer may take before the writer counts as stuck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """The error kernel: what stands outside the tree and outlives every actor."""
+
+    settings: Settings
+    clock: SystemClock
+    rng: random.Random
+    new_id: Callable[[], str]
+    tally: Tally
+    publisher: Publisher
+    journal: Journal
+    loop: LoopThread
+    guardian: Guardian
+
+    def note(self, fact: Fact) -> None:
+        """Record a fact that changes no item."""
+        self.journal.post(Note(facts=(fact,)))
+
+
+def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: ExitStack) -> Kernel:
+    """The publisher, the journal and the bridge's loop, running.
+
+    Raises:
+        Refused: the state directory cannot be had or the journal cannot be used.
+    """
+    new_id = functools.partial(_new_id, clock)
+    tally = Tally({**BUCKETS, **PROVIDER_BUCKETS})
+    publisher = Publisher(on_error=_listener_failed)
+    publisher.subscribe(tell)
+    journal = Journal.open(
+        settings.state_dir,
+        clock=clock,
+        node=settings.daemon.node,
+        new_id=new_id,
+        publish=publisher.publish,
+        tally=tally,
+        ageing=settings.queue.ageing,
+        version=__version__,
+        on_fatal=lambda error: guardian.end("broken_disk", str(error)),
+    )
+    publisher.start()
+    stack.callback(publisher.close, WITHIN)
+    journal.start()
+    stack.callback(journal.close, WITHIN)
+    loop = LoopThread(clock)
+    loop.start()
+    stack.callback(loop.stop, WITHIN)
+    return Kernel(
+        settings=settings,
+        clock=clock,
+        rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter is no secret
+        new_id=new_id,
+        tally=tally,
+        publisher=publisher,
+        journal=journal,
+        loop=loop,
+        guardian=guardian,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minds:
+    """The agents' side: the broker to the models, the templates, and the bridge to them."""
+
+    chosen: Chosen
+    broker: Broker
+    templates: Templates
+    bridge: Bridge
+    workspaces: Workspaces
+
+
+def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> dict[str, Credential]:
+    """The providers' keys; the variables that held them are taken out of `environ`.
+
+    Raises:
+        Refused: `bad_settings`: a key file that cannot be used.
+    """
+    return load_credentials(configured.provider_config(settings), environ)
+
+
+def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -> Minds:
+    """The bridge and what stands behind it; looks for a provider when the settings leave the choice."""
+
+    async def build() -> Minds:
+        config = configured.provider_config(house.settings)
+        chosen = await discover(config, credentials)
+        commits = Commits(house.journal.post, house.loop.loop)
+        ledger = JournalLedger(
+            commits,
+            house.clock,
+            new_id=house.new_id,
+            day_limit=house.settings.budget.daily,
+            zone=ZoneInfo(house.settings.budget.time_zone),
+        )
+        used = config.using(chosen.provider, chosen.model)
+        broker = Broker(used, ledger, house.clock, house.rng, house.tally, credentials)
+        executors = configured.agent_definitions(house.settings)[Role.EXECUTOR]
+        templates = Templates(executors)
+        workspaces = Workspaces(house.settings.state_dir / "workspaces", house.settings.state_dir / "uploads")
+        bridge = Bridge(
+            house.loop,
+            make=functools.partial(make_agent, template_of=templates),
+            broker=broker,
+            commits=commits,
+            ledger=ledger,
+            workspaces=workspaces,
+            limits=configured.limits(house.settings),
+            rng=house.rng,
+        )
+        return Minds(chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces)
+
+    built = _on(house.loop, build())
+    stack.callback(lambda: _on(house.loop, built.broker.close()))
+    return built
+
+
+class Engine:
+    """The tree and what it is told by: made once, rooted by `start`."""
+
+    def __init__(self, house: Kernel, behind: Minds) -> None:
+        self._house = house
+        self._minds = behind
+        self.admission = Admission()
+        self._definitions = configured.agent_definitions(house.settings)
+        self._orchestrator: Callable[[object], None] | None = None
+        self._root: SupervisorRef | None = None
+
+    @property
+    def root(self) -> SupervisorRef:
+        """The root supervisor.
+
+        Raises:
+            Broken: it was never started.
+        """
+        if self._root is None:
+            raise Broken("the tree does not stand yet")
+        return self._root
+
+    def start(self, doors: Sequence[ChildSpec]) -> None:
+        """Start the tree: the engine first, the doors last; every child is READY when this returns.
+
+        Raises:
+            Broken: the tree could never escalate as it should (the lint), which is a defect of this code.
+        """
+        specs = self._specs(doors)
+        flags = root_flags()
+        findings = lint(flags, specs)
+        if findings:
+            raise Broken("; ".join(findings))
+        bus: Bus[Event] = Bus(_listener_failed)
+        bus.subscribe(self._listener())
+        self._root = Supervisor.start(
+            flags,
+            specs,
+            name="daruma",
+            clock=self._house.clock,
+            bus=bus.publish,
+            rng=self._house.rng,
+            leak_cap=self._house.settings.supervision.leak_cap,
+        )
+
+    def tell(self, message: object) -> None:
+        """Tell whoever is the orchestrator now; nobody, if none is: the next one reads the journal."""
+        told = self._orchestrator
+        if told is None:
+            return
+        try:
+            told(message)
+        except ActorDeadError:
+            return
+
+    def hint(self) -> None:
+        """There may be work."""
+        self.tell(Hint())
+
+    def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
+        settings = self._house.settings
+        desk = Desk(
+            clock=self._house.clock,
+            rng=self._house.rng,
+            admission=self.admission,
+            post=self._house.journal.post,
+            revoke=self._revoke,
+            gated=self._gated,
+            counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
+            backoff=configured.retry(settings),
+            reread=settings.queue.reread,
+            arrived=self._arrived,
+        )
+        return branches(
+            desk, definitions=self._definitions, station=self._station, policy=configured.policy(settings), doors=doors
+        )
+
+    def _arrived(self, told: Callable[[object], None]) -> None:
+        self._orchestrator = told
+
+    def _station(self, role: Role, definition: Any) -> Station:
+        return Station(
+            role=role,
+            definition=definition,
+            bridge=self._minds.bridge,
+            orchestrator=self.tell,
+            note=self._house.note,
+        )
+
+    def _listener(self) -> TreeListener:
+        return TreeListener(
+            agent_of=agent_at,
+            note=self._house.note,
+            orchestrator=self.tell,
+            forget=self._minds.bridge.forget,
+            degraded_at=self._house.settings.supervision.degraded_at,
+        )
+
+    def _revoke(self, item: ItemId, fence: Fence) -> None:
+        self._minds.bridge.cancel([Ownership(item, fence)], Limit.INTERRUPTED, lambda _: None)
+
+    def _gated(self) -> frozenset[AgentName]:
+        broker = self._minds.broker
+        names = (each.name for each in self._definitions[Role.EXECUTOR])
+        return frozenset(name for name in names if _is_open(broker, name))
+
+
+def _is_open(broker: Broker, agent: str) -> bool:
+    provider = broker.provider_of(agent)
+    return provider != OFFLINE and broker.open_until(provider) is not None
+
+
+def sockets(settings: Settings, stack: ExitStack) -> dict[str, ControlSocket | Any]:
+    """The listening sockets, bound here or handed over by systemd. The guardian owns them; doors serve dups.
+
+    Raises:
+        Refused: a socket cannot be had.
+    """
+    passed = adopted(os.environ, os.getpid())
+    named = passed.get("control") or next(iter(passed.values()), None)
+    if named is not None:
+        control = take_over(named)
+    else:
+        group = grp.getgrnam(settings.control.group).gr_gid if settings.control.group else None
+        control = open_control_socket(settings.control.socket, group=group)
+    stack.callback(control.close)
+    opened: dict[str, Any] = {"control-socket": control.listening}
+    if settings.metrics.listen:
+        opened["metrics"] = open_metrics_socket(settings.metrics.listen)
+        stack.callback(opened["metrics"].close)
+    return opened
+
+
+def doors(server: ControlServer, listening: dict[str, Any]) -> list[ChildSpec]:
+    """A child spec for each door."""
+    return [
+        ChildSpec(id=name, start=functools.partial(DoorActor.start, server, name, each), shutdown=10.0)
+        for name, each in listening.items()
+    ]
+
+
+def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[[], dict[str, bool | str]]) -> House:
+    """The daemon as the control room sees it."""
+    settings = house.settings
+    accepted = configured.accepted_as(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
+
+    async def revoke(running: Sequence[Running], reason: str) -> Revoked:
+        waiting = asyncio.get_running_loop()
+        done: asyncio.Future[Stopped] = waiting.create_future()
+
+        def reply(stopped: Stopped) -> None:
+            waiting.call_soon_threadsafe(done.set_result, stopped)
+
+        log.debug("revoking", items=[each[0] for each in running], reason=reason)
+        behind.bridge.cancel([Ownership(item, fence) for item, _, fence in running], Limit.CANCELLED, reply)
+        answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
+        return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
+
+    def drain(by: str) -> None:
+        log.info("drain_asked", by=by)
+        engine.admission.draining = True
+
+    def resume(by: str) -> None:
+        log.info("resume_asked", by=by)
+        engine.admission.draining = engine.admission.paused = False
+        engine.hint()
+
+    def workspace_of(record: WorkRecord) -> Path:
+        return behind.workspaces.place(record.item.id, record.failures)
+
+    zone = ZoneInfo(settings.budget.time_zone)
+    return House(
+        clock=house.clock,
+        tally=house.tally,
+        journal=house.journal,
+        reader=house.journal.reader(),
+        publisher=house.publisher,
+        tree=lambda: places(engine.root),
+        agents=lambda: instances(engine.root, behind.bridge.in_flight(), behind.bridge.spawn_errors()),
+        vital_signs=signs,
+        hint=engine.hint,
+        revoke=revoke,
+        restart_agent=lambda named: restart_instances(engine.root, named),
+        drain=drain,
+        resume=resume,
+        stop=lambda by: house.guardian.end("asked", by),
+        draining=lambda: engine.admission.draining,
+        chosen_provider=lambda: {
+            "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
+        },
+        definitions=lambda: accepted,
+        upload_dir=settings.state_dir / "uploads",
+        workspace_of=workspace_of,
+        new_id=house.new_id,
+        report=_listener_failed,
+        boot=house.journal.boot,
+        version=__version__,
+        started_at=house.clock.wall(),
+        max_unfinished=settings.queue.max_items,
+        daily_budget=settings.budget.daily if behind.chosen.provider != OFFLINE else None,
+        day=lambda now: day_key(now, zone),
+        gauges=lambda: _gauges(behind),
+    )  # fmt: skip
+
+
+def _gauges(behind: Minds) -> dict[tuple[str, tuple[str, ...]], float]:
+    return {("bridge_lag_seconds", ()): behind.bridge.health().late}
+
+
+def _new_id(clock: SystemClock) -> str:
+    return uuid7(clock.wall(), secrets.randbits)
+
+
+def _listener_failed(error: BaseException) -> None:
+    log.error("listener_failed", error=f"{type(error).__name__}: {error}")
+
+
+def _on(thread: LoopThread, work: Coroutine[Any, Any, T]) -> T:
+    """The outcome of `work` on the bridge's loop; only while the house is built or taken down may anyone wait for it."""
+    return asyncio.run_coroutine_threadsafe(work, thread.loop).result(WITHIN)

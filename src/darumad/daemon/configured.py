@@ -1,0 +1,125 @@
+"""From the settings to what the rooms take: each room has its own words, so that none of them knows the settings. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from darumad.actors import Policy, judge_of
+from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
+from darumad.agents.providers import KeySource, Limits, ProviderConfig, ProviderSpec
+from darumad.bridge import BridgeLimits
+from darumad.names import AgentName, Role, Seconds, Stage
+from darumad.settings import ProviderSettings, Settings
+from darumad.supervision import Backoff
+from darumad.work.backoff import Backoff as Retry
+
+SHIPPED_AGENTS: Mapping[str, str] = {"executor": "general", "documentation": "documentation", "echo": "echo"}
+"""The executors that are there without any setting, and their templates."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedAs:
+    """What accepting an item needs to know of its agent definition."""
+
+    name: AgentName
+    template: str
+    stages: tuple[Stage, ...]
+    complete_by_form: bool
+
+
+def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinition]]:
+    """Every definition by role: the built-in ones, and the settings' own, which may also replace a shipped executor."""
+    own = {name: _own(name, settings) for name in settings.agents}
+    shipped = {name: _shipped(name, template, settings) for name, template in SHIPPED_AGENTS.items()}
+    return {
+        Role.OPTIMIZER: [AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, count=settings.optimizer_count)],
+        Role.EXECUTOR: list({**shipped, **own}.values()),
+        Role.REVIEWER: [AgentDefinition(name=AgentName("reviewer"), role=Role.REVIEWER, count=settings.reviewer_count)],
+    }
+
+
+def accepted_as(definitions: Sequence[AgentDefinition], templates: Templates) -> Mapping[AgentName, AcceptedAs]:
+    """What the border needs of each definition; one whose template cannot be loaded takes items, and they wait."""
+    return {each.name: _accepted(each, templates) for each in definitions}
+
+
+def provider_config(settings: Settings) -> ProviderConfig:
+    """The providers as their own room names things."""
+    return ProviderConfig(
+        use=settings.provider.use,
+        providers={name: _spec(name, each) for name, each in settings.providers.items()},
+        by_agent={name: each.provider for name, each in settings.agents.items() if each.provider},
+        max_in_flight=settings.bridge.max_in_flight,
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """The restart policy of agents' instances."""
+    said = settings.supervision
+    return Policy(
+        errors=said.error_limit,
+        window=said.error_window,
+        backoff=Backoff(
+            min=said.backoff_min,
+            max=said.backoff_max,
+            reset_after=said.reset_after,
+            give_up_after=said.give_up_after,
+            retry_benched=said.retry_benched,
+        ),
+        ping_deadline=said.ping_deadline,
+        shutdown=said.shutdown,
+        judge=judge_of(said.count),
+    )
+
+
+def retry(settings: Settings) -> Retry:
+    """The wait before a failed item is tried again."""
+    item = settings.item
+    return Retry(first=item.backoff, max=item.backoff_max, factor=item.backoff_factor, jitter=item.backoff_jitter)
+
+
+def limits(settings: Settings) -> BridgeLimits:
+    """The limits of a stage where neither the item nor its definition says otherwise."""
+    return BridgeLimits(
+        timeout=settings.item.timeout, idle_timeout=settings.item.idle_timeout, grace=settings.item.cancel_grace
+    )
+
+
+def _shipped(name: str, template: str, settings: Settings) -> AgentDefinition:
+    return AgentDefinition(
+        name=AgentName(name), role=Role.EXECUTOR, template=template, count=settings.executors.count
+    )
+
+
+def _own(name: str, settings: Settings) -> AgentDefinition:
+    said = settings.agents[name]
+    return AgentDefinition(
+        name=AgentName(name),
+        role=Role.EXECUTOR,
+        template=said.template,
+        count=said.count or settings.executors.count,
+        provider=said.provider,
+        timeout=said.timeout,
+        idle_timeout=said.idle_timeout,
+    )
+
+
+def _accepted(definition: AgentDefinition, templates: Templates) -> AcceptedAs:
+    try:
+        template = templates(definition.name)
+    except SpawnRefused:
+        return AcceptedAs(definition.name, definition.template, ALL_STAGES, complete_by_form=False)
+    return AcceptedAs(definition.name, template.name, template.stages, template.complete_by_form)
+
+
+def _spec(name: str, said: ProviderSettings) -> ProviderSpec:
+    return ProviderSpec(
+        kind=said.kind,
+        base_url=said.base_url,
+        model=said.model,
+        key=KeySource(credential=f"{name}-api-key", file=said.key_file, env=said.key_env),
+        concurrency=said.concurrency,
+        limits=Limits(
+            connect=said.connect_timeout, first_token=said.first_token, idle=said.idle, total=Seconds(said.total)
+        ),
+        num_ctx=said.num_ctx or ProviderSpec(kind=said.kind).num_ctx,
+    )

@@ -1,0 +1,32 @@
+"""What is committed, told to the log: one INFO line for each item's end, a WARNING where an agent fell, everything else for DEBUG."""
+
+from collections.abc import Sequence
+
+from darumad.events import Recorded
+from darumad.logs import logger
+
+log = logger("darumad.facts")
+
+_INFO = frozenset(
+    {
+        "work.succeeded", "work.cancelled", "work.parked", "work.challenged", "agent.unbenched", "agent.health_restored",
+        "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "paused", "resumed",
+    }
+)  # fmt: skip
+_WARNING = frozenset(
+    {
+        "work.dead", "work.expired", "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
+        "budget.threshold", "budget.exhausted", "bridge.stalled",
+    }
+)  # fmt: skip
+
+
+def tell(batch: Sequence[Recorded]) -> None:
+    """Log a committed batch; runs on the publisher's thread."""
+    for each in batch:
+        if each.type in _INFO:
+            log.info(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
+        elif each.type in _WARNING:
+            log.warning(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
+        else:
+            log.debug(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
