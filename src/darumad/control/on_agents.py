@@ -40,7 +40,7 @@ async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     Raises:
         Refused: `not_found`.
     """
-    restarted = tuple(desk.house.restart_agent(request.name))
+    restarted = tuple(await desk.read(desk.house.restart_agent, request.name))
     if not restarted:
         raise _unknown(request.name)
     await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))

@@ -1,0 +1,7 @@
+"""`python -m darumad` is `daruma`."""
+
+import sys
+
+from darumad.cli import main
+
+sys.exit(main())

@@ -1,0 +1,51 @@
+"""`daruma agents`: how the agents are, and the word that gets one up again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from darumad.cli.online import Line, online
+from darumad.cli.speaking import Json, pairs, table
+
+
+@click.group()
+def agents() -> None:
+    """The agents, and how they are."""
+
+
+@agents.command("list")
+@online
+def list_(line: Line) -> None:
+    """Every instance and how it is."""
+    line.show(line.client.call("agents list"), lambda reply: _instances(reply["items"]))
+
+
+@agents.command()
+@click.argument("name")
+@online
+def show(line: Line, name: str) -> None:
+    """One definition with its instances, or one instance by its path."""
+    line.show(line.client.call("agents show", name=name), _show_lines)
+
+
+@agents.command()
+@click.argument("name")
+@online
+def restart(line: Line, name: str) -> None:
+    """Restart the instances of a definition, or one instance; benched ones get up at once."""
+    line.show(
+        line.client.call("agents restart", {}, name=name),
+        lambda reply: [f"{each}  restarting" for each in reply["restarted"]],
+    )
+
+
+def _show_lines(reply: Json) -> Iterable[str]:
+    yield from pairs((("name", reply["name"]), ("template", reply["template"]), ("stages", reply["stages"])))
+    yield from _instances(reply["instances"])
+
+
+def _instances(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    headers = ("INSTANCE", "AGENT", "STATE", "LIFE", "ERRORS", "RESTARTS", "LAST ERROR")
+    keys = ("path", "agent", "state", "incarnation", "errors_in_window", "restarts", "last_error")
+    return table(headers, ([each.get(key) for key in keys] for each in instances))

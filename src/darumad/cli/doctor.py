@@ -1,0 +1,195 @@
+"""`daruma doctor`: looks for what is in the way, with the daemon up or down, and says how to mend it."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from darumad.cli.ending import WORK_FAILED
+from darumad.cli.online import Line, online
+from darumad.cli.speaking import Json
+from darumad.errors import DarumaError, Refused
+
+if TYPE_CHECKING:
+    from darumad.settings import Settings
+
+Mark = Literal["ok", "note", "bad"]
+_TRY_WITHIN = 10.0
+_MIB = 1 << 20
+_LITTLE_DISK = 1024 * _MIB
+_OPEN_TO_OTHERS = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: `bad` is in the way, `note` is worth knowing; `fix` says what to do about it."""
+
+    name: str
+    mark: Mark
+    says: str
+    fix: str = ""
+
+
+@click.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+@online
+def doctor(line: Line, file: Path | None) -> None:
+    """What is in the way, and how to mend it. Ends with 1 when something is."""
+    findings = list(_examined(line, file))
+    line.show({"items": [_plain(each) for each in findings]}, _lines)
+    if any(each.mark == "bad" for each in findings):
+        click.get_current_context().exit(WORK_FAILED)
+
+
+def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
+    settings, finding = _settings(file)
+    yield finding
+    status, finding = _daemon(line)
+    yield finding
+    if settings is not None:
+        yield _state_directory(settings.state_dir)
+    yield _provider(settings, status)
+    yield _sandbox()
+    yield _systemd()
+
+
+def _settings(file: Path | None) -> "tuple[Settings | None, Finding]":
+    from darumad.settings import load  # noqa: PLC0415 - needed offline only
+
+    try:
+        settings = load(file, os.environ)
+    except Refused as refused:
+        problems = "; ".join(f"{each.pointer} {each.detail}" for each in refused.problems)
+        return None, Finding("settings", "bad", f"{refused.message}: {problems}", refused.entry.next_step)
+    said = f"{len(settings.said)} set" if settings.said else "all at their defaults"
+    return settings, Finding("settings", "ok", said)
+
+
+def _daemon(line: Line) -> tuple[Json | None, Finding]:
+    try:
+        status = line.client.call("status")
+    except DarumaError as error:
+        return None, Finding("daemon", "note", error.message, error.entry.next_step)
+    red = [
+        f"{name} {sign if isinstance(sign, str) else ''}"
+        for name, sign in status["vital_signs"].items()
+        if sign is not True
+    ]
+    if red:
+        return status, Finding(
+            "daemon", "bad", f"not well: {', '.join(red)}", "See `daruma tree` and the log; restart it if it stays so."
+        )
+    return status, Finding("daemon", "ok", f"{status['state']}, version {status['version']}, at {line.client.path}")
+
+
+def _state_directory(path: Path) -> Finding:
+    name = "state directory"
+    if not path.exists():
+        above = next(each for each in path.parents if each.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            return Finding(name, "ok", f"{path} will be made at the first start")
+        return Finding(
+            name, "bad", f"{path} cannot be made in {above}", "Make it for the daemon's user, or set state_dir."
+        )
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(name, "bad", f"{path} is not yours to write", "Run this as the daemon's user, or set state_dir.")
+    if path.stat().st_mode & _OPEN_TO_OTHERS:
+        return Finding(name, "bad", f"{path} is open to others", f"chmod 700 {path}")
+    free = shutil.disk_usage(path).free
+    if free < _LITTLE_DISK:
+        return Finding(name, "bad", f"{path} has {free // _MIB} MiB left", "Make room on its disk.")
+    return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
+
+
+def _provider(settings: "Settings | None", status: Json | None) -> Finding:
+    """What the daemon chose; with none up, what one would choose now."""
+    try:
+        chosen = status["provider"] if status else _would_choose(settings) if settings else None
+    except DarumaError as error:
+        return Finding("provider", "bad", error.message, error.entry.next_step)
+    if chosen is None:
+        return Finding("provider", "note", "not looked for: the settings are wrong")
+    model = f" {chosen['model']}" if chosen.get("model") else ""
+    says = f"{chosen['provider']}{model}: {chosen['why']}"
+    if chosen["provider"] == "offline":
+        return Finding(
+            "provider",
+            "note",
+            says,
+            "Start Ollama, or set ANTHROPIC_API_KEY; without a model only computed work is done.",
+        )
+    return Finding("provider", "ok", says)
+
+
+def _would_choose(settings: "Settings") -> Mapping[str, str | None]:
+    from darumad.agents.providers import discover, load_credentials  # noqa: PLC0415 - needed with the daemon down only
+    from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
+
+    config = provider_config(settings)
+    chosen = asyncio.run(discover(config, load_credentials(config, dict(os.environ))))
+    return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}
+
+
+def _sandbox() -> Finding:
+    """Whether bubblewrap works here; tools that run programs are refused without it."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return Finding(
+            "sandbox",
+            "note",
+            "bubblewrap is not installed: tools that run programs are refused",
+            "Install the package `bubblewrap`.",
+        )
+    probe = [program, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "true"]
+    failure = _failure_of(probe)
+    if failure is None:
+        return Finding("sandbox", "ok", f"{program} works")
+    return Finding(
+        "sandbox",
+        "note",
+        f"{program} does not work here: {failure}",
+        "Allow unprivileged user namespaces, or go without such tools.",
+    )
+
+
+def _failure_of(command: Sequence[str]) -> str | None:
+    """What `command` says when it fails; None when it does not."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_TRY_WITHIN, check=False)  # noqa: S603 - a fixed command
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}")
+
+
+def _systemd() -> Finding:
+    if not Path("/run/systemd/system").is_dir():
+        return Finding(
+            "systemd", "note", "this machine was not started by it: run `daruma serve` by another supervisor"
+        )
+    program = shutil.which("systemctl")
+    failure = _failure_of([program, "cat", "darumad.service"]) if program else "systemctl is not there"
+    if failure is not None:
+        return Finding(
+            "systemd", "note", "no unit darumad.service is installed", "docs/how-to/run-under-systemd.md says how."
+        )
+    return Finding("systemd", "ok", "darumad.service is installed")
+
+
+def _plain(finding: Finding) -> Json:
+    return {"name": finding.name, "mark": finding.mark, "says": finding.says, "fix": finding.fix}
+
+
+_SHOWN: Mapping[str, str] = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+
+
+def _lines(reply: Json) -> Iterable[str]:
+    for each in reply["items"]:
+        yield f"{_SHOWN[each['mark']]}  {each['name']:<15}  {each['says']}" + (
+            f" -> {each['fix']}" if each["fix"] else ""
+        )

@@ -1,0 +1,60 @@
+"""How a command ends: its exit code, and on stderr what went wrong and what to do next."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from darumad.errors import DarumaError
+
+OK, WORK_FAILED, USAGE, PARKED, WAIT_EXPIRED, BAD_INVOCATION, BAD_SETTINGS = 0, 1, 2, 5, 7, 64, 78
+INTERRUPTED, NOBODY_READS = 130, 141
+_COMPLETION = "_DARUMA_COMPLETE"
+
+
+def ended(command: click.Command, argv: Sequence[str]) -> int:
+    """Runs `command`; its exit code, with everything said that there is to say."""
+    try:
+        return _run(command, argv)
+    except DarumaError as error:
+        _say_error(error)
+        return error.entry.exit
+    except click.ClickException as error:
+        error.show()
+        # The daemon itself has a code of its own for this, which its unit knows not to restart on.
+        return BAD_INVOCATION if argv[:1] == ["serve"] else USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return NOBODY_READS
+
+
+def _run(command: click.Command, argv: Sequence[str]) -> int:
+    if _COMPLETION in os.environ:
+        command.main(list(argv), prog_name="daruma")
+    try:
+        with command.make_context("daruma", list(argv)) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as exit_:
+        sys.stdout.flush()
+        return exit_.exit_code
+    return OK
+
+
+def _say_error(error: DarumaError) -> None:
+    lines = [f"daruma: {error.message}"]
+    lines += [f"  {each.pointer}: {each.detail}" for each in error.problems]
+    lines.append(f"  -> {error.entry.next_step}")
+    with contextlib.suppress(OSError):
+        click.echo("\n".join(lines), err=True)
+
+
+def _forget_stdout() -> None:
+    """Whoever read has gone: nothing more is written there, not even by the interpreter's own last flush."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

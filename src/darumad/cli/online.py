@@ -1,0 +1,54 @@
+"""Online: what every command has that talks to a daemon: the socket, the form of the answer, and the client."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from darumad import __version__
+from darumad.cli import speaking
+from darumad.cli.speaking import Form, Json
+from darumad.control.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An open line to a daemon, and how its caller wants to be answered."""
+
+    client: Client
+    form: Form
+
+    def show(self, reply: Json, lines: Callable[[Json], Iterable[str]]) -> None:
+        """Prints an answer; says so when it comes from another version."""
+        there = self.client.daemon_version
+        if there not in {None, __version__}:
+            speaking.note(f"daruma: this is {__version__}, the daemon is {there}")
+        speaking.show(reply, self.form, lines)
+
+
+def online(command: F) -> Callable[..., Any]:
+    """Gives `command` the options of an online command, and a `Line` as its first argument."""
+
+    @click.option(
+        "--socket", "socket", type=click.Path(path_type=Path), metavar="PATH", help="The daemon's control socket."
+    )
+    @click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(["table", "json", "ndjson"]),
+        default="table",
+        help="How to print the answer.",
+    )
+    @click.option("--json", "form", flag_value="json", help="The same as -o json.")
+    @functools.wraps(command)
+    def run(*args: Any, socket: Path | None, form: Form, **kwargs: Any) -> Any:
+        with Client(socket) as client:
+            return command(Line(client, form), *args, **kwargs)
+
+    return run

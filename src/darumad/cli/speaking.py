@@ -1,0 +1,85 @@
+"""Speaking: how an answer is printed. Tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import click
+
+Form = Literal["table", "json", "ndjson"]
+Json = Mapping[str, Any]
+_WIDEST = 80
+
+
+def show(reply: Json, form: Form, lines: Callable[[Json], Iterable[str]]) -> None:
+    """Prints `reply` as it came over the wire, or as `lines` has it for people."""
+    if form == "json":
+        click.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+    elif form == "ndjson":
+        for each in reply["items"] if isinstance(reply.get("items"), list) else [reply]:
+            line(each)
+    else:
+        for text in lines(reply):
+            click.echo(text)
+
+
+def line(value: Any) -> None:
+    """Prints one line of JSON, at once: somebody may be following."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Says something that is no data, on stderr."""
+    click.echo(text, err=True)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Aligned columns under their headers; what is None is left blank."""
+    cells = [list(headers), *([_cell(each) for each in row] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(headers))]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def pairs(values: Iterable[tuple[str, Any]]) -> list[str]:
+    """A name and its value a line; what is None or empty is left out."""
+    shown = [(name, _cell(value, None)) for name, value in values if value not in (None, "", [], {})]
+    width = max((len(name) for name, _ in shown), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in shown]
+
+
+def moment(millis: int | None) -> str | None:
+    """Wall milliseconds as a time in UTC."""
+    if millis is None:
+        return None
+    return datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(seconds: float | None) -> str | None:
+    """Seconds as people say them."""
+    if seconds is None:
+        return None
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {whole % 60}s" if minutes else f"{seconds:.1f}s"
+
+
+def _cell(value: Any, widest: int | None = _WIDEST) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = " ".join(value.split()) if isinstance(value, str) else _joined(value)
+    return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_cell(each)}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

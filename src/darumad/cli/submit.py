@@ -1,0 +1,154 @@
+"""`daruma submit`: one item, from words, a file, standard input or JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from darumad.cli import speaking
+from darumad.cli.durations import DURATION
+from darumad.cli.naming import new_id
+from darumad.cli.online import Line, online
+from darumad.cli.packing import packed
+from darumad.cli.speaking import Json
+from darumad.cli.waiting import settled, tell_end
+from darumad.errors import Problem, Refused
+
+_PLACE = click.Path(exists=True, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("-f", "--file", type=_FILE, metavar="FILE", help="Take the description from a file; - is standard input.")
+@click.option("--item", type=_FILE, metavar="FILE", help="Take the whole item from a JSON file; - is standard input.")
+@click.option(
+    "--input", "inputs", multiple=True, type=_PLACE, metavar="PATH", help="Upload a file or directory for it."
+)
+@click.option("--agent", metavar="NAME", help="Which agent does it.")
+@click.option("--id", "name", metavar="ID", help="Its id; handing it in again under the same id changes nothing.")
+@click.option("--after", multiple=True, metavar="ID", help="Only once this item has succeeded.")
+@click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label to find it by.")
+@click.option("--requirement", multiple=True, metavar="TEXT", help="Something the result must satisfy.")
+@click.option("--success", metavar="TEXT", help="How you will know that it is done.")
+@click.option("--phase", metavar="WORD", help="What kind of work it is, such as documentation.")
+@click.option("--lane", metavar="NAME", help="The lane it queues in.")
+@click.option("--priority", type=int, metavar="0-10", help="Higher is more urgent; 5 unless said.")
+@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
+@click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
+@click.option("--backoff", type=DURATION, metavar="DURATION", help="The first wait before a retry.")
+@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run.")
+@click.option("--no-challenge", is_flag=True, help="Run it even if it is vague.")
+@click.option("--wait", is_flag=True, help="Wait until it is finished, and end as it does.")
+@click.option("--within", type=DURATION, metavar="DURATION", help="Wait no longer than this.")
+@online
+def submit(  # noqa: PLR0913 - one parameter an option
+    line: Line,
+    text: Sequence[str],
+    file: Path | None,
+    item: Path | None,
+    *,
+    inputs: Sequence[Path],
+    after: Sequence[str],
+    label: Sequence[str],
+    requirement: Sequence[str],
+    name: str | None,
+    no_challenge: bool,
+    wait: bool,
+    within: float | None,
+    **said: Any,
+) -> None:
+    """Hand in one item of work: daruma submit "Document this package" --input src/package."""
+    asked = dict(_item_of(text, file, item))
+    said["success_criteria"] = said.pop("success")
+    asked |= {field: value for field, value in said.items() if value is not None}
+    _extend(asked, "depends_on", after)
+    _extend(asked, "requirements", requirement)
+    if label:
+        asked["labels"] = {**asked.get("labels", {}), **dict(_label(each) for each in label)}
+    if no_challenge:
+        asked["challenge"] = False
+    # The id is made here, so that a repeat after a lost answer is the same item.
+    asked["id"] = name or asked.get("id") or new_id()
+    _extend(asked, "inputs", [_uploaded(line, each) for each in inputs])
+    reply = line.client.submit(asked)
+    for warning in reply["warnings"]:
+        speaking.note(f"daruma: {warning}")
+    if wait or within is not None:
+        _wait(line, str(asked["id"]), within)
+    else:
+        line.show(reply, _accepted)
+
+
+def _wait(line: Line, name: str, within: float | None) -> None:
+    view = settled(line, name, within)
+    code = tell_end(view)
+    if code == 0:
+        line.show(line.client.call("result", id=name), result_lines)
+    elif line.form != "table":
+        line.show(view, _accepted)
+    click.get_current_context().exit(code)
+
+
+def result_lines(reply: Json) -> Iterable[str]:
+    """A result for people: its text, else its data; then the files it made."""
+    data = reply.get("data")
+    yield reply.get("text") or (json.dumps(data, indent=2, ensure_ascii=False) if data is not None else "done")
+    for each in reply.get("artifacts") or ():
+        yield f"{each['name']}  {each['size']} bytes"
+
+
+def _accepted(reply: Json) -> Iterable[str]:
+    yield f"{reply['id']}  {reply['state']}" + (f" ({reply['reason']})" if reply.get("reason") else "")
+    yield from (f"  ? {question}" for question in reply.get("questions") or ())
+    if reply.get("questions"):
+        yield f'  -> daruma work answer {reply["id"]} "..."'
+
+
+def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
+    """What was handed in, from the one place it was handed in from."""
+    words = " ".join(text)
+    if item is not None:
+        given = _json(item)
+        return {**given, "description": words} if words else given
+    if file is not None or words == "-":
+        words = _read(file or Path("-")).strip()
+    if not words:
+        raise click.UsageError("say what is to be done: daruma submit TEXT, --file FILE, --item FILE, or - to read it")
+    return {"description": words}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        given = json.loads(_read(path))
+    except ValueError as error:
+        raise Refused(f"{path} is no JSON", problems=[Problem(str(path), str(error))]) from None
+    if not isinstance(given, dict):
+        raise Refused(f"{path} holds no JSON object", code="malformed")
+    return given
+
+
+def _read(path: Path) -> str:
+    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+
+
+def _label(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not (key and equals):
+        raise click.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:
+    if more:
+        asked[field] = [*asked.get(field, ()), *more]
+
+
+def _uploaded(line: Line, path: Path) -> Json:
+    """Streams `path` to the daemon; how the item names it."""
+    with packed(path) as ready:
+        line.client.upload(ready.sha256, ready.content, ready.size)
+        return {"name": ready.name, "media_type": ready.media_type, "upload": ready.sha256}

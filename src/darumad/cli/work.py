@@ -1,0 +1,141 @@
+"""`daruma work`: the items, one by one and in lists."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from darumad.cli.durations import DURATION
+from darumad.cli.online import Line, online
+from darumad.cli.speaking import Json, moment, note, pairs, table
+from darumad.cli.waiting import settled, tell_end
+
+_STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
+
+
+@click.group()
+def work() -> None:
+    """Look at items, wait for them, cancel, retry and answer them."""
+
+
+@work.command("list")
+@click.option("--state", type=click.Choice(_STATES), help="Only items in this state.")
+@click.option("--agent", metavar="NAME", help="Only items of this agent.")
+@click.option("--label", metavar="KEY=VALUE", help="Only items with this label.")
+@click.option("--after", metavar="ID", help="The page behind this item.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, help="How many.")
+@online
+def list_(line: Line, **only: Any) -> None:
+    """Items, a page at a time."""
+    reply = line.client.call("work list", **only)
+    line.show(reply, _list_lines)
+    if reply["next"] and line.form == "table":
+        note(f"daruma: there are more: --after {reply['next']}")
+
+
+@work.command()
+@click.argument("name", metavar="ID")
+@click.option("--attempts", is_flag=True, help="With every attempt and how it ended.")
+@click.option("--steps", is_flag=True, help="With every journalled step.")
+@online
+def show(line: Line, name: str, *, attempts: bool, steps: bool) -> None:
+    """One item and everything that has become of it."""
+    reply = line.client.call("work show", id=name, attempts=attempts or None, steps=steps or None)
+    line.show(reply, _show_lines)
+
+
+@work.command()
+@click.argument("name", metavar="ID")
+@click.option("--within", type=DURATION, metavar="DURATION", help="Wait no longer than this.")
+@online
+def wait(line: Line, name: str, within: float | None) -> None:
+    """Wait until an item is finished, and end as it does: 0 succeeded, 1 dead or cancelled, 5 parked, 7 not in time."""
+    view = settled(line, name, within)
+    line.show(view, lambda reply: [f"{reply['id']}  {reply['state']}"])
+    click.get_current_context().exit(tell_end(view))
+
+
+@work.command()
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for what runs to stop.")
+@online
+def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool) -> None:
+    """Cancel items, and stop what runs for them."""
+    for name in names:
+        body = {"reason": reason, "wait": not no_wait}
+        line.show(line.client.call("work cancel", body, id=name), _cancel_lines)
+
+
+@work.command()
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@online
+def retry(line: Line, names: Sequence[str]) -> None:
+    """Put parked, scheduled or dead items on their way again."""
+    for name in names:
+        line.show(line.client.call("work retry", {}, id=name), _release_lines)
+
+
+@work.command()
+@click.argument("name", metavar="ID")
+@click.argument("answers", metavar="ANSWER...", nargs=-1, required=True)
+@online
+def answer(line: Line, name: str, answers: Sequence[str]) -> None:
+    """Answer what a parked item asked, and put it on its way."""
+    line.show(line.client.call("work answer", {"answers": list(answers)}, id=name), _release_lines)
+
+
+def _list_lines(reply: Json) -> Iterable[str]:
+    headers = ("ID", "STATE", "STAGE", "AGENT", "TRY", "DESCRIPTION")
+    return table(headers, ((*(each[key] for key in ("id",)), _state(each), each["stage"], each["agent"],
+                            each["attempt"], each["description"]) for each in reply["items"]))  # fmt: skip
+
+
+def _show_lines(reply: Json) -> Iterable[str]:
+    asked = reply["asked"]
+    yield from pairs(
+        (
+            ("id", reply["id"]),
+            ("state", _state(reply)),
+            ("waits for", reply["waits_for"]),
+            ("stage", reply["stage"]),
+            ("agent", asked["agent"]),
+            ("attempt", reply["attempt"]),
+            ("failures", reply["failures"] or None),
+            ("reviews", reply["reviews"] or None),
+            ("held by", reply["holder"]),
+            ("depends on", asked["depends_on"]),
+            ("labels", asked["labels"]),
+            ("created", moment(reply["created_at"])),
+            ("due", moment(reply["scheduled_for"])),
+            ("started", moment(reply["started_at"])),
+            ("finished", moment(reply["finished_at"])),
+            ("by", reply["submitted_by"]),
+            ("error", (reply["error"] or {}).get("message")),
+            ("description", asked["description"]),
+        )
+    )
+    yield from (f"  ? {question}" for question in reply["questions"])
+    yield from (f"  ! {answer_}" for answer_ in reply["answers"])
+    for each in reply["feedback"]:
+        yield from (f"  review: {issue}" for issue in each.get("issues") or ())
+    for each in reply["attempts"] or ():
+        yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
+    for each in reply["steps"] or ():
+        yield f"step {json.dumps(each, ensure_ascii=False)}"
+
+
+def _state(view: Json) -> str:
+    return f"{view['state']} ({view['reason']})" if view["reason"] else str(view["state"])
+
+
+def _cancel_lines(reply: Json) -> Iterable[str]:
+    yield f"{reply['id']}  cancelled"
+    yield from (f"  with it: {each}" for each in reply["cancelled"] if each != reply["id"])
+    yield from (f"  stopped: {each}" for each in reply["stopped"])
+    yield from (f"  did not stop: {each}" for each in reply["not_stopped"])
+
+
+def _release_lines(reply: Json) -> Iterable[str]:
+    return [f"{each}  released" for each in reply["released"]]
