@@ -6,6 +6,7 @@ finished lines right before they are written, so that no road leads around it: t
 same way.
 """
 
+import json
 import logging
 import os
 import sys
@@ -193,8 +194,20 @@ class Outlet:
 
 
 def as_json(fields: Fields) -> str:
-    """One JSON object; what JSON does not know is written as its text."""
-    return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n"
+    """One JSON object; what JSON does not know is written as its text. Never raises: a log call breaks nobody."""
+    try:
+        return orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n"
+    except orjson.JSONEncodeError:  # a lone surrogate, a huge number, a cycle, an object that cannot be printed
+        return json.dumps({str(name): _plain(value) for name, value in fields.items()}) + "\n"
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - it may be anything
+        return f"<unprintable {type(value).__name__}>"
 
 
 def with_priority(render: Render) -> Render:

@@ -33,7 +33,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 """How each known key begins, and its whole shape: the beginning is cheap to look for."""
 _BEGINNINGS = tuple(begins for begins, _ in _SHAPES)
-_BEARER = re.compile(r"\b(bearer|basic)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_BEARER = re.compile(r"(\bbearer\s+|authorization[\"':=\\\s]+basic\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _USERINFO = re.compile(r"(://[^\s/:@\"]*:)[^\s/@\"]+(?=@)")
 _NAMED = re.compile(
     r"""
@@ -58,10 +58,11 @@ class Redactor:
         self._exact: tuple[str, ...] = ()
 
     def conceal(self, value: str) -> None:
-        """Look for `value` from now on, as it stands, as JSON writes it and as a URL does."""
+        """Look for `value` from now on, as it stands and as JSON, Python and a URL write it."""
         value = value.strip()
         if len(value) >= SHORTEST:
-            self._exact = _longest_first({*self._exact, value, value.translate(_ESCAPES), quote(value, safe="")})
+            written = (value, value.translate(_ESCAPES), repr(value)[1:-1], quote(value, safe=""))
+            self._exact = _longest_first({*self._exact, *written})
 
     def suspects(self, text: str) -> bool:
         """Whether there may be a secret in `text`: a quick look, for many lines at once."""
@@ -83,7 +84,7 @@ class Redactor:
                 text = shape.sub(MASK, text)
         lowered = text.lower()
         if _any_in(lowered, _SCHEMES):
-            text = _BEARER.sub(rf"\1\2{MASK}", text)
+            text = _BEARER.sub(rf"\1{MASK}", text)
         if "://" in text and "@" in text:
             text = _USERINFO.sub(rf"\1{MASK}", text)
         if _tells(lowered):

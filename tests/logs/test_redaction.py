@@ -1,0 +1,88 @@
+"""Redaction: known values, known shapes and telling names lose what is secret; everything else stays as it is."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.redaction import MASK, Redactor
+
+KEYS = (
+    "sk-ant-api03-AbCdEf0123456789AbCdEf",
+    "sk-proj-AbCdEf0123456789AbCdEf",
+    "ghp_" + "a1B2" * 9,
+    "github_pat_" + "a1B2" * 9,
+    "glpat-" + "a1B2" * 5,
+    "hf_" + "a1B2" * 8,
+    "xoxb-123456789012-abcdef",
+    "AKIAIOSFODNN7EXAMPLE",
+    "AIza" + "a1B2" * 9,
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("around", ["{}", "key {}.", '{{"message":"bad key {}"}}', "https://x/?k={}&y=1"])
+def test_a_key_of_a_known_shape_is_taken_out(key: str, around: str) -> None:
+    redact = Redactor()
+    text = around.format(key)
+    assert redact.suspects(text)
+    assert key[8:] not in redact(text)
+    assert MASK in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"api_key":"hunter-two"}', '{"password": "hunter-two"}', '{"x":{"client_secret":"hunter-two"}}',
+        "password=hunter-two&x=1", "Authorization: Bearer hunter-two", "authorization: Basic hunter-two",
+        "x-api-key: hunter-two", "Set-Cookie: hunter-two; Path=/", "{'token': 'hunter-two'}", 'API_KEY="hunter-two"',
+        '{"body":"{\\"token\\": \\"hunter-two\\"}"}', "postgres://daruma:hunter-two@db/x", "DB_PASSWORD=hunter-two",
+        '{"password":"hunter-two \\" hunter-two"}',
+    ],
+)  # fmt: skip
+def test_what_stands_behind_a_telling_name_is_taken_out(text: str) -> None:
+    redact = Redactor()
+    assert redact.suspects(text)
+    assert "hunter-two" not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"input_tokens":123,"output_tokens":45}', "max_tokens: 800", "task-0190b7c1-7a6f-7e10-8f2a-1234567890ab",
+        '{"token":null,"secret":false}', "disk-1234567890123456789 is full", "the secretary wrote a cookie recipe",
+        "a token of thanks", "http://127.0.0.1:11434/api/chat", "mail me@example.org", "basic research goes on",
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
+    assert Redactor()(text) == text
+
+
+@given(st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6 and text.isprintable()))
+def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: str) -> None:
+    redact = Redactor()
+    redact.conceal(secret)
+    assert secret.strip() not in redact(f"<<{secret}>>").replace(MASK, "")
+    written = orjson.dumps({"said": f"<<{secret}>>"}).decode()
+    assert redact.suspects(written)
+    assert secret.strip() not in orjson.loads(redact(written))["said"].replace(MASK, "")
+
+
+def test_a_credential_within_another_does_not_uncover_it() -> None:
+    redact = Redactor()
+    redact.conceal("abcdef")
+    redact.conceal("abcdef-ghijkl")
+    assert redact("x abcdef-ghijkl y") == f"x {MASK} y"
+
+
+def test_a_very_short_credential_is_not_looked_for() -> None:
+    redact = Redactor()
+    redact.conceal("ab")
+    assert redact("about") == "about"
+
+
+@given(st.text(max_size=200))
+def test_what_is_not_suspected_is_not_changed(text: str) -> None:
+    redact = Redactor()
+    assert redact.suspects(text) or redact(text) == text
