@@ -301,9 +301,7 @@ class Said(Enum):
 
 APPLIED, STALE, OVER_BUDGET = Said.APPLIED, Said.STALE, Said.OVER_BUDGET
 
-Request = (
-    Accept | Claim | Step | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve | Settle | Setting
-)
+Request = Accept | Claim | Step | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve | Settle | Setting
 Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | Said | Exception
 
 

@@ -1,0 +1,119 @@
+"""Accepting items: judged one by one in `admission`, written together."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from darumad.events import WorkChallenged, WorkSubmitted
+from darumad.journal.admission import Admitted, Known, admit
+from darumad.journal.batch import Batch
+from darumad.journal.encoding import dump, record_from_row, sha256
+from darumad.journal.requests import Accept, Accepted, Answer, NewItem
+from darumad.names import ItemId, Millis
+from darumad.work.codec import item_to_json
+from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
+
+Created = tuple[NewItem, WorkState]
+
+
+def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
+    """Each submit is accepted or refused whole; a refused one costs the others nothing."""
+    rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
+    known = {uid: Known(row[2], WorkState(row[3])) for uid, row in rows.items()}
+    verdicts = []
+    for each in accepts:
+        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished)
+        verdicts.append(verdict)
+        if isinstance(verdict, Admitted):
+            known.update({new.item.id: Known(new.digest, state) for new, state in verdict.new})
+            batch.unfinished += len(verdict.new)
+            batch.audit(each.audit)
+    created = {new.item.id: (new, state) for each in verdicts if isinstance(each, Admitted) for new, state in each.new}
+    records = _write(batch, created, {uid: row[1] for uid, row in rows.items()})
+    records |= _held_before(batch, accepts, rows)
+    return [
+        _answer(each, verdict, records) if isinstance(verdict, Admitted) else verdict
+        for each, verdict in zip(accepts, verdicts, strict=True)
+    ]
+
+
+def _names(accepts: Sequence[Accept]) -> list[ItemId]:
+    named = {each.item.id for accept in accepts for each in accept.items}
+    return list(named.union(*(each.item.depends_on for accept in accepts for each in accept.items)))
+
+
+def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkRecord]) -> Accepted:
+    new = {each.item.id for each, _ in verdict.new}
+    asked = [each.item.id for each in accept.items]
+    return Accepted(tuple(records[uid] for uid in asked), tuple(uid in new for uid in asked))
+
+
+def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
+    ids = [rows[each.item.id][1] for accept in accepts for each in accept.items if each.item.id in rows]
+    records = (record_from_row(row) for row in batch.run_if_any("records_by_id", ids))
+    return {record.item.id: record for record in records}
+
+
+def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId, int]) -> dict[ItemId, WorkRecord]:
+    if not created:
+        return {}
+    records = {uid: _record(batch, *each) for uid, each in created.items()}
+    ids: dict[ItemId, int] = dict(batch.run("accept_items", [_row(each) for each in records.values()]))
+    batch.run("accept_payloads", [_payload(ids[uid], new) for uid, (new, _) in created.items()])
+    batch.run_if_any(
+        "accept_labels",
+        [(ids[uid], key, value) for uid, (new, _) in created.items() for key, value in new.item.labels.items()],
+    )
+    everyone = {**held, **ids}
+    batch.run_if_any(
+        "accept_dependencies",
+        [(ids[uid], everyone[need]) for uid, (new, _) in created.items() for need in new.item.depends_on],
+    )
+    batch.run_if_any(
+        "correspond",
+        [(ids[uid], dump(new.questions), "[]", "[]") for uid, (new, _) in created.items() if new.questions],
+    )
+    for record in records.values():
+        batch.record(_facts(record))
+    return records
+
+
+def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
+    """The item as it stands now. While it waits, its reason and time keep the state that its submit wished."""
+    item = new.item
+    ready_at = batch.now if state is WorkState.READY else None
+    begins = max(batch.now, Millis(new.run_at or 0))
+    return WorkRecord(
+        item=item,
+        state=state,
+        stage=item.stages[0],
+        reason=new.reason,
+        rank=begins - item.priority * batch.ageing_ms,
+        run_at=new.run_at,
+        created_at=batch.now,
+        ready_at=ready_at,
+        questions=new.questions,
+        origin=new.origin,
+        submitted_by=new.submitted_by,
+    )
+
+
+def _row(record: WorkRecord) -> tuple[Any, ...]:
+    item = record.item
+    return (
+        item.id, item.agent, item.phase, item.lane, record.stage, item.priority, record.state, record.reason,
+        record.rank, record.run_at, item.expires_at, record.ready_at,
+    )  # fmt: skip
+
+
+def _payload(row: int, new: NewItem) -> tuple[Any, ...]:
+    body = dump(item_to_json(new.item))
+    return row, body, sha256(body), new.digest, new.origin, new.submitted_by
+
+
+def _facts(record: WorkRecord) -> list[WorkSubmitted | WorkChallenged]:
+    item = record.item
+    submitted = WorkSubmitted(item.id, item.agent, item.phase, item.priority, record.state)
+    if record.state is WorkState.PARKED and record.questions:
+        return [submitted, WorkChallenged(item.id, record.questions)]
+    return [submitted]

@@ -1,0 +1,78 @@
+"""Whether a submit is accepted: pure, so that a batch of submits is judged one after the other without a statement each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from darumad.errors import DarumaError, Problem, Refused, Unavailable
+from darumad.journal.requests import Accept, NewItem
+from darumad.names import ItemId
+from darumad.work.dependencies import find_cycle
+from darumad.work.states import WorkState
+
+LOST = frozenset({WorkState.DEAD, WorkState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the journal holds under an id already, or will once this batch is written."""
+
+    digest: str
+    state: WorkState
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The items of one submit that are new, each with the state it begins in."""
+
+    new: tuple[tuple[NewItem, WorkState], ...]
+
+
+def admit(accept: Accept, known: Mapping[ItemId, Known], unfinished: int) -> Admitted | DarumaError:
+    """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room."""
+    new: dict[ItemId, NewItem] = {}
+    for each in accept.items:
+        held = known[each.item.id].digest if each.item.id in known else _digest(new.get(each.item.id))
+        if held is None:
+            new[each.item.id] = each
+        elif held != each.digest:
+            return Refused(f"{each.item.id} was submitted before with another body", code="conflict")
+    refusal = _refusal(accept, new, known, unfinished)
+    return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()))
+
+
+def _refusal(
+    accept: Accept, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known], unfinished: int
+) -> DarumaError | None:
+    problems = [each for place, item in enumerate(accept.items) for each in _lost(place, item, new, known)]
+    if problems:
+        return Refused("; ".join(each.detail for each in problems), problems=problems)
+    members = find_cycle({uid: each.item.depends_on for uid, each in new.items()})
+    if members:
+        return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
+    if new and unfinished + len(new) > accept.max_unfinished:
+        said = f"{unfinished} items are unfinished and {accept.max_unfinished} is the limit; {len(new)} more do not fit"
+        return Unavailable(said, code="queue_full")
+    return None
+
+
+def _lost(place: int, each: NewItem, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known]) -> list[Problem]:
+    """The dependencies of a new item that it would wait for in vain."""
+    if each.item.id not in new:
+        return []
+    found = []
+    for index, uid in enumerate(each.item.depends_on):
+        pointer = f"/items/{place}/depends_on/{index}"
+        if uid not in known and uid not in new:
+            found.append(Problem(pointer, f"{each.item.id} depends on {uid}, which the journal does not know"))
+        elif uid in known and known[uid].state in LOST:
+            found.append(Problem(pointer, f"{each.item.id} depends on {uid}, which is {known[uid].state}"))
+    return found
+
+
+def _begins(each: NewItem, known: Mapping[ItemId, Known]) -> WorkState:
+    settled = all(uid in known and known[uid].state is WorkState.SUCCEEDED for uid in each.item.depends_on)
+    return each.state if settled else WorkState.WAITING
+
+
+def _digest(each: NewItem | None) -> str | None:
+    return each.digest if each else None

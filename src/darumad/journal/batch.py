@@ -1,0 +1,103 @@
+"""One batch on its way into a transaction: its time, its connection, and what its COMMIT will have to tell.
+
+The rooms' handlers change rows through `run`; facts and audits are gathered and written once, at the end.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from darumad.events import Fact, Recorded
+from darumad.journal.database import Database, Row
+from darumad.journal.encoding import dump
+from darumad.journal.requests import Audit
+from darumad.journal.sql import SQL
+from darumad.names import Boot, Millis, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where the journal ends: what the next batch goes on from. Replaced after COMMIT, so a ROLLBACK needs no undoing.
+
+    `unfinished` counts the items that are waiting, ready, scheduled, running or parked.
+    """
+
+    seq: int
+    audit_hash: str
+    unfinished: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the handlers of one transaction share. `lived` is how long this boot has been up, in seconds."""
+
+    db: Database
+    now: Millis
+    boot: Boot
+    ageing_ms: int
+    lived: Seconds
+    tail: Tail
+    suspects: bool = False
+    unfinished: int = 0
+    facts: list[Fact] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
+
+    def run(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
+        """Runs the named statement over `asked` as JSON; `now`, `boot` and `ageing` are there for every statement."""
+        return self.db.all(SQL[name], {"asked": dump(asked), **self._given, **more})
+
+    def run_if_any(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
+        """As `run`; nothing at all when `asked` is empty."""
+        return self.run(name, asked, **more) if asked else []
+
+    def record(self, facts: Iterable[Fact]) -> None:
+        """These facts become events when the batch is written."""
+        self.facts.extend(facts)
+
+    def audit(self, audit: Audit) -> None:
+        """Who asked for this change becomes an audit row when the batch is written."""
+        self.audits.append(audit)
+
+    def mark(self) -> tuple[int, int, int]:
+        """How far the batch has come, for `back_to`."""
+        return len(self.facts), len(self.audits), self.unfinished
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget what was gathered since `mark`: its savepoint was rolled back."""
+        facts, audits, self.unfinished = mark
+        del self.facts[facts:]
+        del self.audits[audits:]
+
+    def write(self) -> tuple[Recorded, ...]:
+        """The gathered facts and audits become rows. What they will be read as, once the batch is committed."""
+        recorded = self._recorded()
+        self.run_if_any("record_events", [(each.seq, each.type, each.subject, dump(each.data)) for each in recorded])
+        self.run_if_any("record_audits", self._chained())
+        last = recorded[-1].seq if recorded else self.tail.seq
+        self.tail = replace(self.tail, seq=last, unfinished=self.tail.unfinished + self.unfinished)
+        return recorded
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        return {"now": self.now, "boot": self.boot, "ageing": self.ageing_ms}
+
+    def _recorded(self) -> tuple[Recorded, ...]:
+        return tuple(
+            Recorded(seq, self.now, fact.name, fact.subject, fact.data())
+            for seq, fact in enumerate(self.facts, self.tail.seq + 1)
+        )
+
+    def _chained(self) -> list[tuple[Any, ...]]:
+        rows = []
+        for each in self.audits:
+            row = (each.via, each.by, each.pid, each.action, each.target, each.request_id)
+            previous, link = self.tail.audit_hash, audit_hash(self.tail.audit_hash, self.now, row)
+            rows.append((*row, previous, link))
+            self.tail = replace(self.tail, audit_hash=link)
+        return rows
+
+
+def audit_hash(previous: str, at: int, row: Sequence[Any]) -> str:
+    """The hash that chains an audit row (via, by, pid, action, target, request id) to the one before it."""
+    return hashlib.sha256(dump([previous, at, *row]).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""A boot: the schema if there is none, a row for this life of the daemon, and everything that earlier lives held put back."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from darumad.clock import Clock
+from darumad.events import DaemonStarting, Recorded
+from darumad.journal.batch import Batch, Tail
+from darumad.journal.database import Database
+from darumad.journal.money import settle_orphans
+from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database
+from darumad.journal.returning import rescue_all
+from darumad.journal.sql import SQL, statements
+from darumad.names import Boot, ItemId, Millis, Seconds
+from darumad.work.blame import LifeEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """A database that is ready to be written, and what the boot did to it."""
+
+    db: Database
+    boot: Boot
+    rescued: tuple[ItemId, ...]
+    recorded: tuple[Recorded, ...]
+    tail: Tail
+    suspects: bool
+
+
+def boot(place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int) -> Booted:
+    """Opens the database of `place`, whose lock is held.
+
+    Raises:
+        Refused: `bad_journal`, with the next step.
+    """
+    db, new = open_database(place)
+    try:
+        if new:
+            _create(db, clock.wall(), new_id())
+        check_identity(place, db.value(SQL["identity"]))
+        return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms)
+    except BaseException:
+        db.close()
+        raise
+
+
+def end(db: Database, which: Boot, now: Millis) -> None:
+    """The life ends with its own consent: whatever still runs is nobody's fault."""
+    db.all(SQL["end_boot"], {"boot": which, "now": now})
+
+
+def _create(db: Database, now: Millis, identity: str) -> None:
+    """All of the schema or nothing of it: killed in between, the file is as empty as before."""
+    db.all("BEGIN EXCLUSIVE")
+    try:
+        for statement in statements("schema.sql"):
+            db.all(statement)
+        db.all(SQL["identify"], {"uuid": identity, "now": now})
+        db.all(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.all(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        db.rollback()
+        raise
+    db.commit()
+
+
+def _begin(db: Database, clock: Clock, *, node: str, version: str, ageing_ms: int) -> Booted:
+    """One transaction: the boot's row, the rescue, and the events of both."""
+    db.begin()
+    try:
+        died = bool(db.value(SQL["died_before"]))
+        which = _row(db, clock.wall(), node, version)
+        batch = Batch(db, clock.wall(), which, ageing_ms, Seconds(0.0), _tail(db))
+        rescued = rescue_all(batch, LifeEnd.DIED if died else LifeEnd.STOPPED)
+        settle_orphans(batch)
+        db.all(SQL["tell_rescued"], {"boot": which, "rescued": len(rescued)})
+        batch.record([DaemonStarting("daemon", which, version, len(rescued))])
+        recorded = batch.write()
+        suspects = bool(db.value(SQL["any_suspects"]))
+    except BaseException:
+        db.rollback()
+        raise
+    db.commit()
+    return Booted(db, which, rescued, recorded, batch.tail, suspects)
+
+
+def _row(db: Database, now: Millis, node: str, version: str) -> Boot:
+    given = {"node": node, "pid": os.getpid(), "version": version, "now": now}
+    return Boot(db.value(SQL["begin_boot"], given))
+
+
+def _tail(db: Database) -> Tail:
+    """Where the lives before this one left off."""
+    return Tail(db.value(SQL["last_position"]), db.value(SQL["last_audit"]), db.value(SQL["unfinished"]))

@@ -1,0 +1,44 @@
+"""When the writer checkpoints: while nobody waits and the WAL has grown, or in any case when it is large.
+
+SQLite's own checkpoints come in the middle of a commit: a claim's slowest hundredth was 9.6 ms with them, 0.8 without.
+How long the WAL is cannot be asked without opening its files, so it is reckoned from the rows changed and corrected
+at each checkpoint, which tells.
+"""
+
+from darumad.journal.database import Database
+
+_PAGE = 4096
+IDLE_FRAMES = 4 * 1024 * 1024 // _PAGE
+"""With an empty queue, checkpoint from 4 MiB on."""
+FULL_FRAMES = 64 * 1024 * 1024 // _PAGE
+"""With a full one, from 64 MiB on."""
+
+
+class Checkpoints:
+    """Reckons the frames in the WAL of the writer's connection. Used by the writer's thread only."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._changes = db.changes
+        self._left = 0
+        self._per_change = 1.0
+
+    @property
+    def frames(self) -> float:
+        """How many frames the WAL should hold by now."""
+        return self._left + (self._db.changes - self._changes) * self._per_change
+
+    def after_batch(self, *, idle: bool) -> None:
+        """Checkpoint if it is time."""
+        if self.frames >= (IDLE_FRAMES if idle else FULL_FRAMES):
+            self.run()
+
+    def run(self) -> None:
+        """Move what no reader needs any more from the WAL into the database; whatever a reader holds is left for later."""
+        row = self._db.one("PRAGMA wal_checkpoint(PASSIVE)")
+        _, frames, moved = row or (0, 0, 0)
+        changes = self._db.changes - self._changes
+        if changes > 0 and frames > self._left:
+            self._per_change = max(0.05, (frames - self._left) / changes)
+        self._left = 0 if moved >= frames else frames
+        self._changes = self._db.changes

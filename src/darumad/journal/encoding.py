@@ -1,0 +1,102 @@
+"""Values as the journal stores them: JSON text with its sha256, and rows of the `record` view as work records."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from darumad.errors import Broken
+from darumad.journal.database import Row
+from darumad.names import Attempt, Fence, Millis, Stage
+from darumad.work.codec import item_from_json
+from darumad.work.item import WorkItem, WorkRecord
+from darumad.work.states import WorkState
+
+
+def dump(value: Any) -> str:
+    """`value` as JSON text.
+
+    Raises:
+        TypeError: it holds what JSON cannot say.
+    """
+    return orjson.dumps(value).decode()
+
+
+def dump_or_null(value: Any) -> str | None:
+    """`value` as JSON text; None stays a NULL."""
+    return None if value is None else dump(value)
+
+
+def load(text: str | None) -> Any:
+    """What `dump` wrote; NULL is None."""
+    return None if text is None else orjson.loads(text)
+
+
+def sha256(text: str) -> str:
+    """The digest that is stored beside a body: SQLite's pages carry no checksum of their own."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verified(body: str, digest: str, what: str) -> Any:
+    """The stored `body`, if it is what was written.
+
+    Raises:
+        Broken: it is not: the disk or somebody else changed it.
+    """
+    if sha256(body) != digest:
+        raise Broken(f"{what} is not what was written: its sha256 differs. Restore the journal from a backup.")
+    return load(body)
+
+
+def record_from_row(row: Row) -> WorkRecord:
+    """A row of the `record` view."""
+    (
+        _, uid, body, digest, state, stage, reason, rank, fence, attempt, attempt_open, boot, holder, failures, crashes,
+        suspect, delays, parks, reviews, run_at, expires_at, created_at, ready_at, started_at, finished_at, error,
+        origin, submitted_by, questions, answers, feedback, *_,
+    ) = row  # fmt: skip
+    return WorkRecord(
+        item=_item(verified(body, digest, f"the payload of {uid}"), expires_at),
+        state=WorkState(state),
+        stage=Stage(stage),
+        reason=reason,
+        rank=rank,
+        fence=Fence(fence),
+        attempt=Attempt(attempt),
+        attempt_open=bool(attempt_open),
+        boot=boot,
+        holder=holder,
+        failures=failures,
+        crashes=crashes,
+        suspect=bool(suspect),
+        delays=delays,
+        parks=parks,
+        reviews=reviews,
+        run_at=run_at,
+        created_at=created_at,
+        ready_at=ready_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        error=load(error),
+        questions=_texts(questions),
+        answers=_texts(answers),
+        feedback=_mappings(feedback),
+        origin=origin,
+        submitted_by=submitted_by,
+    )
+
+
+def _item(data: Mapping[str, Any], expires_at: Millis | None) -> WorkItem:
+    item = item_from_json(data)
+    # An operator's retry takes the expiry off the row; the payload stays as it was submitted.
+    return item if item.expires_at == expires_at else replace(item, expires_at=expires_at)
+
+
+def _texts(text: str | None) -> tuple[str, ...]:
+    return tuple(load(text)) if text else ()
+
+
+def _mappings(text: str | None) -> tuple[Mapping[str, Any], ...]:
+    return tuple(load(text)) if text else ()

@@ -1,0 +1,157 @@
+"""The journal as the house holds it: opened once, asked by posting, read through readers, closed last."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from darumad.bus import Tally
+from darumad.clock import Clock
+from darumad.errors import Unavailable
+from darumad.events import Recorded
+from darumad.journal import boot as boots
+from darumad.journal.place import Lock, Place, prepare
+from darumad.journal.reader import Reader
+from darumad.journal.requests import Answer, Outcome, Request
+from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
+from darumad.names import Boot, ItemId, Seconds
+
+MEASURES = {
+    "journal_commit_seconds": (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+    "journal_batch_size": (1, 2, 4, 8, 16, 32, 64, 128, 256),
+}
+"""The distributions that the writer observes, with their buckets: a `Tally` handed in must know them."""
+
+
+class Journal:
+    """What has happened, on disk before anyone acts on it."""
+
+    def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, standing: Standing) -> None:
+        self._lock = lock
+        self._clock = clock
+        self._booted = booted
+        self._publish = standing.publish
+        self._writer = Writer(booted.db, clock, standing)
+        self._reader = Reader(place.database)
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        clock: Clock,
+        node: str,
+        new_id: Callable[[], str],
+        publish: Callable[[Sequence[Recorded]], None],
+        tally: Tally | None,
+        ageing: Seconds,
+        version: str,
+        on_fatal: Callable[[Exception], None],
+    ) -> "Journal":
+        """Takes the directory, checks what lies in it, begins a boot and puts back what earlier boots held.
+
+        Args:
+            directory: made if it is not there, and kept to its owner.
+            clock: where all times in the journal come from.
+            node: the name of this machine, for the boot's row.
+            new_id: makes the name by which a new journal and its marker know each other.
+            publish: gets every committed batch's events, on the writer's thread; it must only post them on.
+            tally: gets the `MEASURES`.
+            ageing: seconds of waiting that weigh as much as one step of priority.
+            version: of the program, for the boot's row.
+            on_fatal: called once the disk has failed; nothing is written from then on.
+
+        Raises:
+            Refused: `already_running` or `bad_journal`; the message says what to do.
+        """
+        place = Place(directory.absolute())
+        prepare(place)
+        lock = Lock(place)
+        ageing_ms = round(ageing * 1000)
+        try:
+            booted = boots.boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
+        except BaseException:
+            lock.close()
+            raise
+        standing = Standing(
+            boot=booted.boot,
+            booted_at=clock.monotonic(),
+            tail=booted.tail,
+            suspects=booted.suspects,
+            ageing_ms=ageing_ms,
+            publish=publish,
+            tally=tally,
+            on_fatal=on_fatal,
+        )
+        return cls(place, lock, clock, booted, standing)
+
+    @property
+    def boot(self) -> Boot:
+        """Which life of the daemon this is."""
+        return self._booted.boot
+
+    @property
+    def rescued(self) -> tuple[ItemId, ...]:
+        """The items that earlier lives held, and that are ready again."""
+        return self._booted.rescued
+
+    def start(self) -> None:
+        """Tell what the boot recorded, and begin to carry out requests."""
+        self._publish(self._booted.recorded)
+        self._writer.start()
+
+    def post(self, request: Request, reply: Addressee | None = None) -> None:
+        """Asks for `request`, from any thread, and never waits.
+
+        `reply` is called on the writer's thread after COMMIT, once a batch with all the outcomes that are its own;
+        it must only post them on.
+        """
+        self._writer.post(request, reply)
+
+    def call(self, request: Request, within: Seconds) -> Answer:
+        """Asks and waits: for tests and commands without a daemon, never for a handler.
+
+        Raises:
+            Unavailable: `wait_expired` after `within` seconds; the request may still be carried out.
+            DarumaError: the answer, if it is an error.
+        """
+        said: list[Outcome] = []
+        arrived = threading.Event()
+
+        def hear(outcomes: Sequence[Outcome]) -> None:
+            said.extend(outcomes)
+            arrived.set()
+
+        self.post(request, hear)
+        if not arrived.wait(within):
+            raise Unavailable(f"the journal did not answer within {within} s", code="wait_expired")
+        answer = said[0].answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def reader(self) -> Reader:
+        """To read with, from any thread; one is enough for the house."""
+        return self._reader
+
+    def health(self) -> WriterHealth:
+        """How the writer is; asks nobody and never waits."""
+        return self._writer.health()
+
+    def close(self, within: Seconds) -> bool:
+        """Carries out what was posted, ends the boot and lets the directory go. Safe to call twice.
+
+        False when the writer did not come to an end within `within` seconds: the connection and the lock then stay
+        until the process is gone, for nobody else may write beside it.
+        """
+        if self._closed:
+            return True
+        if not self._writer.close(within):
+            return False
+        self._closed = True
+        self._reader.close()
+        if not self._writer.failed:
+            boots.end(self._booted.db, self._booted.boot, self._clock.wall())
+        self._booted.db.close()
+        self._lock.close()
+        return True

@@ -1,0 +1,149 @@
+"""What operators ask of items: cancel and release. All of a request's items, or an error that names the one that cannot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from darumad.errors import DarumaError, Refused
+from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
+from darumad.journal.admission import LOST
+from darumad.journal.batch import Batch
+from darumad.journal.dependents import doom, revive
+from darumad.journal.encoding import dump
+from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
+from darumad.journal.sql import SQL
+from darumad.names import Attempt, Fence, ItemId, Stage
+from darumad.work.states import UNFINISHED, ParkReason, WorkState
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an item stands as the request finds it."""
+
+    uid: ItemId
+    row: int
+    state: WorkState
+    stage: Stage
+    reason: str | None
+    holder: str | None
+    fence: Fence
+    attempt: Attempt
+
+
+_CANCELLABLE = UNFINISHED | {WorkState.DEAD}
+_RELEASABLE = frozenset({WorkState.PARKED, WorkState.SCHEDULED, WorkState.DEAD})
+
+
+def cancel(batch: Batch, asked: Sequence[Cancel]) -> list[Answer]:
+    """The writer asks for one at a time: the second sees what the first did."""
+    return [_cancel(batch, each) for each in asked]
+
+
+def release(batch: Batch, asked: Sequence[Release]) -> list[Answer]:
+    """As `cancel`."""
+    return [_release(batch, each) for each in asked]
+
+
+def note(batch: Batch, asked: Sequence[Note]) -> list[Answer]:
+    """Facts that change no item."""
+    for each in asked:
+        batch.record(each.facts)
+        if each.audit:
+            batch.audit(each.audit)
+    return [APPLIED] * len(asked)
+
+
+def setting(batch: Batch, asked: Sequence[Setting]) -> list[Answer]:
+    """Switches; the last of two of one key holds."""
+    for each in asked:
+        batch.db.all(SQL["set"], {"key": each.key, "value": each.value})
+        batch.record(each.facts)
+        batch.audit(each.audit)
+    return [APPLIED] * len(asked)
+
+
+def _cancel(batch: Batch, asked: Cancel) -> Answer:
+    found = _standing(batch, asked.items)
+    refusal = _refusal(asked.items, found, _CANCELLABLE, "cancelled")
+    if refusal:
+        return refusal
+    rows = [each.row for each in found.values()]
+    batch.run("cancel", rows)
+    batch.run("close_attempts", rows, outcome="cancelled")
+    batch.run("close_holds", [(row, "cancelled") for row in rows])
+    batch.unfinished -= sum(each.state in UNFINISHED for each in found.values())
+    batch.record(WorkCancelled(uid, asked.audit.by, asked.reason) for uid in found)
+    batch.audit(asked.audit)
+    doom(batch, rows)
+    running = [(each.uid, each.holder or "", each.fence) for each in found.values() if each.holder]
+    return Cancelled(tuple(found), tuple(running))
+
+
+def _release(batch: Batch, asked: Release) -> Answer:
+    found = _standing(batch, asked.items)
+    refusal = _refusal(asked.items, found, _RELEASABLE, "released")
+    if refusal:
+        return refusal
+    waiting = _unsettled(batch, found)
+    if isinstance(waiting, DarumaError):
+        return waiting
+    batch.run("release", [_row(each, asked, waiting) for each in found.values()])
+    dead = {each.row: each.uid for each in found.values() if each.state is WorkState.DEAD}
+    fresh = [each.row for each in found.values() if _starts_fresh(each, asked)]
+    batch.run_if_any("close_attempts", fresh, outcome="released")
+    batch.unfinished += len(dead)
+    if asked.answers:
+        batch.run("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in found.values()])
+        batch.record(WorkAnswered(uid, asked.audit.by) for uid in found)
+    for each in found.values():
+        batch.record(_facts(each, asked, waiting))
+    batch.audit(asked.audit)
+    return Released((*found, *revive(batch, dead, asked.audit.by)))
+
+
+def _standing(batch: Batch, uids: Sequence[ItemId]) -> Mapping[ItemId, Found]:
+    rows = {
+        row[0]: Found(row[0], row[1], WorkState(row[2]), Stage(row[3]), *row[4:])
+        for row in batch.run("standing_of", list(dict.fromkeys(uids)))
+    }
+    return {uid: rows[uid] for uid in uids if uid in rows}
+
+
+def _refusal(
+    uids: Sequence[ItemId], found: Mapping[ItemId, Found], possible: frozenset[WorkState], done: str
+) -> DarumaError | None:
+    unknown = [uid for uid in uids if uid not in found]
+    if unknown:
+        return Refused(f"there is no item {unknown[0]}", code="not_found")
+    wrong = [each for each in found.values() if each.state not in possible]
+    if wrong:
+        return Refused(f"{wrong[0].uid} is {wrong[0].state}: it cannot be {done}", code="conflict")
+    return None
+
+
+def _unsettled(batch: Batch, found: Mapping[ItemId, Found]) -> frozenset[int] | DarumaError:
+    """The rows that must wait on something first, or the lost dependency that one of them would wait for in vain."""
+    rows = {each.row: each.uid for each in found.values() if each.state is WorkState.DEAD}
+    unsettled = batch.run_if_any("unsettled_needs", list(rows))
+    for row, uid, state in unsettled:
+        if state in LOST and uid not in found:
+            return Refused(f"{rows[row]} depends on {uid}, which is {state}: retry that first", code="conflict")
+    return frozenset(row for row, _, _ in unsettled)
+
+
+def _row(each: Found, asked: Release, waiting: frozenset[int]) -> tuple[int, WorkState, int]:
+    state = WorkState.WAITING if each.row in waiting else WorkState.READY
+    return each.row, state, int(_starts_fresh(each, asked))
+
+
+def _starts_fresh(each: Found, asked: Release) -> bool:
+    """Whether the attempt ends: a retry of the dead does, and answers that change what the agent is asked to do."""
+    return each.state is WorkState.DEAD or bool(asked.answers and each.reason == ParkReason.CHALLENGE)
+
+
+def _facts(each: Found, asked: Release, waiting: frozenset[int]) -> list[WorkRetried | WorkReady]:
+    retried = [WorkRetried(each.uid, f"asked for by {asked.audit.by}", each.attempt)]
+    ready = [WorkReady(each.uid, f"released by {asked.audit.by}")]
+    return [
+        *(retried if each.state is WorkState.DEAD else []),
+        *(ready if each.row not in waiting else []),
+    ]

@@ -1,0 +1,194 @@
+"""The state directory: whose it is, that one daemon alone uses it, and that its database is ours. Nothing here changes a row."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from darumad.errors import Refused
+from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
+
+APPLICATION_ID = 0x44617275
+"""`Daru`, in the database's header."""
+SCHEMA_VERSION = 1
+_PRIVATE_DIRECTORY = 0o700
+_PRIVATE_FILE = 0o600
+_FOREIGN_BITS = 0o077
+_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything of one journal lies."""
+
+    directory: Path
+
+    @property
+    def database(self) -> Path:
+        """The database; its `-wal` and `-shm` lie beside it."""
+        return self.directory / "journal.db"
+
+    @property
+    def lock(self) -> Path:
+        """Locked while a daemon lives here; its pid is inside."""
+        return self.directory / "journal.lock"
+
+    @property
+    def marker(self) -> Path:
+        """Says that a database was made here, and which: an empty file in its place is a loss, not a beginning."""
+        return self.directory / "INITIALISED"
+
+
+def prepare(place: Place) -> None:
+    """Makes the directory, and keeps it to its owner.
+
+    Raises:
+        Refused: `bad_journal`: SQLite is too old, the directory cannot be used, or it lies on a network filesystem.
+    """
+    if VERSION < NEEDS:
+        wanted = ".".join(map(str, NEEDS))
+        raise _bad(f"this Python has SQLite {VERSION_TEXT}; {wanted} or newer is needed. Use another Python.")
+    try:
+        place.directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        if stat.S_IMODE(place.directory.stat().st_mode) & _FOREIGN_BITS:
+            place.directory.chmod(_PRIVATE_DIRECTORY)
+    except OSError as error:
+        raise _bad(f"{place.directory} cannot be used: {error.strerror}. Name another state directory.") from error
+    kind = _filesystem(place.directory)
+    if kind in _REMOTE:
+        raise _bad(f"{place.directory} is on {kind}, where locks and syncs do not hold. Use a local disk.")
+
+
+class Lock:
+    """The one daemon of a directory. Held until closed, or until the process is gone."""
+
+    def __init__(self, place: Place) -> None:
+        """Takes the lock.
+
+        Raises:
+            Refused: `already_running`, with the other's pid.
+        """
+        self._fd = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._fd, 32, 0).decode().strip() or "unknown"
+            os.close(self._fd)
+            said = f"another daemon (pid {pid}) uses {place.directory}. Stop it, or name another state directory."
+            raise Refused(said, code="already_running") from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Let another daemon in. Safe to call twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def open_database(place: Place) -> tuple[Database, bool]:
+    """The writer's connection, and whether the database is new and has no tables yet.
+
+    Raises:
+        Refused: `bad_journal`: it is lost, not ours, newer than this program, or no database at all.
+    """
+    size = place.database.stat().st_size if place.database.exists() else 0
+    if place.marker.exists() and size == 0:
+        lost = "is missing" if not place.database.exists() else "is empty"
+        said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
+        raise _bad(f"{said} {place.marker}.")
+    _make_private(place.database)
+    try:
+        database = Database.writer(place.database)
+    except DatabaseError as error:
+        raise _bad(f"{place.database} cannot be opened: {error}. Restore it from a backup.") from error
+    try:
+        return database, _is_new(place, database)
+    except BaseException:
+        database.close()
+        raise
+
+
+def check_identity(place: Place, identity: str) -> None:
+    """That the database is the one that the marker speaks of; a database without a marker gets its own.
+
+    Raises:
+        Refused: `bad_journal`: it is another one.
+    """
+    if not place.marker.exists():
+        _write_marker(place, identity)
+    elif place.marker.read_text(encoding="utf-8").strip() != identity:
+        said = f"{place.database} is not the journal that was made here ({place.marker} names another)."
+        raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
+
+
+def _is_new(place: Place, database: Database) -> bool:
+    try:
+        application, version, tables = (
+            database.value("PRAGMA application_id"),
+            database.value("PRAGMA user_version"),
+            database.value("SELECT count(*) FROM sqlite_schema"),
+        )
+    except DatabaseError as error:
+        raise _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.") from error
+    if application == 0 and version == 0 and tables == 0:
+        return True
+    if application != APPLICATION_ID:
+        raise _bad(f"{place.database} belongs to another program. Move it away, or name another state directory.")
+    if version != SCHEMA_VERSION:
+        said = f"{place.database} is of version {version}; this program knows version {SCHEMA_VERSION}."
+        raise _bad(f"{said} Install the daemon that wrote it, or a newer one.")
+    return False
+
+
+def _make_private(path: Path) -> None:
+    """Creates the file closed to others, before SQLite would create it open; tightens one that is."""
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE))
+    elif stat.S_IMODE(path.stat().st_mode) & _FOREIGN_BITS:
+        path.chmod(_PRIVATE_FILE)
+
+
+def _write_marker(place: Place, identity: str) -> None:
+    """Whole or not at all, and on disk before anybody relies on it."""
+    draft = place.marker.with_suffix(".new")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
+    try:
+        os.write(fd, f"{identity}\n".encode())
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    draft.replace(place.marker)
+    _sync_directory(place.directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _filesystem(directory: Path) -> str:
+    """The kind of filesystem that `directory` lies on; empty when the kernel does not say."""
+    real = directory.resolve()
+    return max(((len(point.parts), kind) for point, kind in _mounts() if real.is_relative_to(point)), default=(0, ""))[
+        1
+    ]
+
+
+def _mounts() -> Iterator[tuple[Path, str]]:
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, point, kind, *_ = line.split(" ")
+        yield Path(point.replace("\\040", " ")), kind
+
+
+def _bad(message: str) -> Refused:
+    return Refused(message, code="bad_journal")

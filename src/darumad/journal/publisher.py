@@ -1,0 +1,128 @@
+"""The publisher: the thread on which logs, metrics and streams hear of what was committed, and the ring they catch up from.
+
+Listeners never block the writer and never raise into it.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from queue import SimpleQueue
+
+import orjson
+
+from darumad.bus import Bus
+from darumad.events import Recorded
+from darumad.names import Position, Seconds
+
+RING = 16_384
+"""Events kept rendered; whoever is further behind reads the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherHealth:
+    """Batches that wait, and a tick that goes up with each that was told: stuck is queued, and the same tick as before."""
+
+    queued: int
+    tick: int
+
+
+class Publisher:
+    """Hands committed batches to listeners in the order of their COMMIT, on a thread of its own.
+
+    What a listener raises is given to `on_error`; the others hear the batch all the same.
+    """
+
+    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+        self._queue: SimpleQueue[Sequence[Recorded] | None] = SimpleQueue()
+        self._bus: Bus[Sequence[Recorded]] = Bus(on_error)
+        self._ring = Ring()
+        self._tick = 0
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell what was published; what came before waits for it."""
+        self._thread.start()
+
+    def publish(self, batch: Sequence[Recorded]) -> None:
+        """Never waits. The writer's, after COMMIT."""
+        if batch:
+            self._queue.put(batch)
+
+    def subscribe(self, listener: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
+        """`listener` hears every batch from now on, on the publisher's thread; the returned call ends that."""
+        return self._bus.subscribe(listener)
+
+    def after(self, position: int) -> tuple[tuple[bytes, ...], bool]:
+        """The rendered events behind `position`, one JSON line each, and whether that is all of them."""
+        return self._ring.after(position)
+
+    @property
+    def position(self) -> Position:
+        """The last position told."""
+        return self._ring.last
+
+    def health(self) -> PublisherHealth:
+        """Safe from any thread at any time."""
+        return PublisherHealth(self._queue.qsize(), self._tick)
+
+    def close(self, within: Seconds) -> bool:
+        """Tell what was published before, then stop. False if that took longer than `within` seconds."""
+        if self._thread.ident is None:
+            return True
+        self._queue.put(None)
+        self._thread.join(within)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            self._ring.extend(batch)
+            self._bus.publish(batch)
+            self._tick += 1
+
+
+class Ring:
+    """The last events, rendered once. Positions only go up; they may have holes."""
+
+    def __init__(self, size: int = RING) -> None:
+        self._lock = threading.Lock()
+        self._positions: deque[int] = deque(maxlen=size)
+        self._lines: deque[bytes] = deque(maxlen=size)
+        self._dropped_to: int | None = None
+
+    @property
+    def last(self) -> Position:
+        """The newest position held; 0 when there is none."""
+        with self._lock:
+            return Position(self._positions[-1] if self._positions else 0)
+
+    def extend(self, batch: Sequence[Recorded]) -> None:
+        """Renders `batch` and lets the oldest go."""
+        lines = [render(each) for each in batch]
+        with self._lock:
+            if self._dropped_to is None:
+                self._dropped_to = batch[0].seq - 1
+            self._let_go(batch)
+            self._positions.extend(each.seq for each in batch)
+            self._lines.extend(lines)
+
+    def _let_go(self, batch: Sequence[Recorded]) -> None:
+        held = len(self._positions)
+        over = held + len(batch) - (self._positions.maxlen or 0)
+        if over > 0:
+            self._dropped_to = self._positions[over - 1] if over <= held else batch[over - held - 1].seq
+
+    def after(self, position: int) -> tuple[tuple[bytes, ...], bool]:
+        """What is held behind `position`; complete when nothing behind it was let go or came before this life."""
+        with self._lock:
+            start = bisect_right(self._positions, position)
+            lines = tuple(islice(self._lines, start, None))
+            return lines, self._dropped_to is not None and position >= self._dropped_to
+
+
+def render(event: Recorded) -> bytes:
+    """One event as one line of JSON."""
+    body = {"seq": event.seq, "at": event.at, "type": event.type, "subject": event.subject, "data": event.data}
+    return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)

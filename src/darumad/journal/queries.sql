@@ -1,0 +1,558 @@
+-- The journal's statements. One kind of request is one statement, however many of it a batch holds: they come in as a
+-- JSON array, `:asked`. A statement per row would hand over the interpreter's lock at every row.
+
+-- === accepting =====================================================================================================
+
+-- name: known_items
+-- What the journal holds of these ids, named as items or as dependencies.
+SELECT item.uid, item.id, payload.digest, item.state
+FROM json_each(:asked) AS asked
+JOIN item ON item.uid = asked.value
+JOIN payload ON payload.item = item.id;
+
+-- name: accept_items
+INSERT INTO item (uid, agent, phase, lane, first_stage, stage, priority, state, reason, rank, run_at, expires_at,
+    created_at, ready_at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[4]'),
+    json_extract(value, '$[5]'), json_extract(value, '$[6]'), json_extract(value, '$[7]'),
+    json_extract(value, '$[8]'), json_extract(value, '$[9]'), json_extract(value, '$[10]'),
+    :now, json_extract(value, '$[11]')
+FROM json_each(:asked)
+WHERE true
+RETURNING uid, id;
+
+-- name: accept_payloads
+INSERT INTO payload (item, body, sha256, digest, origin, submitted_by)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+FROM json_each(:asked);
+
+-- name: accept_labels
+INSERT INTO label (item, key, value)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:asked);
+
+-- name: accept_dependencies
+INSERT INTO dependency (item, needs)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:asked)
+WHERE true
+ON CONFLICT DO NOTHING;
+
+-- name: correspond
+-- Questions stand in place of earlier ones; answers and feedback are appended.
+INSERT INTO correspondence (item, questions, answers, feedback)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]')
+FROM json_each(:asked)
+WHERE true
+ON CONFLICT (item) DO UPDATE SET
+    questions = CASE excluded.questions WHEN '[]' THEN correspondence.questions ELSE excluded.questions END,
+    answers = (SELECT json_group_array(value) FROM (
+        SELECT value FROM json_each(correspondence.answers) UNION ALL SELECT value FROM json_each(excluded.answers))),
+    feedback = (SELECT json_group_array(json(value)) FROM (
+        SELECT value FROM json_each(correspondence.feedback)
+        UNION ALL SELECT value FROM json_each(excluded.feedback)));
+
+-- === claiming ======================================================================================================
+
+-- name: claim_candidates
+-- Up to `want` best ready items of each definition in each stage asked for: [stage, agent or '*', want, want to begin].
+-- A walk along the claim's index, one seek an item: neither gated definitions nor a long queue are read.
+WITH RECURSIVE
+asked(stage, agent, want) AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    FROM json_each(:asked)
+),
+present(stage, agent, want) AS (
+    SELECT stage, (SELECT min(agent) FROM item WHERE state = 'ready' AND suspect = 0 AND item.stage = asked.stage),
+        want
+    FROM asked WHERE agent = '*'
+    UNION ALL
+    SELECT stage, (SELECT min(agent) FROM item
+            WHERE state = 'ready' AND suspect = 0 AND item.stage = present.stage AND item.agent > present.agent),
+        want
+    FROM present WHERE agent IS NOT NULL
+),
+lanes(stage, agent, want) AS (
+    SELECT stage, agent, sum(want) FROM (
+        SELECT stage, agent, want FROM present WHERE agent IS NOT NULL
+        UNION ALL
+        SELECT stage, agent, want FROM asked WHERE agent <> '*'
+    )
+    WHERE agent NOT IN (SELECT value FROM json_each(:gated))
+    GROUP BY stage, agent
+),
+walk(stage, agent, fresh, remaining, rank, id) AS (
+    SELECT stage, agent, 0, want, -9223372036854775808, 0 FROM lanes
+    UNION ALL
+    SELECT stage, agent, 1, min(want, coalesce((SELECT value FROM json_each(:first) WHERE key = lanes.agent), want)),
+        -9223372036854775808, 0
+    FROM lanes
+    UNION ALL
+    SELECT walk.stage, walk.agent, walk.fresh, walk.remaining - 1, best.rank, best.id
+    FROM walk JOIN item AS best ON best.id = (
+        SELECT next.id FROM item AS next
+        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
+            AND next.fresh = walk.fresh AND (next.rank, next.id) > (walk.rank, walk.id)
+        ORDER BY next.rank, next.id LIMIT 1)
+    WHERE walk.remaining > 0
+)
+SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.expires_at
+FROM walk JOIN item ON item.id = walk.id
+ORDER BY walk.rank, walk.id;
+
+-- name: claim_suspects
+-- The best suspects, while no other suspect runs.
+SELECT id, agent, stage, fresh, attempt_open, expires_at
+FROM item INDEXED BY item_suspect
+WHERE state = 'ready' AND suspect = 1
+    AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)
+ORDER BY rank, id;
+
+-- name: claim
+-- The chosen items are held: [id, holder]. The attempt opens if none is open.
+UPDATE item SET
+    state = 'running', reason = NULL, fence = fence + 1, attempt = attempt + (1 - attempt_open), attempt_open = 1,
+    boot = :boot, holder = asked.holder, started_at = coalesce(started_at, :now)
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS holder FROM json_each(:asked)) AS asked
+WHERE item.id = asked.id AND item.state = 'ready';
+
+-- name: open_attempts
+INSERT INTO attempt (item, attempt, started_at)
+SELECT id, attempt, :now FROM item WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: open_holds
+INSERT INTO hold (item, fence, attempt, boot, holder, stage, claimed_at)
+SELECT id, fence, attempt, boot, holder, stage, :now FROM item WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: records_by_id
+SELECT * FROM record WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: steps_of_held
+-- The steps of each held item's own attempt and stage, in their order.
+SELECT step.item, step.seq, step.kind, step.input_digest, step.output
+FROM json_each(:asked) AS asked
+JOIN item ON item.id = asked.value
+JOIN step ON step.item = item.id AND step.attempt = item.attempt AND step.stage = item.stage
+ORDER BY step.item, step.seq;
+
+-- name: outputs_of_held
+-- What the earlier stages of each held item made, oldest attempt first: a review that failed is tried on finished work.
+SELECT output.item, output.stage, output.body
+FROM json_each(:asked) AS asked JOIN output ON output.item = asked.value
+ORDER BY output.item, output.attempt;
+
+-- name: failures_of_held
+SELECT attempt.item, attempt.error
+FROM json_each(:asked) AS asked JOIN attempt ON attempt.item = asked.value
+WHERE attempt.error IS NOT NULL
+ORDER BY attempt.item, attempt.attempt;
+
+-- === moves and steps, all fenced ===================================================================================
+
+-- name: keep_results
+-- [uid, fence, stage, body, sha256]. Before the moves, for success needs its result.
+INSERT INTO result (item, fence, sha256, body)
+SELECT item.id, item.fence, asked.sha256, asked.body
+FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS fence,
+        json_extract(value, '$[2]') AS stage, json_extract(value, '$[3]') AS body,
+        json_extract(value, '$[4]') AS sha256
+    FROM json_each(:asked)) AS asked
+JOIN item ON item.uid = asked.uid
+WHERE item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage;
+
+-- name: move
+-- The decided moves. A move without keep_rank queues anew, from the moment it is ready; progress clears suspicion.
+UPDATE item SET
+    state = asked.state,
+    stage = asked.stage,
+    holder = asked.holder,
+    boot = CASE asked.state WHEN 'running' THEN :boot END,
+    reason = asked.reason,
+    run_at = asked.run_at,
+    fence = item.fence + asked.fence_up,
+    attempt_open = item.attempt_open * (1 - asked.ends_attempt),
+    rank = CASE
+        WHEN asked.keep_rank THEN item.rank
+        WHEN asked.state = 'scheduled' THEN asked.run_at - item.priority * :ageing
+        ELSE :now - item.priority * :ageing
+    END,
+    failures = item.failures + asked.failures,
+    lineage = item.lineage + (asked.failures > 0),
+    crashes = item.crashes * (1 - asked.progress) + asked.crashes,
+    lives = item.lives * (1 - asked.progress),
+    suspect = item.suspect * (1 - asked.progress),
+    delays = item.delays + asked.delays,
+    parks = item.parks + asked.parks,
+    reviews = item.reviews + asked.reviews,
+    ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE item.ready_at END,
+    finished_at = CASE WHEN asked.state IN ('succeeded', 'dead', 'cancelled') THEN :now END,
+    error = CASE asked.state WHEN 'succeeded' THEN NULL ELSE coalesce(asked.error, item.error) END
+FROM (SELECT
+        json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS fence,
+        json_extract(value, '$[2]') AS from_stage, json_extract(value, '$[3]') AS state,
+        json_extract(value, '$[4]') AS stage, json_extract(value, '$[5]') AS holder,
+        json_extract(value, '$[6]') AS reason, json_extract(value, '$[7]') AS run_at,
+        json_extract(value, '$[8]') AS fence_up, json_extract(value, '$[9]') AS ends_attempt,
+        json_extract(value, '$[10]') AS keep_rank, json_extract(value, '$[11]') AS failures,
+        json_extract(value, '$[12]') AS crashes, json_extract(value, '$[13]') AS delays,
+        json_extract(value, '$[14]') AS parks, json_extract(value, '$[15]') AS reviews,
+        json_extract(value, '$[16]') AS progress, json_extract(value, '$[17]') AS error
+    FROM json_each(:asked)) AS asked
+WHERE item.uid = asked.uid AND item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
+RETURNING item.uid, item.id, item.fence;
+
+-- name: keep_outputs
+-- [item, attempt, stage, fence, body]
+INSERT INTO output (item, attempt, stage, fence, body)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]')
+FROM json_each(:asked)
+WHERE true
+ON CONFLICT (item, attempt, stage) DO UPDATE SET fence = excluded.fence, body = excluded.body;
+
+-- name: keep_steps_of_moves
+-- [item, attempt, stage, seq, fence, kind, input digest, output], for moves that were applied.
+INSERT INTO step (item, attempt, stage, seq, fence, kind, input_digest, output, at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+    json_extract(value, '$[6]'), json_extract(value, '$[7]'), :now
+FROM json_each(:asked)
+WHERE true
+ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
+    fence = excluded.fence, kind = excluded.kind, input_digest = excluded.input_digest, output = excluded.output,
+    at = excluded.at;
+
+-- name: keep_steps
+-- [uid, attempt, stage, seq, fence, kind, input digest, output]. Also while the item was only put back under the same
+-- fence: what was paid for is kept. A step on other inputs takes the place of the recorded one.
+INSERT INTO step (item, attempt, stage, seq, fence, kind, input_digest, output, at)
+SELECT item.id, asked.attempt, asked.stage, asked.seq, asked.fence, asked.kind, asked.input_digest, asked.output, :now
+FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS attempt,
+        json_extract(value, '$[2]') AS stage, json_extract(value, '$[3]') AS seq,
+        json_extract(value, '$[4]') AS fence, json_extract(value, '$[5]') AS kind,
+        json_extract(value, '$[6]') AS input_digest, json_extract(value, '$[7]') AS output
+    FROM json_each(:asked)) AS asked
+JOIN item ON item.uid = asked.uid
+WHERE item.fence = asked.fence AND item.attempt = asked.attempt AND item.stage = asked.stage
+    AND (item.state = 'running' OR item.state = 'ready' AND item.reason = 'interrupted')
+ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
+    fence = excluded.fence, kind = excluded.kind, input_digest = excluded.input_digest, output = excluded.output,
+    at = excluded.at
+RETURNING (SELECT uid FROM item WHERE item.id = step.item),
+    (SELECT lives > 0 OR crashes > 0 OR suspect = 1 FROM item WHERE item.id = step.item);
+
+-- name: clear_suspicion
+-- A new step proves that the item does not kill who works on it.
+UPDATE item SET lives = 0, crashes = 0, suspect = 0 WHERE uid IN (SELECT value FROM json_each(:asked));
+
+-- name: book_attempts
+-- [uid, attempt, ends, outcome, error, input, output, cached tokens, calls, nano-USD]. Usage is never fenced; an
+-- unknown price makes the sum unknown.
+UPDATE attempt SET
+    ended_at = CASE WHEN asked.ends THEN coalesce(attempt.ended_at, :now) ELSE attempt.ended_at END,
+    outcome = CASE WHEN asked.ends THEN asked.outcome ELSE attempt.outcome END,
+    error = coalesce(asked.error, attempt.error),
+    input_tokens = attempt.input_tokens + asked.input_tokens,
+    output_tokens = attempt.output_tokens + asked.output_tokens,
+    cached_tokens = attempt.cached_tokens + asked.cached_tokens,
+    calls = attempt.calls + asked.calls,
+    nano_usd = attempt.nano_usd + asked.nano_usd
+FROM (SELECT (SELECT id FROM item WHERE uid = json_extract(value, '$[0]')) AS item,
+        json_extract(value, '$[1]') AS attempt, json_extract(value, '$[2]') AS ends,
+        json_extract(value, '$[3]') AS outcome, json_extract(value, '$[4]') AS error,
+        json_extract(value, '$[5]') AS input_tokens, json_extract(value, '$[6]') AS output_tokens,
+        json_extract(value, '$[7]') AS cached_tokens, json_extract(value, '$[8]') AS calls,
+        json_extract(value, '$[9]') AS nano_usd
+    FROM json_each(:asked)) AS asked
+WHERE attempt.item = asked.item AND attempt.attempt = asked.attempt;
+
+-- name: close_holds
+-- [item, why]: nobody holds these items any more.
+UPDATE hold SET ended_at = :now, why = asked.why
+FROM (SELECT json_extract(value, '$[0]') AS item, json_extract(value, '$[1]') AS why FROM json_each(:asked)) AS asked
+WHERE hold.item = asked.item AND hold.ended_at IS NULL;
+
+-- name: close_attempts
+-- The items' open attempts end without a failure of their own.
+UPDATE attempt SET ended_at = :now, outcome = :outcome
+WHERE item IN (SELECT value FROM json_each(:asked)) AND ended_at IS NULL;
+
+-- === dependents ====================================================================================================
+
+-- name: settle_dependents
+-- Items that waited on these, the last of their unfinished dependencies, go where their submit wished them.
+UPDATE item SET
+    state = CASE WHEN reason IS NOT NULL THEN 'parked' WHEN run_at > :now THEN 'scheduled' ELSE 'ready' END,
+    reason = CASE WHEN reason IS NOT NULL THEN reason WHEN run_at > :now THEN 'delay' END,
+    rank = max(:now, coalesce(run_at, 0)) - priority * :ageing,
+    ready_at = CASE WHEN reason IS NULL AND coalesce(run_at, 0) <= :now THEN :now END
+WHERE state = 'waiting'
+    AND id IN (SELECT item FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked)))
+    AND NOT EXISTS (
+        SELECT 1 FROM dependency JOIN item AS needed ON needed.id = dependency.needs
+        WHERE dependency.item = item.id AND needed.state <> 'succeeded')
+RETURNING uid, state, reason, run_at, (
+    SELECT max(needs) FROM dependency
+    WHERE dependency.item = item.id AND needs IN (SELECT value FROM json_each(:asked)));
+
+-- name: doom_dependents
+-- Items that wait on these, directly or through others, die of it: each names the dependency that died before it.
+WITH RECURSIVE doomed(id, because, root) AS (
+    SELECT item, needs, needs FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked))
+    UNION
+    SELECT dependency.item, dependency.needs, doomed.root
+    FROM doomed JOIN dependency ON dependency.needs = doomed.id
+)
+UPDATE item SET
+    state = 'dead', reason = NULL, finished_at = :now,
+    error = json_object('kind', 'dependency_failed', 'dependency', verdict.uid,
+        'message', 'the dependency ' || verdict.uid || ' is dead or cancelled')
+FROM (
+    SELECT doomed.id, max(doomed.root) AS root, min(needed.uid) AS uid
+    FROM doomed JOIN item AS needed ON needed.id = doomed.because GROUP BY doomed.id
+) AS verdict
+WHERE item.id = verdict.id AND item.state = 'waiting'
+RETURNING item.uid, item.agent, item.phase, item.attempt, json_extract(item.error, '$.message'), (
+    SELECT max(root) FROM (
+        WITH RECURSIVE up(id) AS (
+            SELECT needs FROM dependency WHERE dependency.item = item.id
+            UNION SELECT dependency.needs FROM up JOIN dependency ON dependency.item = up.id)
+        SELECT id AS root FROM up WHERE id IN (SELECT value FROM json_each(:asked))));
+
+-- name: revivable_dependents
+-- Dead of one of these, and of nothing else that is still dead or cancelled: [id, uid, whether all it needs is done].
+SELECT DISTINCT item.id, item.uid, NOT EXISTS (
+    SELECT 1 FROM dependency AS need JOIN item AS needed ON needed.id = need.needs
+    WHERE need.item = item.id AND needed.state <> 'succeeded')
+FROM dependency JOIN item ON item.id = dependency.item
+WHERE dependency.needs IN (SELECT value FROM json_each(:asked))
+    AND item.state = 'dead' AND json_extract(item.error, '$.kind') = 'dependency_failed'
+    AND NOT EXISTS (
+        SELECT 1 FROM dependency AS need JOIN item AS needed ON needed.id = need.needs
+        WHERE need.item = item.id AND needed.state IN ('dead', 'cancelled'));
+
+-- name: unsettled_needs
+-- What these items still wait on, and in which state it is.
+SELECT dependency.item, needed.uid, needed.state
+FROM json_each(:asked) AS asked
+JOIN dependency ON dependency.item = asked.value
+JOIN item AS needed ON needed.id = dependency.needs
+WHERE needed.state <> 'succeeded';
+
+-- === operators =====================================================================================================
+
+-- name: standing_of
+SELECT item.uid, item.id, item.state, item.stage, item.reason, item.holder, item.fence, item.attempt
+FROM json_each(:asked) AS asked JOIN item ON item.uid = asked.value;
+
+-- name: cancel
+UPDATE item SET
+    state = 'cancelled', fence = fence + 1, attempt_open = 0, holder = NULL, boot = NULL, reason = NULL,
+    finished_at = :now
+WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: release
+-- [id, state, fresh start]. A fresh start has its budgets back and begins its walk again; all else keeps its place.
+UPDATE item SET
+    state = asked.state, reason = NULL,
+    run_at = NULL, finished_at = NULL,
+    ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE ready_at END,
+    rank = CASE WHEN item.state = 'parked' THEN rank ELSE min(:now - priority * :ageing,
+        CASE item.state WHEN 'scheduled' THEN rank ELSE :now - priority * :ageing END) END,
+    attempt_open = attempt_open * (1 - asked.fresh),
+    stage = CASE WHEN asked.fresh THEN first_stage ELSE stage END,
+    expires_at = CASE item.state WHEN 'dead' THEN NULL ELSE expires_at END,
+    failures = CASE item.state WHEN 'dead' THEN 0 ELSE failures END,
+    crashes = CASE item.state WHEN 'dead' THEN 0 ELSE crashes END,
+    reviews = CASE item.state WHEN 'dead' THEN 0 ELSE reviews END,
+    lives = CASE item.state WHEN 'dead' THEN 0 ELSE lives END,
+    suspect = CASE item.state WHEN 'dead' THEN 0 ELSE suspect END,
+    error = CASE item.state WHEN 'dead' THEN NULL ELSE error END
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS state,
+    json_extract(value, '$[2]') AS fresh FROM json_each(:asked)) AS asked
+WHERE item.id = asked.id;
+
+-- === going back, and time ==========================================================================================
+
+-- name: running
+SELECT item.id, item.uid, item.holder, item.stage, item.crashes, item.lives, item.suspect,
+    EXISTS (SELECT 1 FROM step WHERE step.item = item.id AND step.attempt = item.attempt AND step.fence = item.fence)
+        OR EXISTS (SELECT 1 FROM output WHERE output.item = item.id AND output.fence = item.fence),
+    item.agent, item.phase, item.attempt
+FROM item WHERE item.state = 'running';
+
+-- name: rescue
+-- [id, lives, suspect, crashes]: ready again under a new fence, in the stage and attempt they were in.
+UPDATE item SET
+    state = 'ready', reason = 'interrupted', fence = fence + 1, holder = NULL, boot = NULL, ready_at = :now,
+    lives = asked.lives, suspect = asked.suspect, crashes = asked.crashes
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS lives,
+    json_extract(value, '$[2]') AS suspect, json_extract(value, '$[3]') AS crashes FROM json_each(:asked)) AS asked
+WHERE item.id = asked.id;
+
+-- name: convict
+-- [id, crashes, error]: dead, for the daemon died with it alone under suspicion as often as is allowed.
+UPDATE item SET
+    state = 'dead', reason = NULL, fence = fence + 1, attempt_open = 0, holder = NULL, boot = NULL, finished_at = :now,
+    crashes = asked.crashes, error = asked.error
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS crashes,
+    json_extract(value, '$[2]') AS error FROM json_each(:asked)) AS asked
+WHERE item.id = asked.id;
+
+-- name: expire
+-- Whatever is past its `expires_at` and not running is dead.
+UPDATE item SET
+    state = 'dead', reason = NULL, attempt_open = 0, finished_at = :now,
+    error = json_object('kind', 'expired', 'message', 'it was not done by its expires_at')
+WHERE expires_at <= :now AND state IN ('waiting', 'ready', 'scheduled', 'parked')
+RETURNING id, uid, agent, phase;
+
+-- name: promote_due
+-- The rank was written when the item was scheduled.
+UPDATE item SET state = 'ready', reason = NULL, run_at = NULL, ready_at = :now
+WHERE state = 'scheduled' AND run_at <= :now
+RETURNING uid;
+
+-- name: next_due
+SELECT min(run_at) FROM item WHERE state = 'scheduled';
+
+-- === money =========================================================================================================
+
+-- name: known_reservations
+SELECT id FROM reservation WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: budgets
+-- [scope, period]
+SELECT budget.scope, budget.period, budget.spent + budget.reserved, budget.tokens, budget.calls
+FROM json_each(:asked) AS asked
+JOIN budget ON budget.scope = json_extract(asked.value, '$[0]') AND budget.period = json_extract(asked.value, '$[1]');
+
+-- name: reserve
+-- [id, item, agent, provider, day, estimate]
+INSERT INTO reservation (id, item, agent, provider, day, boot, estimate, reserved_at)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), :boot, json_extract(value, '$[5]'), :now
+FROM json_each(:asked);
+
+-- name: settle
+-- [id, nano-USD, tokens, calls], once each; an unknown price books the estimate.
+UPDATE reservation SET
+    settled_at = :now, nano_usd = asked.nano_usd, tokens = asked.tokens, calls = asked.calls
+FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS nano_usd,
+    json_extract(value, '$[2]') AS tokens, json_extract(value, '$[3]') AS calls FROM json_each(:asked)) AS asked
+WHERE reservation.id = asked.id AND reservation.settled_at IS NULL
+RETURNING reservation.item, reservation.day, reservation.estimate,
+    coalesce(reservation.nano_usd, reservation.estimate), reservation.tokens;
+
+-- name: settle_orphans
+-- Reservations that a life of the daemon left open are booked at their estimate.
+UPDATE reservation SET settled_at = :now, tokens = 0, calls = 1
+WHERE settled_at IS NULL AND boot < :boot
+RETURNING item, day, estimate, estimate, 0;
+
+-- name: book
+-- [scope, period, spent, reserved, tokens, calls], added to what the budget holds: one row of each.
+INSERT INTO budget (scope, period, spent, reserved, tokens, calls)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+FROM json_each(:asked)
+WHERE true
+ON CONFLICT (scope, period) DO UPDATE SET
+    spent = budget.spent + excluded.spent, reserved = budget.reserved + excluded.reserved,
+    tokens = budget.tokens + excluded.tokens, calls = budget.calls + excluded.calls;
+
+-- === the record of it all ==========================================================================================
+
+-- name: record_events
+-- [seq, type, subject, data]; the writer numbers them, for it alone writes.
+INSERT INTO event (seq, at, type, subject, data)
+SELECT json_extract(value, '$[0]'), :now, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]')
+FROM json_each(:asked);
+
+-- name: record_audits
+INSERT INTO audit (at, via, by, pid, action, target, request_id, previous, hash)
+SELECT :now, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+    json_extract(value, '$[6]'), json_extract(value, '$[7]')
+FROM json_each(:asked);
+
+-- name: set
+INSERT INTO setting (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;
+
+-- name: last_position
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
+
+-- name: last_audit
+SELECT coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), '');
+
+-- name: unfinished
+SELECT count(*) FROM item WHERE state IN ('waiting', 'ready', 'scheduled', 'running', 'parked');
+
+-- === boots =========================================================================================================
+
+-- name: identify
+INSERT INTO identity (only, uuid, created_at) VALUES (1, :uuid, :now);
+
+-- name: identity
+SELECT uuid FROM identity;
+
+-- name: died_before
+-- Whether the life before this one ended without saying so.
+SELECT stopped_at IS NULL FROM boot ORDER BY boot DESC LIMIT 1;
+
+-- name: begin_boot
+INSERT INTO boot (node, pid, version, started_at) VALUES (:node, :pid, :version, :now) RETURNING boot;
+
+-- name: any_suspects
+-- Only a boot makes suspects, so a boot without any never has to look for them.
+SELECT EXISTS (SELECT 1 FROM item WHERE suspect = 1 AND state IN ('waiting', 'ready', 'scheduled', 'running', 'parked'));
+
+-- name: tell_rescued
+UPDATE boot SET rescued = :rescued WHERE boot = :boot;
+
+-- name: end_boot
+UPDATE boot SET stopped_at = :now WHERE boot = :boot;
+
+-- === reading =======================================================================================================
+
+-- name: record
+SELECT * FROM record WHERE uid = :uid;
+
+-- name: result
+SELECT result.body, result.sha256 FROM item JOIN result ON result.item = item.id WHERE item.uid = :uid;
+
+-- name: attempts
+SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,
+    attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd
+FROM item JOIN attempt ON attempt.item = item.id
+WHERE item.uid = :uid ORDER BY attempt.attempt;
+
+-- name: steps
+SELECT step.attempt, step.stage, step.seq, step.kind, step.input_digest, step.output, step.at
+FROM item JOIN step ON step.item = item.id
+WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
+
+-- name: outputs
+SELECT output.attempt, output.stage, output.body
+FROM item JOIN output ON output.item = item.id
+WHERE item.uid = :uid ORDER BY output.attempt, output.rowid;
+
+-- name: counts
+SELECT state, count(*) FROM item GROUP BY state;
+
+-- name: oldest_ready_at
+SELECT min(ready_at) FROM item WHERE state = 'ready';
+
+-- name: spent
+SELECT coalesce((SELECT spent FROM budget WHERE scope = 'day' AND period = :day), 0);
+
+-- name: setting
+SELECT value FROM setting WHERE key = :key;
+
+-- name: audits
+SELECT at, via, by, pid, action, target, request_id, previous, hash FROM audit ORDER BY id DESC LIMIT :limit;
+
+-- name: events
+SELECT seq, at, type, subject, data FROM event WHERE seq > :since ORDER BY seq LIMIT :limit;

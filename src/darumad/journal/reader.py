@@ -1,0 +1,164 @@
+"""Reading the journal: from any thread, on connections that cannot write and never hold up a checkpoint for long."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from darumad.events import Recorded
+from darumad.journal.database import Database, Row
+from darumad.journal.encoding import load, record_from_row, verified
+from darumad.journal.sql import SQL
+from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position
+from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
+
+_ITEM_FILTERS: Mapping[str, str] = {
+    "state": "state = :state",
+    "agent": "agent = :agent",
+    "key": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
+    "after": "id > (SELECT id FROM item WHERE uid = :after)",
+}
+_EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
+
+
+class Reader:
+    """One connection a thread, made at its first question. Every answer is read whole before it is returned."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._open: list[Database] = []
+        self._lock = threading.Lock()
+
+    def record(self, item: ItemId) -> WorkRecord | None:
+        """The item as it stands.
+
+        Raises:
+            Broken: its payload is not what was written.
+        """
+        row = self._db.one(SQL["record"], {"uid": item})
+        return record_from_row(row) if row else None
+
+    def records(
+        self,
+        *,
+        state: WorkState | None = None,
+        agent: AgentName | None = None,
+        label: tuple[str, str] | None = None,
+        after: ItemId | None = None,
+        limit: int = 100,
+    ) -> list[WorkRecord]:
+        """Items in the order of their acceptance, behind the item `after`; `label` is a key and its value."""
+        key, value = label or (None, None)
+        given = {"state": state, "agent": agent, "key": key, "after": after}
+        sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
+        return [record_from_row(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
+
+    def result(self, item: ItemId) -> dict[str, Any] | None:
+        """The result of a succeeded item; None for every other.
+
+        Raises:
+            Broken: it is not what was written.
+        """
+        row = self._db.one(SQL["result"], {"uid": item})
+        return dict(verified(row[0], row[1], f"the result of {item}")) if row else None
+
+    def attempts(self, item: ItemId) -> list[dict[str, Any]]:
+        """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown."""
+        return [_attempt(row) for row in self._db.all(SQL["attempts"], {"uid": item})]
+
+    def steps(self, item: ItemId) -> list[dict[str, Any]]:
+        """Every journalled step, attempt by attempt in the order they were made."""
+        names = ("attempt", "stage", "seq", "kind", "input_digest", "output", "at")
+        rows = self._db.all(SQL["steps"], {"uid": item})
+        return [{**dict(zip(names, row, strict=True)), "output": load(row[5])} for row in rows]
+
+    def outputs(self, item: ItemId) -> list[dict[str, Any]]:
+        """What each finished stage made, oldest first."""
+        rows = self._db.all(SQL["outputs"], {"uid": item})
+        return [{"attempt": attempt, "stage": stage, "output": load(body)} for attempt, stage, body in rows]
+
+    def events(
+        self,
+        since: int,
+        limit: int = 500,
+        item: str | None = None,
+        type: str | None = None,  # noqa: A002 - its name
+    ) -> list[Recorded]:
+        """Events behind the position `since`, oldest first; of one subject, or of one type."""
+        given = {"item": item, "type": type}
+        where = _where(given, _EVENT_FILTERS, "seq > :since")
+        sql = f"SELECT seq, at, type, subject, data FROM event{where} ORDER BY seq LIMIT :limit"  # noqa: S608 - own clauses
+        rows = self._db.all(sql, {**given, "since": since, "limit": limit})
+        return [Recorded(seq, at, name, subject, load(data)) for seq, at, name, subject, data in rows]
+
+    def counts(self) -> dict[WorkState, int]:
+        """How many items are in each state; every state is named."""
+        counted = {WorkState(state): count for state, count in self._db.all(SQL["counts"])}
+        return {state: counted.get(state, 0) for state in WorkState}
+
+    def oldest_ready_at(self) -> Millis | None:
+        """Since when the longest waiting ready item is ready; None when none is."""
+        at = self._db.value(SQL["oldest_ready_at"])
+        return None if at is None else Millis(at)
+
+    def last_position(self) -> Position:
+        """The position of the newest event; 0 before the first."""
+        return Position(self._db.value(SQL["last_position"]))
+
+    def spent(self, day: str) -> NanoUsd:
+        """What is settled on `day` (`2026-11-21`)."""
+        return NanoUsd(self._db.value(SQL["spent"], {"day": day}))
+
+    def setting(self, key: str) -> str | None:
+        """A switch that survives restarts; None when it was never set."""
+        value: str | None = self._db.value(SQL["setting"], {"key": key})
+        return value
+
+    def audits(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Who changed what, newest first; each row's `hash` covers the one before it."""
+        names = ("at", "via", "by", "pid", "action", "target", "request_id", "previous", "hash")
+        return [dict(zip(names, row, strict=True)) for row in self._db.all(SQL["audits"], {"limit": limit})]
+
+    def close(self) -> None:
+        """Close every thread's connection; a later question opens one anew."""
+        with self._lock:
+            open_, self._open = self._open, []
+            self._local = threading.local()
+        for each in open_:
+            each.close()
+
+    @property
+    def _db(self) -> Database:
+        database: Database | None = getattr(self._local, "database", None)
+        if database is None:
+            database = Database.reader(self._path)
+            self._local.database = database
+            with self._lock:
+                self._open.append(database)
+        return database
+
+
+def _where(given: Mapping[str, Any], filters: Mapping[str, str], *always: str) -> str:
+    clauses = [*always, *(filters[name] for name, value in given.items() if value is not None)]
+    return f" WHERE {' AND '.join(clauses)}" if clauses else ""
+
+
+def _attempt(row: Row) -> dict[str, Any]:
+    attempt, started_at, ended_at, outcome, error, input_tokens, output_tokens, cached_tokens, calls, nano_usd = row
+    usage = {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "cached_tokens": cached_tokens,
+        "calls": calls,
+        "nano_usd": nano_usd,
+    }
+    return {
+        "attempt": attempt,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "outcome": outcome,
+        "error": load(error),
+        "usage": usage,
+    }

@@ -1,0 +1,94 @@
+"""Items that go back: those whose holder is gone, those whose time has come, and those whose time is over."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from darumad.events import WorkDead, WorkReady, WorkRescued
+from darumad.journal.batch import Batch
+from darumad.journal.claiming import expire
+from darumad.journal.dependents import doom
+from darumad.journal.encoding import dump
+from darumad.journal.requests import Answer, Promoted, PromoteDue, Rescue, Rescued
+from darumad.journal.sql import SQL
+from darumad.names import ItemId
+from darumad.work.blame import CLEAR, LifeEnd, Standing, after_life, is_killer
+
+MAX_CRASHES = 3
+"""So many deaths of the process with an item as the one running suspect, and the item is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running row, as a rescue finds it. `stepped`: it has a step or a stage's output under its present fence."""
+
+    row: int
+    uid: ItemId
+    holder: str
+    stage: str
+    standing: Standing
+    stepped: bool
+    agent: str
+    phase: str
+    attempt: int
+
+
+def rescue(batch: Batch, asked: Sequence[Rescue]) -> list[Answer]:
+    """The holders are gone, the process lives: nobody is to blame, and the fence alone is the price."""
+    return [_rescue(batch, each) for each in asked]
+
+
+def rescue_all(batch: Batch, end: LifeEnd) -> tuple[ItemId, ...]:
+    """At boot: whatever still runs was held by a life that is over. What keeps killing the process dies here."""
+    rows = [(each, CLEAR if each.stepped else after_life(each.standing, end)) for each in _running(batch)]
+    back = [(each, standing) for each, standing in rows if not is_killer(standing, MAX_CRASHES)]
+    _put_back(batch, back)
+    _convict(batch, [(each, standing) for each, standing in rows if is_killer(standing, MAX_CRASHES)])
+    return tuple(each.uid for each, _ in back)
+
+
+def promote_due(batch: Batch, asked: Sequence[PromoteDue]) -> list[Answer]:
+    """Once for all who ask in one batch."""
+    expire(batch)
+    promoted = batch.run("promote_due", ())
+    batch.record(WorkReady(uid, "its time came") for (uid,) in promoted)
+    return [Promoted(len(promoted), batch.db.value(SQL["next_due"]))] * len(asked)
+
+
+def _rescue(batch: Batch, asked: Rescue) -> Rescued:
+    gone = [each for each in _running(batch) if _is_gone(each.holder, asked)]
+    _put_back(batch, [(each, each.standing) for each in gone])
+    return Rescued(tuple(each.uid for each in gone))
+
+
+def _is_gone(holder: str, asked: Rescue) -> bool:
+    return holder not in asked.live and (asked.only is None or holder in asked.only)
+
+
+def _running(batch: Batch) -> list[Running]:
+    return [
+        Running(row, uid, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), bool(stepped),
+            agent, phase, attempt)
+        for row, uid, holder, stage, crashes, lives, suspect, stepped, agent, phase, attempt in batch.db.all(SQL["running"])
+    ]  # fmt: skip
+
+
+def _put_back(batch: Batch, rows: Iterable[tuple[Running, Standing]]) -> None:
+    back = list(rows)
+    batch.run_if_any("rescue", [(each.row, held.barren, int(held.suspect), held.crashes) for each, held in back])
+    batch.run_if_any("close_holds", [(each.row, "rescued") for each, _ in back])
+    batch.record(WorkRescued(each.uid, each.holder, each.stage) for each, _ in back)
+
+
+def _convict(batch: Batch, rows: Sequence[tuple[Running, Standing]]) -> None:
+    said = "the daemon died {} times while this item was the one suspect that ran"
+    verdicts = [(each, held.crashes, said.format(held.crashes)) for each, held in rows]
+    batch.run_if_any(
+        "convict",
+        [(each.row, crashes, dump({"kind": "handler_crashed", "message": why})) for each, crashes, why in verdicts],
+    )
+    ended = [each.row for each, _ in rows]
+    batch.run_if_any("close_attempts", ended, outcome="interrupted")
+    batch.run_if_any("close_holds", [(row, "convicted") for row in ended])
+    batch.unfinished -= len(ended)
+    batch.record(WorkDead(each.uid, each.agent, each.phase, each.attempt, why) for each, _, why in verdicts)
+    doom(batch, ended)

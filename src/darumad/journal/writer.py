@@ -1,0 +1,310 @@
+"""The writer: the one thread that changes the journal. Whatever queued while the last fsync ran is the next transaction.
+
+It waits for nobody: answers go to whoever asked, one call for each addressee and batch, and the batch's events to the
+publisher, both after COMMIT.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from darumad.bus import Tally
+from darumad.clock import Clock
+from darumad.errors import Broken, DarumaError, Unavailable
+from darumad.events import Recorded
+from darumad.journal.accepting import accept
+from darumad.journal.batch import Batch, Tail
+from darumad.journal.checkpoints import Checkpoints
+from darumad.journal.claiming import claim
+from darumad.journal.database import Database, is_disk_trouble
+from darumad.journal.money import reserve, settle
+from darumad.journal.moving import move, step
+from darumad.journal.operating import cancel, note, release, setting
+from darumad.journal.requests import (
+    Accept,
+    Answer,
+    Cancel,
+    Claim,
+    Move,
+    Note,
+    Outcome,
+    PromoteDue,
+    Release,
+    Request,
+    Rescue,
+    Reserve,
+    Setting,
+    Settle,
+    Step,
+)
+from darumad.journal.returning import promote_due, rescue
+from darumad.journal.rounds import groups
+from darumad.names import Boot, Seconds
+
+MAX_BATCH = 256
+"""Requests in one transaction, at most; under load the queue fills it while the last one is synced."""
+
+Addressee = Callable[[Sequence[Outcome]], None]
+"""Who gets the answers: called on the writer's thread, once a batch; it must only post them on."""
+Posted = tuple[Request, Addressee | None]
+
+HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
+    Accept: accept,
+    Claim: claim,
+    Step: step,
+    Move: move,
+    Cancel: cancel,
+    Release: release,
+    Rescue: rescue,
+    PromoteDue: promote_due,
+    Note: note,
+    Reserve: reserve,
+    Settle: settle,
+    Setting: setting,
+}
+"""Who carries out the requests of one kind: all of them in, their answers out in the same order."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterHealth:
+    """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches)."""
+
+    queued: int
+    batch_age: Seconds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the writer starts from and reports to, as the boot left it."""
+
+    boot: Boot
+    booted_at: float
+    tail: Tail
+    suspects: bool
+    ageing_ms: int
+    publish: Callable[[Sequence[Recorded]], None]
+    tally: Tally | None
+    on_fatal: Callable[[Exception], None]
+
+
+class Writer:
+    """Owns the writing connection from `start` to `close`; `post` is for every thread."""
+
+    def __init__(self, db: Database, clock: Clock, standing: Standing) -> None:
+        self._db = db
+        self._clock = clock
+        self._standing = standing
+        self._tail = standing.tail
+        self._queue: SimpleQueue[Posted | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._checkpoints = Checkpoints(db)
+        self._batch_began: float | None = None
+        self._failed: DarumaError | None = None
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Begin to carry out what was posted."""
+        self._thread.start()
+
+    def post(self, request: Request, reply: Addressee | None) -> None:
+        """Never waits. After `close` the answer is an `Unavailable`."""
+        if self._closing.is_set():
+            _tell([(request, reply)], [Unavailable("the journal is closed")])
+        else:
+            self._queue.put((request, reply))
+
+    def health(self) -> WriterHealth:
+        """Safe from any thread at any time: it asks nobody."""
+        began = self._batch_began
+        age = None if began is None else Seconds(max(0.0, self._clock.monotonic() - began))
+        return WriterHealth(self._queue.qsize(), age)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the disk has failed: nothing is written any more."""
+        return self._failed is not None
+
+    def close(self, within: Seconds) -> bool:
+        """Carry out what was posted before, then stop. False if that took longer than `within` seconds."""
+        self._closing.set()
+        if self._thread.ident is None:
+            return True
+        self._queue.put(None)
+        self._thread.join(within)
+        return not self._thread.is_alive()
+
+    # --- the thread -------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            posted, open_ = self._take()
+            self._batch_began = self._clock.monotonic()
+            if posted:
+                self._carry_out(posted)
+            self._batch_began = None
+        self._drain_late()
+
+    def _take(self) -> tuple[list[Posted], bool]:
+        """What is queued by now, waiting for the first; and whether there will be more."""
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        posted = [first]
+        while len(posted) < MAX_BATCH:
+            try:
+                each = self._queue.get_nowait()
+            except Empty:
+                break
+            if each is None:
+                return posted, False
+            posted.append(each)
+        return posted, True
+
+    def _drain_late(self) -> None:
+        """Whoever posted while the writer was closing is told so."""
+        late: deque[Posted] = deque()
+        while True:
+            try:
+                each = self._queue.get_nowait()
+            except Empty:
+                break
+            if each is not None:
+                late.append(each)
+        _tell(list(late), [Unavailable("the journal is closed")] * len(late))
+
+    def _carry_out(self, posted: Sequence[Posted]) -> None:
+        answers, recorded = self._transact([request for request, _ in posted])
+        _tell(posted, answers)
+        if recorded:
+            self._standing.publish(recorded)
+        if self._failed is None:
+            self._count(len(posted))
+            self._guarded_checkpoint()
+
+    def _transact(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
+        if self._failed is not None:
+            return [self._failed] * len(requests), ()
+        try:
+            return self._together(requests)
+        except Exception as error:  # noqa: BLE001 - whatever it is, some request of this batch caused it
+            if self.failed or is_disk_trouble(error):
+                return self._give_up(error, len(requests)), ()
+        try:
+            return self._one_by_one(requests)
+        except Exception as error:  # noqa: BLE001 - what no single request explains is the journal's own trouble
+            return self._give_up(error, len(requests)), ()
+
+    def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
+        """The whole batch, without savepoints."""
+        batch = self._begin()
+        try:
+            answers = _run(batch, requests)
+            recorded = batch.write()
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._commit(batch)
+        return answers, recorded
+
+    def _one_by_one(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
+        """The same batch, each request under a savepoint of its own, so that only the bad ones fail."""
+        batch = self._begin()
+        try:
+            answers = [_under_savepoint(batch, each) for each in requests]
+            recorded = batch.write()
+        except BaseException:
+            self._db.rollback()
+            raise
+        self._commit(batch)
+        return answers, recorded
+
+    def _begin(self) -> Batch:
+        standing = self._standing
+        self._db.begin()
+        return Batch(
+            db=self._db,
+            now=self._clock.wall(),
+            boot=standing.boot,
+            ageing_ms=standing.ageing_ms,
+            lived=Seconds(self._clock.monotonic() - standing.booted_at),
+            tail=self._tail,
+            suspects=standing.suspects,
+        )
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            self._db.commit()
+        except Exception as error:
+            # After a failed fsync nobody knows whether it happened: recovery by restart will tell.
+            self._failed = _io_error(error)
+            raise
+        self._tail = batch.tail
+
+    def _give_up(self, error: Exception, count: int) -> list[Answer]:
+        """From here on nothing is promised: every answer is `io_error` until the daemon is started again."""
+        self._failed = self._failed or _io_error(error)
+        self._standing.on_fatal(self._failed)
+        return [self._failed] * count
+
+    def _guarded_checkpoint(self) -> None:
+        try:
+            self._checkpoints.after_batch(idle=self._queue.empty())
+        except Exception as error:  # noqa: BLE001 - the batch was committed; the disk is in trouble all the same
+            self._give_up(error, 0)
+
+    def _count(self, requests: int) -> None:
+        tally, began = self._standing.tally, self._batch_began
+        if tally is not None and began is not None:
+            tally.observe("journal_commit_seconds", self._clock.monotonic() - began)
+            tally.observe("journal_batch_size", requests)
+
+
+def _run(batch: Batch, requests: Sequence[Request]) -> list[Answer]:
+    answers: dict[int, Answer] = {}
+    for kind, group in groups(requests):
+        for request, answer in zip(group, HANDLERS[kind](batch, group), strict=True):
+            answers[id(request)] = answer
+    return [answers[id(each)] for each in requests]
+
+
+def _under_savepoint(batch: Batch, request: Request) -> Answer:
+    mark = batch.mark()
+    batch.db.all("SAVEPOINT request")
+    try:
+        (answer,) = _run(batch, [request])
+    except Exception as error:  # noqa: BLE001 - the request's own failure is its answer
+        batch.db.all("ROLLBACK TO request")
+        batch.back_to(mark)
+        if is_disk_trouble(error):
+            raise
+        answer = _defect(request, error)
+    batch.db.all("RELEASE request")
+    return answer
+
+
+def _defect(request: Request, error: Exception) -> DarumaError:
+    if isinstance(error, DarumaError):
+        return error
+    return Broken(f"the journal could not carry out {type(request).__name__}: {error}")
+
+
+def _io_error(error: Exception) -> DarumaError:
+    return Unavailable(f"the journal's disk failed: {error}", code="io_error")
+
+
+def _tell(posted: Sequence[Posted], answers: Sequence[Answer]) -> None:
+    """Each addressee once, with all that is theirs. One that raises is the thread's excepthook's, nobody else's."""
+    mail: dict[Addressee, list[Outcome]] = {}
+    for (request, reply), answer in zip(posted, answers, strict=True):
+        if reply is not None:
+            mail.setdefault(reply, []).append(Outcome(request, answer))
+    for reply, outcomes in mail.items():
+        try:
+            reply(outcomes)
+        except Exception as error:  # noqa: BLE001 - the commit stands, whatever the addressee makes of it
+            hook = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+            threading.excepthook(hook)
