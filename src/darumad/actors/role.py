@@ -71,6 +71,8 @@ class RoleActor(Actor):
             raise TaskAbandoned(f"the task of {done.held.record.item.id} ignored its cancel")
         if done.result.error is not None:
             self.report(AgentError(done.result.error))
+        elif done.result.success:
+            self.succeeded()
 
     def _spawned(self) -> None:
         if self._spawn_failures:

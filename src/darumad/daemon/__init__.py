@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from darumad.control import ControlServer
 from darumad.clock import SystemClock
 from darumad.daemon.assembly import (
+    STUCK,
     WITHIN,
-    WRITER_STUCK,
     Engine,
     Kernel,
     Minds,
@@ -101,12 +101,11 @@ class _Signs:
     def __call__(self) -> dict[str, bool | str]:
         limit = self._house.settings.bridge.stalled_after
         late = self._bridge.health().late
-        writer = self._house.journal.health()
         return {
             "actors": self._actors(),
             "bridge": True if late <= limit else f"the loop is {late:.1f} s late",
-            "writer": self._writer(writer.batch_age),
-            "publisher": self._house.publisher.health(self._house.clock.monotonic()),
+            "writer": _moving(self._house.journal.health().batch_age),
+            "publisher": _moving(self._house.publisher.health().batch_age),
             "control": self._control(limit),
         }
 
@@ -134,14 +133,15 @@ class _Signs:
             return str(error)
         return True if not down else f"{down[0]} is not up"
 
-    def _writer(self, batch_age: Seconds | None) -> bool | str:
-        return True if batch_age is None or batch_age < WRITER_STUCK else f"one batch has run for {batch_age:.0f} s"
-
     def _control(self, limit: Seconds) -> bool | str:
         if self.server is None:
             return "the control loop does not run yet"
         late = self._house.clock.monotonic() - self.server.ticked_at
         return True if late <= 0.25 + limit else f"the control loop is {late:.1f} s late"
+
+
+def _moving(batch_age: Seconds | None) -> bool | str:
+    return True if batch_age is None or batch_age < STUCK else f"one batch has run for {batch_age:.0f} s"
 
 
 def _wind_down(

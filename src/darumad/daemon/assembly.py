@@ -43,7 +43,7 @@ from darumad.daemon.telling import tell
 from darumad.errors import Broken
 from darumad.events import Fact
 from darumad.ids import uuid7
-from darumad.journal import Journal, Publisher
+from darumad.journal import MEASURES, Journal, Publisher
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Note
 from darumad.logs import logger
@@ -57,8 +57,8 @@ T = TypeVar("T")
 log = logger(__name__)
 WITHIN = Seconds(10.0)
 """Seconds that a thread of the error kernel may take to answer while the house is built or taken down."""
-WRITER_STUCK = 30.0
-"""Seconds that one batch of the journal's writer may take before the writer counts as stuck."""
+STUCK = 30.0
+"""Seconds that one batch may take in the journal's writer or in the publisher before it counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +87,13 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         Refused: the state directory cannot be had or the journal cannot be used.
     """
     new_id = functools.partial(_new_id, clock)
-    tally = Tally({**BUCKETS, **PROVIDER_BUCKETS})
-    publisher = Publisher(on_error=_listener_failed)
+    tally = Tally({**BUCKETS, **PROVIDER_BUCKETS, **MEASURES})
+    publisher = Publisher(clock)
     publisher.subscribe(tell)
     journal = Journal.open(
         settings.state_dir,
         clock=clock,
         node=settings.daemon.node,
-        new_id=new_id,
         publish=publisher.publish,
         tally=tally,
         ageing=settings.queue.ageing,
