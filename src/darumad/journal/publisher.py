@@ -14,6 +14,7 @@ from queue import SimpleQueue
 import orjson
 
 from darumad.bus import Bus
+from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.names import Position, Seconds
 
@@ -23,23 +24,24 @@ RING = 16_384
 
 @dataclass(frozen=True, slots=True)
 class PublisherHealth:
-    """Batches that wait, and a tick that goes up with each that was told: stuck is queued, and the same tick as before."""
+    """Batches that wait, and for how many seconds the present one is being told (None between batches)."""
 
     queued: int
-    tick: int
+    batch_age: Seconds | None
 
 
 class Publisher:
     """Hands committed batches to listeners in the order of their COMMIT, on a thread of its own.
 
-    What a listener raises is given to `on_error`; the others hear the batch all the same.
+    What a listener raises goes to `threading.excepthook`; the others hear the batch all the same.
     """
 
-    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._queue: SimpleQueue[Sequence[Recorded] | None] = SimpleQueue()
-        self._bus: Bus[Sequence[Recorded]] = Bus(on_error)
+        self._bus: Bus[Sequence[Recorded]] = Bus(_to_excepthook)
         self._ring = Ring()
-        self._tick = 0
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
 
     def start(self) -> None:
@@ -66,7 +68,9 @@ class Publisher:
 
     def health(self) -> PublisherHealth:
         """Safe from any thread at any time."""
-        return PublisherHealth(self._queue.qsize(), self._tick)
+        began = self._began
+        age = None if began is None else Seconds(max(0.0, self._clock.monotonic() - began))
+        return PublisherHealth(self._queue.qsize(), age)
 
     def close(self, within: Seconds) -> bool:
         """Tell what was published before, then stop. False if that took longer than `within` seconds."""
@@ -78,9 +82,10 @@ class Publisher:
 
     def _work(self) -> None:
         while (batch := self._queue.get()) is not None:
+            self._began = self._clock.monotonic()
             self._ring.extend(batch)
             self._bus.publish(batch)
-            self._tick += 1
+            self._began = None
 
 
 class Ring:
@@ -126,3 +131,8 @@ def render(event: Recorded) -> bytes:
     """One event as one line of JSON."""
     body = {"seq": event.seq, "at": event.at, "type": event.type, "subject": event.subject, "data": event.data}
     return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _to_excepthook(error: Exception) -> None:
+    hook = threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread()))
+    threading.excepthook(hook)

@@ -1,5 +1,6 @@
 -- The journal's statements. One kind of request is one statement, however many of it a batch holds: they come in as a
--- JSON array, `:asked`. A statement per row would hand over the interpreter's lock at every row.
+-- JSON array, `:asked`. A statement per row would hand over the interpreter's lock at every row. A `+` before a column
+-- keeps the planner from starting at that column's index instead of at what was asked.
 
 -- === accepting =====================================================================================================
 
@@ -115,7 +116,7 @@ UPDATE item SET
     state = 'running', reason = NULL, fence = fence + 1, attempt = attempt + (1 - attempt_open), attempt_open = 1,
     boot = :boot, holder = asked.holder, started_at = coalesce(started_at, :now)
 FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS holder FROM json_each(:asked)) AS asked
-WHERE item.id = asked.id AND item.state = 'ready';
+WHERE item.id = asked.id AND +item.state = 'ready';
 
 -- name: open_attempts
 INSERT INTO attempt (item, attempt, started_at)
@@ -158,8 +159,8 @@ FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS 
         json_extract(value, '$[2]') AS stage, json_extract(value, '$[3]') AS body,
         json_extract(value, '$[4]') AS sha256
     FROM json_each(:asked)) AS asked
-JOIN item ON item.uid = asked.uid
-WHERE item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage;
+CROSS JOIN item ON item.uid = asked.uid
+WHERE +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage;
 
 -- name: move
 -- The decided moves. A move without keep_rank queues anew, from the moment it is ready; progress clears suspicion.
@@ -199,7 +200,7 @@ FROM (SELECT
         json_extract(value, '$[14]') AS parks, json_extract(value, '$[15]') AS reviews,
         json_extract(value, '$[16]') AS progress, json_extract(value, '$[17]') AS error
     FROM json_each(:asked)) AS asked
-WHERE item.uid = asked.uid AND item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
+WHERE item.uid = asked.uid AND +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
 RETURNING item.uid, item.id, item.fence;
 
 -- name: keep_outputs
@@ -233,9 +234,9 @@ FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS 
         json_extract(value, '$[4]') AS fence, json_extract(value, '$[5]') AS kind,
         json_extract(value, '$[6]') AS input_digest, json_extract(value, '$[7]') AS output
     FROM json_each(:asked)) AS asked
-JOIN item ON item.uid = asked.uid
+CROSS JOIN item ON item.uid = asked.uid
 WHERE item.fence = asked.fence AND item.attempt = asked.attempt AND item.stage = asked.stage
-    AND (item.state = 'running' OR item.state = 'ready' AND item.reason = 'interrupted')
+    AND (+item.state = 'running' OR +item.state = 'ready' AND item.reason = 'interrupted')
 ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
     fence = excluded.fence, kind = excluded.kind, input_digest = excluded.input_digest, output = excluded.output,
     at = excluded.at
