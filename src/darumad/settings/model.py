@@ -213,7 +213,7 @@ class ProviderSettings:
         "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
-    concurrency: int = setting(8, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
+    concurrency: int = setting(16, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
         Seconds(30), "How long until the first token; a cold local model takes its time.", POSITIVE

@@ -1,0 +1,95 @@
+"""What is installed beside the code: systemd takes the units, they give away little, and `make` has its targets."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from darumad.settings import Daemon, ProviderSettings, load
+
+ROOT = Path(__file__).parents[2]
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed here")
+
+
+def read(unit: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters="=", comment_prefixes="#")
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(ROOT / "systemd" / unit)
+    return parser
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The units as they would be found, with a program that exists."""
+    for unit in ("darumad.service", "darumad.socket"):
+        text = (ROOT / "systemd" / unit).read_text().replace("/usr/local/bin/daruma", shutil.which("true") or "")
+        (tmp_path / unit).write_text(text)
+    return tmp_path
+
+
+@needs_systemd
+def test_systemd_takes_the_units_without_a_word(installed: Path) -> None:
+    done = subprocess.run(
+        [str(ANALYZE), "verify", installed / "darumad.service", installed / "darumad.socket"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@needs_systemd
+def test_the_service_gives_away_little(installed: Path) -> None:
+    done = subprocess.run(
+        [str(ANALYZE), "security", "--offline=true", "--threshold=25", "--no-pager", installed / "darumad.service"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-500:]
+
+
+@pytest.mark.parametrize("unit", ["darumad.service", "user/darumad.service"])
+def test_the_service_is_told_ready_watched_and_not_restarted_for_what_stays_wrong(unit: str) -> None:
+    service = read(unit)["Service"]
+    assert service["Type"] == "notify"
+    assert int(service["WatchdogSec"]) > 0
+    assert service["KillMode"] == "mixed"
+    assert service["Restart"] == "on-failure"
+    assert service["RestartPreventExitStatus"] == "64 78"
+    assert int(service["TimeoutStopSec"]) > Daemon().drain_timeout
+
+
+def test_the_socket_unit_owns_the_place_that_root_expects() -> None:
+    socket = read("darumad.socket")["Socket"]
+    assert socket["ListenStream"] == "/run/daruma/control.sock"
+    assert socket["SocketMode"] == "0660"
+    assert "RuntimeDirectory" not in read("darumad.service")["Service"]
+
+
+def test_the_credential_in_the_unit_is_the_one_that_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "anthropic-api-key").write_text("k" * 20)
+    named = re.findall(r"^#LoadCredential=([\w-]+):", (ROOT / "systemd/darumad.service").read_text(), re.MULTILINE)
+    assert named == ["anthropic-api-key"]
+    provider: ProviderSettings = load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path), "HOME": "/nobody"}).providers[
+        "anthropic"
+    ]
+    assert provider.key_file == tmp_path / named[0]
+
+
+def test_make_alone_says_what_can_be_made() -> None:
+    done = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, timeout=60, check=True)
+    for target in ("help", "demo", "test", "lint", "bench", "clean"):
+        assert f"make {target}" in done.stdout
+
+
+def test_ci_calls_what_a_person_calls() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert [line.split()[1] for line in script.splitlines() if line.startswith("make ")] == ["lint", "test", "demo"]
+    assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
+
+
+def test_the_lock_names_every_file_by_its_hash_and_no_address() -> None:
+    lock = (ROOT / "requirements" / "lock.txt").read_text()
+    assert "://" not in lock
+    assert len(re.findall(r"^\S+==\S+ \\$", lock, re.MULTILINE)) == len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE))
