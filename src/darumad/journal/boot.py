@@ -1,6 +1,7 @@
 """A boot: the schema if there is none, a row for this life of the daemon, and everything that earlier lives held put back."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from darumad.clock import Clock
@@ -8,7 +9,7 @@ from darumad.events import DaemonStarting, Recorded
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.database import Database
 from darumad.journal.money import settle_orphans
-from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, new_identity, open_database
+from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database
 from darumad.journal.returning import rescue_all
 from darumad.journal.sql import SQL, statements
 from darumad.names import Boot, ItemId, Millis, Seconds
@@ -27,7 +28,7 @@ class Booted:
     suspects: bool
 
 
-def boot(place: Place, clock: Clock, *, node: str, version: str, ageing_ms: int) -> Booted:
+def boot(place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int) -> Booted:
     """Opens the database of `place`, whose lock is held.
 
     Raises:
@@ -36,7 +37,7 @@ def boot(place: Place, clock: Clock, *, node: str, version: str, ageing_ms: int)
     db, new = open_database(place)
     try:
         if new:
-            _create(db, clock.wall(), new_identity())
+            _create(db, clock.wall(), new_id())
         check_identity(place, db.value(SQL["identity"]))
         return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms)
     except BaseException:

@@ -41,6 +41,7 @@ class Journal:
         *,
         clock: Clock,
         node: str,
+        new_id: Callable[[], str],
         publish: Callable[[Sequence[Recorded]], None],
         tally: Tally | None,
         ageing: Seconds,
@@ -53,6 +54,7 @@ class Journal:
             directory: made if it is not there, and kept to its owner.
             clock: where all times in the journal come from.
             node: the name of this machine, for the boot's row.
+            new_id: makes the name by which a new journal and its marker know each other.
             publish: gets every committed batch's events, on the writer's thread; it must only post them on.
             tally: gets the `MEASURES`.
             ageing: seconds of waiting that weigh as much as one step of priority.
@@ -67,7 +69,7 @@ class Journal:
         lock = Lock(place)
         ageing_ms = round(ageing * 1000)
         try:
-            booted = boots.boot(place, clock, node=node, version=version, ageing_ms=ageing_ms)
+            booted = boots.boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
         except BaseException:
             lock.close()
             raise

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import stat
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,11 +122,6 @@ def check_identity(place: Place, identity: str) -> None:
     elif place.marker.read_text(encoding="utf-8").strip() != identity:
         said = f"{place.database} is not the journal that was made here ({place.marker} names another)."
         raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
-
-
-def new_identity() -> str:
-    """A name for a new database, which its marker repeats."""
-    return str(uuid.uuid4())
 
 
 def _is_new(place: Place, database: Database) -> bool:

@@ -288,7 +288,7 @@ UPDATE item SET
     reason = CASE WHEN reason IS NOT NULL THEN reason WHEN run_at > :now THEN 'delay' END,
     rank = max(:now, coalesce(run_at, 0)) - priority * :ageing,
     ready_at = CASE WHEN reason IS NULL AND coalesce(run_at, 0) <= :now THEN :now END
-WHERE state = 'waiting'
+WHERE +state = 'waiting'
     AND id IN (SELECT item FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked)))
     AND NOT EXISTS (
         SELECT 1 FROM dependency JOIN item AS needed ON needed.id = dependency.needs
@@ -313,7 +313,7 @@ FROM (
     SELECT doomed.id, max(doomed.root) AS root, min(needed.uid) AS uid
     FROM doomed JOIN item AS needed ON needed.id = doomed.because GROUP BY doomed.id
 ) AS verdict
-WHERE item.id = verdict.id AND item.state = 'waiting'
+WHERE item.id = verdict.id AND +item.state = 'waiting'
 RETURNING item.uid, item.agent, item.phase, item.attempt, json_extract(item.error, '$.message'), (
     SELECT max(root) FROM (
         WITH RECURSIVE up(id) AS (
@@ -403,7 +403,7 @@ WHERE item.id = asked.id;
 
 -- name: expire
 -- Whatever is past its `expires_at` and not running is dead.
-UPDATE item SET
+UPDATE item INDEXED BY item_expiry SET
     state = 'dead', reason = NULL, attempt_open = 0, finished_at = :now,
     error = json_object('kind', 'expired', 'message', 'it was not done by its expires_at')
 WHERE expires_at <= :now AND state IN ('waiting', 'ready', 'scheduled', 'parked')
@@ -411,12 +411,12 @@ RETURNING id, uid, agent, phase;
 
 -- name: promote_due
 -- The rank was written when the item was scheduled.
-UPDATE item SET state = 'ready', reason = NULL, run_at = NULL, ready_at = :now
+UPDATE item INDEXED BY item_due SET state = 'ready', reason = NULL, run_at = NULL, ready_at = :now
 WHERE state = 'scheduled' AND run_at <= :now
 RETURNING uid;
 
 -- name: next_due
-SELECT min(run_at) FROM item WHERE state = 'scheduled';
+SELECT min(run_at) FROM item INDEXED BY item_due WHERE state = 'scheduled';
 
 -- === money =========================================================================================================
 
@@ -544,7 +544,7 @@ WHERE item.uid = :uid ORDER BY output.attempt, output.rowid;
 SELECT state, count(*) FROM item GROUP BY state;
 
 -- name: oldest_ready_at
-SELECT min(ready_at) FROM item WHERE state = 'ready';
+SELECT min(ready_at) FROM item INDEXED BY item_oldest WHERE state = 'ready';
 
 -- name: spent
 SELECT coalesce((SELECT spent FROM budget WHERE scope = 'day' AND period = :day), 0);
