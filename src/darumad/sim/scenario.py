@@ -1,4 +1,4 @@
-"""What the simulator answers, as a list of rules. The first that matches wins; chance is drawn from names, not from order.
+"""What the simulator answers, as rules: the first that matches wins; chance is drawn from names, not from order.
 
 A draw is a hash of (seed, rule, caller, count), so that however calls overlap the same ones fail.
 """

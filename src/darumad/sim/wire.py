@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand, for a framework can neither reset a connection nor lie about a length; and the steps of an answer."""
+"""HTTP/1.1 by hand, for a framework neither resets a connection nor lies about a length; and the steps of an answer."""
 
 import asyncio
 import json

@@ -8,6 +8,7 @@ import email.utils
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import TracebackType
 from typing import Any
 
@@ -196,9 +197,10 @@ def retry_after(headers: Mapping[str, str], wall: Millis) -> float | None:
     """The seconds that `retry-after-ms` or `retry-after` (seconds, or a date against `wall`) ask for, if any."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * unit)
+            seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        return max(0.0, seconds) if isfinite(seconds) else None
     try:
         at = email.utils.parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError):

@@ -18,6 +18,9 @@ Target = tuple[str, str]
 MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
 
+LONGEST_HOLD = 3_600.0
+"""Seconds. Who asks to be left alone for longer is asked again: a wrong header must not end a provider."""
+
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
@@ -103,9 +106,9 @@ class Standing:
     # --- waits and retries ------------------------------------------------------------------------------------------
 
     def hold_back(self, provider: str, seconds: float) -> None:
-        """No call to `provider` for so long: it said so."""
+        """No call to `provider` for so long, an hour at most: it said so."""
         with self._lock:
-            until = self._clock.monotonic() + seconds
+            until = self._clock.monotonic() + min(seconds, LONGEST_HOLD)
             self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
 
     def held_back(self, provider: str) -> float:

@@ -1,0 +1,146 @@
+"""The circuit's table claimed whole, and what holds of every walk through it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.agents.providers.breaker import (
+    ENDS,
+    FIRST_OPEN,
+    LONGEST_OPEN,
+    WINDOW,
+    Admission,
+    Circuit,
+    End,
+    Refusal,
+    State,
+)
+
+NO_PROBE, PROBE = Admission(probe=False), Admission(probe=True)
+OPEN = Circuit(opened=1, until=10.0)
+HALF = Circuit(opened=1, until=0.0)
+PROBING = Circuit(opened=1, until=0.0, probing=True)
+HARD = Circuit(hard="auth")
+
+
+def after(*ends: End, start: Circuit | None = None, step: float = 1.0) -> Circuit:
+    circuit = start or Circuit()
+    for number, end in enumerate(ends):
+        circuit = circuit.ended(end, NO_PROBE, number * step, kind="auth")
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("circuit", "state", "answer"),
+    [
+        (Circuit(), State.CLOSED, NO_PROBE),
+        (OPEN, State.OPEN, Refusal(10.0)),
+        (HALF, State.HALF_OPEN, PROBE),
+        (PROBING, State.HALF_OPEN, Refusal(0.0)),
+        (HARD, State.HARD_OPEN, Refusal(None, "auth")),
+    ],
+)
+def test_every_state_has_its_answer(circuit: Circuit, state: State, answer: object) -> None:
+    assert circuit.state(5.0) is state
+    assert circuit.admit(5.0)[1] == answer
+
+
+@pytest.mark.parametrize(
+    ("circuit", "admission", "end", "then"),
+    [
+        (Circuit(), NO_PROBE, End.ANSWERED, State.CLOSED),
+        (Circuit(), NO_PROBE, End.FAILED, State.CLOSED),
+        (Circuit(), NO_PROBE, End.LOST, State.CLOSED),
+        (Circuit(), NO_PROBE, End.HOPELESS, State.HARD_OPEN),
+        (OPEN, NO_PROBE, End.ANSWERED, State.OPEN),
+        (OPEN, NO_PROBE, End.FAILED, State.OPEN),
+        (OPEN, NO_PROBE, End.LOST, State.OPEN),
+        (OPEN, NO_PROBE, End.HOPELESS, State.HARD_OPEN),
+        (HALF, NO_PROBE, End.ANSWERED, State.HALF_OPEN),
+        (HALF, NO_PROBE, End.FAILED, State.HALF_OPEN),
+        (PROBING, PROBE, End.ANSWERED, State.CLOSED),
+        (PROBING, PROBE, End.FAILED, State.OPEN),
+        (PROBING, PROBE, End.LOST, State.HALF_OPEN),
+        (PROBING, PROBE, End.HOPELESS, State.HARD_OPEN),
+        (Circuit(), PROBE, End.FAILED, State.CLOSED),
+        (HARD, PROBE, End.ANSWERED, State.HARD_OPEN),
+        (HARD, NO_PROBE, End.FAILED, State.HARD_OPEN),
+    ],
+)
+def test_every_end_in_every_state_leads_where_the_table_says(
+    circuit: Circuit, admission: Admission, end: End, then: State
+) -> None:
+    assert circuit.ended(end, admission, 5.0, kind="auth").state(5.0) is then
+
+
+def test_a_lost_probe_lets_the_next_one_through() -> None:
+    circuit = PROBING.ended(End.LOST, PROBE, 5.0)
+    assert circuit.admit(5.0)[1] == PROBE
+    assert PROBING.forget_probe().admit(5.0)[1] == PROBE
+
+
+def test_half_of_five_opens_and_half_of_four_does_not() -> None:
+    good, bad = End.ANSWERED, End.FAILED
+    assert after(bad, good, bad, good).state(4.0) is State.CLOSED
+    assert after(bad, good, bad, good, bad).state(4.0) is State.OPEN
+    assert after(bad, good, good, bad, good).state(4.0) is State.CLOSED
+
+
+def test_three_failures_in_a_row_open_however_old() -> None:
+    assert after(*[End.FAILED] * 3, step=1_000.0).state(2_000.0) is State.OPEN
+    assert after(End.FAILED, End.FAILED, End.ANSWERED, End.FAILED, step=1_000.0).state(3_000.0) is State.CLOSED
+
+
+def test_failures_of_another_window_are_not_weighed() -> None:
+    circuit = after(End.FAILED, End.FAILED, End.ANSWERED, End.ANSWERED)
+    assert circuit.ended(End.FAILED, NO_PROBE, 3.0).state(3.0) is State.OPEN
+    assert circuit.ended(End.FAILED, NO_PROBE, 4.0 + WINDOW).state(5.0 + WINDOW) is State.CLOSED
+
+
+def test_each_failed_probe_doubles_the_wait_up_to_two_minutes() -> None:
+    circuit, waits, now = after(End.FAILED, End.FAILED, End.FAILED), [], 2.0
+    for _ in range(8):
+        waits.append(circuit.until - now)
+        now = circuit.until
+        circuit, admission = circuit.admit(now)
+        circuit = circuit.ended(End.FAILED, admission, now)
+    assert waits == pytest.approx([5, 10, 20, 40, 80, 120, 120, 120])
+
+
+@given(st.floats(0, 1), st.integers(0, 10_000))
+def test_a_wait_is_never_more_than_a_fifth_off(unit: float, opened: int) -> None:
+    circuit = Circuit(opened=opened, until=0.0, probing=True).ended(End.FAILED, PROBE, 100.0, unit=unit)
+    wait = circuit.until - 100.0
+    assert FIRST_OPEN * 0.8 - 1e-9 <= wait <= LONGEST_OPEN * 1.2 + 1e-9
+
+
+EVENTS = st.lists(
+    st.tuples(st.floats(0, 40), st.sampled_from(End), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=80
+)
+
+
+@given(EVENTS)
+def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tuple[float, End, float, int]]) -> None:
+    circuit, now, out = Circuit(), 0.0, []
+    for wait, end, unit, which in events:
+        now += wait
+        before = circuit.state(now)
+        circuit, answer = circuit.admit(now)
+        if isinstance(answer, Admission):
+            assert before in {State.CLOSED, State.HALF_OPEN}
+            assert answer.probe is (before is State.HALF_OPEN)
+            out.append(answer)
+        else:
+            assert before is not State.CLOSED
+        assert sum(each.probe for each in out) <= 1
+        if out and which:
+            admission = out.pop(which % len(out))
+            circuit = circuit.ended(end, admission, now, kind="auth", unit=unit)
+        assert sum(each.failed for each in circuit.samples) <= sum(each.ended for each in circuit.samples)
+        assert len(circuit.samples) <= WINDOW + 1
+
+
+def test_the_kinds_that_the_table_names_have_their_end() -> None:
+    assert {kind for kind, end in ENDS.items() if end is End.HOPELESS} == {"auth", "quota_exhausted", "model_not_found"}
+    assert ENDS["rate_limited"] is End.ANSWERED
+    assert {ENDS[kind] for kind in ("cancelled", "local_saturation", "budget_exhausted")} == {End.LOST}

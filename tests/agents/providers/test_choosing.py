@@ -1,0 +1,196 @@
+"""Which provider is used and why, where keys come from, and what a call costs."""
+
+import os
+import pickle
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from darumad.agents.providers import (
+    SHIPPED,
+    Credential,
+    KeySource,
+    ProviderConfig,
+    ProviderSpec,
+    choose,
+    discover,
+    load_credentials,
+)
+from darumad.agents.providers.choose import ollama_models
+from darumad.agents.providers.offline import Offline
+from darumad.agents.providers.prices import PRICES, cost, price_of, upper_bound
+from darumad.errors import Refused
+from darumad.sim import Simulation
+from darumad.work.model import ModelFailed
+from tests.agents.providers.desk import KEY, Desk, ask
+
+OURS = {"here": ProviderSpec(kind="ollama", base_url="http://127.0.0.1:1", model="mine")}
+
+
+@pytest.mark.parametrize(
+    ("use", "providers", "key", "ollama", "model", "chosen"),
+    [
+        ("auto", {}, True, True, None, ("anthropic", "claude-sonnet-5-5")),
+        ("auto", {}, True, False, None, ("anthropic", "claude-sonnet-5-5")),
+        ("auto", {}, False, True, "llama3.2", ("ollama", "llama3.2")),
+        ("auto", {}, False, True, None, ("offline", None)),
+        ("auto", {}, False, False, None, ("offline", None)),
+        ("auto", OURS, False, True, "other", ("here", "mine")),
+        ("offline", OURS, True, True, None, ("offline", None)),
+        ("anthropic", {}, False, False, None, ("anthropic", "claude-sonnet-5-5")),
+        ("ollama", {}, True, True, "llama3.2", ("ollama", "llama3.2")),
+        ("ollama", {}, True, False, None, ("ollama", None)),
+        ("here", OURS, True, True, "other", ("here", "mine")),
+        ("nowhere", OURS, True, True, None, ("offline", None)),
+    ],
+)
+def test_the_choice_is_a_table(use, providers, key, ollama, model, chosen) -> None:
+    config = ProviderConfig(use=use, providers=providers)
+    found = choose(config, key_present=key, ollama_answers=ollama, ollama_model=model)
+    assert (found.provider, found.model) == chosen
+    assert found.why
+    assert config.using(found.provider, found.model).use == chosen[0]
+
+
+async def test_an_ollama_that_answers_is_found_with_its_first_model(sim: Simulation) -> None:
+    config = ProviderConfig(providers={"here": ProviderSpec(kind="ollama", base_url=sim.url("ollama"))})
+    found = await discover(config, {})
+    assert (found.provider, found.model) == ("here", "llama3.2")
+
+
+async def test_with_a_key_nobody_is_probed(sim: Simulation) -> None:
+    config = ProviderConfig(providers={"here": ProviderSpec(kind="ollama", base_url=sim.url("ollama"))})
+    found = await discover(config, {"anthropic": Credential(KEY)})
+    assert (found.provider, sim.attempts()) == ("anthropic", ())
+
+
+async def test_what_listens_but_says_nothing_is_no_ollama() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        spec = ProviderSpec(kind="ollama", base_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert await ollama_models(spec, within=0.05) is None
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", b"SSH-2.0\r\n\r\n"])
+async def test_what_answers_in_another_tongue_is_no_ollama(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        spec = ProviderSpec(kind="ollama", base_url=f"http://127.0.0.1:{other.getsockname()[1]}")
+        assert await ollama_models(spec, within=10) is None
+        thread.join()
+
+
+async def test_offline_has_no_model_and_says_how_to_get_one(desk: Desk) -> None:
+    desk.use = "offline"
+    assert desk.complete().model is None
+    failed = await desk.failure()
+    assert failed.kind == "model_not_found"
+    assert "ANTHROPIC_API_KEY" in failed.message
+    assert "Ollama" in str(failed)
+    assert Offline().model is None
+
+
+async def test_a_provider_that_nobody_chose_is_offline(desk: Desk) -> None:
+    desk.use = "auto"
+    assert (desk.complete().model, desk.broker.provider_of("executor")) == (None, "offline")
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def only(source: KeySource) -> ProviderConfig:
+    return ProviderConfig(providers={"anthropic": ProviderSpec(kind="anthropic", key=source)})
+
+
+def file_of(path: Path, mode: int) -> Path:
+    path.write_text(KEY + "\n")
+    path.chmod(mode)
+    return path
+
+
+def test_a_key_in_the_environment_is_taken_out_of_it() -> None:
+    environ = {"ANTHROPIC_API_KEY": KEY, "HOME": "/root"}
+    assert load_credentials(ProviderConfig(), environ)["anthropic"].reveal() == KEY
+    assert environ == {"HOME": "/root"}
+
+
+def test_a_systemd_credential_comes_before_a_file_and_a_file_before_the_environment(tmp_path: Path) -> None:
+    source = KeySource(credential="anthropic", file=file_of(tmp_path / "key", 0o600), env="A_KEY")
+    (tmp_path / "anthropic").write_text("from systemd")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "A_KEY": "from the environment"}
+    assert load_credentials(only(source), environ)["anthropic"].reveal() == "from systemd"
+    assert "A_KEY" not in environ
+    assert load_credentials(only(source), {"A_KEY": "x"})["anthropic"].reveal() == KEY
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_key_file_that_others_can_read_is_refused_by_its_name(tmp_path: Path, mode: int) -> None:
+    path = file_of(tmp_path / "key", mode)
+    with pytest.raises(Refused) as raised:
+        load_credentials(only(KeySource(file=path)), {})
+    (problem,) = raised.value.problems
+    assert (raised.value.code, problem.pointer) == ("bad_settings", "providers.anthropic.key_file")
+    assert str(path) in problem.detail
+    assert KEY not in str(raised.value) + problem.detail
+
+
+def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused):
+        load_credentials(only(KeySource(file=tmp_path / "none")), {})
+
+
+def test_without_a_key_there_is_none() -> None:
+    assert load_credentials(ProviderConfig(), {}) == {}
+
+
+def test_a_credential_prints_as_nothing_and_is_not_pickled() -> None:
+    key = Credential(KEY)
+    assert KEY not in f"{key}{key!r}{[key]}{vars(ProviderConfig) and key}"
+    with pytest.raises(TypeError):
+        pickle.dumps(key)
+    assert os.environ.get("A_KEY") is None
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_that_nobody_knows_is_none_and_never_zero() -> None:
+    assert price_of("anthropic", "claude-of-tomorrow") is None
+    assert cost(None, fresh=1, cached=1, written=1, output=1) is None
+    assert upper_bound(None, ask()).nano_usd is None
+
+
+def test_a_model_of_one_s_own_is_free() -> None:
+    assert cost(price_of("ollama", "anything"), fresh=9, cached=9, written=9, output=9) == 0
+
+
+def test_a_dated_name_has_its_family_s_price() -> None:
+    assert price_of("anthropic", "claude-haiku-4-5-20251001") == PRICES["claude-haiku-4-5"]
+    assert price_of("anthropic", "claude-haiku-4-5-7") is None
+
+
+def test_cached_tokens_have_their_own_price_and_long_prompts_theirs() -> None:
+    haiku = price_of("anthropic", "claude-haiku-5-5")
+    assert cost(haiku, fresh=10, cached=1_000, written=100, output=5) == 10 * 100 + 1_000 * 10 + 100 * 125 + 5 * 500
+    assert cost(haiku, fresh=100_000, cached=0, written=0, output=1) == 100_000 * 100 + 500
+    assert cost(haiku, fresh=100_001, cached=0, written=0, output=1) == 100_001 * 500 + 2_500
+
+
+def test_an_estimate_is_no_less_than_any_tokenizer_counts() -> None:
+    usage = upper_bound(PRICES["claude-sonnet-5-5"], ask("ünïcödé " * 10))
+    assert usage.input_tokens >= len(("ünïcödé " * 10).encode())
+    assert (usage.output_tokens, usage.calls) == (1_000, 1)
+
+
+def test_every_shipped_provider_prints_without_a_key() -> None:
+    assert {spec.kind for spec in SHIPPED.values()} == {"anthropic", "ollama"}
+    assert ModelFailed("auth", "x").retry_after is None

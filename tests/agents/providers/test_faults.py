@@ -1,0 +1,183 @@
+"""Every fault of the wire, through the real clients, ends as its kind; nothing upstream wrote comes out."""
+
+import socket
+import traceback
+from dataclasses import replace
+
+import pytest
+
+from darumad.names import Seconds
+from darumad.sim import Fault, Reply, Rule, ToolUse
+from tests.agents.providers.desk import KEY, QUICK, Desk, ask
+
+LONG = Reply(text="word " * 60)
+
+STREAMED: list[tuple[Fault, str, str]] = [
+    (Fault(name="hang_headers"), "timeout", "timeout"),
+    (Fault(name="hang_body", after=3), "timeout", "timeout"),
+    (Fault(name="clean_eof", after=4), "truncated_stream", "truncated_stream"),
+    (Fault(name="truncate", after=4), "disconnect", "disconnect"),
+    (Fault(name="rst_headers"), "disconnect", "disconnect"),
+    (Fault(name="rst", after=4), "disconnect", "disconnect"),
+    (Fault(name="fin_headers"), "disconnect", "disconnect"),
+    (Fault(name="malformed_json", after=3), "malformed_response", "malformed_response"),
+    (Fault(name="bad_utf8"), "malformed_response", ""),  # ollama's client puts U+FFFD in its place
+    (Fault(name="wrong_content_type"), "malformed_response", ""),
+    (Fault(name="body_200_html"), "malformed_response", "malformed_response"),
+    (Fault(name="body_200_list"), "malformed_response", "malformed_response"),
+    (Fault(name="empty_body"), "malformed_response", "truncated_stream"),
+    (Fault(name="redirect_loop"), "malformed_response", "malformed_response"),
+    (Fault(name="bad_header"), "disconnect", "disconnect"),
+    (Fault(name="bad_gzip"), "malformed_response", "malformed_response"),
+    (Fault(name="blank_lines", after=2), "", "malformed_response"),
+    (Fault(name="err_event", after=3), "overloaded", "server_error"),
+    (Fault(name="err_event", after=3, type="api_error"), "server_error", "server_error"),
+    (Fault(name="err_event", after=3, type="rate_limit_error"), "rate_limited", "server_error"),
+]
+
+STATUS: list[tuple[Fault, str]] = [
+    (Fault(name="http_status", code=400), "invalid_request"),
+    (Fault(name="http_status", code=401), "auth"),
+    (Fault(name="http_status", code=402), "quota_exhausted"),
+    (Fault(name="http_status", code=403), "auth"),
+    (Fault(name="http_status", code=404), "model_not_found"),
+    (Fault(name="http_status", code=408), "timeout"),
+    (Fault(name="http_status", code=409), "server_error"),
+    (Fault(name="http_status", code=413), "request_too_large"),
+    (Fault(name="http_status", code=422), "invalid_request"),
+    (Fault(name="http_status", code=429), "rate_limited"),
+    (Fault(name="http_status", code=500), "server_error"),
+    (Fault(name="http_status", code=502, body="html"), "server_error"),
+    (Fault(name="http_status", code=503), "overloaded"),
+    (Fault(name="http_status", code=504), "timeout"),
+    (Fault(name="http_status", code=529), "overloaded"),
+    (Fault(name="http_status", code=500, body="empty"), "server_error"),
+]
+
+
+def goes_wrong(fault: Fault, reply: Reply = LONG) -> Rule:
+    return Rule(id="wrong", script=(reply,), fault=fault)
+
+
+def named(fault: Fault) -> str:
+    return f"{fault.name}-{fault.code}-{fault.type}-{fault.body}"
+
+
+@pytest.fixture
+def hasty(desk: Desk, vendor: str) -> Desk:
+    desk.change(limits=QUICK)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("fault", "anthropic", "ollama"), STREAMED, ids=lambda each: named(each) if isinstance(each, Fault) else None
+)
+async def test_a_broken_stream_ends_as_its_kind(
+    hasty: Desk, vendor: str, fault: Fault, anthropic: str, ollama: str
+) -> None:
+    expected = {"anthropic": anthropic, "ollama": ollama}[vendor]
+    # The answer itself may be as slow as the machine; only a fault that is silence needs the short limits.
+    if "hang" not in fault.name:
+        hasty.change(limits=replace(QUICK, first_token=Seconds(10), idle=Seconds(10)))
+    hasty.sim.play(goes_wrong(fault))
+    if not expected:
+        assert (await hasty.complete()(ask())).text == LONG.text
+        return
+    assert (await hasty.failure()).kind == expected
+    assert not hasty.books.open
+
+
+@pytest.mark.parametrize(("fault", "kind"), STATUS, ids=lambda each: named(each) if isinstance(each, Fault) else None)
+async def test_a_status_ends_as_its_kind(desk: Desk, vendor: str, fault: Fault, kind: str) -> None:
+    desk.sim.play(goes_wrong(fault))
+    assert (await desk.failure()).kind == kind
+    assert {usage.calls for usage in desk.books.used} == {1 if kind == "timeout" else 0}
+
+
+async def test_an_error_body_that_is_a_list_is_malformed_or_known_by_its_status(desk: Desk, vendor: str) -> None:
+    desk.sim.play(goes_wrong(Fault(name="http_status", code=503, body="list")))
+    assert (await desk.failure()).kind in {"overloaded", "malformed_response"}
+
+
+async def test_money_that_is_gone_is_told_from_a_rate(desk: Desk) -> None:
+    desk.sim.play(goes_wrong(Fault(name="http_status", code=429, error_code="enforced_spend_limit_reached")))
+    assert (await desk.failure()).kind == "quota_exhausted"
+    assert len(desk.sim.attempts()) == 1
+
+
+async def test_a_prompt_too_long_is_told_from_other_bad_requests(desk: Desk) -> None:
+    desk.use = "ollama"
+    desk.change(num_ctx=100)
+    assert (await desk.failure("word " * 500)).kind == "context_too_long"
+    assert desk.sim.attempts() == ()
+
+
+async def test_a_prompt_that_the_server_cut_in_silence_is_too_long(desk: Desk) -> None:
+    desk.use = "ollama"
+    desk.sim.play(Rule(id="cut", script=(Reply(text="fine", input_tokens=900),)))
+    assert (await desk.failure("word " * 5_000)).kind == "context_too_long"
+
+
+@pytest.mark.parametrize("raw", ['{"where": ', '"a string"', "[1]"])
+async def test_arguments_that_are_no_object_are_bad(desk: Desk, raw: str) -> None:
+    desk.sim.play(goes_wrong(None, Reply(tool_calls=(ToolUse(name="weather", raw=raw),))))
+    assert (await desk.failure()).kind == "bad_tool_args"
+    assert desk.books.used[0].calls == 1
+
+
+async def test_saying_nothing_is_no_success(desk: Desk, vendor: str) -> None:
+    desk.sim.play(goes_wrong(None, Reply(text="")))
+    assert (await desk.failure()).kind == "empty_output"
+
+
+async def test_refused_connections_are_connect(desk: Desk, vendor: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        desk.change(base_url=f"http://127.0.0.1:{free.getsockname()[1]}")
+        assert (await desk.failure()).kind == "connect"
+    assert [usage.calls for usage in desk.books.used] == [0, 0]
+
+
+async def test_a_stream_of_pings_is_silence(desk: Desk) -> None:
+    desk.change(limits=replace(QUICK, first_token=Seconds(10)))
+    desk.sim.play(goes_wrong(Fault(name="pings_only", after=3, interval=0.02)))
+    failed = await desk.failure()
+    assert (failed.kind, "nothing more came" in failed.message) == ("timeout", True)
+
+
+async def test_an_answer_that_drips_for_ever_ends_at_the_total_limit(desk: Desk, vendor: str) -> None:
+    desk.change(limits=replace(QUICK, first_token=Seconds(10), idle=Seconds(10), total=Seconds(1)))
+    desk.sim.play(Rule(id="drip", script=(Reply(text="word " * 2_000),), per_frame=0.05))
+    failed = await desk.failure()
+    assert (failed.kind, "in all" in failed.message) == ("timeout", True)
+    assert [usage.calls for usage in desk.books.used] == [1]
+
+
+async def test_a_key_that_comes_back_in_an_error_is_in_nothing_that_is_raised(desk: Desk, vendor: str) -> None:
+    desk.keys["ollama"] = desk.keys["anthropic"]
+    for code in (400, 401, 500):
+        desk.sim.play(goes_wrong(Fault(name="http_status", code=code, body="echo")))
+        desk.broker.reset(vendor)
+        failed = await desk.failure()
+        told = "".join(traceback.format_exception(failed)) + repr(failed.__dict__)
+        assert KEY not in told
+        assert (failed.__cause__, failed.__context__) == (None, None)
+
+
+async def test_no_key_is_told_before_anything_is_sent(desk: Desk) -> None:
+    desk.keys.clear()
+    failed = await desk.failure()
+    assert (failed.kind, "key_file" in failed.message) == ("auth", True)
+    assert desk.sim.attempts() == ()
+
+
+async def test_a_defect_of_ours_is_no_provider_s_failure(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from darumad.agents.providers.anthropic import AnthropicClient  # noqa: PLC0415
+
+    async def stumble(*_: object) -> None:
+        raise RuntimeError("a client on a second loop")
+
+    monkeypatch.setattr(AnthropicClient, "complete", stumble)
+    with pytest.raises(RuntimeError, match="second loop"):
+        await desk.complete()(ask())
+    assert not desk.books.open

@@ -1,0 +1,167 @@
+"""What is tried again, how often, and when: one policy, seen in the server's own log."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from darumad.agents.providers.policy import TREATMENTS, RetryBudget
+from darumad.names import ItemId, Seconds
+from darumad.sim import Fault, Reply, Rule, When
+from darumad.work.ports import Owner
+from tests.agents.providers.desk import Desk, ask, seen
+
+RATE = Fault(name="http_status", code=429, retry_after=0.2)
+
+
+def first(fault: Fault, *nth: int) -> Rule:
+    return Rule(id="first", when=When(nth=nth or (1,)), script=(Reply(text="word " * 60),), fault=fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "attempts"),
+    [
+        (Fault(name="http_status", code=500), 2),
+        (Fault(name="http_status", code=529), 2),
+        (Fault(name="rst_headers"), 2),
+        (Fault(name="clean_eof", after=3), 2),
+        (Fault(name="malformed_json", after=1), 2),
+    ],
+)
+async def test_what_passes_is_tried_again_and_answered(desk: Desk, vendor: str, fault: Fault, attempts: int) -> None:
+    desk.sim.play(first(fault))
+    assert (await desk.complete()(ask())).text == f"ack {vendor}#1"
+    assert len(desk.sim.attempts()) == attempts
+    assert not desk.books.open
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 404, 413])
+async def test_what_stays_wrong_is_not_tried_again(desk: Desk, vendor: str, code: int) -> None:
+    desk.sim.play(Rule(id="always", fault=Fault(name="http_status", code=code)))
+    await desk.failure()
+    assert len(desk.sim.attempts()) == 1
+
+
+async def test_a_stream_that_broke_off_after_it_began_is_not_begun_again(desk: Desk, vendor: str) -> None:
+    desk.sim.play(Rule(id="always", script=(Reply(text="word " * 60),), fault=Fault(name="rst", after=4)))
+    await desk.failure()
+    assert len(desk.sim.attempts()) == 1
+
+
+@pytest.mark.parametrize("kind", ["server_error", "overloaded", "rate_limited"])
+def test_no_kind_is_tried_more_than_three_times(kind: str) -> None:
+    assert TREATMENTS[kind].retries == 2
+    assert max(each.retries for each in TREATMENTS.values()) == 2
+
+
+async def test_retry_after_is_waited_for(desk: Desk) -> None:
+    desk.sim.play(first(RATE))
+    await desk.complete()(ask())
+    one, two = desk.sim.attempts()
+    assert two.t_arrive - one.t_end >= 0.2
+
+
+async def test_a_wait_that_is_too_long_is_handed_back_with_its_length(desk: Desk) -> None:
+    desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=90.0)))
+    failed = await desk.failure()
+    assert (failed.kind, failed.retry_after, failed.circuit_open) == ("rate_limited", 90.0, False)
+    again = await desk.failure()
+    assert (again.kind, len(desk.sim.attempts())) == ("rate_limited", 1)
+    assert 80 < again.retry_after <= 90
+
+
+async def test_no_server_can_hold_a_provider_back_for_ever(desk: Desk) -> None:
+    desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=1e12)))
+    await desk.failure()
+    assert (await desk.failure()).retry_after <= 3_600
+
+
+async def test_a_wait_that_would_miss_the_deadline_is_not_begun(desk: Desk) -> None:
+    desk.change(limits=replace(desk.specs["anthropic"].limits, total=Seconds(5)))
+    desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=20.0)))
+    failed = await desk.failure()
+    assert (failed.kind, failed.retry_after, len(desk.sim.attempts())) == ("rate_limited", 20.0, 1)
+
+
+async def test_the_clients_themselves_retry_nothing(desk: Desk, vendor: str) -> None:
+    desk.sim.play(Rule(id="always", fault=Fault(name="http_status", code=500)))
+    await desk.failure()
+    assert {each.headers.get("x-stainless-retry-count", "0") for each in desk.sim.attempts()} == {"0"}
+    assert len(desk.sim.attempts()) == 3
+
+
+async def test_an_open_circuit_fails_at_once_and_says_when_it_will_be_tried_again(desk: Desk) -> None:
+    desk.sim.play(Rule(id="always", fault=Fault(name="http_status", code=500)))
+    first_failed = await desk.failure()
+    assert (first_failed.kind, first_failed.circuit_open) == ("server_error", True)
+    refused = await desk.failure()
+    assert (refused.kind, refused.circuit_open, len(desk.sim.attempts())) == ("local_saturation", True, 3)
+    assert 0 < refused.retry_after <= 6
+    assert desk.broker.open_until("anthropic") > desk.clock.monotonic()
+    assert desk.broker.open_until("ollama") is None
+    ((target, shown),) = desk.broker.circuits().items()
+    assert (target, shown.state) == (("anthropic", "claude-sonnet-5-5"), "open")
+
+
+async def test_a_wrong_key_opens_the_circuit_until_it_is_reset(desk: Desk) -> None:
+    desk.sim.play(first(Fault(name="http_status", code=401)))
+    assert (await desk.failure()).kind == "auth"
+    assert (await desk.failure()).kind == "auth"
+    assert len(desk.sim.attempts()) == 1
+    desk.broker.reset("anthropic")
+    assert (await desk.complete()(ask())).stop == "end"
+
+
+async def test_never_more_calls_are_open_than_the_provider_has_slots(desk: Desk) -> None:
+    desk.change(concurrency=2)
+    desk.sim.play(Rule(id="slow", script=(Reply(text="fine"),), latency=0.05))
+    await asyncio.gather(*(desk.complete()(ask()) for _ in range(8)))
+    spans = [(each.t_arrive, each.t_end) for each in desk.sim.attempts()]
+    assert max(sum(a <= at < b for a, b in spans) for at, _ in spans) == 2
+
+
+async def test_a_wait_for_a_slot_has_an_end(desk: Desk) -> None:
+    desk.change(concurrency=1, limits=replace(desk.specs["anthropic"].limits, queue=Seconds(0.05)))
+    desk.sim.play(Rule(id="held", script=(Reply(text="fine"),), gate="door"))
+    held = asyncio.ensure_future(desk.complete()(ask()))
+    await seen(desk.sim, lambda attempts: len(attempts) == 1)
+    assert (await desk.failure()).kind == "local_saturation"
+    desk.sim.release("door")
+    assert (await held).text == "fine"
+
+
+async def test_agents_that_wait_take_turns(desk: Desk) -> None:
+    desk.change(concurrency=1)
+    desk.sim.play(Rule(id="held", when=When(prompt_re="busy 0"), script=(Reply(text="fine"),), gate="door"))
+    calls = [asyncio.ensure_future(desk.complete(agent="busy")(ask(f"busy {n}"))) for n in range(3)]
+    await seen(desk.sim, lambda attempts: len(attempts) == 1)
+    calls.append(asyncio.ensure_future(desk.complete(agent="quiet")(ask("quiet"))))
+    while sum(map(len, desk.broker._half.slots["anthropic"]._waiting.values())) < 3:  # noqa: ASYNC110 - a moment of the loop
+        await asyncio.sleep(0)
+    desk.sim.release("door")
+    await asyncio.gather(*calls)
+    order = [each.body["messages"][0]["content"][0]["text"] for each in desk.sim.attempts()]
+    assert order == ["busy 0", "busy 1", "quiet", "busy 2"]
+
+
+def test_retries_are_a_fifth_of_the_calls_and_always_ten() -> None:
+    budget = RetryBudget()
+    assert [budget.take(1.0) for _ in range(12)] == [True] * 10 + [False] * 2
+    for _ in range(100):
+        budget.called(2.0)
+    assert [budget.take(2.0) for _ in range(11)] == [True] * 10 + [False]
+    assert budget.take(200.0)
+
+
+async def test_an_owner_s_calls_in_a_row_are_each_reserved_and_settled_once(desk: Desk) -> None:
+    desk.sim.play(first(Fault(name="http_status", code=500)))
+    await desk.complete(Owner(ItemId("a"), 3))(ask())
+    assert [(owner.item, agent, provider) for owner, agent, provider, _ in desk.books.reserved.values()] == [
+        ("a", "executor", "anthropic")
+    ] * 2
+    assert [len(each) for each in desk.books.settled.values()] == [1, 1]
+    assert [usage.calls for usage in desk.books.used] == [0, 1]
+    assert all(
+        estimate >= used.nano_usd
+        for (*_, estimate), used in zip(desk.books.reserved.values(), desk.books.used, strict=True)
+    )

@@ -1,0 +1,376 @@
+"""The simulator over raw sockets: what it answers, what it refuses, what it does wrong on purpose, and what it remembers."""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.sim import Fault, Reply, Rule, Simulation, ToolUse, When, main, scenario_of
+from darumad.sim.faults import FAULTS
+from darumad.sim.scenario import Asked, Director, Scenario, draw
+from darumad.sim.schema import value_for
+from darumad.sim.wire import take_request
+
+AUTH = {"authorization": "Bearer secret", "anthropic-version": "2026-10-21"}
+MESSAGE = {"model": "claude-sonnet-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
+CHAT = {"model": "llama3.2", "messages": [{"role": "user", "content": "hi"}], "stream": False}
+
+
+@pytest.fixture(scope="module")
+def simulation() -> Iterator[Simulation]:
+    with Simulation("anthropic-a", "anthropic-b", "ollama", models=("llama3.2", "tiny")) as running:
+        yield running
+
+
+@pytest.fixture
+def sim(simulation: Simulation) -> Simulation:
+    simulation.play()
+    return simulation
+
+
+def call(sim: Simulation, listener: str, method: str, path: str, body: object = None, headers: object = None):
+    connection = http.client.HTTPConnection("127.0.0.1", sim.ports[listener], timeout=10)
+    try:
+        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
+        connection.request(method, path, data, dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def message(sim: Simulation, listener: str = "anthropic-a", headers: object = None, **fields: object):
+    status, body = call(sim, listener, "POST", "/v1/messages", MESSAGE | fields, AUTH if headers is None else headers)
+    return status, json.loads(body)
+
+
+def chat(sim: Simulation, **fields: object):
+    status, body = call(sim, "ollama", "POST", "/api/chat", CHAT | fields)
+    return status, json.loads(body)
+
+
+def text_of(sim: Simulation, **fields: object) -> str:
+    return message(sim, **fields)[1]["content"][0]["text"]
+
+
+# --- the vendors' ways ------------------------------------------------------------------------------------------------
+
+
+def test_a_message_has_the_vendor_s_form(sim: Simulation) -> None:
+    status, body = message(sim)
+    assert status == 200
+    assert (body["type"], body["role"], body["stop_reason"]) == ("message", "assistant", "end_turn")
+    assert set(body["usage"]) >= {"input_tokens", "output_tokens", "cache_read_input_tokens"}
+
+
+def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: Simulation) -> None:
+    sim.play(Rule(id="said", script=(Reply(text="word " * 20, thinking="hm"),)))
+    _, body = call(sim, "anthropic-a", "POST", "/v1/messages", MESSAGE | {"stream": True}, AUTH)
+    events = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: ")]
+    kinds = [each["type"] for each in events]
+    assert (kinds[0], kinds[1], kinds[-2:]) == (
+        "message_start",
+        "content_block_start",
+        ["message_delta", "message_stop"],
+    )
+    assert (
+        "".join(each["delta"].get("text", "") for each in events if each["type"] == "content_block_delta")
+        == "word " * 20
+    )
+    assert [each["content_block"]["type"] for each in events if "content_block" in each] == ["thinking", "text"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"model": None}, "model"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"messages": []}, "messages"),
+        ({"temperature": 1.0}, "temperature"),
+        ({"thread": {}}, "thread"),
+        ({"tools": [{"name": "a b", "input_schema": {"type": "object"}}]}, "tools.0.name"),
+        ({"tools": [{"name": "ab", "input_schema": {"type": "string"}}]}, "tools.0.input_schema"),
+        ({"model": "claude-opus-5-5", "tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"messages": [{"role": "system", "content": "x"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}, "messages.0"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "go"},
+                    {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "a", "input": {}}]},
+                    {"role": "user", "content": "and?"},
+                ]
+            },
+            "t1",
+        ),
+        ({"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t9"}]}]}, "t9"),
+    ],
+)
+def test_what_the_api_refuses_is_refused_by_name(sim: Simulation, fields: dict[str, object], named: str) -> None:
+    status, body = message(sim, **fields)
+    assert (status, body["error"]["type"]) == (400, "invalid_request_error")
+    assert named in body["error"]["message"]
+
+
+def test_without_a_key_or_a_version_nothing_is_answered(sim: Simulation) -> None:
+    assert message(sim, headers={"anthropic-version": "2023-06-01"})[0] == 401
+    assert message(sim, headers={"x-api-key": "old"})[0] == 400
+    assert message(sim, headers={"x-api-key": "old", "anthropic-version": "2023-06-01"})[0] == 200
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"{", 400), (b"{}", 400), (b'{"model": "none"}', 404)])
+def test_ollama_refuses_in_its_own_words(sim: Simulation, body: bytes, status: int) -> None:
+    found, said = call(sim, "ollama", "POST", "/api/chat", body)
+    assert (found, "error" in json.loads(said)) == (status, True)
+
+
+def test_ollama_streams_unless_asked_otherwise(sim: Simulation) -> None:
+    _, body = call(sim, "ollama", "POST", "/api/chat", {"model": "tiny", "messages": CHAT["messages"]})
+    lines = [json.loads(line) for line in body.splitlines()]
+    assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True]
+    assert chat(sim)[1]["done"]
+
+
+def test_ollama_names_its_models(sim: Simulation) -> None:
+    status, body = call(sim, "ollama", "GET", "/api/tags")
+    assert (status, [each["name"] for each in json.loads(body)["models"]]) == (200, ["llama3.2", "tiny"])
+
+
+@pytest.mark.parametrize("listener", ["anthropic-a", "ollama"])
+def test_a_path_that_is_not_there_is_404(sim: Simulation, listener: str) -> None:
+    assert call(sim, listener, "GET", "/v2/nothing")[0] == 404
+
+
+def test_a_tool_call_and_a_schema_are_answered_in_form(sim: Simulation) -> None:
+    sim.play(
+        Rule(id="tool", when=When(has_tool="go"), script=(Reply(tool_calls=(ToolUse(name="go", args={"a": 1}),)),))
+    )
+    tools = [{"name": "go", "input_schema": {"type": "object"}}]
+    _, body = message(sim, tools=tools)
+    assert (body["stop_reason"], body["content"][0]["input"]) == ("tool_use", {"a": 1})
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "tags": {"type": "array"}}}
+    form = {"format": {"type": "json_schema", "schema": schema}}
+    assert json.loads(text_of(sim, output_config=form)) == {"n": 1, "tags": ["text"]}
+
+
+def test_a_schema_that_contains_itself_has_an_end() -> None:
+    loop: dict[str, object] = {"type": "object"}
+    loop["properties"] = {"again": loop}
+    assert isinstance(value_for(loop), dict)
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_rule_that_fits_wins_and_each_caller_has_its_own_count(sim: Simulation) -> None:
+    sim.play(
+        Rule(id="one", when=When(prompt_re="hi", nth=(2,)), script=(Reply(text="second"),)),
+        Rule(id="two", script=(Reply(text="{key}#{n}"),)),
+    )
+    said = [text_of(sim, model=f"claude-sonnet-5-5@{key}") for key in ("a", "a", "b", "a", "b")]
+    assert said == ["a#1", "second", "b#1", "a#2", "second"]
+
+
+def test_a_script_is_told_turn_by_turn_and_its_last_turn_stays(sim: Simulation) -> None:
+    sim.play(Rule(id="told", script=(Reply(text="1"), Reply(text="2"))))
+    assert [text_of(sim) for _ in range(3)] == ["1", "2", "2"]
+
+
+def test_a_marker_in_the_text_says_who_asks(sim: Simulation) -> None:
+    sim.play(Rule(id="mine", when=When(key="agent-*"), script=(Reply(text="yours"),)))
+    assert text_of(sim, system="[[sim:agent-7]] be brief") == "yours"
+    assert text_of(sim) == "ack anthropic-a#1"
+
+
+def test_one_listener_fails_while_the_other_stands(sim: Simulation) -> None:
+    sim.play(Rule(id="out", when=When(listener="anthropic-b"), fault=Fault(name="http_status", code=529)))
+    assert (message(sim)[0], message(sim, "anthropic-b")[0]) == (200, 529)
+
+
+def asked(key: str) -> Asked:
+    return Asked(listener="anthropic", endpoint="messages", key=key, model="m", prompt="p")
+
+
+@given(st.permutations([key for key in "abc" for _ in range(20)]), st.integers())
+def test_however_calls_overlap_the_same_ones_are_hit(order: list[str], seed: int) -> None:
+    scenario = Scenario((Rule(id="flaky", when=When(p=0.4)),), seed)
+
+    def hits(keys: list[str]) -> dict[str, list[bool]]:
+        director = Director(scenario)
+        found: dict[str, list[bool]] = {}
+        for key in keys:
+            found.setdefault(key, []).append(director.choose(asked(key)).rule.id == "flaky")
+        return found
+
+    assert hits(order) == hits(sorted(order))
+
+
+def test_draws_are_even() -> None:
+    draws = [draw(1, "rule", "key", n) for n in range(4_000)]
+    assert 0.47 < sum(draws) / len(draws) < 0.53
+    assert 350 < sum(each < 0.1 for each in draws) < 450
+
+
+def test_a_scenario_is_read_from_a_document() -> None:
+    scenario = scenario_of(
+        {
+            "seed": 42,
+            "rules": [
+                {
+                    "id": "warm",
+                    "when": {"nth": [1, 2]},
+                    "then": {"fault": "http_status", "code": 429, "retry_after": 0.2},
+                },
+                {
+                    "when": {"has_tool": "go", "max": 3},
+                    "then": {"script": [{"tool_calls": [{"name": "go"}]}, "done"], "latency": 1},
+                },
+            ],
+        }
+    )
+    warm, told = scenario.rules
+    assert (warm.fault.code, warm.fault.retry_after, warm.when.nth) == (429, 0.2, (1, 2))
+    assert (told.id, told.when.most, told.latency, told.script[1].text) == ("rule-2", 3, 1.0, "done")
+
+
+@pytest.mark.parametrize("rule", [{"id": "x", "when": {"colour": 1}}, {"id": "x", "then": {"reply": {"words": "a"}}}])
+def test_a_rule_that_is_wrong_is_named(rule: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="rule x"):
+        scenario_of({"rules": [rule]})
+
+
+# --- what it remembers, and its admin door ----------------------------------------------------------------------------
+
+
+def test_the_log_holds_every_attempt_without_its_key(sim: Simulation) -> None:
+    message(sim)
+    (seen,) = sim.wait(lambda attempts: len(attempts) == 1 and attempts[0].t_end is not None)
+    assert (seen.listener, seen.path, seen.status, seen.rule) == ("anthropic-a", "/v1/messages", 200, "otherwise")
+    assert seen.t_arrive <= seen.t_first_byte <= seen.t_end
+    assert "secret" not in json.dumps(seen.shown())
+    assert len(seen.body_sha256) == 64
+
+
+def test_a_caller_that_hangs_up_is_seen(sim: Simulation) -> None:
+    sim.play(Rule(id="hang", fault=Fault(name="hang_headers")))
+    connection = http.client.HTTPConnection("127.0.0.1", sim.ports["anthropic-a"])
+    connection.request("POST", "/v1/messages", json.dumps(MESSAGE), AUTH)
+    sim.wait(lambda attempts: bool(attempts))
+    connection.close()
+    (seen,) = sim.wait(lambda attempts: attempts[0].client_disconnected_at is not None)
+    assert seen.t_end is None
+
+
+def test_a_gate_holds_an_answer_until_it_is_released_over_the_admin_door(sim: Simulation) -> None:
+    sim.play(Rule(id="held", script=(Reply(text="free"),), gate="door"))
+    said: list[str] = []
+    thread = threading.Thread(target=lambda: said.append(text_of(sim)))
+    thread.start()
+    sim.wait(lambda attempts: bool(attempts) and attempts[0].rule == "held")
+    assert said == []
+    assert call(sim, "ollama", "POST", "/_sim/gate/door/release")[0] == 200
+    thread.join()
+    assert said == ["free"]
+
+
+def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> None:
+    document = {"rules": [{"id": "new", "then": {"reply": "changed"}}]}
+    assert call(sim, "ollama", "PUT", "/_sim/scenario", document)[0] == 200
+    assert chat(sim)[1]["message"]["content"] == "changed"
+    _, body = call(sim, "ollama", "GET", "/_sim/log?since=0")
+    assert [each["rule"] for each in json.loads(body)] == ["new"]
+    assert json.loads(call(sim, "ollama", "GET", "/_sim/stats")[1])["attempts"] == 1
+    assert call(sim, "ollama", "PUT", "/_sim/scenario", {"rules": [{"when": {"colour": 1}}]})[0] == 400
+    assert call(sim, "ollama", "GET", "/_sim/nothing")[0] == 404
+    assert call(sim, "ollama", "POST", "/_sim/reset")[0] == 200
+    assert sim.attempts() == ()
+
+
+def test_one_connection_serves_many_requests_one_after_the_other(sim: Simulation) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", sim.ports["ollama"], timeout=10)
+    for _ in range(3):
+        connection.request("POST", "/api/chat", json.dumps(CHAT))
+        connection.getresponse().read()
+    connection.close()
+    assert len({each.connection for each in sim.attempts()}) == 1
+
+
+@pytest.mark.parametrize("name", sorted(set(FAULTS) - {"hang_headers", "hang_body"}))
+def test_after_every_fault_it_answers_the_next_caller(sim: Simulation, name: str) -> None:
+    sim.play(Rule(id="wrong", when=When(most=1), fault=Fault(name=name, after=1)))
+    try:
+        call(sim, "anthropic-a", "POST", "/v1/messages", MESSAGE | {"stream": True}, AUTH)
+    except (OSError, http.client.HTTPException, ValueError):
+        pass
+    assert message(sim)[0] == 200
+
+
+# --- HTTP by hand -----------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 40), max_size=20), st.booleans())
+def test_a_request_in_pieces_is_read_whole_and_once(body: bytes, cuts: list[int], chunked: bool) -> None:
+    if chunked:
+        head = b"POST /x?a=1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        wire = head + (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+    else:
+        wire = b"POST /x?a=1 HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    buffer, found, rest = bytearray(), [], wire
+    for cut in [*cuts, len(wire)]:
+        buffer += rest[:cut]
+        rest = rest[cut:]
+        if (request := take_request(buffer)) is not None:
+            found.append(request)
+    assert [(each.path, each.query, each.body) for each in found] == [("/x", "a=1", body)]
+    assert buffer == b""
+
+
+@pytest.mark.parametrize(
+    "wire", [b"\0\0\r\n\r\n", b"GET /\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n", b"x" * 70_000]
+)
+def test_what_is_no_request_is_refused(wire: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any of them
+        take_request(bytearray(wire))
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_prints_its_ports_and_ends_at_a_signal(tmp_path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text("rules:\n - id: hello\n   then: {reply: {text: from a file}}\n")
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from darumad.sim import main; sys.exit(main())",
+        "--listen",
+        "ollama-x=:0",
+        "--scenario",
+        str(scenario),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        ports = json.loads(process.stdout.readline())
+        assert set(ports) == {"ollama-x", "admin"}
+        connection = http.client.HTTPConnection("127.0.0.1", ports["ollama-x"], timeout=10)
+        connection.request("POST", "/api/chat", json.dumps(CHAT))
+        assert json.loads(connection.getresponse().read())["message"]["content"] == "from a file"
+        connection.close()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("argv", [["--listen", "mistral=:0"], ["--scenario", "/nowhere"], ["--admin", "x"]])
+def test_a_wrong_invocation_ends_with_2_and_a_sentence(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert capsys.readouterr().err.startswith("daruma sim: ")
+
+
+def test_it_imports_nothing_of_the_daemon() -> None:
+    code = "import sys, darumad.sim; print(sorted(m for m in sys.modules if m.startswith('darumad.') and not m.startswith('darumad.sim')))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
