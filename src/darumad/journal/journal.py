@@ -1,6 +1,7 @@
 """The journal as the house holds it: opened once, asked by posting, read through readers, closed last."""
 
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Journal:
         *,
         clock: Clock,
         node: str,
-        new_id: Callable[[], str],
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         publish: Callable[[Sequence[Recorded]], None],
         tally: Tally | None,
         ageing: Seconds,
