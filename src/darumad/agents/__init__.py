@@ -7,10 +7,11 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import SpawnRefused, Templates, load_template
 from darumad.agents.roles.making import make_agent
-from darumad.agents.template import Template, ToolFailed
+from darumad.agents.template import ALL_STAGES, Template, ToolFailed
 from darumad.agents.templates import SHIPPED
 
 __all__ = [
+    "ALL_STAGES",
     "SHIPPED",
     "AgentDefinition",
     "SpawnRefused",
