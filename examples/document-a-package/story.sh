@@ -1,5 +1,5 @@
 title "1. Work that needs no model: document a package, without ever importing it"
 run daruma submit --id reference --agent documentation --input src/darumad/supervision --wait "Document this package"
-run daruma result reference --save "$DARUMA_DEMO_HOME/saved"
+run daruma result reference --save "$STORY_HOME/saved"
 show "head -n 12 saved/reference.md"
-head -n 12 "$DARUMA_DEMO_HOME/saved/reference.md"
+head -n 12 "$STORY_HOME/saved/reference.md"

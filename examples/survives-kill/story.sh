@@ -1,7 +1,7 @@
 title "5. kill -9 in the middle of a batch: nothing is lost, nothing is done twice"
-witness=$DARUMA_DEMO_HOME/witness
-python examples/survives-kill/batch.py "$witness" > "$DARUMA_DEMO_HOME/batch.json"
-run daruma batch "$DARUMA_DEMO_HOME/batch.json"
+witness=$STORY_HOME/witness
+python examples/survives-kill/batch.py "$witness" > "$STORY_HOME/batch.json"
+run daruma batch "$STORY_HOME/batch.json"
 until [[ -e $witness && $(wc -l < "$witness") -ge 20 ]]; do sleep 0.05; done
 show "kill -9 $daemon"
 kill -9 "$daemon"

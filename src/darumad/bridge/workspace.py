@@ -36,7 +36,7 @@ class Workspaces:
         if target.exists():
             return target
         placed.mkdir(parents=True, exist_ok=True)
-        source = self._uploads / str(given.upload)[:2] / str(given.upload)
+        source = self._uploads / str(given.upload)
         partial = placed / f".{given.name}.partial"
         if partial.is_dir():
             shutil.rmtree(partial)

@@ -94,6 +94,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         settings.state_dir,
         clock=clock,
         node=settings.daemon.node,
+        new_id=new_id,
         publish=publisher.publish,
         tally=tally,
         ageing=settings.queue.ageing,
