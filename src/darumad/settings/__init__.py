@@ -26,9 +26,19 @@ from darumad.settings.model import (
 from darumad.settings.places import Places, places
 from darumad.settings.rules import is_path
 from darumad.settings.showing import as_written, flat, origins
+from darumad.settings.units import (
+    Bytes,
+    parse_duration,
+    parse_money,
+    parse_size,
+    show_duration,
+    show_money,
+    show_size,
+)
 
 __all__ = [
-    "AgentSettings", "Bridge", "Budget", "Control", "Daemon", "Executors", "Item", "Log", "Metrics", "Optimizers",
+    "AgentSettings", "Bridge", "Budget", "Bytes", "Control", "Daemon", "Executors", "Item", "Log", "Metrics", "Optimizers",
     "Places", "Provider", "ProviderSettings", "Queue", "Reviewers", "Settings", "Supervision",
-    "as_written", "flat", "is_path", "load", "origins", "places",
+    "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money", "parse_size", "places",
+    "show_duration", "show_money", "show_size",
 ]  # fmt: skip

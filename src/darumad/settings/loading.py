@@ -103,5 +103,4 @@ def _with_origin(problem: Problem, origins: Mapping[str, str]) -> Problem:
 def _refused(file: Path | None, problems: list[Problem]) -> Refused:
     where = f"{file}" if file else "the environment"
     many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-    lines = "\n".join(f"  {each.pointer}: {each.detail}" for each in problems)
-    return Refused(f"{many} wrong in {where}:\n{lines}", code="bad_settings", problems=problems)
+    return Refused(f"{many} wrong in {where}", code="bad_settings", problems=problems)

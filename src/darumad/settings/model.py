@@ -7,9 +7,11 @@ field means its default.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from darumad.names import NanoUsd, Seconds
 from darumad.settings.places import places
@@ -252,6 +254,11 @@ class Budget:
         parse_money("5.00 USD"), "The most that all items together may cost in one day.", Limits(at_least=0)
     )
     time_zone: str = setting("UTC", "In whose midnight a day begins.")
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone itself; UTC also on a machine that knows no zones."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
