@@ -37,8 +37,8 @@ from darumad.settings.units import (
 )
 
 __all__ = [
-    "AgentSettings", "Bridge", "Budget", "Bytes", "Control", "Daemon", "Executors", "Item", "Log", "Metrics", "Optimizers",
-    "Places", "Provider", "ProviderSettings", "Queue", "Reviewers", "Settings", "Supervision",
+    "AgentSettings", "Bridge", "Budget", "Bytes", "Control", "Daemon", "Executors", "Item", "Log", "Metrics",
+    "Optimizers", "Places", "Provider", "ProviderSettings", "Queue", "Reviewers", "Settings", "Supervision",
     "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money", "parse_size", "places",
     "show_duration", "show_money", "show_size",
 ]  # fmt: skip
