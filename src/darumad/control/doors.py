@@ -1,4 +1,4 @@
-"""A door as an actor: it opens when its place in the tree starts and closes when it stops, so a door that falls is put up again."""
+"""A door as an actor: opens when its place in the tree starts, closes when it stops; one that falls is put up again."""
 
 import socket
 

@@ -1,0 +1,214 @@
+"""A control room on real parts: journal, publisher, server and Unix socket. Only what stands behind the House is told what to say."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from darumad.bus import Tally
+from darumad.clock import SystemClock
+from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
+from darumad.events import WorkSucceeded
+from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
+from darumad.names import AgentName, NanoUsd, Seconds, Stage
+from darumad.work import Artifact, StopReason, WorkResult, WorkState, result_to_json
+
+WITHIN = Seconds(10.0)
+STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAs:
+    name: AgentName
+    template: str = "general"
+    stages: tuple[Stage, ...] = STAGES
+    complete_by_form: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    path: str
+    kind: str = "worker"
+    state: str = "running"
+    incarnation: int = 1
+    restarts: int = 0
+    last_exit: str | None = None
+    mailbox_depth: int = 0
+    errors_in_window: int = 0
+    last_error: str | None = None
+
+
+AGENTS = {each.name: each for each in (
+    AgentAs(AgentName("executor")),
+    AgentAs(AgentName("echo"), "echo", (Stage.EXECUTING,), complete_by_form=True),
+    AgentAs(AgentName("documentation"), "documentation"),
+)}  # fmt: skip
+
+
+@dataclass
+class Room:
+    """The daemon's side: what a test may turn, and what was asked of it."""
+
+    directory: Path
+    clock: SystemClock
+    journal: Journal
+    publisher: Publisher
+    tally: Tally
+    signs: dict[str, bool | str] = field(default_factory=lambda: dict.fromkeys(("actor", "loop", "writer"), True))
+    rows: list[Row] = field(default_factory=lambda: [Row("daruma", "supervisor"), Row("daruma/engine", "supervisor"),
+                                                    Row("daruma/engine/orchestrator", mailbox_depth=3)])  # fmt: skip
+    instances: list[Mapping[str, Any]] = field(default_factory=lambda: [
+        {"path": "daruma/engine/minds/executors/echo/1", "agent": "echo", "state": "idle", "errors_in_window": 2,
+         "incarnation": 4, "restarts": 3, "last_error": "tool_error"}])  # fmt: skip
+    revoked: list[Any] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    reported: list[BaseException] = field(default_factory=list)
+    hints: int = 0
+    is_draining: bool = False
+    max_unfinished: int = 10_000
+
+    def house(self) -> House:
+        ids = itertools.count(1)
+        return House(
+            clock=self.clock,
+            tally=self.tally,
+            journal=self.journal,
+            reader=self.journal.reader(),
+            publisher=self.publisher,
+            tree=lambda: self.rows,
+            agents=lambda: self.instances,
+            vital_signs=lambda: self.signs,
+            hint=self._hint,
+            revoke=self._revoke,
+            restart_agent=lambda name: [each["path"] for each in self.instances if name in (each["agent"], each["path"])],
+            drain=lambda by: self._turn("drain", by, draining=True),
+            resume=lambda by: self._turn("resume", by, draining=False),
+            stop=lambda by: self._turn("stop", by, draining=True),
+            draining=lambda: self.is_draining,
+            chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
+            definitions=lambda: AGENTS,
+            upload_dir=self.directory / "uploads",
+            workspace_of=lambda record: self.directory / "workspaces" / record.item.id,
+            new_id=lambda: f"made-{next(ids)}",
+            report=self.reported.append,
+            boot=self.journal.boot,
+            version="0.1.0",
+            started_at=self.clock.wall(),
+            max_unfinished=self.max_unfinished,
+            daily_budget=NanoUsd(5_000_000_000),
+            day=lambda _: "2026-11-21",
+            gauges=lambda: {("bridge_lag_seconds", ()): 0.25},
+        )
+
+    def claim(self, agent: str = "echo", stage: Stage = Stage.EXECUTING) -> Claimed:
+        """Some slot takes the best item."""
+        answer = self.journal.call(Claim(slots=(Slot(AgentName(agent), stage, f"{agent}/1#1"),)), WITHIN)
+        assert isinstance(answer, Claimed)
+        return answer
+
+    def succeed(self, artifacts: tuple[Artifact, ...] = ()) -> None:
+        """The best ready item of `echo` is done."""
+        self._end(WorkState.SUCCEEDED, artifacts)
+
+    def die(self) -> None:
+        self._end(WorkState.DEAD, ())
+
+    def _end(self, state: WorkState, artifacts: tuple[Artifact, ...]) -> None:
+        record = self.claim().held[0].record
+        done = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done", artifacts=artifacts, model="offline")
+        succeeded = state is WorkState.SUCCEEDED
+        fact = WorkSucceeded(subject=record.item.id, agent="echo", phase=record.item.phase, attempt=record.attempt,
+                             model="offline", duration_ms=1500)  # fmt: skip
+        move = Move(
+            item=record.item.id,
+            fence=record.fence,
+            attempt=record.attempt,
+            from_stage=Stage.EXECUTING,
+            to=state,
+            stage=Stage.EXECUTING,
+            ends_attempt=True,
+            outcome="completed" if succeeded else "tool_error",
+            result=result_to_json(done) if succeeded else None,
+            error=None if succeeded else {"kind": "tool_error", "message": "the tool broke"},
+            facts=(fact,) if succeeded else (),
+        )
+        assert isinstance(self.journal.call(move, WITHIN), Moved)
+
+    def _hint(self) -> None:
+        self.hints += 1
+
+    async def _revoke(self, running: Sequence[Any], reason: str) -> tuple[list[str], list[str], int]:
+        self.revoked.append((tuple(running), reason))
+        return [str(item) for item, _, _ in running], [], 7
+
+    def _turn(self, what: str, by: str, *, draining: bool) -> None:
+        self.asked.append((what, by))
+        self.is_draining = draining
+
+
+@dataclass(frozen=True)
+class Served:
+    """A room behind an open control socket."""
+
+    room: Room
+    server: ControlServer
+    socket: ControlSocket
+    client: Client
+
+    @property
+    def path(self) -> Path:
+        return self.socket.path
+
+
+@contextmanager
+def built() -> Iterator[Room]:
+    """A room whose journal runs; its directory has a short path, for sockets."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daruma-")))
+        clock, tally = SystemClock(), Tally(BUCKETS)
+        publisher = Publisher(clock)
+        journal = Journal.open(
+            directory / "state",
+            clock=clock,
+            node="local",
+            publish=publisher.publish,
+            tally=tally,
+            ageing=Seconds(600.0),
+            version="0.1.0",
+            on_fatal=_fail,
+        )
+        publisher.start()
+        stack.callback(publisher.close, WITHIN)
+        journal.start()
+        stack.callback(journal.close, WITHIN)
+        yield Room(directory, clock, journal, publisher, tally)
+
+
+@contextmanager
+def serving(room: Room) -> Iterator[Served]:
+    """The room's control socket, open."""
+    with ExitStack() as stack:
+        socket = open_control_socket(room.directory / "control.sock")
+        stack.callback(socket.close)
+        server = ControlServer(room.house())
+        server.start()
+        stack.callback(server.stop, WITHIN)
+        door = server.open("control-socket", socket.listening)
+        stack.callback(door.close, WITHIN)
+        stack.callback(server.hush)
+        yield Served(room, server, socket, stack.enter_context(Client(socket.path)))
+
+
+def _fail(error: Exception) -> None:
+    raise AssertionError("the journal failed") from error
+
+
+CLEAR = {
+    "description": "Write a report of all the specific files because the goal must be met using only the tools",
+    "success_criteria": "the report exists",
+    "agent": "echo",
+}
+"""An item that nothing is wrong with."""

@@ -1,0 +1,156 @@
+"""Work comes in: checked once, on disk before the answer, and the same item however often it is sent."""
+
+import http.client
+import json
+
+import pytest
+
+from darumad.control.client import _UnixConnection
+from darumad.errors import Refused, Unavailable
+from darumad.names import ItemId
+from darumad.work import WorkState
+from tests.control.room import CLEAR, Served
+
+
+def _pointers(refused: Refused) -> dict[str, str]:
+    return {each.pointer: each.detail for each in refused.problems}
+
+
+def test_an_accepted_item_is_in_the_journal_and_the_orchestrator_is_told(served: Served) -> None:
+    reply = served.client.submit({**CLEAR, "id": "one", "labels": {"team": "a"}})
+    assert (reply["id"], reply["state"], reply["created"], reply["questions"]) == ("one", "ready", True, [])
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    assert record.item.labels == {"team": "a"}
+    assert record.submitted_by.startswith("uid:")
+    assert served.room.hints == 1
+
+
+def test_an_item_without_an_id_is_given_one(served: Served) -> None:
+    assert served.client.submit(CLEAR)["id"] == "made-1"
+
+
+def test_the_same_item_sent_twice_is_one_item(served: Served) -> None:
+    first = served.client.submit({**CLEAR, "id": "one"})
+    again = served.client.submit({**CLEAR, "id": "one"})
+    assert (first["created"], again["created"]) == (True, False)
+    assert served.room.journal.reader().counts()[WorkState.READY] == 1
+
+
+def test_another_item_under_a_known_id_is_a_conflict(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "id": "one", "priority": 9})
+    assert refused.value.code == "conflict"
+
+
+def test_an_idempotency_key_becomes_the_id_of_an_item_without_one(served: Served) -> None:
+    connection = _UnixConnection(served.path, 10)
+    connection.request("POST", "/v1/work", json.dumps(CLEAR), {"Idempotency-Key": "key-1"})
+    response: http.client.HTTPResponse = connection.getresponse()
+    assert response.status == 201
+    assert json.loads(response.read())["id"] == "key-1"
+    connection.close()
+
+
+def test_an_unknown_field_is_refused_with_what_was_perhaps_meant(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "max_atempts": 3, "budget": {"dollars": 1}})
+    said = _pointers(refused.value)
+    assert "did you mean max_attempts" in said["/max_atempts"]
+    assert "/budget/dollars" in said
+
+
+def test_every_wrong_field_is_named_at_once(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({"timeout": "soon", "priority": "high", "inputs": [{"name": "a", "upload": "nothex"}]})
+    assert set(_pointers(refused.value)) == {"/description", "/timeout", "/priority", "/inputs/0/upload"}
+
+
+def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "priority": 11})
+    assert "/priority" in _pointers(refused.value)
+
+
+def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": "documentatoin"})
+    assert "did you mean documentation" in _pointers(refused.value)["/agent"]
+
+
+def test_an_upload_that_is_not_there_is_named(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "inputs": [{"name": "a.txt", "upload": "0" * 64}]})
+    assert "upload it first" in _pointers(refused.value)["/inputs/0/upload"]
+
+
+def test_a_vague_item_is_parked_with_its_questions_before_anything_is_spent(served: Served) -> None:
+    reply = served.client.submit({"description": "just make it better somehow", "id": "vague"})
+    assert (reply["state"], reply["reason"]) == ("parked", "challenge")
+    assert "What is the goal?" in reply["questions"]
+
+
+def test_an_item_that_forbids_the_challenge_is_ready_and_its_doubts_are_told(served: Served) -> None:
+    reply = served.client.submit({"description": "just make it better somehow", "challenge": False})
+    assert reply["state"] == "ready"
+    assert any("just" in warning for warning in reply["warnings"])
+
+
+def test_durations_money_and_times_may_be_written_as_people_do(served: Served) -> None:
+    served.client.submit(
+        {
+            **CLEAR,
+            "id": "one",
+            "timeout": "90s",
+            "backoff": 0.5,
+            "budget": {"usd": "2.50 USD", "tokens": 10},
+            "run_at": "2100-01-01T00:00:00Z",
+            "stages": ["execute"],
+        }
+    )
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    item = record.item
+    assert (item.timeout, item.backoff, item.budget.nano_usd) == (90.0, 0.5, 2_500_000_000)
+    assert (record.state, record.run_at) == (WorkState.SCHEDULED, 4_102_444_800_000)
+
+
+def test_a_time_without_its_zone_is_refused(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "run_at": "2100-01-01T00:00:00"})
+    assert "zone" in _pointers(refused.value)["/run_at"]
+
+
+def test_while_draining_nothing_new_comes_in_but_a_known_item_is_answered(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "known"})
+    served.room.is_draining = True
+    assert served.client.submit({**CLEAR, "id": "known"})["created"] is False
+    with pytest.raises(Unavailable) as unavailable:
+        served.client.submit({**CLEAR, "id": "new"})
+    assert unavailable.value.code == "draining"
+    assert unavailable.value.retry_after == 5
+
+
+def test_a_batch_is_accepted_whole_and_its_items_may_depend_on_each_other(served: Served) -> None:
+    reply = served.client.batch([{**CLEAR, "id": "b", "depends_on": ["a"]}, {**CLEAR, "id": "a"}])
+    assert {each["id"]: each["state"] for each in reply["items"]} == {"a": "ready", "b": "waiting"}
+
+
+def test_a_batch_with_wrong_items_names_them_all_and_accepts_none(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.batch([CLEAR, {**CLEAR, "priority": 77}, {**CLEAR, "agent": "nobody"}])
+    assert {"/items/1/priority", "/items/2/agent"} <= set(_pointers(refused.value))
+    assert served.room.journal.reader().records() == []
+
+
+def test_two_items_of_a_batch_cannot_have_one_id(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.batch([{**CLEAR, "id": "a"}, {**CLEAR, "id": "a"}])
+    assert "/items/1/id" in _pointers(refused.value)
+
+
+def test_a_cycle_is_refused_and_its_members_named(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.batch([{**CLEAR, "id": "a", "depends_on": ["b"]}, {**CLEAR, "id": "b", "depends_on": ["a"]}])
+    assert refused.value.code == "cycle"

@@ -1,0 +1,202 @@
+"""Work is looked at, waited for, taken back, and its result fetched."""
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from darumad.control import Client
+from darumad.errors import Refused, Unavailable
+from darumad.work import Artifact
+from tests.control.room import CLEAR, Served
+from tests.kit import eventually
+
+
+def test_items_are_listed_a_page_at_a_time(served: Served) -> None:
+    served.client.batch([{**CLEAR, "id": f"i{number}", "labels": {"n": str(number)}} for number in range(5)])
+    first = served.client.call("work list", limit=3)
+    rest = served.client.call("work list", limit=3, after=first["next"])
+    assert [each["id"] for each in (*first["items"], *rest["items"])] == ["i0", "i1", "i2", "i3", "i4"]
+    assert rest["next"] is None
+    assert [each["id"] for each in served.client.call("work list", label="n=4")["items"]] == ["i4"]
+
+
+def test_a_listing_by_a_state_that_there_is_not_names_the_ones_there_are(client: Client) -> None:
+    with pytest.raises(Refused) as refused:
+        client.call("work list", state="asleep")
+    assert "waiting" in refused.value.problems[0].detail
+
+
+def test_an_item_is_shown_with_its_attempts_when_they_are_asked_for(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.die()
+    view = served.client.call("work show", id="one", attempts=True)
+    assert view["state"] == "dead"
+    assert view["error"]["message"] == "the tool broke"
+    assert view["asked"]["description"] == CLEAR["description"]
+    assert [each["outcome"] for each in view["attempts"]] == ["tool_error"]
+    assert served.client.call("work show", id="one")["attempts"] is None
+
+
+@pytest.mark.parametrize("operation", ["work show", "work wait", "result"])
+def test_an_unknown_item_is_not_found(client: Client, operation: str) -> None:
+    with pytest.raises(Refused) as refused:
+        client.call(operation, id="nobody")
+    assert refused.value.code == "not_found"
+
+
+def test_who_waits_is_told_as_soon_as_the_item_is_done(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    found: list[str] = []
+
+    def wait() -> None:
+        with Client(served.path) as other:
+            found.append(other.wait("one", within=30)["state"])
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    eventually(lambda: served.server._desk is not None and "one" in served.server._desk.watch._items)
+    served.room.succeed()
+    waiter.join(5)
+    assert found == ["succeeded"]
+
+
+def test_a_wait_that_runs_out_says_so_and_leaves_the_item_alone(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    with pytest.raises(Unavailable) as unavailable:
+        served.client.wait("one", within=0.05)
+    assert unavailable.value.code == "wait_expired"
+
+
+def test_a_parked_item_is_not_waited_for_and_says_what_it_needs(served: Served) -> None:
+    served.client.submit({"description": "just do it somehow", "id": "vague"})
+    view = served.client.wait("vague", within=30)
+    assert view["state"] == "parked"
+    assert "work answer" in view["waits_for"]
+
+
+def test_answers_put_a_parked_item_on_its_way(served: Served) -> None:
+    served.client.submit({"description": "just do it somehow", "id": "vague"})
+    assert served.client.call("work answer", {"answers": ["a better door"]}, id="vague")["released"] == ["vague"]
+    view = served.client.call("work show", id="vague")
+    assert (view["state"], view["answers"]) == ("ready", ["a better door"])
+
+
+def test_a_dead_item_is_tried_again_when_somebody_asks(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.die()
+    assert served.client.call("work retry", {}, id="one")["released"] == ["one"]
+    assert served.client.call("work show", id="one")["state"] == "ready"
+
+
+def test_a_cancel_of_running_work_revokes_who_held_it_and_says_what_stopped(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    held = served.room.claim().held[0]
+    reply = served.client.call("work cancel", {"reason": "enough"}, id="one")
+    assert (reply["cancelled"], reply["stopped"], reply["after_ms"]) == (["one"], ["one"], 7)
+    (running,), reason = served.room.revoked[0]
+    assert (running[0], running[2], reason) == ("one", held.record.fence, "enough")
+    eventually(lambda: "work.stopped" in [each.type for each in served.room.journal.reader().events(0)])
+
+
+def test_a_cancel_that_does_not_wait_answers_first_and_revokes_all_the_same(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.claim()
+    reply = served.client.call("work cancel", {"wait": False}, id="one")
+    assert reply["after_ms"] is None
+    eventually(lambda: served.room.revoked)
+
+
+def test_a_cancel_revokes_even_when_the_journal_does_not_answer(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.claim()
+    assert served.server._desk is not None
+    monkeypatch.setattr(served.server._desk.commits, "_post", lambda request, reply: None)
+    with pytest.raises(Unavailable):
+        served.client.call("work cancel", {}, id="one")
+    assert served.room.revoked[0][0][0][0] == "one"
+
+
+def test_a_finished_item_cannot_be_cancelled(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    with pytest.raises(Refused) as refused:
+        served.client.call("work cancel", {}, id="one")
+    assert refused.value.code == "conflict"
+
+
+def test_a_result_is_there_once_the_item_succeeded_and_not_before(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    with pytest.raises(Refused) as refused:
+        served.client.call("result", id="one")
+    assert refused.value.code == "conflict"
+    assert "ready" in refused.value.message
+    served.room.succeed()
+    result = served.client.call("result", id="one")
+    assert (result["item_id"], result["success"], result["text"]) == ("one", True, "it is done")
+
+
+def _with_artifact(served: Served, content: bytes) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    place = served.room.directory / "workspaces" / "one" / "docs"
+    place.mkdir(parents=True)
+    (place / "page.md").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    served.room.succeed((Artifact(name="docs/page.md", media_type="text/markdown", size=len(content), sha256=digest),))
+
+
+def test_a_file_of_a_result_is_fetched_by_its_name(served: Served) -> None:
+    _with_artifact(served, b"# Page\n")
+    with served.client.download("one", "docs/page.md") as page:
+        assert (page.size, page.stream.read()) == (7, b"# Page\n")
+
+
+@pytest.mark.parametrize("name", ["docs/other.md", "../../state/journal.db", "/etc/passwd"])
+def test_what_the_result_does_not_list_is_not_given_out(served: Served, name: str) -> None:
+    _with_artifact(served, b"# Page\n")
+    with pytest.raises(Refused) as refused, served.client.download("one", name):
+        pass
+    assert refused.value.code in {"not_found", "unknown_operation"}
+
+
+def test_an_audit_row_says_who_asked_for_what(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.client.call("work cancel", {}, id="one")
+    rows = {(each["action"], each["target"]) for each in served.room.journal.reader().audits()}
+    assert {("submit", "one"), ("work cancel", "one")} <= rows
+
+
+def test_the_journals_refusals_come_through_with_their_code(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "depends_on": ["nobody"]})
+    assert "nobody" in str(refused.value) + str(refused.value.problems)
+
+
+def test_a_file_is_uploaded_once_and_named_by_its_digest(served: Served, tmp_path: Path) -> None:
+    content = b"x" * 300_000
+    digest = hashlib.sha256(content).hexdigest()
+    file = tmp_path / "input.bin"
+    file.write_bytes(content)
+    for created in (True, False):
+        with file.open("rb") as stream:
+            assert served.client.upload(digest, stream, len(content)) == {
+                "sha256": digest, "size": len(content), "created": created,
+            }  # fmt: skip
+    assert (served.room.directory / "uploads" / digest).read_bytes() == content
+    assert served.client.submit({**CLEAR, "inputs": [{"name": "input.bin", "upload": digest}]})["state"] == "ready"
+    assert [each.name for each in (served.room.directory / "uploads").iterdir()] == [digest]
+
+
+def test_an_upload_that_is_not_what_its_digest_says_is_refused_and_leaves_nothing(
+    served: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "input.bin"
+    file.write_bytes(b"something else")
+    with file.open("rb") as stream, pytest.raises(Refused) as refused:
+        served.client.upload("0" * 64, stream, 14)
+    assert refused.value.code == "invalid"
+    assert list((served.room.directory / "uploads").iterdir()) == []
+
