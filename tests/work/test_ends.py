@@ -43,8 +43,9 @@ def raised(following: Next) -> dict[str, int]:
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def test_every_kind_has_its_row_and_the_other_rows_are_four() -> None:
-    assert set(ENDS) == set(KINDS) | {"completed", "gate_undecided", "expired", "dependency_failed"}
+def test_every_kind_has_its_row_and_the_other_rows_are_five() -> None:
+    others = {"completed", "circuit_open", "gate_undecided", "expired", "dependency_failed"}
+    assert set(ENDS) == set(KINDS) | others
 
 
 @pytest.mark.parametrize("stop", list(StopReason))
@@ -147,6 +148,7 @@ def test_a_gate_that_nobody_could_judge_parks_the_item_and_names_the_gate() -> N
     assert (following.to, following.reason, following.fence_up) == (WorkState.PARKED, ParkReason.PROVIDER, True)
     assert following.error is not None
     assert following.error["message"].startswith("no model judged correctness")
+    assert following.error["hints"] == list(KINDS["model_not_found"].hints)
     assert raised(following) == {"parks": 1}
 
 
@@ -205,8 +207,9 @@ def test_no_number_of_delays_kills() -> None:
 
 
 def test_an_outage_tells_whether_an_attempt_was_made() -> None:
-    unmade = WorkResult(stop_reason=StopReason.CIRCUIT_OPEN)
-    assert follows(record(), unmade).outcome == "circuit_open"
+    assert follows(record(), WorkResult(stop_reason=StopReason.CIRCUIT_OPEN)).outcome == "circuit_open"
+    assert follows(record(), failed("local_saturation", circuit_open=True)).outcome == "circuit_open"
+    assert follows(record(), failed("local_saturation")).outcome == "provider_error"
     assert follows(record(), failed("connect")).outcome == "provider_error"
 
 

@@ -53,7 +53,8 @@ ENDS: Mapping[str, End] = {
     "completed": End(_S.COMPLETED, _C.GO_ON),
     # of the stage's provider: nobody's fault here
     "rate_limited": End(_S.PROVIDER_ERROR, _C.WAIT_OUT, "delays"),
-    "local_saturation": End(_S.CIRCUIT_OPEN, _C.WAIT_OUT, "delays"),
+    "local_saturation": End(_S.PROVIDER_ERROR, _C.WAIT_OUT, "delays"),
+    "circuit_open": End(_S.CIRCUIT_OPEN, _C.WAIT_OUT, "delays"),
     "connect": End(_S.PROVIDER_ERROR, _C.PROVIDER_DOWN, "delays"),
     "disconnect": End(_S.PROVIDER_ERROR, _C.PROVIDER_DOWN, "delays"),
     "timeout": End(_S.PROVIDER_ERROR, _C.PROVIDER_DOWN, "delays"),
@@ -97,11 +98,13 @@ ENDS: Mapping[str, End] = {
     "spawn_failed": End(_S.INTERRUPTED, _C.STAY),
     "stale": End(_S.INTERRUPTED, _C.STAY),
 }
-"""Every cause - each kind of `work.kinds`, and the four ends that are no failure of anybody - and what follows it."""
+"""Every cause - each kind of `work.kinds`, and the ends that are none - and what follows it."""
+
+TOLD_AS: Mapping[str, str] = {"circuit_open": "local_saturation", "gate_undecided": "model_not_found"}
+"""The kind that a cause which is none is told as, for the sake of its hints."""
 
 _CAUSE_OF_STOP: Mapping[StopReason, str] = {
     _S.REFUSED: "refusal",
-    _S.CIRCUIT_OPEN: "local_saturation",
     _S.PROVIDER_ERROR: "server_error",
 }
 """What a stop reason stands for when its result names no kind, where it is not called the same."""
@@ -112,6 +115,7 @@ def cause_of(result: WorkResult, stage: Stage, stages: tuple[Stage, ...]) -> str
 
     The kind of the result's failure says it, or its stop reason when there is none or nobody knows it. A completed
     review of this walk's own work is read for its verdict; a review that was itself asked for is simply the answer.
+    A call that no target took because every circuit was open is told apart from one that found no free place.
     The stop reason `timeout` is the item's own limit, whatever the kind beside it: a call's is `provider_error`.
     """
     if result.stop_reason is _S.COMPLETED:
@@ -119,7 +123,8 @@ def cause_of(result: WorkResult, stage: Stage, stages: tuple[Stage, ...]) -> str
     if result.stop_reason is _S.TIMEOUT:
         return "item_timeout"
     if result.error is not None and result.error.kind in KINDS:
-        return result.error.kind
+        unmade = result.error.kind == "local_saturation" and result.error.circuit_open
+        return "circuit_open" if unmade else result.error.kind
     return _CAUSE_OF_STOP.get(result.stop_reason, result.stop_reason.value)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from darumad.names import Millis, Stage
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
-from darumad.work.causes import ENDS, Course, cause_of, review_of
+from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
 from darumad.work.item import WorkRecord
 from darumad.work.kinds import KINDS
@@ -78,15 +78,16 @@ class _Ending:
 
     @property
     def failure(self) -> Failure:
-        """What the result says went wrong, under the cause it was judged by."""
-        said = self.result.error or Failure(kind=self.cause, message=self.result.text or _sentence(self))
-        return replace(said, kind=self.cause)
+        """What the result says went wrong, under the kind it was judged by."""
+        said = self.result.error or Failure(kind="", message=self.result.text or _sentence(self))
+        return replace(said, kind=TOLD_AS.get(self.cause, self.cause))
 
     @property
     def outcome(self) -> str:
-        """The stop reason to tell: the result's own, unless the work itself was fine and the rules found otherwise."""
+        """The stop reason to tell: the result's own, unless the rules found a cause that it does not know."""
         own = self.result.stop_reason
-        return (ENDS[self.cause].stop_reason if own is _S.COMPLETED else own).value
+        found = own is _S.COMPLETED or self.cause not in KINDS
+        return (ENDS[self.cause].stop_reason if found else own).value
 
 
 def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fact of its own
