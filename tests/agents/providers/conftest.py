@@ -2,12 +2,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from darumad.agents.providers.client import load
 from darumad.sim import Simulation
 from tests.agents.providers.desk import MODELS, Desk
 
 
 @pytest.fixture(scope="session")
 def simulation() -> Iterator[Simulation]:
+    for kind in MODELS:
+        load(kind)
     with Simulation() as running:
         yield running
 

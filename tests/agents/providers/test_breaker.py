@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.agents.providers.breaker import (
-    ENDS,
     FIRST_OPEN,
     LONGEST_OPEN,
     WINDOW,
@@ -14,7 +13,9 @@ from darumad.agents.providers.breaker import (
     End,
     Refusal,
     State,
+    end_of,
 )
+from darumad.work import KINDS
 
 NO_PROBE, PROBE = Admission(probe=False), Admission(probe=True)
 OPEN = Circuit(opened=1, until=10.0)
@@ -140,7 +141,18 @@ def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tu
         assert len(circuit.samples) <= WINDOW + 1
 
 
-def test_the_kinds_that_the_table_names_have_their_end() -> None:
-    assert {kind for kind, end in ENDS.items() if end is End.HOPELESS} == {"auth", "quota_exhausted", "model_not_found"}
-    assert ENDS["rate_limited"] is End.ANSWERED
-    assert {ENDS[kind] for kind in ("cancelled", "local_saturation", "budget_exhausted")} == {End.LOST}
+def test_every_kind_says_of_its_target_what_the_table_does() -> None:
+    ends = {kind: end_of(kind) for kind in KINDS}
+    failed = {
+        "connect",
+        "disconnect",
+        "timeout",
+        "server_error",
+        "malformed_response",
+        "truncated_stream",
+        "overloaded",
+    }
+    assert {kind for kind, end in ends.items() if end is End.FAILED} == failed
+    assert {kind for kind, end in ends.items() if end is End.HOPELESS} == {"auth", "quota_exhausted", "model_not_found"}
+    assert {ends[kind] for kind in ("cancelled", "local_saturation", "budget_exhausted")} == {End.LOST}
+    assert {ends[kind] for kind in ("rate_limited", "invalid_request", "bad_tool_args")} == {End.ANSWERED}

@@ -46,7 +46,7 @@ OURS = {"here": ProviderSpec(kind="ollama", base_url="http://127.0.0.1:1", model
         ("nowhere", OURS, True, True, None, ("offline", None)),
     ],
 )
-def test_the_choice_is_a_table(use, providers, key, ollama, model, chosen) -> None:
+def test_the_choice_is_a_table(*, use, providers, key, ollama, model, chosen) -> None:
     config = ProviderConfig(use=use, providers=providers)
     found = choose(config, key_present=key, ollama_answers=ollama, ollama_model=model)
     assert (found.provider, found.model) == chosen

@@ -4,10 +4,9 @@ import email.utils
 
 import pytest
 
-from darumad.agents.providers.breaker import ENDS
 from darumad.agents.providers.classify import AttemptFailed, classify, of_error_event, of_status, retry_after
-from darumad.agents.providers.policy import TREATMENTS
 from darumad.names import Millis
+from darumad.work import KINDS
 
 NOW = Millis(1_800_000_000_000)
 
@@ -71,7 +70,7 @@ def test_a_client_that_stumbles_over_an_answer_is_told_by_where_it_fell() -> Non
 
 @pytest.mark.parametrize("status", range(300, 600))
 def test_every_status_has_a_kind_that_the_tables_know(status: int) -> None:
-    assert of_status(status) in ENDS
+    assert of_status(status) in KINDS
 
 
 @pytest.mark.parametrize(
@@ -112,6 +111,5 @@ def test_a_wait_is_read_however_it_is_written(headers: dict[str, str], seconds: 
     assert retry_after(headers, NOW) == seconds
 
 
-def test_what_is_tried_again_is_in_the_breaker_s_table_too() -> None:
-    assert set(TREATMENTS) <= set(ENDS)
+def test_what_we_found_ourselves_keeps_its_kind() -> None:
     assert classify(AttemptFailed("refusal", "no"), NOW).kind == "refusal"

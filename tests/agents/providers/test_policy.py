@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from darumad.agents.providers.policy import TREATMENTS, RetryBudget
+from darumad.agents.providers.policy import RetryBudget, treatment_of
 from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
+from darumad.work import KINDS
 from darumad.work.ports import Owner
 from tests.agents.providers.desk import Desk, ask, seen
 
@@ -48,10 +49,10 @@ async def test_a_stream_that_broke_off_after_it_began_is_not_begun_again(desk: D
     assert len(desk.sim.attempts()) == 1
 
 
-@pytest.mark.parametrize("kind", ["server_error", "overloaded", "rate_limited"])
-def test_no_kind_is_tried_more_than_three_times(kind: str) -> None:
-    assert TREATMENTS[kind].retries == 2
-    assert max(each.retries for each in TREATMENTS.values()) == 2
+def test_what_is_tried_again_and_how_often_is_one_table() -> None:
+    retries = {kind: treatment_of(kind).retries for kind in KINDS if treatment_of(kind).retries}
+    once = ("connect", "disconnect", "timeout", "malformed_response", "truncated_stream")
+    assert retries == dict.fromkeys(once, 1) | dict.fromkeys(("server_error", "overloaded", "rate_limited"), 2)
 
 
 async def test_retry_after_is_waited_for(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
+from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import ModelReply, ModelRequest
 
@@ -35,6 +36,7 @@ class AnthropicClient:
         )
         http = anthropic.DefaultAioHttpClient(
             trust_env=False,
+            verify=tls(),
             follow_redirects=False,
             timeout=timeout,
             limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from darumad.work import KINDS, Breaker
+
 WINDOW = 30.0
 """Seconds over which failures are weighed."""
 MIN_SAMPLES = 5
@@ -39,30 +41,20 @@ class End(StrEnum):
     LOST = "lost"
 
 
-ENDS: Mapping[str, End] = {
-    "connect": End.FAILED,
-    "disconnect": End.FAILED,
-    "timeout": End.FAILED,
-    "server_error": End.FAILED,
-    "malformed_response": End.FAILED,
-    "truncated_stream": End.FAILED,
-    "overloaded": End.FAILED,
-    "rate_limited": End.ANSWERED,
-    "quota_exhausted": End.HOPELESS,
-    "auth": End.HOPELESS,
-    "model_not_found": End.HOPELESS,
-    "invalid_request": End.ANSWERED,
-    "request_too_large": End.ANSWERED,
-    "context_too_long": End.ANSWERED,
-    "bad_tool_args": End.ANSWERED,
-    "schema_violation": End.ANSWERED,
-    "empty_output": End.ANSWERED,
-    "refusal": End.ANSWERED,
-    "local_saturation": End.LOST,
-    "budget_exhausted": End.LOST,
-    "cancelled": End.LOST,
+_NOT_THE_TARGET_S = frozenset({"local_saturation", "budget_exhausted", "cancelled", "interrupted", "bridge_stalled"})
+"""Ends that no target had a part in."""
+
+_SAID_BY: Mapping[Breaker, End] = {
+    Breaker.NO: End.ANSWERED,
+    Breaker.FAILURE: End.FAILED,
+    Breaker.HARD_OPEN: End.HOPELESS,
+    Breaker.HARD_OPEN_MODEL: End.HOPELESS,
 }
-"""What each kind of a call's end says of its target: the table's column `breaker`."""
+
+
+def end_of(kind: str) -> End:
+    """What a kind of failure says of its target, by the column `breaker` of `work.kinds`; `no`: it answered."""
+    return End.LOST if kind in _NOT_THE_TARGET_S else _SAID_BY[KINDS[kind].breaker]
 
 
 @dataclass(frozen=True, slots=True)

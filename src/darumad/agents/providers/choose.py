@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.tls import tls
 
 PROBE_WITHIN = 0.3
 """Seconds that Ollama has to answer."""
@@ -81,10 +82,14 @@ def _to_probe(config: ProviderConfig, *, key_present: bool) -> ProviderSpec | No
 
 async def ollama_models(spec: ProviderSpec, within: float = PROBE_WITHIN) -> tuple[str, ...] | None:
     """The models that an Ollama has; None when it does not answer as one `within` seconds."""
+    context = await asyncio.to_thread(tls)
     import httpx  # noqa: PLC0415 - only a daemon that must look around pays for it
 
     try:
-        async with asyncio.timeout(within), httpx.AsyncClient(trust_env=False, timeout=within) as client:
+        async with (
+            asyncio.timeout(within),
+            httpx.AsyncClient(trust_env=False, verify=context, timeout=within) as client,
+        ):
             answer = await client.get(f"{(spec.base_url or OLLAMA.base_url or '').rstrip('/')}/api/tags")
             models = answer.raise_for_status().json()["models"]
             return tuple(str(each["name"]) for each in models)

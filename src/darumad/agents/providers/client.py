@@ -7,6 +7,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import price_of
+from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import ModelReply, ModelRequest
 
@@ -31,6 +32,7 @@ class Client(Protocol):
 def load(kind: Kind) -> None:
     """Import the vendor's package: up to seconds and 70 MiB, so it is done once, when wanted, and never on a loop."""
     importlib.import_module(kind)
+    tls()
 
 
 def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: int) -> Client:

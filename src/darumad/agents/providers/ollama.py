@@ -12,6 +12,7 @@ from darumad.agents.providers.config import OLLAMA, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_too_long
 from darumad.agents.providers.prices import Price
+from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import ModelReply, ModelRequest
 
@@ -33,6 +34,7 @@ class OllamaClient:
             host=spec.base_url or OLLAMA.base_url,
             follow_redirects=False,
             trust_env=False,
+            verify=tls(),
             headers={"authorization": f"Bearer {key.reveal() if key else 'none'}"},
             timeout=httpx.Timeout(
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE

@@ -12,6 +12,7 @@ import tenacity  # noqa: TID251 - the one door
 
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.clock import Clock
+from darumad.work import KINDS, Retry
 
 T = TypeVar("T")
 
@@ -40,17 +41,20 @@ class Treatment:
 
 
 NEVER = Treatment(0)
-TREATMENTS: Mapping[str, Treatment] = {
-    "connect": Treatment(1, at_once=True),
-    "disconnect": Treatment(1, at_once=True, unheard=True),
-    "timeout": Treatment(1),
-    "server_error": Treatment(2),
-    "malformed_response": Treatment(1),
-    "truncated_stream": Treatment(1),
-    "overloaded": Treatment(2),
-    "rate_limited": Treatment(2),
+TREATMENTS: Mapping[Retry, Treatment] = {
+    Retry.QUICK: Treatment(1, at_once=True),
+    Retry.UNSENT: Treatment(1, at_once=True, unheard=True),
+    Retry.IN_TIME: Treatment(1),
+    Retry.ONCE: Treatment(1),
+    Retry.BACKOFF: Treatment(2),
+    Retry.AFTER_WAIT: Treatment(2),
 }
-"""The table's column `retry`. A kind that is not here is not tried again."""
+"""What the column `retry` of `work.kinds` means here. What is not here is not the broker's to try again."""
+
+
+def treatment_of(kind: str) -> Treatment:
+    """How a kind of failure is treated."""
+    return TREATMENTS.get(KINDS[kind].retry, NEVER)
 
 
 @dataclass(slots=True)
@@ -96,7 +100,7 @@ class Retries:
         error = _error_of(state)
         if error is None:
             return False
-        treatment = TREATMENTS.get(error.diagnosis.kind, NEVER)
+        treatment = treatment_of(error.diagnosis.kind)
         if tried.attempts > treatment.retries or (treatment.unheard and tried.received):
             return False
         return (error.diagnosis.retry_after or 0.0) <= LONGEST_WAIT and self._allowed()
@@ -107,7 +111,7 @@ class Retries:
         asked = error.diagnosis.retry_after if error else None
         if asked is not None:
             return asked * (1 + SPREAD * self._rng.random())
-        if error is not None and TREATMENTS.get(error.diagnosis.kind, NEVER).at_once:
+        if error is not None and treatment_of(error.diagnosis.kind).at_once:
             return 0.0
         return self._rng.random() * min(BACKOFF_FIRST * 2.0 ** (state.attempt_number - 1), BACKOFF_CAP)
 

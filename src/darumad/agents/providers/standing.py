@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from darumad.agents.providers.breaker import ENDS, Admission, Circuit, End, State
+from darumad.agents.providers.breaker import Admission, Circuit, End, State, end_of
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.clock import Clock
@@ -68,7 +68,7 @@ class Standing:
 
     def ended(self, target: Target, admission: Admission, kind: str | None) -> None:
         """An admitted attempt ended: with an answer (`kind` None), or with a kind of failure."""
-        end = End.ANSWERED if kind is None else ENDS.get(kind, End.LOST)
+        end = End.ANSWERED if kind is None else end_of(kind)
         with self._lock:
             circuit = self._circuit(target)
             self._circuits[target] = circuit.ended(
