@@ -1,4 +1,7 @@
-"""Counts, from the witness's own lines and from the results, what became of the batch; ends with 1 if anything is wrong."""
+"""Counts, from the witness's own lines and from the results, what became of the batch.
+
+Ends with 1 if anything is wrong.
+"""
 
 import json
 import subprocess
@@ -12,7 +15,7 @@ begun = Counter(Path(sys.argv[1]).read_text().splitlines())
 again = sum(count - 1 for count in begun.values())
 listed = json.loads(
     subprocess.run(
-        ["daruma", "work", "list", "--label", "wall=north", "--json"],  # noqa: S607 - the installed command
+        ["daruma", "work", "list", "--label", "wall=north", "--json"],
         check=True,
         capture_output=True,
     ).stdout
@@ -20,6 +23,9 @@ listed = json.loads(
 states = Counter(item["state"] for item in listed["items"])
 
 print(f"accepted: {ITEMS}, succeeded: {states['succeeded']}, lost: {ITEMS - sum(states.values())}")
-print(f"steps of the items: {ITEMS * STEPS}, done: {len(begun)}, begun a second time: {again} (at most {SLOTS}: those under way)")
+print(
+    f"steps of the items: {ITEMS * STEPS}, done: {len(begun)}, "
+    f"begun a second time: {again} (at most {SLOTS}: those under way)"
+)
 print("no finished step was repeated" if again <= SLOTS else "finished steps were repeated")
 sys.exit(0 if states["succeeded"] == ITEMS and len(begun) == ITEMS * STEPS and again <= SLOTS else 1)

@@ -1,4 +1,4 @@
-"""An agent that does its item in three journalled steps of a third of a second, and tells a witness outside the daemon of each."""
+"""An agent that does its item in three slow, journalled steps, and tells a witness outside the daemon of each."""
 
 import asyncio
 import os

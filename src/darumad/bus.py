@@ -1,4 +1,7 @@
-"""The bus: signals to listeners, and plain counters. It stores nothing and blocks nobody; listeners may not raise into a publisher."""
+"""The bus: signals to listeners, and plain counters.
+
+It stores nothing and blocks nobody; listeners may not raise into a publisher.
+"""
 
 import threading
 from bisect import bisect_left

@@ -1,4 +1,6 @@
-"""Errors of the daemon itself, in three families sorted by what the catcher does. Agents' failures are no errors: they are results.
+"""Errors of the daemon itself, in three families sorted by what the catcher does.
+
+Agents' failures are no errors: they are results.
 
 One table gives each code its HTTP status, its exit code and what to do next; docs/reference/errors.md prints it.
 """
@@ -18,7 +20,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """How one code is told at each door: HTTP status, exit code of the command line, and the sentence that says what to do next."""
+    """How one code is told at each door.
+
+    HTTP status, exit code of the command line, and the sentence that says what to do next.
+    """
 
     code: str
     status: int
@@ -34,11 +39,18 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("too_large", 413, 2, "Send files with `--input`, or split the batch."),
         ErrorCode("unknown_operation", 404, 2, "See `daruma --help` for what there is."),
         ErrorCode("not_found", 404, 4, "Check the id; `daruma work list` shows what the journal holds."),
-        ErrorCode("conflict", 409, 5, "Look at it with `daruma work show`; what is asked is not possible in its present state."),
+        ErrorCode(
+            "conflict",
+            409,
+            5,
+            "Look at it with `daruma work show`; what is asked is not possible in its present state.",
+        ),
         ErrorCode("cycle", 409, 5, "Remove one of the dependencies named."),
         ErrorCode("denied", 403, 6, "Run the command as the daemon's user or as root."),
         ErrorCode("bad_settings", 400, 78, "Correct the settings named; `config/daruma.yaml` shows every key."),
-        ErrorCode("already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."),
+        ErrorCode(
+            "already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."
+        ),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
         ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
@@ -46,7 +58,12 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("unavailable", 503, 75, "Try again in a moment."),
         ErrorCode("wait_expired", 504, 7, "The work goes on; ask again with `daruma work wait`."),
         ErrorCode("broken", 500, 70, "This is a defect of Daruma: the log has the details."),
-        ErrorCode("io_error", 500, 74, "Check the disk; what was asked may or may not have happened, so send it again with the same id."),
+        ErrorCode(
+            "io_error",
+            500,
+            74,
+            "Check the disk; what was asked may or may not have happened, so send it again with the same id.",
+        ),
     )
 }
 
@@ -68,13 +85,13 @@ class DarumaError(Exception):
         return self.entry.code
 
 
-class Refused(DarumaError):
+class Refused(DarumaError):  # noqa: N818 - the family is named by what the catcher does
     """The request is wrong and stays wrong: fix it."""
 
     default: ClassVar[str] = "invalid"
 
 
-class Unavailable(DarumaError):
+class Unavailable(DarumaError):  # noqa: N818 - the family is named by what the catcher does
     """The request is right, the moment is not: try it again, after `retry_after` seconds if that is given."""
 
     default: ClassVar[str] = "unavailable"
@@ -84,7 +101,7 @@ class Unavailable(DarumaError):
         self.retry_after = retry_after
 
 
-class Broken(DarumaError):
+class Broken(DarumaError):  # noqa: N818 - the family is named by what the catcher does
     """Our own invariant failed: let it crash."""
 
     default: ClassVar[str] = "broken"

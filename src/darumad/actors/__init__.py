@@ -1,4 +1,7 @@
-"""The actors: the orchestrator, which alone hands work out, and the role actors that carry it over the bridge to their agents."""
+"""The actors.
+
+The orchestrator, which alone hands work out, and the role actors that carry it over the bridge to their agents.
+"""
 
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener

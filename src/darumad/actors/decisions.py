@@ -1,4 +1,7 @@
-"""From what follows an end to the move that carries it out: pure. The rule itself stands in `work.ends`; here it gets its facts."""
+"""From what follows an end to the move that carries it out: pure.
+
+The rule itself stands in `work.ends`; here it gets its facts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,7 +84,10 @@ def interrupted(held: Held, why: str, *, crashed: bool) -> Move:
 
 
 def output_of(done: Done, follows: Next) -> Any:
-    """What this stage leaves for the next: the brief, the finished work, or the review. None when it did not do its work."""
+    """What this stage leaves for the next: the brief, the finished work, or the review.
+
+    None when it did not do its work.
+    """
     stage, result = done.held.record.stage, done.result
     if stage is Stage.OPTIMIZING and follows.degraded:
         return {"degraded": True, "intent": done.held.record.item.description}
@@ -112,7 +118,7 @@ def _final(done: Done, now: Millis) -> Mapping[str, Any]:
     }
 
 
-def _facts(done: Done, follows: Next, holder: str | None, now: Millis) -> tuple[Fact, ...]:
+def _facts(done: Done, follows: Next, holder: str | None, now: Millis) -> tuple[Fact, ...]:  # noqa: PLR0911 - one return a state
     record = done.held.record
     item, attempt, error = record.item.id, record.attempt, _sentence(done.result)
     match follows.to:

@@ -1,4 +1,7 @@
-"""Daruma's judge: what counts against an agent. Supervision knows no kinds of errors; the table it asks stands in `work.kinds`."""
+"""Daruma's judge: what counts against an agent.
+
+Supervision knows no kinds of errors; the table it asks stands in `work.kinds`.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -9,7 +12,7 @@ from darumad.work.result import Failure
 
 
 class AgentError(Exception):
-    """A stage that ended with an error of a known kind, as it is reported to the error window of the instance that ran it."""
+    """A stage that ended with an error of a known kind, as it is reported to the window of the instance that ran it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
@@ -17,7 +20,7 @@ class AgentError(Exception):
         self.circuit_open = failure.circuit_open
 
 
-class TaskAbandoned(FatalError):
+class TaskAbandoned(FatalError):  # noqa: N818 - it reads as what happened
     """The agent's task ignored its cancel past the grace: this life ends, so that its slot is free for another."""
 
 

@@ -1,4 +1,6 @@
-"""Listens to the supervision tree's signals: the few that matter become facts, and the orchestrator and the bridge hear of ended lives.
+"""Listens to the supervision tree's signals.
+
+The few that matter become facts, and the orchestrator and the bridge hear of ended lives.
 
 Runs on the supervisors' own threads: it posts and returns.
 """

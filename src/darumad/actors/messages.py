@@ -1,4 +1,7 @@
-"""What the role actors and the orchestrator say to each other. Mailboxes carry hints and answers; no item lives in them alone."""
+"""What the role actors and the orchestrator say to each other.
+
+Mailboxes carry hints and answers; no item lives in them alone.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +23,10 @@ class SlotUp:
 
 @dataclass(frozen=True, slots=True)
 class SlotDown:
-    """A life has ended, or its agent is gone. `crashed` when our own handler raised: then its item is to blame, not a bystander."""
+    """A life has ended, or its agent is gone.
+
+    `crashed` when our own handler raised: then its item is to blame, not a bystander.
+    """
 
     holder: str
     why: str

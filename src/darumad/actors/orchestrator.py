@@ -1,4 +1,6 @@
-"""The orchestrator: the only actor that hands work out. It gathers its mailbox, decides it as one batch, posts, and returns.
+"""The orchestrator: the only actor that hands work out.
+
+It gathers its mailbox, decides it as one batch, posts, and returns.
 
 It never waits: not for a commit, not for a model, not for another actor. What it remembers is a roster of slots;
 which item is whose stands in the journal, so a lost message costs a moment and nothing else.
@@ -43,7 +45,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Admission:
-    """Whether anything new is claimed. Written by whoever drains or resumes, read by the orchestrator: one flag each."""
+    """Whether anything new is claimed.
+
+    Written by whoever drains or resumes, read by the orchestrator: one flag each.
+    """
 
     draining: bool = False
     paused: bool = False
@@ -291,9 +296,7 @@ class Orchestrator(Actor):
         self._post(Claim(slots=slots, first=self._first(), gated=gated))
 
     def _first(self) -> dict[AgentName, int]:
-        return {
-            agent: max(0, count - self._roster.under_way(agent)) for agent, count in self._desk.counts.items()
-        }
+        return {agent: max(0, count - self._roster.under_way(agent)) for agent, count in self._desk.counts.items()}
 
     def _reread(self) -> None:
         moving = {each for move in self._moving.values() for each in (move.came_from, move.holder) if each}
@@ -328,4 +331,3 @@ def _tell(tell: Callable[[object], None], message: object) -> None:
         tell(message)
     except ActorDeadError:
         return
-

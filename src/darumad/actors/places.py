@@ -1,4 +1,7 @@
-"""What the tree looks like to people: rows for `tree`, health for each agent's instance. Read from tables and counters; no actor is asked."""
+"""What the tree looks like to people: rows for `tree`, health for each agent's instance.
+
+Read from tables and counters; no actor is asked.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -37,13 +40,17 @@ def places(root: SupervisorRef) -> list[Place]:
     return [_place(row) for row in root.tree()]
 
 
-def instances(root: SupervisorRef, in_flight: Mapping[str, int], spawn_errors: Mapping[str, str]) -> list[dict[str, Any]]:
+def instances(
+    root: SupervisorRef, in_flight: Mapping[str, int], spawn_errors: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """The health of every agent's instance, by path and holder."""
     return [_instance(row, in_flight, spawn_errors) for row in root.tree() if agent_at(row.path) is not None]
 
 
 def restart_instances(root: SupervisorRef, named: str) -> list[str]:
-    """Starts the instances of the definition `named`, or the one at the path `named`, anew; the paths that were restarted.
+    """Starts the instances of the definition `named`, or the one at the path `named`, anew.
+
+    The paths that were restarted.
 
     A benched one is started at once with a clean record.
     """

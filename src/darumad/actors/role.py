@@ -1,4 +1,6 @@
-"""A role's actor: one slot, one agent behind the bridge, one item at a time. Its handlers hand over and return; they never wait.
+"""A role's actor: one slot, one agent behind the bridge, one item at a time.
+
+Its handlers hand over and return; they never wait.
 
 Optimizer, executor and reviewer are the same actor with another agent: what differs between them is what their
 minds do, and that stands in `agents`.
@@ -32,7 +34,10 @@ class Station:
 
 
 class RoleActor(Actor):
-    """See the module. READY without its agent: until the agent is there the slot is not in the roster, and its items wait."""
+    """See the module.
+
+    READY without its agent: until the agent is there the slot is not in the roster, and its items wait.
+    """
 
     def __init__(self, station: Station) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""The tree as child specs: who supervises whom, how often anything may restart, and what happens when that is not enough.
+"""The tree as child specs.
+
+Who supervises whom, how often anything may restart, and what happens when that is not enough.
 
 What Daruma is made of escalates, up to the root and the service manager; an agent's instance that keeps failing
 is benched, so that one user's broken agent never restarts anybody else's, and never the daemon.
@@ -11,8 +13,7 @@ from darumad.actors.orchestrator import Desk, Orchestrator
 from darumad.actors.role import RoleActor, Station
 from darumad.agents import AgentDefinition
 from darumad.names import AgentName, Role, Seconds
-from darumad.supervision import Backoff, ChildSpec, ErrorBudget, Liveness, Supervisor, SupervisorFlags
-from darumad.supervision import Judge
+from darumad.supervision import Backoff, ChildSpec, ErrorBudget, Judge, Liveness, Supervisor, SupervisorFlags
 
 ROOT = "daruma"
 ORCHESTRATOR = f"{ROOT}/engine/orchestrator"
@@ -93,7 +94,10 @@ def _pool(
 def _executors(
     definitions: Sequence[AgentDefinition], station: Callable[[Role, AgentDefinition], Station], policy: Policy
 ) -> ChildSpec:
-    pools = [_supervisor(f"of-{each.name}", _ONE_FOR_ONE, _instances(Role.EXECUTOR, each, station, policy)) for each in definitions]
+    pools = [
+        _supervisor(f"of-{each.name}", _ONE_FOR_ONE, _instances(Role.EXECUTOR, each, station, policy))
+        for each in definitions
+    ]
     return _supervisor("executors", _ONE_FOR_ONE, pools)
 
 

@@ -1,4 +1,6 @@
-"""The bridge: joins an actor, which is a thread that may never wait, to its agent, which is a coroutine that mostly does.
+"""The bridge.
+
+Joins an actor, which is a thread that may never wait, to its agent, which is a coroutine that mostly does.
 
 Everything an actor says to its agent and back crosses here, in batches: a deque and one wake-up. Actors never see
 a future; agents never see a thread.

@@ -1,4 +1,7 @@
-"""The bridge itself: what an actor may ask of the world of agents. Every call posts and returns; answers come back as messages."""
+"""The bridge itself: what an actor may ask of the world of agents.
+
+Every call posts and returns; answers come back as messages.
+"""
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections.abc import Callable, Iterable, Sequence
@@ -106,7 +109,10 @@ class Bridge:
     # --- what actors and the daemon ask -----------------------------------------------------------------------------
 
     def spawn(self, seat: Seat) -> None:
-        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it. A failure is tried again with backoff."""
+        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it.
+
+        A failure is tried again with backoff.
+        """
         self._thread.post(lambda: self._sit(seat))
 
     def send_work(self, seat: Seat, held: Held) -> None:
@@ -123,7 +129,10 @@ class Bridge:
         self._thread.post(lambda: self._leave(holder))
 
     def cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None]) -> None:
-        """Revoke these owners, then cancel their tasks; `reply` is called on the loop when all have stopped or the grace is over."""
+        """Revoke these owners, then cancel their tasks.
+
+        `reply` is called on the loop when all have stopped or the grace is over.
+        """
         self._thread.post(lambda: self._cancel(owned, why, reply))
 
     def health(self) -> BridgeHealth:

@@ -1,4 +1,7 @@
-"""The ledger port over the journal: what a call may cost is reserved on disk before it is made, what it did cost is booked after."""
+"""The ledger port over the journal.
+
+What a call may cost is reserved on disk before it is made, what it did cost is booked after.
+"""
 
 from collections.abc import Callable
 from datetime import tzinfo
@@ -48,7 +51,9 @@ class JournalLedger:
             day_limit=self._day_limit,
         )
         if await self._commits.commit(request) is OVER_BUDGET:
-            raise ModelFailed("budget_exhausted", "the budget has no room for this call; raise it or wait for the next day")
+            raise ModelFailed(
+                "budget_exhausted", "the budget has no room for this call; raise it or wait for the next day"
+            )
         return request.id
 
     def settle(self, reservation: str, usage: Usage) -> None:

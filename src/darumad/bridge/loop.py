@@ -1,4 +1,7 @@
-"""The bridge's loop thread: one asyncio loop, an inbox that is a deque with one wake-up, and a pulse that others can read."""
+"""The bridge's loop thread.
+
+One asyncio loop, an inbox that is a deque with one wake-up, and a pulse that others can read.
+"""
 
 import asyncio
 import sys
@@ -13,7 +16,7 @@ from darumad.names import Seconds
 PULSE = 0.25
 """Seconds between two beats of the loop's pulse."""
 TURN = 32
-"""How many posted calls one turn of the loop carries out, so that a burst of new tasks cannot starve the running ones."""
+"""How many posted calls one turn of the loop carries out: a burst of new tasks cannot starve the running ones."""
 
 
 class LoopThread:
@@ -76,7 +79,8 @@ class LoopThread:
         self.loop.call_later(PULSE, self._beat)
 
     def _drain(self) -> None:
-        # The flag falls before the deque is read: a post in between wakes the loop once too often, never once too seldom.
+        # The flag falls before the deque is read: a post in between wakes the loop once too often, never once too
+        # seldom.
         self._woken = False
         for _ in range(min(len(self._inbox), TURN)):
             self._inbox.popleft()()

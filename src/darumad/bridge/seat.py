@@ -27,7 +27,10 @@ class Seat:
 
 
 class Limit(StrEnum):
-    """Why the bridge ended a task; stands on the handle before the task is cancelled, since every cancel looks alike."""
+    """Why the bridge ended a task.
+
+    Stands on the handle before the task is cancelled, since every cancel looks alike.
+    """
 
     TIMEOUT = "timeout"
     IDLE_TIMEOUT = "idle_timeout"
@@ -50,7 +53,10 @@ class SpawnFailed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A stage's task has ended, for whatever reason. `abandoned` tasks ignored their cancel and may still run, revoked."""
+    """A stage's task has ended, for whatever reason.
+
+    `abandoned` tasks ignored their cancel and may still run, revoked.
+    """
 
     held: Held
     result: WorkResult

@@ -1,4 +1,7 @@
-"""The steps of one stage, bound to one item under one fence: what a restart must not repeat is on disk before anything follows it."""
+"""The steps of one stage, bound to one item under one fence.
+
+What a restart must not repeat is on disk before anything follows it.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,7 @@
-"""One stage of one item, running on the loop: its two limits, its cancel, and the one `Done` that comes of it by any path."""
+"""One stage of one item, running on the loop.
+
+Its two limits, its cancel, and the one `Done` that comes of it by any path.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,7 +18,11 @@ from darumad.work.result import Failure, StopReason, WorkResult
 
 _ENDED_BY = {
     Limit.TIMEOUT: (StopReason.TIMEOUT, "item_timeout", "the stage ran longer than the item's timeout"),
-    Limit.IDLE_TIMEOUT: (StopReason.IDLE_TIMEOUT, "idle_timeout", "the stage made no progress within the item's idle timeout"),
+    Limit.IDLE_TIMEOUT: (
+        StopReason.IDLE_TIMEOUT,
+        "idle_timeout",
+        "the stage made no progress within the item's idle timeout",
+    ),
     Limit.CANCELLED: (StopReason.CANCELLED, "cancelled", "the item was cancelled"),
     Limit.INTERRUPTED: (StopReason.INTERRUPTED, "interrupted", "the stage was interrupted through no fault of its own"),
 }
@@ -97,7 +104,10 @@ class WatchedComplete:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a task needs to begin: the agent's context, the steps and the watch behind it, and what has to be unpacked first."""
+    """What a task needs to begin.
+
+    The agent's context, the steps and the watch behind it, and what has to be unpacked first.
+    """
 
     context: Context
     steps: Steps
@@ -106,9 +116,14 @@ class Opened:
 
 
 class StageTask:
-    """Runs an agent on a held item and hands `finished` exactly one `Done`: its result, its limit, its crash, or its abandonment."""
+    """Runs an agent on a held item and hands `finished` exactly one `Done`.
 
-    def __init__(self, seat: Seat, held: Held, *, grace: Seconds, finished: Callable[["StageTask", Done], None]) -> None:
+    Its result, its limit, its crash, or its abandonment.
+    """
+
+    def __init__(
+        self, seat: Seat, held: Held, *, grace: Seconds, finished: Callable[["StageTask", Done], None]
+    ) -> None:
         self.seat = seat
         self.held = held
         self._grace = grace

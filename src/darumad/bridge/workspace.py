@@ -12,7 +12,10 @@ TAR = "application/x-tar"
 
 
 class Workspaces:
-    """Lays out workspaces below `root` and fills them from the content-addressed `uploads`. Blocking: never call it on the loop."""
+    """Lays out workspaces below `root` and fills them from the content-addressed `uploads`.
+
+    Blocking: never call it on the loop.
+    """
 
     def __init__(self, root: Path, uploads: Path) -> None:
         self._root = root
@@ -27,7 +30,10 @@ class Workspaces:
         return self.place(held.record.item.id, held.lineage)
 
     def fill(self, item: WorkItem, workspace: Path) -> Mapping[str, Path]:
-        """Each upload of `item` by its name, unpacked once per workspace: a tar becomes a directory, all else a file."""
+        """Each upload of `item` by its name, unpacked once per workspace.
+
+        A tar becomes a directory, all else a file.
+        """
         placed = workspace / "inputs"
         return {each.name: self._place(each, placed) for each in item.inputs if each.upload}
 
@@ -51,4 +57,4 @@ class Workspaces:
 def _unpack(source: Path, target: Path) -> None:
     target.mkdir(parents=True)
     with tarfile.open(source) as archive:
-        archive.extractall(target, filter="data")  # noqa: S202 - the data filter refuses links and paths out of the target
+        archive.extractall(target, filter="data")

@@ -1,4 +1,7 @@
-"""The composition root: builds the house in order, keeps watch over it, takes it down in reverse. No rule lives here."""
+"""The composition root: builds the house in order, keeps watch over it, takes it down in reverse.
+
+No rule lives here.
+"""
 
 import faulthandler
 import os
@@ -8,8 +11,8 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from darumad.control import ControlServer
 from darumad.clock import SystemClock
+from darumad.control import ControlServer
 from darumad.daemon.assembly import (
     STUCK,
     WITHIN,
@@ -79,11 +82,15 @@ def _serve(
     stack.callback(_stop_tree, engine)
     house.note(DaemonReady("daemon", behind.chosen.provider))
     notifier.ready(signs.status())
-    log.info("daemon_ready_at", socket=str(settings.control.socket), provider=behind.chosen.provider, why=behind.chosen.why)
+    log.info(
+        "daemon_ready_at", socket=str(settings.control.socket), provider=behind.chosen.provider, why=behind.chosen.why
+    )
     ending, why = guardian.watch(
         Watched(signs=signs, root_ended=lambda: engine.root.wait(0) is not None, stuck=signs.stuck, status=signs.status)
     )
-    _wind_down(house, behind, engine, notifier, ending, why)
+    house.note(DaemonStopping("daemon", why or ending))
+    notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)
+    _wind_down(house, behind, engine, ending)
     server.hush()
     return ending, why
 
@@ -115,7 +122,10 @@ class _Signs:
         return f"boot {self._house.journal.boot}, {health.running} running"
 
     def stuck(self) -> str | None:
-        """Why the process must be replaced; None while it need not be. A stalled loop is recorded once, with its stack."""
+        """Why the process must be replaced; None while it need not be.
+
+        A stalled loop is recorded once, with its stack.
+        """
         settings = self._house.settings.bridge
         late = self._bridge.health().late
         if late > settings.stalled_after and not self._told_stalled:
@@ -128,7 +138,9 @@ class _Signs:
 
     def _actors(self) -> bool | str:
         try:
-            down = [row.path for row in self._engine.root.tree() if row.path.endswith("orchestrator") and row.state != "up"]
+            down = [
+                row.path for row in self._engine.root.tree() if row.path.endswith("orchestrator") and row.state != "up"
+            ]
         except Exception as error:  # noqa: BLE001 - while the tree is being built or taken down there is none to read
             return str(error)
         return True if not down else f"{down[0]} is not up"
@@ -144,14 +156,10 @@ def _moving(batch_age: Seconds | None) -> bool | str:
     return True if batch_age is None or batch_age < STUCK else f"one batch has run for {batch_age:.0f} s"
 
 
-def _wind_down(
-    house: Kernel, behind: Minds, engine: Engine, notifier: Notifier, ending: Ending, why: str
-) -> None:
+def _wind_down(house: Kernel, behind: Minds, engine: Engine, ending: Ending) -> None:
     """Drain with the doors open for reads and cancels, then put back what still runs."""
-    house.note(DaemonStopping("daemon", why or ending))
     engine.admission.draining = True
     within = house.settings.daemon.drain_timeout if ending == "asked" else Seconds(0.0)
-    notifier.stopping("draining", within + 2 * WITHIN)
     _until(lambda: behind.bridge.health().running == 0, house.clock, within)
     if ending in {"asked", "root"}:
         house.journal.call(Rescue(live=frozenset(), why="the daemon is stopping"), WITHIN)

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from darumad import __version__
 from darumad.actors import (
@@ -33,7 +32,15 @@ from darumad.agents.providers import OFFLINE, Broker, Chosen, Credential, discov
 from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Ownership, Stopped, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
-from darumad.control import BUCKETS, ControlServer, ControlSocket, House, adopted, open_control_socket, open_metrics_socket
+from darumad.control import (
+    BUCKETS,
+    ControlServer,
+    ControlSocket,
+    House,
+    adopted,
+    open_control_socket,
+    open_metrics_socket,
+)
 from darumad.control.doors import DoorActor
 from darumad.control.house import Revoked, Running
 from darumad.control.sockets import take_over
@@ -153,7 +160,7 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             house.clock,
             new_id=house.new_id,
             day_limit=house.settings.budget.daily,
-            zone=ZoneInfo(house.settings.budget.time_zone),
+            zone=house.settings.budget.zone,
         )
         used = config.using(chosen.provider, chosen.model)
         broker = Broker(used, ledger, house.clock, house.rng, house.tally, credentials)
@@ -347,7 +354,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[
     def workspace_of(record: WorkRecord) -> Path:
         return behind.workspaces.place(record.item.id, record.failures)
 
-    zone = ZoneInfo(settings.budget.time_zone)
+    zone = settings.budget.zone
     return House(
         clock=house.clock,
         tally=house.tally,
@@ -395,5 +402,8 @@ def _listener_failed(error: BaseException) -> None:
 
 
 def _on(thread: LoopThread, work: Coroutine[Any, Any, T]) -> T:
-    """The outcome of `work` on the bridge's loop; only while the house is built or taken down may anyone wait for it."""
+    """The outcome of `work` on the bridge's loop.
+
+    Only while the house is built or taken down may anyone wait for it.
+    """
     return asyncio.run_coroutine_threadsafe(work, thread.loop).result(WITHIN)

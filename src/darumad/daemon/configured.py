@@ -1,4 +1,7 @@
-"""From the settings to what the rooms take: each room has its own words, so that none of them knows the settings. Pure."""
+"""From the settings to what the rooms take: each room has its own words, so that none of them knows the settings.
+
+Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +34,9 @@ def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinit
     own = {name: _own(name, settings) for name in settings.agents}
     shipped = {name: _shipped(name, template, settings) for name, template in SHIPPED_AGENTS.items()}
     return {
-        Role.OPTIMIZER: [AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, count=settings.optimizer_count)],
+        Role.OPTIMIZER: [
+            AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, count=settings.optimizer_count)
+        ],
         Role.EXECUTOR: list({**shipped, **own}.values()),
         Role.REVIEWER: [AgentDefinition(name=AgentName("reviewer"), role=Role.REVIEWER, count=settings.reviewer_count)],
     }
@@ -85,9 +90,7 @@ def limits(settings: Settings) -> BridgeLimits:
 
 
 def _shipped(name: str, template: str, settings: Settings) -> AgentDefinition:
-    return AgentDefinition(
-        name=AgentName(name), role=Role.EXECUTOR, template=template, count=settings.executors.count
-    )
+    return AgentDefinition(name=AgentName(name), role=Role.EXECUTOR, template=template, count=settings.executors.count)
 
 
 def _own(name: str, settings: Settings) -> AgentDefinition:

@@ -1,4 +1,7 @@
-"""The guardian: the main thread, outside every tree. It looks at vital signs, tells the service manager, and ends the process for one reason."""
+"""The guardian: the main thread, outside every tree.
+
+It looks at vital signs, tells the service manager, and ends the process for one reason.
+"""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -1,4 +1,7 @@
-"""What is committed, told to the log: one INFO line for each item's end, a WARNING where an agent fell, everything else for DEBUG."""
+"""What is committed, told to the log.
+
+One INFO line for each item's end, a WARNING where an agent fell, everything else for DEBUG.
+"""
 
 from collections.abc import Sequence
 
@@ -7,18 +10,16 @@ from darumad.logs import logger
 
 log = logger("darumad.facts")
 
-_INFO = frozenset(
-    {
-        "work.succeeded", "work.cancelled", "work.parked", "work.challenged", "agent.unbenched", "agent.health_restored",
-        "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "paused", "resumed",
-    }
-)  # fmt: skip
-_WARNING = frozenset(
-    {
-        "work.dead", "work.expired", "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-        "budget.threshold", "budget.exhausted", "bridge.stalled",
-    }
-)  # fmt: skip
+_INFO = frozenset({
+    "work.succeeded", "work.cancelled", "work.parked", "work.challenged",
+    "agent.unbenched", "agent.health_restored",
+    "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "paused", "resumed",
+})  # fmt: skip
+_WARNING = frozenset({
+    "work.dead", "work.expired",
+    "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
+    "budget.threshold", "budget.exhausted", "bridge.stalled",
+})  # fmt: skip
 
 
 def tell(batch: Sequence[Recorded]) -> None:

@@ -1,4 +1,7 @@
-"""The journal for coroutines: a request is posted at once and awaited on one loop. One wake-up brings a whole batch's answers."""
+"""The journal for coroutines: a request is posted at once and awaited on one loop.
+
+One wake-up brings a whole batch's answers.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence

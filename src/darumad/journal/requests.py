@@ -1,4 +1,6 @@
-"""What may be asked of the journal's writer, and what it answers. Values only: the writer runs all requests of one kind as one statement.
+"""What may be asked of the journal's writer, and what it answers.
+
+Values only: the writer runs all requests of one kind as one statement.
 
 Every request of a running item's owner carries its fence and its stage; when they no longer hold, nothing is
 changed, the outcome is `STALE`, and a `work.stale_result` is recorded in place of the request's own facts.
@@ -18,7 +20,10 @@ from darumad.work.states import WorkState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """Who asked for a change, for the audit row in the same transaction. `by` is `uid:1000`, a token's id, or `daemon`."""
+    """Who asked for a change, for the audit row in the same transaction.
+
+    `by` is `uid:1000`, a token's id, or `daemon`.
+    """
 
     by: str
     action: str
@@ -30,7 +35,9 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewItem:
-    """An item to accept. `digest` is over the fields the caller sent, canonical JSON; it makes a repeated submit idempotent.
+    """An item to accept.
+
+    `digest` is over the fields the caller sent, canonical JSON; it makes a repeated submit idempotent.
 
     `state` is the wished initial state; the journal makes it `waiting` while dependencies are unfinished.
     """
@@ -181,7 +188,9 @@ class Moved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Cancel these items in any unfinished or dead state, with their dependents dead of it. Answer: `Cancelled` or an error.
+    """Cancel these items in any unfinished or dead state, with their dependents dead of it.
+
+    Answer: `Cancelled` or an error.
 
     `not_found` names an unknown id; `conflict` one that is finished already.
     """
@@ -201,7 +210,9 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Make parked, scheduled or dead items ready (or waiting, with unsettled dependencies). Answer: `Released` or an error.
+    """Make parked, scheduled or dead items ready (or waiting, with unsettled dependencies).
+
+    Answer: `Released` or an error.
 
     A dead item gets fresh budgets and its dead dependents are revived. `answers` are appended for the agent
     to see; they are for `challenge` and its like.
@@ -261,7 +272,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """Reserve `estimate` under every budget this call falls under, for the day `day` (`2026-11-21`). Answer: `APPLIED` or `OVER_BUDGET`."""
+    """Reserve `estimate` under every budget this call falls under, for the day `day` (`2026-11-21`).
+
+    Answer: `APPLIED` or `OVER_BUDGET`.
+    """
 
     id: str
     item: ItemId
