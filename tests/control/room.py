@@ -1,4 +1,4 @@
-"""A control room on real parts: journal, publisher, server and Unix socket. Only what stands behind the House is told what to say."""
+"""A control room on real parts: journal, publisher, server, Unix socket. What stands behind the House is scripted."""
 
 import itertools
 import tempfile
@@ -83,7 +83,9 @@ class Room:
             vital_signs=lambda: self.signs,
             hint=self._hint,
             revoke=self._revoke,
-            restart_agent=lambda name: [each["path"] for each in self.instances if name in (each["agent"], each["path"])],
+            restart_agent=lambda name: [
+                each["path"] for each in self.instances if name in (each["agent"], each["path"])
+            ],
             drain=lambda by: self._turn("drain", by, draining=True),
             resume=lambda by: self._turn("resume", by, draining=False),
             stop=lambda by: self._turn("stop", by, draining=True),

@@ -199,4 +199,3 @@ def test_an_upload_that_is_not_what_its_digest_says_is_refused_and_leaves_nothin
         served.client.upload("0" * 64, stream, 14)
     assert refused.value.code == "invalid"
     assert list((served.room.directory / "uploads").iterdir()) == []
-

@@ -1,0 +1,129 @@
+"""The stream of what happened: in order, resumable, alive while silent, honest about what is gone."""
+
+import http.client
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from darumad.control import Client, streams
+from darumad.control.client import _UnixConnection
+from darumad.errors import Unavailable
+from darumad.events import Recorded
+from darumad.names import ItemId
+from tests.control.room import CLEAR, Served
+from tests.kit import eventually
+
+
+def _open(served: Served, path: str, **headers: str) -> tuple[_UnixConnection, http.client.HTTPResponse]:
+    connection = _UnixConnection(served.path, 10)
+    connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return connection, connection.getresponse()
+
+
+def _event(response: http.client.HTTPResponse) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    while (line := response.readline().decode().rstrip("\n")) or not fields:
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+    return fields
+
+
+def test_history_is_told_in_order_and_ends_where_the_present_begins(served: Served) -> None:
+    served.client.batch([{**CLEAR, "id": f"i{number}"} for number in range(3)])
+    events = list(served.client.events())
+    assert [each["subject"] for each in events if each["type"] == "work.submitted"] == ["i0", "i1", "i2"]
+    assert [each["seq"] for each in events] == sorted({each["seq"] for each in events})
+
+
+def test_a_reader_goes_on_behind_a_position(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    everything = list(served.client.events())
+    assert list(served.client.events(since=str(everything[0]["seq"]))) == everything[1:]
+
+
+def test_only_what_happened_to_one_item_or_of_one_name_is_told_when_asked(served: Served) -> None:
+    served.client.batch([{**CLEAR, "id": "a"}, {**CLEAR, "id": "b"}])
+    assert {each["subject"] for each in served.client.events(item="b")} == {"b"}
+    assert {each["type"] for each in served.client.events(type="work.submitted")} == {"work.submitted"}
+
+
+def test_a_follower_hears_what_happens_as_it_happens(served: Served) -> None:
+    heard: list[Any] = []
+
+    def follow() -> None:
+        with Client(served.path) as other:
+            for event in other.events(follow=True):
+                heard.append(event["type"])
+                if event["type"] == "work.succeeded":
+                    return
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    eventually(lambda: served.server._desk is not None and served.server._desk.watch._all)
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    follower.join(5)
+    assert heard[0] == "work.submitted"
+    assert heard[-1] == "work.succeeded"
+
+
+def test_server_sent_events_carry_their_position_and_resume_behind_it(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    connection, response = _open(served, "/v1/events?since=0", Accept="text/event-stream")
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    first, second = _event(response), _event(response)
+    connection.close()
+    connection, response = _open(served, "/v1/events?since=0", Accept="text/event-stream", Last_Event_ID=first["id"])
+    assert _event(response) == second
+    assert json.loads(second["data"])["seq"] == int(second["id"])
+    connection.close()
+
+
+def test_a_silent_stream_gives_signs_of_life(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
+    connection, response = _open(served, "/v1/events", Accept="text/event-stream")
+    assert response.readline() == b": still here\n"
+    connection.close()
+
+
+def test_what_is_no_longer_there_is_told_as_a_gap(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [Recorded(seq=number, at=1, type="work.ready", subject="one", data={}) for number in range(50, 53)]
+
+    def events(since: int, limit: int = 500, item: ItemId | None = None, type: str | None = None) -> list[Recorded]:  # noqa: A002
+        return [each for each in kept if each.seq > since][:limit]
+
+    assert served.server._desk is not None
+    monkeypatch.setattr(served.server._desk.streams, "_reader", type("R", (), {"events": staticmethod(events)}))
+    monkeypatch.setattr(served.server._desk.streams, "_publisher", type("P", (), {"after": lambda *_: ((), False)})())
+    told = list(served.client.events(since="10"))
+    assert told[0] == {"type": "gap", "subject": "events", "data": {"from": 11, "to": 49}}
+    assert [each["seq"] for each in told[1:]] == [50, 51, 52]
+
+
+def test_so_many_streams_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LIMIT", 1)
+    connection, response = _open(served, "/v1/events?follow=true")
+    assert response.status == 200
+    with pytest.raises(Unavailable):
+        list(served.client.events())
+    connection.close()
+    eventually(lambda: served.server._desk is not None and served.server._desk.streams._open == 0)
+    assert list(served.client.events())
+
+
+def test_a_stop_ends_every_stream(served: Served) -> None:
+    served.client.submit(CLEAR)
+    connection, response = _open(served, "/v1/events?since=0&follow=true")
+    assert response.readline()
+    served.server.hush()
+    assert response.read().endswith(b"\n")
+    connection.close()
+
+
+def test_a_position_that_is_none_is_refused(served: Served) -> None:
+    connection, response = _open(served, "/v1/events?since=yesterday")
+    assert response.status == 422
+    connection.close()

@@ -1,0 +1,186 @@
+"""The wire itself: what is refused before an operation sees it, in which words, and by whom it may be asked."""
+
+import http.client
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from darumad.control.client import Client, _UnixConnection
+from darumad.control.operations import OPERATIONS
+from darumad.control.peers import caller_of
+from darumad.control.routes import ROUTES
+from darumad.errors import Broken, Refused, Unavailable
+from tests.control.room import CLEAR, Served
+
+
+def _ask(
+    served: Served, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[http.client.HTTPResponse, Any]:
+    connection = _UnixConnection(served.path, 10)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        content = response.read()
+    finally:
+        connection.close()
+    return response, json.loads(content) if content.startswith(b"{") else content
+
+
+def test_every_route_has_its_operation_under_the_same_name() -> None:
+    assert OPERATIONS.keys() == ROUTES.keys()
+    assert all(OPERATIONS[name].route is route for name, route in ROUTES.items())
+
+
+def test_what_changes_something_is_no_get_and_needs_the_right_to_write() -> None:
+    assert {each.name for each in ROUTES.values() if each.method != "GET"} == {
+        each.name for each in ROUTES.values() if each.writes
+    }
+
+
+def test_every_answer_says_which_version_gave_it(served: Served) -> None:
+    response, body = _ask(served, "GET", "/version")
+    assert (response.headers["Daruma-Version"], response.headers["Daruma-Api"]) == ("0.1.0", "1")
+    assert body == {"version": "0.1.0", "api": 1, "boot": 1}
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/nothing"), ("DELETE", "/v1/work"), ("POST", "/version")])
+def test_what_there_is_not_is_told_as_a_problem(served: Served, method: str, path: str) -> None:
+    response, body = _ask(served, method, path)
+    assert (response.status, response.headers["Content-Type"]) == (404, "application/problem+json")
+    assert (body["code"], body["instance"]) == ("unknown_operation", path)
+
+
+@pytest.mark.parametrize("body", ["{", "[1]", '"text"', '{"description": NaN}', b"\xff\xfe"])
+def test_a_body_that_is_no_json_object_is_malformed(served: Served, body: Any) -> None:
+    response, said = _ask(served, "POST", "/v1/work", body)
+    assert (response.status, said["code"]) == (400, "malformed")
+
+
+def test_an_empty_body_is_an_item_without_its_description(served: Served) -> None:
+    response, said = _ask(served, "POST", "/v1/work")
+    assert (response.status, said["errors"][0]["pointer"]) == (422, "/description")
+
+
+def test_a_body_declared_too_large_is_refused_before_it_is_read(served: Served) -> None:
+    connection = _UnixConnection(served.path, 10)
+    connection.putrequest("POST", "/v1/work")
+    connection.putheader("Content-Length", str(2 << 20))
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_a_body_that_grows_too_large_is_refused_though_nothing_was_declared(served: Served) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * (1 << 16)
+
+    response, said = _ask(served, "POST", "/v1/work", chunks())
+    assert (response.status, said["code"]) == (413, "too_large")
+
+
+def test_a_batch_may_be_larger_than_an_item(served: Served) -> None:
+    long = {**CLEAR, "input": "x" * (700 << 10)}
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "input": "x" * (2 << 20)})
+    assert refused.value.code == "too_large"
+    assert len(served.client.batch([long, long])["items"]) == 2
+
+
+def test_an_unknown_parameter_in_the_address_is_refused(served: Served) -> None:
+    response, said = _ask(served, "GET", "/v1/work?stat=ready")
+    assert response.status == 422
+    assert "did you mean state" in said["errors"][0]["detail"]
+
+
+def test_what_stands_in_the_address_cannot_stand_in_the_body_as_well(served: Served) -> None:
+    response, said = _ask(served, "POST", "/v1/work/one/cancel", json.dumps({"id": "two"}))
+    assert (response.status, said["errors"][0]["pointer"]) == (422, "/id")
+
+
+def test_a_moment_that_is_not_right_says_when_to_come_back(served: Served) -> None:
+    served.room.is_draining = True
+    response, said = _ask(served, "POST", "/v1/work", json.dumps(CLEAR))
+    assert (response.status, response.headers["Retry-After"], said["code"]) == (503, "5", "draining")
+
+
+def test_a_defect_of_our_own_is_told_without_its_insides_and_reported(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall() -> Any:
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(served.room.journal.reader(), "counts", fall)
+    with pytest.raises(Broken) as broken:
+        served.client.call("status")
+    assert "secret" not in broken.value.message
+    assert isinstance(served.room.reported[0], RuntimeError)
+
+
+def test_a_connection_serves_many_questions(served: Served) -> None:
+    served.client.call("version")
+    kept = served.client._kept
+    served.client.call("status")
+    assert served.client._kept is kept
+
+
+def test_only_root_and_the_daemons_own_user_write() -> None:
+    other = os.geteuid() + 1
+    assert caller_of((f"uid:{os.geteuid()}", 7)).may_write
+    assert caller_of(("uid:0", 7)).may_write
+    assert not caller_of((f"uid:{other}", 7)).may_write
+    assert not caller_of(("127.0.0.1", 4242)).may_write
+    assert not caller_of(None).may_write
+
+
+_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from darumad.control.client import Client
+from darumad.errors import DarumaError
+os.setuid(65534)
+client = Client(Path(sys.argv[1]))
+print(client.call("version")["version"])
+try:
+    client.submit({"description": "x"})
+except DarumaError as error:
+    print(error.code, error.message)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_reads_and_is_denied_to_write(served: Served) -> None:
+    served.room.directory.chmod(0o755)
+    served.path.chmod(0o666)
+    done = subprocess.run(
+        [sys.executable, "-c", _AS_NOBODY, str(served.path)], capture_output=True, text=True, check=True
+    )
+    version, denied = done.stdout.splitlines()
+    assert version == "0.1.0"
+    assert denied.startswith("denied submit is for the daemon's own user and root, and you are uid:65534")
+
+
+def test_the_socket_is_for_its_owner_and_group_only(served: Served) -> None:
+    assert stat.S_IMODE(served.path.stat().st_mode) == 0o660
+
+
+def test_a_client_without_a_daemon_says_that_nobody_answers(tmp_path: Any) -> None:
+    with pytest.raises(Unavailable) as unavailable, Client(tmp_path / "none.sock") as client:
+        client.call("status")
+    assert unavailable.value.code == "unreachable"
+
+
+def test_a_daemon_that_does_not_answer_is_given_up_after_the_callers_patience(tmp_path: Any) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        with Client(tmp_path / "s") as client, pytest.raises(Unavailable) as unavailable:
+            client.call("status", within=0.05)
+    assert "did not answer in time" in unavailable.value.message

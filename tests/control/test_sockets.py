@@ -1,0 +1,142 @@
+"""Where the daemon listens: its own bind, one daemon a socket, systemd's sockets taken over."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from darumad.control.places import socket_path
+from darumad.control.sockets import adopted, open_control_socket, open_metrics_socket
+from darumad.errors import Refused
+from darumad.settings import places
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    before = Path.cwd()
+    os.chdir(tmp_path)  # a short way to a long place
+    yield Path("control.sock")
+    os.chdir(before)
+
+
+def test_a_socket_is_bound_for_owner_and_group_and_gone_when_closed(path: Path) -> None:
+    control = open_control_socket(path, group=os.getegid())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    control.close()
+    assert not path.exists()
+
+
+def test_a_second_daemon_on_the_same_socket_is_refused_and_the_first_keeps_it(path: Path) -> None:
+    control = open_control_socket(path)
+    with pytest.raises(Refused) as refused:
+        open_control_socket(path)
+    assert refused.value.code == "already_running"
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    control.close()
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from darumad.control.sockets import open_control_socket
+open_control_socket(Path(sys.argv[1]))
+os._exit(9)
+"""
+
+
+def test_what_a_killed_daemon_left_is_replaced(path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert path.exists()
+    control = open_control_socket(path)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    control.close()
+
+
+def test_what_is_no_socket_is_left_alone(path: Path) -> None:
+    path.write_text("mine")
+    with pytest.raises(Refused) as refused:
+        open_control_socket(path)
+    assert refused.value.code == "bad_settings"
+    assert path.read_text() == "mine"
+
+
+def test_a_path_too_long_for_a_socket_is_refused_with_its_length(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 108) / "control.sock"
+    with pytest.raises(Refused) as refused:
+        open_control_socket(long)
+    assert "107" in refused.value.message
+    assert not long.parent.exists()
+
+
+_PASSED = """
+import os, socket, sys
+from darumad.control.sockets import adopted, take_over
+os.dup2(int(sys.argv[1]), 3)  # where systemd passes it
+os.environ["LISTEN_PID"] = str(os.getpid())
+passed = adopted(os.environ, os.getpid())
+control = take_over(passed["control"])
+listens = control.listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+print(control.path, listens, control.listening.get_inheritable())
+control.close()
+"""
+
+
+def test_a_socket_of_systemds_is_taken_over_by_its_name_and_left_where_it_is(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        done = subprocess.run(
+            [sys.executable, "-c", _PASSED, str(listening.fileno())],
+            pass_fds=[listening.fileno()],
+            env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "control"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout.split() == [str(path), "1", "False"]
+    assert path.exists()
+
+
+def test_sockets_that_were_passed_to_another_process_are_not_ours() -> None:
+    assert adopted({"LISTEN_PID": "1", "LISTEN_FDS": "1"}, os.getpid()) == {}
+    assert adopted({}, os.getpid()) == {}
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "example.org:1", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"])
+def test_metrics_are_served_on_a_loopback_address_or_not_at_all(address: str) -> None:
+    with pytest.raises(Refused) as refused:
+        open_metrics_socket(address)
+    assert refused.value.code == "bad_settings"
+
+
+def test_a_port_that_is_taken_is_refused_by_its_name() -> None:
+    with open_metrics_socket("127.0.0.1:0") as first, pytest.raises(Refused) as refused:
+        open_metrics_socket(f"127.0.0.1:{first.getsockname()[1]}")
+    assert "cannot be had" in refused.value.message
+
+
+def test_a_client_looks_where_it_is_told_then_where_the_daemon_is_told_then_at_the_usual_place() -> None:
+    told = {"DARUMA_SOCKET": "/a", "DARUMA_CONTROL__SOCKET": "/b", "XDG_RUNTIME_DIR": "/run/user/7", "HOME": "/home/u"}
+    assert socket_path(told, root=False) == Path("/a")
+    del told["DARUMA_SOCKET"]
+    assert socket_path(told, root=True) == Path("/b")
+    del told["DARUMA_CONTROL__SOCKET"]
+    assert socket_path(told, root=True) == Path("/run/daruma/control.sock")
+    assert socket_path(told, root=False) == Path("/run/user/7/daruma/control.sock")
+    del told["XDG_RUNTIME_DIR"]
+    assert socket_path(told, root=False) == Path("/home/u/.local/state/daruma/control.sock")
+
+
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize(
+    "environ", [{"HOME": "/home/u"}, {"HOME": "/h", "XDG_RUNTIME_DIR": "/r"}, {"HOME": "/h", "XDG_STATE_HOME": "/s"}]
+)
+def test_client_and_daemon_mean_the_same_place(environ: dict[str, str], root: bool) -> None:
+    assert socket_path(environ, root=root) == places(environ, root=root).socket
