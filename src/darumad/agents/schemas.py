@@ -5,6 +5,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from darumad.errors import Problem
+
 MOST = 20
 """How many violations are told at once."""
 _BACKTRACKS = 100_000
@@ -31,6 +33,17 @@ def violations(schema: Mapping[str, Any], value: Any) -> tuple[str, ...]:
         raise SchemaUnusable(str(error).splitlines()[0]) from error
     found = (f"{_pointer(each.instance_path)}: {each.message}" for each in validator.iter_errors(value))
     return tuple(sentence for sentence, _ in zip(found, range(MOST), strict=False))
+
+
+def problems_of(schema: Mapping[str, Any] | None) -> tuple[Problem, ...]:
+    """Why a result could not be held against an item's `output_schema`, told before anything is spent on it."""
+    if schema is None:
+        return ()
+    try:
+        violations(schema, None)
+    except SchemaUnusable as error:
+        return (Problem("/output_schema", str(error)),)
+    return ()
 
 
 def _refuse(uri: str) -> Any:

@@ -6,6 +6,7 @@ A template of your own is a module with a `TEMPLATE`; of the house it imports `d
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from darumad.errors import Problem
 from darumad.names import Stage
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
@@ -27,7 +28,7 @@ class ToolFailed(Exception):  # noqa: N818 - it reads as what happened
         self.message = message
 
 
-def nothing_to_say(_: WorkItem) -> tuple[str, ...]:
+def no_problems(_: WorkItem) -> tuple[Problem, ...]:
     """A template that takes every valid item."""
     return ()
 
@@ -48,7 +49,7 @@ class Template:
     execute: Execute
     check: Check | None = None
     required_gates: frozenset[Gate]
-    problems: Callable[[WorkItem], tuple[str, ...]] = nothing_to_say
+    problems: Callable[[WorkItem], tuple[Problem, ...]] = no_problems
     stages: tuple[Stage, ...] = ALL_STAGES
     complete_by_form: bool = False
     needs_model: bool = False

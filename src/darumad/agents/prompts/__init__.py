@@ -18,7 +18,7 @@ def render(prompt: str, **values: Any) -> str:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    import jinja2  # noqa: PLC0415 - a daemon without a model never renders a prompt, nor does a reader's process
+    import jinja2  # noqa: PLC0415 - a daemon without a model renders no prompt, nor does a reader's process
 
     return jinja2.Environment(
         loader=jinja2.PackageLoader("darumad.agents", "prompts"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 
 from darumad.agents.template import ToolFailed
+from darumad.errors import Problem
 from darumad.names import Seconds
 from darumad.work.causes import ENDS
 from darumad.work.error_context import Site, boxed
@@ -17,14 +18,12 @@ from darumad.work.kinds import KINDS
 from darumad.work.model import ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Context
 from darumad.work.result import Failure, StopReason, Usage, WorkResult
+from darumad.work.validation import Findings, validate
 
 log = structlog.get_logger(__name__)
 
 RECEIPT_LENGTH = 200
 """How much of a description the receipt shows, in characters."""
-
-Findings = tuple[tuple[str, ...], tuple[str, ...]]
-"""What was found of an item before anything was spent on it: errors, warnings."""
 
 
 class Meter:
@@ -60,7 +59,7 @@ class Conduct:
         item: WorkItem,
         context: Context,
         *,
-        find: Callable[[WorkItem], Findings],
+        find: Callable[[WorkItem, Context], Findings],
         work: Callable[[WorkItem, Context], Awaitable[WorkResult]],
     ) -> WorkResult:
         """The outcome of this stage of `item`: what `work` made, or why it could not.
@@ -73,11 +72,11 @@ class Conduct:
         """
         log.debug("work received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
         meter = Meter(context.complete)
-        errors, warnings = find(item)
-        for warning in warnings:
-            log.warning("work accepted with a doubt", item=item.id, doubt=warning)
-        if errors:
-            return invalid_item(errors)
+        findings = find(item, context)
+        for doubt in findings.warnings:
+            log.warning("work taken with a doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
+        if findings.errors:
+            return invalid_item(*findings.errors)
         assert not self._busy, f"{self._agent} was given {item.id} while it works on another item"
         self._busy = True
         try:
@@ -121,6 +120,15 @@ def ended(kind: str, message: str, *, error_type: str = "") -> WorkResult:
     )
 
 
-def invalid_item(problems: tuple[str, ...]) -> WorkResult:
-    """The result for an item that nobody can do anything with: every problem in one sentence."""
-    return ended("invalid_item", "; ".join(problems), error_type="InvalidItem")
+def invalid_item(*problems: Problem) -> WorkResult:
+    """The result for an item that nobody can do anything with: every problem, each with its field."""
+    told = "; ".join(f"{each.pointer} {each.detail}" for each in problems)
+    return ended("invalid_item", told, error_type="InvalidItem")
+
+
+def found_before_spending(item: WorkItem, context: Context) -> Findings:
+    """What validation finds, where a model may be called; without one nothing can be spent on an item."""
+    return validate(item) if context.complete.model is not None else _NOTHING
+
+
+_NOTHING = Findings()

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
-from darumad.agents.roles.conduct import Conduct, Findings
+from darumad.agents.roles.conduct import Conduct
+from darumad.agents.schemas import problems_of
 from darumad.agents.template import Template
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
 from darumad.work.result import WorkResult
+from darumad.work.validation import Findings, validate
 
 
 class ExecutorAgent:
@@ -20,8 +22,10 @@ class ExecutorAgent:
         """Do `item` as the template does it. Known failures come back as results; what else it raises is a crash."""
         return await self._conduct.run(item, context, find=self._find, work=self._work)
 
-    def _find(self, item: WorkItem) -> Findings:
-        return self._template.problems(item), ()
+    def _find(self, item: WorkItem, _: Context) -> Findings:
+        found = validate(item)
+        own = (*self._template.problems(item), *problems_of(item.output_schema))
+        return replace(found, errors=(*found.errors, *own)) if own else found
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = await self._template.execute(item, context)

@@ -12,7 +12,7 @@ from darumad.agents.roles.brief import (
     over_budget,
     tokens_of,
 )
-from darumad.agents.roles.conduct import Conduct, Findings
+from darumad.agents.roles.conduct import Conduct, found_before_spending
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelFailed, ModelRequest
 from darumad.work.ports import Context
@@ -33,7 +33,7 @@ class OptimizerAgent:
 
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         """The brief of `item` as `data`: a pure function of the item, its feedback, failures and answers."""
-        return await self._conduct.run(item, context, find=_find, work=self._work)
+        return await self._conduct.run(item, context, find=found_before_spending, work=self._work)
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         brief = self._brief(item, context)
@@ -66,10 +66,6 @@ class OptimizerAgent:
             context_tokens=self._context_tokens,
             degraded=degraded,
         )
-
-
-def _find(_: WorkItem) -> Findings:
-    return (), ()
 
 
 async def _condense(item: WorkItem, context: Context, over: Over) -> str:

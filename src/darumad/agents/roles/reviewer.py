@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.agents import artifacts
-from darumad.agents.roles.conduct import Conduct, Findings, ended
+from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.roles.judge import judge
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import Template
+from darumad.errors import Problem
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
@@ -29,16 +30,16 @@ class ReviewerAgent:
 
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         """The review of `context.work` as `data`. A review that finds faults is a review that succeeded."""
-        return await self._conduct.run(item, context, find=_find, work=self._work)
+        return await self._conduct.run(item, context, find=found_before_spending, work=self._work)
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         if context.work is None:
-            return ended("invalid_item", "there is no finished work to review", error_type="InvalidItem")
+            return invalid_item(Problem("/input", "there is no finished work to review"))
         template = self._template_of(item.agent)
         try:
             review = await self._look(template, item, context)
         except SchemaUnusable as error:
-            return ended("invalid_item", f"/output_schema: {error}", error_type="InvalidItem")
+            return invalid_item(Problem("/output_schema", str(error)))
         if context.complete.model is not None:
             review = await judge(item, context, review)
         return WorkResult(
@@ -56,10 +57,6 @@ class ReviewerAgent:
         review = replace(review, required=review.required | _required(template, item))
         review = _against_schema(review, item, context)
         return await _for_unfinished(review, context)
-
-
-def _find(_: WorkItem) -> Findings:
-    return (), ()
 
 
 def _required(template: Template, item: WorkItem) -> frozenset[Gate]:

@@ -13,6 +13,7 @@ from darumad.agents.subprocesses import ask_module
 from darumad.agents.template import Template
 from darumad.agents.templates.documentation.describing import MOST, describe
 from darumad.agents.templates.documentation.finding import NAME
+from darumad.errors import Problem
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import Input, WorkItem
 from darumad.work.ports import Context
@@ -27,16 +28,16 @@ _MOST_ISSUES = 50
 _REQUIRED = frozenset({Gate.DOCUMENTATION_COMPLETE, Gate.COMPLETENESS, Gate.NO_ANTIPATTERNS})
 
 
-def problems(item: WorkItem) -> tuple[str, ...]:
+def problems(item: WorkItem) -> tuple[Problem, ...]:
     """What keeps `item` from saying which package it means."""
     given = item.input
     if given is not None and not (isinstance(given, Mapping) and isinstance(given.get("package"), str)):
-        return ('/input: must be {"package": NAME}, or nothing where one upload is the package',)
+        return (Problem("/input", 'must be {"package": NAME}, or nothing where one upload is the package'),)
     name = _name(item)
     if name is None or not NAME.fullmatch(name):
-        return (f'/input/package: {name!r} is no dotted Python name; say which package with {{"package": NAME}}',)
+        return (Problem("/input/package", f'{name!r} is no dotted Python name; say which with {{"package": NAME}}'),)
     if _upload(item) is None and not (given is not None and given.get("installed") is True):
-        return ('/inputs: upload the package, or say {"installed": true} for one of the daemon\'s own',)
+        return (Problem("/inputs", 'must have the package, unless /input says {"installed": true}'),)
     return ()
 
 

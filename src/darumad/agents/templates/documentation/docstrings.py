@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import griffe  # noqa: TID251 - the door to griffe, with `tree`
+import griffe  # noqa: TID251 - the door to griffe, with `tree` and `reading`
 
 from darumad.agents.templates.documentation.inventory import Row, Section
 

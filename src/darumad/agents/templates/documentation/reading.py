@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import griffe  # noqa: TID251 - the door to griffe, with `tree`
+import griffe  # noqa: TID251 - the door to griffe, with `tree` and `docstrings`
 
 from darumad.agents.templates.documentation.docstrings import sections_of
 from darumad.agents.templates.documentation.inventory import Entry, EntryKind, ModuleEntry, Package

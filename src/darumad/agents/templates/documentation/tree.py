@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import griffe  # noqa: TID251 - the door to griffe, with `reading`
+import griffe  # noqa: TID251 - the door to griffe, with `reading` and `docstrings`
 
 from darumad.agents.templates.documentation.finding import files_of
 from darumad.agents.templates.documentation.inventory import Unread

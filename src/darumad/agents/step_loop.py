@@ -1,0 +1,164 @@
+"""The step loop: think, call tools, observe, and again, until there is a result or a limit says there will be none.
+
+Every model reply and every tool result is a journalled step, so a restart goes on behind the last that was paid for.
+No clock and no attempt number is read here: the same steps replayed give the same dialogue.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from darumad.agents.answers import again, read, turn, whole
+from darumad.agents.schemas import violations
+from darumad.work.canonical import digest
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
+from darumad.work.ports import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something an agent can do. `run` gets arguments that hold the schema, and says what the model gets to see.
+
+    What it raises as `BadArguments` the model is told; a `ToolFailed` ends the stage.
+    """
+
+    spec: ToolSpec
+    run: Callable[[Mapping[str, Any]], Awaitable[str]]
+
+
+class BadArguments(ValueError):  # noqa: N818 - it reads as what they are
+    """Arguments that hold their schema and still cannot be used; the message says to the model what to do instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLimits:
+    """When a loop is ended. `same` is how often one tool may give one result for the same arguments."""
+
+    max_steps: int = 40
+    same: int = 3
+    repairs: int = 2
+    observation: int = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a loop came to: the model's last words, their JSON where a schema was asked for, the model, and what it did.
+
+    `calls` are the tool calls that were carried out, in this life or in an earlier one that was replayed.
+    """
+
+    text: str
+    data: Any
+    model: str
+    calls: tuple[ToolCall, ...]
+
+
+async def run_loop(
+    request: ModelRequest, tools: Sequence[Tool], context: Context, *, limits: LoopLimits | None = None
+) -> Answer:
+    """Drive `request` with `tools` to its answer.
+
+    Raises:
+        ModelFailed: a call failed; or the loop ended without an answer: `max_steps`, `loop_detected`, `max_tokens`,
+            `refusal`, `empty_output`, `bad_tool_args`, `schema_violation`.
+        ToolFailed: a tool could not do its part.
+    """
+    asked = replace(request, tools=tuple(tool.spec for tool in tools))
+    return await _Loop(asked, tools, context, limits or LoopLimits()).run()
+
+
+class _Loop:
+    """One walk: the dialogue so far, and what it has seen often enough."""
+
+    def __init__(self, request: ModelRequest, tools: Sequence[Tool], context: Context, limits: LoopLimits) -> None:
+        self._request = request
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._context = context
+        self._limits = limits
+        self._seen: Counter[str] = Counter()
+        self._done: list[ToolCall] = []
+        self._repairs = 0
+
+    async def run(self) -> Answer:
+        for _ in range(self._limits.max_steps):
+            reply = whole(await turn(self._context, "think", self._request))
+            if reply.calls:
+                await self._observe(reply)
+                continue
+            answer = self._answer(reply)
+            if answer is not None:
+                return answer
+        raise ModelFailed("max_steps", f"there was no result after {self._limits.max_steps} steps")
+
+    async def _observe(self, reply: ModelReply) -> None:
+        """Run what the model asked for, one after the other, and add what came of it to the dialogue."""
+        said = Message(role="assistant", text=reply.text, calls=reply.calls, opaque=reply.opaque)
+        seen = [Message(role="tool", text=await self._call(call), call_id=call.id) for call in reply.calls]
+        self._request = replace(self._request, messages=(*self._request.messages, said, *seen))
+
+    async def _call(self, call: ToolCall) -> str:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return self._repaired(call, f"there is no tool {call.name!r}; there are {', '.join(self._tools)}")
+        broken = violations(tool.spec.schema, call.arguments)
+        if broken:
+            return self._repaired(call, "; ".join(broken))
+        observation = await self._run(tool, call)
+        self._look_for_circles(call, observation)
+        self._done.append(call)
+        return observation
+
+    async def _run(self, tool: Tool, call: ToolCall) -> str:
+        async def run() -> Any:
+            try:
+                return _short(await tool.run(call.arguments), self._limits.observation)
+            except BadArguments as error:
+                return f"error: {error}"
+
+        step = {"tool": call.name, "call": call.id, "arguments": call.arguments}
+        observation = str(await self._context.steps.once("tool", step, run))
+        self._context.progress()
+        return observation
+
+    def _look_for_circles(self, call: ToolCall, observation: str) -> None:
+        key = digest([call.name, call.arguments, observation])
+        self._seen[key] += 1
+        if self._seen[key] >= self._limits.same:
+            raise ModelFailed(
+                "loop_detected", f"{call.name} gave the same result for the same arguments {self._seen[key]} times"
+            )
+
+    def _answer(self, reply: ModelReply) -> Answer | None:
+        """The answer in `reply`; None when it is not one yet and the model was asked again."""
+        if not reply.text.strip():
+            self._ask_again(reply, "empty_output", ("the answer is empty: say what the result is",))
+            return None
+        if self._request.output_schema is None:
+            return Answer(reply.text, None, reply.model, tuple(self._done))
+        data, broken = read(reply.text, self._request)
+        if broken:
+            self._ask_again(reply, "schema_violation", broken)
+            return None
+        return Answer(reply.text, data, reply.model, tuple(self._done))
+
+    def _ask_again(self, reply: ModelReply, kind: str, broken: tuple[str, ...]) -> None:
+        self._count_repair(kind, broken[0])
+        self._request = again(self._request, reply, broken)
+
+    def _repaired(self, call: ToolCall, wrong: str) -> str:
+        self._count_repair("bad_tool_args", f"{call.name}: {wrong}")
+        return f"error: {wrong}"
+
+    def _count_repair(self, kind: str, wrong: str) -> None:
+        self._repairs += 1
+        if self._repairs > self._limits.repairs:
+            raise ModelFailed(kind, f"after {self._limits.repairs} repairs: {wrong}")
+
+
+def _short(observation: str, most: int) -> str:
+    """An observation as the model gets it: its beginning and its end, where it is too long to be shown whole."""
+    if len(observation) <= most:
+        return observation
+    half = most // 2
+    return f"{observation[:half]}\n... {len(observation) - 2 * half} characters left out ...\n{observation[-half:]}"

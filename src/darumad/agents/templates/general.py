@@ -1,0 +1,76 @@
+"""The built-in executor: any work that a model can do with words and files, through the step loop."""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from darumad.agents.prompts import render
+from darumad.agents.step_loop import LoopLimits, run_loop
+from darumad.agents.template import Template
+from darumad.agents.tools.files import WorkspaceFiles
+from darumad.work.gates import Gate
+from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelFailed, ModelRequest
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
+
+LIMITS = LoopLimits()
+
+
+async def execute(item: WorkItem, context: Context) -> WorkResult:
+    """Let the model work on the brief until it says what came of it.
+
+    Raises:
+        ModelFailed: no model is configured (`model_not_found`: a canned answer is no work), or see `run_loop`.
+    """
+    if context.complete.model is None:
+        raise ModelFailed(
+            "model_not_found",
+            "this work needs a model, and none is configured; put one under `providers` in the settings",
+        )
+    files = WorkspaceFiles(context.workspace)
+    answer = await run_loop(_request(item, context), files.tools(), context, limits=LIMITS)
+    return WorkResult(
+        stop_reason=StopReason.COMPLETED,
+        text=answer.text,
+        data=answer.data,
+        artifacts=await asyncio.to_thread(files.written, answer.calls),
+        model=answer.model or context.complete.model,
+    )
+
+
+def _request(item: WorkItem, context: Context) -> ModelRequest:
+    """The opening of the dialogue: a pure function of the brief, which is one of the item."""
+    brief: dict[str, Any] = context.brief or {"intent": item.description, "input": item.input}
+    shown = {key: value for key, value in brief.items() if key not in _NOT_SHOWN and value not in (None, [], "")}
+    prompt = render(
+        "work.md", intent=brief["intent"], parts=[(key, _text(value)) for key, value in sorted(shown.items())]
+    )
+    return ModelRequest(
+        system=render("general.md", uploads=sorted(context.uploads)),
+        messages=(Message(role="user", text=prompt),),
+        output_schema=item.output_schema,
+    )
+
+
+_NOT_SHOWN = frozenset({"intent", "tokens", "pressure", "degraded"})
+
+
+def _text(value: Any) -> str:
+    """A part of the brief as a model reads it best: text as such, all else as JSON."""
+    return (
+        value
+        if isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    )
+
+
+TEMPLATE = Template(
+    name="general",
+    version="1.0.0",
+    says="Does any work that a model can do with words and files.",
+    execute=execute,
+    required_gates=frozenset({Gate.INTENT_SATISFIED, Gate.COMPLETENESS}),
+    needs_model=True,
+)
