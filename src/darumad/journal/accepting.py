@@ -59,7 +59,7 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
         return {}
     records = {uid: _record(batch, *each) for uid, each in created.items()}
     ids: dict[ItemId, int] = dict(batch.run("accept_items", [_row(each) for each in records.values()]))
-    batch.run("accept_payloads", [_payload(ids[uid], new) for uid, (new, _) in created.items()])
+    batch.run("accept_payloads", [_payload(batch, ids[uid], new) for uid, (new, _) in created.items()])
     batch.run_if_any(
         "accept_labels",
         [(ids[uid], key, value) for uid, (new, _) in created.items() for key, value in new.item.labels.items()],
@@ -101,14 +101,16 @@ def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
 def _row(record: WorkRecord) -> tuple[Any, ...]:
     item = record.item
     return (
-        item.id, item.agent, item.phase, item.lane, record.stage, item.priority, record.state, record.reason,
+        item.id, item.agent, item.phase, item.lane, record.stage.value, item.priority, record.state.value, record.reason,
         record.rank, record.run_at, item.expires_at, record.ready_at,
     )  # fmt: skip
 
 
-def _payload(row: int, new: NewItem) -> tuple[Any, ...]:
+def _payload(batch: Batch, row: int, new: NewItem) -> tuple[Any, ...]:
     body = dump(item_to_json(new.item))
-    return row, body, sha256(body), new.digest, new.origin, new.submitted_by
+    digest = sha256(body)
+    batch.recent.add(digest, new.item)
+    return row, body, digest, new.digest, new.origin, new.submitted_by
 
 
 def _facts(record: WorkRecord) -> list[WorkSubmitted | WorkChallenged]:

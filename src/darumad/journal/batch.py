@@ -6,13 +6,14 @@ The rooms' handlers change rows through `run`; facts and audits are gathered and
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from darumad.events import Fact, Recorded
 from darumad.journal.database import Database, Row
-from darumad.journal.encoding import dump
+from darumad.journal.encoding import RecentItems, dump
 from darumad.journal.requests import Audit
-from darumad.journal.sql import SQL
+from darumad.journal.sql import LARGEST, ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
 
 
@@ -39,12 +40,18 @@ class Batch:
     lived: Seconds
     tail: Tail
     suspects: bool = False
+    recent: RecentItems = field(default_factory=RecentItems)
     unfinished: int = 0
     facts: list[Fact] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)
 
     def run(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
-        """Runs the named statement over `asked` as JSON; `now`, `boot` and `ageing` are there for every statement."""
+        """Runs the named statement over `asked`: rows for one that takes a table of them, else a JSON array.
+
+        `now`, `boot` and `ageing` are there for every statement.
+        """
+        if ROWS in SQL[name]:
+            return [row for part in _parts(asked) for row in self._run_rows(name, part)]
         return self.db.all(SQL[name], {"asked": dump(asked), **self._given, **more})
 
     def run_if_any(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
@@ -78,6 +85,12 @@ class Batch:
         self.tail = replace(self.tail, seq=last, unfinished=self.tail.unfinished + self.unfinished)
         return recorded
 
+    def _run_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> list[Row]:
+        columns, size = len(rows[0]), fitting(len(rows))
+        values = [self.now, self.boot, self.ageing_ms, *chain.from_iterable(rows)]
+        values += [None] * (columns * (size - len(rows)))
+        return self.db.all(shaped(name, columns, size), values)
+
     @property
     def _given(self) -> dict[str, Any]:
         return {"now": self.now, "boot": self.boot, "ageing": self.ageing_ms}
@@ -90,12 +103,18 @@ class Batch:
 
     def _chained(self) -> list[tuple[Any, ...]]:
         rows = []
+        previous = self.tail.audit_hash
         for each in self.audits:
             row = (each.via, each.by, each.pid, each.action, each.target, each.request_id)
-            previous, link = self.tail.audit_hash, audit_hash(self.tail.audit_hash, self.now, row)
+            link = audit_hash(previous, self.now, row)
             rows.append((*row, previous, link))
-            self.tail = replace(self.tail, audit_hash=link)
+            previous = link
+        self.tail = replace(self.tail, audit_hash=previous)
         return rows
+
+
+def _parts(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    return [rows[start : start + LARGEST] for start in range(0, len(rows), LARGEST)]
 
 
 def audit_hash(previous: str, at: int, row: Sequence[Any]) -> str:

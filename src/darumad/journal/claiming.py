@@ -46,7 +46,7 @@ def _claim(batch: Batch, asked: Claim) -> Claimed:
     batch.run("open_holds", ids)
     rows = {row[0]: row for row in batch.run("records_by_id", ids)}
     gathered = _Gathered(batch, [row for row in rows.values() if _needs_more(row)])
-    held = tuple(_held(rows[each.id], slot, gathered) for each, slot in chosen)
+    held = tuple(_held(batch, rows[each.id], slot, gathered) for each, slot in chosen)
     batch.record(_assigned(each.record) for each in held)
     return Claimed(held)
 
@@ -127,8 +127,8 @@ class _Gathered:
             self.failures[row].append(load(error))
 
 
-def _held(row: Sequence[Any], slot: Slot, gathered: _Gathered) -> Held:
-    record = record_from_row(tuple(row))
+def _held(batch: Batch, row: Sequence[Any], slot: Slot, gathered: _Gathered) -> Held:
+    record = record_from_row(tuple(row), batch.recent)
     before = record.item.stages[: _place(record)]
     made = {stage: body for stage, body in gathered.outputs[row[0]].items() if stage in before}
     return Held(

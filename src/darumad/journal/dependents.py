@@ -35,7 +35,9 @@ def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemI
     revived: list[ItemId] = []
     level: Sequence[int] = list(released)
     while rows := batch.run_if_any("revivable_dependents", level):
-        batch.run("release", [(row, WorkState.READY if done else WorkState.WAITING, 1) for row, _, done in rows])
+        batch.run(
+            "release", [(row, (WorkState.READY if done else WorkState.WAITING).value, 1) for row, _, done in rows]
+        )
         batch.record(WorkRevived(uid, by) for _, uid, _ in rows)
         batch.unfinished += len(rows)
         revived += [uid for _, uid, _ in rows]

@@ -50,7 +50,7 @@ def verified(body: str, digest: str, what: str) -> Any:
     return load(body)
 
 
-def record_from_row(row: Row) -> WorkRecord:
+def record_from_row(row: Row, recent: "RecentItems | None" = None) -> WorkRecord:
     """A row of the `record` view."""
     (
         _, uid, body, digest, state, stage, reason, rank, fence, attempt, attempt_open, boot, holder, failures, crashes,
@@ -58,7 +58,7 @@ def record_from_row(row: Row) -> WorkRecord:
         origin, submitted_by, questions, answers, feedback, *_,
     ) = row  # fmt: skip
     return WorkRecord(
-        item=_item(verified(body, digest, f"the payload of {uid}"), expires_at),
+        item=_with_expiry((recent or RecentItems(0)).read(body, digest, uid), expires_at),
         state=WorkState(state),
         stage=Stage(stage),
         reason=reason,
@@ -88,8 +88,36 @@ def record_from_row(row: Row) -> WorkRecord:
     )
 
 
-def _item(data: Mapping[str, Any], expires_at: Millis | None) -> WorkItem:
-    item = item_from_json(data)
+class RecentItems:
+    """Items lately accepted or read, by the sha256 of their payload, so that a claim need not read them once more.
+
+    Used by the writer's thread only. A payload never changes, so nothing in here can be out of date.
+    """
+
+    def __init__(self, size: int = 4096) -> None:
+        self._size = size
+        self._items: dict[str, WorkItem] = {}
+
+    def add(self, digest: str, item: WorkItem) -> None:
+        """Keep `item`, and let the oldest go."""
+        self._items[digest] = item
+        if len(self._items) > self._size:
+            del self._items[next(iter(self._items))]
+
+    def read(self, body: str, digest: str, uid: str) -> WorkItem:
+        """The item of this payload.
+
+        Raises:
+            Broken: the payload is not what was written.
+        """
+        item = self._items.get(digest)
+        if item is None or sha256(body) != digest:
+            item = item_from_json(verified(body, digest, f"the payload of {uid}"))
+            self.add(digest, item)
+        return item
+
+
+def _with_expiry(item: WorkItem, expires_at: Millis | None) -> WorkItem:
     # An operator's retry takes the expiry off the row; the payload stays as it was submitted.
     return item if item.expires_at == expires_at else replace(item, expires_at=expires_at)
 

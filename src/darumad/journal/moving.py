@@ -25,7 +25,7 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     done = [each for each in moves if each.item in applied]
     _keep(batch, done, applied)
     batch.run_if_any("book_attempts", [_booked(each, applied) for each in moves if _books(each, applied)])
-    left = [(applied[each.item][0], each.outcome or each.to) for each in done if each.to is not WorkState.RUNNING]
+    left = [(applied[each.item][0], each.outcome or each.to.value) for each in done if each.to is not WorkState.RUNNING]
     batch.run_if_any("close_holds", left)
     for each in moves:
         batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.to}")])
@@ -65,7 +65,7 @@ def _keep(batch: Batch, done: Sequence[Move], applied: Applied) -> None:
     batch.run_if_any(
         "keep_outputs",
         [
-            (applied[each.item][0], each.attempt, each.from_stage, each.fence, dump(each.output))
+            (applied[each.item][0], each.attempt, each.from_stage.value, each.fence, dump(each.output))
             for each in done
             if each.output is not None
         ],
@@ -82,13 +82,13 @@ def _keep(batch: Batch, done: Sequence[Move], applied: Applied) -> None:
 
 def _result(each: Move) -> tuple[Any, ...]:
     body = dump(each.result)
-    return each.item, each.fence, each.from_stage, body, sha256(body)
+    return each.item, each.fence, each.from_stage.value, body, sha256(body)
 
 
 def _row(each: Move) -> tuple[Any, ...]:
     progress = each.output is not None or bool(each.steps)
     return (
-        each.item, each.fence, each.from_stage, each.to, each.stage, each.holder, each.reason, each.run_at,
+        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.holder, each.reason, each.run_at,
         int(each.fence_up), int(each.ends_attempt), int(each.keep_rank), each.failures, each.crashes, each.delays,
         each.parks, each.reviews, int(progress), dump_or_null(each.error),
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _row(each: Move) -> tuple[Any, ...]:
 
 def _step(each: Step) -> tuple[Any, ...]:
     return (
-        each.attempt, each.stage, each.seq, each.fence, each.kind, each.input_digest, dump(each.output),
+        each.attempt, each.stage.value, each.seq, each.fence, each.kind, each.input_digest, dump(each.output),
     )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _booked(each: Move, applied: Applied) -> tuple[Any, ...]:
     used = each.usage
     error = dump_or_null(each.error) if ends else None
     return (
-        each.item, each.attempt, int(ends), each.outcome or each.to, error,
+        each.item, each.attempt, int(ends), each.outcome or each.to.value, error,
         used.input_tokens, used.output_tokens, used.cached_tokens, used.calls, used.nano_usd,
     )  # fmt: skip
 

@@ -130,9 +130,9 @@ def _unsettled(batch: Batch, found: Mapping[ItemId, Found]) -> frozenset[int] | 
     return frozenset(row for row, _, _ in unsettled)
 
 
-def _row(each: Found, asked: Release, waiting: frozenset[int]) -> tuple[int, WorkState, int]:
+def _row(each: Found, asked: Release, waiting: frozenset[int]) -> tuple[int, str, int]:
     state = WorkState.WAITING if each.row in waiting else WorkState.READY
-    return each.row, state, int(_starts_fresh(each, asked))
+    return each.row, state.value, int(_starts_fresh(each, asked))
 
 
 def _starts_fresh(each: Found, asked: Release) -> bool:

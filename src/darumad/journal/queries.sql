@@ -1,5 +1,6 @@
--- The journal's statements. One kind of request is one statement, however many of it a batch holds: they come in as a
--- JSON array, `:asked`. A statement per row would hand over the interpreter's lock at every row. A `+` before a column
+-- The journal's statements. One kind of request is one statement, however many of it a batch holds, for a statement per
+-- row would hand over the interpreter's lock at every row. What is asked comes in as a table: `VALUES :rows` is as many
+-- bound rows as there are, the last ones NULL; plain lists of ids come in as a JSON array, `:asked`. A `+` before a column
 -- keeps the planner from starting at that column's index instead of at what was asked.
 
 -- === accepting =====================================================================================================
@@ -12,40 +13,39 @@ JOIN item ON item.uid = asked.value
 JOIN payload ON payload.item = item.id;
 
 -- name: accept_items
+WITH asked(uid, agent, phase, lane, stage, priority, state, reason, rank, run_at, expires_at,
+    ready_at) AS (VALUES :rows)
 INSERT INTO item (uid, agent, phase, lane, first_stage, stage, priority, state, reason, rank, run_at, expires_at,
     created_at, ready_at)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[4]'),
-    json_extract(value, '$[5]'), json_extract(value, '$[6]'), json_extract(value, '$[7]'),
-    json_extract(value, '$[8]'), json_extract(value, '$[9]'), json_extract(value, '$[10]'),
-    :now, json_extract(value, '$[11]')
-FROM json_each(:asked)
-WHERE true
+SELECT uid, agent, phase, lane, stage, stage, priority, state, reason, rank, run_at, expires_at, :now, ready_at
+FROM asked WHERE uid IS NOT NULL
 RETURNING uid, id;
 
 -- name: accept_payloads
+WITH asked(item, body, sha256, digest, origin, submitted_by) AS (VALUES :rows)
 INSERT INTO payload (item, body, sha256, digest, origin, submitted_by)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-FROM json_each(:asked);
+SELECT item, body, sha256, digest, origin, submitted_by
+FROM asked WHERE item IS NOT NULL;
 
 -- name: accept_labels
+WITH asked(item, key, value) AS (VALUES :rows)
 INSERT INTO label (item, key, value)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:asked);
+SELECT item, key, value
+FROM asked WHERE item IS NOT NULL;
 
 -- name: accept_dependencies
+WITH asked(item, needs) AS (VALUES :rows)
 INSERT INTO dependency (item, needs)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:asked)
-WHERE true
+SELECT item, needs
+FROM asked WHERE item IS NOT NULL
 ON CONFLICT DO NOTHING;
 
 -- name: correspond
 -- Questions stand in place of earlier ones; answers and feedback are appended.
+WITH asked(item, questions, answers, feedback) AS (VALUES :rows)
 INSERT INTO correspondence (item, questions, answers, feedback)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]')
-FROM json_each(:asked)
-WHERE true
+SELECT item, questions, answers, feedback
+FROM asked WHERE item IS NOT NULL
 ON CONFLICT (item) DO UPDATE SET
     questions = CASE excluded.questions WHEN '[]' THEN correspondence.questions ELSE excluded.questions END,
     answers = (SELECT json_group_array(value) FROM (
@@ -91,11 +91,17 @@ walk(stage, agent, fresh, remaining, rank, id) AS (
     FROM lanes
     UNION ALL
     SELECT walk.stage, walk.agent, walk.fresh, walk.remaining - 1, best.rank, best.id
-    FROM walk JOIN item AS best ON best.id = (
+    FROM walk JOIN item AS best ON best.id = coalesce((
         SELECT next.id FROM item AS next
         WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
-            AND next.fresh = walk.fresh AND (next.rank, next.id) > (walk.rank, walk.id)
-        ORDER BY next.rank, next.id LIMIT 1)
+            AND next.fresh = walk.fresh AND next.rank = walk.rank AND next.id > walk.id
+        ORDER BY next.id LIMIT 1
+    ), (
+        SELECT next.id FROM item AS next
+        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
+            AND next.fresh = walk.fresh AND next.rank > walk.rank
+        ORDER BY next.rank, next.id LIMIT 1
+    ))
     WHERE walk.remaining > 0
 )
 SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.expires_at
@@ -112,10 +118,11 @@ ORDER BY rank, id;
 
 -- name: claim
 -- The chosen items are held: [id, holder]. The attempt opens if none is open.
+WITH asked(id, holder) AS (VALUES :rows)
 UPDATE item SET
     state = 'running', reason = NULL, fence = fence + 1, attempt = attempt + (1 - attempt_open), attempt_open = 1,
     boot = :boot, holder = asked.holder, started_at = coalesce(started_at, :now)
-FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS holder FROM json_each(:asked)) AS asked
+FROM asked
 WHERE item.id = asked.id AND +item.state = 'ready';
 
 -- name: open_attempts
@@ -153,17 +160,17 @@ ORDER BY attempt.item, attempt.attempt;
 
 -- name: keep_results
 -- [uid, fence, stage, body, sha256]. Before the moves, for success needs its result.
+WITH asked(uid, fence, stage, body, sha256) AS (VALUES :rows)
 INSERT INTO result (item, fence, sha256, body)
 SELECT item.id, item.fence, asked.sha256, asked.body
-FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS fence,
-        json_extract(value, '$[2]') AS stage, json_extract(value, '$[3]') AS body,
-        json_extract(value, '$[4]') AS sha256
-    FROM json_each(:asked)) AS asked
+FROM asked
 CROSS JOIN item ON item.uid = asked.uid
 WHERE +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage;
 
 -- name: move
 -- The decided moves. A move without keep_rank queues anew, from the moment it is ready; progress clears suspicion.
+WITH asked(uid, fence, from_stage, state, stage, holder, reason, run_at, fence_up, ends_attempt,
+    keep_rank, failures, crashes, delays, parks, reviews, progress, error) AS (VALUES :rows)
 UPDATE item SET
     state = asked.state,
     stage = asked.stage,
@@ -189,37 +196,24 @@ UPDATE item SET
     ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE item.ready_at END,
     finished_at = CASE WHEN asked.state IN ('succeeded', 'dead', 'cancelled') THEN :now END,
     error = CASE asked.state WHEN 'succeeded' THEN NULL ELSE coalesce(asked.error, item.error) END
-FROM (SELECT
-        json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS fence,
-        json_extract(value, '$[2]') AS from_stage, json_extract(value, '$[3]') AS state,
-        json_extract(value, '$[4]') AS stage, json_extract(value, '$[5]') AS holder,
-        json_extract(value, '$[6]') AS reason, json_extract(value, '$[7]') AS run_at,
-        json_extract(value, '$[8]') AS fence_up, json_extract(value, '$[9]') AS ends_attempt,
-        json_extract(value, '$[10]') AS keep_rank, json_extract(value, '$[11]') AS failures,
-        json_extract(value, '$[12]') AS crashes, json_extract(value, '$[13]') AS delays,
-        json_extract(value, '$[14]') AS parks, json_extract(value, '$[15]') AS reviews,
-        json_extract(value, '$[16]') AS progress, json_extract(value, '$[17]') AS error
-    FROM json_each(:asked)) AS asked
+FROM asked
 WHERE item.uid = asked.uid AND +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
 RETURNING item.uid, item.id, item.fence;
 
 -- name: keep_outputs
 -- [item, attempt, stage, fence, body]
+WITH asked(item, attempt, stage, fence, body) AS (VALUES :rows)
 INSERT INTO output (item, attempt, stage, fence, body)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]')
-FROM json_each(:asked)
-WHERE true
+SELECT item, attempt, stage, fence, body
+FROM asked WHERE item IS NOT NULL
 ON CONFLICT (item, attempt, stage) DO UPDATE SET fence = excluded.fence, body = excluded.body;
 
 -- name: keep_steps_of_moves
 -- [item, attempt, stage, seq, fence, kind, input digest, output], for moves that were applied.
+WITH asked(item, attempt, stage, seq, fence, kind, input_digest, output) AS (VALUES :rows)
 INSERT INTO step (item, attempt, stage, seq, fence, kind, input_digest, output, at)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-    json_extract(value, '$[6]'), json_extract(value, '$[7]'), :now
-FROM json_each(:asked)
-WHERE true
+SELECT item, attempt, stage, seq, fence, kind, input_digest, output, :now
+FROM asked WHERE item IS NOT NULL
 ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
     fence = excluded.fence, kind = excluded.kind, input_digest = excluded.input_digest, output = excluded.output,
     at = excluded.at;
@@ -227,13 +221,10 @@ ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
 -- name: keep_steps
 -- [uid, attempt, stage, seq, fence, kind, input digest, output]. Also while the item was only put back under the same
 -- fence: what was paid for is kept. A step on other inputs takes the place of the recorded one.
+WITH asked(uid, attempt, stage, seq, fence, kind, input_digest, output) AS (VALUES :rows)
 INSERT INTO step (item, attempt, stage, seq, fence, kind, input_digest, output, at)
 SELECT item.id, asked.attempt, asked.stage, asked.seq, asked.fence, asked.kind, asked.input_digest, asked.output, :now
-FROM (SELECT json_extract(value, '$[0]') AS uid, json_extract(value, '$[1]') AS attempt,
-        json_extract(value, '$[2]') AS stage, json_extract(value, '$[3]') AS seq,
-        json_extract(value, '$[4]') AS fence, json_extract(value, '$[5]') AS kind,
-        json_extract(value, '$[6]') AS input_digest, json_extract(value, '$[7]') AS output
-    FROM json_each(:asked)) AS asked
+FROM asked
 CROSS JOIN item ON item.uid = asked.uid
 WHERE item.fence = asked.fence AND item.attempt = asked.attempt AND item.stage = asked.stage
     AND (+item.state = 'running' OR +item.state = 'ready' AND item.reason = 'interrupted')
@@ -250,6 +241,8 @@ UPDATE item SET lives = 0, crashes = 0, suspect = 0 WHERE uid IN (SELECT value F
 -- name: book_attempts
 -- [uid, attempt, ends, outcome, error, input, output, cached tokens, calls, nano-USD]. Usage is never fenced; an
 -- unknown price makes the sum unknown.
+WITH asked(uid, attempt, ends, outcome, error, input_tokens, output_tokens, cached_tokens, calls,
+    nano_usd) AS (VALUES :rows)
 UPDATE attempt SET
     ended_at = CASE WHEN asked.ends THEN coalesce(attempt.ended_at, :now) ELSE attempt.ended_at END,
     outcome = CASE WHEN asked.ends THEN asked.outcome ELSE attempt.outcome END,
@@ -259,19 +252,14 @@ UPDATE attempt SET
     cached_tokens = attempt.cached_tokens + asked.cached_tokens,
     calls = attempt.calls + asked.calls,
     nano_usd = attempt.nano_usd + asked.nano_usd
-FROM (SELECT (SELECT id FROM item WHERE uid = json_extract(value, '$[0]')) AS item,
-        json_extract(value, '$[1]') AS attempt, json_extract(value, '$[2]') AS ends,
-        json_extract(value, '$[3]') AS outcome, json_extract(value, '$[4]') AS error,
-        json_extract(value, '$[5]') AS input_tokens, json_extract(value, '$[6]') AS output_tokens,
-        json_extract(value, '$[7]') AS cached_tokens, json_extract(value, '$[8]') AS calls,
-        json_extract(value, '$[9]') AS nano_usd
-    FROM json_each(:asked)) AS asked
-WHERE attempt.item = asked.item AND attempt.attempt = asked.attempt;
+FROM asked
+WHERE attempt.item = (SELECT id FROM item WHERE item.uid = asked.uid) AND attempt.attempt = asked.attempt;
 
 -- name: close_holds
 -- [item, why]: nobody holds these items any more.
+WITH asked(item, why) AS (VALUES :rows)
 UPDATE hold SET ended_at = :now, why = asked.why
-FROM (SELECT json_extract(value, '$[0]') AS item, json_extract(value, '$[1]') AS why FROM json_each(:asked)) AS asked
+FROM asked
 WHERE hold.item = asked.item AND hold.ended_at IS NULL;
 
 -- name: close_attempts
@@ -355,6 +343,7 @@ WHERE id IN (SELECT value FROM json_each(:asked));
 
 -- name: release
 -- [id, state, fresh start]. A fresh start has its budgets back and begins its walk again; all else keeps its place.
+WITH asked(id, state, fresh) AS (VALUES :rows)
 UPDATE item SET
     state = asked.state, reason = NULL,
     run_at = NULL, finished_at = NULL,
@@ -370,8 +359,7 @@ UPDATE item SET
     lives = CASE item.state WHEN 'dead' THEN 0 ELSE lives END,
     suspect = CASE item.state WHEN 'dead' THEN 0 ELSE suspect END,
     error = CASE item.state WHEN 'dead' THEN NULL ELSE error END
-FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS state,
-    json_extract(value, '$[2]') AS fresh FROM json_each(:asked)) AS asked
+FROM asked
 WHERE item.id = asked.id;
 
 -- === going back, and time ==========================================================================================
@@ -385,20 +373,20 @@ FROM item WHERE item.state = 'running';
 
 -- name: rescue
 -- [id, lives, suspect, crashes]: ready again under a new fence, in the stage and attempt they were in.
+WITH asked(id, lives, suspect, crashes) AS (VALUES :rows)
 UPDATE item SET
     state = 'ready', reason = 'interrupted', fence = fence + 1, holder = NULL, boot = NULL, ready_at = :now,
     lives = asked.lives, suspect = asked.suspect, crashes = asked.crashes
-FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS lives,
-    json_extract(value, '$[2]') AS suspect, json_extract(value, '$[3]') AS crashes FROM json_each(:asked)) AS asked
+FROM asked
 WHERE item.id = asked.id;
 
 -- name: convict
 -- [id, crashes, error]: dead, for the daemon died with it alone under suspicion as often as is allowed.
+WITH asked(id, crashes, error) AS (VALUES :rows)
 UPDATE item SET
     state = 'dead', reason = NULL, fence = fence + 1, attempt_open = 0, holder = NULL, boot = NULL, finished_at = :now,
     crashes = asked.crashes, error = asked.error
-FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS crashes,
-    json_extract(value, '$[2]') AS error FROM json_each(:asked)) AS asked
+FROM asked
 WHERE item.id = asked.id;
 
 -- name: expire
@@ -431,17 +419,17 @@ JOIN budget ON budget.scope = json_extract(asked.value, '$[0]') AND budget.perio
 
 -- name: reserve
 -- [id, item, agent, provider, day, estimate]
+WITH asked(id, item, agent, provider, day, estimate) AS (VALUES :rows)
 INSERT INTO reservation (id, item, agent, provider, day, boot, estimate, reserved_at)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), :boot, json_extract(value, '$[5]'), :now
-FROM json_each(:asked);
+SELECT id, item, agent, provider, day, :boot, estimate, :now
+FROM asked WHERE id IS NOT NULL;
 
 -- name: settle
 -- [id, nano-USD, tokens, calls], once each; an unknown price books the estimate.
+WITH asked(id, nano_usd, tokens, calls) AS (VALUES :rows)
 UPDATE reservation SET
     settled_at = :now, nano_usd = asked.nano_usd, tokens = asked.tokens, calls = asked.calls
-FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS nano_usd,
-    json_extract(value, '$[2]') AS tokens, json_extract(value, '$[3]') AS calls FROM json_each(:asked)) AS asked
+FROM asked
 WHERE reservation.id = asked.id AND reservation.settled_at IS NULL
 RETURNING reservation.item, reservation.day, reservation.estimate,
     coalesce(reservation.nano_usd, reservation.estimate), reservation.tokens;
@@ -454,11 +442,10 @@ RETURNING item, day, estimate, estimate, 0;
 
 -- name: book
 -- [scope, period, spent, reserved, tokens, calls], added to what the budget holds: one row of each.
+WITH asked(scope, period, spent, reserved, tokens, calls) AS (VALUES :rows)
 INSERT INTO budget (scope, period, spent, reserved, tokens, calls)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
-FROM json_each(:asked)
-WHERE true
+SELECT scope, period, spent, reserved, tokens, calls
+FROM asked WHERE scope IS NOT NULL
 ON CONFLICT (scope, period) DO UPDATE SET
     spent = budget.spent + excluded.spent, reserved = budget.reserved + excluded.reserved,
     tokens = budget.tokens + excluded.tokens, calls = budget.calls + excluded.calls;
@@ -467,17 +454,16 @@ ON CONFLICT (scope, period) DO UPDATE SET
 
 -- name: record_events
 -- [seq, type, subject, data]; the writer numbers them, for it alone writes.
+WITH asked(seq, type, subject, data) AS (VALUES :rows)
 INSERT INTO event (seq, at, type, subject, data)
-SELECT json_extract(value, '$[0]'), :now, json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]')
-FROM json_each(:asked);
+SELECT seq, :now, type, subject, data
+FROM asked WHERE seq IS NOT NULL;
 
 -- name: record_audits
+WITH asked(via, by, pid, action, target, request_id, previous, hash) AS (VALUES :rows)
 INSERT INTO audit (at, via, by, pid, action, target, request_id, previous, hash)
-SELECT :now, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
-    json_extract(value, '$[6]'), json_extract(value, '$[7]')
-FROM json_each(:asked);
+SELECT :now, via, by, pid, action, target, request_id, previous, hash
+FROM asked WHERE via IS NOT NULL;
 
 -- name: set
 INSERT INTO setting (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value;

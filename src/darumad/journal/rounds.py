@@ -57,13 +57,18 @@ def groups(requests: Sequence[Request]) -> list[Group]:
     rounds: defaultdict[int, defaultdict[type[Any], list[Any]]] = defaultdict(lambda: defaultdict(list))
     busy: dict[Hashable, int] = {}
     for each in requests:
-        if type(each) in _LAST:
-            continue
-        touched = tuple(_TOUCHES.get(type(each), _none)(each))
-        turn = max((busy.get(key, -1) for key in touched), default=-1) + 1
-        busy.update(dict.fromkeys(touched, turn))
-        rounds[turn][type(each)].append(each)
-    for each in requests:
-        if type(each) in _LAST:
-            rounds[len(requests)][type(each)].append(each)
+        kind = type(each)
+        turn = len(requests) if kind in _LAST else _turn(busy, _TOUCHES.get(kind, _none)(each))
+        rounds[turn][kind].append(each)
     return [(kind, rounds[turn][kind]) for turn in sorted(rounds) for kind in KINDS if kind in rounds[turn]]
+
+
+def _turn(busy: dict[Hashable, int], touched: Iterable[Hashable]) -> int:
+    """The first round in which all that is `touched` is free; it is busy until then."""
+    keys = tuple(touched)
+    turn = 0
+    for key in keys:
+        turn = max(turn, busy.get(key, 0))
+    for key in keys:
+        busy[key] = turn + 1
+    return turn

@@ -1,5 +1,6 @@
-"""The SQL of this room, by name. Statements live in `.sql` files, where they can be read, commented and explained as SQL."""
+"""The SQL of this room, by name: it lives in `.sql` files, where it can be read, commented and explained as SQL."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -35,3 +36,26 @@ def _text(file: str) -> str:
 
 SQL: Mapping[str, str] = named("queries.sql")
 """Every statement of `queries.sql`."""
+
+ROWS = "VALUES :rows"
+"""Where a statement takes a table of bound rows."""
+LARGEST = 256
+"""Rows bound to one statement, at most."""
+_SHARED = {":now": "?1", ":boot": "?2", ":ageing": "?3"}
+"""What every statement over rows may name besides them, and its place among the bound values."""
+
+
+def fitting(rows: int) -> int:
+    """The shape that `rows` are bound to: few shapes, so that SQLite keeps them all prepared."""
+    return 1 << (rows - 1).bit_length()
+
+
+@functools.cache
+def shaped(name: str, columns: int, rows: int) -> str:
+    """The named statement for so many rows of so many columns; the values of `_SHARED` are bound first."""
+    text = SQL[name]
+    for word, place in _SHARED.items():
+        text = re.sub(rf"{word}\b", place, text)
+    numbers = iter(range(len(_SHARED) + 1, len(_SHARED) + 1 + columns * rows))
+    table = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in range(columns))})" for _ in range(rows))
+    return text.replace(ROWS, f"VALUES {table}")

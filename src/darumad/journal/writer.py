@@ -1,4 +1,4 @@
-"""The writer: the one thread that changes the journal. Whatever queued while the last fsync ran is the next transaction.
+"""The writer: the one thread that changes the journal. What queued while the last fsync ran is the next transaction.
 
 It waits for nobody: answers go to whoever asked, one call for each addressee and batch, and the batch's events to the
 publisher, both after COMMIT.
@@ -20,6 +20,7 @@ from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
 from darumad.journal.claiming import claim
 from darumad.journal.database import Database, is_disk_trouble
+from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
 from darumad.journal.moving import move, step
 from darumad.journal.operating import cancel, note, release, setting
@@ -101,6 +102,7 @@ class Writer:
         self._queue: SimpleQueue[Posted | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._checkpoints = Checkpoints(db)
+        self._recent = RecentItems()
         self._batch_began: float | None = None
         self._failed: DarumaError | None = None
         self._closing = threading.Event()
@@ -233,6 +235,7 @@ class Writer:
             lived=Seconds(self._clock.monotonic() - standing.booted_at),
             tail=self._tail,
             suspects=standing.suspects,
+            recent=self._recent,
         )
 
     def _commit(self, batch: Batch) -> None:
@@ -276,7 +279,7 @@ def _under_savepoint(batch: Batch, request: Request) -> Answer:
     batch.db.all("SAVEPOINT request")
     try:
         (answer,) = _run(batch, [request])
-    except Exception as error:  # noqa: BLE001 - the request's own failure is its answer
+    except Exception as error:
         batch.db.all("ROLLBACK TO request")
         batch.back_to(mark)
         if is_disk_trouble(error):
