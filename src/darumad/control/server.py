@@ -39,12 +39,29 @@ _OPENING = 10.0
 _APPS: Mapping[str, Callable[[Desk], Starlette]] = {"control-socket": control_app, "metrics": metrics_app}
 
 
+class _HttpServer(uvicorn.Server):
+    """uvicorn's server, told when to end: it does not look ten times a second whether it should."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Serves until `end`."""
+        await self.on_tick(0)  # the headers that every answer has
+        await self._ended.wait()
+
+    def end(self) -> None:
+        """Lets nobody in any more; on the loop only."""
+        self._ended.set()
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """A door that is open: requests come in until it is closed."""
 
     name: DoorName
-    _server: uvicorn.Server
+    _end: Callable[[], object]
     _served: "Future[None]"
 
     def close(self, within: float) -> None:
@@ -53,7 +70,8 @@ class Door:
         Raises:
             TimeoutError: somebody is still in.
         """
-        self._server.should_exit = True
+        if not self._served.done():
+            self._end()
         self._served.result(within)
 
     @property
@@ -115,13 +133,13 @@ class ControlServer:
     async def _open(self, name: DoorName, listening: socket.socket) -> Door:
         if self._desk is None:
             raise Broken("the control loop is not running")
-        server = uvicorn.Server(_config(_APPS[name](self._desk), self._house.version))
+        server = _HttpServer(_config(_APPS[name](self._desk), self._house.version))
         served = self._on_loop(server.serve(sockets=[listening]))
         while not server.started:
             if served.done():
                 raise Broken(f"the door {name} did not open") from served.exception()
             await asyncio.sleep(0)
-        return Door(name, server, served)
+        return Door(name, lambda: self._loop.call_soon_threadsafe(server.end), served)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
