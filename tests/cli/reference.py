@@ -58,7 +58,7 @@ def _command(name: str) -> click.Command:
 def _section(name: str) -> Iterator[str]:
     operation = OPERATIONS.get(name)
     yield f"## {name}\n"
-    if name.split()[0] in COMMANDS:
+    if name.split(maxsplit=1)[0] in COMMANDS:
         command = _command(name)
         if name == "sim":
             yield "Runs a simulated model server for tests and first tries; `daruma sim --help` lists its options.\n"

@@ -75,7 +75,7 @@ def _cell(value: Any, widest: int | None = _WIDEST) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = " ".join(value.split()) if isinstance(value, str) else _joined(value)
+    text = " ".join(value.splitlines()) if isinstance(value, str) else _joined(value)
     return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
 
 

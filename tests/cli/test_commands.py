@@ -1,0 +1,307 @@
+"""The commands as programs: what they print where, and how they end."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from darumad.cli import main
+from darumad.cli.packing import packed
+from darumad.names import ItemId
+from darumad.work import Artifact
+from tests.cli.conftest import Run
+from tests.control.room import CLEAR, Served
+from tests.kit import eventually
+
+TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
+
+
+def test_submit_prints_the_id_and_the_state_and_the_item_is_there(served: Served, run: Run) -> None:
+    done = run("submit", TEXT, "--id", "one", "--agent", "echo", "--label", "team=a", "--priority", "7",
+               "--backoff", "100ms", "--max-attempts", "8", "--success", "it is there")  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "one  ready\n")
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    item = record.item
+    assert (item.agent, dict(item.labels), item.priority, item.backoff, item.max_attempts) == (
+        "echo", {"team": "a"}, 7, 0.1, 8,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", [["-"], ["--file", "-"]])
+def test_a_description_is_read_from_standard_input(served: Served, run: Run, argv: list[str]) -> None:
+    assert run("submit", "--id", "one", *argv, input=f"{TEXT}\n").returncode == 0
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    assert record.item.description == TEXT
+
+
+def test_a_whole_item_is_taken_from_json_and_options_are_said_over_it(served: Served, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "item.json").write_text(json.dumps({**CLEAR, "id": "one", "priority": 2}))
+    assert run("submit", "--item", str(tmp_path / "item.json"), "--priority", "9").returncode == 0
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    assert (record.item.agent, record.item.priority) == ("echo", 9)
+
+
+def test_what_is_wrong_is_said_on_stderr_field_by_field_with_the_next_step(run: Run) -> None:
+    done = run("submit", TEXT, "--agent", "documentatoin", "--priority", "11")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean documentation" in done.stderr
+    assert "-> Correct the fields named" in done.stderr
+
+
+def test_a_vague_item_comes_back_with_its_questions_and_waiting_for_it_ends_with_5(run: Run) -> None:
+    done = run("submit", "just make it better somehow", "--id", "vague", "--wait")
+    assert done.returncode == 5
+    assert "? What is the goal?" in done.stderr
+    assert "work answer" in done.stderr
+    assert run("work", "answer", "vague", "a report of the files").stdout == "vague  released\n"
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeed", 0), ("die", 1)])
+def test_waiting_ends_as_the_item_does(served: Served, run: Run, end: str, code: int) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    getattr(served.room, end)()
+    done = run("work", "wait", "one")
+    assert done.returncode == code
+    assert done.stdout == f"one  {'succeeded' if code == 0 else 'dead'}\n"
+    assert ("the tool broke" in done.stderr) == (code == 1)
+
+
+def test_a_submit_that_waits_prints_the_result(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    done = run("submit", "--item", "-", "--wait", input=json.dumps({**CLEAR, "id": "one"}))
+    assert (done.returncode, done.stdout) == (0, "it is done\n")
+
+
+def test_waiting_no_longer_than_told_ends_with_7_and_the_item_goes_on(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    done = run("work", "wait", "one", "--within", "50ms")
+    assert done.returncode == 7
+    assert "The work goes on" in done.stderr
+
+
+def test_a_batch_is_handed_in_from_lines_or_from_an_array(served: Served, run: Run, tmp_path: Path) -> None:
+    items = [{**CLEAR, "id": "a"}, {**CLEAR, "id": "b", "depends_on": ["a"]}]
+    (tmp_path / "items.json").write_text(json.dumps(items))
+    assert "waiting" in run("batch", str(tmp_path / "items.json")).stdout
+    lines = "\n".join(json.dumps(each) for each in items)
+    again = run("batch", "-", "-o", "ndjson", input=lines)
+    assert [json.loads(line)["created"] for line in again.stdout.splitlines()] == [False, False]
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(served: Served, run: Run) -> None:
+    served.client.batch([{**CLEAR, "id": "a"}, {**CLEAR, "id": "b"}])
+    table = run("work", "list").stdout.splitlines()
+    assert table[0].split() == ["ID", "STATE", "STAGE", "AGENT", "TRY", "DESCRIPTION"]
+    assert [line.split()[0] for line in table[1:]] == ["a", "b"]
+    assert json.loads(run("work", "list", "--json").stdout) == served.client.call("work list")
+    rows = run("work", "list", "-o", "ndjson", "--limit", "1")
+    assert [json.loads(line)["id"] for line in rows.stdout.splitlines()] == ["a"]
+
+
+def test_an_unknown_item_ends_with_4_and_an_impossible_wish_with_5(served: Served, run: Run) -> None:
+    assert run("work", "show", "nobody").returncode == 4
+    served.client.submit({**CLEAR, "id": "one"})
+    assert run("result", "one").returncode == 5
+
+
+def test_a_result_is_saved_with_its_files(served: Served, run: Run, tmp_path: Path) -> None:
+    content = b"# Page\n" * 1000
+    served.client.submit({**CLEAR, "id": "one"})
+    place = served.room.directory / "workspaces" / "one" / "docs"
+    place.mkdir(parents=True)
+    (place / "page.md").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    served.room.succeed((Artifact(name="docs/page.md", media_type="text/markdown", size=7000, sha256=digest),))
+    done = run("result", "one", "--save", str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "docs" / "page.md").read_bytes() == content
+    assert json.loads((tmp_path / "out" / "result.json").read_text())["item_id"] == "one"
+    (place / "page.md").write_bytes(b"changed since")
+    assert run("result", "one", "--save", str(tmp_path / "other")).returncode == 70
+    assert not list((tmp_path / "other" / "docs").iterdir())
+
+
+def test_a_directory_is_packed_the_same_whenever_its_content_is(served: Served, run: Run, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "package" / "sub").mkdir(parents=True)
+        for file in ("b.py", "a.py", "sub/c.py"):
+            (tmp_path / name / "package" / file).write_text(file)
+    os.utime(tmp_path / "two" / "package" / "a.py", (1, 1))
+    with packed(tmp_path / "one" / "package") as first, packed(tmp_path / "two" / "package") as second:
+        assert (first.sha256, first.name, first.media_type) == (second.sha256, "package", "application/x-tar")
+        with tarfile.open(fileobj=io.BytesIO(first.content.read())) as archive:
+            assert archive.getnames() == ["a.py", "b.py", "sub/c.py"]
+    assert (
+        run("submit", TEXT, "--id", "one", "--agent", "echo", "--input", str(tmp_path / "one" / "package")).returncode
+        == 0
+    )
+    record = served.room.journal.reader().record(ItemId("one"))
+    assert record is not None
+    (input_,) = record.item.inputs
+    assert (input_.name, input_.upload) == ("package", first.sha256)
+    assert (served.room.directory / "uploads" / first.sha256).exists()
+
+
+def test_a_cancel_says_what_it_stopped(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.claim()
+    assert run("work", "cancel", "one").stdout == "one  cancelled\n  stopped: one\n"
+
+
+def test_the_tree_is_drawn(run: Run) -> None:
+    lines = run("tree").stdout.splitlines()
+    drawn = ["daruma ", "└─ engine ", "   └─ orchestrator "]
+    assert [line[: len(place)] for line, place in zip(lines[1:], drawn, strict=True)] == drawn
+
+
+def test_events_are_lines_that_end_where_the_present_begins(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    lines = run("events").stdout.splitlines()
+    assert any(re.search(r"work\.submitted +one ", line) for line in lines)
+    assert [json.loads(line) for line in run("events", "-o", "ndjson").stdout.splitlines()] == list(
+        served.client.events()
+    )
+
+
+def test_following_events_is_interrupted_with_130(served: Served) -> None:
+    command = [sys.executable, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
+    served.client.submit({**CLEAR, "id": "one"})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        while "work.submitted" not in follower.stdout.readline():
+            pass
+        served.room.succeed()
+        while "work.succeeded" not in follower.stdout.readline():
+            pass
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+        assert follower.stderr is not None
+        assert "Traceback" not in follower.stderr.read()
+
+
+def test_a_reader_that_goes_away_ends_a_command_without_a_word(served: Served) -> None:
+    served.client.batch([{**CLEAR, "id": f"i{number}"} for number in range(300)])
+    line = f"{sys.executable} -m darumad events --socket {served.path} | head -1"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True)
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+def test_health_ends_with_1_when_something_does_not_live(served: Served, run: Run) -> None:
+    assert run("health").returncode == 0
+    served.room.signs["writer"] = "its batch is 31 s old"
+    done = run("health")
+    assert done.returncode == 1
+    assert "RED  writer: its batch is 31 s old" in done.stdout
+
+
+def test_drain_resume_and_stop_reach_the_daemon(served: Served, run: Run) -> None:
+    assert [run(name).stdout for name in ("drain", "resume", "stop")] == ["draining\n", "running\n", "stopping\n"]
+    eventually(lambda: [what for what, _ in served.room.asked] == ["drain", "resume", "stop"])
+
+
+@pytest.mark.parametrize("argv", [["status"], ["metrics"], ["agents", "list"], ["agents", "show", "echo"]])
+def test_what_is_looked_at_is_on_stdout(run: Run, argv: list[str]) -> None:
+    done = run(*argv)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
+    done = run("doctor")
+    names = [line[6:21].strip() for line in done.stdout.splitlines()]
+    assert names == ["settings", "daemon", "state directory", "provider", "sandbox", "systemd"]
+    assert done.returncode == 0
+
+
+# --- without a daemon -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_daemon_a_command_ends_with_3_and_says_how_to_start_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["status", "--socket", str(tmp_path / "none.sock")]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "daruma serve" in said.err
+
+
+def test_doctor_looks_for_a_provider_itself_when_no_daemon_is_up(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DARUMA_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("DARUMA_PROVIDER__USE", "offline")
+    assert main(["doctor", "--socket", str(tmp_path / "none.sock")]) == 0
+    said = capsys.readouterr().out
+    assert "offline: the settings say offline" in said
+    assert "will be made at the first start" in said
+
+
+def test_doctor_ends_with_1_and_the_fix_when_something_is_in_the_way(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    monkeypatch.setenv("DARUMA_STATE_DIR", str(tmp_path / "open"))
+    monkeypatch.setenv("DARUMA_PROVIDER__USE", "offline")
+    assert main(["doctor", "--socket", str(tmp_path / "none.sock")]) == 1
+    assert f"chmod 700 {tmp_path / 'open'}" in capsys.readouterr().out
+
+
+def test_wrong_settings_are_named_all_at_once_and_end_with_78(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "daruma.yaml").write_text("executors:\n  cuont: 3\nitem:\n  timeout: soon\n")
+    assert main(["config", "check", "--config", str(tmp_path / "daruma.yaml")]) == 78
+    said = capsys.readouterr().err
+    assert "executors.cuont" in said
+    assert "item.timeout" in said
+
+
+def test_the_settings_are_shown_with_where_each_came_from(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "daruma.yaml").write_text("executors:\n  count: 3\n")
+    monkeypatch.setenv("DARUMA_ITEM__TIMEOUT", "5m")
+    assert main(["config", "show", "--origin", "--config", str(tmp_path / "daruma.yaml")]) == 0
+    said = capsys.readouterr().out
+    assert "executors.count: 3  # daruma.yaml line 2" in said
+    assert "item.timeout: 5m  # $DARUMA_ITEM__TIMEOUT" in said
+
+
+@pytest.mark.parametrize("argv", [["nothing"], ["work", "list", "--state", "asleep"], ["submit"], ["work", "show"]])
+def test_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    assert main(argv) == 2
+    assert capsys.readouterr().err
+
+
+def test_a_daemon_called_wrongly_ends_with_64(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--nonsense"]) == 64
+    assert capsys.readouterr().err
+
+
+def test_elsewhere_than_on_linux_one_line_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert main(["status"]) == 78
+    assert capsys.readouterr().err == "daruma runs on Linux; this is darwin.\n"
+
+
+def test_a_daemon_of_another_version_is_told(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    from darumad.cli import online  # noqa: PLC0415 - what is patched
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(online, "__version__", "9.9.9")
+        assert main(["status", "--socket", str(served.path)]) == 0
+    assert "this is 9.9.9, the daemon is 0.1.0" in capsys.readouterr().err
