@@ -109,3 +109,10 @@ def ask(prompt: str = "hello", **fields: object) -> ModelRequest:
 async def seen(sim: Simulation, until: Callable[[tuple[object, ...]], bool]) -> tuple[object, ...]:
     """What the simulator saw, once `until` holds of it, without blocking this loop."""
     return await asyncio.to_thread(sim.wait, until)
+
+
+async def turns(until: Callable[[], bool]) -> None:
+    """Let the loop turn until `until` holds; ten seconds are the ceiling."""
+    async with asyncio.timeout(10):
+        while not until():  # noqa: ASYNC110 - a few turns of the loop, no time
+            await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from darumad.names import ItemId
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
-from tests.agents.providers.desk import OWNER, Desk, ask, seen
+from tests.agents.providers.desk import OWNER, Desk, ask, seen, turns
 
 HANGS = [Fault(name="hang_headers"), Fault(name="hang_body", after=3)]
 
@@ -71,8 +71,7 @@ async def test_a_revoke_takes_a_waiting_call_out_of_the_queue(desk: Desk) -> Non
     desk.change(concurrency=1)
     task = await begun(desk, Owner(ItemId("first"), 1))
     waiting = asyncio.ensure_future(desk.complete(OWNER)(ask()))
-    while not desk.broker._half.slots["anthropic"]._waiting:  # noqa: ASYNC110 - a moment of the loop
-        await asyncio.sleep(0)
+    await turns(lambda: bool(desk.broker._half.slots["anthropic"]._waiting))
     desk.broker.revoke(OWNER)
     with pytest.raises(ModelFailed, match="revoked"):
         await waiting
@@ -100,8 +99,7 @@ async def test_a_revoke_while_the_money_is_being_reserved_gives_it_back(desk: De
     with pytest.raises(ModelFailed, match="revoked"):
         await task
     desk.books.held.set()
-    while not desk.books.reserved or desk.books.open:  # noqa: ASYNC110 - a moment of the loop
-        await asyncio.sleep(0)
+    await turns(lambda: bool(desk.books.settled))
     assert (desk.books.used[0].calls, desk.sim.attempts()) == (0, ())
 
 

@@ -10,7 +10,7 @@ from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.work import KINDS
 from darumad.work.ports import Owner
-from tests.agents.providers.desk import Desk, ask, seen
+from tests.agents.providers.desk import Desk, ask, seen, turns
 
 RATE = Fault(name="http_status", code=429, retry_after=0.2)
 
@@ -137,8 +137,7 @@ async def test_agents_that_wait_take_turns(desk: Desk) -> None:
     calls = [asyncio.ensure_future(desk.complete(agent="busy")(ask(f"busy {n}"))) for n in range(3)]
     await seen(desk.sim, lambda attempts: len(attempts) == 1)
     calls.append(asyncio.ensure_future(desk.complete(agent="quiet")(ask("quiet"))))
-    while sum(map(len, desk.broker._half.slots["anthropic"]._waiting.values())) < 3:  # noqa: ASYNC110 - a moment of the loop
-        await asyncio.sleep(0)
+    await turns(lambda: sum(map(len, desk.broker._half.slots["anthropic"]._waiting.values())) == 3)
     desk.sim.release("door")
     await asyncio.gather(*calls)
     order = [each.body["messages"][0]["content"][0]["text"] for each in desk.sim.attempts()]
