@@ -54,7 +54,10 @@ _CREATED = 201
 async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Response:
     """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
     admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
-    (reply,) = await _accept(desk, ask, [admitted])
+    try:
+        (reply,) = await _accept(desk, ask, [admitted])
+    except Refused as refused:
+        raise _of_one(refused) from None
     return replied(reply, _CREATED if reply.created else 200)
 
 
@@ -223,6 +226,13 @@ def _submitted(record: WorkRecord, *, created: bool, warnings: tuple[str, ...]) 
         questions=record.questions,
         warnings=warnings,
     )
+
+
+def _of_one(refused: Refused) -> Refused:
+    """What the journal said of a batch of one, with the fields where its caller wrote them."""
+    at = pointer("items", 0)
+    problems = [Problem(each.pointer.removeprefix(at), each.detail) for each in refused.problems]
+    return Refused(refused.message, code=refused.code, problems=problems)
 
 
 def _check_distinct(admitted: Sequence[Admitted]) -> None:
