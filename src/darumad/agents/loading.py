@@ -3,8 +3,9 @@
 import importlib.util
 import sys
 from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.template import Template
@@ -76,16 +77,24 @@ def _from_file(path: Path) -> Template:
     return template
 
 
+class _AsItIsNow(SourceFileLoader):
+    """Compiles the file each time: bytecode of an edit ago looks fresh when the edit took less than a second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _run(path: Path) -> ModuleType:
     name = f"_daruma_template_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError("it is no Python file")
+    loader = _AsItIsNow(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses look their own module up while it is being run
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name)
         if before is not None:

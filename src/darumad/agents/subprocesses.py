@@ -12,7 +12,7 @@ import orjson
 
 from darumad.agents.template import ToolFailed
 
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """All that the process sees of ours: no key, no setting, no way into it."""
 _TAIL = 2_000
 """Characters of its stderr that an error tells."""

@@ -101,8 +101,8 @@ def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
 def _row(record: WorkRecord) -> tuple[Any, ...]:
     item = record.item
     return (
-        item.id, item.agent, item.phase, item.lane, record.stage.value, item.priority, record.state.value, record.reason,
-        record.rank, record.run_at, item.expires_at, record.ready_at,
+        item.id, item.agent, item.phase, item.lane, record.stage.value, item.priority, record.state.value,
+        record.reason, record.rank, record.run_at, item.expires_at, record.ready_at,
     )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""Whether a submit is accepted: pure, so that a batch of submits is judged one after the other without a statement each."""
+"""Whether a submit is accepted.
+
+Pure, so that a batch of submits is judged one after the other without a statement each.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""A boot: the schema if there is none, a row for this life of the daemon, and everything that earlier lives held put back."""
+"""A boot.
+
+The schema if there is none, a row for this life of the daemon, and everything that earlier lives held put back.
+"""
 
 import os
 from collections.abc import Callable
@@ -28,7 +31,9 @@ class Booted:
     suspects: bool
 
 
-def boot(place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int) -> Booted:
+def boot(  # noqa: PLR0913 - what a boot writes down
+    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int
+) -> Booted:
     """Opens the database of `place`, whose lock is held.
 
     Raises:

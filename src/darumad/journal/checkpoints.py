@@ -34,7 +34,10 @@ class Checkpoints:
             self.run()
 
     def run(self) -> None:
-        """Move what no reader needs any more from the WAL into the database; whatever a reader holds is left for later."""
+        """Move what no reader needs any more from the WAL into the database.
+
+        Whatever a reader holds is left for later.
+        """
         row = self._db.one("PRAGMA wal_checkpoint(PASSIVE)")
         _, frames, moved = row or (0, 0, 0)
         changes = self._db.changes - self._changes

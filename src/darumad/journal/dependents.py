@@ -31,7 +31,10 @@ def doom(batch: Batch, ended: Sequence[int]) -> Settled:
 
 
 def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemId, ...]:
-    """Dependents that died of the death of `released` live again, and theirs; not those that another lost item holds."""
+    """Dependents that died of the death of `released` live again, and theirs.
+
+    Not those that another lost item holds.
+    """
     revived: list[ItemId] = []
     level: Sequence[int] = list(released)
     while rows := batch.run_if_any("revivable_dependents", level):

@@ -36,7 +36,7 @@ class Journal:
         self._closed = False
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - all of it is the daemon's to say
         cls,
         directory: Path,
         *,

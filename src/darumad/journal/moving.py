@@ -1,4 +1,7 @@
-"""Moves and steps of held items. Fenced: what comes under an older fence or of another stage changes nothing but its cost."""
+"""Moves and steps of held items.
+
+Fenced: what comes under an older fence or of another stage changes nothing but its cost.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -88,8 +91,8 @@ def _result(each: Move) -> tuple[Any, ...]:
 def _row(each: Move) -> tuple[Any, ...]:
     progress = each.output is not None or bool(each.steps)
     return (
-        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.holder, each.reason, each.run_at,
-        int(each.fence_up), int(each.ends_attempt), int(each.keep_rank), each.failures, each.crashes, each.delays,
+        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.holder,
+        each.reason, each.run_at, int(each.fence_up), int(each.ends_attempt), int(each.keep_rank), each.failures, each.crashes, each.delays,
         each.parks, each.reviews, int(progress), dump_or_null(each.error),
     )  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""What operators ask of items: cancel and release. All of a request's items, or an error that names the one that cannot."""
+"""What operators ask of items: cancel and release.
+
+All of a request's items, or an error that names the one that cannot.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The state directory: whose it is, that one daemon alone uses it, and that its database is ours. Nothing here changes a row."""
+"""The state directory: whose it is, that one daemon alone uses it, and that its database is ours.
+
+Nothing here changes a row.
+"""
 
 import fcntl
 import os

@@ -1,4 +1,6 @@
-"""The publisher: the thread on which logs, metrics and streams hear of what was committed, and the ring they catch up from.
+"""The publisher.
+
+The thread on which logs, metrics and streams hear of what was committed, and the ring they catch up from.
 
 Listeners never block the writer and never raise into it.
 """

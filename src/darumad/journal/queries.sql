@@ -540,6 +540,3 @@ SELECT value FROM setting WHERE key = :key;
 
 -- name: audits
 SELECT at, via, by, pid, action, target, request_id, previous, hash FROM audit ORDER BY id DESC LIMIT :limit;
-
--- name: events
-SELECT seq, at, type, subject, data FROM event WHERE seq > :since ORDER BY seq LIMIT :limit;

@@ -65,10 +65,11 @@ def _is_gone(holder: str, asked: Rescue) -> bool:
 
 
 def _running(batch: Batch) -> list[Running]:
+    found = batch.db.all(SQL["running"])
     return [
         Running(row, uid, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), bool(stepped),
             agent, phase, attempt)
-        for row, uid, holder, stage, crashes, lives, suspect, stepped, agent, phase, attempt in batch.db.all(SQL["running"])
+        for row, uid, holder, stage, crashes, lives, suspect, stepped, agent, phase, attempt in found
     ]  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""The order in which a batch is carried out: pure. All of one kind at once, but each item's requests as they were posted.
+"""The order in which a batch is carried out: pure.
+
+All of one kind at once, but each item's requests as they were posted.
 
 Two requests of one item never share a statement: of two moves in one UPDATE only the first would count. What names no
 item (claims, rescues, promotions) comes last and sees what the batch did before it.

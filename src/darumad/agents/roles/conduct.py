@@ -71,7 +71,6 @@ class Conduct:
             Exception: whatever `work` raised that is no known failure.
         """
         log.debug("work received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
-        meter = Meter(context.complete)
         findings = find(item, context)
         for doubt in findings.warnings:
             log.warning("work taken with a doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
@@ -80,11 +79,19 @@ class Conduct:
         assert not self._busy, f"{self._agent} was given {item.id} while it works on another item"
         self._busy = True
         try:
-            result = await work(item, replace(context, complete=meter))
-        except (ModelFailed, ToolFailed) as error:
-            result = self._failed(error, item)
+            return await self._metered(item, context, work)
         finally:
             self._busy = False
+
+    async def _metered(
+        self, item: WorkItem, context: Context, work: Callable[[WorkItem, Context], Awaitable[WorkResult]]
+    ) -> WorkResult:
+        """What `work` made or why it failed, with what its calls used; without a model there is nothing to count."""
+        meter = Meter(context.complete)
+        try:
+            result = await work(item, replace(context, complete=meter) if meter.model is not None else context)
+        except (ModelFailed, ToolFailed) as error:
+            result = self._failed(error, item)
         return replace(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
     def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:

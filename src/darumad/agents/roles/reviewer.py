@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.agents import artifacts
+from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.roles.judge import judge
 from darumad.agents.schemas import SchemaUnusable, violations
-from darumad.agents.template import Template
+from darumad.agents.template import Template, ToolFailed
 from darumad.errors import Problem
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
@@ -35,7 +36,7 @@ class ReviewerAgent:
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         if context.work is None:
             return invalid_item(Problem("/input", "there is no finished work to review"))
-        template = self._template_of(item.agent)
+        template = self._template(item.agent)
         try:
             review = await self._look(template, item, context)
         except SchemaUnusable as error:
@@ -48,6 +49,16 @@ class ReviewerAgent:
             model=context.complete.model or "offline",
             template=template.ref,
         )
+
+    def _template(self, agent: str) -> Template:
+        """The template the work was made by.
+
+        Its file may have been broken since then: that is no crash of the reviewer.
+        """
+        try:
+            return self._template_of(agent)
+        except SpawnRefused as error:
+            raise ToolFailed(str(error)) from error
 
     async def _look(self, template: Template, item: WorkItem, context: Context) -> Review:
         """What can be judged without a model."""

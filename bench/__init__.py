@@ -1,0 +1,1 @@
+"""The benchmark suite: Daruma's own figures beside the floor of the same run. Read ratios, not absolutes."""

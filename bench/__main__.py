@@ -1,0 +1,18 @@
+"""`make bench`: every row, or those named: `make bench ARGS=walk`."""
+
+import sys
+
+from bench import walk
+
+ROWS = {"walk": walk.row}
+
+
+def main() -> int:
+    """Print each row; 1 when one misses its goal."""
+    named = sys.argv[1:] or list(ROWS)
+    met = [ROWS[name]() for name in named]
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
