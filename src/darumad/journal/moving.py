@@ -92,8 +92,9 @@ def _row(each: Move) -> tuple[Any, ...]:
     progress = each.output is not None or bool(each.steps)
     return (
         each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.holder,
-        each.reason, each.run_at, int(each.fence_up), int(each.ends_attempt), int(each.keep_rank), each.failures, each.crashes, each.delays,
-        each.parks, each.reviews, int(progress), dump_or_null(each.error),
+        each.reason, each.run_at, int(each.fence_up), int(each.ends_attempt), int(each.keep_rank),
+        each.failures, each.crashes, each.delays, each.parks, each.reviews,
+        int(progress), dump_or_null(each.error),
     )  # fmt: skip
 
 
