@@ -184,6 +184,11 @@ def test_a_scraper_on_the_loopback_port_sees_metrics_and_probes_and_nothing_else
                 urllib.request.urlopen(urllib.request.Request(address + path, method=method))
             assert error.value.code == 404
             error.value.close()
+        for header, value, status in (("Host", "rebound.example", 421), ("Origin", "https://a.example", 403)):
+            with pytest.raises(urllib.error.HTTPError) as error:
+                urllib.request.urlopen(urllib.request.Request(f"{address}/metrics", headers={header: value}))
+            assert error.value.code == status
+            error.value.close()
         door.close(WITHIN)
     assert served.room.asked == []
 

@@ -15,6 +15,11 @@ def status(line: Line) -> None:
     line.show(line.client.call("status"), _lines)
 
 
+def _provider(chosen: Json) -> str:
+    model = f" {chosen['model']}" if chosen.get("model") else ""
+    return f"{chosen['provider']}{model} ({chosen['why']})"
+
+
 def _lines(reply: Json) -> Iterable[str]:
     queue = {state: count for state, count in reply["queue"].items() if count}
     red = [name for name, sign in reply["vital_signs"].items() if sign is not True]
@@ -23,7 +28,7 @@ def _lines(reply: Json) -> Iterable[str]:
             ("state", reply["state"]),
             ("not well", red),
             ("up", f"{span(reply['uptime_seconds'])}, boot {reply['boot']}, version {reply['version']}"),
-            ("provider", reply["provider"]),
+            ("provider", _provider(reply["provider"])),
             ("queue", queue or "empty"),
             ("ready since", span(reply["oldest_ready_seconds"])),
             ("agents", reply["agents"]),

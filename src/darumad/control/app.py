@@ -11,11 +11,12 @@ from darumad.control import on_daemon, problem
 from darumad.control.border import body_of, checked, chunks_of
 from darumad.control.desk import Ask, Desk
 from darumad.control.operations import OPERATIONS, Operation
-from darumad.control.peers import caller_of
+from darumad.control.peers import Caller, caller_of
 from darumad.errors import Broken, DarumaError, Refused
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _NOTHING: dict[str, object] = {}
+_OUR_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 
 
 def control_app(desk: Desk) -> Starlette:
@@ -32,7 +33,21 @@ def metrics_app(desk: Desk) -> Starlette:
     async def metrics(_: Request) -> Response:
         return await on_daemon.metrics(desk)
 
-    return _app([HttpRoute("/metrics", metrics, methods=["GET"]), *_probes(desk)])
+    routes = [HttpRoute("/metrics", metrics, methods=["GET"]), *_probes(desk)]
+    return _app([HttpRoute(each.path, _local_only(each.endpoint), methods=["GET"]) for each in routes])
+
+
+def _local_only(endpoint: Endpoint) -> Endpoint:
+    """Refuses what a web page in a browser asks of a loopback port, also under a name that it made point there."""
+
+    async def guarded(request: Request) -> Response:
+        if request.url.hostname not in _OUR_NAMES:
+            return Response("this is not the host you asked for\n", 421)
+        if "origin" in request.headers or request.headers.get("sec-fetch-site") == "cross-site":
+            return Response("not for web pages\n", 403)
+        return await endpoint(request)
+
+    return guarded
 
 
 def _app(routes: list[HttpRoute]) -> Starlette:
@@ -72,21 +87,22 @@ async def _answer(desk: Desk, operation: Operation, request: Request) -> Respons
     # A body that is streamed is the operation's to read; a GET has none.
     reads = not operation.streams and route.method != "GET"
     sent = await body_of(request, route.limit) if reads else _NOTHING
-    asked = checked(operation.request, sent, request.path_params, dict(request.query_params))
-    answer = await operation.run(desk, _ask(request, operation, sent), asked)
+    query = dict(request.query_params) if request.scope["query_string"] else {}
+    asked = checked(operation.request, sent, request.path_params, query)
+    answer = await operation.run(desk, _ask(request, operation, caller, sent), asked)
     if isinstance(answer, Response):
         return answer
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _ask(request: Request, operation: Operation, sent: dict[str, object]) -> Ask:
+def _ask(request: Request, operation: Operation, caller: Caller, sent: dict[str, object]) -> Ask:
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
     headers = request.headers
     return Ask(
-        caller=caller_of(request.scope["client"]),
+        caller=caller,
         operation=operation.route.name,
         sent=sent,
         body=chunks_of(request, operation.route.limit),

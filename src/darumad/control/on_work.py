@@ -218,7 +218,7 @@ async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
 
 
 def _submitted(record: WorkRecord, *, created: bool, warnings: tuple[str, ...]) -> Submitted:
-    return Submitted.model_construct(
+    return Submitted(
         id=record.item.id,
         state=record.state.value,
         created=created,
