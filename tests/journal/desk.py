@@ -1,0 +1,185 @@
+"""A journal under a wound clock, and short words for what the tests ask of it."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from darumad.events import Fact, Recorded, WorkSucceeded
+from darumad.journal import (
+    Accept,
+    Accepted,
+    Audit,
+    Cancel,
+    Claim,
+    Claimed,
+    Held,
+    Journal,
+    Move,
+    NewItem,
+    Note,
+    Reader,
+    Release,
+    Slot,
+    Step,
+)
+from darumad.names import AgentName, ItemId, Seconds, Stage
+from darumad.work.item import WorkItem
+from darumad.work.states import WorkState
+from tests.kit.clock import FakeClock
+
+WITHIN = Seconds(20.0)
+AGEING = Seconds(600.0)
+O, E, R = Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING
+AUDIT = Audit(by="uid:1000", action="test", target="an item")
+
+
+class Desk:
+    """One directory, the journal that is open in it, and everything it published."""
+
+    def __init__(self, directory: Path, clock: FakeClock) -> None:
+        self.directory = directory
+        self.clock = clock
+        self.published: list[Recorded] = []
+        self.fatal: list[Exception] = []
+        self._journal: Journal | None = None
+
+    def open(self, *, start: bool = True) -> "Desk":
+        self._journal = Journal.open(
+            self.directory,
+            clock=self.clock,
+            node="here",
+            publish=self.published.extend,
+            tally=None,
+            ageing=AGEING,
+            version="1.0",
+            on_fatal=self.fatal.append,
+        )
+        if start:
+            self._journal.start()
+        return self
+
+    def close(self) -> None:
+        if self._journal is not None:
+            assert self._journal.close(WITHIN)
+
+    def die(self) -> None:
+        """The process dies: the boot never says that it stopped. Nothing is written after this."""
+        journal = self.journal
+        assert journal._writer.close(WITHIN)
+        journal._reader.close()
+        journal._booted.db.close()
+        journal._lock.close()
+        self._journal = None
+
+    @property
+    def journal(self) -> Journal:
+        assert self._journal is not None
+        return self._journal
+
+    @property
+    def reader(self) -> Reader:
+        return self.journal.reader()
+
+    def call(self, request: Any) -> Any:
+        return self.journal.call(request, WITHIN)
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Straight to the writer's connection; only while the writer rests."""
+        return self.journal._booted.db.all(statement, values)
+
+    # --- short words ------------------------------------------------------------------------------------------------
+
+    def submit(self, *items: NewItem | str, max_unfinished: int = 1000) -> Accepted:
+        new = tuple(each if isinstance(each, NewItem) else new_item(each) for each in items)
+        answer = self.call(Accept(items=new, audit=AUDIT, max_unfinished=max_unfinished))
+        assert isinstance(answer, Accepted)
+        return answer
+
+    def claim(self, stage: Stage = O, count: int = 1, agent: str = "*", **more: Any) -> tuple[Held, ...]:
+        slots = tuple(Slot(AgentName(agent), stage, f"actor/{n + 1}#1") for n in range(count))
+        answer = self.call(Claim(slots=slots, **more))
+        assert isinstance(answer, Claimed)
+        return answer.held
+
+    def claim_one(self, stage: Stage = O, **more: Any) -> Held:
+        (held,) = self.claim(stage, **more)
+        return held
+
+    def cancel(self, *items: str) -> Any:
+        return self.call(Cancel(items=tuple(map(ItemId, items)), reason="enough", audit=AUDIT))
+
+    def release(self, *items: str, answers: Sequence[str] = ()) -> Any:
+        return self.call(Release(items=tuple(map(ItemId, items)), audit=AUDIT, answers=tuple(answers)))
+
+    def succeed(self, held: Held, **more: Any) -> Any:
+        return self.call(success(held, **more))
+
+    def kill(self, held: Held) -> Any:
+        return self.call(move(held, WorkState.DEAD, ends_attempt=True, outcome="refused", error={"kind": "refusal"}))
+
+    def state(self, item: str) -> WorkState:
+        return self.record(item).state
+
+    def record(self, item: str) -> Any:
+        record = self.reader.record(ItemId(item))
+        assert record is not None
+        return record
+
+    def events(self, item: str | None = None) -> list[str]:
+        return [each.type for each in self.reader.events(0, item=item)]
+
+
+def new_item(item: str, *, needs: Sequence[str] = (), digest: str = "d", **more: Any) -> NewItem:
+    fields = {name: more.pop(name) for name in list(more) if name in WorkItem.__dataclass_fields__}
+    if "run_at" in more or "run_at" in fields:
+        more["run_at"] = fields.get("run_at")
+    work = WorkItem(
+        id=ItemId(item), description=f"do {item}", depends_on=tuple(map(ItemId, needs)), **fields
+    )
+    return NewItem(item=work, digest=digest, **more)
+
+
+def move(held: Held, to: WorkState, stage: Stage | None = None, **more: Any) -> Move:
+    record = held.record
+    if to is WorkState.RUNNING:
+        more.setdefault("holder", "actor/9#1")
+    given = {"fence": record.fence, "from_stage": record.stage, **more}
+    return Move(item=record.item.id, attempt=record.attempt, to=to, stage=stage or record.stage, **given)
+
+
+def success(held: Held, **more: Any) -> Move:
+    facts: tuple[Fact, ...] = (WorkSucceeded(held.record.item.id, "executor", "implementation", 1, "offline", 5),)
+    given = {"result": {"text": "done"}, "ends_attempt": True, "outcome": "completed", "facts": facts, **more}
+    return move(held, WorkState.SUCCEEDED, **given)
+
+
+def step(held: Held, seq: int = 0, **more: Any) -> Step:
+    record = held.record
+    given = {
+        "fence": record.fence,
+        "attempt": record.attempt,
+        "stage": record.stage,
+        "kind": "model",
+        "input_digest": "in",
+        "output": {"said": seq},
+        **more,
+    }
+    return Step(item=record.item.id, seq=seq, **given)
+
+
+class Gate:
+    """Holds the writer inside an answer, so that what is posted meanwhile is one batch."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._opened, entered = threading.Event(), threading.Event()
+
+        def hold(_: Any) -> None:
+            entered.set()
+            self._opened.wait(20)
+
+        desk.journal.post(Note(facts=()), hold)
+        assert entered.wait(20)
+
+    def open(self) -> None:
+        self._opened.set()

@@ -1,0 +1,263 @@
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from darumad.errors import DarumaError, Refused
+from darumad.names import ItemId
+from darumad.work.states import WorkState
+from tests.journal.desk import E, Desk, move, step
+
+
+@pytest.fixture
+def closed(desk: Desk) -> Desk:
+    desk.submit("a")
+    desk.close()
+    return desk
+
+
+def refusal(desk: Desk) -> DarumaError:
+    with pytest.raises(Refused) as refused:
+        desk.open()
+    return refused.value
+
+
+def database(desk: Desk) -> Path:
+    return desk.directory / "journal.db"
+
+
+def test_everything_is_kept_to_its_owner(desk: Desk) -> None:
+    desk.submit("a")
+    assert stat.S_IMODE(desk.directory.stat().st_mode) == 0o700
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in desk.directory.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert {"journal.db", "journal.db-wal", "journal.lock", "INITIALISED"} <= set(modes)
+
+
+def test_a_directory_that_others_may_read_is_closed_to_them(closed: Desk) -> None:
+    closed.directory.chmod(0o755)
+    database(closed).chmod(0o644)
+    closed.open()
+    assert stat.S_IMODE(closed.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(database(closed).stat().st_mode) == 0o600
+
+
+def test_every_start_is_a_boot_of_its_own(desk: Desk) -> None:
+    assert desk.journal.boot == 1
+    desk.close()
+    assert desk.open().journal.boot == 2
+    assert desk.events("daemon") == ["daemon.starting", "daemon.starting"]
+    assert [each.type for each in desk.published] == desk.events(), "a boot's own facts are published too"
+
+
+def test_a_second_daemon_is_refused_with_the_firsts_pid(desk: Desk) -> None:
+    error = refusal(Desk(desk.directory, desk.clock))
+    assert error.code == "already_running"
+    assert str(os.getpid()) in error.message
+    desk.submit("a")
+
+
+def test_a_refused_boot_lets_the_lock_go(closed: Desk) -> None:
+    sql(closed, "PRAGMA user_version = 99")
+    assert refusal(closed).code == "bad_journal"
+    sql(closed, "PRAGMA user_version = 1")
+    closed.open()
+
+
+def sql(desk: Desk, statement: str) -> None:
+    connection = sqlite3.connect(database(desk))
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_newer_database_is_left_untouched(closed: Desk) -> None:
+    sql(closed, "PRAGMA user_version = 2")
+    before = database(closed).read_bytes()
+    error = refusal(closed)
+    assert (error.code, "version 2" in error.message) == ("bad_journal", True)
+    assert database(closed).read_bytes() == before
+
+
+def test_the_database_of_another_program_is_refused(closed: Desk) -> None:
+    sql(closed, "PRAGMA application_id = 7")
+    assert "another program" in refusal(closed).message
+
+
+def test_a_foreign_database_in_a_new_place_is_refused(desk: Desk, tmp_path: Path) -> None:
+    other = Desk(tmp_path / "other", desk.clock)
+    other.directory.mkdir()
+    sql(other, "CREATE TABLE theirs (x)")
+    assert "another program" in refusal(other).message
+
+
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_lost_database_is_a_loss_and_not_a_beginning(closed: Desk, how: str) -> None:
+    database(closed).unlink()
+    if how == "empty":
+        database(closed).touch()
+    error = refusal(closed)
+    assert (error.code, how in error.message, "backup" in error.message) == ("bad_journal", True, True)
+
+
+def test_another_journal_in_its_place_is_refused(closed: Desk, tmp_path: Path) -> None:
+    other = Desk(tmp_path / "other", closed.clock).open()
+    other.close()
+    database(other).replace(database(closed))
+    assert "not the journal that was made here" in refusal(closed).message
+
+
+def test_a_file_that_is_no_database_is_refused(closed: Desk) -> None:
+    database(closed).write_bytes(b"this is a letter to my aunt" * 100)
+    assert refusal(closed).code == "bad_journal"
+
+
+def test_a_marker_that_was_not_written_in_time_is_written_at_the_next_boot(closed: Desk) -> None:
+    marker = closed.directory / "INITIALISED"
+    before = marker.read_text()
+    marker.unlink()
+    closed.open()
+    assert marker.read_text() == before
+
+
+def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:
+    desk.close()
+    blocked = Desk(database(desk) / "below", desk.clock)
+    assert "state directory" in refusal(blocked).message
+
+
+# --- rescue and blame -----------------------------------------------------------------------------------------------
+
+
+def test_what_an_earlier_life_held_is_ready_before_anybody_asks(desk: Desk) -> None:
+    desk.submit("a", "b")
+    held = desk.claim_one()
+    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
+    desk.die()
+    desk.open(start=False)
+    assert desk.journal.rescued == ("a",)
+    record = desk.record("a")
+    assert (record.state, record.stage, record.fence, record.holder) == (WorkState.READY, E, 2, None)
+    assert record.attempt_open
+    assert desk.sql("SELECT rescued FROM boot ORDER BY boot") == [(0,), (1,)]
+    desk.journal.start()
+    again = desk.claim_one(E)
+    assert (again.record.attempt, again.brief) == (1, {"brief": 1})
+
+
+def live(desk: Desk, *, stepping: bool = False, stop: bool = False) -> None:
+    """One life of the daemon that ends while it holds what it could claim."""
+    for held in desk.claim(count=5):
+        if stepping:
+            desk.call(step(held, held.record.fence))
+    desk.close() if stop else desk.die()
+    desk.open()
+
+
+def test_one_death_makes_no_suspect_and_two_in_a_row_do(desk: Desk) -> None:
+    desk.submit("a")
+    live(desk)
+    assert not desk.record("a").suspect
+    live(desk)
+    assert desk.record("a").suspect
+
+
+@pytest.mark.parametrize("how", ["stepping", "stop"])
+def test_who_makes_steps_or_was_stopped_in_order_is_no_suspect(desk: Desk, how: str) -> None:
+    desk.submit("a")
+    for _ in range(4):
+        live(desk, **{how: True})
+    record = desk.record("a")
+    assert (record.suspect, record.crashes, record.state) == (False, 0, WorkState.READY)
+
+
+def test_a_suspect_is_claimed_alone_and_only_by_a_daemon_that_has_lived(desk: Desk) -> None:
+    desk.submit("a", "b")
+    live(desk)
+    live(desk)
+    desk.submit("c")
+    assert [each.record.item.id for each in desk.claim(count=5)] == ["c"]
+    desk.clock.advance(10.0)
+    assert [each.record.item.id for each in desk.claim(count=5)] == ["a"]
+    assert desk.claim(count=5) == (), "one suspect at a time"
+
+
+def test_a_step_clears_a_suspect(desk: Desk) -> None:
+    desk.submit("a")
+    live(desk)
+    live(desk)
+    desk.clock.advance(10.0)
+    desk.call(step(desk.claim_one()))
+    record = desk.record("a")
+    assert (record.suspect, record.crashes) == (False, 0)
+
+
+def test_a_killer_is_dead_after_its_third_crash_and_nobody_else_is(desk: Desk) -> None:
+    desk.submit("killer")
+    for _ in range(2):
+        live(desk)
+    desk.submit("innocent")
+    for crashes in (1, 2, 3):
+        desk.clock.advance(10.0)
+        held = desk.claim(count=5)
+        for each in held:
+            if each.record.item.id == "innocent":
+                desk.call(step(each, each.record.fence))
+        desk.die()
+        desk.open()
+        assert desk.record("killer").crashes == crashes
+    assert desk.state("killer") is WorkState.DEAD
+    assert desk.events("killer")[-1] == "work.dead"
+    innocent = desk.record("innocent")
+    assert (innocent.state, innocent.crashes, innocent.suspect) == (WorkState.READY, 0, False)
+
+
+# --- kill -9 --------------------------------------------------------------------------------------------------------
+
+WRITES_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from darumad.clock import SystemClock
+from tests.journal.desk import Desk, new_item, success
+desk = Desk(Path(sys.argv[1]), SystemClock()).open()
+n = 0
+while True:
+    n += 1
+    desk.submit(*(f"i{n}-{each}" for each in range(5)))
+    print("accepted", n, flush=True)
+    held = desk.claim(count=3)
+    for each in held:
+        desk.succeed(each)
+        print("succeeded", each.record.item.id, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [3, 40])
+def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path, clock, lines: int) -> None:
+    directory = tmp_path / "state"
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITES_UNTIL_KILLED, str(directory)], stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert child.stdout is not None
+    with child.stdout:
+        said = [child.stdout.readline().split() for _ in range(lines)]
+        os.kill(child.pid, signal.SIGKILL)
+        said += [each.split() for each in child.stdout.read().splitlines() if len(each.split()) == 2]
+    assert child.wait(20) == -signal.SIGKILL
+    desk = Desk(directory, clock).open()
+    try:
+        for what, which in said:
+            if what == "accepted":
+                assert all(desk.reader.record(ItemId(f"i{which}-{each}")) for each in range(5))
+            else:
+                assert desk.state(which) is WorkState.SUCCEEDED
+                assert desk.reader.result(ItemId(which)) == {"text": "done"}
+        assert desk.reader.counts()[WorkState.RUNNING] == 0
+        assert desk.sql("PRAGMA integrity_check") == [("ok",)]
+    finally:
+        desk.close()

@@ -1,0 +1,126 @@
+import pytest
+
+from darumad.journal import Claim, Slot
+from darumad.names import AgentName
+from darumad.work.states import WorkState
+from tests.journal.desk import E, O, R, Desk, move, new_item, step
+
+
+def ids(held) -> list[str]:
+    return [each.record.item.id for each in held]
+
+
+def test_a_claim_holds_its_item_under_a_new_fence_in_a_new_attempt(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    assert (held.record.state, held.record.fence, held.record.attempt) == (WorkState.RUNNING, 1, 1)
+    assert (held.record.holder, held.record.boot, held.slot.holder) == ("actor/1#1", 1, "actor/1#1")
+    assert held.record == desk.record("a")
+    assert desk.claim() == ()
+    (assigned,) = desk.reader.events(0, type="work.assigned")
+    assert assigned.data == {"stage": "optimizing", "attempt": 1, "holder": "actor/1#1"}
+
+
+def test_the_more_urgent_item_goes_first_until_the_other_has_waited_long_enough(desk: Desk) -> None:
+    desk.submit(new_item("patient", priority=4))
+    desk.clock.advance(599.0)
+    desk.submit(new_item("urgent", priority=5))
+    assert ids(desk.claim()) == ["urgent"]
+    desk.clock.advance(2.0)
+    desk.submit(new_item("later", priority=5))
+    assert ids(desk.claim()) == ["patient"]
+
+
+def test_equal_ranks_go_in_the_order_of_their_acceptance(desk: Desk) -> None:
+    desk.submit(*(f"i{n}" for n in range(20)))
+    assert ids(desk.claim(count=7)) == [f"i{n}" for n in range(7)]
+    assert ids(desk.claim(count=20)) == [f"i{n}" for n in range(7, 20)]
+
+
+def test_a_slot_takes_items_of_its_own_definition_and_stage_only(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(E,)), new_item("b", stages=(E,), agent="echo"), new_item("c", agent="echo"))
+    assert ids(desk.claim(E, count=3, agent="echo")) == ["b"]
+    assert ids(desk.claim(R, count=3)) == []
+
+
+def test_a_shared_pool_takes_every_definition_by_rank(desk: Desk) -> None:
+    for n, agent in enumerate(["x", "y", "x", "z"]):
+        desk.submit(new_item(f"i{n}", agent=agent))
+        desk.clock.advance(1.0)
+    assert ids(desk.claim(count=3)) == ["i0", "i1", "i2"]
+
+
+def test_own_and_shared_slots_fill_together(desk: Desk) -> None:
+    desk.submit(*(new_item(f"x{n}", agent="x") for n in range(2)), new_item("y0", agent="y"))
+    slots = (Slot(AgentName("x"), O, "own#1"), Slot(AgentName("*"), O, "p/1#1"), Slot(AgentName("*"), O, "p/2#1"))
+    held = desk.call(Claim(slots=slots)).held
+    assert [(each.record.item.id, each.slot.holder) for each in held] == [
+        ("x0", "own#1"),
+        ("x1", "p/1#1"),
+        ("y0", "p/2#1"),
+    ]
+
+
+def test_a_gated_definition_is_not_claimed_and_stays_ready(desk: Desk) -> None:
+    desk.submit(new_item("a", agent="x"), new_item("b", agent="y"))
+    assert ids(desk.claim(count=2, gated=frozenset({AgentName("x")}))) == ["b"]
+    assert desk.state("a") is WorkState.READY
+
+
+def test_first_bounds_how_many_items_begin_their_walk_but_not_how_many_go_on(desk: Desk) -> None:
+    desk.submit(*(f"i{n}" for n in range(4)))
+    under_way = desk.claim_one()
+    desk.call(move(under_way, WorkState.READY, fence_up=False))
+    assert ids(desk.claim(count=4, first={AgentName("executor"): 1})) == ["i0", "i1"]
+    assert ids(desk.claim(count=4, first={AgentName("executor"): 0})) == []
+
+
+def test_an_expired_item_dies_in_passing_and_the_next_takes_its_slot(desk: Desk) -> None:
+    desk.submit(new_item("late", expires_at=desk.clock.wall() + 1000), new_item("b", needs=["late"]), "c")
+    desk.clock.advance(2.0)
+    assert ids(desk.claim()) == ["c"]
+    assert (desk.state("late"), desk.state("b")) == (WorkState.DEAD, WorkState.DEAD)
+    assert desk.events("late") == ["work.submitted", "work.expired"]
+
+
+def test_a_resumed_attempt_comes_with_its_steps_and_the_outputs_before_it(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(move(held, WorkState.READY, E, output={"brief": 1}))
+    held = desk.claim_one(E)
+    for seq in range(3):
+        desk.call(step(held, seq))
+    desk.call(move(held, WorkState.READY, reason="interrupted"))
+    resumed = desk.claim_one(E)
+    assert (resumed.record.attempt, resumed.record.fence) == (1, held.record.fence + 1)
+    assert resumed.steps == tuple((seq, "model", "in", {"said": seq}) for seq in range(3))
+    assert (resumed.brief, resumed.work) == ({"brief": 1}, None)
+
+
+def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(step(held, 0))
+    failure = {"kind": "tool_error", "message": "it broke"}
+    desk.call(
+        move(held, WorkState.READY, O, ends_attempt=True, outcome="tool_error", failures=1, error=failure, output=None)
+    )
+    retry = desk.claim_one()
+    assert (retry.record.attempt, retry.steps, retry.failed, retry.lineage) == (2, (), (failure,), 1)
+
+
+def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) -> None:
+    desk.submit("a")
+    desk.call(move(desk.claim_one(), WorkState.READY, E, output={"brief": 1}))
+    desk.call(move(desk.claim_one(E), WorkState.READY, R, output={"text": "work"}))
+    held = desk.claim_one(R)
+    desk.call(move(held, WorkState.READY, R, ends_attempt=True, outcome="provider_error", failures=1))
+    again = desk.claim_one(R)
+    assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, {"text": "work"})
+
+
+@pytest.mark.parametrize("count", [1, 2, 300])
+def test_no_item_is_ever_held_twice(desk: Desk, count: int) -> None:
+    desk.submit(*(f"i{n}" for n in range(count)))
+    held = [*desk.claim(count=count // 2 or 1), *desk.claim(count=count)]
+    assert sorted(ids(held)) == sorted(f"i{n}" for n in range(count))

@@ -1,0 +1,137 @@
+"""Every fenced statement meets an old fence and an old stage: nothing changes, one event says so, and the cost is booked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from darumad.events import Fact, WorkParked
+from darumad.journal import STALE, Held, Moved
+from darumad.names import Attempt, Fence, ItemId
+from darumad.work.result import Usage
+from darumad.work.states import WorkState
+from tests.journal.desk import E, Gate, O, R, Desk, move, step, success
+
+TABLES = ("item", "step", "output", "result", "correspondence", "hold", "dependency", "reservation", "budget")
+
+LATE: dict[str, Callable[..., Any]] = {
+    "a step": step,
+    "a stage's end": lambda held, **more: move(
+        held, WorkState.RUNNING, R, output={"o": 1}, steps=(step(held, 7),), facts=_facts(held), **more
+    ),
+    "a success": lambda held, **more: success(held, output={"o": 1}, **more),
+    "a send-back": lambda held, **more: move(
+        held, WorkState.READY, O, ends_attempt=True, reviews=1, feedback={"f": 1}, facts=_facts(held), **more
+    ),
+    "a backoff": lambda held, **more: move(
+        held, WorkState.SCHEDULED, run_at=2**40, failures=1, keep_rank=False, facts=_facts(held), **more
+    ),
+    "a park": lambda held, **more: move(
+        held, WorkState.PARKED, reason="question", questions=("q",), facts=_facts(held), fence_up=True, **more
+    ),
+    "a death": lambda held, **more: move(
+        held, WorkState.DEAD, ends_attempt=True, error={"kind": "refusal"}, facts=_facts(held), **more
+    ),
+}
+
+
+def _facts(held: Held) -> tuple[Fact, ...]:
+    return (WorkParked(held.record.item.id, "never happened", None),)
+
+
+def rows(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: desk.sql(f"SELECT * FROM {table}") for table in TABLES}
+
+
+@pytest.fixture
+def held(desk: Desk) -> Held:
+    desk.submit("a")
+    desk.call(move(desk.claim_one(), WorkState.READY, E, output={"brief": 1}))
+    return desk.claim_one(E)
+
+
+@pytest.mark.parametrize("what", LATE)
+@pytest.mark.parametrize("older", ["an old fence", "a fence to come", "an old stage"])
+def test_what_is_late_changes_nothing_and_is_one_event(desk: Desk, held: Held, what: str, older: str) -> None:
+    stage = "stage" if what == "a step" else "from_stage"
+    wrong: dict[str, Any] = {
+        "an old fence": {"fence": Fence(held.record.fence - 1)},
+        "a fence to come": {"fence": Fence(held.record.fence + 1)},
+        "an old stage": {stage: O},
+    }[older]
+    before, position = rows(desk), desk.reader.last_position()
+    assert desk.call(LATE[what](held, **wrong)) is STALE
+    assert rows(desk) == before
+    (said,) = desk.reader.events(position)
+    assert (said.type, said.subject) == ("work.stale_result", "a")
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_comes_after_a_cancel_is_late(desk: Desk, held: Held, what: str) -> None:
+    desk.cancel("a")
+    before = rows(desk)
+    assert desk.call(LATE[what](held)) is STALE
+    assert rows(desk) == before
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_what_is_not_late_counts(desk: Desk, held: Held, what: str) -> None:
+    before = rows(desk)
+    assert desk.call(LATE[what](held)) is not STALE
+    assert rows(desk) != before
+    assert "work.stale_result" not in desk.events()
+
+
+def test_an_item_nobody_knows_is_late_too(desk: Desk, held: Held) -> None:
+    ghost = step(held)
+    ghost = type(ghost)(**{name: getattr(ghost, name) for name in ghost.__slots__} | {"item": ItemId("ghost")})
+    assert desk.call(ghost) is STALE
+
+
+def test_usage_is_booked_however_late_it_comes(desk: Desk, held: Held) -> None:
+    desk.cancel("a")
+    desk.call(move(held, WorkState.RUNNING, R, usage=Usage(input_tokens=10, calls=1, nano_usd=5)))
+    desk.call(move(held, WorkState.RUNNING, R, usage=Usage(input_tokens=1, calls=1, nano_usd=None)))
+    (attempt,) = desk.reader.attempts(ItemId("a"))
+    assert attempt["usage"]["input_tokens"] == 11
+    assert attempt["usage"]["calls"] == 2
+    assert attempt["usage"]["nano_usd"] is None, "an unknown price is never 0"
+    assert attempt["outcome"] == "cancelled"
+
+
+def test_a_paid_step_is_kept_while_its_item_was_only_put_back(desk: Desk, held: Held) -> None:
+    desk.call(move(held, WorkState.READY, reason="interrupted"))
+    assert desk.call(step(held, 0)) is not STALE
+    again = desk.claim_one(E)
+    assert [each[0] for each in again.steps] == [0]
+    assert desk.call(step(held, 1)) is STALE, "claimed again: a new fence"
+
+
+def test_a_step_of_another_attempt_is_late(desk: Desk, held: Held) -> None:
+    assert desk.call(step(held, attempt=Attempt(2))) is STALE
+
+
+def test_a_step_on_other_inputs_takes_the_place_of_the_recorded_one(desk: Desk, held: Held) -> None:
+    desk.call(step(held, 0))
+    desk.call(step(held, 0, input_digest="other", output={"said": "anew"}))
+    (only,) = desk.reader.steps(ItemId("a"))
+    assert (only["input_digest"], only["output"]) == ("other", {"said": "anew"})
+
+
+def test_the_moves_of_one_item_in_one_batch_are_carried_out_as_posted(desk: Desk, held: Held) -> None:
+    said: list[Any] = []
+
+    def hear(outcomes: Any) -> None:
+        said.extend(each.answer for each in outcomes)
+
+    gate = Gate(desk)
+    desk.journal.post(step(held, 0), hear)
+    desk.journal.post(move(held, WorkState.RUNNING, R, output={"w": 1}), hear)
+    desk.journal.post(success(held, from_stage=R), hear)
+    desk.journal.post(step(held, 1), hear)
+    gate.open()
+    desk.close()
+    assert [type(each) is Moved or each is STALE for each in said] == [False, True, True, True]
+    assert said[-1] is STALE
+    desk.open()
+    assert desk.state("a") is WorkState.SUCCEEDED

@@ -1,0 +1,103 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.journal import APPLIED, OVER_BUDGET, Outcome, Reserve, Settle
+from darumad.journal.money import Used, _admit
+from darumad.names import ItemId
+from darumad.work.item import Limits
+from darumad.work.result import Usage
+from tests.journal.desk import Desk, Gate
+
+DAY = "2026-11-21"
+
+
+def reserve(id_: str, estimate: int = 10, *, item: str = "a", day_limit: int | None = None, **limits: int) -> Reserve:
+    return Reserve(
+        id=id_, item=ItemId(item), agent="executor", provider="p", day=DAY, estimate=estimate,
+        limits=Limits(**limits), day_limit=day_limit,
+    )  # fmt: skip
+
+
+def settle(id_: str, nano_usd: int | None = 4, tokens: int = 0) -> Settle:
+    return Settle(id=id_, usage=Usage(input_tokens=tokens, calls=1, nano_usd=nano_usd))
+
+
+def test_reservations_of_one_batch_are_admitted_by_running_sum(desk: Desk) -> None:
+    heard: list[Outcome] = []
+    gate = Gate(desk)
+    for n in range(20):
+        desk.journal.post(reserve(f"r{n}", 10, item=f"i{n}", day_limit=100), heard.extend)
+    gate.open()
+    desk.close()
+    assert [each.answer for each in heard] == [APPLIED] * 10 + [OVER_BUDGET] * 10
+    desk.open()
+    assert desk.sql("SELECT reserved, spent FROM budget WHERE scope = 'day'") == [(0, 100)], "settled at boot, at the estimate"
+
+
+def test_what_is_settled_makes_room_for_the_next(desk: Desk) -> None:
+    assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
+    assert desk.call(reserve("r2", 60, day_limit=100)) is OVER_BUDGET
+    desk.call(settle("r1", 30))
+    assert desk.call(reserve("r3", 60, day_limit=100)) is APPLIED
+    assert desk.reader.spent(DAY) == 30
+
+
+def test_a_call_is_settled_once(desk: Desk) -> None:
+    desk.call(reserve("r1"))
+    heard: list[Outcome] = []
+    gate = Gate(desk)
+    for _ in range(3):
+        desk.journal.post(settle("r1", 4), heard.extend)
+    gate.open()
+    desk.call(settle("r1", 4))
+    assert [each.answer for each in heard] == [APPLIED] * 3
+    assert desk.reader.spent(DAY) == 4
+
+
+def test_a_reservation_with_a_known_id_is_the_same_reservation(desk: Desk) -> None:
+    assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
+    assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
+    assert desk.sql("SELECT reserved FROM budget WHERE scope = 'day'") == [(60,)]
+
+
+def test_a_reservation_and_its_settlement_may_share_a_batch(desk: Desk) -> None:
+    gate = Gate(desk)
+    desk.journal.post(reserve("r1"))
+    desk.journal.post(settle("r1", 7))
+    gate.open()
+    desk.call(settle("none"))
+    assert desk.sql("SELECT spent, reserved FROM budget WHERE scope = 'item'") == [(7, 0)]
+
+
+def test_an_unknown_price_books_the_estimate(desk: Desk) -> None:
+    desk.call(reserve("r1", 10))
+    desk.call(settle("r1", None))
+    assert desk.reader.spent(DAY) == 10
+    assert desk.sql("SELECT nano_usd FROM reservation") == [(None,)]
+
+
+def test_an_items_own_limits_hold_over_all_its_calls(desk: Desk) -> None:
+    assert desk.call(reserve("r1", 6, nano_usd=10)) is APPLIED
+    assert desk.call(reserve("r2", 6, nano_usd=10)) is OVER_BUDGET
+    assert desk.call(reserve("r3", 6, item="other", nano_usd=10)) is APPLIED
+    assert desk.call(reserve("r4", 0, calls=1)) is OVER_BUDGET
+    desk.call(settle("r1", 0, tokens=100))
+    assert desk.call(reserve("r5", 0, tokens=100)) is OVER_BUDGET
+    assert desk.call(reserve("r6", 0, tokens=101)) is APPLIED
+
+
+def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:
+    desk.call(reserve("r1", 10))
+    desk.call(reserve("r2", 20))
+    desk.die()
+    desk.open()
+    assert desk.reader.spent(DAY) == 30
+    desk.call(settle("r1", 1))
+    assert desk.reader.spent(DAY) == 30, "settled once, late or not"
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(0, 200))
+def test_no_order_of_reservations_books_more_than_the_limit(estimates: list[int], limit: int) -> None:
+    used: dict[tuple[str, str], Used] = {("day", DAY): Used(), ("item", "a"): Used()}
+    admitted = [each for n, each in enumerate(estimates) if _admit(reserve(f"r{n}", each, day_limit=limit), used)]
+    assert sum(admitted) == used["day", DAY].nano_usd <= limit

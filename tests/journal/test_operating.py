@@ -1,0 +1,275 @@
+import pytest
+
+from darumad.errors import Refused
+from darumad.events import DaemonPaused
+from darumad.journal import APPLIED, Note, PromoteDue, Rescue, Setting
+from darumad.journal.batch import audit_hash
+from darumad.names import ItemId
+from darumad.work.result import Usage
+from darumad.work.states import WorkState
+from tests.journal.desk import AUDIT, E, O, R, Desk, move, new_item, step
+
+
+def test_a_cancel_names_who_held_what_under_which_fence(desk: Desk) -> None:
+    desk.submit("a", "b")
+    held = desk.claim_one()
+    said = desk.cancel("a", "b")
+    assert said.items == ("a", "b")
+    assert said.running == (("a", "actor/1#1", held.record.fence),)
+    record = desk.record("a")
+    assert (record.state, record.fence, record.holder) == (WorkState.CANCELLED, held.record.fence + 1, None)
+    (told, _) = desk.reader.events(0, type="work.cancelled")
+    assert told.data == {"by": "uid:1000", "reason": "enough"}
+
+
+@pytest.mark.parametrize("state", ["waiting", "ready", "scheduled", "parked", "dead"])
+def test_whatever_is_not_finished_can_be_cancelled(desk: Desk, state: str) -> None:
+    put(desk, "a", state)
+    desk.cancel("a")
+    assert desk.state("a") is WorkState.CANCELLED
+
+
+def put(desk: Desk, item: str, state: str) -> None:
+    """`item` in `state`, by honest means."""
+    if state == "waiting":
+        desk.submit("first", new_item(item, needs=["first"]))
+        return
+    desk.submit(item)
+    if state == "scheduled":
+        desk.call(
+            move(desk.claim_one(), WorkState.SCHEDULED, reason="backoff", run_at=desk.clock.wall() + 1000, keep_rank=False)
+        )
+    elif state == "parked":
+        desk.call(move(desk.claim_one(), WorkState.PARKED, reason="question", fence_up=True))
+    elif state == "dead":
+        desk.kill(desk.claim_one())
+
+
+@pytest.mark.parametrize("how", ["succeeded", "cancelled"])
+def test_what_is_finished_cannot_be_cancelled_and_takes_the_others_with_it(desk: Desk, how: str) -> None:
+    desk.submit("a")
+    desk.succeed(desk.claim_one()) if how == "succeeded" else desk.cancel("a")
+    desk.submit("b")
+    with pytest.raises(Refused, match=f"a is {how}") as refused:
+        desk.cancel("b", "a")
+    assert refused.value.code == "conflict"
+    assert desk.state("b") is WorkState.READY
+
+
+@pytest.mark.parametrize("ask", ["cancel", "release"])
+def test_an_unknown_id_is_named(desk: Desk, ask: str) -> None:
+    with pytest.raises(Refused, match="no item ghost") as refused:
+        getattr(desk, ask)("ghost")
+    assert refused.value.code == "not_found"
+
+
+def test_a_cancel_kills_the_dependents_of_the_cancelled(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"]))
+    desk.cancel("a")
+    assert desk.state("b") is WorkState.DEAD
+
+
+def test_a_released_park_goes_on_where_it_was_with_its_rank(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(move(held, WorkState.PARKED, E, reason="question", fence_up=True, output={"brief": 1}))
+    desk.clock.advance(100.0)
+    desk.release("a", answers=["blue"])
+    record = desk.record("a")
+    assert (record.state, record.stage, record.rank) == (WorkState.READY, E, held.record.rank)
+    assert (record.answers, record.attempt_open) == (("blue",), True)
+    assert desk.events("a")[-2:] == ["work.answered", "work.ready"]
+
+
+def test_answers_to_a_challenge_begin_a_new_attempt_and_are_appended(desk: Desk) -> None:
+    desk.submit(new_item("a", state=WorkState.PARKED, reason="challenge", questions=("which?",)))
+    desk.release("a", answers=["the red one"])
+    desk.call(move(desk.claim_one(), WorkState.PARKED, reason="challenge", questions=("how red?",)))
+    desk.release("a", answers=["very"])
+    held = desk.claim_one()
+    assert (held.record.attempt, held.record.questions) == (2, ("how red?",))
+    assert held.record.answers == ("the red one", "very")
+
+
+def test_a_released_scheduled_item_is_ready_at_once(desk: Desk) -> None:
+    put(desk, "a", "scheduled")
+    desk.release("a")
+    assert (desk.state("a"), desk.record("a").run_at) == (WorkState.READY, None)
+
+
+def test_a_retry_of_the_dead_begins_anew_with_fresh_budgets_and_no_expiry(desk: Desk) -> None:
+    desk.submit(new_item("a", expires_at=desk.clock.wall() + 1000))
+    held = desk.claim_one()
+    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
+    desk.call(
+        move(held, WorkState.DEAD, from_stage=E, ends_attempt=True, failures=3, reviews=1, crashes=1, error={"kind": "x"})
+    )
+    desk.clock.advance(5.0)
+    desk.release("a")
+    record = desk.record("a")
+    assert (record.failures, record.reviews, record.crashes, record.error) == (0, 0, 0, None)
+    assert (record.state, record.stage, record.item.expires_at) == (WorkState.READY, O, None)
+    assert desk.claim_one().record.attempt == 2
+    assert desk.events("a")[-3:] == ["work.retried", "work.ready", "work.assigned"]
+
+
+def test_a_retry_revives_the_dependents_that_its_death_killed(desk: Desk) -> None:
+    desk.submit("a", "x", new_item("b", needs=["a"]), new_item("c", needs=["b"]), new_item("d", needs=["a", "x"]))
+    desk.cancel("x")
+    desk.kill(desk.claim_one())
+    assert sorted(desk.release("a").items) == ["a", "b", "c"]
+    assert [desk.state(each) for each in "abcd"] == [
+        WorkState.READY, WorkState.WAITING, WorkState.WAITING, WorkState.DEAD,
+    ]  # fmt: skip
+    assert desk.events("c")[-1] == "work.revived"
+
+
+def test_a_dead_dependent_cannot_live_before_what_it_needs(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"]))
+    desk.cancel("a")
+    with pytest.raises(Refused, match="b depends on a, which is cancelled") as refused:
+        desk.release("b")
+    assert refused.value.code == "conflict"
+
+
+def test_dead_items_that_need_each_other_are_retried_together(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"]))
+    desk.kill(desk.claim_one())
+    assert desk.release("b", "a").items == ("b", "a")
+    assert (desk.state("a"), desk.state("b")) == (WorkState.READY, WorkState.WAITING)
+
+
+@pytest.mark.parametrize("state", ["waiting", "ready"])
+def test_only_the_parked_the_scheduled_and_the_dead_are_released(desk: Desk, state: str) -> None:
+    put(desk, "a", state)
+    with pytest.raises(Refused) as refused:
+        desk.release("a")
+    assert refused.value.code == "conflict"
+
+
+def test_the_count_of_unfinished_items_follows_every_end_and_every_return(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"]), "c", "d")
+    desk.kill(desk.claim_one())
+    desk.cancel("c")
+    desk.release("a")
+    desk.succeed(desk.claim_one())
+    counted = desk.sql("SELECT count(*) FROM item WHERE state NOT IN ('succeeded', 'dead', 'cancelled')")
+    assert desk.journal._writer._tail.unfinished == counted[0][0]
+
+
+def test_scheduled_items_become_ready_when_their_time_comes(desk: Desk) -> None:
+    put(desk, "a", "scheduled")
+    due = desk.clock.wall() + 1000
+    assert desk.call(PromoteDue()) == type(desk.call(PromoteDue()))(0, due)
+    desk.clock.advance(1.0)
+    promoted = desk.call(PromoteDue())
+    assert (promoted.ready, promoted.next_due) == (1, None)
+    assert desk.events("a")[-1] == "work.ready"
+
+
+def test_a_retry_after_a_failure_queues_anew_and_an_outage_keeps_its_place(desk: Desk) -> None:
+    desk.submit("failed", "outage")
+    failed, outage = desk.claim(count=2)
+    run_at = desk.clock.wall() + 1000
+    desk.call(move(failed, WorkState.SCHEDULED, reason="backoff", run_at=run_at, keep_rank=False, failures=1, ends_attempt=True))
+    desk.call(move(outage, WorkState.SCHEDULED, reason="outage", run_at=run_at, delays=1))
+    desk.clock.advance(1.0)
+    desk.call(PromoteDue())
+    assert desk.record("outage").rank == outage.record.rank
+    assert desk.record("failed").rank == run_at - 5 * 600_000
+
+
+def test_whatever_is_past_its_time_dies_unless_it_runs(desk: Desk) -> None:
+    soon = desk.clock.wall() + 1000
+    desk.submit(new_item("runs", expires_at=soon))
+    desk.claim_one()
+    desk.submit(
+        new_item("ready", expires_at=soon),
+        new_item("parked", expires_at=soon, state=WorkState.PARKED, reason="challenge"),
+        new_item("later", expires_at=soon, state=WorkState.SCHEDULED, run_at=soon + 5),
+        new_item("waits", needs=["ready"], expires_at=soon),
+    )
+    desk.clock.advance(1.0)
+    desk.call(PromoteDue())
+    assert desk.state("runs") is WorkState.RUNNING
+    for each in ("ready", "parked", "later", "waits"):
+        assert (desk.state(each), desk.events(each)[-1]) == (WorkState.DEAD, "work.expired")
+
+
+def test_items_of_lost_holders_go_back_with_their_steps(desk: Desk) -> None:
+    desk.submit("a", "b")
+    lost, kept = desk.claim(count=2)
+    desk.call(step(lost))
+    said = desk.call(Rescue(live=frozenset({kept.slot.holder})))
+    assert said.items == ("a",)
+    record = desk.record("a")
+    assert (record.state, record.reason, record.fence) == (WorkState.READY, "interrupted", lost.record.fence + 1)
+    (told,) = desk.reader.events(0, type="work.rescued")
+    assert told.data == {"holder": "actor/1#1", "stage": "optimizing"}
+    again = desk.claim_one()
+    assert (again.record.attempt, len(again.steps)) == (1, 1)
+
+
+def test_a_rescue_can_be_bound_to_certain_holders(desk: Desk) -> None:
+    desk.submit("a", "b")
+    desk.claim(count=2)
+    said = desk.call(Rescue(live=frozenset(), only=frozenset({"actor/2#1"})))
+    assert said.items == ("b",)
+
+
+def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    for round_ in (1, 2):
+        desk.call(
+            move(held, WorkState.READY, O, ends_attempt=True, outcome="review_rejected", reviews=1,
+                feedback={"round": round_}, usage=Usage(output_tokens=3, calls=1, nano_usd=7))
+        )  # fmt: skip
+        held = desk.claim_one()
+    assert held.record.feedback == ({"round": 1}, {"round": 2})
+    assert held.record.reviews == 2
+    first, second, third = desk.reader.attempts(ItemId("a"))
+    assert (first["outcome"], second["usage"]["nano_usd"], third["ended_at"]) == ("review_rejected", 7, None)
+
+
+def test_what_stages_made_is_kept_in_order(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
+    desk.call(move(held, WorkState.RUNNING, R, from_stage=E, output={"text": 1}))
+    desk.succeed(held, from_stage=R, output={"passed": True})
+    assert [each["stage"] for each in desk.reader.outputs(ItemId("a"))] == ["optimizing", "executing", "reviewing"]
+    assert desk.reader.result(ItemId("a")) == {"text": "done"}
+    holds = desk.sql("SELECT ended_at IS NULL, why FROM hold")
+    assert holds == [(0, "completed")]
+
+
+def test_a_switch_survives_a_restart_with_its_fact_and_its_audit(desk: Desk) -> None:
+    asked = Setting(key="paused", value="true", facts=(DaemonPaused("daemon", "uid:1000"),), audit=AUDIT)
+    assert desk.call(asked) is APPLIED
+    desk.close()
+    desk.open()
+    assert desk.reader.setting("paused") == "true"
+    assert desk.reader.setting("never") is None
+    assert "paused" in desk.events()
+
+
+def test_a_note_records_facts_and_nothing_else(desk: Desk) -> None:
+    assert desk.call(Note(facts=(DaemonPaused("daemon", "me"),))) is APPLIED
+    assert desk.events("daemon") == ["daemon.starting", "paused"]
+    assert desk.reader.audits() == []
+
+
+def test_each_audit_row_carries_the_hash_of_the_one_before_it_also_over_a_restart(desk: Desk) -> None:
+    desk.submit("a")
+    desk.cancel("a")
+    desk.close()
+    desk.open()
+    desk.submit("b")
+    rows = list(reversed(desk.reader.audits(limit=10)))
+    previous = ""
+    for row in rows:
+        told = [row[name] for name in ("via", "by", "pid", "action", "target", "request_id")]
+        assert row["hash"] == audit_hash(previous, row["at"], told)
+        previous = row["hash"]
+    assert len(rows) == 3
