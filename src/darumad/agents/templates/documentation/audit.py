@@ -19,9 +19,9 @@ _SPAN = re.compile(r"`[^`]*`")
 class Audit:
     """What is wrong with a page; all empty when nothing is.
 
-    `missing` are names without an entry, `hollow` entries without their signature, `astray` links that lead nowhere,
-    `unsaid` files that could not be read and that the page keeps quiet about, `marks` the marks of unfinished work
-    that come from us and not from the package's own words.
+    `missing` are names without an entry, `hollow` entries without their signature, `astray` links to what there is not
+    even in the package, `unsaid` files that could not be read and that the page keeps quiet about, `marks` the marks of
+    unfinished work that come from us and not from the package's own words.
     """
 
     names: int
@@ -42,7 +42,7 @@ def audit(package: Package, page: str) -> Audit:
         names=len(anchors),
         missing=tuple(name for anchor, name in sorted(anchors.items()) if anchor not in heads),
         hollow=tuple(anchor for anchor in sorted(signed) if heads.get(anchor) is False),
-        astray=tuple(sorted(set(_links(page)) - set(heads))),
+        astray=tuple(sorted(set(_links(page)) - set(heads) - set(anchors))),
         unsaid=tuple(each.file for each in package.unread if f"- `{each.file}`: " not in page),
         marks=tuple(_marks(page, render_page(package))),
     )

@@ -95,7 +95,7 @@ class _Page:
 
     def _stands_for(self, entry: Entry) -> str:
         if entry.kind is EntryKind.DYNAMIC:
-            return "promised by `__all__`; made when it is asked for, so its source shows no definition"
+            return "promised by `__all__`; the source shows no definition of it here"
         return f"the same as {self._reference(entry.target)}"
 
     def _reference(self, path: str) -> str:

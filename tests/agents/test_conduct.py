@@ -1,0 +1,118 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from darumad.agents import Template, ToolFailed
+from darumad.agents.roles.executor import ExecutorAgent
+from darumad.errors import Problem
+from darumad.work.causes import ENDS
+from darumad.work.item import WorkItem
+from darumad.work.kinds import KINDS
+from darumad.work.model import Message, ModelFailed, ModelRequest
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
+from tests.agents.fakes import Scripted, context, item
+
+
+def template(execute: object, **more: object) -> Template:
+    given = {"name": "t", "version": "1", "says": "for a test", "execute": execute, "required_gates": frozenset()}
+    return Template(**{**given, **more})
+
+
+def raises(error: BaseException) -> Template:
+    async def execute(work: WorkItem, seen: Context) -> WorkResult:
+        raise error
+
+    return template(execute)
+
+
+async def ask_once(work: WorkItem, seen: Context) -> WorkResult:
+    await seen.complete(ModelRequest(messages=(Message(role="user", text="hello"),)))
+    return WorkResult(stop_reason=StopReason.COMPLETED, text="done")
+
+
+async def test_an_invalid_item_ends_with_every_problem_and_no_model_is_called(tmp_path: Path) -> None:
+    agent = ExecutorAgent(template(ask_once))
+    result = await agent.execute_work(item(" ", priority=99), context(tmp_path, Scripted()))
+    assert result.stop_reason is StopReason.INVALID_ITEM
+    assert result.error is not None
+    assert "/description" in result.error.message
+    assert "/priority" in result.error.message
+
+
+async def test_what_the_template_finds_wrong_ends_the_item_before_any_work(tmp_path: Path) -> None:
+    agent = ExecutorAgent(template(ask_once, problems=lambda _: (Problem("/input", "must be a number"),)))
+    result = await agent.execute_work(item(), context(tmp_path, Scripted()))
+    assert (result.stop_reason, result.error and result.error.message) == (
+        StopReason.INVALID_ITEM,
+        "/input must be a number",
+    )
+
+
+async def test_a_schema_that_is_none_ends_the_item_before_any_work(tmp_path: Path) -> None:
+    agent = ExecutorAgent(template(ask_once))
+    result = await agent.execute_work(item(output_schema={"type": "nonsense"}), context(tmp_path, Scripted()))
+    assert result.stop_reason is StopReason.INVALID_ITEM
+    assert result.error is not None
+    assert "/output_schema" in result.error.message
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) & set(ENDS)))
+async def test_a_model_that_fails_ends_the_stage_as_its_kind_says(kind: str, tmp_path: Path) -> None:
+    error = ModelFailed(kind, "no answer", retry_after=7.0, circuit_open=True, target_answered=True)
+    result = await ExecutorAgent(raises(error)).execute_work(item(), context(tmp_path))
+    assert result.stop_reason is ENDS[kind].stop_reason
+    assert not result.success
+    assert result.error is not None
+    assert (result.error.kind, result.error.message, result.error.error_type) == (kind, "no answer", "ModelFailed")
+    assert (result.error.retry_after, result.error.circuit_open, result.error.target_answered) == (7.0, True, True)
+
+
+async def test_a_tool_that_fails_is_a_tool_error(tmp_path: Path) -> None:
+    result = await ExecutorAgent(raises(ToolFailed("the disk is full"))).execute_work(item(), context(tmp_path))
+    assert (result.stop_reason, result.error and result.error.message) == (StopReason.TOOL_ERROR, "the disk is full")
+
+
+@pytest.mark.parametrize("error", [AssertionError("wrong"), KeyError("x"), SystemExit(3)])
+async def test_what_nobody_knows_is_a_crash_and_leaves_the_agent_as_it_is(error: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(type(error)):
+        await ExecutorAgent(raises(error)).execute_work(item(), context(tmp_path))
+
+
+async def test_an_agent_takes_work_again_after_a_crash(tmp_path: Path) -> None:
+    agent = ExecutorAgent(raises(KeyError("x")))
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            await agent.execute_work(item(), context(tmp_path))
+
+
+async def test_an_agent_refuses_a_second_item_while_it_works(tmp_path: Path) -> None:
+    begun, free = asyncio.Event(), asyncio.Event()
+
+    async def execute(work: WorkItem, seen: Context) -> WorkResult:
+        begun.set()
+        await free.wait()
+        return WorkResult(stop_reason=StopReason.COMPLETED)
+
+    agent = ExecutorAgent(template(execute))
+    first = asyncio.create_task(agent.execute_work(item(), context(tmp_path)))
+    await begun.wait()
+    with pytest.raises(AssertionError, match="while it works"):
+        await agent.execute_work(item(), context(tmp_path))
+    free.set()
+    assert (await first).success
+
+
+async def test_what_the_calls_used_is_counted_also_when_the_work_fails(tmp_path: Path) -> None:
+    async def execute(work: WorkItem, seen: Context) -> WorkResult:
+        await ask_once(work, seen)
+        raise ToolFailed("afterwards")
+
+    result = await ExecutorAgent(template(execute)).execute_work(item(), context(tmp_path, Scripted("hi")))
+    assert (result.stop_reason, result.usage.calls, result.usage.input_tokens) == (StopReason.TOOL_ERROR, 1, 10)
+
+
+async def test_a_result_says_which_template_made_it_and_with_which_model(tmp_path: Path) -> None:
+    result = await ExecutorAgent(template(ask_once)).execute_work(item(), context(tmp_path, Scripted("hi")))
+    assert (result.template, result.model) == ("t@1", "scripted:model")

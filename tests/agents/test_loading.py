@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+
+from darumad.agents import SHIPPED, AgentDefinition, SpawnRefused, Templates, load_template, make_agent
+from darumad.names import AgentName, Role
+from darumad.work.result import StopReason, WorkResult
+from tests.agents.fakes import agent, context, item
+
+GOOD = """
+from dataclasses import dataclass
+from darumad.agents import Template
+from darumad.work.result import StopReason, WorkResult
+
+@dataclass(frozen=True)
+class Word:
+    text: "str"
+
+async def execute(item, context):
+    return WorkResult(stop_reason=StopReason.COMPLETED, text=Word("hello").text)
+
+TEMPLATE = Template(name="mine", version="2", says="greets", execute=execute, required_gates=frozenset())
+"""
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_what_ships_is_loaded_by_its_name() -> None:
+    assert {load_template(each.name) for each in SHIPPED} == set(SHIPPED)
+    assert {each.name for each in SHIPPED} == {"general", "documentation", "echo"}
+
+
+def test_every_shipped_template_says_what_it_does_and_requires_a_gate() -> None:
+    for each in SHIPPED:
+        assert each.says.endswith(".")
+        assert each.required_gates
+
+
+async def test_a_file_is_loaded_by_its_path_and_works(tmp_path: Path) -> None:
+    result = await agent(Role.EXECUTOR, written(tmp_path, GOOD)).execute_work(item(), context(tmp_path))
+    assert (result.text, result.template) == ("hello", "mine@2")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("raise KeyError('nope')", "KeyError: 'nope'"),
+        ("import no_such_module_anywhere", "ModuleNotFoundError"),
+        ("raise SystemExit(9)", "it asked the process to exit"),
+        ("x = 1", "exposes no TEMPLATE"),
+        ("TEMPLATE = 'a string'", "exposes no TEMPLATE"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_refused_with_its_name_and_the_reason(
+    text: str, why: str, tmp_path: Path
+) -> None:
+    ref = written(tmp_path, text)
+    with pytest.raises(SpawnRefused) as refused:
+        load_template(ref)
+    assert ref in str(refused.value)
+    assert why in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SpawnRefused, match=r"gone\.py"):
+        load_template(str(tmp_path / "gone.py"))
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(SpawnRefused, match="general, documentation, echo"):
+        load_template("ecko")
+
+
+def test_a_corrected_file_is_taken_up_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    mine = AgentDefinition(name=AgentName("mine"), role=Role.EXECUTOR, template=written(tmp_path, "1/0"))
+    templates = Templates([mine])
+    with pytest.raises(SpawnRefused, match="ZeroDivisionError"):
+        make_agent(Role.EXECUTOR, mine, templates)
+    written(tmp_path, GOOD)
+    make_agent(Role.EXECUTOR, mine, templates)
+    assert templates("mine").version == "2"
+    written(tmp_path, GOOD.replace('version="2"', 'version="3"'))
+    assert templates("mine").version == "2"
+    templates.reload("mine")
+    assert templates("mine").version == "3"
+
+
+def test_a_role_without_a_mind_yet_is_refused_and_says_so() -> None:
+    with pytest.raises(SpawnRefused, match="planning"):
+        make_agent(Role.ORCHESTRATOR, AgentDefinition(name=AgentName("o"), role=Role.ORCHESTRATOR), Templates([]))
+
+
+async def test_a_template_that_broke_after_the_work_is_no_crash_of_the_reviewer(tmp_path: Path) -> None:
+    reviewer = agent(Role.REVIEWER, written(tmp_path, "1/0"))
+    work = WorkResult(stop_reason=StopReason.COMPLETED)
+    result = await reviewer.execute_work(item(), context(tmp_path, work=work))
+    assert result.stop_reason is StopReason.TOOL_ERROR

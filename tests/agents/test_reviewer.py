@@ -1,0 +1,214 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.agents import Template
+from darumad.agents.roles.reviewer import ReviewerAgent
+from darumad.work.gates import Finding, Gate, Review, Verdict
+from darumad.work.item import WorkItem
+from darumad.work.model import ModelFailed
+from darumad.work.ports import Context
+from darumad.work.result import Artifact, StopReason, WorkResult
+from tests.agents.fakes import Scripted, Steps, calls, context, item
+
+DONE = WorkResult(stop_reason=StopReason.COMPLETED, text="here it is", data={"n": 1})
+
+
+async def nobody_executes(work: WorkItem, seen: Context) -> WorkResult:
+    raise AssertionError("a reviewer does not execute")
+
+
+def reviewer(required: frozenset[Gate], found: Mapping[Gate, Finding] | None = None) -> ReviewerAgent:
+    async def check(work: WorkItem, seen: Context) -> Review:
+        return Review(gates=found or {}, required=required)
+
+    template = Template(
+        name="t", version="1", says="for a test", execute=nobody_executes, check=check, required_gates=required
+    )
+    return ReviewerAgent(lambda _: template)
+
+
+def verdicts(gates: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """What a judge says."""
+    said = {
+        gate: {"verdict": verdict, "issues": ["look again"] if verdict == "fail" else []}
+        for gate, verdict in gates.items()
+    }
+    return {"gates": said, "requirements": [], "recommendations": [], "suggested_tests": [], **more}
+
+
+async def review(agent: ReviewerAgent, seen: Context, **of: Any) -> Mapping[str, Any]:
+    result = await agent.execute_work(item(**of), seen)
+    assert result.success, result.error
+    return result.data  # type: ignore[no-any-return]
+
+
+# --- without a model ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", list(Gate))
+async def test_without_a_model_a_required_gate_that_nothing_checked_is_unknown_and_no_pass(
+    gate: Gate, tmp_path: Path
+) -> None:
+    found = await review(reviewer(frozenset({gate})), context(tmp_path, work=DONE))
+    assert (found["passed"], found["undecided"], found["issues"]) == (False, [gate.value], [])
+
+
+async def test_what_the_templates_check_found_is_the_review(tmp_path: Path) -> None:
+    gates = {Gate.COMPLETENESS: Finding(Verdict.FAIL, ("half of it is missing",))}
+    found = await review(reviewer(frozenset({Gate.COMPLETENESS}), gates), context(tmp_path, work=DONE))
+    assert (found["passed"], found["issues"]) == (False, ["half of it is missing"])
+
+
+async def test_a_gate_that_is_not_required_does_not_decide(tmp_path: Path) -> None:
+    gates = {Gate.COMPLETENESS: Finding(Verdict.PASS), Gate.CORRECTNESS: Finding(Verdict.UNKNOWN)}
+    found = await review(reviewer(frozenset({Gate.COMPLETENESS}), gates), context(tmp_path, work=DONE))
+    assert found["passed"] is True
+
+
+async def test_requirements_that_nobody_could_judge_are_no_pass(tmp_path: Path) -> None:
+    gates = {Gate.COMPLETENESS: Finding(Verdict.PASS)}
+    agent = reviewer(frozenset({Gate.COMPLETENESS}), gates)
+    found = await review(agent, context(tmp_path, work=DONE), requirements=("it rhymes",))
+    assert (found["passed"], found["undecided"]) == (False, ["intent_satisfied"])
+
+
+async def test_tests_that_nobody_ran_are_no_pass(tmp_path: Path) -> None:
+    gates = {Gate.COMPLETENESS: Finding(Verdict.PASS)}
+    agent = reviewer(frozenset({Gate.COMPLETENESS}), gates)
+    found = await review(agent, context(tmp_path, work=DONE), tests=("test_a",))
+    assert (found["passed"], found["undecided"]) == (False, ["tests_passing"])
+
+
+async def test_a_review_of_nothing_is_an_invalid_item(tmp_path: Path) -> None:
+    result = await reviewer(frozenset()).execute_work(item(), context(tmp_path))
+    assert result.stop_reason is StopReason.INVALID_ITEM
+
+
+# --- schema and files -----------------------------------------------------------------------------------------------
+
+
+async def test_data_that_breaks_its_schema_is_sent_back_with_the_place(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}}
+    found = await review(reviewer(frozenset()), context(tmp_path, work=DONE), output_schema=schema)
+    assert found["passed"] is False
+    assert found["issues"] == ['output_schema: /n: 1 is not of type "string"']
+
+
+async def test_data_that_keeps_its_schema_is_not_thereby_correct(tmp_path: Path) -> None:
+    agent = reviewer(frozenset({Gate.CORRECTNESS}))
+    found = await review(agent, context(tmp_path, work=DONE), output_schema={"type": "object"})
+    assert (found["passed"], found["undecided"]) == (False, ["correctness"])
+
+
+async def test_a_schema_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    seen = context(tmp_path, work=DONE)
+    result = await reviewer(frozenset()).execute_work(item(output_schema={"$ref": "http://127.0.0.1:1/x.json"}), seen)
+    assert result.stop_reason is StopReason.INVALID_ITEM
+    assert result.error is not None
+    assert "/output_schema" in result.error.message
+
+
+@pytest.mark.parametrize("mark", ["TODO", "FIXME", "HACK", "XXX", "NotImplementedError", "placeholder"])
+async def test_marks_of_unfinished_work_in_a_file_fail_the_gate_that_asks_for_none(mark: str, tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(f"x = 1\nraise {mark}  # later\n")
+    work = made("made.py")
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
+    assert found["issues"] == [f"no_antipatterns: unfinished: made.py:2: {mark}"]
+
+
+async def test_a_finished_file_passes_it(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text("x = 1\n")
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=made("made.py")))
+    assert found["passed"] is True
+
+
+async def test_prose_is_never_searched_for_marks(tmp_path: Path) -> None:
+    work = WorkResult(stop_reason=StopReason.COMPLETED, text="TODO: none left")
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
+    assert found["undecided"] == ["no_antipatterns"]
+
+
+def made(name: str) -> WorkResult:
+    artifact = Artifact(name=name, media_type="text/x-python", size=1, sha256="0" * 64)
+    return WorkResult(stop_reason=StopReason.COMPLETED, artifacts=(artifact,))
+
+
+# --- with a model ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_model_decides_the_gates_that_are_open_and_sees_the_files_as_they_are_now(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text("print('what is on disk')\n")
+    model, steps = Scripted(verdicts({"intent_satisfied": "pass"})), Steps()
+    agent = reviewer(frozenset({Gate.INTENT_SATISFIED}))
+    found = await review(agent, context(tmp_path, model, work=made("made.py"), steps=steps))
+    assert (found["passed"], steps.live) == (True, ["judge"])
+    assert "what is on disk" in model.asked[0].messages[0].text
+
+
+async def test_a_model_cannot_overrule_what_was_seen(tmp_path: Path) -> None:
+    gates = {Gate.COMPLETENESS: Finding(Verdict.FAIL, ("it is not there",))}
+    agent = reviewer(frozenset({Gate.COMPLETENESS, Gate.INTENT_SATISFIED}), gates)
+    model = Scripted(verdicts({"intent_satisfied": "pass"}))
+    found = await review(agent, context(tmp_path, model, work=DONE))
+    assert (found["passed"], found["issues"]) == (False, ["it is not there"])
+    assert model.asked[0].output_schema is not None
+    assert list(model.asked[0].output_schema["properties"]["gates"]["properties"]) == ["intent_satisfied"]
+
+
+async def test_a_model_that_does_not_know_leaves_the_gate_unknown(tmp_path: Path) -> None:
+    model = Scripted(verdicts({"correctness": "unknown"}))
+    found = await review(reviewer(frozenset({Gate.CORRECTNESS})), context(tmp_path, model, work=DONE))
+    assert (found["passed"], found["undecided"]) == (False, ["correctness"])
+
+
+async def test_no_model_is_asked_whether_tests_passed(tmp_path: Path) -> None:
+    found = await review(reviewer(frozenset({Gate.TESTS_PASSING})), context(tmp_path, Scripted(), work=DONE))
+    assert found["undecided"] == ["tests_passing"]
+
+
+async def test_every_requirement_is_judged_and_one_left_out_is_not_met(tmp_path: Path) -> None:
+    said = [{"requirement": "it runs", "satisfied": True, "evidence": "it ran"}]
+    model = Scripted(verdicts({"intent_satisfied": "pass"}, requirements=said))
+    agent = reviewer(frozenset({Gate.INTENT_SATISFIED}))
+    found = await review(agent, context(tmp_path, model, work=DONE), requirements=("it runs", "it is fast"))
+    assert found["requirements"] == {"it runs": True, "it is fast": False}
+    assert (found["passed"], found["issues"]) == (False, ["requirement not satisfied: it is fast"])
+
+
+async def test_the_criteria_of_the_first_review_hold_in_the_next(tmp_path: Path) -> None:
+    model = Scripted(verdicts({"intent_satisfied": "pass"}))
+    earlier = ({"requirements": {"it rhymes": False}, "issues": ["it does not rhyme"]},)
+    agent = reviewer(frozenset({Gate.INTENT_SATISFIED}))
+    found = await review(agent, context(tmp_path, model, work=DONE, feedback=earlier))
+    assert found["requirements"] == {"it rhymes": False}
+    assert "it rhymes" in model.asked[0].messages[0].text
+
+
+async def test_an_answer_out_of_form_is_asked_for_again_with_what_is_wrong(tmp_path: Path) -> None:
+    model = Scripted("I think it is fine.", verdicts({"correctness": "perfect"}), verdicts({"correctness": "pass"}))
+    found = await review(reviewer(frozenset({Gate.CORRECTNESS})), context(tmp_path, model, work=DONE))
+    assert found["passed"] is True
+    assert "it is no JSON" in model.asked[1].messages[-1].text
+    assert "/gates/correctness/verdict" in model.asked[2].messages[-1].text
+
+
+async def test_a_judge_that_never_keeps_the_form_is_no_pass(tmp_path: Path) -> None:
+    model = Scripted("fine", "fine", "fine")
+    result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
+    assert result.stop_reason is StopReason.SCHEMA_VIOLATION
+
+
+async def test_a_judge_that_cannot_be_reached_is_no_verdict(tmp_path: Path) -> None:
+    model = Scripted(ModelFailed("connect", "nobody answers"))
+    result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
+    assert (result.stop_reason, result.data) == (StopReason.PROVIDER_ERROR, None)
+
+
+async def test_a_verdict_that_was_cut_is_no_verdict(tmp_path: Path) -> None:
+    cut = calls(text='{"gates": {')
+    model = Scripted(type(cut)(text=cut.text, stop="max_tokens"))
+    result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
+    assert result.stop_reason is StopReason.MAX_TOKENS

@@ -1,0 +1,247 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.agents import ToolFailed
+from darumad.agents.step_loop import Answer, BadArguments, LoopLimits, Tool, run_loop
+from darumad.names import Role
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolSpec
+from darumad.work.ports import Context
+from darumad.work.result import StopReason
+from tests.agents.fakes import Scripted, Steps, agent, calls, context, item
+
+ASK = ModelRequest(messages=(Message(role="user", text="add one and one"),))
+NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}
+
+
+class Adder:
+    """A tool that counts how often it is really run."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def tool(self) -> Tool:
+        return Tool(ToolSpec(name="add", says="Add two numbers.", schema=NUMBERS), self._run)
+
+    async def _run(self, arguments: Mapping[str, Any]) -> str:
+        self.runs += 1
+        if arguments["a"] < 0:
+            raise BadArguments("no negative numbers")
+        if arguments["a"] > 99:
+            raise ToolFailed("the adder broke")
+        return str(arguments["a"] + arguments["b"])
+
+
+async def loop(seen: Context, adder: Adder | None = None, **limits: Any) -> Answer:
+    return await run_loop(ASK, ((adder or Adder()).tool(),), seen, limits=LoopLimits(**limits))
+
+
+def add(a: Any, b: Any = 1) -> tuple[str, Mapping[str, Any]]:
+    return "add", {"a": a, "b": b}
+
+
+async def test_it_thinks_calls_observes_and_answers(tmp_path: Path) -> None:
+    model, steps = Scripted(calls(add(1), add(2)), "two and three"), Steps()
+    answer = await loop(context(tmp_path, model, steps=steps))
+    assert (answer.text, [call.arguments["a"] for call in answer.calls]) == ("two and three", [1, 2])
+    assert steps.live == ["think", "tool", "tool", "think"]
+    assert [(each.role, each.text, each.call_id) for each in model.asked[1].messages[2:]] == [
+        ("tool", "2", "call-0"),
+        ("tool", "3", "call-1"),
+    ]
+
+
+async def test_a_replay_calls_nobody_runs_nothing_and_ends_alike(tmp_path: Path) -> None:
+    steps, adder = Steps(), Adder()
+    first = await loop(context(tmp_path, Scripted(calls(add(1)), "two"), steps=steps), adder)
+    again = Steps(steps.done)
+    second = await loop(context(tmp_path, Scripted(), steps=again), adder)
+    assert second == first
+    assert (again.live, adder.runs) == ([], 1)
+
+
+async def test_a_restart_goes_on_behind_the_last_step_that_was_paid_for(tmp_path: Path) -> None:
+    steps, adder = Steps(), Adder()
+    with pytest.raises(ModelFailed, match="the daemon was killed"):
+        await loop(
+            context(
+                tmp_path, Scripted(calls(add(1)), ModelFailed("interrupted", "the daemon was killed")), steps=steps
+            ),
+            adder,
+        )
+    resumed = Steps(steps.done)
+    answer = await loop(context(tmp_path, Scripted("two"), steps=resumed), adder)
+    assert (answer.text, resumed.live, adder.runs) == ("two", ["think"], 1)
+
+
+async def test_thinking_blocks_are_handed_back_unchanged(tmp_path: Path) -> None:
+    thought = {"type": "thinking", "signature": "abc"}
+    model = Scripted(replace(calls(add(1)), opaque=(thought,)), "two")
+    await loop(context(tmp_path, model))
+    assert model.asked[1].messages[1].opaque == (thought,)
+
+
+async def test_a_tools_bad_arguments_are_told_to_the_model(tmp_path: Path) -> None:
+    model = Scripted(calls(add(-1)), "then not")
+    await loop(context(tmp_path, model))
+    assert model.asked[1].messages[-1].text == "error: no negative numbers"
+
+
+@pytest.mark.parametrize("wish", [("add", {"a": "one"}), ("subtract", {}), ("add", {})])
+async def test_a_call_out_of_form_is_repaired_and_never_run(
+    wish: tuple[str, Mapping[str, Any]], tmp_path: Path
+) -> None:
+    adder, model = Adder(), Scripted(calls(wish), "sorry")
+    await loop(context(tmp_path, model), adder)
+    assert model.asked[1].messages[-1].text.startswith("error: ")
+    assert adder.runs == 0
+
+
+async def ends(seen: Context, **limits: Any) -> str:
+    with pytest.raises(ModelFailed) as failed:
+        await loop(seen, **limits)
+    return failed.value.kind
+
+
+async def test_calls_that_stay_out_of_form_end_it(tmp_path: Path) -> None:
+    model = Scripted(*[calls(("add", {"a": "one"}))] * 3)
+    assert await ends(context(tmp_path, model)) == "bad_tool_args"
+
+
+async def test_the_same_call_with_the_same_result_again_and_again_is_a_loop(tmp_path: Path) -> None:
+    assert await ends(context(tmp_path, Scripted(*[calls(add(1))] * 3))) == "loop_detected"
+
+
+async def test_the_same_tool_with_other_arguments_is_none(tmp_path: Path) -> None:
+    model = Scripted(*[calls(add(number)) for number in range(9)], "done")
+    assert (await loop(context(tmp_path, model))).text == "done"
+
+
+async def test_too_many_steps_are_no_result(tmp_path: Path) -> None:
+    model = Scripted(*[calls(add(number)) for number in range(4)])
+    assert await ends(context(tmp_path, model), max_steps=4) == "max_steps"
+
+
+async def test_a_reply_cut_by_the_token_limit_is_no_result(tmp_path: Path) -> None:
+    cut = ModelReply(text="a long answer that was", stop="max_tokens")
+    assert await ends(context(tmp_path, Scripted(cut))) == "max_tokens"
+
+
+async def test_tool_calls_of_a_cut_reply_are_never_run(tmp_path: Path) -> None:
+    adder = Adder()
+    cut = replace(calls(add(1)), stop="max_tokens")
+    with pytest.raises(ModelFailed):
+        await loop(context(tmp_path, Scripted(cut)), adder)
+    assert adder.runs == 0
+
+
+async def test_a_refusal_is_no_result(tmp_path: Path) -> None:
+    assert await ends(context(tmp_path, Scripted(ModelReply(text="I will not", stop="refusal")))) == "refusal"
+
+
+async def test_an_empty_answer_is_asked_for_again_and_is_never_a_result(tmp_path: Path) -> None:
+    model = Scripted("", " \n", "")
+    assert await ends(context(tmp_path, model)) == "empty_output"
+    assert len(model.asked) == 3
+
+
+async def test_a_tool_that_fails_ends_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="the adder broke"):
+        await loop(context(tmp_path, Scripted(calls(add(100)))))
+
+
+async def test_an_answer_under_a_schema_is_read_and_repaired(tmp_path: Path) -> None:
+    request = replace(ASK, output_schema={"type": "object", "required": ["sum"]})
+    model = Scripted("two", "{}", '```json\n{"sum": 2}\n```')
+    answer = await run_loop(request, (), context(tmp_path, model))
+    assert answer.data == {"sum": 2}
+
+
+async def test_a_long_observation_is_shown_by_its_beginning_and_its_end(tmp_path: Path) -> None:
+    async def talk(arguments: Mapping[str, Any]) -> str:
+        return "a" * 500 + "b" * 500
+
+    tool = Tool(ToolSpec(name="talk", says="Talk.", schema={"type": "object"}), talk)
+    model = Scripted(calls(("talk", {})), "done")
+    await run_loop(ASK, (tool,), context(tmp_path, model), limits=LoopLimits(observation=100))
+    told = model.asked[1].messages[-1].text
+    assert told.startswith("a" * 50 + "\n... 900 characters left out ...")
+    assert told.endswith("b" * 50)
+
+
+# --- the built-in executor on top of it -----------------------------------------------------------------------------
+
+
+async def test_without_a_model_it_refuses_and_says_what_to_configure(tmp_path: Path) -> None:
+    result = await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path))
+    assert (result.stop_reason, result.text) == (StopReason.PROVIDER_ERROR, "")
+    assert result.error is not None
+    assert result.error.kind == "model_not_found"
+    assert "providers" in result.error.message
+
+
+async def test_files_it_wrote_are_its_artifacts(tmp_path: Path) -> None:
+    model = Scripted(calls(("write_file", {"path": "out/a.md", "text": "# A\n"})), "See out/a.md")
+    result = await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
+    assert (result.text, [(each.name, each.size) for each in result.artifacts]) == ("See out/a.md", [("out/a.md", 4)])
+    assert (tmp_path / "out/a.md").read_text() == "# A\n"
+
+
+async def test_files_of_a_replayed_step_are_its_artifacts_too(tmp_path: Path) -> None:
+    steps = Steps()
+    model = Scripted(calls(("write_file", {"path": "a.md", "text": "# A\n"})), "See a.md")
+    executor = agent(Role.EXECUTOR, "general")
+    first = await executor.execute_work(item(), context(tmp_path, model, steps=steps))
+    second = await executor.execute_work(item(), context(tmp_path, Scripted(), steps=Steps(steps.done)))
+    assert second.artifacts == first.artifacts
+
+
+async def test_a_replayed_file_that_is_gone_is_no_success(tmp_path: Path) -> None:
+    steps = Steps()
+    model = Scripted(calls(("write_file", {"path": "a.md", "text": "# A\n"})), "See a.md")
+    executor = agent(Role.EXECUTOR, "general")
+    await executor.execute_work(item(), context(tmp_path, model, steps=steps))
+    (tmp_path / "a.md").unlink()
+    result = await executor.execute_work(item(), context(tmp_path, Scripted(), steps=Steps(steps.done)))
+    assert result.stop_reason is StopReason.TOOL_ERROR
+
+
+async def test_it_reads_and_lists_what_is_in_its_workspace(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs/a.txt").write_text("hello")
+    model = Scripted(
+        calls(("list_files", {"path": "."}), ("read_file", {"path": "inputs/a.txt"}), ("read_file", {"path": "b"})),
+        "ok",
+    )
+    await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
+    assert [each.text for each in model.asked[1].messages[2:]] == ["inputs/a.txt", "hello", "error: no such file"]
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "out/../../secret", "link/secret", "", "a\0b"])
+async def test_no_path_leads_out_of_its_workspace(path: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("the secret")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "link").symlink_to(tmp_path)
+    model = Scripted(calls(("read_file", {"path": path}), ("write_file", {"path": path, "text": "x"})), "ok")
+    result = await agent(Role.EXECUTOR, "general").execute_work(item(), context(workspace, model))
+    assert all(each.text.startswith("error: ") for each in model.asked[1].messages[2:])
+    assert (tmp_path / "secret").read_text() == "the secret"
+    assert result.artifacts == ()
+
+
+async def test_what_it_asks_is_the_same_in_every_attempt(tmp_path: Path) -> None:
+    asked = []
+    for attempt in (1, 2):
+        model = Scripted("done")
+        seen = context(
+            tmp_path, model, attempt=attempt, brief={"intent": "do it", "criteria": ["well"], "tokens": attempt}
+        )
+        await agent(Role.EXECUTOR, "general").execute_work(item(), seen)
+        asked.append(model.asked)
+    assert asked[0] == asked[1]
+    assert "do it" in asked[0][0].messages[0].text
+    assert "well" in asked[0][0].messages[0].text
