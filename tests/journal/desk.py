@@ -30,7 +30,7 @@ from tests.kit.clock import FakeClock
 
 WITHIN = Seconds(20.0)
 AGEING = Seconds(600.0)
-O, E, R = Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING
+PREPARE, DO, REVIEW = Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING
 AUDIT = Audit(by="uid:1000", action="test", target="an item")
 
 
@@ -96,13 +96,13 @@ class Desk:
         assert isinstance(answer, Accepted)
         return answer
 
-    def claim(self, stage: Stage = O, count: int = 1, agent: str = "*", **more: Any) -> tuple[Held, ...]:
+    def claim(self, stage: Stage = PREPARE, count: int = 1, agent: str = "*", **more: Any) -> tuple[Held, ...]:
         slots = tuple(Slot(AgentName(agent), stage, f"actor/{n + 1}#1") for n in range(count))
         answer = self.call(Claim(slots=slots, **more))
         assert isinstance(answer, Claimed)
         return answer.held
 
-    def claim_one(self, stage: Stage = O, **more: Any) -> Held:
+    def claim_one(self, stage: Stage = PREPARE, **more: Any) -> Held:
         (held,) = self.claim(stage, **more)
         return held
 
@@ -134,9 +134,8 @@ def new_item(item: str, *, needs: Sequence[str] = (), digest: str = "d", **more:
     fields = {name: more.pop(name) for name in list(more) if name in WorkItem.__dataclass_fields__}
     if "run_at" in more or "run_at" in fields:
         more["run_at"] = fields.get("run_at")
-    work = WorkItem(
-        id=ItemId(item), description=f"do {item}", depends_on=tuple(map(ItemId, needs)), **fields
-    )
+    fields.setdefault("description", f"do {item}")
+    work = WorkItem(id=ItemId(item), depends_on=tuple(map(ItemId, needs)), **fields)
     return NewItem(item=work, digest=digest, **more)
 
 

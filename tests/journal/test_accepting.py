@@ -124,9 +124,7 @@ def test_a_lost_dependency_is_named_with_its_state(desk: Desk, how: str) -> None
 
 def test_a_cycle_is_refused_and_its_members_named(desk: Desk) -> None:
     with pytest.raises(Refused) as refused:
-        desk.submit(
-            "free", new_item("a", needs=["b"]), new_item("b", needs=["c"]), new_item("c", needs=["a", "free"])
-        )
+        desk.submit("free", new_item("a", needs=["b"]), new_item("b", needs=["c"]), new_item("c", needs=["a", "free"]))
     assert refused.value.code == "cycle"
     assert all(f"{each}" in refused.value.message.split(": ")[1].split(", ") for each in "abc")
     assert "free" not in refused.value.message
@@ -164,9 +162,7 @@ def test_a_parked_submit_tells_its_questions(desk: Desk) -> None:
 
 
 def test_items_are_listed_by_state_agent_and_label_from_a_place_on(desk: Desk) -> None:
-    desk.submit(
-        new_item("a", labels={"team": "x"}), new_item("b", agent="echo"), new_item("c", labels={"team": "x"})
-    )
+    desk.submit(new_item("a", labels={"team": "x"}), new_item("b", agent="echo"), new_item("c", labels={"team": "x"}))
     desk.call(move(desk.claim_one(), WorkState.PARKED, reason="budget"))
 
     def ids(**asked: object) -> list[str]:
@@ -196,4 +192,3 @@ def test_a_payload_that_the_disk_changed_is_not_handed_out(desk: Desk) -> None:
     desk.sql("UPDATE payload SET body = replace(body, 'do a', 'do b')")
     with pytest.raises(Exception, match="sha256 differs"):
         desk.reader.record(ItemId("a"))
-

@@ -11,7 +11,7 @@ import pytest
 from darumad.errors import DarumaError, Refused
 from darumad.names import ItemId
 from darumad.work.states import WorkState
-from tests.journal.desk import E, Desk, move, step
+from tests.journal.desk import DO, Desk, move, step
 
 
 @pytest.fixture
@@ -137,16 +137,16 @@ def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:
 def test_what_an_earlier_life_held_is_ready_before_anybody_asks(desk: Desk) -> None:
     desk.submit("a", "b")
     held = desk.claim_one()
-    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
+    desk.call(move(held, WorkState.RUNNING, DO, output={"brief": 1}))
     desk.die()
     desk.open(start=False)
     assert desk.journal.rescued == ("a",)
     record = desk.record("a")
-    assert (record.state, record.stage, record.fence, record.holder) == (WorkState.READY, E, 2, None)
+    assert (record.state, record.stage, record.fence, record.holder) == (WorkState.READY, DO, 2, None)
     assert record.attempt_open
     assert desk.sql("SELECT rescued FROM boot ORDER BY boot") == [(0,), (1,)]
     desk.journal.start()
-    again = desk.claim_one(E)
+    again = desk.claim_one(DO)
     assert (again.record.attempt, again.brief) == (1, {"brief": 1})
 
 

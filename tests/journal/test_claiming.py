@@ -3,7 +3,7 @@ import pytest
 from darumad.journal import Claim, Slot
 from darumad.names import AgentName
 from darumad.work.states import WorkState
-from tests.journal.desk import E, O, R, Desk, move, new_item, step
+from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item, step
 
 
 def ids(held) -> list[str]:
@@ -38,9 +38,9 @@ def test_equal_ranks_go_in_the_order_of_their_acceptance(desk: Desk) -> None:
 
 
 def test_a_slot_takes_items_of_its_own_definition_and_stage_only(desk: Desk) -> None:
-    desk.submit(new_item("a", stages=(E,)), new_item("b", stages=(E,), agent="echo"), new_item("c", agent="echo"))
-    assert ids(desk.claim(E, count=3, agent="echo")) == ["b"]
-    assert ids(desk.claim(R, count=3)) == []
+    desk.submit(new_item("a", stages=(DO,)), new_item("b", stages=(DO,), agent="echo"), new_item("c", agent="echo"))
+    assert ids(desk.claim(DO, count=3, agent="echo")) == ["b"]
+    assert ids(desk.claim(REVIEW, count=3)) == []
 
 
 def test_a_shared_pool_takes_every_definition_by_rank(desk: Desk) -> None:
@@ -52,7 +52,11 @@ def test_a_shared_pool_takes_every_definition_by_rank(desk: Desk) -> None:
 
 def test_own_and_shared_slots_fill_together(desk: Desk) -> None:
     desk.submit(*(new_item(f"x{n}", agent="x") for n in range(2)), new_item("y0", agent="y"))
-    slots = (Slot(AgentName("x"), O, "own#1"), Slot(AgentName("*"), O, "p/1#1"), Slot(AgentName("*"), O, "p/2#1"))
+    slots = (
+        Slot(AgentName("x"), PREPARE, "own#1"),
+        Slot(AgentName("*"), PREPARE, "p/1#1"),
+        Slot(AgentName("*"), PREPARE, "p/2#1"),
+    )
     held = desk.call(Claim(slots=slots)).held
     assert [(each.record.item.id, each.slot.holder) for each in held] == [
         ("x0", "own#1"),
@@ -86,12 +90,12 @@ def test_an_expired_item_dies_in_passing_and_the_next_takes_its_slot(desk: Desk)
 def test_a_resumed_attempt_comes_with_its_steps_and_the_outputs_before_it(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one()
-    desk.call(move(held, WorkState.READY, E, output={"brief": 1}))
-    held = desk.claim_one(E)
+    desk.call(move(held, WorkState.READY, DO, output={"brief": 1}))
+    held = desk.claim_one(DO)
     for seq in range(3):
         desk.call(step(held, seq))
     desk.call(move(held, WorkState.READY, reason="interrupted"))
-    resumed = desk.claim_one(E)
+    resumed = desk.claim_one(DO)
     assert (resumed.record.attempt, resumed.record.fence) == (1, held.record.fence + 1)
     assert resumed.steps == tuple((seq, "model", "in", {"said": seq}) for seq in range(3))
     assert (resumed.brief, resumed.work) == ({"brief": 1}, None)
@@ -103,7 +107,16 @@ def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
     desk.call(step(held, 0))
     failure = {"kind": "tool_error", "message": "it broke"}
     desk.call(
-        move(held, WorkState.READY, O, ends_attempt=True, outcome="tool_error", failures=1, error=failure, output=None)
+        move(
+            held,
+            WorkState.READY,
+            PREPARE,
+            ends_attempt=True,
+            outcome="tool_error",
+            failures=1,
+            error=failure,
+            output=None,
+        )
     )
     retry = desk.claim_one()
     assert (retry.record.attempt, retry.steps, retry.failed, retry.lineage) == (2, (), (failure,), 1)
@@ -111,11 +124,11 @@ def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
 
 def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) -> None:
     desk.submit("a")
-    desk.call(move(desk.claim_one(), WorkState.READY, E, output={"brief": 1}))
-    desk.call(move(desk.claim_one(E), WorkState.READY, R, output={"text": "work"}))
-    held = desk.claim_one(R)
-    desk.call(move(held, WorkState.READY, R, ends_attempt=True, outcome="provider_error", failures=1))
-    again = desk.claim_one(R)
+    desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
+    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW, output={"text": "work"}))
+    held = desk.claim_one(REVIEW)
+    desk.call(move(held, WorkState.READY, REVIEW, ends_attempt=True, outcome="provider_error", failures=1))
+    again = desk.claim_one(REVIEW)
     assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, {"text": "work"})
 
 

@@ -1,4 +1,4 @@
-"""Every fenced statement meets an old fence and an old stage: nothing changes, one event says so, and the cost is booked."""
+"""Every fenced statement meets an old fence and an old stage: nothing changes, one event says so, cost is booked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +10,18 @@ from darumad.journal import STALE, Held, Moved
 from darumad.names import Attempt, Fence, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
-from tests.journal.desk import E, Gate, O, R, Desk, move, step, success
+from tests.journal.desk import DO, PREPARE, REVIEW, Desk, Gate, move, step, success
 
 TABLES = ("item", "step", "output", "result", "correspondence", "hold", "dependency", "reservation", "budget")
 
 LATE: dict[str, Callable[..., Any]] = {
     "a step": step,
     "a stage's end": lambda held, **more: move(
-        held, WorkState.RUNNING, R, output={"o": 1}, steps=(step(held, 7),), facts=_facts(held), **more
+        held, WorkState.RUNNING, REVIEW, output={"o": 1}, steps=(step(held, 7),), facts=_facts(held), **more
     ),
     "a success": lambda held, **more: success(held, output={"o": 1}, **more),
     "a send-back": lambda held, **more: move(
-        held, WorkState.READY, O, ends_attempt=True, reviews=1, feedback={"f": 1}, facts=_facts(held), **more
+        held, WorkState.READY, PREPARE, ends_attempt=True, reviews=1, feedback={"f": 1}, facts=_facts(held), **more
     ),
     "a backoff": lambda held, **more: move(
         held, WorkState.SCHEDULED, run_at=2**40, failures=1, keep_rank=False, facts=_facts(held), **more
@@ -46,8 +46,8 @@ def rows(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
 @pytest.fixture
 def held(desk: Desk) -> Held:
     desk.submit("a")
-    desk.call(move(desk.claim_one(), WorkState.READY, E, output={"brief": 1}))
-    return desk.claim_one(E)
+    desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
+    return desk.claim_one(DO)
 
 
 @pytest.mark.parametrize("what", LATE)
@@ -57,7 +57,7 @@ def test_what_is_late_changes_nothing_and_is_one_event(desk: Desk, held: Held, w
     wrong: dict[str, Any] = {
         "an old fence": {"fence": Fence(held.record.fence - 1)},
         "a fence to come": {"fence": Fence(held.record.fence + 1)},
-        "an old stage": {stage: O},
+        "an old stage": {stage: PREPARE},
     }[older]
     before, position = rows(desk), desk.reader.last_position()
     assert desk.call(LATE[what](held, **wrong)) is STALE
@@ -90,8 +90,8 @@ def test_an_item_nobody_knows_is_late_too(desk: Desk, held: Held) -> None:
 
 def test_usage_is_booked_however_late_it_comes(desk: Desk, held: Held) -> None:
     desk.cancel("a")
-    desk.call(move(held, WorkState.RUNNING, R, usage=Usage(input_tokens=10, calls=1, nano_usd=5)))
-    desk.call(move(held, WorkState.RUNNING, R, usage=Usage(input_tokens=1, calls=1, nano_usd=None)))
+    desk.call(move(held, WorkState.RUNNING, REVIEW, usage=Usage(input_tokens=10, calls=1, nano_usd=5)))
+    desk.call(move(held, WorkState.RUNNING, REVIEW, usage=Usage(input_tokens=1, calls=1, nano_usd=None)))
     (attempt,) = desk.reader.attempts(ItemId("a"))
     assert attempt["usage"]["input_tokens"] == 11
     assert attempt["usage"]["calls"] == 2
@@ -102,7 +102,7 @@ def test_usage_is_booked_however_late_it_comes(desk: Desk, held: Held) -> None:
 def test_a_paid_step_is_kept_while_its_item_was_only_put_back(desk: Desk, held: Held) -> None:
     desk.call(move(held, WorkState.READY, reason="interrupted"))
     assert desk.call(step(held, 0)) is not STALE
-    again = desk.claim_one(E)
+    again = desk.claim_one(DO)
     assert [each[0] for each in again.steps] == [0]
     assert desk.call(step(held, 1)) is STALE, "claimed again: a new fence"
 
@@ -126,8 +126,8 @@ def test_the_moves_of_one_item_in_one_batch_are_carried_out_as_posted(desk: Desk
 
     gate = Gate(desk)
     desk.journal.post(step(held, 0), hear)
-    desk.journal.post(move(held, WorkState.RUNNING, R, output={"w": 1}), hear)
-    desk.journal.post(success(held, from_stage=R), hear)
+    desk.journal.post(move(held, WorkState.RUNNING, REVIEW, output={"w": 1}), hear)
+    desk.journal.post(success(held, from_stage=REVIEW), hear)
     desk.journal.post(step(held, 1), hear)
     gate.open()
     desk.close()

@@ -31,7 +31,9 @@ def test_reservations_of_one_batch_are_admitted_by_running_sum(desk: Desk) -> No
     desk.close()
     assert [each.answer for each in heard] == [APPLIED] * 10 + [OVER_BUDGET] * 10
     desk.open()
-    assert desk.sql("SELECT reserved, spent FROM budget WHERE scope = 'day'") == [(0, 100)], "settled at boot, at the estimate"
+    assert desk.sql("SELECT reserved, spent FROM budget WHERE scope = 'day'") == [(0, 100)], (
+        "settled at boot, at the estimate"
+    )
 
 
 def test_what_is_settled_makes_room_for_the_next(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from darumad.journal.batch import audit_hash
 from darumad.names import ItemId
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
-from tests.journal.desk import AUDIT, E, O, R, Desk, move, new_item, step
+from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
 
 
 def test_a_cancel_names_who_held_what_under_which_fence(desk: Desk) -> None:
@@ -37,7 +37,13 @@ def put(desk: Desk, item: str, state: str) -> None:
     desk.submit(item)
     if state == "scheduled":
         desk.call(
-            move(desk.claim_one(), WorkState.SCHEDULED, reason="backoff", run_at=desk.clock.wall() + 1000, keep_rank=False)
+            move(
+                desk.claim_one(),
+                WorkState.SCHEDULED,
+                reason="backoff",
+                run_at=desk.clock.wall() + 1000,
+                keep_rank=False,
+            )
         )
     elif state == "parked":
         desk.call(move(desk.claim_one(), WorkState.PARKED, reason="question", fence_up=True))
@@ -72,11 +78,11 @@ def test_a_cancel_kills_the_dependents_of_the_cancelled(desk: Desk) -> None:
 def test_a_released_park_goes_on_where_it_was_with_its_rank(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one()
-    desk.call(move(held, WorkState.PARKED, E, reason="question", fence_up=True, output={"brief": 1}))
+    desk.call(move(held, WorkState.PARKED, DO, reason="question", fence_up=True, output={"brief": 1}))
     desk.clock.advance(100.0)
     desk.release("a", answers=["blue"])
     record = desk.record("a")
-    assert (record.state, record.stage, record.rank) == (WorkState.READY, E, held.record.rank)
+    assert (record.state, record.stage, record.rank) == (WorkState.READY, DO, held.record.rank)
     assert (record.answers, record.attempt_open) == (("blue",), True)
     assert desk.events("a")[-2:] == ["work.answered", "work.ready"]
 
@@ -100,15 +106,24 @@ def test_a_released_scheduled_item_is_ready_at_once(desk: Desk) -> None:
 def test_a_retry_of_the_dead_begins_anew_with_fresh_budgets_and_no_expiry(desk: Desk) -> None:
     desk.submit(new_item("a", expires_at=desk.clock.wall() + 1000))
     held = desk.claim_one()
-    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
+    desk.call(move(held, WorkState.RUNNING, DO, output={"brief": 1}))
     desk.call(
-        move(held, WorkState.DEAD, from_stage=E, ends_attempt=True, failures=3, reviews=1, crashes=1, error={"kind": "x"})
+        move(
+            held,
+            WorkState.DEAD,
+            from_stage=DO,
+            ends_attempt=True,
+            failures=3,
+            reviews=1,
+            crashes=1,
+            error={"kind": "x"},
+        )
     )
     desk.clock.advance(5.0)
     desk.release("a")
     record = desk.record("a")
     assert (record.failures, record.reviews, record.crashes, record.error) == (0, 0, 0, None)
-    assert (record.state, record.stage, record.item.expires_at) == (WorkState.READY, O, None)
+    assert (record.state, record.stage, record.item.expires_at) == (WorkState.READY, PREPARE, None)
     assert desk.claim_one().record.attempt == 2
     assert desk.events("a")[-3:] == ["work.retried", "work.ready", "work.assigned"]
 
@@ -171,7 +186,11 @@ def test_a_retry_after_a_failure_queues_anew_and_an_outage_keeps_its_place(desk:
     desk.submit("failed", "outage")
     failed, outage = desk.claim(count=2)
     run_at = desk.clock.wall() + 1000
-    desk.call(move(failed, WorkState.SCHEDULED, reason="backoff", run_at=run_at, keep_rank=False, failures=1, ends_attempt=True))
+    desk.call(
+        move(
+            failed, WorkState.SCHEDULED, reason="backoff", run_at=run_at, keep_rank=False, failures=1, ends_attempt=True
+        )
+    )
     desk.call(move(outage, WorkState.SCHEDULED, reason="outage", run_at=run_at, delays=1))
     desk.clock.advance(1.0)
     desk.call(PromoteDue())
@@ -222,7 +241,7 @@ def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
     held = desk.claim_one()
     for round_ in (1, 2):
         desk.call(
-            move(held, WorkState.READY, O, ends_attempt=True, outcome="review_rejected", reviews=1,
+            move(held, WorkState.READY, PREPARE, ends_attempt=True, outcome="review_rejected", reviews=1,
                 feedback={"round": round_}, usage=Usage(output_tokens=3, calls=1, nano_usd=7))
         )  # fmt: skip
         held = desk.claim_one()
@@ -235,9 +254,9 @@ def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
 def test_what_stages_made_is_kept_in_order(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one()
-    desk.call(move(held, WorkState.RUNNING, E, output={"brief": 1}))
-    desk.call(move(held, WorkState.RUNNING, R, from_stage=E, output={"text": 1}))
-    desk.succeed(held, from_stage=R, output={"passed": True})
+    desk.call(move(held, WorkState.RUNNING, DO, output={"brief": 1}))
+    desk.call(move(held, WorkState.RUNNING, REVIEW, from_stage=DO, output={"text": 1}))
+    desk.succeed(held, from_stage=REVIEW, output={"passed": True})
     assert [each["stage"] for each in desk.reader.outputs(ItemId("a"))] == ["optimizing", "executing", "reviewing"]
     assert desk.reader.result(ItemId("a")) == {"text": "done"}
     holds = desk.sql("SELECT ended_at IS NULL, why FROM hold")

@@ -173,7 +173,12 @@ def test_a_claim_reads_the_claim_index_and_no_other_way(db: sqlite3.Connection) 
 
 @pytest.mark.parametrize(
     ("name", "index"),
-    [("expire", "item_expiry"), ("promote_due", "item_due"), ("next_due", "item_due"), ("oldest_ready_at", "item_oldest")],
+    [
+        ("expire", "item_expiry"),
+        ("promote_due", "item_due"),
+        ("next_due", "item_due"),
+        ("oldest_ready_at", "item_oldest"),
+    ],
 )
 def test_a_timer_reads_its_own_index(db: sqlite3.Connection, name: str, index: str) -> None:
     assert any(index in each for each in plan(db, SQL[name]))

@@ -1,0 +1,260 @@
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.bus import Tally
+from darumad.errors import DarumaError, Unavailable
+from darumad.journal import MEASURES, Accept, Accepted, Claim, Journal, Moved, Note, Outcome, PromoteDue, Setting, Slot
+from darumad.journal.checkpoints import FULL_FRAMES, IDLE_FRAMES, Checkpoints
+from darumad.journal.database import Database
+from darumad.journal.rounds import KINDS, groups
+from darumad.journal.writer import HANDLERS
+from darumad.names import AgentName, ItemId, Seconds
+from darumad.work.states import WorkState
+from tests.journal.desk import AUDIT, DO, Desk, Gate, move, new_item, step, success
+from tests.kit.clock import FakeClock
+
+
+def accept(*items: Any) -> Accept:
+    return Accept(items=items, audit=AUDIT, max_unfinished=10_000)
+
+
+class Ear:
+    """An addressee that remembers each call it got."""
+
+    def __init__(self) -> None:
+        self.calls: list[Sequence[Outcome]] = []
+
+    def hear(self, outcomes: Sequence[Outcome]) -> None:
+        self.calls.append(outcomes)
+
+    @property
+    def answers(self) -> list[Any]:
+        return [each.answer for call in self.calls for each in call]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(accept(new_item("bad", input={"not": {"json"}})), id="what JSON cannot say"),
+        pytest.param(accept(new_item("bad", priority=11)), id="what a CHECK refuses"),
+        pytest.param(accept(new_item("bad", state=WorkState.RUNNING)), id="what a trigger refuses"),
+        pytest.param(accept(new_item("bad", description="lone \ud800 surrogate")), id="what is no text"),
+        pytest.param(Setting(key="k", value=2**70, facts=(), audit=AUDIT), id="what no column holds"),  # type: ignore[arg-type] # on purpose
+    ],
+)
+def test_a_bad_request_sinks_nobody_else_in_its_batch(desk: Desk, bad: Any) -> None:
+    good, wrong = Ear(), Ear()
+    gate = Gate(desk)
+    desk.journal.post(accept(new_item("a")), good.hear)
+    desk.journal.post(bad, wrong.hear)
+    desk.journal.post(accept(new_item("b", needs=["a"])), good.hear)
+    gate.open()
+    desk.submit("c")
+    assert [type(each) for each in good.answers] == [Accepted, Accepted]
+    (answer,) = wrong.answers
+    assert isinstance(answer, DarumaError)
+    assert answer.code == "broken"
+    assert desk.reader.record(ItemId("bad")) is None
+    assert desk.events().count("work.submitted") == 3
+    assert len(desk.reader.audits()) == 3
+    assert desk.fatal == []
+
+
+def test_a_move_that_breaks_a_rule_leaves_its_item_as_it_was(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    with pytest.raises(DarumaError) as broken:
+        desk.call(move(held, WorkState.PARKED))
+    assert broken.value.code == "broken"
+    assert desk.record("a") == held.record
+    desk.succeed(held)
+
+
+def test_an_addressee_is_called_once_a_batch_with_all_that_is_its_own(desk: Desk) -> None:
+    one, other = Ear(), Ear()
+    gate = Gate(desk)
+    for n in range(6):
+        desk.journal.post(accept(new_item(f"i{n}")), (one if n % 2 else other).hear)
+    gate.open()
+    desk.close()
+    assert [[each.request.items[0].item.id for each in call] for call in one.calls] == [["i1", "i3", "i5"]]  # type: ignore[union-attr] # accepts
+    assert len(other.calls) == 1
+
+
+def test_an_answer_comes_after_the_commit(desk: Desk) -> None:
+    seen: list[Any] = []
+    told = threading.Event()
+
+    def look(_: Sequence[Outcome]) -> None:
+        seen.append(desk.reader.record(ItemId("a")))
+        told.set()
+
+    desk.journal.post(accept(new_item("a")), look)
+    assert told.wait(20)
+    assert seen[0] is not None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_addressee_that_raises_stops_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
+
+    def fall(_: Sequence[Outcome]) -> None:
+        raise RuntimeError("I fell")
+
+    desk.journal.post(accept(new_item("a")), fall)
+    desk.submit("b")
+    assert [str(each) for each in told] == ["I fell"]
+
+
+def test_a_full_disk_is_fatal_and_says_so_to_everyone(desk: Desk) -> None:
+    desk.submit("a")
+    desk.sql("PRAGMA max_page_count = 1")
+    big = new_item("b", input="x" * 5_000_000)
+    with pytest.raises(Unavailable, match="full") as full:
+        desk.call(accept(big))
+    assert full.value.code == "io_error"
+    with pytest.raises(Unavailable) as after:
+        desk.submit("c")
+    assert after.value.code == "io_error"
+    assert [type(each) for each in desk.fatal[:1]] == [Unavailable]
+    assert desk.state("a") is WorkState.READY, "reads go on"
+
+
+def test_an_error_out_of_a_commit_means_unknown_and_ends_the_writing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = Database.commit
+
+    def commit_then_raise(self: Database) -> None:
+        committed(self)
+        error = sqlite3.OperationalError("disk I/PREPARE error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    monkeypatch.setattr(Database, "commit", commit_then_raise)
+    with pytest.raises(Unavailable) as unknown:
+        desk.submit("a")
+    assert unknown.value.code == "io_error"
+    monkeypatch.undo()
+    desk.die()
+    desk.open()
+    assert desk.submit("a").created == (False,), "it had happened; the same id again says so"
+
+
+def test_the_writer_tells_how_it_is_while_it_is_stuck(desk: Desk) -> None:
+    assert (desk.journal.health().queued, desk.journal.health().batch_age) == (0, None)
+    gate = Gate(desk)
+    desk.journal.post(PromoteDue())
+    desk.clock.advance(7.0)
+    health = desk.journal.health()
+    assert (health.queued, health.batch_age) == (1, 7.0)
+    gate.open()
+    desk.close()
+    assert desk.journal.health().batch_age is None
+
+
+def test_what_was_posted_before_the_close_is_carried_out_and_what_comes_after_is_told(desk: Desk) -> None:
+    ear = Ear()
+    for n in range(600):
+        desk.journal.post(accept(new_item(f"i{n}")), ear.hear)
+    desk.close()
+    assert len([each for each in ear.answers if isinstance(each, Accepted)]) == 600
+    with pytest.raises(Unavailable, match="closed"):
+        desk.submit("late")
+
+
+def test_a_wait_that_runs_out_says_so(desk: Desk) -> None:
+    gate = Gate(desk)
+    with pytest.raises(Unavailable) as expired:
+        desk.journal.call(PromoteDue(), Seconds(0.01))
+    assert expired.value.code == "wait_expired"
+    gate.open()
+
+
+def test_batches_are_measured(tmp_path: Path, clock: FakeClock) -> None:
+    tally = Tally(MEASURES)
+    journal = Journal.open(
+        tmp_path / "j", clock=clock, node="n", publish=lambda _: None, tally=tally, ageing=Seconds(1), version="1",
+        on_fatal=lambda _: None,
+    )  # fmt: skip
+    journal.start()
+    journal.call(Note(facts=()), Seconds(20))
+    journal.close(Seconds(20))
+    assert {name for name, _ in tally.histograms()} == set(MEASURES)
+
+
+def test_a_journal_that_never_started_closes(tmp_path: Path, clock: FakeClock) -> None:
+    desk = Desk(tmp_path / "state", clock).open(start=False)
+    desk.close()
+    desk.close()
+
+
+# --- rounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_request_has_its_handler_and_its_place() -> None:
+    assert set(KINDS) == set(HANDLERS)
+
+
+def test_two_requests_of_one_item_never_share_a_statement_and_keep_their_order(desk: Desk) -> None:
+    desk.submit("a", "b")
+    one, other = desk.claim(count=2)
+    asked = [
+        step(one, 0), move(other, WorkState.READY), step(one, 1), success(one), PromoteDue(), accept(new_item("c")),
+    ]  # fmt: skip
+    assert groups(asked) == [
+        (type(asked[1]), [asked[1]]),
+        (type(asked[0]), [asked[0]]),
+        (Accept, [asked[5]]),
+        (type(asked[2]), [asked[2]]),
+        (type(asked[3]), [asked[3]]),
+        (PromoteDue, [asked[4]]),
+    ]
+
+
+def test_a_claim_sees_what_its_own_batch_made_ready(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"], stages=(DO,)))
+    held = desk.claim_one()
+    ear = Ear()
+    gate = Gate(desk)
+    desk.journal.post(Claim(slots=(Slot(AgentName("executor"), DO, "x#1"),)), ear.hear)
+    desk.journal.post(success(held), ear.hear)
+    gate.open()
+    desk.close()
+    claimed, moved = ear.answers
+    assert isinstance(moved, Moved)
+    assert [each.record.item.id for each in claimed.held] == ["b"]
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------------
+
+
+def test_the_writer_checkpoints_when_nobody_waits_and_in_any_case_when_the_log_is_large(tmp_path: Path) -> None:
+    db = Database.writer(tmp_path / "x.db")
+    db.all("CREATE TABLE t (x)")
+    checkpoints = Checkpoints(db)
+    wal = tmp_path / "x.db-wal"
+
+    def grow(pages: int) -> None:
+        for _ in range(pages // 100):
+            db.all(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
+                " INSERT INTO t SELECT randomblob(3900) FROM n"
+            )
+
+    grow(IDLE_FRAMES + 200)
+    checkpoints.after_batch(idle=False)
+    assert checkpoints.frames >= IDLE_FRAMES
+    checkpoints.after_batch(idle=True)
+    assert checkpoints.frames == 0
+    grow(FULL_FRAMES + 200)
+    assert wal.stat().st_size > FULL_FRAMES * 4096
+    checkpoints.after_batch(idle=False)
+    assert checkpoints.frames == 0
+    db.close()
