@@ -26,7 +26,7 @@ from darumad.names import Fence, Millis, Stage
 from darumad.work.codec import result_to_json
 from darumad.work.ends import Next, in_line
 from darumad.work.item import WorkRecord
-from darumad.work.result import StopReason, WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import ParkReason, WorkState
 
 
@@ -66,21 +66,10 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
     )
 
 
-def interrupted(held: Held, why: str, *, crashed: bool) -> Move:
-    """Puts a held item back whose slot is gone: blamed only when our own handler raised on it."""
-    record = held.record
-    return Move(
-        item=record.item.id,
-        fence=record.fence,
-        attempt=record.attempt,
-        from_stage=record.stage,
-        to=WorkState.READY,
-        stage=record.stage,
-        reason="interrupted",
-        fence_up=True,
-        crashes=1 if crashed else 0,
-        facts=(WorkInterrupted(record.item.id, why),),
-    )
+def put_back(held: Held, why: str, *, crashed: bool) -> Done:
+    """The end of a stage whose slot is gone. It is held against the item only when our own handler raised on it."""
+    kind = "handler_crashed" if crashed else "interrupted"
+    return Done(held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
 def output_of(done: Done, follows: Next) -> Any:
@@ -120,7 +109,7 @@ def _final(done: Done, now: Millis) -> Mapping[str, Any]:
 
 def _facts(done: Done, follows: Next, holder: str | None, now: Millis) -> tuple[Fact, ...]:  # noqa: PLR0911 - one return a state
     record = done.held.record
-    item, attempt, error = record.item.id, record.attempt, _sentence(done.result)
+    item, attempt, error = record.item.id, record.attempt, _sentence(follows, done.result)
     match follows.to:
         case WorkState.RUNNING:
             return (WorkStageChanged(item, follows.stage, attempt, holder),)
@@ -148,7 +137,7 @@ def _ready_fact(record: WorkRecord, follows: Next, done: Done) -> Fact:
         return WorkReviewFailed(record.item.id, tuple(follows.feedback.get("issues", ())), record.attempt)
     if done.result.success:
         return WorkStageChanged(record.item.id, follows.stage, record.attempt, None)
-    return WorkInterrupted(record.item.id, _sentence(done.result) or follows.outcome)
+    return WorkInterrupted(record.item.id, _sentence(follows, done.result) or follows.outcome)
 
 
 def _succeeded(done: Done, now: Millis) -> WorkSucceeded:
@@ -158,7 +147,8 @@ def _succeeded(done: Done, now: Millis) -> WorkSucceeded:
     return WorkSucceeded(record.item.id, record.item.agent, record.item.phase, record.attempt, model, took)
 
 
-def _sentence(result: WorkResult) -> str | None:
-    if result.error is None:
-        return None if result.success else result.stop_reason.value
-    return f"{result.error.kind}: {result.error.message}"
+def _sentence(follows: Next, result: WorkResult) -> str | None:
+    """What went wrong, as the rules judged it: a review that nobody could make is no error of the result's own."""
+    if follows.error is not None:
+        return str(follows.error.get("message"))
+    return None if result.success else result.stop_reason.value

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from darumad.actors.decisions import held_next, interrupted, move_of
+from darumad.actors.decisions import held_next, move_of, put_back
+from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
 from darumad.actors.roster import ANY, Pool, Roster, pool_of
 from darumad.bridge import Done
@@ -33,7 +34,7 @@ from darumad.journal.requests import (
     Rescue,
     Rescued,
 )
-from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds
+from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Actor, ActorDeadError
 from darumad.work.backoff import Backoff
 from darumad.work.ends import Next, what_follows
@@ -97,6 +98,7 @@ class Orchestrator(Actor):
         self._gathered: list[object] = []
         self._moving: dict[ItemId, _Moving] = {}
         self._backlog: set[Pool] | None = None  # None: anywhere
+        self._holds = TemplateHolds()
         self._claiming = False
         self._due: tuple[Millis, TimerHandle] | None = None
         self._reply = self._answered  # one object, so that the writer knows its answers belong together
@@ -157,17 +159,20 @@ class Orchestrator(Actor):
 
     def _decide(self, done: Done, came_from: str) -> None:
         try:
-            follows = self._follows(done)
-            if not follows.moves:
-                self._desk.revoke(done.held.record.item.id, done.held.record.fence)
-                return
-            holder = self._next_slot(done.held, follows)
-            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
+            self._carry_out(done, came_from)
         except Exception as error:
             # What one decision raises is that item's: the rest of the batch is carried out.
             log.exception("decision_failed", item_id=done.held.record.item.id)
-            self._post(interrupted(done.held, f"{type(error).__name__}: {error}", crashed=True))
+            self._carry_out(put_back(done.held, f"{type(error).__name__}: {error}", crashed=True), came_from)
+
+    def _carry_out(self, done: Done, came_from: str) -> None:
+        record = done.held.record
+        follows = self._follows(done)
+        if not follows.moves:
+            self._desk.revoke(record.item.id, record.fence)
             return
+        holder = self._next_slot(done.held, follows)
+        move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
         self._moving[move.item] = _Moving(done, came_from, holder)
         self._post(move)
 
@@ -181,7 +186,20 @@ class Orchestrator(Actor):
             now=self._desk.clock.wall(),
             rng_unit=self._desk.rng.random(),
             backoff=self._desk.backoff,
+            template_held=self._blamed(done),
         )
+
+    def _blamed(self, done: Done) -> bool:
+        """Whether the template is at fault, counting what ended just now."""
+        record, now = done.held.record, Seconds(self._desk.clock.monotonic())
+        if record.stage is not Stage.EXECUTING:
+            return False
+        if done.result.success:
+            self._holds.succeeded(record.item.agent, now)
+        elif done.result.stop_reason is StopReason.AGENT_CRASHED:
+            self._holds.crashed(record.item.agent, record.item.id, now)
+            return self._holds.held(record.item.agent, now)
+        return False
 
     def _next_slot(self, held: Held, follows: Next) -> str | None:
         if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
@@ -195,7 +213,7 @@ class Orchestrator(Actor):
     def _slot_down(self, message: SlotDown) -> None:
         seated = self._roster.remove(message.holder)
         if seated is not None and seated.held is not None:
-            self._post(interrupted(seated.held, message.why, crashed=message.crashed))
+            self._decide(put_back(seated.held, message.why, crashed=message.crashed), message.holder)
         elif seated is not None:
             self._post(Rescue(live=self._roster.busy(), only=frozenset({message.holder}), why=message.why))
 
@@ -263,7 +281,6 @@ class Orchestrator(Actor):
         if move.to is WorkState.SCHEDULED and move.run_at is not None:
             self._arm(move.run_at)
         if moving is None:
-            self._backlog = None  # an interrupted item is ready again, wherever that is
             return
         held = moving.done.held
         if moving.holder is not None:
@@ -274,7 +291,7 @@ class Orchestrator(Actor):
     def _hand_out(self, held: Held, holder: str) -> None:
         seated = self._roster.hold(holder, held)
         if seated is None:
-            self._post(interrupted(held, "its slot had ended", crashed=False))
+            self._decide(put_back(held, "its slot had ended", crashed=False), holder)
             return
         try:
             seated.tell(Work(held))
@@ -286,7 +303,7 @@ class Orchestrator(Actor):
     def _claim(self) -> None:
         if self._claiming or not self._desk.admission.open or self._backlog == set():
             return
-        gated = self._desk.gated()
+        gated = self._desk.gated() | self._holds.all_held(Seconds(self._desk.clock.monotonic()))
         wanted = self._roster.pools() if self._backlog is None else tuple(self._backlog)
         slots = self._roster.offer(pool for pool in wanted if pool[1] not in gated)
         if not slots:
