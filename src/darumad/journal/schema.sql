@@ -35,7 +35,7 @@ CREATE TABLE item (
     fence INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,
     attempt_open INTEGER NOT NULL DEFAULT 0 CHECK (attempt_open IN (0, 1)),
-    boot INTEGER REFERENCES boot (boot),
+    boot INTEGER,
     holder TEXT,
     failures INTEGER NOT NULL DEFAULT 0,
     crashes INTEGER NOT NULL DEFAULT 0,
@@ -234,37 +234,26 @@ BEGIN
     SELECT RAISE(ABORT, 'an item cannot begin in this state');
 END;
 
-CREATE TRIGGER item_leads_to BEFORE UPDATE OF state ON item
-WHEN NEW.state <> OLD.state AND NOT CASE OLD.state
-    WHEN 'waiting' THEN NEW.state IN ('ready', 'scheduled', 'parked', 'dead', 'cancelled')
-    WHEN 'ready' THEN NEW.state IN ('running', 'scheduled', 'parked', 'dead', 'cancelled')
-    WHEN 'scheduled' THEN NEW.state IN ('ready', 'parked', 'dead', 'cancelled')
-    WHEN 'running' THEN NEW.state IN ('succeeded', 'scheduled', 'ready', 'parked', 'dead', 'cancelled')
-    WHEN 'parked' THEN NEW.state IN ('ready', 'cancelled', 'dead')
-    WHEN 'dead' THEN NEW.state IN ('ready', 'waiting', 'cancelled')
-    ELSE 0
-END
+-- One trigger, after the fact: a BEFORE trigger makes SQLite look up the row once more, and each is a program to start.
+CREATE TRIGGER item_changes AFTER UPDATE OF state, fence ON item
+WHEN NEW.state <> OLD.state OR NEW.fence < OLD.fence
 BEGIN
-    SELECT RAISE(ABORT, 'the state table does not lead there');
-END;
-
-CREATE TRIGGER item_fence BEFORE UPDATE OF fence ON item
-WHEN NEW.fence < OLD.fence
-BEGIN
-    SELECT RAISE(ABORT, 'a fence never goes back');
-END;
-
-CREATE TRIGGER item_claim_raises_fence BEFORE UPDATE OF state ON item
-WHEN NEW.state = 'running' AND OLD.state <> 'running' AND NEW.fence <= OLD.fence
-BEGIN
-    SELECT RAISE(ABORT, 'a claim raises the fence');
-END;
-
-CREATE TRIGGER item_succeeds BEFORE UPDATE OF state ON item
-WHEN NEW.state = 'succeeded'
-    AND NOT EXISTS (SELECT 1 FROM result WHERE result.item = NEW.id AND result.fence = NEW.fence)
-BEGIN
-    SELECT RAISE(ABORT, 'success needs a result of the same fence');
+    SELECT CASE
+        WHEN NEW.fence < OLD.fence THEN RAISE(ABORT, 'a fence never goes back')
+        WHEN NEW.state <> OLD.state AND NOT CASE OLD.state
+            WHEN 'waiting' THEN NEW.state IN ('ready', 'scheduled', 'parked', 'dead', 'cancelled')
+            WHEN 'ready' THEN NEW.state IN ('running', 'scheduled', 'parked', 'dead', 'cancelled')
+            WHEN 'scheduled' THEN NEW.state IN ('ready', 'parked', 'dead', 'cancelled')
+            WHEN 'running' THEN NEW.state IN ('succeeded', 'scheduled', 'ready', 'parked', 'dead', 'cancelled')
+            WHEN 'parked' THEN NEW.state IN ('ready', 'cancelled', 'dead')
+            WHEN 'dead' THEN NEW.state IN ('ready', 'waiting', 'cancelled')
+            ELSE 0
+        END THEN RAISE(ABORT, 'the state table does not lead there')
+        WHEN NEW.state = 'running' AND NEW.fence <= OLD.fence THEN RAISE(ABORT, 'a claim raises the fence')
+        WHEN NEW.state = 'succeeded'
+            AND NOT EXISTS (SELECT 1 FROM result WHERE result.item = NEW.id AND result.fence = NEW.fence)
+            THEN RAISE(ABORT, 'success needs a result of the same fence')
+    END;
 END;
 
 CREATE TRIGGER result_stands BEFORE UPDATE ON result
