@@ -176,6 +176,23 @@ def test_who_makes_steps_or_was_stopped_in_order_is_no_suspect(desk: Desk, how: 
     assert (record.suspect, record.crashes, record.state) == (False, 0, WorkState.READY)
 
 
+def test_a_step_breaks_the_row_of_barren_lives(desk: Desk) -> None:
+    desk.submit("a")
+    live(desk, stepping=True)
+    live(desk)
+    assert not desk.record("a").suspect
+
+
+def test_a_stage_that_was_finished_breaks_it_too(desk: Desk) -> None:
+    desk.submit("a")
+    live(desk)
+    desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
+    desk.claim_one(DO)
+    desk.die()
+    desk.open()
+    assert not desk.record("a").suspect
+
+
 def test_a_suspect_is_claimed_alone_and_only_by_a_daemon_that_has_lived(desk: Desk) -> None:
     desk.submit("a", "b")
     live(desk)

@@ -79,6 +79,12 @@ def test_first_bounds_how_many_items_begin_their_walk_but_not_how_many_go_on(des
     assert ids(desk.claim(count=4, first={AgentName("executor"): 0})) == []
 
 
+def test_first_bounds_a_definition_over_all_its_first_stages(desk: Desk) -> None:
+    desk.submit("a", new_item("b", stages=(DO,)))
+    slots = (Slot(AgentName("*"), PREPARE, "p#1"), Slot(AgentName("executor"), DO, "x#1"))
+    assert len(desk.call(Claim(slots=slots, first={AgentName("executor"): 1})).held) == 1
+
+
 def test_an_expired_item_dies_in_passing_and_the_next_takes_its_slot(desk: Desk) -> None:
     desk.submit(new_item("late", expires_at=desk.clock.wall() + 1000), new_item("b", needs=["late"]), "c")
     desk.clock.advance(2.0)
