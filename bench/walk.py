@@ -24,7 +24,7 @@ from darumad.daemon.assembly import Engine, kernel, minds
 from darumad.daemon.guardian import Guardian
 from darumad.journal.requests import Accept, Audit, NewItem
 from darumad.logs import configure
-from darumad.names import AgentName, ItemId, Seconds
+from darumad.names import AgentName, ItemId, Seconds, Stage
 from darumad.notify import Notifier
 from darumad.settings import AgentSettings, Executors, Log, Optimizers, Provider, Reviewers, Settings
 from darumad.work.item import WorkItem
@@ -68,7 +68,8 @@ class Feed:
         items = tuple(self._item(number) for number in range(first, last))
         audit = Audit(by="bench", action="submit", target=items[0].item.id)
         accept = Accept(items=items, audit=audit, max_unfinished=10_000)
-        self._house.journal.post(accept, lambda _: self._engine.hint())
+        ready = {(AgentName("echo"), Stage.OPTIMIZING): len(items)}
+        self._house.journal.post(accept, lambda _: self._engine.hint(ready))
 
     def hear(self, batch) -> None:
         """A committed batch of events."""
@@ -119,7 +120,6 @@ def measure(beside: str, items: int) -> dict[str, float]:
         if not feed.done.wait(300):
             raise SystemExit(f"only {len(feed.times)} of {items + WARM} ended: {feed.ended}")
         cpu = time.process_time() - cpu
-        print(resource.getrusage(resource.RUSAGE_SELF), file=sys.stderr)
         stop.set()
         took = feed.times[items + WARM - 1] - feed.times[WARM]
     logs.close(Seconds(5.0))

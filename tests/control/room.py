@@ -139,7 +139,7 @@ class Room:
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)
 
-    def _hint(self) -> None:
+    def _hint(self, _: object) -> None:
         self.hints += 1
 
     async def _revoke(self, running: Sequence[Any], reason: str) -> tuple[list[str], list[str], int]:

@@ -50,6 +50,24 @@ def test_only_what_happened_to_one_item_or_of_one_name_is_told_when_asked(served
     assert {each["type"] for each in served.client.events(type="work.submitted")} == {"work.submitted"}
 
 
+def test_history_holds_what_was_just_answered_even_while_the_publisher_is_behind(served: Served) -> None:
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        reached.set()
+        let_go.wait(10)
+
+    served.room.publisher.subscribe(hold)
+    served.client.submit({**CLEAR, "id": "one"})
+    assert reached.wait(5)
+    served.client.submit({**CLEAR, "id": "two"})
+    try:
+        subjects = [each["subject"] for each in served.client.events(type="work.submitted")]
+    finally:
+        let_go.set()
+    assert subjects == ["one", "two"]
+
+
 def test_a_follower_hears_what_happens_as_it_happens(served: Served) -> None:
     heard: list[Any] = []
 
@@ -96,8 +114,10 @@ def test_what_is_no_longer_there_is_told_as_a_gap(served: Served, monkeypatch: p
         return [each for each in kept if each.seq > since][:limit]
 
     assert served.server._desk is not None
-    monkeypatch.setattr(served.server._desk.streams, "_reader", type("R", (), {"events": staticmethod(events)}))
-    monkeypatch.setattr(served.server._desk.streams, "_publisher", type("P", (), {"after": lambda *_: ((), False)})())
+    reader = type("R", (), {"events": staticmethod(events), "last_position": lambda: 52})
+    publisher = type("P", (), {"after": lambda *_: ((), False), "position": 52})
+    monkeypatch.setattr(served.server._desk.streams, "_reader", reader)
+    monkeypatch.setattr(served.server._desk.streams, "_publisher", publisher())
     told = list(served.client.events(since="10"))
     assert told[0] == {"type": "gap", "subject": "events", "data": {"from": 11, "to": 49}}
     assert [each["seq"] for each in told[1:]] == [50, 51, 52]

@@ -3,7 +3,7 @@
 Mailboxes carry hints and answers; no item lives in them alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from darumad.bridge import Done
@@ -50,9 +50,9 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """There may be work ready: for these definitions and stages, or anywhere when `pools` is None."""
+    """Work may be ready: so many items of these definitions in these stages, or anywhere when `ready` is None."""
 
-    pools: tuple[tuple[AgentName, Stage], ...] | None = None
+    ready: Mapping[tuple[AgentName, Stage], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ which item is whose stands in the journal, so a lost message costs a moment and 
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ import structlog
 from darumad.actors.decisions import held_next, move_of, put_back
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
-from darumad.actors.roster import ANY, Pool, Roster, pool_of
+from darumad.actors.roster import ANY, Backlog, Roster, pool_of
 from darumad.bridge import Done
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import DarumaError
@@ -38,6 +39,7 @@ from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Actor, ActorDeadError
 from darumad.work.backoff import Backoff
 from darumad.work.ends import Next, what_follows
+from darumad.work.item import WorkItem
 from darumad.work.result import StopReason
 from darumad.work.states import WorkState
 
@@ -97,7 +99,8 @@ class Orchestrator(Actor):
         self._roster = Roster()
         self._gathered: list[object] = []
         self._moving: dict[ItemId, _Moving] = {}
-        self._backlog: set[Pool] | None = None  # None: anywhere
+        self._backlog = Backlog()
+        self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
         self._claiming = False
         self._due: tuple[Millis, TimerHandle] | None = None
@@ -134,7 +137,6 @@ class Orchestrator(Actor):
             case SlotUp():
                 pool = (message.role, message.agent if message.role is Role.EXECUTOR else ANY)
                 self._roster.add(message.holder, pool, message.tell)
-                self._flag(pool)
             case SlotDown():
                 self._slot_down(message)
             case Hint():
@@ -154,8 +156,14 @@ class Orchestrator(Actor):
             return  # that life's item was already put back: the journal would call this stale
         self._roster.free(message.holder)
         if done.result.stop_reason is StopReason.CANCELLED:
+            self._make_room(done.held.record.item)
             return  # whoever cancelled has moved the item already
         self._decide(done, message.holder)
+
+    def _make_room(self, item: WorkItem) -> None:
+        """One item fewer of its definition is under way: one that was held back for that may begin."""
+        if item.agent in self._held_back:
+            self._backlog.add(pool_of(item.stages[0], item.agent))
 
     def _decide(self, done: Done, came_from: str) -> None:
         try:
@@ -171,6 +179,8 @@ class Orchestrator(Actor):
         if not follows.moves:
             self._desk.revoke(record.item.id, record.fence)
             return
+        if follows.to is not WorkState.RUNNING:
+            self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
         self._moving[move.item] = _Moving(done, came_from, holder)
@@ -204,29 +214,19 @@ class Orchestrator(Actor):
     def _next_slot(self, held: Held, follows: Next) -> str | None:
         if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
             return None
-        pool = pool_of(follows.stage, held.record.item.agent)
-        holder = self._roster.take(pool)
-        if holder is None:
-            self._flag(pool)
-        return holder
+        return self._roster.take(pool_of(follows.stage, held.record.item.agent))
 
     def _slot_down(self, message: SlotDown) -> None:
         seated = self._roster.remove(message.holder)
         if seated is not None and seated.held is not None:
             self._decide(put_back(seated.held, message.why, crashed=message.crashed), message.holder)
-        elif seated is not None:
-            self._post(Rescue(live=self._roster.busy(), only=frozenset({message.holder}), why=message.why))
 
     def _hint(self, message: Hint) -> None:
-        if message.pools is None:
-            self._backlog = None
+        if message.ready is None:
+            self._backlog.anywhere()
             return
-        for agent, stage in message.pools:
-            self._flag(pool_of(stage, agent))
-
-    def _flag(self, pool: Pool) -> None:
-        if self._backlog is not None:
-            self._backlog.add(pool)
+        for (agent, stage), count in message.ready.items():
+            self._backlog.add(pool_of(stage, agent), count)
 
     # --- what the journal answered ----------------------------------------------------------------------------------
 
@@ -239,28 +239,27 @@ class Orchestrator(Actor):
                 self._moved(request, answer)
             case PromoteDue() if isinstance(answer, Promoted):
                 if answer.ready:
-                    self._backlog = None
+                    self._backlog.anywhere()
                 if answer.next_due is not None:
                     self._arm(answer.next_due)
             case Rescue() if isinstance(answer, Rescued):
                 if answer.items:
-                    self._backlog = None
+                    self._backlog.anywhere()
             case _ if isinstance(answer, Exception):
                 log.error("request_failed", request=type(request).__name__, error=str(answer))
 
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
         held = answer.held if isinstance(answer, Claimed) else ()
-        taken = {each.slot.holder for each in held}
-        for each in held:
-            self._hand_out(each, each.slot.holder)
-        short = {pool_of(slot.stage, slot.agent) for slot in request.slots if slot.holder not in taken}
+        taken = frozenset(each.slot.holder for each in held)
         for slot in request.slots:
             if slot.holder not in taken:
                 self._roster.free(slot.holder)
-        full = {pool_of(slot.stage, slot.agent) for slot in request.slots} - short
-        for pool in full:
-            self._flag(pool)  # every slot found work: there may be more
+        for each in held:
+            self._hand_out(each, each.slot.holder)
+        self._backlog.answered(request.slots, taken)
+        begun = Counter(each.record.item.agent for each in held if each.record.stage is each.record.item.stages[0])
+        self._held_back = {agent for agent, most in request.first.items() if begun[agent] >= most}
 
     def _moved(self, move: Move, answer: Answer) -> None:
         moving = self._moving.pop(move.item, None)
@@ -277,7 +276,7 @@ class Orchestrator(Actor):
 
     def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
         if moved.settled:
-            self._backlog = None
+            self._backlog.anywhere()
         if move.to is WorkState.SCHEDULED and move.run_at is not None:
             self._arm(move.run_at)
         if moving is None:
@@ -286,7 +285,7 @@ class Orchestrator(Actor):
         if moving.holder is not None:
             self._hand_out(held_next(held, move, moved.fence, moving.holder), moving.holder)
         elif move.to is WorkState.READY:
-            self._flag(pool_of(move.stage, held.record.item.agent))
+            self._backlog.add(pool_of(move.stage, held.record.item.agent))
 
     def _hand_out(self, held: Held, holder: str) -> None:
         seated = self._roster.hold(holder, held)
@@ -301,14 +300,14 @@ class Orchestrator(Actor):
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        if self._claiming or not self._desk.admission.open or self._backlog == set():
+        if self._claiming or not self._desk.admission.open:
             return
         gated = self._desk.gated() | self._holds.all_held(Seconds(self._desk.clock.monotonic()))
-        wanted = self._roster.pools() if self._backlog is None else tuple(self._backlog)
-        slots = self._roster.offer(pool for pool in wanted if pool[1] not in gated)
+        pools = (pool for pool in self._roster.pools() if pool[1] not in gated)
+        slots = self._roster.offer(self._backlog.wanted(pools))
         if not slots:
-            return  # the flags stay: a slot that gets free looks again
-        self._backlog = set()
+            return  # what is known of the backlog stays: a slot that gets free looks again
+        self._backlog.asked(slots)
         self._claiming = True
         self._post(Claim(slots=slots, first=self._first(), gated=gated))
 
@@ -319,7 +318,7 @@ class Orchestrator(Actor):
         moving = {each for move in self._moving.values() for each in (move.came_from, move.holder) if each}
         self._post(Rescue(live=self._roster.busy() | moving))
         self._post(PromoteDue())
-        self._backlog = None
+        self._backlog.anywhere()
         self._tick()
 
     def _tick(self) -> None:

@@ -1,7 +1,7 @@
 """The roster: which slots live, which are free, what each holds. Memory only; the journal decides who owns what."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from darumad.journal.requests import Held, Slot
@@ -10,6 +10,9 @@ from darumad.names import AgentName, Role, Stage
 ANY = AgentName("*")
 """Optimizers and reviewers serve every definition's items."""
 Pool = tuple[Role, AgentName]
+
+MOST = 128
+"""Slots of one pool that one claim offers at the most."""
 
 _ROLE_OF: dict[Stage, Role] = {
     Stage.PLANNING: Role.ORCHESTRATOR,
@@ -91,11 +94,14 @@ class Roster:
             seated.held = None
         self._free[seated.pool].append(holder)
 
-    def offer(self, pools: Iterable[Pool]) -> tuple[Slot, ...]:
-        """Every free slot of `pools`, offered in a claim until it is held or freed."""
+    def offer(self, wanted: Mapping[Pool, int]) -> tuple[Slot, ...]:
+        """Free slots, at most as many of each pool as are wanted, offered in a claim until they are held or freed."""
         slots = []
-        for pool in pools:
-            while (holder := self.take(pool)) is not None:
+        for pool, most in wanted.items():
+            for _ in range(most):
+                holder = self.take(pool)
+                if holder is None:
+                    break
                 self._offered.add(holder)
                 slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder))
         return tuple(slots)
@@ -112,6 +118,40 @@ class Roster:
         """Every pool that has a live slot."""
         return tuple({each.pool for each in self._seated.values()})
 
-    def size(self, pool: Pool) -> int:
-        """How many slots of `pool` live."""
-        return sum(1 for each in self._seated.values() if each.pool == pool)
+
+class Backlog:
+    """How many items may be ready for each pool, as far as hints tell: never fewer than there are, for long.
+
+    What is offered to a claim is taken off; a pool whose every offered slot found work may hold more.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[Pool] = Counter()
+        self._anywhere = True
+
+    def add(self, pool: Pool, count: int = 1) -> None:
+        """So many more items are ready there."""
+        self._counts[pool] += count
+
+    def anywhere(self) -> None:
+        """Nobody knows where, or how many."""
+        self._anywhere = True
+
+    def wanted(self, pools: Iterable[Pool]) -> dict[Pool, int]:
+        """How many slots of each of these pools a claim should offer now."""
+        if self._anywhere:
+            return dict.fromkeys(pools, MOST)
+        return {pool: min(self._counts[pool], MOST) for pool in pools if self._counts[pool] > 0}
+
+    def asked(self, slots: Iterable[Slot]) -> None:
+        """A claim with these slots is under way."""
+        self._anywhere = False
+        for slot in slots:
+            pool = pool_of(slot.stage, slot.agent)
+            self._counts[pool] = max(0, self._counts[pool] - 1)
+
+    def answered(self, slots: Iterable[Slot], taken: frozenset[str]) -> None:
+        """That claim gave work to the holders in `taken`."""
+        short = {pool_of(slot.stage, slot.agent) for slot in slots if slot.holder not in taken}
+        for pool in {pool_of(slot.stage, slot.agent) for slot in slots} - short:
+            self._counts[pool] = max(self._counts[pool], MOST)

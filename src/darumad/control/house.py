@@ -98,6 +98,10 @@ class Publisher(Protocol):
     def after(self, position: int) -> tuple[Sequence[bytes], bool]:
         """The rendered events behind `position` that the ring holds, and whether these are all there are."""
 
+    @property
+    def position(self) -> int:
+        """The last position the ring has heard of."""
+
     def subscribe(self, listener: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]:
         """Hands every committed batch to `listener`, on the publisher's thread; the returned call ends it."""
 
@@ -126,7 +130,7 @@ class House:
     tree: Callable[[], Sequence[TreeRow]]
     agents: Callable[[], Sequence[Mapping[str, Any]]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
-    hint: Callable[[], None]
+    hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
     revoke: Callable[[Sequence[Running], str], Awaitable[Revoked]]
     restart_agent: Callable[[str], Sequence[str]]
     drain: Callable[[str], None]

@@ -1,6 +1,7 @@
 """What is asked about work: hand it in, look at it, wait for it, take it back, and fetch what it made."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -201,7 +202,8 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
     accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
     accepted = cast("Accepted", await desk.commits.commit(accept))
-    desk.house.hint()
+    ready = (each for each in accepted.records if each.state is WorkState.READY)
+    desk.house.hint(Counter((each.item.agent, each.stage) for each in ready))
     return [
         _submitted(record, created=created, warnings=each.warnings)
         for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
@@ -290,7 +292,7 @@ async def _stop_silently(desk: Desk, cancelled: Cancelled, reason: str) -> None:
 
 async def _release(desk: Desk, request: Release) -> ReleaseReply:
     released = cast("Released", await desk.commits.commit(request))
-    desk.house.hint()
+    desk.house.hint(None)
     return ReleaseReply(id=request.items[0], released=released.items)
 
 

@@ -28,8 +28,13 @@ _PAGE = 500
 class _Publisher(Protocol):
     def after(self, position: int) -> tuple[Sequence[bytes], bool]: ...
 
+    @property
+    def position(self) -> int: ...
+
 
 class _Reader(Protocol):
+    def last_position(self) -> int: ...
+
     def events(
         self,
         since: int,
@@ -95,12 +100,13 @@ class Streams:
 
     async def _bytes(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
         position = wanted.since
+        present = 0 if wanted.follow else await asyncio.to_thread(self._reader.last_position)
         try:
             with self._watch.everything() as bell:
                 yield b"".join(map(render, await self._gap(wanted)))
                 while True:
                     bell.clear()
-                    events, position, more = await self._next(wanted, position)
+                    events, position, more = await self._next(wanted, position, present)
                     if events:
                         yield b"".join(map(render, events))
                     if more:
@@ -123,10 +129,14 @@ class Streams:
             return ()
         return ({"type": "gap", "subject": "events", "data": {"from": wanted.since + 1, "to": first - 1}},)
 
-    async def _next(self, wanted: Wanted, position: int) -> tuple[Sequence[dict[str, Any]], int, bool]:
-        """The next events behind `position`, the position behind them, and whether there may be more at once."""
+    async def _next(self, wanted: Wanted, position: int, present: int) -> tuple[Sequence[dict[str, Any]], int, bool]:
+        """The next events behind `position`, the position behind them, and whether there may be more at once.
+
+        The ring hears of a commit a moment after it: until it holds the `present`, the journal is read instead.
+        """
+        heard = self._publisher.position
         lines, complete = self._publisher.after(position)
-        if complete:
+        if complete and heard >= present:
             events = [orjson.loads(line) for line in lines]
             reached = events[-1]["seq"] if events else position
             return [each for each in events if wanted.takes(each)], reached, False

@@ -6,7 +6,7 @@ import grp
 import os
 import random  # noqa: TID251 - the one Random of the daemon is made here
 import secrets
-from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ from darumad.journal import MEASURES, Journal, Publisher
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Note
 from darumad.logs import logger
-from darumad.names import AgentName, Fence, ItemId, Role, Seconds
+from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.settings import Settings
 from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.budget import day_key
@@ -239,9 +239,9 @@ class Engine:
         except ActorDeadError:
             return
 
-    def hint(self) -> None:
-        """There may be work."""
-        self.tell(Hint())
+    def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
+        """Work may be ready: so much of it where it is known where, anywhere otherwise."""
+        self.tell(Hint(ready))
 
     def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
         settings = self._house.settings

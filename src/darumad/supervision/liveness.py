@@ -57,11 +57,13 @@ class Prober:
     def watch(self, life: Life, deadline: float) -> None:
         """Probe `life` from now on, until it is over."""
         with self._lock:
+            hurried = deadline < min((w.deadline for w in self._watched), default=float("inf"))
             self._watched.append(_Watched(life, deadline))
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
                 self._thread.start()
-        self._nudge.set()
+        if hurried:
+            self._nudge.set()
 
     def close(self) -> None:
         """End the thread."""

@@ -90,9 +90,10 @@ def result_from_json(data: Mapping[str, Any]) -> WorkResult:
 
 def review_to_json(review: Review) -> Json:
     """`review` as JSON, with what it sums up to: `passed`, `undecided`, `issues` and `confidence` are derived."""
+    undecided = review.undecided
     return {
         "passed": review.passed,
-        "undecided": [gate.value for gate in Gate if gate in review.undecided],
+        "undecided": [gate.value for gate in Gate if gate in undecided],
         "issues": list(review.issues),
         "confidence": review.confidence,
         "gates": {gate.value: _finding_to_json(found) for gate, found in review.gates.items()},
