@@ -41,7 +41,7 @@ docs: $(STAMP) ## Print the settings file and its reference page anew
 lock: $(STAMP) ## Resolve the dependencies anew and write requirements/lock.txt
 	@$(BIN)/python -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet uv
-	@build/lock/bin/uv pip compile pyproject.toml --group dev --upgrade --generate-hashes --python-version 3.11 \
+	@build/lock/bin/uv pip compile pyproject.toml --all-extras --group dev --upgrade --generate-hashes --python-version 3.11 \
 	    --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 	    --output-file requirements/lock.txt --quiet
 
