@@ -1,0 +1,289 @@
+"""The rules, one generator each: given a history, what breaks the promise. Nothing of Daruma is imported here.
+
+`STANDING` holds of every file that any crash may leave; `DRAINED` once everything has been given the time to end.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+
+from tests.crash.history import Call, History
+
+Found = Iterator[tuple[str, str]]
+"""The item that a rule found fault with, and what the fault is."""
+Rule = Callable[[History], Found]
+
+_FINISHED = frozenset({"succeeded", "dead", "cancelled"})
+_ENDS: Mapping[str, frozenset[str]] = {
+    "succeeded": frozenset({"work.succeeded"}),
+    "dead": frozenset({"work.dead", "work.expired"}),
+    "cancelled": frozenset({"work.cancelled"}),
+}
+_AFTER_THE_END = frozenset({"work.stale_result", "work.stopped"})
+"""Events that change no state, and may come of what was still under way."""
+
+
+def _states(history: History) -> dict[str, str]:
+    return {row["uid"]: row["state"] for row in history.tables["item"]}
+
+
+# --- of every file ----------------------------------------------------------------------------------------------------
+
+
+def nothing_acknowledged_is_lost(history: History) -> Found:
+    """Whoever was told that the daemon has their item finds it there, in their own words."""
+    kept = {row["uid"]: json.loads(row["body"])["description"] for row in history.tables["payload"]}
+    states = _states(history)
+    for each in history.answered:
+        if each.item not in states or each.item not in kept:
+            yield each.item, "was acknowledged and is gone"
+        elif kept[each.item] != history.wishes[each.item].description:
+            yield each.item, "is kept in words that nobody sent"
+    for cancelled in history.cancelled:
+        if states.get(cancelled.item) != "cancelled":
+            yield cancelled.item, f"was acknowledged as cancelled and is {states.get(cancelled.item)}"
+
+
+def nothing_comes_from_nowhere(history: History) -> Found:
+    """Every item is one that a client sent, and there is one of each."""
+    counts = Counter(row["uid"] for row in history.tables["item"])
+    for item, count in counts.items():
+        if item not in history.wishes:
+            yield item, "was sent by nobody"
+        if count > 1:
+            yield item, f"is there {count} times"
+
+
+def what_was_read_stays(history: History) -> Found:
+    """An end that somebody has read is the end, and its result is the result."""
+    states = _states(history)
+    results = {row["uid"]: json.loads(row["body"])["text"] for row in history.tables["result"]}
+    for each in history.seen:
+        if each.state not in _FINISHED:
+            continue
+        if states.get(each.item) != each.state:
+            yield each.item, f"was read as {each.state} and is {states.get(each.item)}"
+        elif each.state == "succeeded" and results.get(each.item) != each.result:
+            yield each.item, f"was read with the result {each.result!r} and has {results.get(each.item)!r}"
+
+
+def a_result_is_its_holders(history: History) -> Found:
+    """An item has a result when it succeeded, one, and under a fence that somebody held."""
+    states = _states(history)
+    held = {(row["uid"], row["fence"]) for row in history.tables["hold"]}
+    counts = Counter(row["uid"] for row in history.tables["result"])
+    for row in history.tables["result"]:
+        if (row["uid"], row["fence"]) not in held:
+            yield row["uid"], f"has a result under fence {row['fence']}, which nobody held"
+    for item, state in states.items():
+        if counts[item] != (state == "succeeded"):
+            yield item, f"is {state} and has {counts[item]} results"
+
+
+def fences_only_rise(history: History) -> Found:
+    """From hold to hold, from boot to boot and from one dead file to the next; nothing is kept under one to come."""
+    now = {row["uid"]: row["fence"] for row in history.tables["item"]}
+    for earlier, later in pairwise([*(kill.fences for kill in history.kills if kill.daemon), now]):
+        for item, fence in earlier.items():
+            if later.get(item, -1) < fence:
+                yield item, f"had fence {fence} at a kill and {later.get(item)} after it"
+    for one, other in pairwise(history.tables["hold"]):
+        same = one["uid"] == other["uid"]
+        if same and (other["boot"], other["claimed_at"]) < (one["boot"], one["claimed_at"]):
+            yield one["uid"], f"was held under fence {other['fence']} before fence {one['fence']}"
+    for table in ("hold", "step", "result"):
+        for row in history.tables[table]:
+            if row["fence"] > now.get(row["uid"], -1):
+                yield row["uid"], f"has fence {now.get(row['uid'])} and a {table} under {row['fence']}"
+
+
+def nothing_happens_after_the_end(history: History) -> Found:
+    """Events begin with the submit; behind an end only a dead item may live again."""
+    over: dict[str, str] = {}
+    begun: set[str] = set()
+    for row in history.tables["event"]:
+        item, kind = row["subject"], row["type"]
+        if kind in _AFTER_THE_END:
+            continue
+        if (kind == "work.submitted") == (item in begun):
+            yield item, f"has {kind} out of turn"
+        begun.add(item)
+        if over.get(item) in {"work.succeeded", "work.cancelled"}:
+            yield item, f"has {kind} after {over[item]}"
+        if any(kind in kinds for kinds in _ENDS.values()):
+            over[item] = kind
+
+
+def an_end_and_its_event_are_one(history: History) -> Found:
+    """What the rows say and what the events say is the same."""
+    told = defaultdict(Counter)
+    for row in history.tables["event"]:
+        told[row["subject"]][row["type"]] += 1
+    for item, state in _states(history).items():
+        if told[item]["work.submitted"] != 1:
+            yield item, f"was told as submitted {told[item]['work.submitted']} times"
+        for end, kinds in _ENDS.items():
+            times = sum(told[item][kind] for kind in kinds)
+            if state == end and not times:
+                yield item, f"is {state} and no event tells it"
+            if times and end not in {"dead", state}:
+                yield item, f"is {state} and was told as {end}"
+            if times > 1 and end != "dead":
+                yield item, f"was told as {end} {times} times"
+    for item in told.keys() - _states(history).keys():
+        yield item, "has events and no row"
+
+
+def a_step_is_kept_before_the_next_call(history: History) -> Found:
+    """What a model call repeats of earlier replies was on disk before the call was made."""
+    kept = defaultdict(str)
+    for row in history.tables["step"]:
+        kept[row["uid"]] += row["output"]
+    for call in history.calls:
+        if call.stage == "executing":
+            yield from (
+                (call.item, f"called on with {word}, kept in no step")
+                for word in call.heard
+                if word not in kept[call.item]
+            )
+
+
+def replies_do_not_mix(history: History) -> Found:
+    """Every dialogue is one that the model had, reply by reply; and so is the one behind a result."""
+    calls = {call.said: call for call in history.calls}
+    for call in history.calls:
+        for at, word in enumerate(call.heard):
+            before = calls.get(word)
+            if before is None or before.item != call.item:
+                yield call.item, f"goes on from {word}, which it was never told"
+            elif call.stage == "executing" and before.heard != call.heard[:at]:
+                yield call.item, f"goes on from {word}, which was said to {before.heard}, after {call.heard[:at]}"
+    steps = defaultdict(list)
+    for row in history.tables["step"]:
+        if row["stage"] == "executing":
+            steps[row["uid"], row["attempt"]].append(row["output"])
+    last = {row["uid"]: row["attempt"] for row in history.tables["item"]}
+    for row in history.tables["result"]:
+        yield from _result_is_of_its_steps(
+            row["uid"], json.loads(row["body"])["text"], calls, steps[row["uid"], last.get(row["uid"], 0)]
+        )
+
+
+def _result_is_of_its_steps(item: str, text: str, calls: Mapping[str, Call], steps: list[str]) -> Found:
+    final = next((call for word, call in calls.items() if word in text and call.item == item), None)
+    if final is None:
+        yield item, f"has a result that no model gave it: {text!r}"
+        return
+    lost = [word for word in (*final.heard, final.said) if not any(word in step for step in steps)]
+    if lost:
+        yield item, f"has a result made from {lost}, which its last attempt's steps do not hold"
+
+
+def books_add_up(history: History) -> Found:
+    """Each budget is the sum of its reservations: settled ones spent, open ones reserved."""
+    sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in history.tables["reservation"]:
+        settled = row["settled_at"] is not None
+        spent = 0 if not settled else row["estimate"] if row["nano_usd"] is None else row["nano_usd"]
+        for key in (("day", row["day"]), ("item", row["uid"])):
+            for place, much in enumerate((spent, 0 if settled else row["estimate"], 1)):
+                sums[key][place] += much
+    for row in history.tables["budget"]:
+        booked = [row["spent"], row["reserved"], row["calls"]]
+        if booked != sums[row["scope"], row["period"]]:
+            yield row["period"], f"has booked {booked} and reserved {sums[row['scope'], row['period']]}"
+
+
+# --- once all is drained ----------------------------------------------------------------------------------------------
+
+
+def everything_ends_as_it_must(history: History) -> Found:
+    """Whatever was acknowledged has come to its own end; nothing still runs."""
+    ends = {"succeeds": {"succeeded"}, "dies": {"dead"}, "cancelled": {"cancelled"}, "any": _FINISHED}
+    states = _states(history)
+    for each in history.answered:
+        fate = history.wishes[each.item].fate
+        if each.item in states and states[each.item] not in ends[fate]:
+            yield each.item, f"should have come to `{fate}` and is {states[each.item]}"
+    for item, state in states.items():
+        if state in {"running", "ready", "waiting", "scheduled"}:
+            yield item, f"is {state} for ever"
+
+
+def every_dead_letter_is_earned(history: History) -> Found:
+    """Only those die whose model said so, or whose dependency is dead or cancelled."""
+    states = _states(history)
+    needs = defaultdict(list)
+    for row in history.tables["dependency"]:
+        needs[row["uid"]].append(row["needs"])
+    for item, state in states.items():
+        doomed = history.wishes[item].fate == "dies" if item in history.wishes else False
+        if state == "dead" and not doomed and not any(states[each] in {"dead", "cancelled"} for each in needs[item]):
+            yield item, "is dead and innocent"
+
+
+def no_answered_call_is_repeated(history: History) -> Found:
+    """A call that was answered is made again at most once a death that caught its item, and afresh in a new attempt."""
+    deaths = Counter(item for kill in history.kills for item in kill.states if kill.caught(item))
+    raised = sum(not kill.daemon for kill in history.kills)
+    rescues = Counter(row["subject"] for row in history.tables["event"] if row["type"] == "work.rescued")
+    attempts = {row["uid"]: max(row["attempt"], 1) for row in history.tables["item"]}
+    answered: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for call in history.calls:
+        if call.whole and call.fault is None:
+            answered[call.item][call.prompt] += 1
+    for item, prompts in answered.items():
+        again = sum(prompts.values()) - len(prompts)
+        allowed = deaths[item] + min(raised, rescues[item]) + (attempts.get(item, 1) - 1) * len(prompts)
+        if again > allowed:
+            yield item, f"made {again} answered calls again; {allowed} could not be helped"
+
+
+def dependencies_come_first(history: History) -> Found:
+    """No item is claimed before all that it needs has succeeded."""
+    assigned: dict[str, int] = {}
+    succeeded: dict[str, int] = {}
+    for row in history.tables["event"]:
+        if row["type"] == "work.assigned":
+            assigned.setdefault(row["subject"], row["seq"])
+        elif row["type"] == "work.succeeded":
+            succeeded[row["subject"]] = row["seq"]
+    wished = {
+        (item, needs) for item in _states(history) if item in history.wishes for needs in history.wishes[item].needs
+    }
+    kept = {(row["uid"], row["needs"]) for row in history.tables["dependency"]}
+    for item, needs in wished ^ kept:
+        yield item, f"was sent with another list of needs than it has: {needs}"
+    for item, needs in wished:
+        if item in assigned and assigned[item] < succeeded.get(needs, 1 << 62):
+            yield item, f"began before {needs} was done"
+
+
+def what_is_booked_was_counted(history: History) -> Found:
+    """An item whose calls were all seen to end has booked what the server counted; no other has booked less."""
+    counted: Counter[str] = Counter()
+    unseen = {item for kill in history.kills for item in kill.unsettled}
+    for call in history.calls:
+        counted[call.item] += call.nano_usd
+        if not call.whole or call.fault is not None:
+            unseen.add(call.item)
+    booked: Counter[str] = Counter()
+    for row in history.tables["reservation"]:
+        if row["settled_at"] is None:
+            yield row["uid"], "has a reservation that nobody settled"
+        booked[row["uid"]] += row["estimate"] if row["nano_usd"] is None else row["nano_usd"]
+    for item in counted.keys() | booked.keys():
+        if booked[item] < counted[item] or (booked[item] != counted[item] and item not in unseen):
+            yield item, f"has booked {booked[item]} nano-USD; the server counted {counted[item]}"
+
+
+STANDING: tuple[Rule, ...] = (
+    nothing_acknowledged_is_lost, nothing_comes_from_nowhere, what_was_read_stays, a_result_is_its_holders,
+    fences_only_rise, nothing_happens_after_the_end, an_end_and_its_event_are_one, a_step_is_kept_before_the_next_call,
+    replies_do_not_mix, books_add_up,
+)  # fmt: skip
+DRAINED: tuple[Rule, ...] = (
+    *STANDING, everything_ends_as_it_must, every_dead_letter_is_earned, no_answered_call_is_repeated,
+    dependencies_come_first, what_is_booked_was_counted,
+)  # fmt: skip
