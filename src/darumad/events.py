@@ -281,20 +281,24 @@ class AgentSpawnFailed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class BudgetThreshold(Fact):
-    """A budget is at 80 per cent."""
+    """Four fifths of a budget are spent. The subject is its scope; `unit` is `nano_usd`, `tokens` or `calls`."""
 
     name: ClassVar[str] = "budget.threshold"
-    spent_nano_usd: int
-    limit_nano_usd: int
+    period: str
+    unit: str
+    spent: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetExhausted(Fact):
-    """A budget has no room for another call."""
+    """A budget has no room for the call that was asked for. Its fields are as those of `budget.threshold`."""
 
     name: ClassVar[str] = "budget.exhausted"
-    spent_nano_usd: int
-    limit_nano_usd: int
+    period: str
+    unit: str
+    spent: int
+    limit: int
 
 
 # --- the daemon -----------------------------------------------------------------------------------------------------

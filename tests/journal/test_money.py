@@ -1,20 +1,43 @@
+from collections.abc import Mapping
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darumad.journal import APPLIED, OVER_BUDGET, Outcome, Reserve, Settle
-from darumad.journal.money import Used, _admit
-from darumad.names import ItemId
+from darumad.journal import APPLIED, Outcome, OverBudget, Reserve, Settle
+from darumad.journal.money import Books
+from darumad.names import ItemId, NanoUsd
+from darumad.work.budget import EVERYTHING, Amount, Budget, budgets_over, item_budget
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 from tests.journal.desk import Desk, Gate
 
 DAY = "2026-11-21"
+TODAY = Budget(EVERYTHING, DAY)
 
 
-def reserve(id_: str, estimate: int = 10, *, item: str = "a", day_limit: int | None = None, **limits: int) -> Reserve:
+def limits_over(item: str, limited: Mapping[Budget, Limits]) -> dict[Budget, Limits]:
+    """Every budget of a call for `item`, those in `limited` with a limit."""
+    return {each: limited.get(each, Limits()) for each in budgets_over(item, "executor", "p", DAY)}
+
+
+def reserve(
+    id_: str,
+    estimate: int = 10,
+    *,
+    item: str = "a",
+    day_limit: int | None = None,
+    tokens: int = 0,
+    own_tokens: int | None = None,
+    **own: int,
+) -> Reserve:
+    """A call that may cost `estimate` and use `tokens`; `own` are the item's limits."""
+    limited = {
+        TODAY: Limits(nano_usd=None if day_limit is None else NanoUsd(day_limit)),
+        item_budget(item): Limits(tokens=own_tokens, **own),
+    }
     return Reserve(
-        id=id_, item=ItemId(item), agent="executor", provider="p", day=DAY, estimate=estimate,
-        limits=Limits(**limits), day_limit=day_limit,
+        id=id_, item=ItemId(item), agent="executor", provider="p", day=DAY,
+        estimate=Amount(nano_usd=NanoUsd(estimate), tokens=tokens, calls=1), limits=limits_over(item, limited),
     )  # fmt: skip
 
 
@@ -29,16 +52,17 @@ def test_reservations_of_one_batch_are_admitted_by_running_sum(desk: Desk) -> No
         desk.journal.post(reserve(f"r{n}", 10, item=f"i{n}", day_limit=100), heard.extend)
     gate.open()
     desk.close()
-    assert [each.answer for each in heard] == [APPLIED] * 10 + [OVER_BUDGET] * 10
+    assert [each.answer for each in heard[:10]] == [APPLIED] * 10
+    assert all(isinstance(each.answer, OverBudget) and each.answer.waits for each in heard[10:])
     desk.open()
-    assert desk.sql("SELECT reserved, spent FROM budget WHERE scope = 'day'") == [(0, 100)], (
+    assert desk.sql("SELECT reserved, spent FROM budget WHERE scope = 'all' AND period <> 'ever'") == [(0, 100)], (
         "settled at boot, at the estimate"
     )
 
 
 def test_what_is_settled_makes_room_for_the_next(desk: Desk) -> None:
     assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
-    assert desk.call(reserve("r2", 60, day_limit=100)) is OVER_BUDGET
+    assert desk.call(reserve("r2", 60, day_limit=100)).waits
     desk.call(settle("r1", 30))
     assert desk.call(reserve("r3", 60, day_limit=100)) is APPLIED
     assert desk.reader.spent(DAY) == 30
@@ -59,7 +83,7 @@ def test_a_call_is_settled_once(desk: Desk) -> None:
 def test_a_reservation_with_a_known_id_is_the_same_reservation(desk: Desk) -> None:
     assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
     assert desk.call(reserve("r1", 60, day_limit=100)) is APPLIED
-    assert desk.sql("SELECT reserved FROM budget WHERE scope = 'day'") == [(60,)]
+    assert desk.sql("SELECT reserved FROM budget WHERE scope = 'all' AND period <> 'ever'") == [(60,)]
 
 
 def test_a_reservation_and_its_settlement_may_share_a_batch(desk: Desk) -> None:
@@ -68,7 +92,7 @@ def test_a_reservation_and_its_settlement_may_share_a_batch(desk: Desk) -> None:
     desk.journal.post(settle("r1", 7))
     gate.open()
     desk.call(settle("none"))
-    assert desk.sql("SELECT spent, reserved FROM budget WHERE scope = 'item'") == [(7, 0)]
+    assert desk.sql("SELECT spent, reserved FROM budget WHERE scope = 'item:a'") == [(7, 0)]
 
 
 def test_an_unknown_price_books_the_estimate(desk: Desk) -> None:
@@ -80,12 +104,13 @@ def test_an_unknown_price_books_the_estimate(desk: Desk) -> None:
 
 def test_an_items_own_limits_hold_over_all_its_calls(desk: Desk) -> None:
     assert desk.call(reserve("r1", 6, nano_usd=10)) is APPLIED
-    assert desk.call(reserve("r2", 6, nano_usd=10)) is OVER_BUDGET
+    assert desk.call(reserve("r2", 6, nano_usd=10)).waits
     assert desk.call(reserve("r3", 6, item="other", nano_usd=10)) is APPLIED
-    assert desk.call(reserve("r4", 0, calls=1)) is OVER_BUDGET
-    desk.call(settle("r1", 0, tokens=100))
-    assert desk.call(reserve("r5", 0, tokens=100)) is OVER_BUDGET
-    assert desk.call(reserve("r6", 0, tokens=101)) is APPLIED
+    desk.call(settle("r1", 6, tokens=100))
+    assert not desk.call(reserve("r4", 6, nano_usd=10)).waits, "what is settled does not come back"
+    assert desk.call(reserve("r5", 0, calls=1)).limits == Limits(calls=1)
+    assert desk.call(reserve("r6", 0, tokens=1, own_tokens=100)).limits == Limits(tokens=100)
+    assert desk.call(reserve("r7", 0, tokens=1, own_tokens=101)) is APPLIED
 
 
 def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:
@@ -100,6 +125,9 @@ def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:
 
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(0, 200))
 def test_no_order_of_reservations_books_more_than_the_limit(estimates: list[int], limit: int) -> None:
-    used: dict[tuple[str, str], Used] = {("day", DAY): Used(), ("item", "a"): Used()}
-    admitted = [each for n, each in enumerate(estimates) if _admit(reserve(f"r{n}", each, day_limit=limit), used)]
-    assert sum(admitted) == used["day", DAY].nano_usd <= limit
+    books = Books({})
+    asked = [reserve(f"r{n}", each, day_limit=limit) for n, each in enumerate(estimates)]
+    admitted = [each.estimate.nano_usd for each in asked if books.reserve(each.estimate, each.limits) is None]
+    assert sum(admitted) <= limit
+    (reserved,) = [row[5] for row in books.rows() if row[:2] == TODAY] or [0]
+    assert reserved == sum(admitted)

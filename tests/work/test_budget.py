@@ -1,7 +1,6 @@
 """Budgets are exact: what fits, what is left, when somebody is told, and which day it is."""
 
 from datetime import UTC, datetime
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +9,23 @@ from hypothesis import strategies as st
 
 from darumad.names import Millis, NanoUsd
 from darumad.work import Limits, Usage
-from darumad.work.budget import Admission, Amount, admit, crossed, day_key, room_left, spent_of
+from darumad.work.budget import (
+    EVER,
+    Account,
+    Admission,
+    Allowance,
+    Amount,
+    Budget,
+    Caps,
+    Told,
+    admit,
+    budgets_over,
+    day_key,
+    nearly_spent,
+    next_day,
+    room_left,
+    spent_of,
+)
 
 AMOUNTS = st.builds(Amount, nano_usd=st.integers(0, 100), tokens=st.integers(0, 100), calls=st.integers(0, 100))
 MAYBE = st.none() | st.integers(0, 100)
@@ -69,17 +84,59 @@ def test_room_is_never_below_nothing_and_none_stays_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"), [(0, 79, False), (79, 80, True), (0, 500, True), (80, 90, False), (80, 80, False)]
+    ("limits", "near"),
+    [
+        (Limits(), False),
+        (Limits(nano_usd=NanoUsd(101)), False),
+        (Limits(nano_usd=NanoUsd(100)), True),
+        (Limits(nano_usd=NanoUsd(1000), tokens=50), True),
+        (Limits(calls=0), False),
+    ],
 )
-def test_somebody_is_told_once_at_four_fifths(before: int, after: int, told: bool) -> None:
-    assert crossed(100, before, after) is told
+def test_four_fifths_of_any_limit_are_nearly_all_of_it(limits: Limits, near: bool) -> None:
+    assert nearly_spent(limits, Amount(nano_usd=NanoUsd(80), tokens=40)) is near
 
 
 @given(st.integers(1, 1000), st.lists(st.integers(0, 300), max_size=20))
-def test_a_growing_sum_crosses_its_threshold_at_most_once(limit: int, steps: list[int]) -> None:
-    sums = [sum(steps[:index]) for index in range(len(steps) + 1)]
-    told = [crossed(limit, before, after) for before, after in pairwise(sums)]
-    assert told.count(True) == (1 if sums[-1] * 5 >= limit * 4 else 0)
+def test_a_growing_sum_is_told_of_once(limit: int, steps: list[int]) -> None:
+    under, told, account = Limits(nano_usd=NanoUsd(limit)), [], Account()
+    for step in steps:
+        after = account.reserve(usd(step), under).settle(usd(step), usd(step), under)
+        told.append(after.told is Told.NEARLY_SPENT and account.told is Told.NOTHING)
+        account = after
+    assert told.count(True) == (1 if sum(steps) * 5 >= limit * 4 else 0)
+    assert account.spent == usd(sum(steps))
+    assert account.reserved == Amount()
+
+
+def test_a_raised_limit_is_told_of_anew() -> None:
+    low, high = Limits(calls=10), Limits(calls=100)
+    call = Amount(calls=1)
+    account = Account(spent=Amount(calls=9), told=Told.NEARLY_SPENT).refuse()
+    assert account.told is Told.EXHAUSTED
+    assert account.settle(Amount(), Amount(), low).told is Told.EXHAUSTED, "a settlement is no news"
+    assert account.reserve(call, high).told is Told.NOTHING
+    assert account.settle(Amount(), Amount(), None).told is Told.EXHAUSTED, "without its limits nothing is known"
+
+
+def test_a_call_falls_under_its_item_its_agent_its_provider_and_everything() -> None:
+    allowance = Allowance(
+        caps={
+            "all": Caps(daily=Limits(calls=1), total=Limits(calls=2)),
+            "agent:writer": Caps(daily=Limits(calls=3)),
+            "provider:far": Caps(total=Limits(calls=4)),
+        },
+        item=Limits(calls=5, tokens=6),
+    )
+    over = allowance.limits_over("a", Limits(calls=7), "writer", "far", "2026-11-21")
+    assert {each: limits for each, limits in over.items() if limits != Limits()} == {
+        Budget("item:a", EVER): Limits(calls=7, tokens=6),
+        Budget("agent:writer", "2026-11-21"): Limits(calls=3),
+        Budget("provider:far", EVER): Limits(calls=4),
+        Budget("all", "2026-11-21"): Limits(calls=1),
+        Budget("all", EVER): Limits(calls=2),
+    }
+    assert set(over) == set(budgets_over("a", "writer", "far", "2026-11-21"))
 
 
 def test_an_unknown_price_is_booked_at_the_estimate_and_never_at_nothing() -> None:
@@ -106,3 +163,10 @@ def test_a_day_begins_at_midnight() -> None:
     midnight = millis(2026, 11, 22)
     assert day_key(Millis(midnight - 1), UTC) == "2026-11-21"
     assert day_key(midnight, UTC) == "2026-11-22"
+
+
+def test_the_next_day_begins_in_its_zone_also_when_the_clocks_are_changed() -> None:
+    assert next_day(millis(2026, 11, 21, 23, 59), UTC) == millis(2026, 11, 22)
+    assert next_day(millis(2026, 11, 22), UTC) == millis(2026, 11, 23)
+    berlin = ZoneInfo("Europe/Berlin")
+    assert next_day(millis(2026, 10, 25, 12), berlin) == millis(2026, 10, 25, 23), "that day has 25 hours"

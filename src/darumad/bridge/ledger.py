@@ -3,59 +3,141 @@
 What a call may cost is reserved on disk before it is made, what it did cost is booked after.
 """
 
-from collections.abc import Callable
-from datetime import tzinfo
+import asyncio
+from collections.abc import Callable, Mapping
 
 from darumad.clock import Clock
 from darumad.journal.commits import Commits
-from darumad.journal.requests import OVER_BUDGET, Reserve, Settle
+from darumad.journal.requests import OverBudget, Reserve, Settle
 from darumad.names import NanoUsd
-from darumad.work.budget import day_key
+from darumad.settings.units import show_money
+from darumad.work.budget import (
+    EVER,
+    EVERYTHING,
+    Allowance,
+    Amount,
+    Budget,
+    day_key,
+    estimate_of,
+    exceeded_unit,
+)
 from darumad.work.item import Limits
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
 from darumad.work.result import Usage
 
+PATIENCE = 30.0
+"""Seconds that a call waits for the room that other calls have reserved; then its item comes back later."""
+_UNPRICED = (
+    "the price of this model is not known, and `budget.unknown_price` refuses such calls: "
+    "set the model's price under `prices`, or allow them"
+)
+
 
 class JournalLedger:
-    """Implements `work.ports.Ledger`. Used on the bridge's loop only."""
+    """Implements `work.ports.Ledger`. Used on the bridge's loop only, but for `allow`."""
 
     def __init__(
-        self, commits: Commits, clock: Clock, *, new_id: Callable[[], str], day_limit: NanoUsd | None, zone: tzinfo
+        self,
+        commits: Commits,
+        clock: Clock,
+        *,
+        new_id: Callable[[], str],
+        allowance: Allowance,
+        patience: float = PATIENCE,
     ) -> None:
         self._commits = commits
         self._clock = clock
         self._new_id = new_id
-        self._day_limit = day_limit
-        self._zone = zone
-        self._limits: dict[Owner, Limits] = {}
+        self._allowance = allowance
+        self._patience = patience
+        self._own: dict[Owner, Limits] = {}
+        self._open: dict[str, Mapping[Budget, Limits]] = {}
+        self._settled = asyncio.Event()
 
     def know(self, owner: Owner, limits: Limits) -> None:
         """Remember an item's own limits while it runs."""
-        self._limits[owner] = limits
+        self._own[owner] = limits
 
     def forget(self, owner: Owner) -> None:
         """The item no longer runs here."""
-        self._limits.pop(owner, None)
+        self._own.pop(owner, None)
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: NanoUsd) -> str:
+    def allow(self, allowance: Allowance) -> None:
+        """What holds for every reservation from now on. From any thread."""
+        self._allowance = allowance
+
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
         """See `Ledger.reserve`."""
-        request = Reserve(
+        if estimate.nano_usd is None and self._allowance.priced_only:
+            raise ModelFailed("budget_exhausted", _UNPRICED)
+        until = self._clock.monotonic() + self._patience
+        while True:
+            self._settled.clear()
+            request = self._request(owner, agent, provider, estimate_of(estimate))
+            refused = await self._commits.commit(request)
+            if not isinstance(refused, OverBudget):
+                self._open[request.id] = request.limits
+                return request.id
+            await self._room(refused, request, until)
+
+    def settle(self, reservation: str, usage: Usage) -> None:
+        """See `Ledger.settle`."""
+        limits = self._open.pop(reservation, {})
+        booked = self._commits.begin(Settle(id=reservation, usage=usage, limits=limits))
+        booked.add_done_callback(lambda _: self._settled.set())
+
+    async def _room(self, refused: OverBudget, request: Reserve, until: float) -> None:
+        """Returns when a call has been settled and room may be there.
+
+        Raises:
+            ModelFailed: waiting is in vain, or has lasted too long.
+        """
+        if not refused.waits:
+            raise ModelFailed("budget_exhausted", in_words(refused, request.estimate))
+        try:
+            await asyncio.wait_for(self._settled.wait(), until - self._clock.monotonic())
+        except TimeoutError:
+            said = f"{_name(refused.budget)} is held by calls that are still open"
+            raise ModelFailed("local_saturation", said) from None
+
+    def _request(self, owner: Owner, agent: str, provider: str, estimate: Amount) -> Reserve:
+        day = day_key(self._clock.wall(), self._allowance.zone)
+        own = self._own.get(owner, Limits())
+        return Reserve(
             id=self._new_id(),
             item=owner.item,
             agent=agent,
             provider=provider,
-            day=day_key(self._clock.wall(), self._zone),
+            day=day,
             estimate=estimate,
-            limits=self._limits.get(owner, Limits()),
-            day_limit=self._day_limit,
+            limits=self._allowance.limits_over(owner.item, own, agent, provider, day),
         )
-        if await self._commits.commit(request) is OVER_BUDGET:
-            raise ModelFailed(
-                "budget_exhausted", "the budget has no room for this call; raise it or wait for the next day"
-            )
-        return request.id
 
-    def settle(self, reservation: str, usage: Usage) -> None:
-        """See `Ledger.settle`."""
-        self._commits.begin(Settle(id=reservation, usage=usage))
+
+def in_words(refused: OverBudget, estimate: Amount) -> str:
+    """Which budget has no room, by how much, and how to go on."""
+    budget, spent, limits = refused.budget, refused.account.spent, refused.limits
+    unit = exceeded_unit(limits, spent + estimate) or "calls"
+    used, limit, asked = (_said(unit, getattr(each, unit)) for each in (spent, limits, estimate))
+    return (
+        f"{_name(budget)} has no room: {used} of {limit} are spent, and this call may use {asked}. "
+        f"`daruma budgets set {budget.scope} {_option(budget, unit)}` raises it, and the item goes on by itself"
+    )
+
+
+def _said(unit: str, amount: int) -> str:
+    return show_money(NanoUsd(amount)) if unit == "nano_usd" else f"{amount} {unit}"
+
+
+def _name(budget: Budget) -> str:
+    kind, _, name = budget.scope.partition(":")
+    if kind == "item":
+        return "the item's own budget"
+    period = "total" if budget.period == EVER else "daily"
+    return f"the {period} budget" if budget.scope == EVERYTHING else f"the {period} budget of the {kind} {name}"
+
+
+def _option(budget: Budget, unit: str) -> str:
+    period = "--total" if budget.period == EVER else "--daily"
+    return f"{period} AMOUNT" if unit == "nano_usd" else f"{period}-{unit} N"

@@ -159,8 +159,7 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             commits,
             house.clock,
             new_id=house.new_id,
-            day_limit=house.settings.budget.daily,
-            zone=house.settings.budget.zone,
+            allowance=configured.allowance(house.settings),
         )
         used = config.using(chosen.provider, chosen.model)
         broker = Broker(used, ledger, house.clock, house.rng, house.tally, credentials)

@@ -14,6 +14,8 @@ from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import ProviderSettings, Settings
 from darumad.supervision import Backoff
 from darumad.work.backoff import Backoff as Retry
+from darumad.work.budget import EVERYTHING, Allowance, Caps
+from darumad.work.item import Limits as Spendable
 
 SHIPPED_AGENTS: Mapping[str, str] = {"executor": "general", "documentation": "documentation", "echo": "echo"}
 """The executors that are there without any setting, and their templates."""
@@ -55,6 +57,12 @@ def provider_config(settings: Settings) -> ProviderConfig:
         by_agent={name: each.provider for name, each in settings.agents.items() if each.provider},
         max_in_flight=settings.bridge.max_in_flight,
     )
+
+
+def allowance(settings: Settings) -> Allowance:
+    """What may be spent, by whom."""
+    said = settings.budget
+    return Allowance(caps={EVERYTHING: Caps(daily=Spendable(nano_usd=said.daily))}, zone=said.zone)
 
 
 def policy(settings: Settings) -> Policy:

@@ -11,7 +11,6 @@ from darumad.journal.publisher import Publisher, PublisherHealth
 from darumad.journal.reader import Reader
 from darumad.journal.requests import (
     APPLIED,
-    OVER_BUDGET,
     STALE,
     Accept,
     Accepted,
@@ -27,6 +26,7 @@ from darumad.journal.requests import (
     NewItem,
     Note,
     Outcome,
+    OverBudget,
     Promoted,
     PromoteDue,
     Release,
@@ -46,7 +46,6 @@ from darumad.journal.writer import Addressee, WriterHealth
 __all__ = [
     "APPLIED",
     "MEASURES",
-    "OVER_BUDGET",
     "STALE",
     "Accept",
     "Accepted",
@@ -64,6 +63,7 @@ __all__ = [
     "NewItem",
     "Note",
     "Outcome",
+    "OverBudget",
     "PromoteDue",
     "Promoted",
     "Publisher",

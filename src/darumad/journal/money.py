@@ -1,76 +1,170 @@
-"""Money: reserved before a call, settled once after it. Reservations of one batch are admitted by running sum."""
+"""Money: reserved before a call, settled once after it. Reservations of one batch are admitted by running sum.
 
-from collections import defaultdict
+The rules are `work.budget`'s; here the accounts are read, changed in turn, and written back in the same transaction.
+"""
+
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from darumad.events import BudgetExhausted, BudgetThreshold, Fact
 from darumad.journal.batch import Batch
-from darumad.journal.requests import APPLIED, OVER_BUDGET, Answer, Reserve, Settle
+from darumad.journal.requests import APPLIED, Answer, OverBudget, Reserve, Settle
+from darumad.names import NanoUsd
+from darumad.work.budget import (
+    Account,
+    Admission,
+    Amount,
+    Budget,
+    Told,
+    admit,
+    budgets_over,
+    exceeded_unit,
+    fullest_unit,
+)
+from darumad.work.item import Limits
 
-Key = tuple[str, str]
-"""The scope and period of a budget row."""
+Limited = Mapping[Budget, Limits]
 
 
-@dataclass(slots=True)
-class Used:
-    """What stands against one budget: nano-USD spent and reserved, tokens settled, calls begun."""
+class Settled(NamedTuple):
+    """A reservation that was open until now: whose it was, what was reserved, and what is booked in its place."""
 
-    nano_usd: int = 0
-    tokens: int = 0
-    calls: int = 0
+    id: str
+    item: str
+    agent: str
+    provider: str
+    day: str
+    estimate: int
+    estimated_tokens: int
+    nano_usd: int
+    tokens: int
+    calls: int
+
+
+class Books:
+    """The accounts of a batch: each as its last change left it, and what has to be told of them."""
+
+    def __init__(self, held: Mapping[Budget, Account]) -> None:
+        self._held = dict(held)
+        self._changed: set[Budget] = set()
+        self.facts: list[Fact] = []
+
+    def reserve(self, estimate: Amount, limits: Limited) -> OverBudget | None:
+        """Reserves under every one of these budgets, or under none: then it says which has no room."""
+        refused = [found for found in (self._refusal(each, estimate, limits[each]) for each in limits) if found]
+        for each in sorted(refused, key=lambda each: each.waits):
+            self._tell_exhausted(each, estimate)
+            return each
+        for budget, limit in limits.items():
+            self._put(budget, self._at(budget).reserve(estimate, limit), limit)
+        return None
+
+    def settle(self, each: Settled, limits: Limited) -> None:
+        """Books a reservation under every budget that it was made under."""
+        estimate = Amount(nano_usd=NanoUsd(each.estimate), tokens=each.estimated_tokens, calls=1)
+        used = Amount(nano_usd=NanoUsd(each.nano_usd), tokens=each.tokens, calls=each.calls)
+        for budget in budgets_over(each.item, each.agent, each.provider, each.day):
+            limit = limits.get(budget)
+            self._put(budget, self._at(budget).settle(estimate, used, limit), limit or Limits())
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The changed accounts, to be written."""
+        return [(*budget, *_columns(self._held[budget])) for budget in self._held if budget in self._changed]
+
+    def _at(self, budget: Budget) -> Account:
+        return self._held.get(budget, Account())
+
+    def _refusal(self, budget: Budget, estimate: Amount, limits: Limits) -> OverBudget | None:
+        account = self._at(budget)
+        admission = admit(limits, spent=account.spent, reserved=account.reserved, estimate=estimate)
+        if admission is Admission.FITS:
+            return None
+        return OverBudget(budget=budget, limits=limits, account=account, waits=admission is Admission.WAITS)
+
+    def _tell_exhausted(self, refused: OverBudget, estimate: Amount) -> None:
+        if refused.waits:
+            return
+        unit = exceeded_unit(refused.limits, refused.account.spent + estimate)
+        if unit is not None and refused.account.told is not Told.EXHAUSTED:
+            self.facts.append(BudgetExhausted(*_about(refused.budget, unit, refused.account, refused.limits)))
+        self._put(refused.budget, refused.account.refuse(), refused.limits)
+
+    def _put(self, budget: Budget, account: Account, limits: Limits) -> None:
+        unit = fullest_unit(limits, account.spent)
+        if unit is not None and account.told is Told.NEARLY_SPENT and self._at(budget).told is Told.NOTHING:
+            self.facts.append(BudgetThreshold(*_about(budget, unit, account, limits)))
+        self._held[budget] = account
+        self._changed.add(budget)
 
 
 def reserve(batch: Batch, asked: Sequence[Reserve]) -> list[Answer]:
     """Each in its turn, against what the ones before it left; a repeated id is reserved already."""
     known = {row[0] for row in batch.run("known_reservations", [each.id for each in asked])}
-    keys = list({key for each in asked for key in _keys(each)})
-    used: defaultdict[Key, Used] = defaultdict(Used)
-    for scope, period, nano_usd, tokens, calls in batch.run("budgets", keys):
-        used[scope, period] = Used(nano_usd, tokens, calls)
-    admitted = [each for each in asked if each.id not in known and _admit(each, used)]
-    batch.run_if_any("reserve", [_row(each) for each in admitted])
-    _book(batch, [(key, (0, each.estimate, 0, 1)) for each in admitted for key in _keys(each)])
-    fine = known | {each.id for each in admitted}
-    return [APPLIED if each.id in fine else OVER_BUDGET for each in asked]
+    books = _books(batch, (budget for each in asked for budget in each.limits))
+    answers: list[Answer] = []
+    admitted: list[tuple[Any, ...]] = []
+    for each in asked:
+        refused = None if each.id in known else books.reserve(each.estimate, each.limits)
+        answers.append(refused or APPLIED)
+        if refused is None and each.id not in known:
+            admitted.append(_row(each))
+    batch.run_if_any("reserve", admitted)
+    _write(batch, books)
+    return answers
 
 
 def settle(batch: Batch, asked: Sequence[Settle]) -> list[Answer]:
     """Books what the calls used; a second settlement of the same reservation changes nothing."""
-    _book_settled(batch, batch.run("settle", [_used(each) for each in asked]))
+    limits = {each.id: each.limits for each in asked}
+    _settle(batch, [Settled(*row) for row in batch.run("settle", [_used(each) for each in asked])], limits)
     return [APPLIED] * len(asked)
 
 
 def settle_orphans(batch: Batch) -> None:
     """What earlier lives of the daemon left open is booked at its estimate: the calls may have been billed."""
-    _book_settled(batch, batch.run("settle_orphans", ()))
+    _settle(batch, [Settled(*row) for row in batch.run("settle_orphans", ())], {})
 
 
-def _keys(each: Reserve) -> tuple[Key, Key]:
-    return ("day", each.day), ("item", each.item)
-
-
-def _admit(each: Reserve, used: Mapping[Key, Used]) -> bool:
-    day, item = (used[key] for key in _keys(each))
-    fits = (
-        _within(day.nano_usd + each.estimate, each.day_limit)
-        and _within(item.nano_usd + each.estimate, each.limits.nano_usd)
-        and _within(item.calls + 1, each.limits.calls)
-        and _within(item.tokens + 1, each.limits.tokens)
+def _settle(batch: Batch, settled: Sequence[Settled], limits: Mapping[str, Limited]) -> None:
+    books = _books(
+        batch, (budget for each in settled for budget in budgets_over(each.item, each.agent, each.provider, each.day))
     )
-    if fits:
-        for held in (day, item):
-            held.nano_usd += each.estimate
-            held.calls += 1
-    return fits
+    for each in settled:
+        books.settle(each, limits.get(each.id, {}))
+    _write(batch, books)
 
 
-def _within(sum_: int, limit: int | None) -> bool:
-    return limit is None or sum_ <= limit
+def _books(batch: Batch, wanted: Iterable[Budget]) -> Books:
+    rows = batch.run_if_any("budgets", [tuple(each) for each in dict.fromkeys(wanted)])
+    return Books({Budget(*row[:2]): account_of(row[2:]) for row in rows})
+
+
+def _write(batch: Batch, books: Books) -> None:
+    batch.run_if_any("book", books.rows())
+    batch.record(books.facts)
+
+
+def account_of(columns: Sequence[int]) -> Account:
+    """An account from its row: spent and reserved in nano-USD, tokens and calls, and what was told."""
+    spent, tokens, calls, reserved, reserved_tokens, reserved_calls, told = columns
+    return Account(
+        spent=Amount(nano_usd=NanoUsd(spent), tokens=tokens, calls=calls),
+        reserved=Amount(nano_usd=NanoUsd(reserved), tokens=reserved_tokens, calls=reserved_calls),
+        told=Told(told),
+    )
+
+
+def _columns(account: Account) -> tuple[int, ...]:
+    spent, reserved = account.spent, account.reserved
+    return (
+        spent.nano_usd, spent.tokens, spent.calls, reserved.nano_usd, reserved.tokens, reserved.calls,
+        int(account.told),
+    )  # fmt: skip
 
 
 def _row(each: Reserve) -> tuple[Any, ...]:
-    return each.id, each.item, each.agent, each.provider, each.day, each.estimate
+    estimate = each.estimate
+    return each.id, each.item, each.agent, each.provider, each.day, estimate.nano_usd, estimate.tokens
 
 
 def _used(each: Settle) -> tuple[Any, ...]:
@@ -78,21 +172,5 @@ def _used(each: Settle) -> tuple[Any, ...]:
     return each.id, used.nano_usd, used.input_tokens + used.output_tokens, used.calls
 
 
-def _book_settled(batch: Batch, rows: Iterable[Sequence[Any]]) -> None:
-    _book(
-        batch,
-        [
-            (key, (nano_usd, -estimate, tokens, 0))
-            for item, day, estimate, nano_usd, tokens in rows
-            for key in (("day", day), ("item", item))
-        ],
-    )
-
-
-def _book(batch: Batch, entries: Iterable[tuple[Key, tuple[int, int, int, int]]]) -> None:
-    """Adds (spent, reserved, tokens, calls) to each budget, summed first: an upsert of two rows would count one."""
-    sums: dict[Key, tuple[int, int, int, int]] = {}
-    for key, entry in entries:
-        held = sums.get(key, (0, 0, 0, 0))
-        sums[key] = (held[0] + entry[0], held[1] + entry[1], held[2] + entry[2], held[3] + entry[3])
-    batch.run_if_any("book", [(*key, *each) for key, each in sums.items()])
+def _about(budget: Budget, unit: str, account: Account, limits: Limits) -> tuple[str, str, str, int, int]:
+    return budget.scope, budget.period, unit, getattr(account.spent, unit), getattr(limits, unit)

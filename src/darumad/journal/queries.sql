@@ -413,15 +413,16 @@ SELECT id FROM reservation WHERE id IN (SELECT value FROM json_each(:asked));
 
 -- name: budgets
 -- [scope, period]
-SELECT budget.scope, budget.period, budget.spent + budget.reserved, budget.tokens, budget.calls
+SELECT budget.scope, budget.period, budget.spent, budget.tokens, budget.calls,
+    budget.reserved, budget.reserved_tokens, budget.reserved_calls, budget.told
 FROM json_each(:asked) AS asked
 JOIN budget ON budget.scope = json_extract(asked.value, '$[0]') AND budget.period = json_extract(asked.value, '$[1]');
 
 -- name: reserve
--- [id, item, agent, provider, day, estimate]
-WITH asked(id, item, agent, provider, day, estimate) AS (VALUES :rows)
-INSERT INTO reservation (id, item, agent, provider, day, boot, estimate, reserved_at)
-SELECT id, item, agent, provider, day, :boot, estimate, :now
+-- [id, item, agent, provider, day, estimate in nano-USD, in tokens]
+WITH asked(id, item, agent, provider, day, estimate, tokens) AS (VALUES :rows)
+INSERT INTO reservation (id, item, agent, provider, day, boot, estimate, estimated_tokens, reserved_at)
+SELECT id, item, agent, provider, day, :boot, estimate, tokens, :now
 FROM asked WHERE id IS NOT NULL;
 
 -- name: settle
@@ -431,24 +432,26 @@ UPDATE reservation SET
     settled_at = :now, nano_usd = asked.nano_usd, tokens = asked.tokens, calls = asked.calls
 FROM asked
 WHERE reservation.id = asked.id AND reservation.settled_at IS NULL
-RETURNING reservation.item, reservation.day, reservation.estimate,
-    coalesce(reservation.nano_usd, reservation.estimate), reservation.tokens;
+RETURNING reservation.id, reservation.item, reservation.agent, reservation.provider, reservation.day,
+    reservation.estimate, reservation.estimated_tokens,
+    coalesce(reservation.nano_usd, reservation.estimate), reservation.tokens, reservation.calls;
 
 -- name: settle_orphans
 -- Reservations that a life of the daemon left open are booked at their estimate.
-UPDATE reservation SET settled_at = :now, tokens = 0, calls = 1
+UPDATE reservation SET settled_at = :now, tokens = estimated_tokens, calls = 1
 WHERE settled_at IS NULL AND boot < :boot
-RETURNING item, day, estimate, estimate, 0;
+RETURNING id, item, agent, provider, day, estimate, estimated_tokens, estimate, tokens, calls;
 
 -- name: book
--- [scope, period, spent, reserved, tokens, calls], added to what the budget holds: one row of each.
-WITH asked(scope, period, spent, reserved, tokens, calls) AS (VALUES :rows)
-INSERT INTO budget (scope, period, spent, reserved, tokens, calls)
-SELECT scope, period, spent, reserved, tokens, calls
+-- [scope, period, spent: nano-USD, tokens, calls, reserved: the same, told]: how these budgets stand now.
+WITH asked(scope, period, spent, tokens, calls, reserved, reserved_tokens, reserved_calls, told) AS (VALUES :rows)
+INSERT INTO budget (scope, period, spent, tokens, calls, reserved, reserved_tokens, reserved_calls, told)
+SELECT scope, period, spent, tokens, calls, reserved, reserved_tokens, reserved_calls, told
 FROM asked WHERE scope IS NOT NULL
 ON CONFLICT (scope, period) DO UPDATE SET
-    spent = budget.spent + excluded.spent, reserved = budget.reserved + excluded.reserved,
-    tokens = budget.tokens + excluded.tokens, calls = budget.calls + excluded.calls;
+    spent = excluded.spent, tokens = excluded.tokens, calls = excluded.calls,
+    reserved = excluded.reserved, reserved_tokens = excluded.reserved_tokens,
+    reserved_calls = excluded.reserved_calls, told = excluded.told;
 
 -- === the record of it all ==========================================================================================
 
@@ -533,7 +536,7 @@ SELECT state, count(*) FROM item GROUP BY state;
 SELECT min(ready_at) FROM item INDEXED BY item_oldest WHERE state = 'ready';
 
 -- name: spent
-SELECT coalesce((SELECT spent FROM budget WHERE scope = 'day' AND period = :day), 0);
+SELECT coalesce((SELECT spent FROM budget WHERE scope = 'all' AND period = :day), 0);
 
 -- name: setting
 SELECT value FROM setting WHERE key = :key;

@@ -12,7 +12,8 @@ from enum import Enum
 from typing import Any
 
 from darumad.events import Fact
-from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, NanoUsd, Stage
+from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
+from darumad.work.budget import Account, Amount, Budget
 from darumad.work.item import Limits, WorkItem, WorkRecord
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
@@ -272,9 +273,9 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """Reserve `estimate` under every budget this call falls under, for the day `day` (`2026-11-21`).
+    """Reserve `estimate` under every budget that this call falls under, each within its limits.
 
-    Answer: `APPLIED` or `OVER_BUDGET`.
+    `day` is the day it is booked on (`2026-11-21`). Answer: `APPLIED` or `OverBudget`.
     """
 
     id: str
@@ -282,17 +283,30 @@ class Reserve:
     agent: str
     provider: str
     day: str
-    estimate: NanoUsd
+    estimate: Amount
+    limits: Mapping[Budget, Limits]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverBudget:
+    """A call was not let through: this budget has no room for it, or none while other calls are open (`waits`)."""
+
+    budget: Budget
     limits: Limits
-    day_limit: NanoUsd | None
+    account: Account
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`."""
+    """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`.
+
+    `limits` are those it was reserved under, for whom a threshold has to be told.
+    """
 
     id: str
     usage: Usage
+    limits: Mapping[Budget, Limits] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,13 +324,12 @@ class Said(Enum):
 
     APPLIED = "applied"
     STALE = "stale"
-    OVER_BUDGET = "over_budget"
 
 
-APPLIED, STALE, OVER_BUDGET = Said.APPLIED, Said.STALE, Said.OVER_BUDGET
+APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = Accept | Claim | Step | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve | Settle | Setting
-Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | Said | Exception
+Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | OverBudget | Said | Exception
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ CREATE TABLE reservation (
     day TEXT NOT NULL,
     boot INTEGER NOT NULL,
     estimate INTEGER NOT NULL,
+    estimated_tokens INTEGER NOT NULL,
     reserved_at INTEGER NOT NULL,
     settled_at INTEGER,
     nano_usd INTEGER,
@@ -187,14 +188,18 @@ CREATE TABLE reservation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservation_open ON reservation (boot) WHERE settled_at IS NULL;
 
--- `scope` is `day`, with the date as its period, or `item`, with the item's id.
+-- `scope` is `all`, `agent:NAME`, `provider:NAME` or `item:ID`, `period` a day or `ever`; `spent` and `reserved` are
+-- nano-USD. `told`: 0 nothing, 1 that it is nearly spent, 2 that it is exhausted.
 CREATE TABLE budget (
     scope TEXT NOT NULL,
     period TEXT NOT NULL,
-    spent INTEGER NOT NULL DEFAULT 0,
-    reserved INTEGER NOT NULL DEFAULT 0,
-    tokens INTEGER NOT NULL DEFAULT 0,
-    calls INTEGER NOT NULL DEFAULT 0,
+    spent INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    calls INTEGER NOT NULL,
+    reserved INTEGER NOT NULL,
+    reserved_tokens INTEGER NOT NULL,
+    reserved_calls INTEGER NOT NULL,
+    told INTEGER NOT NULL,
     PRIMARY KEY (scope, period)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,12 +1,15 @@
-"""Arithmetic on budgets: whether a call fits, what room is left, when a threshold is crossed, which day it is.
+"""Arithmetic on budgets: under which of them a call falls, whether it fits, who has to be told, which day it is.
 
 Sums are exact integers. Who keeps the sums, and in which transaction, is the journal's business.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
-from enum import Enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import Enum, IntEnum
 from fractions import Fraction
+from types import MappingProxyType
+from typing import NamedTuple
 
 from darumad.names import Millis, NanoUsd
 from darumad.work.item import Limits
@@ -14,11 +17,17 @@ from darumad.work.result import Usage
 
 WARN_AT = Fraction(4, 5)
 """The share of a limit at which somebody is told."""
+UNITS = ("nano_usd", "tokens", "calls")
+"""What is limited, by the names that limits and amounts give it."""
+EVERYTHING = "all"
+"""The scope of all that the daemon spends."""
+EVER = "ever"
+"""The period that never ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """What was spent, is reserved, or will be asked for, in the three currencies of a limit."""
+    """What was spent, is reserved, or will be asked for, in the three units of a limit."""
 
     nano_usd: NanoUsd = NanoUsd(0)  # noqa: RUF009 - calling a NewType gives the value itself
     tokens: int = 0
@@ -31,6 +40,58 @@ class Amount:
             calls=self.calls + other.calls,
         )
 
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(
+            nano_usd=NanoUsd(self.nano_usd - other.nano_usd),
+            tokens=self.tokens - other.tokens,
+            calls=self.calls - other.calls,
+        )
+
+
+class Budget(NamedTuple):
+    """One sum that is kept: whose (`all`, `agent:NAME`, `provider:NAME`, `item:ID`), and over which period.
+
+    The period is a day, as `2026-11-21`, or `ever`.
+    """
+
+    scope: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The limits of one scope: for every day, and for ever."""
+
+    daily: Limits = field(default_factory=Limits)
+    total: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """All that an operator allows to be spent: the caps of each scope, and what an item may cost that says nothing.
+
+    `priced_only` refuses calls whose price nobody knows.
+    """
+
+    caps: Mapping[str, Caps] = field(default_factory=lambda: MappingProxyType({}))
+    item: Limits = field(default_factory=Limits)
+    zone: tzinfo = UTC
+    priced_only: bool = False
+
+    def limits_of(self, budget: Budget) -> Limits:
+        """What an operator allows this budget."""
+        caps = self.caps.get(budget.scope, Caps())
+        return caps.total if budget.period == EVER else caps.daily
+
+    def limits_over(self, item: str, own: Limits, agent: str, provider: str, day: str) -> dict[Budget, Limits]:
+        """The limits that a call made now falls under.
+
+        An item's budget is what an operator gave it since, else its `own`, else the one of all items.
+        """
+        found = {each: self.limits_of(each) for each in budgets_over(item, agent, provider, day)}
+        its = item_budget(item)
+        return {**found, its: _first_said(found[its], _first_said(own, self.item))}
+
 
 class Admission(Enum):
     """Whether a call may be made under a limit."""
@@ -38,6 +99,58 @@ class Admission(Enum):
     FITS = "fits"
     WAITS = "refused only by reservations that are still open: it may fit when they are settled"
     EXHAUSTED = "what is spent and this estimate exceed the limit"
+
+
+class Told(IntEnum):
+    """What has been said of a budget, so that it is said once."""
+
+    NOTHING = 0
+    NEARLY_SPENT = 1
+    EXHAUSTED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How a budget stands: what is settled, what open reservations hold, and what was told of it."""
+
+    spent: Amount = field(default_factory=Amount)
+    reserved: Amount = field(default_factory=Amount)
+    told: Told = Told.NOTHING
+
+    def refuse(self) -> "Account":
+        """After a call that it had no room for."""
+        return replace(self, told=Told.EXHAUSTED)
+
+    def reserve(self, estimate: Amount, limits: Limits) -> "Account":
+        """After a call of `estimate` was let through."""
+        told = Told.NEARLY_SPENT if nearly_spent(limits, self.spent) else Told.NOTHING
+        return replace(self, reserved=self.reserved + estimate, told=told)
+
+    def settle(self, estimate: Amount, used: Amount, limits: Limits | None) -> "Account":
+        """After a call that was reserved at `estimate` turned out to have used this; None where no limit is known."""
+        account = replace(self, spent=self.spent + used, reserved=self.reserved - estimate)
+        if limits is None:
+            return account
+        near = nearly_spent(limits, account.spent)
+        return replace(account, told=max(self.told, Told.NEARLY_SPENT) if near else Told.NOTHING)
+
+
+def budgets_over(item: str, agent: str, provider: str, day: str) -> tuple[Budget, ...]:
+    """Every budget that a call is booked under, the item's own first."""
+    scopes = (f"agent:{agent}", f"provider:{provider}", EVERYTHING)
+    return item_budget(item), *(Budget(scope, period) for scope in scopes for period in (day, EVER))
+
+
+def item_budget(item: str) -> Budget:
+    """The budget of one item, over all its attempts."""
+    return Budget(f"item:{item}", EVER)
+
+
+def estimate_of(usage: Usage) -> Amount:
+    """What is reserved for a call that may use `usage`. An unknown price reserves nothing: nobody could say what."""
+    return Amount(
+        nano_usd=usage.nano_usd or NanoUsd(0), tokens=usage.input_tokens + usage.output_tokens, calls=usage.calls
+    )
 
 
 def spent_of(usage: Usage, estimate: NanoUsd) -> Amount:
@@ -51,9 +164,25 @@ def admit(limits: Limits, *, spent: Amount, reserved: Amount, estimate: Amount) 
 
     A limit may be reached exactly.
     """
-    if _exceeds(limits, spent + estimate):
+    if any(_exceeding(limits, spent + estimate)):
         return Admission.EXHAUSTED
-    return Admission.WAITS if _exceeds(limits, spent + reserved + estimate) else Admission.FITS
+    return Admission.WAITS if any(_exceeding(limits, spent + reserved + estimate)) else Admission.FITS
+
+
+def exceeded_unit(limits: Limits, amount: Amount) -> str | None:
+    """The first unit in which `amount` is more than `limits` allow."""
+    return next(_exceeding(limits, amount), None)
+
+
+def fullest_unit(limits: Limits, spent: Amount) -> str | None:
+    """The limited unit of which the largest share is spent; None without a limit."""
+    shares = {unit: Fraction(used, limit) for unit, used, limit in _limited(limits, spent) if limit}
+    return max(shares, key=lambda unit: shares[unit]) if shares else None
+
+
+def nearly_spent(limits: Limits, spent: Amount) -> bool:
+    """Whether four fifths of any limit are spent."""
+    return any(0 < used >= limit * WARN_AT for _, used, limit in _limited(limits, spent))
 
 
 def room_left(limits: Limits, spent: Amount) -> Limits:
@@ -66,19 +195,35 @@ def room_left(limits: Limits, spent: Amount) -> Limits:
     )
 
 
-def crossed(limit: int, before: int, after: int, share: Fraction = WARN_AT) -> bool:
-    """Whether the sum's step from `before` to `after` is the one that reached `share` of `limit`: once a period."""
-    return before < limit * share <= after
-
-
 def day_key(wall: Millis, zone: tzinfo) -> str:
-    """The day that `wall` falls on in `zone`, as `2026-11-21`: the key of a daily budget."""
+    """The day that `wall` falls on in `zone`, as `2026-11-21`: the period of a daily budget."""
     return datetime.fromtimestamp(wall / 1000, zone).date().isoformat()
 
 
-def _exceeds(limits: Limits, amount: Amount) -> bool:
-    pairs = ((limits.nano_usd, amount.nano_usd), (limits.tokens, amount.tokens), (limits.calls, amount.calls))
-    return any(limit is not None and asked > limit for limit, asked in pairs)
+def next_day(wall: Millis, zone: tzinfo) -> Millis:
+    """When the day after the one of `wall` begins in `zone`."""
+    tomorrow = datetime.fromtimestamp(wall / 1000, zone).date() + timedelta(days=1)
+    return Millis(int(datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp() * 1000))
+
+
+def _first_said(own: Limits, otherwise: Limits) -> Limits:
+    return Limits(
+        nano_usd=otherwise.nano_usd if own.nano_usd is None else own.nano_usd,
+        tokens=otherwise.tokens if own.tokens is None else own.tokens,
+        calls=otherwise.calls if own.calls is None else own.calls,
+    )
+
+
+def _limited(limits: Limits, amount: Amount) -> Iterator[tuple[str, int, int]]:
+    """Each unit that has a limit, with its part of `amount` and that limit."""
+    for unit in UNITS:
+        limit: int | None = getattr(limits, unit)
+        if limit is not None:
+            yield unit, getattr(amount, unit), limit
+
+
+def _exceeding(limits: Limits, amount: Amount) -> Iterator[str]:
+    return (unit for unit, asked, limit in _limited(limits, amount) if asked > limit)
 
 
 def _left(limit: int | None, spent: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from darumad.names import Attempt, ItemId, NanoUsd, Stage
+from darumad.names import Attempt, ItemId, Stage
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelReply, ModelRequest
@@ -58,11 +58,14 @@ class StepLog(Protocol):
 class Ledger(Protocol):
     """Money and tokens: reserved before a call, settled once after it, whoever owns the item by then."""
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: NanoUsd) -> str:
-        """An open reservation's id.
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
+        """An open reservation's id. `estimate` is the most that the call can use; its price is None when unknown.
+
+        Waits while only the reservations of other calls stand in its way.
 
         Raises:
-            ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit.
+            ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit, or calls of
+                unknown price are not allowed; `local_saturation`: other calls kept the room for too long.
         """
         ...
 

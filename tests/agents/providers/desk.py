@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from darumad.agents.providers import BUCKETS, Broker, Credential, Limits, ProviderConfig, ProviderSpec
 from darumad.bus import Tally
 from darumad.clock import Clock, SystemClock
-from darumad.names import ItemId, NanoUsd, Seconds
+from darumad.names import ItemId, Seconds
 from darumad.sim import Simulation
 from darumad.work.model import Message, ModelFailed, ModelRequest
 from darumad.work.ports import Complete, Owner
@@ -32,14 +32,14 @@ class Draws:
 class Books:
     """A ledger: what was reserved, and what each reservation was settled at."""
 
-    reserved: dict[str, tuple[Owner, str, str, NanoUsd]] = field(default_factory=dict)
+    reserved: dict[str, tuple[Owner, str, str, Usage]] = field(default_factory=dict)
     settled: dict[str, list[Usage]] = field(default_factory=dict)
     empty: bool = False
     held: asyncio.Event | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: NanoUsd) -> str:
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
         if self.empty:
             raise ModelFailed("budget_exhausted", "the day's budget is spent")
         self.asked.set()

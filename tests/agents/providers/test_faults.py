@@ -91,7 +91,7 @@ async def test_a_broken_stream_ends_as_its_kind(
 async def test_a_status_ends_as_its_kind(desk: Desk, vendor: str, fault: Fault, kind: str) -> None:
     desk.sim.play(goes_wrong(fault))
     assert (await desk.failure()).kind == kind
-    assert {usage.calls for usage in desk.books.used} == {1 if kind == "timeout" else 0}
+    assert {usage.calls for usage in desk.books.used} == {1}
 
 
 async def test_an_error_body_that_is_a_list_is_malformed_or_known_by_its_status(desk: Desk, vendor: str) -> None:

@@ -49,7 +49,7 @@ async def test_a_cancelled_task_closes_its_socket_and_is_settled_at_the_estimate
     await seen(desk.sim, lambda attempts: attempts[0].client_disconnected_at is not None)
     ((_, _, _, estimate),) = desk.books.reserved.values()
     (used,) = desk.books.used
-    assert (used.nano_usd, used.calls, used.output_tokens) == (estimate, 1, 1_000)
+    assert (used, used.calls, used.output_tokens) == (estimate, 1, 1_000)
 
 
 async def test_a_revoked_owner_is_refused_before_anything_is_sent(desk: Desk) -> None:

@@ -160,8 +160,8 @@ async def test_an_owner_s_calls_in_a_row_are_each_reserved_and_settled_once(desk
         ("a", "executor", "anthropic")
     ] * 2
     assert [len(each) for each in desk.books.settled.values()] == [1, 1]
-    assert [usage.calls for usage in desk.books.used] == [0, 1]
+    assert [usage.calls for usage in desk.books.used] == [1, 1]
     assert all(
-        estimate >= used.nano_usd
+        estimate.nano_usd >= used.nano_usd
         for (*_, estimate), used in zip(desk.books.reserved.values(), desk.books.used, strict=True)
     )

@@ -21,7 +21,6 @@ from darumad.agents.providers.standing import CircuitState, Standing, Target
 from darumad.agents.providers.watch import Watch
 from darumad.bus import Tally
 from darumad.clock import Clock
-from darumad.names import NanoUsd
 from darumad.work.model import ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Ledger, Owner
 from darumad.work.result import Usage
@@ -36,9 +35,11 @@ BUCKETS: Mapping[str, Sequence[float]] = {
 }
 """The distributions that the broker observes, for whoever makes the daemon's `Tally`."""
 
+_UNSENT = frozenset({"connect", "local_saturation", "cancelled"})
+"""It never reached the provider: it costs nothing and is no call."""
 _NOT_BILLED = frozenset({
-    "connect", "server_error", "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found",
-    "invalid_request", "request_too_large", "context_too_long", "local_saturation",
+    "server_error", "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found",
+    "invalid_request", "request_too_large", "context_too_long",
 })  # fmt: skip
 """Refused before the first token: free. What ended otherwise may have been billed and is booked at its estimate."""
 
@@ -304,7 +305,7 @@ class Broker:
                 call.owner,
                 agent=call.agent,
                 provider=call.target[0],
-                estimate=call.estimate.nano_usd or NanoUsd(0),
+                estimate=call.estimate,
             )
         )
         try:
@@ -367,6 +368,7 @@ class Broker:
 def _billed(failed: AttemptFailed, call: _Call, tried: Tried) -> Usage:
     if failed.usage is not None:
         return failed.usage
+    if failed.diagnosis.kind in _UNSENT:
+        return Usage()
     refused = failed.diagnosis.kind in _NOT_BILLED and not tried.received
-    cancelled_unsent = failed.diagnosis.kind == "cancelled"
-    return Usage() if refused or cancelled_unsent else call.estimate
+    return Usage(calls=1) if refused else call.estimate
