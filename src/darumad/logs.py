@@ -77,6 +77,9 @@ class Stream:
         while left:
             left = left[os.write(self._descriptor, left) :]
 
+    def reopen(self) -> None:
+        """Nothing: it has no name to be opened by."""
+
     def close(self) -> None:
         """Nothing: others write there too."""
 
@@ -148,6 +151,7 @@ class Outlet:
         self._lines: deque[str] = deque()
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._reopening = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -160,6 +164,11 @@ class Outlet:
         if not self._wake.is_set():
             self._wake.set()
 
+    def reopen(self) -> None:
+        """Has the sink opened anew before the next line is written; from any thread."""
+        self._reopening = True
+        self._wake.set()
+
     def close(self, within: float) -> None:
         """Writes what waits, for at most `within` seconds; what is left then is dropped and counted."""
         self._closing.set()
@@ -170,11 +179,18 @@ class Outlet:
         while True:
             self._wake.wait()
             self._wake.clear()
+            self._reopen_if_asked()
             while self._lines:
                 self._write()
             if self._closing.wait(LINGER) and not self._lines:
                 self._sink.close()
                 return
+
+    def _reopen_if_asked(self) -> None:
+        if self._reopening:
+            self._reopening = False
+            with suppress(OSError):  # the next write tries again, and counts what it loses
+                self._sink.reopen()
 
     def _write(self) -> None:
         batch, size = [], 0
@@ -310,6 +326,11 @@ class Logs:
     def dropped(self) -> int:
         """How many lines were lost, because an outlet took no more."""
         return sum(each.dropped for each in self.outlets)
+
+    def reopen(self) -> None:
+        """Opens the file anew, though its name still leads to it; what a rotation that copies asks for."""
+        for outlet in self.outlets:
+            outlet.reopen()
 
     def close(self, within: float = CLOSE_WITHIN) -> None:
         """Takes the road out of service and writes what waits, for at most `within` seconds an outlet."""

@@ -54,6 +54,10 @@ class FakeClock:
         self._now = until
         settle()
 
+    def jump(self, seconds: float) -> None:
+        """Only the time: nothing fires and nobody is waited for."""
+        self._now += seconds
+
     def _next(self, until: float) -> FakeTimer | None:
         with self._lock:
             while self._due and self._due[0][0] <= until:

@@ -5,14 +5,14 @@ The orchestrator, which alone hands work out, and the role actors that carry it 
 
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
-from darumad.actors.messages import Hint
+from darumad.actors.messages import Beat, Hint
 from darumad.actors.orchestrator import Admission, Desk, Orchestrator
 from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
 from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, root_flags
 
 __all__ = [
-    "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Desk", "Hint", "Orchestrator", "Place", "Policy", "RoleActor",
-    "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of", "places",
+    "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Beat", "Desk", "Hint", "Orchestrator", "Place", "Policy",
+    "RoleActor", "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of", "places",
     "restart_instances", "root_flags",
 ]  # fmt: skip

@@ -75,3 +75,10 @@ class Due:
 @dataclass(frozen=True, slots=True)
 class Flush:
     """Everything that stood in the mailbox before this has been gathered: decide it as one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life is wanted: `heard` is called where this is handled, and only posts."""
+
+    heard: Callable[[], None] = field(repr=False)

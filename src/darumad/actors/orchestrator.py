@@ -15,7 +15,7 @@ import structlog
 
 from darumad.actors.decisions import held_next, move_of, put_back
 from darumad.actors.holds import TemplateHolds
-from darumad.actors.messages import Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
+from darumad.actors.messages import Beat, Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
 from darumad.actors.roster import ANY, Backlog, Roster, pool_of
 from darumad.bridge import Done
 from darumad.clock import Clock, TimerHandle
@@ -120,6 +120,9 @@ class Orchestrator(Actor):
             for each in gathered:
                 self._take_in(each)
             self._claim()
+            return
+        if isinstance(message, Beat):
+            message.heard()
             return
         if not self._gathered:
             self.actor_ref.tell(Flush())

@@ -7,14 +7,11 @@ import faulthandler
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from darumad.clock import SystemClock
 from darumad.control import ControlServer
 from darumad.daemon.assembly import (
-    STUCK,
     WITHIN,
     Engine,
     Kernel,
@@ -27,18 +24,21 @@ from darumad.daemon.assembly import (
     sockets,
 )
 from darumad.daemon.guardian import Ending, Guardian, Watched
-from darumad.events import BridgeStalled, DaemonReady, DaemonStopping
+from darumad.daemon.signs import VitalSigns
+from darumad.errors import DarumaError
+from darumad.events import DaemonReady, DaemonStopping
 from darumad.journal.requests import Rescue
-from darumad.logs import configure, logger
+from darumad.logs import Logs, configure, logger
 from darumad.names import Seconds
 from darumad.notify import Notifier
 from darumad.redaction import redact
 from darumad.settings import Settings
+from darumad.work.states import WorkState
 
 __all__ = ["run"]
 
 log = logger(__name__)
-EXIT: dict[Ending, int] = {"asked": 0, "root": 70, "broken_disk": 74, "stuck": 75}
+EXIT: dict[Ending, int] = {"asked": 0, "root": 70, "broken_disk": 74, "stuck": 75, "leaked": 75}
 
 
 def run(settings: Settings) -> int:
@@ -55,9 +55,13 @@ def run(settings: Settings) -> int:
     guardian = Guardian(clock, notifier)
     try:
         with ExitStack() as stack:
+            _on_rotation(guardian, logs, stack)
             ending, why = _serve(settings, clock, guardian, notifier, stack)
+            code = EXIT[ending]
+            last_resort = clock.call_at(clock.monotonic() + 2 * WITHIN, lambda: os._exit(code))
+        last_resort.cancel()
         log.info("daemon_stopped", ending=ending, why=why)
-        return EXIT[ending]
+        return code
     finally:
         logs.close()
 
@@ -73,7 +77,7 @@ def _serve(
     house = kernel(settings, clock, guardian, stack)
     behind = minds(house, credentials, stack)
     engine = Engine(house, behind)
-    signs = _Signs(house, behind, engine)
+    signs = VitalSigns(house, behind, engine)
     server = ControlServer(control_house(house, behind, engine, signs))
     signs.server = server
     server.start()
@@ -95,81 +99,25 @@ def _serve(
     return ending, why
 
 
-class _Signs:
-    """The vital signs, from tables and counters alone: True is green, a sentence is why not."""
-
-    def __init__(self, house: Kernel, behind: Minds, engine: Engine) -> None:
-        self._house = house
-        self._bridge = behind.bridge
-        self._engine = engine
-        self._told_stalled = False
-        self.server: ControlServer | None = None
-
-    def __call__(self) -> dict[str, bool | str]:
-        limit = self._house.settings.bridge.stalled_after
-        late = self._bridge.health().late
-        return {
-            "actors": self._actors(),
-            "bridge": True if late <= limit else f"the loop is {late:.1f} s late",
-            "writer": _moving(self._house.journal.health().batch_age),
-            "publisher": _moving(self._house.publisher.health().batch_age),
-            "control": self._control(limit),
-        }
-
-    def status(self) -> str:
-        """One line for the service manager."""
-        health = self._bridge.health()
-        return f"boot {self._house.journal.boot}, {health.running} running"
-
-    def stuck(self) -> str | None:
-        """Why the process must be replaced; None while it need not be.
-
-        A stalled loop is recorded once, with its stack.
-        """
-        settings = self._house.settings.bridge
-        late = self._bridge.health().late
-        if late > settings.stalled_after and not self._told_stalled:
-            self._house.note(BridgeStalled("bridge", int(late * 1000), self._house.loop.stack()))
-        self._told_stalled = late > settings.stalled_after
-        if late <= settings.dead_after:
-            return None
-        faulthandler.dump_traceback(all_threads=True)
-        return f"the bridge's loop has not turned for {late:.1f} s"
-
-    def _actors(self) -> bool | str:
-        try:
-            down = [
-                row.path for row in self._engine.root.tree() if row.path.endswith("orchestrator") and row.state != "up"
-            ]
-        except Exception as error:  # noqa: BLE001 - while the tree is being built or taken down there is none to read
-            return str(error)
-        return True if not down else f"{down[0]} is not up"
-
-    def _control(self, limit: Seconds) -> bool | str:
-        if self.server is None:
-            return "the control loop does not run yet"
-        late = self._house.clock.monotonic() - self.server.ticked_at
-        return True if late <= 0.25 + limit else f"the control loop is {late:.1f} s late"
-
-
-def _moving(batch_age: Seconds | None) -> bool | str:
-    return True if batch_age is None or batch_age < STUCK else f"one batch has run for {batch_age:.0f} s"
-
-
 def _wind_down(house: Kernel, behind: Minds, engine: Engine, ending: Ending) -> None:
     """Drain with the doors open for reads and cancels, then put back what still runs."""
     engine.admission.draining = True
     within = house.settings.daemon.drain_timeout if ending == "asked" else Seconds(0.0)
-    _until(lambda: behind.bridge.health().running == 0, house.clock, within)
-    if ending in {"asked", "root"}:
+    # What the bridge has finished is still to be moved on: only the journal knows that nothing runs any more.
+    reader = house.journal.reader()
+    house.guardian.linger(
+        lambda: behind.bridge.health().running == 0 and not reader.counts()[WorkState.RUNNING], within
+    )
+    if ending != "broken_disk":
+        _put_back(house)
+
+
+def _put_back(house: Kernel) -> None:
+    """What still runs is ready again; where the journal does not answer, the next boot does it."""
+    try:
         house.journal.call(Rescue(live=frozenset(), why="the daemon is stopping"), WITHIN)
-
-
-def _until(done: Callable[[], bool], clock: SystemClock, within: Seconds) -> None:
-    waited = threading.Event()
-    end = clock.monotonic() + within
-    while not done() and clock.monotonic() < end:
-        waited.wait(0.05)
+    except DarumaError as error:
+        log.warning("not_put_back", error=str(error))
 
 
 def _stop_tree(engine: Engine) -> None:
@@ -179,4 +127,11 @@ def _stop_tree(engine: Engine) -> None:
 def _on_signals(guardian: Guardian, stack: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.signal(number, lambda got, _: guardian.end("asked", signal.Signals(got).name))
+        stack.callback(signal.signal, number, before)
+
+
+def _on_rotation(guardian: Guardian, logs: Logs, stack: ExitStack) -> None:
+    """SIGHUP and SIGUSR1 open the log's file anew."""
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        before = signal.signal(number, lambda *_: guardian.post(logs.reopen))
         stack.callback(signal.signal, number, before)

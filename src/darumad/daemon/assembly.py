@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from darumad import __version__
 from darumad.actors import (
+    ROOT,
     Admission,
+    Beat,
     Desk,
     Hint,
     Station,
@@ -179,8 +181,16 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
         return Minds(chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces)
 
     built = _on(house.loop, build())
-    stack.callback(lambda: _on(house.loop, built.broker.close()))
+    stack.callback(_close, built.broker, house.loop)
     return built
+
+
+def _close(broker: Broker, loop: LoopThread) -> None:
+    """Closes the providers' sockets; a loop that does not turn any more keeps them until the process is gone."""
+    try:
+        _on(loop, broker.close())
+    except TimeoutError:
+        log.warning("broker_not_closed", why="the loop does not turn")
 
 
 class Engine:
@@ -218,10 +228,11 @@ class Engine:
             raise Broken("; ".join(findings))
         bus: Bus[Event] = Bus(_listener_failed)
         bus.subscribe(self._listener())
+        bus.subscribe(self._on_root)
         self._root = Supervisor.start(
             flags,
             specs,
-            name="daruma",
+            name=ROOT,
             clock=self._house.clock,
             bus=bus.publish,
             rng=self._house.rng,
@@ -241,6 +252,14 @@ class Engine:
     def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""
         self.tell(Hint(ready))
+
+    def beat_root(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called on the root's thread, between two of its jobs."""
+        self.root.echo(heard)
+
+    def beat_orchestrator(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called on the thread of whoever is the orchestrator now, between two messages."""
+        self.tell(Beat(heard))
 
     def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
         settings = self._house.settings
@@ -280,6 +299,15 @@ class Engine:
             forget=self._minds.bridge.forget,
             degraded_at=self._house.settings.supervision.degraded_at,
         )
+
+    def _on_root(self, event: Event) -> None:
+        """Why the root is about to end, told before it does: the guardian must not guess."""
+        if event.path != ROOT:
+            return
+        if event.name == "supervisor.leak_cap":
+            self._house.guardian.end("leaked", f"{event.data['count']} threads were abandoned and still run")
+        elif event.name == "supervisor.intensity_exceeded":
+            self._house.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
 
     def _revoke(self, item: ItemId, fence: Fence) -> None:
         self._minds.bridge.cancel([Ownership(item, fence)], Limit.INTERRUPTED, lambda _: None)

@@ -3,9 +3,9 @@
 It looks at vital signs, tells the service manager, and ends the process for one reason.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Literal
 
 from darumad.clock import Clock
@@ -14,7 +14,9 @@ from darumad.notify import Notifier
 
 LOOK = Seconds(0.25)
 """How often the guardian looks, in seconds."""
-Ending = Literal["asked", "root", "stuck", "broken_disk"]
+_GLANCE = Seconds(0.05)
+"""How often it looks while something is about to be done, in seconds."""
+Ending = Literal["asked", "root", "leaked", "stuck", "broken_disk"]
 Signs = Mapping[str, bool | str]
 
 
@@ -28,20 +30,31 @@ class Watched:
     status: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    why: Ending
+    by: str
+
+
 class Guardian:
-    """Watches until something ends the daemon; `end` may be called from any thread and from a signal handler."""
+    """Watches until something ends the daemon.
+
+    What is asked of it from other threads, and from signal handlers, goes through a queue whose `put` may interrupt its
+    own `get`: an Event's `set` in a handler can wait for a lock that the interrupted `wait` holds, for ever.
+    """
 
     def __init__(self, clock: Clock, notifier: Notifier) -> None:
         self._clock = clock
         self._notifier = notifier
-        self._ended = threading.Event()
-        self._why: tuple[Ending, str] = ("asked", "")
+        self._asked: SimpleQueue[_End | Callable[[], None]] = SimpleQueue()
 
     def end(self, why: Ending, by: str) -> None:
-        """The daemon is to end; the first who says so is heard."""
-        if not self._ended.is_set():
-            self._why = (why, by)
-            self._ended.set()
+        """The daemon is to end; the first who says so is heard. Whoever asks once more wants it without the drain."""
+        self._asked.put(_End(why, by))
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call` run on the guardian's thread: for what a signal handler may not do itself."""
+        self._asked.put(call)
 
     def watch(self, watched: Watched) -> tuple[Ending, str]:
         """Returns when the daemon is to end: why, and who or what said so.
@@ -49,15 +62,37 @@ class Guardian:
         A prober that was itself late convicts nobody in that round: the machine slept, not the daemon.
         """
         looked_at = self._clock.monotonic()
-        while not self._ended.wait(LOOK):
+        while (end := self._heard(LOOK)) is None:
             now = self._clock.monotonic()
             late, looked_at = now - looked_at > 3 * LOOK, now
-            if watched.root_ended():
-                return "root", "the root supervisor gave up"
-            stuck = watched.stuck()
-            if stuck and not late:
-                return "stuck", stuck
-            if all(sign is True for sign in watched.signs().values()):
-                self._notifier.alive()
-                self._notifier.tell(STATUS=watched.status())
-        return self._why
+            self._look(watched, late=late)
+        return end.why, end.by
+
+    def linger(self, done: Callable[[], bool], within: Seconds) -> None:
+        """Returns when `done`, after `within` seconds, or as soon as somebody asks for the end once more."""
+        until = self._clock.monotonic() + within
+        while not done() and self._clock.monotonic() < until:
+            again = self._heard(_GLANCE)
+            if again is not None and again.why == "asked":
+                return
+
+    def _look(self, watched: Watched, *, late: bool) -> None:
+        stuck = watched.stuck()
+        if watched.root_ended():
+            self.end("root", "the root supervisor gave up")  # heard unless the tree itself has said why already
+        elif stuck and not late:
+            self.end("stuck", stuck)
+        elif all(sign is True for sign in watched.signs().values()):
+            self._notifier.alive()
+            self._notifier.tell(STATUS=watched.status())
+
+    def _heard(self, within: Seconds) -> _End | None:
+        """Whether the end was asked for; carries out what else was asked, and waits `within` seconds for nothing."""
+        try:
+            asked = self._asked.get(timeout=within)
+        except Empty:
+            return None
+        if isinstance(asked, _End):
+            return asked
+        asked()
+        return None

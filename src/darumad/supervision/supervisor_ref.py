@@ -134,6 +134,13 @@ class SupervisorRef(ActorRef):
         """How many abandoned threads still run under this root."""
         return self._tree.leaked()
 
+    def echo(self, heard: "Callable[[], None]") -> None:
+        """Have `heard` called on the supervisor's own thread, between two of its jobs; never, once its life is over.
+
+        Does not wait. `heard` must only post: for whoever wants to know whether the supervisor still turns.
+        """
+        self._life.mailbox.post(Call(lambda _: heard()))
+
     def _call(self, run: "Callable[[Supervisor], object]") -> Any:
         if would_deadlock(self._life):
             raise WouldDeadlock(f"{self} is waiting for this thread")

@@ -1,0 +1,112 @@
+"""The vital signs: whether every part of the daemon makes progress, read from tables and counters.
+
+Nothing here waits. An actor is sent a beat and goes on; what is looked at is how long a beat has not come back.
+"""
+
+import faulthandler
+from collections.abc import Callable
+
+from darumad.clock import Clock
+from darumad.control.server import TICK, ControlServer
+from darumad.daemon.assembly import STUCK, Engine, Kernel, Minds
+from darumad.errors import Broken
+from darumad.events import BridgeStalled
+from darumad.names import Seconds
+
+BEAT = Seconds(0.25)
+"""Seconds between two beats at least, and what a beat may take before it is late."""
+
+
+class Pulse:
+    """Sends beats to something with a mailbox. `send` posts its argument there, to be called on the other side."""
+
+    def __init__(self, clock: Clock, send: Callable[[Callable[[], None]], None]) -> None:
+        self._clock = clock
+        self._send = send
+        self._sent_at = -BEAT
+        self._unanswered_since: float | None = None
+
+    def late(self) -> Seconds:
+        """For how many seconds a beat has not come back; 0 while they do.
+
+        A beat may be lost with the life it was sent to, so that others follow it: any of them is an answer.
+        """
+        now, since = self._clock.monotonic(), self._unanswered_since
+        if now - self._sent_at >= BEAT:
+            self._sent_at, self._unanswered_since = now, since if since is not None else now
+            self._send(self._came_back)
+        return Seconds(0.0 if since is None else max(0.0, now - since - BEAT))
+
+    def _came_back(self) -> None:
+        self._unanswered_since = None
+
+
+class VitalSigns:
+    """What is green is True; anything else is a sentence that says why it is not."""
+
+    def __init__(self, house: Kernel, behind: Minds, engine: Engine) -> None:
+        self._house = house
+        self._bridge = behind.bridge
+        self._engine = engine
+        self._root = Pulse(house.clock, engine.beat_root)
+        self._orchestrator = Pulse(house.clock, engine.beat_orchestrator)
+        self._told_stalled = False
+        self.server: ControlServer | None = None
+
+    def __call__(self) -> dict[str, bool | str]:
+        """Every part by its name."""
+        limit = self._house.settings.bridge.stalled_after
+        return {
+            "actors": self._actors(),
+            "bridge": _turning("the agents' loop", self._bridge.health().late, limit),
+            "writer": _moving(self._house.journal.health().batch_age),
+            "publisher": _moving(self._house.publisher.health().batch_age),
+            "control": self._control(limit),
+        }
+
+    def status(self) -> str:
+        """One line for the service manager."""
+        health = self._bridge.health()
+        return f"boot {self._house.journal.boot}, {health.running} running"
+
+    def stuck(self) -> str | None:
+        """Why the process must be replaced; None while it need not be.
+
+        A stalled loop is recorded once, with its stack.
+        """
+        settings = self._house.settings.bridge
+        late = self._bridge.health().late
+        if late > settings.stalled_after and not self._told_stalled:
+            self._house.note(BridgeStalled("bridge", int(late * 1000), self._house.loop.stack()))
+        self._told_stalled = late > settings.stalled_after
+        if late <= settings.dead_after:
+            return None
+        faulthandler.dump_traceback(all_threads=True)
+        return f"the bridge's loop has not turned for {late:.1f} s"
+
+    def _actors(self) -> bool | str:
+        """The root, which restarts everything else, and the orchestrator, which hands everything out."""
+        try:
+            rows = {row.path: row.state for row in self._engine.root.tree()}
+        except Broken as error:  # while the tree is being built there is none to read
+            return str(error)
+        down = [path for path, state in rows.items() if path.endswith("/orchestrator") and state != "up"]
+        if down:
+            return f"{down[0]} is not up"
+        limit = self._house.settings.supervision.ping_deadline
+        late = max((self._root.late(), "the root supervisor"), (self._orchestrator.late(), "the orchestrator"))
+        return True if late[0] <= limit else f"{late[1]} has taken no message for {late[0]:.1f} s"
+
+    def _control(self, limit: Seconds) -> bool | str:
+        if self.server is None:
+            return "the control loop does not run yet"
+        late = self._house.clock.monotonic() - self.server.ticked_at - TICK
+        return _turning("the control loop", Seconds(late), limit)
+
+
+def _turning(what: str, late: Seconds, limit: Seconds) -> bool | str:
+    return True if late <= limit else f"{what} is {late:.1f} s late"
+
+
+def _moving(batch_age: Seconds | None) -> bool | str:
+    return True if batch_age is None or batch_age < STUCK else f"one batch has run for {batch_age:.0f} s"

@@ -1,0 +1,212 @@
+"""How the daemon ends: for each reason its exit code, and what becomes of the work that runs."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.actors import RoleActor
+from darumad.errors import DarumaError, Unavailable
+from darumad.names import Seconds
+from darumad.settings import AgentSettings, Bridge, Supervision
+from darumad.settings import Daemon as DaemonSettings
+from tests.daemon.serving import Manager, Serving, served, settings
+from tests.kit import eventually
+from tests.kit.daemon import Daemon, rows
+
+SLOW = Path(__file__).parent / "templates" / "until_released.py"
+"""An agent that works until the file that its item names is there."""
+
+
+class Wedged:
+    """Makes a handler of the role actors wait until the test is over."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._go = threading.Event()
+        monkeypatch.setattr(RoleActor, "on_receive", lambda *_: self._go.wait(60))
+
+    def release(self) -> None:
+        self._go.set()
+
+
+@pytest.fixture
+def wedged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Wedged]]:
+    made: list[Wedged] = []
+
+    def make() -> Wedged:
+        made.append(Wedged(monkeypatch))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.release()
+
+
+# --- by its own hand --------------------------------------------------------------------------------------------------
+
+
+def test_three_threads_that_never_come_back_end_it_with_75_and_say_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, wedged: Callable[[], Wedged], capfd: pytest.CaptureFixture[str]
+) -> None:
+    quick = Supervision(ping_deadline=Seconds(0.2), shutdown=Seconds(0.2))
+    with served(settings(home, supervision=quick), monkeypatch) as daemon:
+        held = wedged()
+        for row in daemon.engine.root.tree():
+            if row.path.endswith(("executor/1", "executor/2", "echo/1")):
+                row.ref.tell("anything")
+        assert daemon.exit_code() == 75
+        held.release()
+    events = _events_left_in(home)
+    assert events[-1]["type"] == "daemon.stopping"
+    assert events[-1]["data"]["why"] == "3 threads were abandoned and still run"
+    assert "abandoned" not in capfd.readouterr().out
+
+
+def test_a_root_whose_children_fall_too_often_ends_it_with_70_and_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(settings(home), monkeypatch) as daemon:
+        daemon.engine.root.echo(_raise)
+        assert daemon.exit_code() == 70
+    assert _events_left_in(home)[-1]["data"]["why"] == "the root supervisor gave up"
+
+
+def test_a_disk_that_fails_ends_it_with_74(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(settings(home), monkeypatch) as daemon:
+        writer = daemon.house.journal._writer
+
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(writer._db, "commit", full)
+        with pytest.raises(DarumaError) as lost:
+            daemon.client.submit({"description": "Say it again", "agent": "echo"})
+        assert lost.value.code == "io_error"
+        assert daemon.exit_code() == 74
+
+
+def test_a_loop_that_is_held_for_ever_ends_it_with_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
+    monkeypatch.setattr("darumad.daemon.assembly.WITHIN", Seconds(0.5))
+    go = threading.Event()
+    with served(settings(home, bridge=impatient), monkeypatch) as daemon:
+        daemon.house.loop.post(lambda: go.wait(60))
+        assert daemon.exit_code() == 75
+        go.set()
+    types = [each["type"] for each in _events_left_in(home)]
+    assert types[-2:] == ["bridge.stalled", "daemon.stopping"]
+
+
+# --- because it was asked ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def works(home: Path) -> dict[str, AgentSettings]:
+    return {"slow": AgentSettings(template=str(SLOW), isolation="none")}
+
+
+def test_a_stop_lets_what_runs_finish_with_the_doors_open(
+    home: Path, monkeypatch: pytest.MonkeyPatch, works: dict[str, AgentSettings]
+) -> None:
+    manager = Manager(home / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(home / "notify"))
+    unhurried = DaemonSettings(drain_timeout=Seconds(30.0))
+    with served(settings(home, daemon=unhurried, agents=works), monkeypatch) as daemon:
+        _begin(daemon, home, "one")
+        daemon.client.call("stop", {})
+        manager.until("STOPPING=1")
+        with pytest.raises(Unavailable) as refused:
+            daemon.client.submit({"description": "One more thing", "agent": "echo"})
+        assert refused.value.code == "draining"
+        assert daemon.client.call("work show", id="one")["state"] == "running"
+        (home / "go").touch()
+        assert daemon.exit_code() == 0
+    manager.close()
+    assert _left(home, "one")[:2] == ("ready", "reviewing"), "its stage is kept, the next one is for the next boot"
+
+
+def test_a_stop_puts_back_what_does_not_finish_in_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch, works: dict[str, AgentSettings]
+) -> None:
+    with served(settings(home, agents=works), monkeypatch) as daemon:
+        _begin(daemon, home, "one")
+        daemon.client.call("stop", {})
+        assert daemon.exit_code() == 0
+    assert _left(home, "one") == ("ready", "executing", 0), "put back through no fault of its own"
+
+
+def test_a_drain_lets_work_finish_its_stage_and_a_resume_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch, works: dict[str, AgentSettings]
+) -> None:
+    with served(settings(home, agents=works), monkeypatch) as daemon:
+        _begin(daemon, home, "one")
+        daemon.client.call("drain", {})
+        (home / "go").touch()
+        eventually(lambda: daemon.client.call("work show", id="one")["state"] == "ready")
+        assert daemon.client.call("work show", id="one")["stage"] == "reviewing"
+        assert daemon.client.call("health")["ready"] is False
+        daemon.client.call("resume", {})
+        assert daemon.client.wait("one", within=20.0)["state"] == "succeeded"
+
+
+def test_sigterm_twice_is_one_stop_without_its_drain(home: Path) -> None:
+    agents = {"slow": {"template": str(SLOW), "isolation": "none"}}
+    given = {"executors": {"count": 1}, "provider": {"use": "offline"}, "agents": agents}
+    daemon = Daemon(home, given, {"DARUMA_DAEMON__DRAIN_TIMEOUT": "10m"}).start()
+    try:
+        daemon.submit("one", agent="slow", input=str(home / "go"))
+        daemon.becomes("one", state="running", stage="executing")
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.until("daemon.stopping")
+        began = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(30) == 0
+        assert time.monotonic() - began < 30
+    finally:
+        daemon.close()
+    assert _left(home, "one") == ("ready", "executing", 0)
+
+
+def test_a_rotation_is_followed_at_once_by_a_hangup(home: Path) -> None:
+    log = home / "own.log"
+    daemon = Daemon(home, {"provider": {"use": "offline"}, "log": {"file": str(log)}}).start()
+    try:
+        assert daemon.process is not None
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            log.rename(log.with_suffix(".1"))
+            daemon.process.send_signal(number)
+            eventually(log.exists)
+        assert daemon.stop() == 0
+        assert "daemon_stopped" in log.read_text()
+    finally:
+        daemon.close()
+
+
+def _begin(daemon: Serving, home: Path, name: str) -> None:
+    """One item, seen running in the hands of the slow agent."""
+    daemon.client.submit({"id": name, "description": "Take your time", "agent": "slow", "input": str(home / "go")})
+    shown = lambda: daemon.client.call("work show", id=name)  # noqa: E731 - a name for one question
+    eventually(lambda: (shown()["state"], shown()["stage"]) == ("running", "executing"))
+
+
+def _raise() -> None:
+    raise RuntimeError("a defect of the root's own")
+
+
+def _events_left_in(home: Path) -> list[dict[str, Any]]:
+    """Everything that was recorded, as the daemon left it."""
+    (found,) = rows(home / "state" / "journal.db", ["SELECT type, data FROM event ORDER BY seq"])
+    return [{"type": kind, "data": json.loads(data)} for kind, data in found]
+
+
+def _left(home: Path, name: str) -> tuple[Any, ...]:
+    """State, stage and failures of an item, as the daemon left it."""
+    question = f"SELECT state, stage, failures FROM record WHERE uid = '{name}'"
+    ((found,),) = rows(home / "state" / "journal.db", [question])
+    return found

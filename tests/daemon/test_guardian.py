@@ -1,0 +1,128 @@
+"""The guardian decides nothing: it looks, and ends for the first reason it is told."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from darumad.clock import SystemClock
+from darumad.daemon.guardian import Guardian, Watched
+from darumad.names import Seconds
+from darumad.notify import Notifier
+from tests.kit import FakeClock
+
+
+class Told(Notifier):
+    """Keeps how often it was told that the daemon lives."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.alive_said = 0
+
+    def alive(self) -> bool:
+        self.alive_said += 1
+        return True
+
+
+def looks(**more: Callable[[], Any]) -> Watched:
+    given: dict[str, Any] = {
+        "signs": dict,
+        "root_ended": lambda: False,
+        "stuck": lambda: None,
+        "status": lambda: "well",
+        **more,
+    }
+    return Watched(**given)
+
+
+def guardian(clock: Any = None, told: Notifier | None = None) -> Guardian:
+    return Guardian(clock or SystemClock(), told or Told())
+
+
+def test_the_first_who_says_that_it_is_to_end_is_heard() -> None:
+    asked = guardian()
+    asked.end("leaked", "3 threads")
+    asked.end("root", "the root gave up")
+    assert asked.watch(looks(root_ended=lambda: True)) == ("leaked", "3 threads")
+
+
+def test_a_root_that_ended_without_a_word_is_noticed() -> None:
+    assert guardian().watch(looks(root_ended=lambda: True)) == ("root", "the root supervisor gave up")
+
+
+def test_a_root_that_told_why_it_ends_is_believed() -> None:
+    asked = guardian()
+
+    def ended() -> bool:
+        asked.end("leaked", "3 threads")
+        return True
+
+    assert asked.watch(looks(root_ended=ended)) == ("leaked", "3 threads")
+
+
+def test_a_stuck_loop_ends_it() -> None:
+    assert guardian().watch(looks(stuck=lambda: "it does not turn")) == ("stuck", "it does not turn")
+
+
+def test_a_guardian_that_was_itself_late_convicts_nobody_in_that_round() -> None:
+    clock, seen = FakeClock(), list[float]()
+    asked = guardian(clock)
+
+    def stuck() -> str | None:
+        seen.append(clock.monotonic())
+        clock.jump(60.0 if len(seen) == 1 else 0.0)
+        return "it does not turn" if len(seen) > 1 else None
+
+    asked.watch(looks(stuck=stuck))
+    assert len(seen) == 3, "the round after the pause was forgiven, the next was not"
+
+
+def test_one_red_sign_keeps_the_watchdog_hungry() -> None:
+    told, rounds = Told(), list[int]()
+    asked = guardian(told=told)
+
+    def signs() -> dict[str, bool | str]:
+        rounds.append(told.alive_said)
+        if len(rounds) == 4:
+            asked.end("asked", "the test")
+        return {"loop": True, "writer": "one batch has run for 31 s" if len(rounds) == 2 else True}
+
+    asked.watch(looks(signs=signs))
+    assert (rounds, told.alive_said) == ([0, 1, 1, 2], 3)
+
+
+def test_what_is_posted_runs_on_its_own_thread_and_ends_nothing() -> None:
+    asked, ran = guardian(), list[threading.Thread]()
+    asked.post(lambda: ran.append(threading.current_thread()))
+    asked.post(lambda: asked.end("asked", "SIGTERM"))
+    assert asked.watch(looks()) == ("asked", "SIGTERM")
+    assert ran == [threading.current_thread()]
+
+
+def test_it_lingers_until_what_it_waits_for_is_done() -> None:
+    left = [3]
+
+    def done() -> bool:
+        left[0] -= 1
+        return left[0] == 0
+
+    guardian().linger(done, Seconds(600.0))
+    assert left == [0]
+
+
+def test_it_lingers_no_longer_than_it_may() -> None:
+    clock = FakeClock()
+    looks_taken = []
+
+    def done() -> bool:
+        looks_taken.append(clock.jump(1.0))
+        return False
+
+    guardian(clock).linger(done, Seconds(3.0))
+    assert len(looks_taken) == 3
+
+
+def test_whoever_asks_once_more_cuts_the_drain_short() -> None:
+    asked = guardian(FakeClock())
+    asked.end("stuck", "told too late: this is no request")
+    asked.end("asked", "SIGTERM")
+    asked.linger(lambda: False, Seconds(600.0))  # the clock stands still: only the second request ends it
