@@ -52,6 +52,16 @@ async def test_a_cancelled_task_closes_its_socket_and_is_settled_at_the_estimate
     assert (used, used.calls, used.output_tokens) == (estimate, 1, 1_000)
 
 
+@pytest.mark.parametrize("fault", HANGS, ids=lambda each: each.name)
+async def test_a_revoke_and_a_cancel_at_once_close_the_socket_too(desk: Desk, vendor: str, fault: Fault) -> None:
+    task = await begun(desk, fault=fault)
+    desk.broker.revoke(OWNER)
+    task.cancel()  # as the bridge ends a stage: the second must not break off what the first began
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await seen(desk.sim, lambda attempts: attempts[0].client_disconnected_at is not None)
+
+
 async def test_a_revoked_owner_is_refused_before_anything_is_sent(desk: Desk) -> None:
     desk.broker.revoke(OWNER)
     assert (await desk.failure()).kind == "cancelled"

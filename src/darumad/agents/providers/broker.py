@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify
 from darumad.agents.providers.client import Client, build, load
@@ -60,6 +61,27 @@ class _Call:
     estimate: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An open call: whose it is, the task it runs in, and how often that task had been cancelled when it began."""
+
+    owner: Owner
+    task: asyncio.Task[Any]
+    cancelled: int
+
+    @classmethod
+    def here(cls, owner: Owner) -> "_Opened":
+        """A call that the running task makes for `owner`."""
+        task = asyncio.current_task()
+        assert task is not None
+        return cls(owner, task, task.cancelling())
+
+    @property
+    def ending(self) -> bool:
+        """Whether a cancel has reached it: a second one would break off the first in the middle of closing a socket."""
+        return self.task.cancelling() > self.cancelled
+
+
 @dataclass(slots=True)
 class _LoopHalf:
     """What dies with its loop."""
@@ -68,12 +90,12 @@ class _LoopHalf:
     everybody: Slots
     slots: dict[str, Slots] = field(default_factory=dict)
     clients: dict[str, Client] = field(default_factory=dict)
-    open: dict[asyncio.Timeout, Owner] = field(default_factory=dict)
+    open: dict[asyncio.Timeout, _Opened] = field(default_factory=dict)
 
     @contextmanager
     def opened(self, owner: Owner, scope: asyncio.Timeout) -> Iterator[None]:
         """A call of `owner` is open for as long as the block runs; expiring its scope ends it."""
-        self.open[scope] = owner
+        self.open[scope] = _Opened.here(owner)
         try:
             yield
         finally:
@@ -82,8 +104,8 @@ class _LoopHalf:
     def abort(self, owner: Owner | None = None) -> None:
         """Expire the open calls of `owner` and of earlier holders of its item; without one, all of them."""
         for scope, each in self.open.items():
-            theirs = owner is None or (each.item == owner.item and each.fence <= owner.fence)
-            if theirs and not scope.expired():
+            theirs = owner is None or (each.owner.item == owner.item and each.owner.fence <= owner.fence)
+            if theirs and not scope.expired() and not each.ending:
                 scope.reschedule(self.loop.time())
 
 

@@ -1,0 +1,223 @@
+"""Every slot held by calls that never answer: the daemon answers its people, and other work goes on."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from darumad.control.client import Json
+from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
+from tests.e2e.conftest import own
+from tests.kit import eventually
+from tests.kit.daemon import PATIENCE, Daemon
+
+AT_ONCE = 0.25
+"""Seconds in which a person is answered."""
+SOON = 1.0
+"""Seconds in which a socket that is to be closed is closed, on the noisiest machine; a tenth on a quiet one."""
+TIMES = 5
+SLOTS = 2
+WAITS = ("concurrent/futures/", "/selectors.py:", "/socket.py:", "supervision/ref.py:get")
+"""Where a thread is that waits for a task, a socket or another actor."""
+FIRST_SLOT = "daruma/engine/minds/executors/of-caller/caller/1"
+HANGS = Rule(id="hangs", when=When(listener="ollama"), fault=Fault(name="hang_headers"))
+ANSWERS = Rule(id="answers", when=When(listener="anthropic"), script=(Reply(text="the answer is {key}"),))
+
+
+@pytest.fixture(scope="module")
+def hanging() -> Iterator[Simulation]:
+    """The model servers behind `hung`."""
+    with Simulation("ollama", "anthropic") as running:
+        running.play(HANGS, ANSWERS)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hung(hanging: Simulation) -> Iterator[Daemon]:
+    """A daemon whose agent `caller` has every slot in the middle of a call that never answers, and more to do."""
+    with tempfile.TemporaryDirectory(prefix="daruma-") as place:
+        daemon = Daemon(Path(place), _settings(hanging), {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+        daemon.client.batch([_asking(f"hung-{number}", "caller") for number in range(4 * TIMES)])
+        yield daemon
+        daemon.close()
+
+
+def _settings(sim: Simulation, slots: int = SLOTS, **limits: str) -> dict[str, Any]:
+    return {
+        "provider": {"use": "offline"},
+        "providers": {
+            "silent": {"kind": "ollama", "base_url": sim.url("ollama"), "model": "llama3.2", "concurrency": slots}
+            | limits,
+            "anthropic": {"base_url": sim.url("anthropic")},
+        },
+        "agents": {
+            "caller": {"template": "general", "provider": "silent", "count": slots},
+            "answerer": {"template": "general", "provider": "anthropic", "count": 1},
+            "looks": own("looks", count=1),
+        },
+    }
+
+
+def _asking(name: str, agent: str) -> Json:
+    """An item whose model calls the simulator knows by its name, done when the model has answered."""
+    return {
+        "id": name,
+        "description": f"[[sim:{name}]] Say what the answer is",
+        "agent": agent,
+        "stages": ["execute"],
+        "challenge": False,
+    }
+
+
+def _open(attempts: tuple[Attempt, ...]) -> set[str]:
+    """Whose calls are open."""
+    return {each.key for each in attempts if each.path == "/api/chat" and each.client_disconnected_at is None}
+
+
+def _held(daemon: Daemon, sim: Simulation) -> list[str]:
+    """The items that hold every slot in a call that is open, once every slot is held so."""
+    held: list[str] = []
+
+    def all_held() -> bool:
+        running = {each["id"] for each in daemon.listed() if each["state"] == "running"}
+        held[:] = sorted(running & _open(sim.attempts()))
+        return len(held) == SLOTS
+
+    eventually(all_held, PATIENCE)
+    return held
+
+
+# --- what its people ask ----------------------------------------------------------------------------------------------
+
+
+def test_status_tree_cancel_and_restart_answer_at_once(hung: Daemon, hanging: Simulation) -> None:
+    asked: dict[str, Callable[[str], Json]] = {
+        "status": lambda _: hung.client.call("status"),
+        "tree": lambda _: hung.client.call("tree"),
+        "work cancel": lambda held: hung.client.call("work cancel", {"wait": False}, id=held),
+        "agents restart": lambda _: hung.client.call("agents restart", name=FIRST_SLOT),
+    }
+    took = {name: median(_took(ask, _held(hung, hanging)[0]) for _ in range(TIMES)) for name, ask in asked.items()}
+    print(took)
+    assert {name: seconds for name, seconds in took.items() if seconds >= AT_ONCE} == {}
+
+
+def _took(ask: Callable[[str], object], held: str) -> float:
+    """Seconds until the answer; `held` is an item that holds a slot."""
+    began = time.monotonic()
+    ask(held)
+    return time.monotonic() - began
+
+
+def test_an_item_of_another_agent_on_another_provider_finishes(hung: Daemon) -> None:
+    hung.client.submit(_asking("other", "answerer"))
+    assert hung.settled("other")["state"] == "succeeded"
+    result = hung.client.call("result", id="other")
+    assert (result["text"], result["model"]) == ("the answer is other", "anthropic:claude-sonnet-5-5")
+
+
+def test_no_actor_waits_in_the_bridge_a_socket_or_a_future(hung: Daemon, hanging: Simulation) -> None:
+    _held(hung, hanging)
+    hung.submit("look", agent="looks")
+    hung.settled("look")
+    looks = hung.client.call("result", id="look")["data"]
+    actors = {row["path"] for row in hung.client.call("tree")["items"] if "/" in row["path"]}
+    assert len(actors) > 3 * SLOTS
+    for actor in actors:
+        # One look may come upon an actor on its way, handing over; one that waits would be found there again and again.
+        at_its_mailbox = [look[actor][0].endswith("supervision/mailbox.py:get") for look in looks]
+        assert sum(at_its_mailbox) > len(looks) / 2, (actor, looks[-1][actor])
+        assert not any(wait in place for look in looks for place in look[actor] for wait in WAITS), actor
+
+
+def test_a_cancel_is_a_closed_socket_in_the_server_s_own_log(hung: Daemon, hanging: Simulation) -> None:
+    name = _held(hung, hanging)[0]
+    began = time.monotonic()
+    reply = hung.client.call("work cancel", {}, id=name)
+    assert (reply["stopped"], reply["not_stopped"]) == ([name], [])
+    attempts = hanging.wait(lambda attempts: name not in _open(attempts))
+    *_, last = [each for each in attempts if each.key == name]
+    assert last.client_disconnected_at is not None
+    assert last.client_disconnected_at - began < SOON
+    assert hung.item(name)["state"] == "cancelled"
+    assert [each["data"]["stopped"] for each in hung.until("work.stopped", name)] == [[name]]
+    assert name not in _held(hung, hanging), "its slot is the next item's"
+
+
+def test_a_restarted_agent_s_call_is_closed_and_its_item_asks_again(hung: Daemon, hanging: Simulation) -> None:
+    before, asked = _held(hung, hanging), len(hanging.attempts())
+    hung.client.call("agents restart", name=FIRST_SLOT)
+    attempts = hanging.wait(lambda attempts: len(attempts) == asked + 1)
+    assert attempts[-1].key in before
+    assert _held(hung, hanging) == before
+    times = [each.client_disconnected_at for each in attempts if each.key == attempts[-1].key]
+    assert [at is not None for at in times] == [True] * (len(times) - 1) + [False]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+OBEYS = {
+    "provider": {"use": "offline"},
+    "item": {"cancel_grace": "300ms"},
+    "agents": {"obeys": own("obeys", count=1)},
+}
+TALKATIVE = Reply(text="word " * 5_000)
+HUNG_CALLS = [
+    pytest.param(
+        {"first_token": "300ms"}, Rule(id="mute", fault=Fault(name="hang_headers")), "no first token", id="first",
+    ),
+    pytest.param(
+        {"idle": "300ms"}, Rule(id="stuck", script=(TALKATIVE,), fault=Fault(name="hang_body", after=2)),
+        "nothing more came", id="idle",
+    ),
+    pytest.param({"total": "600ms"}, Rule(id="drip", script=(TALKATIVE,), per_frame=0.05), "in all", id="total"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit", "rule", "said"), HUNG_CALLS)
+def test_a_hung_call_ends_at_each_of_its_limits_and_frees_its_slot(
+    house: Callable[..., Daemon], limit: dict[str, str], rule: Rule, said: str
+) -> None:
+    with Simulation("ollama", "anthropic") as sim:
+        sim.play(Rule(id="well", when=When(key="well"), script=(Reply(text="well"),)), rule)
+        daemon = house(_settings(sim, slots=1, **limit)).start()
+        daemon.client.batch([_asking("hung", "caller"), _asking("well", "caller")])
+        assert daemon.settled("well")["state"] == "succeeded"
+        waits = daemon.becomes("hung", state="scheduled", reason="outage")
+        assert waits["error"]["kind"] == "timeout"
+        assert said in waits["error"]["message"]
+        sim.wait(lambda attempts: "hung" not in _open(attempts))
+
+
+@pytest.mark.parametrize(
+    ("act", "limit", "kind"),
+    [("busy", {"timeout": "300ms"}, "item_timeout"), ("wait", {"idle_timeout": "300ms"}, "idle_timeout")],
+    ids=["hard", "idle"],
+)
+def test_an_agent_that_never_ends_is_ended_at_its_item_s_limit_and_its_slot_is_free(
+    house: Callable[..., Daemon], act: str, limit: dict[str, str], kind: str
+) -> None:
+    daemon = house(OBEYS).start()
+    witness = str(daemon.home / "witness")
+    daemon.submit("endless", agent="obeys", input={"witness": witness, "acts": [act]}, max_attempts=1, **limit)
+    daemon.submit("next", agent="obeys", input={"witness": witness, "acts": ["work"]})
+    dead = daemon.settled("endless")
+    assert (dead["state"], dead["error"]["kind"], dead["failures"]) == ("dead", kind, 1)
+    assert daemon.settled("next")["state"] == "succeeded"
+    assert daemon.instance("obeys/1")["incarnation"] == 1, "it ended when it was asked to: its actor lives on"
+
+
+def test_an_agent_that_ignores_its_cancel_costs_its_slot_a_life_and_no_more(house: Callable[..., Daemon]) -> None:
+    daemon = house(OBEYS).start()
+    witness = str(daemon.home / "witness")
+    daemon.submit("deaf", agent="obeys", input={"witness": witness, "acts": ["deaf"]})
+    daemon.submit("next", agent="obeys", input={"witness": witness, "acts": ["work"]})
+    eventually((daemon.home / "witness").exists, PATIENCE)
+    reply = daemon.client.call("work cancel", {}, id="deaf")
+    assert (reply["stopped"], reply["not_stopped"]) == ([], ["deaf"])
+    assert daemon.settled("next")["state"] == "succeeded"
+    assert daemon.instance("obeys/1")["incarnation"] == 2
