@@ -1,24 +1,40 @@
-"""Turns what a terminal showed into a picture of it: `python examples/picture.py LOG SVG`."""
+"""Turns what a terminal showed into a picture of it: `python3 examples/picture.py LOG SVG`.
+
+The picture begins at the fourth story and ends behind the fifth: what falls, and gets up again.
+"""
 
 import io
 import sys
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-COLUMNS, LINES = 132, 46
+COLUMNS = 104
+FIRST, BEHIND = "4. ", "What is left"
 
 
 def picture(shown: str) -> str:
-    """The first screen of `shown`, as an SVG."""
+    """The part of `shown` that is worth a picture, as an SVG; longer lines are cut as a narrow terminal would."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    for line in shown.splitlines()[:LINES]:
-        text = Text.from_ansi(line)
-        if line.startswith("$ "):
-            text.stylize("bold cyan")
-        console.print(text, soft_wrap=False, overflow="ellipsis", no_wrap=True)
-    return console.export_svg(title="make demo", unique_id="demo")
+    plain = (Text.from_ansi(line) for line in shown.splitlines())
+    lines = takewhile(
+        lambda line: not line.plain.startswith(BEHIND), dropwhile(lambda line: not line.plain.startswith(FIRST), plain)
+    )
+    for line in lines:
+        console.print(_coloured(line), soft_wrap=False, overflow="ellipsis", no_wrap=True)
+    return console.export_svg(title="make demo", unique_id="demo", theme=MONOKAI)
+
+
+def _coloured(line: Text) -> Text:
+    """Commands and titles stand out; the rest is as it was."""
+    if line.plain.startswith("$ "):
+        line.stylize("bold cyan")
+    elif line.plain[1:3] == ". ":
+        line.stylize("bold yellow")
+    return line
 
 
 if __name__ == "__main__":

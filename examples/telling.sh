@@ -1,7 +1,13 @@
-# How the stories are told: every command is printed as a person would type it, then run. A step that does not end as
-# expected stops the telling with a plain sentence.
+# How the stories are told: every command is printed as a person would type it, and what is printed is what runs. A
+# step that does not end as expected stops the telling with a plain sentence. A story on its own, and the demo with all
+# five, source this: it begins a daemon in a state directory of its own, and ends it when the telling is over.
 
-if [[ -t 1 && -z "${NO_COLOR:-}" ]]; then bold=$'\e[1m'; dim=$'\e[2m'; plain=$'\e[0m'; else bold=''; dim=''; plain=''; fi
+[[ -n ${telling:-} ]] && return
+telling=yes
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[[ -x .venv/bin/daruma ]] && PATH=$PWD/.venv/bin:$PATH
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
 
 say() { printf '%s\n' "$*"; }
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
@@ -12,41 +18,48 @@ fail() {
   exit 1
 }
 
-# run COMMAND...: it must succeed.
-run() { ends_with 0 "$@"; }
+# run COMMAND: a line for the shell, which must succeed.
+run() { ends_with 0 "$1"; }
 
-# ends_with CODE COMMAND...: it must end with this exit code.
+# ends_with CODE COMMAND: a line for the shell, which must end with this exit code.
 ends_with() {
-  local expected=$1 got=0
-  shift
-  show "$(quoted "$@")"
-  "$@" || got=$?
-  [[ $got -eq $expected ]] || fail "'$(quoted "$@")' ended with $got and should have ended with $expected"
+  local got=0
+  show "$2"
+  eval "$2" || got=$?
+  [[ $got -eq $1 ]] || fail "'$2' ended with $got and should have ended with $1"
 }
 
-quoted() {
-  local word out=''
-  for word in "$@"; do
-    [[ $word =~ ^[A-Za-z0-9_./:=@%+,-]+$ ]] && out+=" $word" || out+=" \"$word\""
-  done
-  printf '%s' "${out# }"
-}
-
-# wake: start the daemon in the background and wait until it answers. It leaves its process id in $daemon.
+# wake: start the daemon in the background and wait until it answers. Its process id is then in $daemon.
 wake() {
-  show "daruma serve --config examples/daruma.yaml &"
-  daruma serve --config examples/daruma.yaml 2>>"$DARUMA_STATE_DIR/daemon.log" &
+  show 'daruma serve --config examples/daruma.yaml &'
+  daruma serve --config examples/daruma.yaml 2>>"$home/daemon.log" &
   daemon=$!
-  for _ in $(seq 200); do
-    daruma health >/dev/null 2>&1 && return
-    kill -0 "$daemon" 2>/dev/null || fail "the daemon did not start: $(tail -n 3 "$DARUMA_STATE_DIR/daemon.log")"
-    sleep 0.05
-  done
-  fail "the daemon did not answer within ten seconds: $(tail -n 3 "$DARUMA_STATE_DIR/daemon.log")"
+  daruma health --within 20s >/dev/null 2>&1 || fail "the daemon did not start: $(tail -n 3 "$home/daemon.log")"
 }
+
+# fell: the daemon was killed; reap it.
+fell() { wait "$daemon" 2>/dev/null || true; }
 
 # rest: stop the daemon and wait until it is gone.
 rest() {
-  run daruma stop
+  run 'daruma stop'
   wait "$daemon" || fail "the daemon ended with $?"
+  daemon=''
 }
+
+leave() {
+  if [[ -n $daemon ]]; then
+    kill "$daemon" 2>/dev/null && wait "$daemon" 2>/dev/null
+  fi
+  rm -rf "$home"
+  return 0
+}
+
+daemon=''
+home=$(mktemp -d)
+trap leave EXIT
+export DARUMA_STATE_DIR=$home/state DARUMA_CONTROL__SOCKET=$home/control.sock DARUMA_SOCKET=$home/control.sock
+export COLUMNS=${COLUMNS:-120}
+rm -rf build/demo
+mkdir -p build/demo
+wake

@@ -23,9 +23,10 @@ listed = json.loads(
 states = Counter(item["state"] for item in listed["items"])
 
 print(f"accepted: {ITEMS}, succeeded: {states['succeeded']}, lost: {ITEMS - sum(states.values())}")
+print(f"steps of the items: {ITEMS * STEPS}, done: {len(begun)}")
 print(
-    f"steps of the items: {ITEMS * STEPS}, done: {len(begun)}, "
-    f"begun a second time: {again} (at most {SLOTS}: those under way)"
+    f"begun a second time: none but those under way, of which there were at most {SLOTS}"
+    if again <= SLOTS
+    else f"begun a second time: {again}; only {SLOTS} were under way, so finished steps were repeated"
 )
-print("no finished step was repeated" if again <= SLOTS else "finished steps were repeated")
 sys.exit(0 if states["succeeded"] == ITEMS and len(begun) == ITEMS * STEPS and again <= SLOTS else 1)

@@ -1,12 +1,11 @@
-title "5. kill -9 in the middle of a batch: nothing is lost, nothing is done twice"
-witness=$STORY_HOME/witness
-python examples/survives-kill/batch.py "$witness" > "$STORY_HOME/batch.json"
-run daruma batch "$STORY_HOME/batch.json"
-until [[ -e $witness && $(wc -l < "$witness") -ge 20 ]]; do sleep 0.05; done
-show "kill -9 $daemon"
-kill -9 "$daemon"
-wait "$daemon" 2>/dev/null || true
+#!/usr/bin/env bash
+source "$(dirname "${BASH_SOURCE[0]}")/../telling.sh"
+title '5. kill -9 in the middle of a batch: nothing is lost, nothing is done twice'
+run 'daruma batch examples/survives-kill/items.ndjson | tail -n 2'
+until [[ -e build/demo/witness && $(wc -l < build/demo/witness) -ge 20 ]]; do sleep 0.05; done
+run 'tail -n 1 build/demo/witness'
+run "kill -9 $daemon"
+fell
 wake
-show "daruma work wait brick-1 ... brick-16"
-for number in $(seq 16); do daruma work wait "brick-$number" >/dev/null || fail "brick-$number did not succeed"; done
-run python examples/survives-kill/count.py "$witness"
+run 'daruma work wait --label wall=north | tail -n 2'
+run 'python3 examples/survives-kill/count.py build/demo/witness'

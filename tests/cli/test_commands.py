@@ -36,7 +36,7 @@ def test_submit_prints_the_id_and_the_state_and_the_item_is_there(served: Served
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("argv", [["-"], ["--file", "-"]])
+@pytest.mark.parametrize("argv", [[], ["-"], ["--file", "-"]])
 def test_a_description_is_read_from_standard_input(served: Served, run: Run, argv: list[str]) -> None:
     assert run("submit", "--id", "one", *argv, input=f"{TEXT}\n").returncode == 0
     record = served.room.journal.reader().record(ItemId("one"))
@@ -280,7 +280,10 @@ def test_the_settings_are_shown_with_where_each_came_from(
 
 
 @pytest.mark.parametrize("argv", [["nothing"], ["work", "list", "--state", "asleep"], ["submit"], ["work", "show"]])
-def test_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+def test_wrong_usage_ends_with_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert main(argv) == 2
     assert capsys.readouterr().err
 

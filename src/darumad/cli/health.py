@@ -1,22 +1,35 @@
 """`daruma health`: what lives and what does not; the exit code says it too."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import click
 
+from darumad.cli.durations import DURATION
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
+from darumad.cli.waiting import KNOCKS, Patience
 
 
 @click.command()
+@click.option("--within", type=DURATION, metavar="DURATION", help="Wait this long for a daemon that is starting.")
 @online
-def health(line: Line) -> None:
+def health(line: Line, within: float | None) -> None:
     """What lives and what does not. Ends with 1 when something does not."""
-    reply = line.client.call("health")
+    reply = line.client.call("health") if within is None else _risen(line, Patience(within, expects=True))
     line.show(reply, _lines)
     if not reply["live"]:
         click.get_current_context().exit(WORK_FAILED)
+
+
+def _risen(line: Line, patience: Patience) -> Json:
+    """How it is once it lives and takes work, or when the time is up."""
+    while True:
+        reply = patience.insist(partial(line.client.call, "health"))
+        if (reply["live"] and reply["ready"]) or patience.over():
+            return reply
+        patience.pause(patience.left(KNOCKS))
 
 
 def _lines(reply: Json) -> Iterable[str]:

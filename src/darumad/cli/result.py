@@ -25,12 +25,15 @@ def result(line: Line, name: str, save: Path | None) -> None:
     if save is None:
         line.show(reply, result_lines)
         return
-    saved = [str(_save(line, name, each, save)) for each in reply.get("artifacts") or ()]
+    saved = []
+    for each in reply.get("artifacts") or ():
+        _save(line, name, each, save)
+        saved.append(str(save / each["name"]))
     (save / "result.json").write_text(json.dumps(reply, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     line.show({"id": name, "saved": [*saved, str(save / "result.json")]}, _saved_lines)
 
 
-def _save(line: Line, item: str, artifact: Json, directory: Path) -> Path:
+def _save(line: Line, item: str, artifact: Json, directory: Path) -> None:
     """Fetches one file, checks it, and puts it in its place in one move."""
     target = _place(directory, str(artifact["name"]))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,6 @@ def _save(line: Line, item: str, artifact: Json, directory: Path) -> Path:
         incoming.unlink()
         raise Broken(f"{artifact['name']} is not what the result says it is: its digest differs")
     incoming.replace(target)
-    return target
 
 
 def _place(directory: Path, name: str) -> Path:

@@ -14,7 +14,7 @@ from darumad.cli.naming import new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import packed
 from darumad.cli.speaking import Json
-from darumad.cli.waiting import settled, tell_end
+from darumad.cli.waiting import Patience, settled, tell_end
 from darumad.errors import Problem, Refused
 
 _PLACE = click.Path(exists=True, path_type=Path)
@@ -84,7 +84,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
 
 
 def _wait(line: Line, name: str, within: float | None) -> None:
-    view = settled(line, name, within)
+    view = settled(line, name, Patience(within, met=True))
     code = tell_end(view)
     if code == 0:
         line.show(line.client.call("result", id=name), result_lines)
@@ -114,10 +114,10 @@ def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
     if item is not None:
         given = _json(item)
         return {**given, "description": words} if words else given
-    if file is not None or words == "-":
+    if file is not None or words == "-" or (not words and not sys.stdin.isatty()):
         words = _read(file or Path("-")).strip()
     if not words:
-        raise click.UsageError("say what is to be done: daruma submit TEXT, --file FILE, --item FILE, or - to read it")
+        raise click.UsageError("say what is to be done: daruma submit TEXT, --file FILE, --item FILE, or < FILE")
     return {"description": words}
 
 

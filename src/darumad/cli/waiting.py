@@ -1,37 +1,113 @@
-"""Waiting for an item: in slices, so that no request is held for ever, and with an exit code for how it ended."""
+"""Waiting for an item: in slices, so that no request is held for ever, and with an exit code for how it ended.
+
+A daemon that goes away meanwhile is waited for too: the item is in its journal, and goes on when it is back.
+"""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TypeVar
 
 from darumad.cli import speaking
 from darumad.cli.ending import OK, PARKED, WORK_FAILED
 from darumad.cli.online import Line
 from darumad.cli.speaking import Json
+from darumad.clock import Clock, SystemClock
 from darumad.errors import Unavailable
 
+T = TypeVar("T")
 _SLICE, _GLANCE = 60.0, 1.0
+AWAY = 120.0
+"""Seconds that a daemon which answered before may be away before a wait gives it up."""
+KNOCKS = 0.25
+"""Seconds between two knocks at the door of a daemon that is away."""
 EXIT_OF: Mapping[str, int] = {"succeeded": OK, "dead": WORK_FAILED, "cancelled": WORK_FAILED, "parked": PARKED}
 """The exit code for the state that an item was found in."""
+_WORST_FIRST = (WORK_FAILED, PARKED, OK)
 
 
-def settled(line: Line, item: str, within: float | None) -> Json:
+@dataclass(slots=True)
+class Patience:
+    """How long is still waited: `within` seconds in all if that is given, and `AWAY` for a daemon that is away.
+
+    `met` says whether the daemon has answered before: one that never did is not waited for, unless the caller
+    `expects` one.
+    """
+
+    within: float | None = None
+    met: bool = False
+    expects: bool = False
+    clock: Clock = field(default_factory=SystemClock)
+    pause: Callable[[float], object] = field(default_factory=lambda: Event().wait)
+    _until: float | None = None
+    _away_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self._until = None if self.within is None else self.clock.monotonic() + self.within
+
+    def left(self, at_most: float) -> float:
+        """Seconds to wait in one go: `at_most`, or what is left when that is less."""
+        return at_most if self._until is None else max(0.0, min(at_most, self._until - self.clock.monotonic()))
+
+    def over(self) -> bool:
+        """Whether all the time that was given is used up."""
+        return self._until is not None and self.clock.monotonic() >= self._until
+
+    def insist(self, ask: Callable[[], T]) -> T:
+        """What `ask` answers, asked again while the daemon is away.
+
+        Raises:
+            Unavailable: it never answered, is away for longer than `AWAY`, or `wait_expired` came of it.
+        """
+        while True:
+            try:
+                answer = ask()
+            except Unavailable as error:
+                if error.code == "wait_expired":
+                    self._back()
+                    raise
+                if not self._may_come_back():
+                    raise
+                self.pause(self.left(KNOCKS))
+            else:
+                self._back()
+                return answer
+
+    def _back(self) -> None:
+        self.met, self._away_since = True, None
+
+    def _may_come_back(self) -> bool:
+        now = self.clock.monotonic()
+        if (self.met or self.expects) and self._away_since is None:
+            self._away_since = now
+            if self.met:
+                speaking.note("daruma: the daemon went away; waiting for it to come back")
+        return self._away_since is not None and now - self._away_since < AWAY and not self.over()
+
+
+def settled(line: Line, item: str, patience: Patience) -> Json:
     """The item once it is finished or parked; on a terminal its stages are told as they come.
 
     Raises:
-        Unavailable: `wait_expired`: it was not, `within` seconds later.
+        Unavailable: `wait_expired`: it was not in the time that was given.
     """
     glance = _teller(line, item) if sys.stderr.isatty() else None
-    left, piece = within, _GLANCE if glance else _SLICE
+    piece = _GLANCE if glance else _SLICE
     while True:
-        slice_ = piece if left is None else min(piece, left)
         try:
-            return line.client.wait(item, within=slice_)
+            return patience.insist(lambda: line.client.wait(item, within=patience.left(piece)))
         except Unavailable as error:
-            left = None if left is None else left - slice_
-            if error.code != "wait_expired" or (left is not None and left <= 0):
+            if error.code != "wait_expired" or patience.over():
                 raise
         if glance:
-            glance()
+            patience.insist(glance)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """One exit code for several items: what failed counts more than what is parked, and that more than success."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), OK)
 
 
 def tell_end(view: Json) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from darumad.cli.durations import DURATION
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, moment, note, pairs, table
-from darumad.cli.waiting import settled, tell_end
+from darumad.cli.waiting import Patience, settled, tell_end, worst
 
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
 
@@ -46,14 +47,25 @@ def show(line: Line, name: str, *, attempts: bool, steps: bool) -> None:
 
 
 @work.command()
-@click.argument("name", metavar="ID")
-@click.option("--within", type=DURATION, metavar="DURATION", help="Wait no longer than this.")
+@click.argument("names", metavar="[ID]...", nargs=-1)
+@click.option("--label", metavar="KEY=VALUE", help="Every item with this label.")
+@click.option("--within", type=DURATION, metavar="DURATION", help="Wait no longer than this for all of them.")
 @online
-def wait(line: Line, name: str, within: float | None) -> None:
-    """Wait until an item is finished, and end as it does: 0 succeeded, 1 dead or cancelled, 5 parked, 7 not in time."""
-    view = settled(line, name, within)
-    line.show(view, lambda reply: [f"{reply['id']}  {reply['state']}"])
-    click.get_current_context().exit(tell_end(view))
+def wait(line: Line, names: Sequence[str], label: str | None, within: float | None) -> None:
+    """Wait until items are finished, and end as they do.
+
+    Ends with 0 when all succeeded, 1 when one is dead or cancelled, 5 when one is parked, 7 when time is up. It goes on
+    waiting when the daemon is restarted meanwhile.
+    """
+    if not names and label is None:
+        raise click.UsageError("say which: daruma work wait ID, or --label KEY=VALUE")
+    patience = Patience(within)
+    ended = []
+    for name in (*names, *(_labelled(line, label, patience) if label else ())):
+        view = settled(line, name, patience)
+        line.show(view, lambda reply: [f"{reply['id']}  {reply['state']}"])
+        ended.append(tell_end(view))
+    click.get_current_context().exit(worst(ended))
 
 
 @work.command()
@@ -84,6 +96,18 @@ def retry(line: Line, names: Sequence[str]) -> None:
 def answer(line: Line, name: str, answers: Sequence[str]) -> None:
     """Answer what a parked item asked, and put it on its way."""
     line.show(line.client.call("work answer", {"answers": list(answers)}, id=name), _release_lines)
+
+
+def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
+    """The ids of all items with this label, in the order of their acceptance."""
+    found: list[str] = []
+    after = None
+    while True:
+        page = patience.insist(partial(line.client.call, "work list", label=label, after=after, limit=1000))
+        found += [each["id"] for each in page["items"]]
+        after = page["next"]
+        if not after:
+            return found
 
 
 def _list_lines(reply: Json) -> Iterable[str]:

@@ -1,0 +1,117 @@
+"""Waiting outlives the daemon: one that was met is waited for, one that never answered is not, and neither for ever."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from darumad.cli.waiting import AWAY, Patience, worst
+from darumad.errors import Unavailable
+from tests.cli.conftest import Run
+from tests.control.room import CLEAR, Room, Served, serving
+from tests.kit import FakeClock, eventually
+
+GONE = Unavailable("nobody there", code="unreachable")
+
+
+def patient(clock: FakeClock, **said: object) -> Patience:
+    return Patience(clock=clock, pause=clock.advance, **said)  # type: ignore[arg-type]
+
+
+def answers(script: Sequence[Exception | str]) -> Callable[[], str]:
+    left = list(script)
+
+    def ask() -> str:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ask
+
+
+def test_a_daemon_that_never_answered_is_not_waited_for() -> None:
+    with pytest.raises(Unavailable) as gone:
+        patient(FakeClock()).insist(answers([GONE]))
+    assert gone.value.code == "unreachable"
+
+
+def test_a_daemon_that_was_met_is_waited_for_and_the_wait_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert patient(FakeClock(), met=True).insist(answers([GONE, GONE, GONE, "back"])) == "back"
+    assert capsys.readouterr().err.count("the daemon went away") == 1
+
+
+def test_a_daemon_that_stays_away_is_given_up() -> None:
+    clock = FakeClock()
+    with pytest.raises(Unavailable):
+        patient(clock, met=True).insist(answers([GONE]))
+    assert AWAY <= clock.monotonic() < AWAY + 1
+
+
+def test_being_away_counts_against_the_time_that_was_given() -> None:
+    clock = FakeClock()
+    with pytest.raises(Unavailable):
+        patient(clock, met=True, within=3.0).insist(answers([GONE]))
+    assert clock.monotonic() == pytest.approx(3.0)
+
+
+def test_each_absence_is_counted_from_its_own_beginning() -> None:
+    clock = FakeClock()
+    patience = patient(clock, met=True)
+    for _ in range(3):
+        clock.advance(AWAY - 1)
+        assert patience.insist(answers([GONE, "back"])) == "back"
+
+
+@pytest.mark.parametrize(("codes", "code"), [([], 0), ([0, 0], 0), ([0, 5], 5), ([5, 1, 0], 1)])
+def test_several_items_end_as_the_worst_of_them(codes: list[int], code: int) -> None:
+    assert worst(codes) == code
+
+
+def test_a_wait_goes_on_when_the_daemon_is_restarted_meanwhile(room: Room) -> None:
+    command = [sys.executable, "-m", "darumad", "work", "wait", "one", "--socket", str(room.directory / "control.sock")]
+    with serving(room) as served:
+        served.client.submit({**CLEAR, "id": "one"})
+        waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        desk = served.server._desk
+        assert desk is not None
+        eventually(lambda: "one" in desk.watch._items)  # it is being waited for, inside the daemon
+    assert waiting.stderr is not None
+    assert "the daemon went away" in waiting.stderr.readline()
+    room.succeed()
+    with serving(room):
+        said, _ = waiting.communicate(timeout=30)
+    assert (waiting.returncode, said) == (0, "one  succeeded\n")
+
+
+def test_all_items_with_a_label_are_waited_for(served: Served, run: Run) -> None:
+    served.client.batch([{**CLEAR, "id": name, "labels": {"wall": "north"}} for name in ("a", "b")])
+    served.room.succeed()
+    served.room.die()
+    done = run("work", "wait", "--label", "wall=north")
+    assert (done.returncode, done.stdout) == (1, "a  succeeded\nb  dead\n")
+
+
+def test_waiting_for_nothing_in_particular_is_wrong_usage(run: Run) -> None:
+    assert run("work", "wait").returncode == 2
+
+
+def test_health_waits_for_a_daemon_that_is_starting(room: Room) -> None:
+    command = [sys.executable, "-m", "darumad", "health", "--within", "30s", "--socket",
+               str(room.directory / "control.sock")]  # fmt: skip
+    asking = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    room.signs["actor"] = "the tree does not stand yet"
+    with serving(room):
+        room.signs["actor"] = True
+        said, complaint = asking.communicate(timeout=30)
+    assert (asking.returncode, complaint) == (0, "")
+    assert said.startswith("live, ready")
+
+
+def test_events_end_behind_the_one_that_was_waited_for(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    done = run("events", "--since", "0", "--follow", "--until", "work.succeeded", "-o", "ndjson")
+    assert done.returncode == 0
+    assert '"work.succeeded"' in done.stdout.splitlines()[-1]

@@ -1,0 +1,116 @@
+"""The five stories and the demo that tells them, on the real daemon: they show what is committed beside them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from darumad.clock import SystemClock
+from tests.examples.outputs import ROOT, STORIES, checkout, committed, story, telling
+
+
+@dataclass(frozen=True)
+class Told:
+    """One telling of the demo: where, how it ended, and how many seconds it took."""
+
+    place: Path
+    done: "subprocess.CompletedProcess[str]"
+    took: float
+
+    @property
+    def shown(self) -> str:
+        return self.done.stdout
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A checkout to tell stories in; its path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="daruma-") as made:
+        checkout(Path(made))
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Told]:
+    with tempfile.TemporaryDirectory(prefix="daruma-") as made:
+        checkout(Path(made))
+        clock = SystemClock()
+        begins = clock.monotonic()
+        done = telling(Path(made))
+        yield Told(Path(made), done, clock.monotonic() - begins)
+
+
+def test_the_demo_ends_by_itself_and_well_within_two_minutes_and_leaves_nothing_behind(told: Told) -> None:
+    assert told.done.returncode == 0, told.shown
+    assert told.took < 120
+    assert list((told.place / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(STORIES, 1)), ids=STORIES)
+def test_a_story_shows_what_is_committed_beside_it(told: Told, number: int, name: str) -> None:
+    assert story(told.shown, number) == committed(name).read_text()
+
+
+def test_a_story_may_be_told_on_its_own(place: Path) -> None:
+    done = telling(place, "examples/too-vague/story.sh")
+    assert done.returncode == 0, done.stdout
+    assert story(done.stdout, 3) == committed("too-vague").read_text()
+
+
+def test_a_step_that_fails_ends_the_telling_with_a_plain_sentence_and_nothing_is_left_running(place: Path) -> None:
+    script = place / "examples" / STORIES[0] / "story.sh"
+    script.write_text(script.read_text().replace("--agent documentation", "--agent documentatoin"))
+    done = telling(place)
+    assert done.returncode != 0
+    assert "did you mean documentation" in done.stdout
+    assert "\nThe story ends here: 'daruma submit " in done.stdout
+    assert done.stdout.rstrip().endswith("ended with 2 and should have ended with 0")
+    assert list((place / "tmp").iterdir()) == []
+
+
+def test_the_demo_closes_with_the_tree_the_queue_and_the_metrics_that_changed(told: Told) -> None:
+    closing = told.shown[told.shown.index("What is left of it") :]
+    assert "└─ control-socket" in closing
+    assert "vague      parked (challenge)" in closing
+    assert 'daruma_work_items_total{outcome="succeeded",phase="implementation"} 16.0' in closing
+    assert 'daruma_queue_items{state="succeeded"} 21.0' in closing
+    assert "daruma_queue_oldest_age_seconds" not in closing
+
+
+def test_the_picture_is_of_what_was_shown_and_so_is_the_one_in_the_docs(told: Told) -> None:
+    for svg in (told.place / "build" / "demo.svg", ROOT / "docs" / "demo.svg"):
+        text = "".join(ET.parse(svg).getroot().itertext()).replace("\N{NO-BREAK SPACE}", " ")
+        assert "agent.restarted" in text
+        assert "$ kill -9 " in text
+        assert "accepted: 16, succeeded: 16, lost: 0" in text
+
+
+def test_the_three_commands_to_try_next_work_when_pasted(told: Told, place: Path) -> None:
+    commands = told.shown[told.shown.index("Yours to try next") :].splitlines()[1:]
+    assert len(commands) == 3
+    (place / ".venv" / "bin").mkdir(parents=True)
+    (place / ".venv" / "bin" / "daruma").symlink_to(Path(sys.executable).with_name("daruma"))
+    (place / "build").mkdir()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.fspath(place),
+        "DARUMA_STATE_DIR": os.fspath(place / "state"),
+        "DARUMA_CONTROL__SOCKET": os.fspath(place / "control.sock"),
+    }
+    pasted = "\n".join(["set -e", *commands, "kill %1", "wait %1", ""])
+    done = subprocess.run(
+        ["bash"], input=pasted, cwd=place, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "reference.md" in done.stdout
+
+
+def test_the_code_of_the_daemon_knows_of_no_demo() -> None:
+    for source in (ROOT / "src").rglob("*.py"):
+        assert "demo" not in source.read_text(encoding="utf-8").lower().split(), source
