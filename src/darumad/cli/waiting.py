@@ -67,6 +67,7 @@ class Patience:
                 if error.code == "wait_expired":
                     self._back()
                     raise
+                self.met = self.met or error.code != "unreachable"
                 if not self._may_come_back():
                     raise
                 self.pause(self.left(KNOCKS))
