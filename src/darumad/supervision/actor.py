@@ -6,11 +6,12 @@ import threading
 from types import TracebackType
 from typing import Any, Final
 
-from darumad.supervision.life import Life, Phase, current_birth, fail, here, stale
+from darumad.supervision.life import Life, Phase, answer_dead, current_birth, fail, here, stale
 from darumad.supervision.mailbox import UNBOUNDED, Mailbox
 from darumad.supervision.pykka_door import ActorRegistry, ActorStop, Envelope, ThreadingActor
 from darumad.supervision.reasons import NORMAL, ExitReason, crash, reason_of, text_of
-from darumad.supervision.ref import ActorRef, Reply
+from darumad.supervision.ref import ActorRef
+from darumad.supervision.reply import Reply
 from darumad.supervision.signals import Down, Stop
 
 log: Final = logging.getLogger("darumad.supervision")
@@ -152,7 +153,8 @@ class Actor(ThreadingActor):
         try:
             self._live()
         except BaseException as error:  # noqa: BLE001 - the outermost frame: whatever broke, the exit is reported
-            self._broken(error)
+            if not self._life.fenced:  # a fenced life is not missed: its end has been told
+                self._broken(error)
         finally:
             self._finish()
 
@@ -164,11 +166,12 @@ class Actor(ThreadingActor):
         self._close()
         if reason is None or self._life.fenced:
             return
-        if reason.kind == "crash":
-            self._report_exit(reason)
-            self._after_crash(reason)
-        else:
+        if reason.kind in {"normal", "shutdown"}:
             self._report_exit(self._after_exit(reason))
+            return
+        self._report_exit(reason)
+        if reason.kind == "crash":
+            self._after_crash(reason)
 
     def _begin(self) -> bool:
         """The start of the life; whether it is READY."""
@@ -203,6 +206,9 @@ class Actor(ThreadingActor):
             item = get()
             if type(item) is Envelope:
                 life.in_hand = item
+                if life.fenced:  # the fence fell while the message was taken: nobody may begin it
+                    self._drop(item)
+                    return None
                 handle(item)
                 life.in_hand = None
             elif item is None:
@@ -212,6 +218,12 @@ class Actor(ThreadingActor):
             item = None
             if self._leaving is not None:
                 return self._leaving
+
+    def _drop(self, envelope: Envelope[Any]) -> None:
+        if envelope.reply_to is None:
+            self._life.dead_letter(envelope.message)
+        else:
+            answer_dead(envelope, self._life)
 
     def _handle(self, envelope: Envelope[Any]) -> None:
         reply_to = envelope.reply_to
@@ -253,7 +265,8 @@ class Actor(ThreadingActor):
         try:
             self.on_stop()
         except BaseException as error:
-            log.exception("%s: on_stop raised", str(self))
+            if not self._life.fenced:
+                log.exception("%s: on_stop raised", str(self))
             return crash(error)
         return reason
 

@@ -59,7 +59,12 @@ class Child:
     @property
     def is_up(self) -> bool:
         """Whether a life of it runs, as far as its supervisor has heard."""
-        return self.life is not None
+        return self.state == "up"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is up or will be without anybody's call. OTP: its pid is not `undefined`."""
+        return self.state != "undefined"
 
     def void_timer(self) -> None:
         """Whatever was armed for it means nothing any more."""
@@ -68,14 +73,18 @@ class Child:
             self.timer.cancel()
             self.timer = None
 
-    def went_up(self, life: Life, ref: "ActorRef", now: float) -> None:
-        """A new life is READY."""
-        self.life, self.ref, self.started_at = life, ref, now
-        self.restarts += self.state == "restarting" or self.last_exit is not None
+    def begins(self, life: Life) -> None:
+        """A new life was made; it is not READY yet."""
+        self.life = life
+
+    def went_up(self, ref: "ActorRef", now: float) -> None:
+        """The new life is READY."""
+        self.ref, self.started_at = ref, now
+        self.restarts += self.last_exit is not None
         self.state = "up"
 
     def went_down(self, reason: ExitReason) -> None:
-        """The life is over."""
+        """The life is over, or never was READY."""
         if self.life is not None and self.life.last_error:
             self.last_error = self.life.last_error
         self.last_exit = reason

@@ -37,7 +37,7 @@ class ErrorBudget:
         """What the judge says of `error`; a judge that fails or answers nonsense says crash."""
         try:
             said = self.judge(error)
-        except Exception:  # noqa: BLE001 - a broken judge must not save a broken child
+        except BaseException:  # noqa: BLE001 - a broken judge must not save a broken child
             return "crash"
         if said == "count":
             return "count"

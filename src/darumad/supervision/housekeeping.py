@@ -20,6 +20,9 @@ from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_child
 from darumad.supervision.supervisor_ref import ChildInfo, ChildState
 from darumad.supervision.tree import Tree
 
+if TYPE_CHECKING:
+    from darumad.supervision.backoff import Backoff
+
 
 class Housekeeping:
     """Start, terminate, restart, delete, and say what there is."""
@@ -29,12 +32,13 @@ class Housekeeping:
     _tree: Tree
     _flags: SupervisorFlags
     _specs: tuple[ChildSpec, ...]
-    _children: list[Child]
+    _children: dict[str, Child]
 
     if TYPE_CHECKING:
 
         def _enter(self, spec: ChildSpec, args: tuple[Any, ...] = ()) -> Child: ...
         def _remove(self, child: Child) -> None: ...
+        def _bench(self, child: Child, backoff: "Backoff") -> None: ...
 
     def do_start_child(self, spec_or_args: tuple[Any, ...]) -> ActorRef | None:
         """See `SupervisorRef.start_child`."""
@@ -44,7 +48,7 @@ class Housekeeping:
         check_child(self._flags, spec)
         there = self._by_id(spec.id)
         if there is not None:
-            raise AlreadyStarted(there.ref) if there.state in {"up", "restarting"} else AlreadyPresent(spec.id)
+            raise AlreadyStarted(there.ref) if there.is_up else AlreadyPresent(spec.id)
         return self._start_new(self._enter(spec), keep_ignored=spec.restart != "temporary")
 
     def _start_new(self, child: Child, *, keep_ignored: bool) -> ActorRef | None:
@@ -70,9 +74,15 @@ class Housekeeping:
     def do_restart_child(self, who: str) -> ActorRef | None:
         """See `SupervisorRef.restart_child`."""
         child = self._stopped(who)
+        benched = child.spec.backoff if child.state == "benched" else None
         child.void_timer()
         child.failures.forget()
-        return bring_up(self._tree, child, self._life)
+        try:
+            return bring_up(self._tree, child, self._life)
+        except StartError:
+            if benched is not None:
+                self._bench(child, benched)
+            raise
 
     def do_delete_child(self, who: str) -> None:
         """See `SupervisorRef.delete_child`."""
@@ -80,16 +90,17 @@ class Housekeeping:
 
     def do_which_children(self) -> list[ChildInfo]:
         """See `SupervisorRef.which_children`."""
-        return [ChildInfo(c.id, _state(c), c.ref, c.incarnation, c.spec.type) for c in self._children]
+        return [ChildInfo(c.id, _state(c), c.ref, c.incarnation, c.spec.type) for c in self._children.values()]
 
     def do_count_children(self) -> Mapping[str, int]:
         """See `SupervisorRef.count_children`."""
-        supervisors = sum(c.spec.type == "supervisor" for c in self._children)
+        children = self._children.values()
+        supervisors = sum(child.spec.type == "supervisor" for child in children)
         return {
-            "specs": 1 if self.is_pool else len(self._children),
-            "active": sum(c.is_up for c in self._children),
+            "specs": 1 if self.is_pool else len(children),
+            "active": sum(child.is_up for child in children),
             "supervisors": supervisors,
-            "workers": len(self._children) - supervisors,
+            "workers": len(children) - supervisors,
         }
 
     def do_get_childspec(self, who: str | ActorRef) -> ChildSpec:
@@ -99,15 +110,17 @@ class Housekeeping:
         return self._find(who).spec
 
     def _by_id(self, name: str) -> Child | None:
-        return next((child for child in self._children if child.id == name), None)
+        return self._children.get(f"{self._life.path}/{name}")
 
     def _find(self, who: str | ActorRef) -> Child:
         if isinstance(who, ActorRef):
-            child = next((c for c in self._children if c.ref is not None and c.ref is who), None)
-        elif self.is_pool:
+            child = self._children.get(who.path)
+            if child is None or child.ref is not who:
+                raise NotFound(who)
+            return child
+        if self.is_pool:
             raise PoolNeedsRef(f"{self._life.path} is a pool")
-        else:
-            child = self._by_id(who)
+        child = self._by_id(who)
         if child is None:
             raise NotFound(who)
         return child

@@ -1,10 +1,12 @@
 """One life of an actor, as seen from outside its thread: who it is, what it holds, and how it ended.
 
-A life ends once: its own thread or whoever fences it settles the reason, and the first of them wins.
+A life ends once: its own thread or whoever fences it settles the reason, and the first of them wins. It is fenced at
+most once, and its exit is told at most once.
 """
 
 import queue
 import threading
+import weakref
 from contextvars import ContextVar
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,13 @@ from darumad.clock import SystemClock
 from darumad.supervision.error_window import ErrorBudget, ErrorWindow
 from darumad.supervision.errors import ActorDeadError
 from darumad.supervision.mailbox import Mailbox
-from darumad.supervision.pykka_door import Envelope
+from darumad.supervision.pykka_door import ActorRegistry, Envelope, PykkaRef
 from darumad.supervision.reasons import ExitReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from darumad.supervision.signals import Call
     from darumad.supervision.spec import ChildSpec
     from darumad.supervision.tree import Tree
 
@@ -39,7 +42,10 @@ class Life:
 
     __slots__ = (
         "__weakref__",
+        "_ref",
         "_settling",
+        "_told",
+        "answering",
         "birth",
         "consecutive_errors",
         "ended",
@@ -83,6 +89,9 @@ class Life:
         self.reported_at = 0.0
         self.last_error = ""
         self.consecutive_errors = 0
+        self.answering: Call | None = None
+        self._ref: weakref.ref[PykkaRef[Any]] | None = None
+        self._told = False
         self._settling = threading.Lock()
 
     def disown(self) -> None:
@@ -100,15 +109,43 @@ class Life:
             return True
 
     def fence(self, reason: ExitReason) -> bool:
-        """End the life though its thread may run on; whether the reason is now this one."""
-        self.fenced = True
-        settled = self.settle(reason)
-        held = self.in_hand
+        """End the life though its thread may run on; whether it was not fenced before.
+
+        The fence stands before the message in hand is looked at, and the actor's thread looks at the fence after it
+        took a message in hand: one of the two sees the other.
+        """
+        with self._settling:
+            if self.fenced:
+                return False
+            self.fenced = True
+        self.settle(reason)
+        held, answering = self.in_hand, self.answering
+        self.leave_registry()
         self.bury()
-        if held is not None and held.reply_to is not None:
+        if held is not None:
             answer_dead(held, self)
+        if answering is not None:
+            answering.refuse()
+        self.ready.set()
         self.ended.set()
-        return settled
+        return True
+
+    def tell_once(self) -> bool:
+        """Whether the exit of this life is still to be told; from now on it is not."""
+        with self._settling:
+            told, self._told = self._told, True
+            return not told
+
+    def known_as(self, ref: "PykkaRef[Any]") -> None:
+        """Take the ref by which others know this life."""
+        self._ref = weakref.ref(ref)
+
+    def leave_registry(self) -> None:
+        """Pykka is to know nothing of it any more."""
+        ref = self._ref() if self._ref is not None else None
+        if ref is not None:
+            ActorRegistry.unregister(ref)
+            ref.actor_stopped.set()
 
     def bury(self) -> None:
         """Close the mailbox: what waits in it becomes dead letters, and who waits for an answer is told."""
@@ -198,12 +235,12 @@ def stale(me: Life | None) -> bool:
 
 
 def answer_dead(envelope: Envelope[Any], life: Life) -> None:
-    """Tell an asker that nobody will answer; harmless if it has its answer."""
+    """Tell an asker that nobody will answer; harmless if it has its answer, or nobody asked."""
     fail(envelope, ActorDeadError(f"{life.path or 'actor'} ended before it handled the message"))
 
 
 def fail(envelope: Envelope[Any], error: BaseException) -> None:
-    """Answer an asker with `error`; harmless if it has its answer."""
+    """Answer an asker with `error`; harmless if it has its answer, or nobody asked."""
     if envelope.reply_to is None:
         return
     try:

@@ -29,6 +29,11 @@ class _Watched:
     since: float = 0.0
     convicted: bool = False
 
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether it has a message in hand, or had one at the last look."""
+        return self.life.in_hand is not self.in_hand or self.in_hand is not None
+
     def look(self, now: float) -> float | None:
         """Seconds for which the message in hand is overdue, told once; None if it is not."""
         life = self.life
@@ -49,6 +54,7 @@ class Prober:
     def __init__(self, tell_of_pause: Callable[[float], None]) -> None:
         self._tell_of_pause = tell_of_pause
         self._watched: list[_Watched] = []
+        self._shortest = float("inf")
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._nudge = threading.Event()
@@ -57,7 +63,8 @@ class Prober:
     def watch(self, life: Life, deadline: float) -> None:
         """Probe `life` from now on, until it is over."""
         with self._lock:
-            hurried = deadline < min((w.deadline for w in self._watched), default=float("inf"))
+            hurried = deadline < self._shortest
+            self._shortest = min(deadline, self._shortest)
             self._watched.append(_Watched(life, deadline))
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
@@ -87,9 +94,7 @@ class Prober:
                 self._look(now)
 
     def _interval(self) -> float:
-        with self._lock:
-            shortest = min((w.deadline for w in self._watched), default=SLOWEST)
-        return min(SLOWEST, max(FASTEST, shortest / LOOKS_PER_DEADLINE))
+        return min(SLOWEST, max(FASTEST, self._shortest / LOOKS_PER_DEADLINE))
 
     def _forgive(self, gap: float) -> None:
         with self._lock:
@@ -99,8 +104,9 @@ class Prober:
 
     def _look(self, now: float) -> None:
         with self._lock:
-            self._watched = [w for w in self._watched if not w.life.over]
-            watched = list(self._watched)
+            self._watched = [each for each in self._watched if each.life.reason is None]
+            self._shortest = min((each.deadline for each in self._watched), default=float("inf"))
+            watched = [each for each in self._watched if each.is_worth_a_look]
         for one in watched:
             overdue = one.look(now)
             if overdue is not None:

@@ -1,20 +1,22 @@
 """The mailbox: a system lane that overtakes, a bounded message lane, and an end after which nothing gets in.
 
-One lock, and a second one that the only consumer sleeps on: cheaper than `queue.Queue`, whose every put notifies.
+Messages go in and out without a lock: appending to a deque and taking from it are atomic, and a lock that a preempted
+thread holds costs every other one a hand-over of the interpreter. Locked are the system lane, going to sleep, waking up
+and the end.
 """
 
 import threading
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from darumad.supervision.errors import MailboxFull
 from darumad.supervision.pykka_door import Envelope
 
-UNBOUNDED = 1 << 62
+UNBOUNDED: Final = 1 << 62
 
 
 class Mailbox:
-    """Many threads put, one gets. `bound` limits the message lane only."""
+    """Many threads put, one gets. `bound` limits the message lane only; many at once may pass it by one each."""
 
     __slots__ = ("_asleep", "_bound", "_closed", "_lock", "_messages", "_system", "_wake")
 
@@ -34,16 +36,14 @@ class Mailbox:
         Raises:
             MailboxFull: the message lane is at its bound.
         """
-        with self._lock:
-            if self._closed:
-                return False
-            if len(self._messages) >= self._bound:
-                raise MailboxFull(f"{self._bound} messages wait")
-            self._messages.append(envelope)
-            if self._asleep:
-                self._asleep = False
-                self._wake.release()
-            return True
+        if self._closed:
+            return False
+        if len(self._messages) >= self._bound:
+            raise MailboxFull(f"{self._bound} messages wait")
+        self._messages.append(envelope)
+        if self._asleep:
+            self._rouse()
+        return not self._closed or not self._took_back(envelope)  # type: ignore[unreachable]  # threads close it
 
     def post(self, signal: object) -> bool:
         """Take a signal on the system lane, ahead of every message; False once the mailbox is closed."""
@@ -51,35 +51,30 @@ class Mailbox:
             if self._closed:
                 return False
             self._system.append(signal)
-            if self._asleep:
-                self._asleep = False
-                self._wake.release()
+            self._rouse_locked()
             return True
 
     def get(self) -> object | None:
         """The next signal, or else the next envelope; None once the mailbox is closed."""
-        while True:
-            with self._lock:
-                if self._closed:
-                    return None
+        while not self._closed:
+            try:
                 if self._system:
                     return self._system.popleft()
                 if self._messages:
                     return self._messages.popleft()
-                self._asleep = True
-            self._wake.acquire()
+            except IndexError:  # closed between the look and the grasp
+                continue
+            self._sleep()
+        return None
 
     def close(self) -> tuple[list[object], list[Envelope[Any]]]:
         """Take nothing any more; the signals and envelopes that nobody will handle. Empty the second time."""
         with self._lock:
             self._closed = True
-            signals, messages = list(self._system), list(self._messages)
+            signals = list(self._system)
             self._system.clear()
-            self._messages.clear()
-            if self._asleep:
-                self._asleep = False
-                self._wake.release()
-        return signals, messages
+            self._rouse_locked()
+        return signals, self._emptied()
 
     @property
     def depth(self) -> int:
@@ -89,4 +84,36 @@ class Mailbox:
     @property
     def idle(self) -> bool:
         """Whether the consumer sleeps because both lanes are empty."""
-        return self._asleep
+        return self._asleep and not self._system and not self._messages
+
+    def _sleep(self) -> None:
+        self._asleep = True
+        # Whoever puts from here on sees a sleeper and wakes it; what was put before is seen by this look.
+        if self._system or self._messages or self._closed:
+            self._rouse()
+        self._wake.acquire()
+
+    def _rouse(self) -> None:
+        with self._lock:
+            self._rouse_locked()
+
+    def _rouse_locked(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._wake.release()
+
+    def _took_back(self, envelope: Envelope[Any]) -> bool:
+        """The mailbox closed under this put: whether the envelope was still in it. If not, whoever closed it has it."""
+        try:
+            self._messages.remove(envelope)
+        except (ValueError, IndexError):
+            return False
+        return True
+
+    def _emptied(self) -> list[Envelope[Any]]:
+        found = []
+        try:
+            while True:
+                found.append(self._messages.popleft())
+        except IndexError:
+            return found

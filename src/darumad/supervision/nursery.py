@@ -1,4 +1,8 @@
-"""How a supervisor's thread brings a child up and takes it down: bounded, synchronous, and each step an event."""
+"""How a supervisor's thread brings a child up and takes it down: bounded, synchronous, and each step an event.
+
+A supervisor that was fenced meanwhile does nothing more: whatever waits here raises `Superseded`, which unwinds its
+thread.
+"""
 
 import traceback
 from collections.abc import Iterator
@@ -7,22 +11,13 @@ from contextlib import contextmanager, suppress
 from darumad.supervision.child import Child
 from darumad.supervision.errors import IGNORE, StartError, Timeout
 from darumad.supervision.life import REAL, Birth, Life
-from darumad.supervision.reasons import KILLED, SHUTDOWN, ExitReason, text_of
+from darumad.supervision.reasons import ABANDONED, KILLED, NORMAL, SHUTDOWN, ExitReason, text_of
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.signals import Stop
-from darumad.supervision.tree import Tree
+from darumad.supervision.tree import Superseded, Tree
 
 LINGER = 5.0
 """Seconds in which a thread ends that has nothing left to do."""
-
-
-@contextmanager
-def _excused(supervisor: Life) -> Iterator[None]:
-    supervisor.excused = True
-    try:
-        yield
-    finally:
-        supervisor.excused = False
 
 
 def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
@@ -31,6 +26,7 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
     Raises:
         StartError: it did not become READY; nothing of it is left, but for a thread that hangs.
     """
+    _not_superseded(supervisor)
     child.incarnation = tree.next_incarnation(child.path)
     tree.emit("child.starting", child.path, child.incarnation)
     birth = Birth(tree, child.path, child.incarnation, supervisor, child.spec)
@@ -41,9 +37,11 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
             return None
         return _adopt(tree, child, birth, ref)
     except StartFailed as failed:
-        raise _start_failed(tree, child, failed.cause) from None
+        raise _start_failed(tree, child, birth, failed.cause) from None
+    except Superseded:
+        raise
     except BaseException as error:
-        raise _start_failed(tree, child, error) from error
+        raise _start_failed(tree, child, birth, error) from error
     finally:
         birth.settle(child.life)
 
@@ -56,12 +54,13 @@ class StartFailed(Exception):  # noqa: N818 - inside this file only
         self.cause = cause
 
 
-def _start_failed(tree: Tree, child: Child, cause: object) -> StartError:
+def _start_failed(tree: Tree, child: Child, birth: Birth, cause: object) -> StartError:
+    for life in birth.lives:  # whatever else the factory had started goes with it
+        life.mailbox.post(Stop(NORMAL))
+    reason = ExitReason("start_failed", cause)
+    child.went_down(reason)
     child.last_error = text_of(cause)
-    child.last_exit = ExitReason("start_failed", cause)
-    tree.emit("child.start_failed", child.path, child.incarnation, reason=child.last_exit, error=child.last_error)
-    child.life = child.ref = None
-    child.state = "undefined"
+    tree.emit("child.start_failed", child.path, child.incarnation, reason=reason, error=child.last_error)
     return StartError(child.id, cause)
 
 
@@ -70,18 +69,24 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
     if not isinstance(ref, ActorRef) or life not in birth.lives:
         raise TypeError(f"start must return the ref of an actor that it started, not {ref!r}")
     assert life is not None
+    child.begins(life)
     birth.settle(life)
     _await_ready(tree, life, child.spec.start_timeout)
-    child.went_up(life, ref, tree.now())
+    child.went_up(ref, tree.now())
     tree.watch(life)
     tree.emit("child.started", child.path, child.incarnation)
     return ref
 
 
 def _await_ready(tree: Tree, life: Life, timeout: float | None) -> None:
-    assert life.parent is not None
-    with _excused(life.parent):
-        if not life.ready.wait(timeout):
+    supervisor = life.parent
+    assert supervisor is not None
+    with _excused(supervisor):
+        if supervisor.fenced:  # the child was entered too late for whoever fenced the subtree to see it
+            life.fence(ABANDONED)
+        in_time = life.ready.wait(timeout)
+        _not_superseded(supervisor)
+        if not in_time:
             tree.abandon(life)
             raise StartFailed(Timeout(f"not READY within {timeout} seconds"))
         if life.failure is not None:
@@ -92,15 +97,15 @@ def _await_ready(tree: Tree, life: Life, timeout: float | None) -> None:
 
 def take_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
     """Stop the child as its spec says; why it ended, which may be a reason of its own."""
-    ask_to_stop(child)
+    ask_to_stop(tree, child)
     return see_off(tree, child, supervisor)
 
 
-def ask_to_stop(child: Child) -> None:
-    """Tell the child to stop, or fence it at once if it is brutal."""
+def ask_to_stop(tree: Tree, child: Child) -> None:
+    """Tell the child to stop, or fence it and all below it at once if it is brutal."""
     assert child.life is not None
     if child.spec.shutdown == "brutal":
-        child.life.fence(KILLED)
+        tree.kill(child.life)
     else:
         child.life.mailbox.post(Stop(SHUTDOWN))
 
@@ -114,17 +119,19 @@ def see_off(tree: Tree, child: Child, supervisor: Life, *, since: float | None =
     assert life is not None
     within = child.spec.stop_within
     if child.spec.shutdown == "brutal":
-        life.fence(KILLED)
-    elif not _joined(life, supervisor, within, since):
+        tree.kill(life)
+    elif not _ended(life, supervisor, within, since):
         tree.emit("child.stop_timeout", child.path, child.incarnation, within=within)
         tree.abandon(life)
-    return mark_down(tree, child)
+    return mark_down(tree, child, supervisor)
 
 
-def mark_down(tree: Tree, child: Child) -> ExitReason:
+def mark_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
     """Enter that the child's life is over, and tell of it."""
+    _not_superseded(supervisor)
     life = child.life
-    assert life is not None
+    if life is None or not life.tell_once():
+        raise Superseded
     reason = life.reason or KILLED
     child.went_down(reason)
     _let_go(reason)
@@ -132,17 +139,29 @@ def mark_down(tree: Tree, child: Child) -> ExitReason:
     return reason
 
 
-def _joined(life: Life, supervisor: Life, within: float | None, since: float | None) -> bool:
-    thread = life.thread
-    if thread is None:
-        return True
+def _ended(life: Life, supervisor: Life, within: float | None, since: float | None) -> bool:
+    """Whether the life has ended in time, and its thread with it."""
+    passed = 0.0 if since is None else REAL.monotonic() - since
     with _excused(supervisor):
-        if within is None:
-            thread.join()
-        else:
-            passed = 0.0 if since is None else REAL.monotonic() - since
-            thread.join(max(0.0, within - passed))
-    return not thread.is_alive()
+        in_time = life.ended.wait(None if within is None else max(0.0, within - passed))
+        _not_superseded(supervisor)
+        if in_time and not life.fenced and life.thread is not None:
+            life.thread.join(LINGER)
+    return in_time
+
+
+@contextmanager
+def _excused(supervisor: Life) -> Iterator[None]:
+    supervisor.excused = True
+    try:
+        yield
+    finally:
+        supervisor.excused = False
+
+
+def _not_superseded(supervisor: Life) -> None:
+    if supervisor.fenced:
+        raise Superseded
 
 
 def _let_go(reason: ExitReason) -> None:

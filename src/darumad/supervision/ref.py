@@ -3,32 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from darumad.supervision.errors import ActorDeadError, Timeout, WouldDeadlock
-from darumad.supervision.life import REAL, Life, current_birth, here, stale, would_deadlock
-from darumad.supervision.pykka_door import Envelope, PykkaRef, ThreadingFuture
+from darumad.supervision.life import REAL, current_birth, here, stale, would_deadlock
+from darumad.supervision.pykka_door import Envelope, PykkaRef
 from darumad.supervision.reasons import NORMAL, ExitReason
+from darumad.supervision.reply import Reply
 from darumad.supervision.signals import Stop
 
 if TYPE_CHECKING:
     from darumad.supervision.actor import Actor
-
-
-class Reply(ThreadingFuture[Any]):
-    """An answer to come. Waiting for it where it cannot come raises instead."""
-
-    def __init__(self, asked: Life | None = None) -> None:
-        super().__init__()
-        self._asked = asked
-
-    def get(self, *, timeout: float | None = None) -> Any:
-        """The answer.
-
-        Raises:
-            WouldDeadlock: it cannot come while this thread waits.
-            Timeout: it did not come within `timeout` seconds.
-        """
-        if self._asked is not None and self._result is None and would_deadlock(self._asked):
-            raise WouldDeadlock(f"{self._asked.path or 'actor'} is waiting for this thread")
-        return super().get(timeout=timeout)
 
 
 class ActorRef(PykkaRef[Any]):
@@ -37,6 +19,7 @@ class ActorRef(PykkaRef[Any]):
     def __init__(self, actor: "Actor") -> None:
         super().__init__(actor)
         self._life = actor._life  # noqa: SLF001 - a ref is the other half of its actor
+        self._life.known_as(self)
         self._put = self._life.mailbox.put
 
     def __repr__(self) -> str:
@@ -109,8 +92,8 @@ class ActorRef(PykkaRef[Any]):
         return reply.get(timeout=timeout) if block else reply
 
     def is_alive(self) -> bool:
-        """Whether it takes messages."""
-        return not self.actor_stopped.is_set()
+        """Whether this life has not ended; while its last hook runs it has not, though it takes no more messages."""
+        return not self._life.ended.is_set()
 
     def _stops_the_caller(self) -> bool:
         return would_deadlock(self._life)

@@ -1,12 +1,15 @@
 """What travels on the system lane. A supervisor's signals know how to deliver themselves."""
 
+import queue
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from darumad.supervision.errors import SupervisorDead
 from darumad.supervision.life import Life
-from darumad.supervision.pykka_door import Envelope, ThreadingFuture
+from darumad.supervision.pykka_door import Envelope
 from darumad.supervision.reasons import ExitReason
+from darumad.supervision.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,18 +63,27 @@ class LeakCap:
 
 
 class Call:
-    """A call of the supervisor's API: run on its thread, answered through `future`."""
+    """A call of the supervisor's API: run on its thread, answered through `reply`."""
 
-    __slots__ = ("future", "run")
+    __slots__ = ("reply", "run")
 
     def __init__(self, run: "Callable[[Any], object]") -> None:
         self.run = run
-        self.future: ThreadingFuture[Any] = ThreadingFuture()
+        self.reply = Reply()
+
+    def answer(self, value: object) -> None:
+        """Hand back what the call found."""
+        with suppress(queue.Full):  # refused, for the supervisor was fenced meanwhile
+            self.reply.set(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Hand back why the call was not done."""
+        with suppress(queue.Full):
+            self.reply.set_exception((type(error), error, error.__traceback__))
 
     def refuse(self) -> None:
         """The supervisor ended first."""
-        error = SupervisorDead("the supervisor has ended")
-        self.future.set_exception((SupervisorDead, error, None))
+        self.fail(SupervisorDead("the supervisor has ended"))
 
 
 class Signal(Protocol):

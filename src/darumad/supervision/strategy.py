@@ -1,6 +1,7 @@
 """Who is restarted after an exit, who goes with it, and when the supervisor leaves too. Pure tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import dropwhile
 from typing import TypeVar
 
 from darumad.supervision.reasons import ExitReason
@@ -16,12 +17,12 @@ def comes_back(restart: Restart, reason: ExitReason) -> bool:
     return restart == "permanent"
 
 
-def group(strategy: Strategy, children: Sequence[T], child: T) -> list[T]:
+def group(strategy: Strategy, children: Iterable[T], child: T) -> list[T]:
     """The children that go down and up together with `child`, in start order."""
     if strategy == "one_for_all":
         return list(children)
     if strategy == "rest_for_one":
-        return list(children[children.index(child) :])
+        return list(dropwhile(lambda each: each != child, children))
     return [child]
 
 

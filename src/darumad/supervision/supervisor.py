@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 from darumad.supervision.actor import Actor, log
-from darumad.supervision.backoff import Rng
+from darumad.supervision.backoff import Backoff, Rng
 from darumad.supervision.child import Child
 from darumad.supervision.errors import StartError, SupervisionError
 from darumad.supervision.event import Bus
@@ -20,9 +20,11 @@ from darumad.supervision.signals import Call, Down, Due, LeakCap, Stop, TryAgain
 from darumad.supervision.spec import ChildSpec, SupervisorFlags, check
 from darumad.supervision.strategy import comes_back, group, leaves_with
 from darumad.supervision.supervisor_ref import SupervisorRef
-from darumad.supervision.tree import Clock, Tree
+from darumad.supervision.tree import Clock, Superseded, Tree
 
 LEAK_CAP: Final = 3
+LEAK_GRACE: Final = 0.1
+"""Seconds in which a fenced thread may end before it counts towards the cap: most are only taken from their work."""
 
 
 def _post(mailbox: Mailbox, due: Due) -> None:
@@ -56,7 +58,7 @@ class Supervisor(Housekeeping, Actor):
         self._flags = flags
         self._specs = tuple(specs)
         self._intensity = Intensity(flags.intensity, flags.period)
-        self._children: list[Child] = []
+        self._children: dict[str, Child] = {}
         self._me: Child | None = None
 
     @classmethod
@@ -81,22 +83,23 @@ class Supervisor(Housekeeping, Actor):
         tree = Tree(clock, bus, rng or random.Random(), leak_cap)  # noqa: S311 - jitter is no secret
         root = Child(ChildSpec(name, SupervisorFactory(flags, found), type="supervisor"), name, None)
         root.incarnation = tree.next_incarnation(name)
-        tree.put(root)
+        tree.put(root, None)
         return cls._start_root(tree, root, flags, found)
 
     @classmethod
     def _start_root(cls, tree: Tree, root: Child, flags: SupervisorFlags, specs: Sequence[ChildSpec]) -> SupervisorRef:
         birth = Birth(tree, root.path, root.incarnation, None, root.spec)
-        ref: SupervisorRef = birth.call(cls._spawn, (flags, specs))
-        life = birth.lives[0]
-        tree.root = life
+        try:
+            ref: SupervisorRef = birth.call(cls._spawn, (flags, specs))
+        except RuntimeError as error:  # no thread left
+            raise StartError(root.id, error) from error
+        life = tree.root = birth.lives[0]
         birth.settle(life)
         life.ready.wait()
         if life.failure is not None:
             assert life.thread is not None
             life.thread.join()
-            raise life.failure if isinstance(life.failure, BaseException) else StartError(root.id, life.failure)
-        root.went_up(life, ref, tree.now())
+            raise life.failure if isinstance(life.failure, StartError) else StartError(root.id, life.failure)
         return ref
 
     @staticmethod
@@ -113,9 +116,14 @@ class Supervisor(Housekeeping, Actor):
 
     def on_start(self) -> None:
         """Start the children in order; one that fails takes those before it down, and this supervisor too."""
-        self._me = self._tree.get(self.path)
-        if self.is_pool:
-            return
+        self._me = me = self._tree.get(self.path)
+        if not self.is_pool:
+            self._start_children()
+        if me is not None and me.parent is None:
+            me.begins(self._life)
+            me.went_up(self.actor_ref, self._tree.now())
+
+    def _start_children(self) -> None:
         for spec in self._specs:
             child = self._enter(spec)
             try:
@@ -174,21 +182,23 @@ class Supervisor(Housekeeping, Actor):
                 self._on_try_again(path, token)
             case Unresponsive():
                 self._on_unresponsive(signal)
-            case LeakCap(count):
-                self._on_leak_cap(count)
+            case LeakCap():
+                self._on_leak_cap()
             case _:
                 signal.deliver(self)
 
     def _answer_call(self, call: Call) -> None:
+        self._life.answering = call
+        if self._life.fenced:  # the fence fell while the call was taken
+            raise Superseded
         try:
-            answer = call.run(self)
+            call.answer(call.run(self))
         except (SupervisionError, ValueError, TypeError) as refusal:
-            call.future.set_exception((type(refusal), refusal, refusal.__traceback__))
+            call.fail(refusal)
         except BaseException:
             call.refuse()
             raise
-        else:
-            call.future.set(answer)
+        self._life.answering = None
 
     def _current(self, life: Life) -> Child | None:
         """The child whose life this is; None if its end was accounted for when it was stopped."""
@@ -200,7 +210,8 @@ class Supervisor(Housekeeping, Actor):
         if child is None:
             return
         reason = see_off(self._tree, child, self._life, since=life.reported_at)
-        self._tree.fence_subtree(child.path)
+        if child.spec.type == "supervisor":
+            self._tree.fence_subtree(child.path)
         self._after_exit_of(child, reason)
 
     def _on_unresponsive(self, said: Unresponsive) -> None:
@@ -209,9 +220,12 @@ class Supervisor(Housekeeping, Actor):
             return
         self._tree.emit("child.unresponsive", child.path, child.incarnation, seconds=said.seconds, stack=said.stack)
         self._tree.abandon(said.life)
-        self._after_exit_of(child, mark_down(self._tree, child))
+        self._after_exit_of(child, mark_down(self._tree, child, self._life))
 
-    def _on_leak_cap(self, count: int) -> None:
+    def _on_leak_cap(self) -> None:
+        count = self._tree.leak_cap_reached(LEAK_GRACE)
+        if count == 0:
+            return
         self._life.emit("supervisor.leak_cap", count=count)
         self._leaving = SHUTDOWN
 
@@ -231,7 +245,7 @@ class Supervisor(Housekeeping, Actor):
 
     def _armed(self, path: str, token: int) -> Child | None:
         child = self._tree.get(path)
-        if child is not None and child.token == token and child in self._children:
+        if child is not None and child.token == token and self._children.get(path) is child:
             return child
         self._tree.emit("stale.dropped", path, child.incarnation if child else 0, what="timer")
         return None
@@ -246,7 +260,7 @@ class Supervisor(Housekeeping, Actor):
             self._tree.emit("supervisor.subtree_lost", child.path, child.incarnation, reason=reason)
         if child.spec.restart == "temporary" or self.is_pool:
             self._remove(child)
-        others = (c.is_up for c in self._children if c is not child and c.spec.significant)
+        others = (c.is_active for c in self._children.values() if c is not child and c.spec.significant)
         if leaves_with(self._flags.auto_shutdown, significant=child.spec.significant, others_active=others):
             self._leaving = SHUTDOWN
 
@@ -264,7 +278,7 @@ class Supervisor(Housekeeping, Actor):
         if backoff is None:
             self._revive(child)
         elif child.failures.exhausted(backoff):
-            self._bench(child, backoff.retry_benched)
+            self._bench(child, backoff)
         else:
             self._schedule(child, backoff.delay(child.failures.in_a_row, self._tree.rng))
 
@@ -277,10 +291,11 @@ class Supervisor(Housekeeping, Actor):
         child.state = "restarting"
         self._tree.emit("child.restart_scheduled", child.path, child.incarnation, delay=delay, token=child.token)
 
-    def _bench(self, child: Child, retry: float) -> None:
-        self._arm(child, retry)
+    def _bench(self, child: Child, backoff: Backoff) -> None:
+        self._arm(child, backoff.retry_benched)
         child.state = "benched"
-        self._tree.emit("child.benched", child.path, child.incarnation, retry=retry, failures=child.failures.in_a_row)
+        told = {"retry": backoff.retry_benched, "failures": child.failures.in_a_row}
+        self._tree.emit("child.benched", child.path, child.incarnation, **told)
 
     def _arm(self, child: Child, delay: float) -> None:
         child.void_timer()
@@ -289,30 +304,36 @@ class Supervisor(Housekeeping, Actor):
         child.timer = self._tree.clock.call_at(child.retry_at, partial(_post, mailbox, due))
 
     def _revive(self, child: Child) -> None:
-        """Take the child's group down in reverse, then up in order."""
-        going = group(self._flags.strategy, self._children, child)
+        """Take the child's group down in reverse, then up in order, with whoever was terminated, ignored or benched."""
+        going = group(self._flags.strategy, self._children.values(), child)
         for one in reversed(going):
-            one.void_timer()
-            if one.is_up:
-                take_down(self._tree, one, self._life)
-            if one.spec.restart == "temporary" and one is not child:
-                self._remove(one)
+            self._take_along(one)
         for one in going:
-            if one in self._children and not self._start_one(one):
+            if one.spec.restart != "temporary" and not self._start_one(one):
                 return
 
+    def _take_along(self, child: Child) -> None:
+        child.void_timer()
+        if child.is_up:
+            take_down(self._tree, child, self._life)
+        child.state = "undefined"
+        if child.spec.restart == "temporary":
+            self._remove(child)
+
     def _start_one(self, child: Child) -> bool:
-        """Start a child again; whether it is up. If not, the next try is posted."""
+        """Start a child again; whether the rest of its group may go on. If not, the next try is posted."""
         child.void_timer()
         child.state = "restarting"
         try:
-            bring_up(self._tree, child, self._life)
+            ref = bring_up(self._tree, child, self._life)
         except StartError as error:
             log.info("%s: restart failed: %s", str(self), text_of(error))
             child.state = "restarting"
             child.retry_at = self._tree.now()
             self._life.mailbox.post(TryAgain(child.path, child.token))
             return False
+        if ref is None and self.is_pool:
+            self._remove(child)
         return True
 
     # Keeping the list.
@@ -322,26 +343,27 @@ class Supervisor(Housekeeping, Actor):
         child = Child(spec, path, self._me, args)
         if self.is_pool:
             child.id = None
-        self._children.append(child)
-        self._tree.put(child)
+        self._tree.put(child, self._life)
+        self._children[path] = child
         return child
 
     def _remove(self, child: Child) -> None:
         child.void_timer()
-        self._children.remove(child)
+        del self._children[child.path]
         self._tree.remove(child, for_ever=self.is_pool)
 
     def _forget_all(self) -> None:
-        for child in list(self._children):
+        for child in list(self._children.values()):
             self._remove(child)
 
     def _stop_children(self) -> None:
-        up = [child for child in reversed(self._children) if child.is_up]
-        for child in self._children:
+        children = list(self._children.values())
+        up = [child for child in reversed(children) if child.is_up]
+        for child in children:
             child.void_timer()
         if self.is_pool:
             for child in up:
-                ask_to_stop(child)
+                ask_to_stop(self._tree, child)
         since = REAL.monotonic()
         for child in up:
             if self.is_pool:

@@ -147,7 +147,7 @@ class SupervisorRef(ActorRef):
         call = Call(run)
         if stale(here.life) or not self._life.mailbox.post(call):
             raise SupervisorDead(f"{self} has ended")
-        return call.future.get()
+        return call.reply.get()
 
     def _refuse_suicide(self, child: str | ActorRef) -> None:
         path = child.path if isinstance(child, ActorRef) else f"{self.path}/{child}"

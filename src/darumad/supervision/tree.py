@@ -10,14 +10,18 @@ from darumad.clock import TimerHandle
 from darumad.supervision.backoff import Rng
 from darumad.supervision.child import Child, State
 from darumad.supervision.event import Bus, Event
-from darumad.supervision.life import Life
+from darumad.supervision.life import REAL, Life
 from darumad.supervision.liveness import Prober
-from darumad.supervision.reasons import ABANDONED, ExitReason
+from darumad.supervision.reasons import ABANDONED, KILLED, ExitReason
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.signals import LeakCap
 from darumad.supervision.spec import ChildSpec, ChildType
 
 log: Final = logging.getLogger("darumad.supervision")
+
+
+class Superseded(BaseException):
+    """The supervisor on whose thread this is raised was fenced: that thread does nothing more."""
 
 
 class Clock(Protocol):
@@ -78,7 +82,7 @@ class Tree:
             return
         try:
             self._bus(Event(name, self.now(), path, incarnation, data))
-        except Exception:
+        except BaseException:
             log.exception("the event bus raised on %s", name)
 
     def next_incarnation(self, path: str) -> int:
@@ -95,9 +99,15 @@ class Tree:
             self._pool_numbers[pool] = number
             return f"{pool}/{number}"
 
-    def put(self, child: Child) -> None:
-        """Enter a place."""
+    def put(self, child: Child, supervisor: Life | None) -> None:
+        """Enter a place.
+
+        Raises:
+            Superseded: the supervisor was fenced; the place may be another's by now.
+        """
         with self._lock:
+            if supervisor is not None and supervisor.fenced:
+                raise Superseded
             self._children[child.path] = child
 
     def remove(self, child: Child, *, for_ever: bool = False) -> None:
@@ -160,25 +170,34 @@ class Tree:
         if self.root is not None:
             self.emit("pause.detected", self.root.path, self.root.incarnation, seconds=seconds)
 
-    def fence_subtree(self, path: str) -> None:
+    def fence_subtree(self, path: str, reason: ExitReason = ABANDONED) -> None:
         """End every life below `path` from outside, last started first: nobody is left to stop them."""
-        for child in reversed(self.under(path)):
+        below = list(reversed(self.under(path)))
+        for child in below:
+            if child.life is not None:
+                self._fence(child.life, reason)
+        for child in below:
             life = child.life
-            if life is not None and life.fence(ABANDONED):
-                self._leak(life)
-                self.emit("child.abandoned", child.path, child.incarnation)
-                self.emit("child.exited", child.path, child.incarnation, reason=life.reason)
-                child.went_down(ABANDONED)
+            if life is not None and life.tell_once() and child.is_up:
+                child.went_down(life.reason or reason)
+                self.emit("child.exited", child.path, child.incarnation, reason=child.last_exit)
             self.remove(child)
 
     def abandon(self, life: Life) -> None:
         """Fence a life whose thread does not end, and what lives below it."""
-        life.fence(ABANDONED)
-        life.emit("child.abandoned")
+        self._fence(life, ABANDONED)
         self.fence_subtree(life.path)
-        self._leak(life)
 
-    def _leak(self, life: Life) -> None:
+    def kill(self, life: Life) -> None:
+        """Fence a life without asking it, and what lives below it. Its thread ends with what it has in hand."""
+        self._fence(life, KILLED)
+        self.fence_subtree(life.path, KILLED)
+
+    def _fence(self, life: Life, reason: ExitReason) -> None:
+        if not life.fence(reason):
+            return
+        if reason is ABANDONED:
+            life.emit("child.abandoned")
         with self._lock:
             if life.thread is not None:
                 self._leaked.append(life.thread)
@@ -191,6 +210,16 @@ class Tree:
         with self._lock:
             self._leaked = [thread for thread in self._leaked if thread.is_alive()]
             return len(self._leaked)
+
+    def leak_cap_reached(self, grace: float) -> int:
+        """How many abandoned threads run on, if too many; else 0. Those that are about to end get `grace` seconds."""
+        with self._lock:
+            threads = list(self._leaked)
+        until = REAL.monotonic() + grace
+        for thread in threads:
+            thread.join(max(0.0, until - REAL.monotonic()))
+        live = self.leaked()
+        return live if live >= self._leak_cap else 0
 
     def close(self) -> None:
         """The root has ended: nothing is probed any more."""
