@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from darumad.errors import DarumaError, Refused
+from darumad.journal.place import SCHEMA_VERSION
 from darumad.names import ItemId
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, move, step
@@ -65,7 +66,7 @@ def test_a_second_daemon_is_refused_with_the_firsts_pid(desk: Desk) -> None:
 def test_a_refused_boot_lets_the_lock_go(closed: Desk) -> None:
     sql(closed, "PRAGMA user_version = 99")
     assert refusal(closed).code == "bad_journal"
-    sql(closed, "PRAGMA user_version = 1")
+    sql(closed, f"PRAGMA user_version = {SCHEMA_VERSION}")
     closed.open()
 
 
@@ -77,7 +78,7 @@ def sql(desk: Desk, statement: str) -> None:
 
 
 def test_a_newer_database_is_left_untouched(closed: Desk) -> None:
-    sql(closed, "PRAGMA user_version = 2")
+    sql(closed, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = database(closed).read_bytes()
     error = refusal(closed)
     assert (error.code, "version 2" in error.message) == ("bad_journal", True)

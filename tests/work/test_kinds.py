@@ -12,7 +12,7 @@ COUNTED = {
 IGNORED = {
     "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found", "spawn_failed", "refusal", "max_steps",
     "max_tokens", "local_saturation", "budget_exhausted", "cancelled", "interrupted", "invalid_item", "challenged",
-    "review_rejected", "stale", "bridge_stalled",
+    "review_rejected", "outcome_unknown", "stale", "bridge_stalled",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Every model reply and every tool result is a journalled step, so a restart goes 
 No clock and no attempt number is read here: the same steps replayed give the same dialogue.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 from darumad.agents.answers import again, read, turn, whole
 from darumad.agents.schemas import violations
 from darumad.work.canonical import digest
+from darumad.work.effects import NothingDone
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
 from darumad.work.ports import Context
 
@@ -27,7 +29,22 @@ class Tool:
     run: Callable[[Mapping[str, Any]], Awaitable[str]]
 
 
-class BadArguments(ValueError):  # noqa: N818 - it reads as what they are
+@dataclass(frozen=True, slots=True)
+class OutsideTool:
+    """Something an agent can do to the world outside, where no rollback reaches.
+
+    `run` gets the arguments and an idempotency key to hand on. `idempotent`: the world outside knows a repetition by
+    that key, so what may have happened is simply done again; otherwise a person is asked. `repeatable`: a new attempt
+    does it anew instead of being given what the earlier one's came to.
+    """
+
+    spec: ToolSpec
+    run: Callable[[Mapping[str, Any], str], Awaitable[str]]
+    idempotent: bool = False
+    repeatable: bool = False
+
+
+class BadArguments(NothingDone):
     """Arguments that hold their schema and still cannot be used; the message says to the model what to do instead."""
 
 
@@ -55,7 +72,7 @@ class Answer:
 
 
 async def run_loop(
-    request: ModelRequest, tools: Sequence[Tool], context: Context, *, limits: LoopLimits | None = None
+    request: ModelRequest, tools: Sequence[Tool | OutsideTool], context: Context, *, limits: LoopLimits | None = None
 ) -> Answer:
     """Drive `request` with `tools` to its answer.
 
@@ -71,7 +88,9 @@ async def run_loop(
 class _Loop:
     """One walk: the dialogue so far, and what it has seen often enough."""
 
-    def __init__(self, request: ModelRequest, tools: Sequence[Tool], context: Context, limits: LoopLimits) -> None:
+    def __init__(
+        self, request: ModelRequest, tools: Sequence[Tool | OutsideTool], context: Context, limits: LoopLimits
+    ) -> None:
         self._request = request
         self._tools = {tool.spec.name: tool for tool in tools}
         self._context = context
@@ -109,12 +128,14 @@ class _Loop:
         self._done.append(call)
         return observation
 
-    async def _run(self, tool: Tool, call: ToolCall) -> str:
+    async def _run(self, tool: Tool | OutsideTool, call: ToolCall) -> str:
         async def run() -> Any:
             try:
-                return _short(await tool.run(call.arguments), self._limits.observation)
-            except BadArguments as error:
+                said = await (_outside(tool, call, self._context) if isinstance(tool, OutsideTool)
+                              else tool.run(call.arguments))  # fmt: skip
+            except NothingDone as error:
                 return f"error: {error}"
+            return _short(said, self._limits.observation)
 
         step = {"tool": call.name, "call": call.id, "arguments": call.arguments}
         observation = str(await self._context.steps.once("tool", step, run))
@@ -154,6 +175,16 @@ class _Loop:
         self._repairs += 1
         if self._repairs > self._limits.repairs:
             raise ModelFailed(kind, f"after {self._limits.repairs} repairs: {wrong}")
+
+
+async def _outside(tool: OutsideTool, call: ToolCall, context: Context) -> str:
+    """What came of it, now or when it was done before."""
+    run = functools.partial(tool.run, call.arguments)
+    return str(
+        await context.effects.once(
+            call.name, dict(call.arguments), run, idempotent=tool.idempotent, repeatable=tool.repeatable
+        )
+    )
 
 
 def _short(observation: str, most: int) -> str:

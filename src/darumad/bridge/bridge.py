@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from darumad.agents import AgentDefinition, SpawnRefused
+from darumad.bridge.effects import Effects
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.seat import Done, Limit, Ownership, Seat, Spawned, SpawnFailed, Stopped
@@ -204,6 +205,7 @@ class Bridge:
             attempt=Attempt(record.attempt),
             workspace=self._workspaces.of(held),
             steps=steps,
+            effects=Effects(held, self._commits, steps),
             complete=complete,
             progress=progress,
             brief=held.brief,

@@ -20,12 +20,23 @@ class Steps:
         self._commits = commits
         self._recorded = {seq: (kind, inputs, output) for seq, kind, inputs, output in held.steps}
         self._seq = 0
+        self._replayed: set[int] = set()
         self._riding: tuple[Step, ...] = ()
 
     @property
     def riding(self) -> tuple[Step, ...]:
         """The last step, to be committed together with the stage."""
         return self._riding
+
+    @property
+    def seq(self) -> int:
+        """The number of the step that is being made."""
+        return self._seq
+
+    @property
+    def replayed(self) -> frozenset[int]:
+        """The numbers of the steps that were taken from the journal."""
+        return frozenset(self._replayed)
 
     async def once(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
         """See `StepLog.once`.
@@ -50,12 +61,15 @@ class Steps:
         inputs_digest = digest(inputs)
         recorded = self._recorded.get(self._seq)
         if recorded is not None and recorded[:2] == (kind, inputs_digest):
+            self._replayed.add(self._seq)
             return recorded[2], None
-        self._recorded.clear()  # the first difference ends the replay: never a silent mix of old and new
+        # The first difference ends the replay: never a silent mix of old and new.
+        anew = recorded is not None
+        self._recorded.clear()
         output = await run()
-        return output, self._step(kind, inputs_digest, output)
+        return output, self._step(kind, inputs_digest, output, anew=anew)
 
-    def _step(self, kind: str, input_digest: str, output: Any) -> Step:
+    def _step(self, kind: str, input_digest: str, output: Any, *, anew: bool) -> Step:
         record = self._held.record
         return Step(
             item=record.item.id,
@@ -66,4 +80,5 @@ class Steps:
             kind=kind,
             input_digest=input_digest,
             output=output,
+            anew=anew,
         )

@@ -38,7 +38,7 @@ def list_(line: Line, **only: Any) -> None:
 @work.command()
 @click.argument("name", metavar="ID")
 @click.option("--attempts", is_flag=True, help="With every attempt and how it ended.")
-@click.option("--steps", is_flag=True, help="With every journalled step.")
+@click.option("--steps", is_flag=True, help="With every journalled step, and what its tools did outside.")
 @online
 def show(line: Line, name: str, *, attempts: bool, steps: bool) -> None:
     """One item and everything that has become of it."""
@@ -148,6 +148,8 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
     for each in reply["steps"] or ():
         yield f"step {json.dumps(each, ensure_ascii=False)}"
+    for each in reply["effects"] or ():
+        yield f"effect {json.dumps(each, ensure_ascii=False)}"
 
 
 def _state(view: Json) -> str:

@@ -79,6 +79,7 @@ class Reader(Protocol):
     def result(self, item: ItemId) -> Mapping[str, Any] | None: ...  # noqa: D102
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def events(  # noqa: D102
         self,
         since: int,

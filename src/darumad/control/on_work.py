@@ -102,7 +102,8 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     record = await _record(desk, request.id)
     attempts = await desk.read(reader.attempts, name) if request.attempts else None
     steps = await desk.read(reader.steps, name) if request.steps else None
-    return view(record, attempts, steps)
+    effects = await desk.read(reader.effects, name) if request.steps else None
+    return view(record, attempts, steps, effects)
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:

@@ -88,6 +88,7 @@ class WorkView(Said):
     asked: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...] | None = None
     steps: tuple[Mapping[str, Any], ...] | None = None
+    effects: tuple[Mapping[str, Any], ...] | None = None
 
 
 class CancelReply(Said):
@@ -237,8 +238,9 @@ def view(
     record: WorkRecord,
     attempts: Sequence[Mapping[str, Any]] | None = None,
     steps: Sequence[Mapping[str, Any]] | None = None,
+    effects: Sequence[Mapping[str, Any]] | None = None,
 ) -> WorkView:
-    """`record` whole, with its attempts and steps where they were asked for."""
+    """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
     return WorkView.model_construct(
         id=record.item.id,
         state=record.state.value,
@@ -269,6 +271,7 @@ def view(
         asked=item_to_json(record.item),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),
+        effects=None if effects is None else tuple(effects),
     )
 
 

@@ -11,6 +11,7 @@ from darumad.clock import Clock
 from darumad.events import DaemonStarting, Recorded
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.database import Database
+from darumad.journal.migrating import migrate
 from darumad.journal.money import settle_orphans
 from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database
 from darumad.journal.returning import rescue_all
@@ -42,7 +43,9 @@ def boot(  # noqa: PLR0913 - what a boot writes down
     db, new = open_database(place)
     try:
         if new:
-            _create(db, clock.wall(), new_id())
+            _create(db, clock.wall(), new_id(), version)
+        else:
+            migrate(place, db, now=clock.wall(), program=version)
         check_identity(place, db.value(SQL["identity"]))
         return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms)
     except BaseException:
@@ -55,13 +58,14 @@ def end(db: Database, which: Boot, now: Millis) -> None:
     db.all(SQL["end_boot"], {"boot": which, "now": now})
 
 
-def _create(db: Database, now: Millis, identity: str) -> None:
+def _create(db: Database, now: Millis, identity: str, program: str) -> None:
     """All of the schema or nothing of it: killed in between, the file is as empty as before."""
     db.all("BEGIN EXCLUSIVE")
     try:
         for statement in statements("schema.sql"):
             db.all(statement)
         db.all(SQL["identify"], {"uuid": identity, "now": now})
+        db.all(SQL["note_migration"], {"version": SCHEMA_VERSION, "program": program, "now": now})
         db.all(f"PRAGMA application_id = {APPLICATION_ID}")
         db.all(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:

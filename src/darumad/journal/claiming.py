@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from darumad.events import WorkAssigned, WorkExpired
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom
+from darumad.journal.effects import effects_by_row
 from darumad.journal.encoding import dump, load, record_from_row
 from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
 from darumad.names import AgentName, Stage
@@ -112,7 +113,7 @@ def _needs_more(row: Sequence[Any]) -> bool:
 
 
 class _Gathered:
-    """The steps, outputs and failures of the held items that have a history, by row."""
+    """The steps, effects, outputs and failures of the held items that have a history, by row."""
 
     def __init__(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
         ids = [row[0] for row in rows]
@@ -121,6 +122,7 @@ class _Gathered:
         self.failures: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         for row, seq, kind, digest, output in batch.run_if_any("steps_of_held", ids):
             self.steps[row].append((seq, kind, digest, load(output)))
+        self.effects = effects_by_row(batch, ids)
         for row, stage, body in batch.run_if_any("outputs_of_held", ids):
             self.outputs[row][stage] = load(body)
         for row, error in batch.run_if_any("failures_of_held", ids):
@@ -135,6 +137,7 @@ def _held(batch: Batch, row: Sequence[Any], slot: Slot, gathered: _Gathered) -> 
         record=record,
         slot=slot,
         steps=tuple(gathered.steps[row[0]]),
+        effects=gathered.effects.get(row[0], ()),
         brief=made.get(Stage.OPTIMIZING),
         work=made.get(Stage.EXECUTING),
         failed=tuple(gathered.failures[row[0]]),

@@ -74,6 +74,24 @@ class Database:
             database.all(f"PRAGMA {pragma}")
         return database
 
+    @classmethod
+    def copier(cls, path: Path) -> "Database":
+        """A connection that changes nothing here and may write a copy elsewhere."""
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        database = cls(connection)
+        for pragma in (*_SHARED_PRAGMAS, "busy_timeout = 5000"):
+            database.all(f"PRAGMA {pragma}")
+        return database
+
+    @classmethod
+    def still(cls, path: Path) -> "Database":
+        """A connection to a file that nobody writes: it leaves nothing beside it."""
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        database = cls(connection)
+        for pragma in _SHARED_PRAGMAS:
+            database.all(f"PRAGMA {pragma}")
+        return database
+
     @property
     def changes(self) -> int:
         """Rows changed on this connection since it was opened."""

@@ -41,6 +41,8 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
     rows = batch.run("keep_steps", [(each.item, *_step(each)) for each in steps])
     applied = {uid for uid, _ in rows}
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
+    anew = [each for each in steps if each.anew and each.item in applied]
+    batch.run_if_any("drop_steps_behind", [(each.item, each.attempt, each.stage.value, each.seq) for each in anew])
     batch.record(_stale(each, f"step {each.seq}") for each in steps if each.item not in applied)
     return [APPLIED if each.item in applied else STALE for each in steps]
 

@@ -11,6 +11,7 @@ from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
 from darumad.journal.admission import LOST
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom, revive
+from darumad.journal.effects import settle_unknown
 from darumad.journal.encoding import dump
 from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
 from darumad.journal.sql import SQL
@@ -86,6 +87,9 @@ def _release(batch: Batch, asked: Release) -> Answer:
     refusal = _refusal(asked.items, found, _RELEASABLE, "released")
     if refusal:
         return refusal
+    settled = _settle_effects(batch, found, asked.answers)
+    if isinstance(settled, DarumaError):
+        return settled
     waiting = _unsettled(batch, found)
     if isinstance(waiting, DarumaError):
         return waiting
@@ -95,12 +99,28 @@ def _release(batch: Batch, asked: Release) -> Answer:
     batch.run_if_any("close_attempts", fresh, outcome="released")
     batch.unfinished += len(dead)
     if asked.answers:
-        batch.run("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in found.values()])
+        answered = [each for each in found.values() if each.row not in settled]
+        batch.run_if_any("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in answered])
         batch.record(WorkAnswered(uid, asked.audit.by) for uid in found)
     for each in found.values():
         batch.record(_facts(each, asked, waiting))
     batch.audit(asked.audit)
     return Released((*found, *revive(batch, dead, asked.audit.by)))
+
+
+def _settle_effects(
+    batch: Batch, found: Mapping[ItemId, Found], answers: Sequence[str]
+) -> frozenset[int] | DarumaError:
+    """The rows whose answer was about an effect with an unknown outcome: it is no message for their agent."""
+    settled = set()
+    for each in found.values():
+        if answers and each.reason == ParkReason.CONFLICT:
+            was_one = settle_unknown(batch, each.row, answers)
+            if isinstance(was_one, DarumaError):
+                return was_one
+            if was_one:
+                settled.add(each.row)
+    return frozenset(settled)
 
 
 def _standing(batch: Batch, uids: Sequence[ItemId]) -> Mapping[ItemId, Found]:

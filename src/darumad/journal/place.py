@@ -15,7 +15,7 @@ from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, Dat
 
 APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _FOREIGN_BITS = 0o077
@@ -102,7 +102,7 @@ def open_database(place: Place) -> tuple[Database, bool]:
         lost = "is missing" if not place.database.exists() else "is empty"
         said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
         raise _bad(f"{said} {place.marker}.")
-    _make_private(place.database)
+    make_private(place.database)
     try:
         database = Database.writer(place.database)
     except DatabaseError as error:
@@ -121,7 +121,7 @@ def check_identity(place: Place, identity: str) -> None:
         Refused: `bad_journal`: it is another one.
     """
     if not place.marker.exists():
-        _write_marker(place, identity)
+        write_marker(place, identity)
     elif place.marker.read_text(encoding="utf-8").strip() != identity:
         said = f"{place.database} is not the journal that was made here ({place.marker} names another)."
         raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
@@ -140,13 +140,13 @@ def _is_new(place: Place, database: Database) -> bool:
         return True
     if application != APPLICATION_ID:
         raise _bad(f"{place.database} belongs to another program. Move it away, or name another state directory.")
-    if version != SCHEMA_VERSION:
+    if version > SCHEMA_VERSION or version < 1:
         said = f"{place.database} is of version {version}; this program knows version {SCHEMA_VERSION}."
         raise _bad(f"{said} Install the daemon that wrote it, or a newer one.")
     return False
 
 
-def _make_private(path: Path) -> None:
+def make_private(path: Path) -> None:
     """Creates the file closed to others, before SQLite would create it open; tightens one that is."""
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE))
@@ -154,7 +154,7 @@ def _make_private(path: Path) -> None:
         path.chmod(_PRIVATE_FILE)
 
 
-def _write_marker(place: Place, identity: str) -> None:
+def write_marker(place: Place, identity: str) -> None:
     """Whole or not at all, and on disk before anybody relies on it."""
     draft = place.marker.with_suffix(".new")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
@@ -164,10 +164,11 @@ def _write_marker(place: Place, identity: str) -> None:
     finally:
         os.close(fd)
     draft.replace(place.marker)
-    _sync_directory(place.directory)
+    sync_directory(place.directory)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """What was created, renamed or removed in `directory` is on disk."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -234,6 +234,58 @@ ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
 RETURNING (SELECT uid FROM item WHERE item.id = step.item),
     (SELECT lives > 0 OR crashes > 0 OR suspect = 1 FROM item WHERE item.id = step.item);
 
+-- name: drop_steps_behind
+-- [uid, attempt, stage, seq]: what was recorded behind a step that was made anew belongs to another walk.
+WITH asked(uid, attempt, stage, seq) AS (VALUES :rows)
+DELETE FROM step WHERE rowid IN (
+    SELECT later.rowid FROM asked
+    CROSS JOIN item ON item.uid = asked.uid
+    JOIN step AS later ON later.item = item.id AND later.attempt = asked.attempt AND later.stage = asked.stage
+        AND later.seq > asked.seq
+);
+
+-- name: start_effects
+-- [uid, fence, attempt, stage, seq, key, tool, arguments, idempotent]. A key that is there is one that is tried again.
+WITH asked(uid, fence, attempt, stage, seq, key, tool, arguments, idempotent) AS (VALUES :rows)
+INSERT INTO effect (key, item, attempt, stage, seq, fence, tool, arguments, idempotent, state, started_at)
+SELECT asked.key, item.id, asked.attempt, asked.stage, asked.seq, asked.fence, asked.tool, asked.arguments,
+    asked.idempotent, 'started', :now
+FROM asked
+CROSS JOIN item ON item.uid = asked.uid
+WHERE +item.state = 'running' AND item.fence = asked.fence AND item.attempt = asked.attempt
+    AND item.stage = asked.stage
+ON CONFLICT (key) DO UPDATE SET
+    fence = excluded.fence, tool = excluded.tool, arguments = excluded.arguments, idempotent = excluded.idempotent,
+    state = 'started', output = NULL, started_at = excluded.started_at, ended_at = NULL
+RETURNING (SELECT uid FROM item WHERE item.id = effect.item);
+
+-- name: end_effects
+-- [uid, fence, attempt, stage, key, state, output]
+WITH asked(uid, fence, attempt, stage, key, state, output) AS (VALUES :rows)
+UPDATE effect SET state = asked.state, output = asked.output, ended_at = :now
+FROM asked
+CROSS JOIN item ON item.uid = asked.uid
+WHERE effect.key = asked.key AND +effect.item = item.id AND effect.state = 'started'
+    AND effect.fence = asked.fence AND item.fence = asked.fence AND item.attempt = asked.attempt
+    AND item.stage = asked.stage
+    AND (+item.state = 'running' OR +item.state = 'ready' AND item.reason = 'interrupted')
+RETURNING (SELECT uid FROM item WHERE item.id = effect.item);
+
+-- name: effects_of_held
+-- Of every attempt: what was done is done, and what may have been done stays so.
+SELECT effect.item, effect.key, effect.attempt, effect.seq, effect.tool, effect.arguments, effect.state,
+    effect.idempotent, effect.output
+FROM json_each(:asked) AS asked JOIN effect ON effect.item = asked.value
+ORDER BY effect.item, effect.attempt, effect.seq;
+
+-- name: unknown_effects
+SELECT key FROM effect
+WHERE item IN (SELECT value FROM json_each(:asked)) AND state = 'started' AND idempotent = 0;
+
+-- name: settle_effects
+UPDATE effect SET state = :state, output = :output, ended_at = :now
+WHERE item IN (SELECT value FROM json_each(:asked)) AND state = 'started' AND idempotent = 0;
+
 -- name: clear_suspicion
 -- A new step proves that the item does not kill who works on it.
 UPDATE item SET lives = 0, crashes = 0, suspect = 0 WHERE uid IN (SELECT value FROM json_each(:asked));
@@ -488,6 +540,9 @@ INSERT INTO identity (only, uuid, created_at) VALUES (1, :uuid, :now);
 -- name: identity
 SELECT uuid FROM identity;
 
+-- name: note_migration
+INSERT INTO migration (version, program, at) VALUES (:version, :program, :now);
+
 -- name: died_before
 -- Whether the life before this one ended without saying so.
 SELECT stopped_at IS NULL FROM boot ORDER BY boot DESC LIMIT 1;
@@ -523,6 +578,12 @@ WHERE item.uid = :uid ORDER BY attempt.attempt;
 SELECT step.attempt, step.stage, step.seq, step.kind, step.input_digest, step.output, step.at
 FROM item JOIN step ON step.item = item.id
 WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
+
+-- name: effects
+SELECT effect.key, effect.attempt, effect.seq, effect.tool, effect.arguments, effect.state, effect.idempotent,
+    effect.output
+FROM item JOIN effect ON effect.item = item.id
+WHERE item.uid = :uid ORDER BY effect.attempt, effect.started_at;
 
 -- name: outputs
 SELECT output.attempt, output.stage, output.body

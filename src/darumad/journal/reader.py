@@ -74,6 +74,20 @@ class Reader:
         rows = self._db.all(SQL["steps"], {"uid": item})
         return [{**dict(zip(names, row, strict=True)), "output": load(row[5])} for row in rows]
 
+    def effects(self, item: ItemId) -> list[dict[str, Any]]:
+        """What its tools did outside, attempt by attempt: `started` means that nobody knows whether it was done."""
+        names = ("key", "attempt", "seq", "tool", "arguments", "state", "idempotent", "output")
+        rows = [dict(zip(names, row, strict=True)) for row in self._db.all(SQL["effects"], {"uid": item})]
+        return [
+            {
+                **row,
+                "arguments": load(row["arguments"]),
+                "idempotent": bool(row["idempotent"]),
+                "output": load(row["output"]),
+            }
+            for row in rows
+        ]
+
     def outputs(self, item: ItemId) -> list[dict[str, Any]]:
         """What each finished stage made, oldest first."""
         rows = self._db.all(SQL["outputs"], {"uid": item})

@@ -14,6 +14,7 @@ from typing import Any
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
 from darumad.work.budget import Account, Amount, Budget
+from darumad.work.effects import Effect, EffectState
 from darumad.work.item import Limits, WorkItem, WorkRecord
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
@@ -101,14 +102,15 @@ class Claim:
 class Held:
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
 
-    `steps` are (seq, kind, input digest, output) of this attempt and stage. `brief` and `work` are the
-    outputs of this attempt's optimizing and executing stages, if they are done. `lineage` counts fresh
-    workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
+    `effects` are those of all attempts, `steps` (seq, kind, input digest, output) of this attempt and stage.
+    `brief` and `work` are the outputs of this attempt's optimizing and executing stages, if they are done. `lineage`
+    counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
     """
 
     record: WorkRecord
     slot: Slot
     steps: tuple[tuple[int, str, str, Any], ...] = ()
+    effects: tuple[Effect, ...] = ()
     brief: Any = None
     work: Mapping[str, Any] | None = None
     failed: tuple[Mapping[str, Any], ...] = ()
@@ -127,6 +129,7 @@ class Step:
     """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
 
     Accepted also while the item is ready by `interrupted` under the same fence: what was paid for is kept.
+    `anew` says that it took the place of another: what was recorded behind it goes, for it belongs to another walk.
     """
 
     item: ItemId
@@ -137,6 +140,35 @@ class Step:
     kind: str
     input_digest: str
     output: Any
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectStart:
+    """A held item's tool is about to do something outside. Answer: `APPLIED`, or `STALE`: then it must not."""
+
+    item: ItemId
+    fence: Fence
+    attempt: Attempt
+    stage: Stage
+    seq: int
+    key: str
+    tool: str
+    arguments: Any
+    idempotent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectEnd:
+    """What came of a started effect: done with its output, or void. Answer: `APPLIED` or `STALE`."""
+
+    item: ItemId
+    fence: Fence
+    attempt: Attempt
+    stage: Stage
+    key: str
+    state: EffectState
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +360,10 @@ class Said(Enum):
 
 APPLIED, STALE = Said.APPLIED, Said.STALE
 
-Request = Accept | Claim | Step | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve | Settle | Setting
+Request = (
+    Accept | Claim | Step | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve
+    | Settle | Setting
+)  # fmt: skip
 Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | OverBudget | Said | Exception
 
 

@@ -14,6 +14,8 @@ from darumad.journal.requests import (
     Accept,
     Cancel,
     Claim,
+    EffectEnd,
+    EffectStart,
     Move,
     Note,
     PromoteDue,
@@ -30,7 +32,8 @@ Group = tuple[type[Any], list[Any]]
 """Requests of one kind that run as one statement."""
 
 KINDS: tuple[type[Any], ...] = (
-    Move, Step, Settle, Reserve, Cancel, Release, Accept, Setting, Note, PromoteDue, Rescue, Claim,
+    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Release, Accept, Setting, Note, PromoteDue, Rescue,
+    Claim,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
@@ -44,6 +47,8 @@ def _none(_: Any) -> Iterable[Hashable]:
 _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
     Move: lambda each: (each.item,),
     Step: lambda each: (each.item,),
+    EffectStart: lambda each: (each.item,),
+    EffectEnd: lambda each: (each.item,),
     Reserve: lambda each: (each.item, ("reservation", each.id)),
     Settle: lambda each: (("reservation", each.id),),
     Cancel: lambda each: each.items,

@@ -1,10 +1,17 @@
--- The journal's tables, version 1. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 2. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do.
 
 CREATE TABLE identity (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     uuid TEXT NOT NULL,
     created_at INTEGER NOT NULL
+) STRICT;
+
+-- Which versions of these tables the file has had, and since when.
+CREATE TABLE migration (
+    version INTEGER PRIMARY KEY,
+    program TEXT NOT NULL,
+    at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE boot (
@@ -96,6 +103,15 @@ CREATE TABLE label (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX label_value ON label (key, value, item);
 
+-- What is remembered of an item that is gone: its id stays taken, and what depends on it learns how it ended.
+CREATE TABLE idempotency (
+    uid TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('succeeded', 'dead', 'cancelled')),
+    forget_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_due ON idempotency (forget_at);
+
 CREATE TABLE dependency (
     item INTEGER NOT NULL REFERENCES item (id) ON DELETE CASCADE,
     needs INTEGER NOT NULL REFERENCES item (id),
@@ -143,6 +159,25 @@ CREATE TABLE step (
     at INTEGER NOT NULL,
     PRIMARY KEY (item, attempt, stage, seq)
 ) STRICT;
+
+-- What a tool did outside the house, where no rollback reaches. Written as started before it is done; found so after a
+-- crash, nobody knows whether it was. `void`: it is known that nothing was done, or somebody said to do it again.
+CREATE TABLE effect (
+    key TEXT PRIMARY KEY,
+    item INTEGER NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    tool TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    idempotent INTEGER NOT NULL CHECK (idempotent IN (0, 1)),
+    state TEXT NOT NULL CHECK (state IN ('started', 'done', 'void')),
+    output TEXT,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER
+) STRICT;
+CREATE INDEX effect_item ON effect (item);
 
 -- What a finished stage made: the brief, the work, the review.
 CREATE TABLE output (

@@ -20,6 +20,7 @@ from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
 from darumad.journal.claiming import claim
 from darumad.journal.database import Database, is_disk_trouble
+from darumad.journal.effects import effect_end, effect_start
 from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
 from darumad.journal.moving import move, step
@@ -29,6 +30,8 @@ from darumad.journal.requests import (
     Answer,
     Cancel,
     Claim,
+    EffectEnd,
+    EffectStart,
     Move,
     Note,
     Outcome,
@@ -56,6 +59,8 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Accept: accept,
     Claim: claim,
     Step: step,
+    EffectStart: effect_start,
+    EffectEnd: effect_end,
     Move: move,
     Cancel: cancel,
     Release: release,

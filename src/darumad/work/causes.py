@@ -30,6 +30,7 @@ class Course(Enum):
     PARK_PROVIDER = "parked (`provider`)"
     PARK_BUDGET = "parked (`budget`)"
     PARK_TEMPLATE = "parked (`template`)"
+    PARK_CONFLICT = "parked (`conflict`)"
     PARK_ASKED = "parked (`challenge`, `approval`, `question` or `children`)"
     DIE = "dead"
     CANCEL = "cancelled"
@@ -68,6 +69,7 @@ ENDS: Mapping[str, End] = {
     "model_not_found": End(_S.PROVIDER_ERROR, _C.PARK_PROVIDER, "parks"),
     "gate_undecided": End(_S.PROVIDER_ERROR, _C.PARK_PROVIDER, "parks"),
     "budget_exhausted": End(_S.BUDGET_EXHAUSTED, _C.PARK_BUDGET, "parks"),
+    "outcome_unknown": End(_S.TOOL_ERROR, _C.PARK_CONFLICT, "parks"),
     "challenged": End(_S.CHALLENGED, _C.PARK_ASKED, "parks"),
     # the item's or its agent's own failures
     "context_too_long": End(_S.CONTEXT_TOO_LONG, _C.TRY_AGAIN, "failures"),

@@ -311,6 +311,7 @@ _TAKEN: Mapping[Course, Callable[[_Ending], Next]] = {
     _C.SEND_BACK: _send_back,
     _C.PARK_PROVIDER: lambda ending: _park(ending, ParkReason.PROVIDER),
     _C.PARK_BUDGET: lambda ending: _park(ending, ParkReason.BUDGET),
+    _C.PARK_CONFLICT: lambda ending: _park(ending, ParkReason.CONFLICT),
     _C.PARK_TEMPLATE: lambda ending: _park(ending, ParkReason.TEMPLATE),
     _C.PARK_ASKED: _park_asked,
     _C.DIE: _die,

@@ -373,6 +373,16 @@ _KINDS: tuple[Kind, ...] = (
         ),
     ),
     Kind(
+        name="outcome_unknown",
+        comes_from="a tool that began to do something outside and was not heard of again",
+        retry=Retry.BY_EFFECT,
+        hints=("A tool was interrupted while it did something outside; it may have been done.",),
+        recovery=(
+            "Look outside whether it was done.",
+            "Then `daruma work answer ID done`, or `daruma work answer ID 'run again'`.",
+        ),
+    ),
+    Kind(
         name="stale",
         comes_from="an answer under a fence that no longer holds",
         hints=("Somebody else holds the item by now.",),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from darumad.names import Attempt, ItemId, Stage
+from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelReply, ModelRequest
@@ -55,6 +56,32 @@ class StepLog(Protocol):
         ...
 
 
+class EffectLog(Protocol):
+    """What the tools of one stage do outside the house, with what earlier holders and attempts did there."""
+
+    @property
+    def unknown(self) -> tuple[Effect, ...]:
+        """Effects that may have happened and may not be repeated. With any, the stage must not begin."""
+        ...
+
+    @property
+    def done(self) -> tuple[Effect, ...]:
+        """What earlier attempts did for good."""
+        ...
+
+    async def once(
+        self, tool: str, arguments: Any, run: Callable[[str], Awaitable[Any]], *, idempotent: bool, repeatable: bool
+    ) -> Any:
+        """What `run` gave (JSON); it is handed the idempotency key. Called within a step.
+
+        On disk as started before `run` begins and as done after it. What was done before is not done again: the
+        recorded output is returned. An `idempotent` tool whose outcome is unknown is run again under its first key.
+        A `repeatable` one is done anew in each attempt. Raised out of `run`, `NothingDone` makes the effect void; any
+        other exception leaves it started: nobody knows.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """Money and tokens: reserved before a call, settled once after it, whoever owns the item by then."""
 
@@ -89,6 +116,7 @@ class Context:
     steps: StepLog
     complete: Complete
     progress: Callable[[], None]
+    effects: EffectLog = field(default_factory=Indoors)
     brief: Any = None
     work: WorkResult | None = None
     feedback: tuple[Mapping[str, Any], ...] = ()

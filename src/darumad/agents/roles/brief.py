@@ -6,6 +6,7 @@ from typing import Any
 
 from darumad.agents.roles.consolidation import consolidate
 from darumad.work.canonical import canonical
+from darumad.work.effects import Effect
 from darumad.work.item import Input, WorkItem
 
 BYTES_PER_TOKEN = 3.2
@@ -32,12 +33,13 @@ class Over:
 class Earlier:
     """What became of an item before: the reviews that sent it back, its failed attempts, and what people answered.
 
-    All oldest first; a failure is a compact error.
+    All oldest first; a failure is a compact error. `done` is what its tools did outside in earlier attempts, for good.
     """
 
     feedback: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Mapping[str, Any]] = ()
     answers: Sequence[str] = ()
+    done: Sequence[Effect] = ()
 
 
 def tokens_of(text: str | bytes) -> int:
@@ -71,6 +73,7 @@ def build_brief(
         "tests": list(item.tests),
         "answers": list(earlier.answers),
         "feedback": consolidate(earlier.feedback, earlier.failures),
+        "already done outside, not to be done again": [_fact(each) for each in earlier.done],
         "skills": [],
         "degraded": degraded,
     }
@@ -86,6 +89,10 @@ def over_budget(item: WorkItem, brief: Mapping[str, Any]) -> tuple[Over, ...]:
     """The inputs of `item` that `brief` had to cut, with the room each was given."""
     cut = {each["name"]: len(each["text"].encode()) for each in brief["inputs"] if each.get("cut")}
     return tuple(Over(each.name, each.text or "", cut[each.name]) for each in item.inputs if each.name in cut)
+
+
+def _fact(each: Effect) -> dict[str, Any]:
+    return {"tool": each.tool, "arguments": each.arguments, "came of it": each.output}
 
 
 def _room_for_inputs(brief: Mapping[str, Any], context_tokens: int) -> int:

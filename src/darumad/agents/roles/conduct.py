@@ -12,6 +12,7 @@ from darumad.agents.template import ToolFailed
 from darumad.errors import Problem
 from darumad.names import Seconds
 from darumad.work.causes import ENDS
+from darumad.work.effects import sentence
 from darumad.work.error_context import Site, boxed
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
@@ -76,6 +77,8 @@ class Conduct:
             log.warning("work taken with a doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
         if findings.errors:
             return invalid_item(*findings.errors)
+        if context.effects.unknown:
+            return ended("outcome_unknown", sentence(context.effects.unknown), error_type="OutcomeUnknown")
         assert not self._busy, f"{self._agent} was given {item.id} while it works on another item"
         self._busy = True
         try:

@@ -61,7 +61,7 @@ class OptimizerAgent:
     ) -> dict[str, Any]:
         return build_brief(
             item,
-            Earlier(context.feedback, context.failures, context.answers),
+            Earlier(context.feedback, context.failures, context.answers, context.effects.done),
             condensed=condensed,
             context_tokens=self._context_tokens,
             degraded=degraded,

@@ -1,0 +1,102 @@
+"""What the tools of one stage do outside, bound to one item under one fence.
+
+Started before, done after, each on disk before anything follows it: a kill in between is seen for what it is.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from darumad.bridge.steps import Steps
+from darumad.journal.commits import Commits
+from darumad.journal.requests import STALE, EffectEnd, EffectStart, Held
+from darumad.work.effects import (
+    Effect,
+    EffectState,
+    NothingDone,
+    done_before,
+    key_of,
+    standing_in,
+    unknown,
+)
+from darumad.work.model import ModelFailed
+
+
+class Effects:
+    """Implements `work.ports.EffectLog`. Used on the loop by one task at a time, within a step."""
+
+    def __init__(self, held: Held, commits: Commits, steps: Steps) -> None:
+        self._record = held.record
+        self._commits = commits
+        self._steps = steps
+        self._known = list(held.effects)
+
+    @property
+    def unknown(self) -> tuple[Effect, ...]:
+        """See `EffectLog.unknown`."""
+        return unknown(self._known)
+
+    @property
+    def done(self) -> tuple[Effect, ...]:
+        """See `EffectLog.done`."""
+        return done_before(self._known, self._record.attempt)
+
+    async def once(
+        self, tool: str, arguments: Any, run: Callable[[str], Awaitable[Any]], *, idempotent: bool, repeatable: bool
+    ) -> Any:
+        """See `EffectLog.once`.
+
+        Raises:
+            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow.
+        """
+        record = self._record
+        key = key_of(record.item.id, record.attempt, record.stage, self._steps.seq)
+        known = standing_in(self._open(), tool, arguments, key=key, attempt=record.attempt, repeatable=repeatable)
+        if known is not None:
+            key = known.key
+            if known.attempt == record.attempt:
+                self._known.remove(known)  # it answers for one call; the next one like it is meant
+            if known.state is EffectState.DONE:
+                return known.output
+        await self._commit(self._started(key, tool, arguments, idempotent=idempotent))
+        try:
+            output = await run(key)
+        except NothingDone:
+            await self._commit(self._ended(key, EffectState.VOID, None))
+            raise
+        await self._commit(self._ended(key, EffectState.DONE, output))
+        return output
+
+    def _open(self) -> list[Effect]:
+        """What a replayed step of this attempt has not answered for already."""
+        replayed, attempt = self._steps.replayed, self._record.attempt
+        return [each for each in self._known if each.attempt != attempt or each.seq not in replayed]
+
+    def _started(self, key: str, tool: str, arguments: Any, *, idempotent: bool) -> EffectStart:
+        record = self._record
+        return EffectStart(
+            item=record.item.id,
+            fence=record.fence,
+            attempt=record.attempt,
+            stage=record.stage,
+            seq=self._steps.seq,
+            key=key,
+            tool=tool,
+            arguments=arguments,
+            idempotent=idempotent,
+        )
+
+    def _ended(self, key: str, state: EffectState, output: Any) -> EffectEnd:
+        record = self._record
+        return EffectEnd(
+            item=record.item.id,
+            fence=record.fence,
+            attempt=record.attempt,
+            stage=record.stage,
+            key=key,
+            state=state,
+            output=output,
+        )
+
+    async def _commit(self, request: EffectStart | EffectEnd) -> None:
+        if await self._commits.commit(request) is STALE:
+            raise ModelFailed("stale", "the item is no longer held under this fence")

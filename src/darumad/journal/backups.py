@@ -1,0 +1,169 @@
+"""Copies of a journal: made while the daemon writes, checked before they count, and put back in its place.
+
+A copy is one file without a log beside it. Copying the live file by other means gives a broken one: `cp` was seen to
+in 16 of 55 tries.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from darumad.errors import Refused, Unavailable
+from darumad.journal.database import Database, DatabaseError
+from darumad.journal.place import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Lock,
+    Place,
+    make_private,
+    prepare,
+    sync_directory,
+    write_marker,
+)
+from darumad.journal.sql import SQL
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy that was made or put back: which journal it is of, up to which event, and how large it is, in bytes."""
+
+    path: Path
+    identity: str
+    position: int
+    unfinished: int
+    size: int
+
+
+def back_up(place: Place, target: Path) -> Copied:
+    """A copy of the journal of `place` as of now, whole and checked, at `target`. The daemon may be running.
+
+    Raises:
+        Refused: `not_found`: there is no journal; `conflict`: `target` is there already; `bad_journal`: the journal
+            cannot be read, or its copy is not sound.
+        Unavailable: `io_error`: the disk of `target` cannot take it.
+    """
+    if not place.database.exists():
+        raise Refused(f"there is no journal in {place.directory}", code="not_found")
+    if target.exists():
+        raise Refused(f"{target} is there already; name another file", code="conflict")
+    try:
+        db = Database.copier(place.database)
+    except DatabaseError as error:
+        raise _bad(f"{place.database} cannot be read: {error}") from error
+    try:
+        copy_whole(db, target)
+    except (DatabaseError, OSError) as error:
+        raise Unavailable(f"{target} could not be written: {error}", code="io_error") from error
+    finally:
+        db.close()
+    return look_at(target)
+
+
+def restore(place: Place, source: Path) -> Copied:
+    """Puts the copy `source` in the place of the journal of `place`; the one that was there is kept beside it.
+
+    Killed in between, the daemon refuses to begin and says that the journal is missing: restore again.
+
+    Raises:
+        Refused: `already_running`: a daemon uses the directory; `not_found`; `bad_journal`: `source` is not sound, not
+            a journal, or of a newer version.
+    """
+    if not source.is_file():
+        raise Refused(f"there is no file {source}", code="not_found")
+    found = look_at(source)
+    prepare(place)
+    lock = Lock(place)
+    try:
+        draft = place.directory / "journal.db.restoring"
+        _copy_file(source, draft)
+        Database.writer(draft).close()  # from now on it has a log; closing leaves none behind
+        look_at(draft)
+        _put_aside(place)
+        write_marker(place, found.identity)
+        draft.replace(place.database)
+        sync_directory(place.directory)
+    finally:
+        lock.close()
+    return found
+
+
+def copy_whole(db: Database, target: Path) -> None:
+    """All that `db` sees now, as one file at `target`: there whole and on disk, or not there."""
+    draft = target.with_name(f"{target.name}.part")
+    draft.unlink(missing_ok=True)
+    make_private(draft)
+    db.all("VACUUM INTO ?", (os.fspath(draft),))
+    look_at(draft)
+    _sync(draft)
+    draft.replace(target)
+    sync_directory(target.parent)
+
+
+def look_at(path: Path) -> Copied:
+    """What the journal in the file `path` is, with every page of it checked.
+
+    Raises:
+        Refused: `bad_journal`: it is not sound, no journal, or newer than this program.
+    """
+    try:
+        db = Database.still(path)
+    except DatabaseError as error:
+        raise _bad(f"{path} is no journal: {error}") from error
+    try:
+        return _described(path, db)
+    except DatabaseError as error:
+        raise _bad(f"{path} cannot be read: {error}") from error
+    finally:
+        db.close()
+
+
+def _described(path: Path, db: Database) -> Copied:
+    if db.value("PRAGMA application_id") != APPLICATION_ID:
+        raise _bad(f"{path} is no journal of Daruma")
+    version = db.value("PRAGMA user_version")
+    if version > SCHEMA_VERSION:
+        raise _bad(f"{path} is of version {version}; this program knows version {SCHEMA_VERSION}")
+    said = db.value("PRAGMA integrity_check")
+    if said != "ok":
+        raise _bad(f"{path} is not sound: {said}")
+    position, unfinished = db.value(SQL["last_position"]), db.value(SQL["unfinished"])
+    return Copied(path, db.value(SQL["identity"]), position, unfinished, path.stat().st_size)
+
+
+def _put_aside(place: Place) -> None:
+    """What lies in the journal's place goes beside it, with its log worked in if it can still be read."""
+    if not place.database.exists():
+        return
+    with suppress(DatabaseError):  # it may be replaced because it cannot be read
+        Database.writer(place.database).close()
+    number = 1
+    while (kept := place.directory / f"journal.db.replaced-{number}").exists():
+        number += 1
+    place.database.replace(kept)
+    for end in ("-wal", "-shm"):
+        log = place.directory / f"journal.db{end}"
+        if log.exists():
+            log.replace(place.directory / f"{kept.name}{end}")
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    make_private(target)
+    with source.open("rb") as read, target.open("wb") as write:
+        while chunk := read.read(1 << 20):
+            write.write(chunk)
+        write.flush()
+        os.fsync(write.fileno())
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _bad(message: str) -> Refused:
+    return Refused(message, code="bad_journal")

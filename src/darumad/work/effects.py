@@ -1,0 +1,109 @@
+"""Effects: what a tool did outside the house, where no rollback reaches. Values in, values out.
+
+An effect is written down as started before it is done, and as done after. Whatever is found only started has an
+unknown outcome: it may have happened. What may be repeated under the same key is repeated; anything else needs a
+person.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from darumad.names import Attempt, ItemId, Stage
+
+
+class EffectState(StrEnum):
+    """What is known of an effect."""
+
+    STARTED = "started"
+    DONE = "done"
+    VOID = "void"
+
+
+class NothingDone(ValueError):  # noqa: N818 - it reads as what is known
+    """Raised by a tool that knows that nothing happened outside: its effect is void, and may be tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One effect as the journal has it. `key` is what the world outside was given to know a repetition by."""
+
+    key: str
+    attempt: Attempt
+    seq: int
+    tool: str
+    arguments: Any
+    state: EffectState
+    idempotent: bool
+    output: Any = None
+
+    def is_of(self, tool: str, arguments: Any) -> bool:
+        """Whether it is what `tool` does with `arguments`."""
+        return self.tool == tool and self.arguments == arguments
+
+
+class Indoors:
+    """The effects of a stage that has no business outside: nothing was done, and nothing can be."""
+
+    @property
+    def unknown(self) -> tuple[Effect, ...]:
+        """None."""
+        return ()
+
+    @property
+    def done(self) -> tuple[Effect, ...]:
+        """None."""
+        return ()
+
+    async def once(
+        self, tool: str, arguments: Any, run: Callable[[str], Awaitable[Any]], *, idempotent: bool, repeatable: bool
+    ) -> Any:
+        """Never runs it.
+
+        Raises:
+            NothingDone: always.
+        """
+        del arguments, run, idempotent, repeatable
+        raise NothingDone(f"{tool} acts outside, which this stage may not")
+
+
+def key_of(item: ItemId, attempt: Attempt, stage: Stage, seq: int) -> str:
+    """The idempotency key of the effect of one step."""
+    return f"{item}:{attempt}:{stage}:{seq}"
+
+
+def unknown(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """Those that may have happened and may not be repeated: with one of them an item cannot go on by itself."""
+    return tuple(each for each in effects if each.state is EffectState.STARTED and not each.idempotent)
+
+
+def done_before(effects: Iterable[Effect], attempt: Attempt) -> tuple[Effect, ...]:
+    """What earlier attempts than `attempt` did for good: facts that a new one is to know."""
+    return tuple(each for each in effects if each.state is EffectState.DONE and each.attempt < attempt)
+
+
+def standing_in(  # noqa: PLR0913 - each is a fact of its own, named at the call
+    effects: Sequence[Effect], tool: str, arguments: Any, *, key: str, attempt: Attempt, repeatable: bool
+) -> Effect | None:
+    """The effect that stands in for doing it (again); None when it is to be done anew.
+
+    Done under this very key, in this attempt by an earlier holder, or in an earlier attempt unless the tool is
+    declared `repeatable`: its output is taken. Started and idempotent: to be done once more, under its own key.
+    """
+    own = [each for each in effects if each.key == key and each.is_of(tool, arguments)]
+    same = [each for each in effects if each.is_of(tool, arguments) and (each.attempt == attempt or not repeatable)]
+    known = [each for each in (*own, *same) if each.state is EffectState.DONE]
+    again = [each for each in (*own, *same) if each.state is EffectState.STARTED and each.idempotent]
+    return next(iter((*known, *again)), None)
+
+
+def sentence(effects: Sequence[Effect]) -> str:
+    """What a person is told of effects with an unknown outcome."""
+    told = "; ".join(f"{each.tool} with {_short(each.arguments)} (key {each.key})" for each in effects)
+    return f"it is not known whether this was done: {told}"
+
+
+def _short(arguments: Any, most: int = 300) -> str:
+    text = str(arguments)
+    return text if len(text) <= most else f"{text[:most]}..."

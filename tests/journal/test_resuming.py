@@ -1,0 +1,385 @@
+"""A killed run goes on behind the last step that was paid for, and what a tool did outside is not done again."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.agents.step_loop import Answer, BadArguments, OutsideTool, Tool, run_loop
+from darumad.bridge.effects import Effects
+from darumad.bridge.steps import Steps
+from darumad.errors import Refused
+from darumad.journal import STALE, EffectEnd, EffectStart, Held, Step
+from darumad.journal.commits import Commits
+from darumad.journal.requests import Outcome, Request
+from darumad.names import Attempt, Fence, ItemId, Stage
+from darumad.work.effects import EffectState
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
+from darumad.work.ports import Context
+from darumad.work.result import Usage
+from darumad.work.states import ParkReason, WorkState
+from tests.journal.desk import DO, Desk, move, new_item
+
+TURNS = 12
+SPEC = ToolSpec(name="note", says="Writes it down.", schema={"type": "object"})
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Dying:
+    """Posts to the journal until the process is killed: at its `last` request of one of these kinds."""
+
+    def __init__(self, desk: Desk, kinds: tuple[type, ...], last: int, *, before: bool = False) -> None:
+        self._desk = desk
+        self._kinds = kinds
+        self._left = last
+        self._before = before
+
+    def commits(self) -> Commits:
+        return Commits(self.post, asyncio.get_running_loop())
+
+    def post(self, request: Request, reply: Callable[[Sequence[Outcome]], None]) -> None:
+        hit = isinstance(request, self._kinds)
+        self._left -= hit
+        if hit and self._left <= 0 and self._before:
+            raise Killed
+        self._desk.journal.post(request, reply)
+        if hit and self._left <= 0:
+            self._desk.call(request)  # behind it in the queue: the first is on disk by now
+            raise Killed
+
+
+class Model:
+    """Wishes for a note in each turn but its last; no two of its replies are alike."""
+
+    model = "a:model"
+
+    def __init__(self, turns: int = TURNS, wish: str = "note") -> None:
+        self.turns = turns
+        self.wish = wish
+        self.asked: list[int] = []
+
+    async def __call__(self, request: ModelRequest) -> ModelReply:
+        turn = sum(each.role == "assistant" for each in request.messages) + 1
+        self.asked.append(turn)
+        used = Usage(input_tokens=1, calls=1)
+        if turn == self.turns:
+            return ModelReply(text=f"done {secrets.token_hex(8)}", usage=used)
+        wished = ToolCall(id=f"call-{turn}", name=self.wish, arguments={"turn": turn})
+        return ModelReply(text=secrets.token_hex(8), calls=(wished,), stop="tools", usage=used)
+
+
+class Notes:
+    """A tool that counts what it did."""
+
+    def __init__(self) -> None:
+        self.made: list[Any] = []
+
+    async def run(self, arguments: Any, key: str = "") -> str:
+        self.made.append((arguments["turn"], key) if key else arguments["turn"])
+        return secrets.token_hex(8)
+
+    def tool(self) -> Tool:
+        return Tool(SPEC, self.run)
+
+
+@pytest.fixture
+def held(desk: Desk) -> Held:
+    desk.submit(new_item("a", stages=(DO,)))
+    return desk.claim_one(DO)
+
+
+async def loop(held: Held, commits: Commits, model: Model, *tools: Any, system: str = "") -> Answer:
+    steps = Steps(held, commits)
+    context = Context(
+        stage=Stage.EXECUTING,
+        attempt=Attempt(held.record.attempt),
+        workspace=Path(),
+        steps=steps,
+        effects=Effects(held, commits, steps),
+        complete=model,
+        progress=lambda: None,
+    )
+    request = ModelRequest(messages=(Message(role="user", text="go"),), system=system)
+    return await run_loop(request, tools, context)
+
+
+def living(desk: Desk) -> Commits:
+    return Commits(desk.journal.post, asyncio.get_running_loop())
+
+
+def next_life(desk: Desk) -> Held:
+    """The process was killed; the daemon is started again and claims what it finds."""
+    desk.die()
+    desk.open()
+    desk.clock.advance(60)
+    return desk.claim_one(DO)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["after each step", "between each reply and its step"])
+async def test_a_run_killed_again_and_again_calls_the_model_once_a_turn_and_once_more_a_kill(
+    desk: Desk, held: Held, before: bool
+) -> None:
+    model, notes, kills = Model(), Notes(), 0
+    while True:
+        mortal = Dying(desk, (Step,), 2 if before else 1, before=before)
+        try:
+            answer = await loop(held, mortal.commits(), model, notes.tool())
+        except Killed:
+            kills += 1
+            held = next_life(desk)
+        else:
+            break
+    assert kills == 2 * TURNS - 1 - before, "each step of the walk was hit"
+    assert Counter(model.asked).keys() == set(range(1, TURNS + 1))
+    assert len(model.asked) == TURNS if not before else len(model.asked) <= TURNS + kills
+    replies = [each["output"] for each in desk.reader.steps(ItemId("a")) if each["kind"] == "think"]
+    assert len(replies) == TURNS
+    assert answer.text == replies[-1]["text"], "no reply of one life is mixed with those of another"
+    assert desk.record("a").attempt == 1
+
+
+async def test_a_retry_after_a_failure_replays_nothing_and_a_rescue_everything(desk: Desk, held: Held) -> None:
+    model, notes = Model(), Notes()
+    await loop(held, living(desk), model, notes.tool())
+    held = next_life(desk)
+    await loop(held, living(desk), model, notes.tool())
+    assert len(model.asked) == TURNS
+    desk.call(move(held, WorkState.SCHEDULED, run_at=0, failures=1, ends_attempt=True, reason="backoff"))
+    desk.release("a")
+    await loop(desk.claim_one(DO), living(desk), model, notes.tool())
+    assert len(model.asked) == 2 * TURNS
+    assert notes.made == 2 * list(range(1, TURNS))
+
+
+async def test_a_changed_prompt_ends_the_replay_and_its_steps_take_the_place_of_the_recorded(
+    desk: Desk, held: Held
+) -> None:
+    model = Model()
+    await loop(held, living(desk), model, Notes().tool())
+    recorded = [each["output"] for each in desk.reader.steps(ItemId("a"))]
+    held = next_life(desk)
+    model.turns = 3
+    await loop(held, living(desk), model, Notes().tool(), system="think otherwise")
+    steps = desk.reader.steps(ItemId("a"))
+    assert len(model.asked) == TURNS + 3
+    assert [each["seq"] for each in steps] == [1, 2, 3, 4, 5], "what stood behind belongs to another walk"
+    assert not [each for each in steps if each["output"] in recorded]
+    await loop(next_life(desk), living(desk), model, Notes().tool(), system="think otherwise")
+    assert len(model.asked) == TURNS + 3
+
+
+async def test_a_step_that_was_made_anew_is_never_followed_by_a_recorded_one(desk: Desk, held: Held) -> None:
+    """The tool's own step looks the same in both walks; it is the reply before it that is another."""
+    model, notes = Model(), Notes()
+    await loop(held, living(desk), model, notes.tool())
+    held = next_life(desk)
+    with pytest.raises(Killed):
+        await loop(held, Dying(desk, (Step,), 1).commits(), model, notes.tool(), system="think otherwise")
+    made = len(notes.made)
+    await loop(next_life(desk), living(desk), model, notes.tool(), system="think otherwise")
+    assert len(notes.made) == made + TURNS - 1
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+class Mail:
+    """What stands outside: letters that were sent, by their key."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.fails: BaseException | None = None
+
+    async def run(self, arguments: Any, key: str) -> str:
+        self.sent.append(key)
+        if self.fails is not None:
+            failure, self.fails = self.fails, None
+            raise failure
+        return f"sent as {len(self.sent)}"
+
+    def tool(self, **more: Any) -> OutsideTool:
+        return OutsideTool(ToolSpec(name="mail", says="Sends a letter.", schema={"type": "object"}), self.run, **more)
+
+
+def effects(desk: Desk) -> list[tuple[str, str]]:
+    return [(each["key"], each["state"]) for each in desk.reader.effects(ItemId("a"))]
+
+
+async def test_an_effect_is_on_disk_before_it_is_done_and_after(desk: Desk, held: Held) -> None:
+    mail, seen = Mail(), []
+
+    async def run(arguments: Any, key: str) -> str:
+        seen.append(effects(desk))
+        return await mail.run(arguments, key)
+
+    tool = OutsideTool(mail.tool().spec, run)
+    await loop(held, living(desk), Model(2, "mail"), tool)
+    assert seen == [[("a:1:executing:2", "started")]]
+    assert effects(desk) == [("a:1:executing:2", "done")]
+    assert mail.sent == ["a:1:executing:2"]
+
+
+@pytest.mark.parametrize("kind", [EffectEnd, Step], ids=["the effect's end", "the step"])
+async def test_what_is_known_to_be_done_is_not_done_again(desk: Desk, held: Held, kind: type) -> None:
+    model, mail = Model(2, "mail"), Mail()
+    mortal = Dying(desk, (EffectEnd,), 1) if kind is EffectEnd else Dying(desk, (Step,), 2, before=True)
+    with pytest.raises(Killed):
+        await loop(held, mortal.commits(), model, mail.tool())
+    await loop(next_life(desk), living(desk), model, mail.tool())
+    assert len(mail.sent) == 1
+    assert [each["output"] for each in desk.reader.steps(ItemId("a")) if each["kind"] == "tool"] == ["sent as 1"]
+
+
+async def test_an_unknown_outcome_of_an_idempotent_tool_is_done_again_under_its_key(desk: Desk, held: Held) -> None:
+    model, mail = Model(2, "mail"), Mail()
+    with pytest.raises(Killed):
+        await loop(held, Dying(desk, (EffectEnd,), 1, before=True).commits(), model, mail.tool(idempotent=True))
+    held = next_life(desk)
+    assert not Effects(held, living(desk), Steps(held, living(desk))).unknown
+    await loop(held, living(desk), model, mail.tool(idempotent=True))
+    assert mail.sent == 2 * ["a:1:executing:2"]
+    assert effects(desk) == [("a:1:executing:2", "done")]
+
+
+async def killed_while_outside(desk: Desk, held: Held, mail: Mail, model: Model) -> Held:
+    with pytest.raises(Killed):
+        await loop(held, Dying(desk, (EffectEnd,), 1, before=True).commits(), model, mail.tool())
+    return next_life(desk)
+
+
+async def test_any_other_unknown_outcome_keeps_the_stage_from_beginning(desk: Desk, held: Held) -> None:
+    held = await killed_while_outside(desk, held, Mail(), Model(2, "mail"))
+    (found,) = Effects(held, living(desk), Steps(held, living(desk))).unknown
+    assert (found.tool, found.arguments, found.state) == ("mail", {"turn": 1}, EffectState.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "letters", "came_of_it"),
+    [
+        ("done", 1, "done, as its operator says"),
+        ("Done: letter 7 lies in the outbox", 1, "letter 7 lies in the outbox"),
+        ("run again", 2, "sent as 2"),
+    ],
+)
+async def test_a_person_says_what_became_of_it(
+    desk: Desk, held: Held, answer: str, letters: int, came_of_it: str
+) -> None:
+    model, mail = Model(2, "mail"), Mail()
+    held = await killed_while_outside(desk, held, mail, model)
+    desk.call(move(held, WorkState.PARKED, reason=ParkReason.CONFLICT.value, fence_up=True))
+    with pytest.raises(Refused, match="run again"):
+        desk.release("a", answers=["perhaps"])
+    desk.release("a", answers=[answer])
+    held = desk.claim_one(DO)
+    assert held.record.attempt == 1, "the attempt goes on"
+    assert held.record.answers == (), "it was no message for the agent"
+    await loop(held, living(desk), model, mail.tool())
+    assert len(mail.sent) == letters
+    assert [each["output"] for each in desk.reader.steps(ItemId("a")) if each["kind"] == "tool"] == [came_of_it]
+
+
+async def test_a_retry_does_not_send_the_letter_again_unless_the_tool_is_repeatable(desk: Desk, held: Held) -> None:
+    model, mail = Model(2, "mail"), Mail()
+    await loop(held, living(desk), model, mail.tool())
+    desk.call(move(held, WorkState.SCHEDULED, run_at=0, failures=1, ends_attempt=True, reason="backoff"))
+    desk.release("a")
+    held = desk.claim_one(DO)
+    (fact,) = Effects(held, living(desk), Steps(held, living(desk))).done
+    assert (fact.tool, fact.output) == ("mail", "sent as 1")
+    await loop(held, living(desk), model, mail.tool())
+    assert mail.sent == ["a:1:executing:2"]
+    desk.call(move(held, WorkState.SCHEDULED, run_at=0, failures=1, ends_attempt=True, reason="backoff"))
+    desk.release("a")
+    await loop(desk.claim_one(DO), living(desk), model, mail.tool(repeatable=True))
+    assert mail.sent == ["a:1:executing:2", "a:3:executing:2"]
+
+
+async def test_a_prompt_that_changed_between_two_lives_does_not_send_the_letter_again(desk: Desk, held: Held) -> None:
+    model, mail = Model(2, "mail"), Mail()
+    await loop(held, living(desk), model, mail.tool())
+    await loop(next_life(desk), living(desk), model, mail.tool(), system="think otherwise")
+    assert len(model.asked) == 4
+    assert len(mail.sent) == 1
+
+
+async def test_two_equal_wishes_of_one_walk_are_two_effects(desk: Desk, held: Held) -> None:
+    class Twice(Model):
+        async def __call__(self, request: ModelRequest) -> ModelReply:
+            reply = await super().__call__(request)
+            wished = tuple(ToolCall(id=each.id, name="mail", arguments={}) for each in reply.calls)
+            return ModelReply(text=reply.text, calls=wished, stop=reply.stop, usage=reply.usage)
+
+    mail, model = Mail(), Twice(3)
+    with pytest.raises(Killed):
+        await loop(held, Dying(desk, (Step,), 5, before=True).commits(), model, mail.tool())
+    await loop(next_life(desk), living(desk), model, mail.tool())
+    assert mail.sent == ["a:1:executing:2", "a:1:executing:4"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [(BadArguments("no such address"), "void"), (ConnectionResetError("hm"), "started")],
+    ids=["nothing was done", "nobody knows"],
+)
+async def test_what_a_failed_tool_leaves(desk: Desk, held: Held, failure: Exception, state: str) -> None:
+    mail = Mail()
+    mail.fails = failure
+    run: Awaitable[Answer] = loop(held, living(desk), Model(2, "mail"), mail.tool())
+    if state == "void":
+        await run
+    else:
+        with pytest.raises(ConnectionResetError):
+            await run
+    assert effects(desk) == [("a:1:executing:2", state)]
+
+
+async def test_nothing_outside_begins_under_an_old_fence(desk: Desk, held: Held) -> None:
+    desk.cancel("a")
+    mail = Mail()
+    steps = Steps(held, living(desk))
+    with pytest.raises(ModelFailed) as failed:
+        await Effects(held, living(desk), steps).once("mail", {}, lambda _: mail.run({}, "k"), idempotent=False,
+                                                     repeatable=False)  # fmt: skip
+    assert failed.value.kind == "stale"
+    assert mail.sent == []
+    assert effects(desk) == []
+
+
+def start(held: Held, **more: Any) -> EffectStart:
+    record = held.record
+    given = {"fence": record.fence, "attempt": record.attempt, "stage": record.stage, **more}
+    return EffectStart(item=record.item.id, seq=1, key="k", tool="mail", arguments={}, idempotent=False, **given)
+
+
+def end(held: Held, **more: Any) -> EffectEnd:
+    record = held.record
+    given = {"fence": record.fence, "attempt": record.attempt, "stage": record.stage, **more}
+    return EffectEnd(item=record.item.id, key="k", state=EffectState.DONE, output=1, **given)
+
+
+def test_an_effects_end_is_kept_while_its_item_was_only_put_back(desk: Desk, held: Held) -> None:
+    desk.call(start(held))
+    desk.call(move(held, WorkState.READY, reason="interrupted"))
+    assert desk.call(start(held)) is STALE
+    assert desk.call(end(held)) is not STALE
+    assert effects(desk) == [("k", "done")]
+
+
+@pytest.mark.parametrize("wrong", [{"fence": Fence(9)}, {"attempt": Attempt(2)}, {"stage": Stage.REVIEWING}])
+@pytest.mark.parametrize("ask", [start, end])
+def test_an_effect_under_another_fence_attempt_or_stage_changes_nothing(
+    desk: Desk, held: Held, ask: Callable[..., Any], wrong: dict[str, Any]
+) -> None:
+    if ask is end:
+        desk.call(start(held))
+    before = effects(desk)
+    assert desk.call(ask(held, **wrong)) is STALE
+    assert effects(desk) == before
+    assert desk.events("a")[-1] == "work.stale_result"
