@@ -36,8 +36,10 @@ def of_version(version: int, directory: Path) -> Path:
         db.execute(ITEM)
         db.execute("INSERT INTO payload VALUES (1, ?, ?, 'd', 'socket', 'uid:0')", (BODY, digest(BODY)))
         db.execute("INSERT INTO reservation VALUES ('r', 'a', 'one', 'some', '1970-01-01', 1, 7, 1, 1, 5, 3, 1)")
-        db.execute("INSERT INTO reservation VALUES ('s', 'a', 'one', 'some', '1970-01-01', 1, 7, 1, 0, 0, 0, 0)")
-        db.execute("UPDATE reservation SET settled_at = NULL, nano_usd = NULL, tokens = NULL, calls = NULL WHERE id = 's'")
+        db.execute("INSERT INTO reservation VALUES ('s', 'a', 'one', 'some', '1970-01-01', 0, 7, 1, 0, 0, 0, 0)")
+        db.execute(
+            "UPDATE reservation SET settled_at = NULL, nano_usd = NULL, tokens = NULL, calls = NULL WHERE id = 's'"
+        )
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {version}")
     (directory / "INITIALISED").write_text("me\n")
