@@ -142,8 +142,8 @@ class Room:
     def _hint(self, _: object) -> None:
         self.hints += 1
 
-    async def _revoke(self, running: Sequence[Any], reason: str) -> tuple[list[str], list[str], int]:
-        self.revoked.append((tuple(running), reason))
+    async def _revoke(self, running: Sequence[Any], reason: str, cancelled: bool) -> tuple[list[str], list[str], int]:
+        self.revoked.append((tuple(running), reason, cancelled))
         return [str(item) for item, _, _ in running], [], 7
 
     def _turn(self, what: str, by: str, *, draining: bool) -> None:

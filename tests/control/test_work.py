@@ -1,13 +1,16 @@
 """Work is looked at, waited for, taken back, and its result fetched."""
 
 import hashlib
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darumad.control import Client
-from darumad.errors import Refused, Unavailable
+from darumad.errors import DarumaError, Refused, Unavailable
+from darumad.journal.requests import Outcome
 from darumad.work import Artifact
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
@@ -95,8 +98,9 @@ def test_a_cancel_of_running_work_revokes_who_held_it_and_says_what_stopped(serv
     held = served.room.claim().held[0]
     reply = served.client.call("work cancel", {"reason": "enough"}, id="one")
     assert (reply["cancelled"], reply["stopped"], reply["after_ms"]) == (["one"], ["one"], 7)
-    (running,), reason = served.room.revoked[0]
-    assert (running[0], running[2], reason) == ("one", held.record.fence, "enough")
+    (running,), told, cancelled = served.room.revoked[0]
+    assert (running[0], running[2], cancelled) == ("one", held.record.fence, True)
+    assert told == f"cancelled by uid:{os.getuid()}: enough"
     eventually(lambda: "work.stopped" in [each.type for each in served.room.journal.reader().events(0)])
 
 
@@ -108,16 +112,46 @@ def test_a_cancel_that_does_not_wait_answers_first_and_revokes_all_the_same(serv
     eventually(lambda: served.room.revoked)
 
 
-def test_a_cancel_revokes_even_when_the_journal_does_not_answer(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+def _unanswered(request: Any, reply: Any) -> None:
+    """A journal that hangs."""
+
+
+def _failing(request: Any, reply: Any) -> None:
+    """A journal whose disk has failed."""
+    reply([Outcome(request, Unavailable("the disk failed", code="io_error"))])
+
+
+@pytest.mark.parametrize(
+    ("journal", "code", "why"),
+    [
+        (_unanswered, "unavailable", "the journal is slow: the cancel may still happen"),
+        (_failing, "io_error", "the disk failed"),
+    ],
+)
+def test_a_cancel_that_is_not_committed_revokes_who_held_the_item_and_says_so(
+    served: Served, monkeypatch: pytest.MonkeyPatch, journal: Any, code: str, why: str
 ) -> None:
     served.client.submit({**CLEAR, "id": "one"})
     served.room.claim()
     assert served.server._desk is not None
-    monkeypatch.setattr(served.server._desk.commits, "_post", lambda request, reply: None)
-    with pytest.raises(Unavailable):
+    monkeypatch.setattr(served.server._desk.commits, "_post", journal)
+    with pytest.raises(DarumaError) as lost:
         served.client.call("work cancel", {}, id="one")
-    assert served.room.revoked[0][0][0][0] == "one"
+    assert (lost.value.code, lost.value.message) == (code, f"{why}; what ran for one was stopped all the same")
+    ((running,), _, cancelled) = served.room.revoked[0]
+    assert (running[0], cancelled) == ("one", False), "where the item goes is still to be decided"
+    eventually(lambda: "work.stopped" in [each.type for each in served.room.journal.reader().events(0)])
+
+
+def test_a_cancel_that_is_not_committed_stops_nothing_where_nothing_runs(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    assert served.server._desk is not None
+    monkeypatch.setattr(served.server._desk.commits, "_post", _failing)
+    with pytest.raises(DarumaError) as lost:
+        served.client.call("work cancel", {}, id="one")
+    assert (lost.value.message, served.room.revoked) == ("the disk failed", [])
 
 
 def test_a_finished_item_cannot_be_cancelled(served: Served) -> None:

@@ -76,6 +76,10 @@ class Serving:
         assert self.signs is not None
         return self.signs._house
 
+    @property
+    def behind(self) -> Any:
+        return self.engine._minds
+
     def health(self) -> dict[str, bool | str]:
         """The parts that are not green, and why."""
         assert self.signs is not None

@@ -3,12 +3,12 @@
 Read from tables and counters; no actor is asked.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from darumad.actors.tree import agent_at
-from darumad.names import Incarnation
+from darumad.bridge import Bridge
+from darumad.names import Incarnation, Millis, Seconds
 from darumad.supervision import SupervisorRef, TreeRow
 from darumad.work.health import Life, Signs, health_of
 
@@ -40,11 +40,11 @@ def places(root: SupervisorRef) -> list[Place]:
     return [_place(row) for row in root.tree()]
 
 
-def instances(
-    root: SupervisorRef, in_flight: Mapping[str, int], spawn_errors: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The health of every agent's instance, by path and holder."""
-    return [_instance(row, in_flight, spawn_errors) for row in root.tree() if agent_at(row.path) is not None]
+def instances(root: SupervisorRef, bridge: Bridge, now: Millis) -> list[dict[str, Any]]:
+    """The health of every agent's instance; `now` is wall milliseconds."""
+    idle, errors = bridge.in_flight(), bridge.spawn_errors()
+    rows = [row for row in root.tree() if agent_at(row.path) is not None]
+    return [_instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now) for row in rows]
 
 
 def restart_instances(root: SupervisorRef, named: str) -> list[str]:
@@ -84,17 +84,22 @@ def _said(reason: Any) -> str | None:
     return str(reason.kind) if reason.detail is None else f"{reason.kind}: {reason.detail}"
 
 
-def _instance(row: TreeRow, in_flight: Mapping[str, int], spawn_errors: Mapping[str, str]) -> dict[str, Any]:
-    holder = f"{row.path}#{row.incarnation}"
+def _holder(row: TreeRow) -> str:
+    return f"{row.path}#{row.incarnation}"
+
+
+def _instance(row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis) -> dict[str, Any]:
+    """`idle`: for how many seconds its task has made no progress; None when it has none."""
     signs = Signs(
         life=_LIFE.get(row.state, Life.STOPPED),
         incarnation=Incarnation(row.incarnation),
-        spawn_error=spawn_errors.get(holder),
+        spawn_error=spawn_error,
         errors_in_window=row.errors_in_window,
         consecutive_errors=row.consecutive_errors,
         last_error=row.last_error or None,
         restarts=row.restarts,
-        in_flight=in_flight.get(holder, 0),
+        last_progress_at=None if idle is None else Millis(now - round(idle * 1000)),
+        in_flight=0 if idle is None else 1,
         mailbox_depth=row.mailbox_depth,
     )
     return {"path": row.path, "agent": agent_at(row.path), **asdict(health_of(signs))}

@@ -4,7 +4,7 @@ Every call posts and returns; answers come back as messages.
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,12 +18,16 @@ from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, Attempt, ItemId, Role, Seconds
+from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
 from darumad.work.codec import result_from_json
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
 """Seconds before an agent that could not be made is tried again: doubled from the first to the most."""
+
+
+Signal = Callable[[str, ActorPath, Incarnation, Mapping[str, object]], None]
+"""Takes what is told of an agent and not recorded: the signal's name, whose it is, and its fields; on the loop."""
 
 
 class Broker(Protocol):
@@ -40,11 +44,12 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeLimits:
-    """The defaults, in seconds, where neither the item nor its definition says otherwise."""
+    """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat."""
 
     timeout: Seconds
     idle_timeout: Seconds
     grace: Seconds
+    heartbeat: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class Bridge:
         workspaces: Workspaces,
         limits: BridgeLimits,
         rng: random.Random,
+        signal: Signal,
     ) -> None:
         self._thread = thread
         self._make = make
@@ -102,10 +108,12 @@ class Bridge:
         self._workspaces = workspaces
         self._limits = limits
         self._rng = rng
+        self._signal = signal
         self._sittings: dict[str, _Sitting] = {}
         self._running: dict[Ownership, StageTask] = {}
         self._cancels: list[_Cancel] = []
         self._abandoned = 0
+        self._beating = False
 
     # --- what actors and the daemon ask -----------------------------------------------------------------------------
 
@@ -129,20 +137,22 @@ class Bridge:
         """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
         self._thread.post(lambda: self._leave(holder))
 
-    def cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None]) -> None:
-        """Revoke these owners, then cancel their tasks.
+    def cancel(
+        self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None], because: str = ""
+    ) -> None:
+        """Revoke these owners, then cancel their tasks; `because` says in words who wants that, and why.
 
         `reply` is called on the loop when all have stopped or the grace is over.
         """
-        self._thread.post(lambda: self._cancel(owned, why, reply))
+        self._thread.post(lambda: self._cancel(owned, why, reply, because))
 
     def health(self) -> BridgeHealth:
         """How the bridge is, without asking it."""
         return BridgeHealth(self._thread.late(), len(self._running), self._abandoned)
 
-    def in_flight(self) -> dict[str, int]:
-        """Which holders have a task running."""
-        return {each.seat.holder: 1 for each in list(self._running.values())}
+    def in_flight(self) -> dict[str, Seconds]:
+        """Which holders have a task running, and for how many seconds each has made no progress."""
+        return {each.seat.holder: each.idle for each in list(self._running.values())}
 
     def spawn_errors(self) -> dict[str, str]:
         """Why the agents that cannot be made cannot be made, by holder."""
@@ -164,6 +174,32 @@ class Bridge:
         else:
             sitting.error = None
             sitting.seat.tell(Spawned())
+            self._heartbeat(sitting)
+            self._keep_beating()
+
+    def _keep_beating(self) -> None:
+        if not self._beating:
+            self._beating = True
+            self._thread.loop.call_later(self._limits.heartbeat, self._beat)
+
+    def _beat(self) -> None:
+        self._beating = False
+        for sitting in self._sittings.values():
+            if sitting.agent is not None:
+                self._heartbeat(sitting)
+        self._keep_beating()
+
+    def _heartbeat(self, sitting: _Sitting) -> None:
+        """That this agent is there, what it works on, and for how many seconds nothing came of that."""
+        seat, task = sitting.seat, sitting.task
+        record = task.held.record if task is not None else None
+        doing = {
+            "agent": seat.definition.name,
+            "item": record.item.id if record is not None else None,
+            "stage": record.stage.value if record is not None else None,
+            "idle": task.idle if task is not None else None,
+        }
+        self._signal("agent.heartbeat", seat.path, seat.incarnation, doing)
 
     def _try_later(self, sitting: _Sitting, error: str) -> None:
         delay = min(RESPAWN_FIRST * 2**sitting.tries, RESPAWN_MAX) * (1 + 0.2 * self._rng.random())
@@ -236,20 +272,20 @@ class Bridge:
         if sitting.task is not None:
             self._end([_ownership(sitting.task.held)], Limit.INTERRUPTED)
 
-    def _cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None]) -> None:
+    def _cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
         waiting = {each for each in owned if each in self._running}
         done = [each.item for each in owned if each not in waiting]
         cancel = _Cancel(self._thread.loop.time(), waiting, done, reply=reply)
         self._cancels.append(cancel)
-        self._end(owned, why)
+        self._end(owned, why, because)
         self._answer_cancels()
 
-    def _end(self, owned: Iterable[Ownership], why: Limit) -> None:
+    def _end(self, owned: Iterable[Ownership], why: Limit, because: str = "") -> None:
         for each in owned:
             self._broker.revoke(Owner(each.item, each.fence))
             task = self._running.get(each)
             if task is not None:
-                task.end(why)
+                task.end(why, because)
 
     def _settle_cancels(self, owned: Ownership, *, abandoned: bool) -> None:
         for cancel in self._cancels:

@@ -29,13 +29,15 @@ class Seat:
 class Limit(StrEnum):
     """Why the bridge ended a task.
 
-    Stands on the handle before the task is cancelled, since every cancel looks alike.
+    Stands on the handle before the task is cancelled, since every cancel looks alike. CANCELLED: the journal has
+    cancelled the item already; REVOKED: somebody stops what runs, and where the item goes is still to be decided.
     """
 
     TIMEOUT = "timeout"
     IDLE_TIMEOUT = "idle_timeout"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)

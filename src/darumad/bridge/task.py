@@ -25,6 +25,7 @@ _ENDED_BY = {
     ),
     Limit.CANCELLED: (StopReason.CANCELLED, "cancelled", "the item was cancelled"),
     Limit.INTERRUPTED: (StopReason.INTERRUPTED, "interrupted", "the stage was interrupted through no fault of its own"),
+    Limit.REVOKED: (StopReason.INTERRUPTED, "interrupted", "the item was taken away from who held it"),
 }
 
 
@@ -50,6 +51,11 @@ class Watch:
     def progress(self) -> None:
         """Something came of it: the idle limit starts anew."""
         self._progress_at = self._loop.time()
+
+    @property
+    def idle(self) -> Seconds:
+        """Seconds since something last came of it."""
+        return Seconds(self._loop.time() - self._progress_at)
 
     def open_call(self) -> None:
         """A model call begins."""
@@ -129,6 +135,7 @@ class StageTask:
         self._grace = grace
         self._finished = finished
         self._why: Limit | None = None
+        self._because = ""
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._steps: Steps | None = None
@@ -139,11 +146,19 @@ class StageTask:
         self._task = asyncio.get_running_loop().create_task(self._run(agent, open_context))
         self._task.add_done_callback(self._never_began)
 
-    def end(self, why: Limit) -> None:
-        """Cancel for this reason. A task that ignores it is told of as abandoned after the grace."""
+    @property
+    def idle(self) -> Seconds:
+        """Seconds since it last made progress; 0 before it has begun."""
+        return self._watch.idle if self._watch is not None else Seconds(0.0)
+
+    def end(self, why: Limit, because: str = "") -> None:
+        """Cancel for this reason, told in the words of `because` where somebody gave it.
+
+        A task that ignores it is told of as abandoned after the grace.
+        """
         if self._why is not None or self._told:
             return
-        self._why = why
+        self._why, self._because = why, because
         if self._task is not None:
             self._task.cancel()
             self._task.get_loop().call_later(self._grace, self._abandon)
@@ -173,7 +188,7 @@ class StageTask:
 
     def _ended(self) -> WorkResult:
         reason, kind, sentence = _ENDED_BY[self._why or Limit.INTERRUPTED]
-        return WorkResult(stop_reason=reason, error=Failure(kind=kind, message=sentence))
+        return WorkResult(stop_reason=reason, error=Failure(kind=kind, message=self._because or sentence))
 
     def _never_began(self, _: asyncio.Task[None]) -> None:
         self._tell(self._ended(), Seconds(0.0))  # only heard when the task was cancelled before its first turn

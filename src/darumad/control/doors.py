@@ -1,11 +1,16 @@
 """A door as an actor: opens when its place in the tree starts, closes when it stops; one that falls is put up again."""
 
 import socket
+from contextlib import suppress
 
 from darumad.control.server import ControlServer, Door, DoorName
-from darumad.supervision import Actor
+from darumad.supervision import Actor, ActorDeadError
 
 _CLOSE_WITHIN = 5.0
+
+
+class DoorFell(Exception):  # noqa: N818 - it reads as what happened
+    """The door does not serve any more, though nobody closed it."""
 
 
 class DoorActor(Actor):
@@ -21,8 +26,17 @@ class DoorActor(Actor):
     def on_start(self) -> None:
         """Open; the start of this place fails when the door does not open."""
         self._door = self._server.open(self._name, self._listening)
+        self._door.when_fallen(self._tell_of_the_fall)
+
+    def on_receive(self, message: object) -> None:
+        """The one thing that is told is the door's fall: this life ends, so that its supervisor puts up another."""
+        raise DoorFell(f"the door {self._name} fell: {message}")
 
     def on_stop(self) -> None:
         """Close; who is in may finish."""
         if self._door is not None:
             self._door.close(_CLOSE_WITHIN)
+
+    def _tell_of_the_fall(self, why: str) -> None:
+        with suppress(ActorDeadError):  # this life closed its door itself
+            self.actor_ref.tell(why)

@@ -116,11 +116,12 @@ class House:
     """The daemon as the control room sees it.
 
     `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set
-    going: the operation has recorded who asked. `revoke` answers when what ran has stopped, at the latest after its
-    grace. `vital_signs` is green where a value is True; anything else is red and may say why. `upload_dir` is made by
-    the operations when it is missing. `daily_budget` is None where no paid provider is configured; `day` is the day
-    that a moment is booked under. `gauges` are values that only the daemon knows, under the names of the metrics
-    table. An agent's mapping has the fields of its health, its `path`, and the definition it is of as `agent`.
+    going: the operation has recorded who asked. `revoke` is told who wants it and why, and whether the journal has
+    cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
+    where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
+    missing. `daily_budget` is None where no paid provider is configured; `day` is the day that a moment is booked
+    under. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping has
+    the fields of its health, its `path`, and the definition it is of as `agent`.
     """
 
     clock: Clock
@@ -132,7 +133,7 @@ class House:
     agents: Callable[[], Sequence[Mapping[str, Any]]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
-    revoke: Callable[[Sequence[Running], str], Awaitable[Revoked]]
+    revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
     restart_agent: Callable[[str], Sequence[str]]
     drain: Callable[[str], None]
     resume: Callable[[str], None]

@@ -38,7 +38,7 @@ from darumad.control.wire import (
     WaitRequest,
     pointer,
 )
-from darumad.errors import Problem, Refused, Unavailable
+from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.events import WorkStopped
 from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Note, Release, Released
 from darumad.names import AgentName, ItemId
@@ -135,21 +135,22 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     A commit that fails or hangs does not keep the item's owner: it is revoked all the same, and spends nothing more.
     """
     name, reason = ItemId(request.id), request.reason or "cancelled by its operator"
+    told = f"cancelled by {ask.caller.by}" + (f": {request.reason}" if request.reason else "")
     before = await _record(desk, request.id)
     commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
     await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)
-    answer = commit.result() if commit.done() else Unavailable("the journal is slow; the item's owner was revoked")
-    if isinstance(answer, Exception):
-        if not isinstance(answer, Refused) and _held(before):
-            await desk.house.revoke(_held(before), reason)
+    answer = commit.result() if commit.done() else Unavailable("the journal is slow: the cancel may still happen")
+    if isinstance(answer, Refused):
         raise answer
+    if isinstance(answer, Exception):
+        raise await _revoked_all_the_same(desk, before, told, answer)
     cancelled = cast("Cancelled", answer)
     if not cancelled.running:
         return CancelReply(id=request.id, cancelled=cancelled.items)
     if not request.wait:
-        desk.leave_going(_stop_silently(desk, cancelled, reason))
+        desk.leave_going(_stop_silently(desk, cancelled, told))
         return CancelReply(id=request.id, cancelled=cancelled.items)
-    return await _stop(desk, request.id, cancelled, reason)
+    return await _stop(desk, request.id, cancelled, told)
 
 
 async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
@@ -279,12 +280,27 @@ def _held(record: WorkRecord) -> tuple[Running, ...]:
 
 async def _stop(desk: Desk, name: str, cancelled: Cancelled, reason: str) -> CancelReply:
     """Revokes the owners, waits for what ran to stop, and records what became of it."""
-    stopped, not_stopped, after_ms = await desk.house.revoke(cancelled.running, reason)
+    fact = await _revoked(desk, name, cancelled.running, reason, cancelled=True)
+    return CancelReply(
+        id=name, cancelled=cancelled.items, stopped=fact.stopped, not_stopped=fact.not_stopped, after_ms=fact.after_ms
+    )
+
+
+async def _revoked(desk: Desk, name: str, running: Sequence[Running], reason: str, *, cancelled: bool) -> WorkStopped:
+    stopped, not_stopped, after_ms = await desk.house.revoke(running, reason, cancelled)
     fact = WorkStopped(subject=name, stopped=tuple(stopped), not_stopped=tuple(not_stopped), after_ms=after_ms)
     desk.house.journal.post(Note(facts=(fact,)))
-    return CancelReply(
-        id=name, cancelled=cancelled.items, stopped=fact.stopped, not_stopped=fact.not_stopped, after_ms=after_ms
-    )
+    return fact
+
+
+async def _revoked_all_the_same(desk: Desk, before: WorkRecord, reason: str, error: Exception) -> Exception:
+    """The error of a cancel that was not committed, after whoever held the item was revoked; it says so."""
+    running = _held(before)
+    if not running or not isinstance(error, DarumaError):
+        return error
+    fact = await _revoked(desk, before.item.id, running, reason, cancelled=False)
+    done = "stopped all the same" if fact.stopped else "revoked, and has not stopped yet"
+    return type(error)(f"{error.message}; what ran for {before.item.id} was {done}", code=error.code)
 
 
 async def _stop_silently(desk: Desk, cancelled: Cancelled, reason: str) -> None:

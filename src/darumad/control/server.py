@@ -74,6 +74,10 @@ class Door:
             self._end()
         self._served.result(within)
 
+    def when_fallen(self, told: Callable[[str], None]) -> None:
+        """Have `told` called with the reason once it no longer serves; on the control loop, or here if it has."""
+        self._served.add_done_callback(lambda served: told(_reason(served)))
+
     @property
     def fallen(self) -> bool:
         """Whether it no longer serves, for whatever reason."""
@@ -173,6 +177,13 @@ class ControlServer:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+
+def _reason(served: "Future[None]") -> str:
+    if served.cancelled():
+        return "its loop has ended"
+    error = served.exception()
+    return "it was closed" if error is None else f"{type(error).__name__}: {error}"
 
 
 def _config(app: Starlette, version: str) -> uvicorn.Config:

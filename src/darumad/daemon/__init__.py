@@ -51,12 +51,11 @@ def run(settings: Settings) -> int:
     sys.setswitchinterval(settings.daemon.switch_interval)
     clock = SystemClock()
     logs = configure(settings.log, clock=clock, environ=os.environ)
-    notifier = Notifier(os.environ)
-    guardian = Guardian(clock, notifier)
+    guardian = Guardian(clock, Notifier(os.environ))
     try:
         with ExitStack() as stack:
             _on_rotation(guardian, logs, stack)
-            ending, why = _serve(settings, clock, guardian, notifier, stack)
+            ending, why = _serve(settings, clock, guardian, logs, stack)
             code = EXIT[ending]
             last_resort = clock.call_at(clock.monotonic() + 2 * WITHIN, lambda: os._exit(code))
         last_resort.cancel()
@@ -67,9 +66,10 @@ def run(settings: Settings) -> int:
 
 
 def _serve(
-    settings: Settings, clock: SystemClock, guardian: Guardian, notifier: Notifier, stack: ExitStack
+    settings: Settings, clock: SystemClock, guardian: Guardian, logs: Logs, stack: ExitStack
 ) -> tuple[Ending, str]:
     _on_signals(guardian, stack)
+    notifier = guardian.notifier
     credentials = credentials_of(settings, os.environ)
     for each in credentials.values():
         redact.conceal(each.reveal())
@@ -78,7 +78,7 @@ def _serve(
     behind = minds(house, credentials, stack)
     engine = Engine(house, behind)
     signs = VitalSigns(house, behind, engine)
-    server = ControlServer(control_house(house, behind, engine, signs))
+    server = ControlServer(control_house(house, behind, engine, signs, lambda: logs.dropped))
     signs.server = server
     server.start()
     stack.callback(server.stop, WITHIN)

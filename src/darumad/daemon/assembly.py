@@ -47,8 +47,9 @@ from darumad.control.doors import DoorActor
 from darumad.control.house import Revoked, Running
 from darumad.control.sockets import take_over
 from darumad.daemon import configured
+from darumad.daemon.gauges import gauges
 from darumad.daemon.guardian import Guardian
-from darumad.daemon.telling import tell
+from darumad.daemon.telling import hear, tell
 from darumad.errors import Broken
 from darumad.events import Fact
 from darumad.ids import uuid7
@@ -83,6 +84,11 @@ class Kernel:
     journal: Journal
     loop: LoopThread
     guardian: Guardian
+    signals: Bus[Event]
+
+    def signal(self, name: str, path: str, incarnation: int, data: Mapping[str, object]) -> None:
+        """Tell whoever listens now; it is not recorded and may be lost."""
+        self.signals.publish(Event(name, self.clock.monotonic(), path, incarnation, data))
 
     def note(self, fact: Fact) -> None:
         """Record a fact that changes no item."""
@@ -99,6 +105,8 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     tally = Tally({**BUCKETS, **PROVIDER_BUCKETS, **MEASURES})
     publisher = Publisher(clock)
     publisher.subscribe(tell)
+    signals: Bus[Event] = Bus(_listener_failed)
+    signals.subscribe(hear)
     journal = Journal.open(
         settings.state_dir,
         clock=clock,
@@ -127,6 +135,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         journal=journal,
         loop=loop,
         guardian=guardian,
+        signals=signals,
     )
 
 
@@ -177,6 +186,7 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             workspaces=workspaces,
             limits=configured.limits(house.settings),
             rng=house.rng,
+            signal=house.signal,
         )
         return Minds(chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces)
 
@@ -226,15 +236,15 @@ class Engine:
         findings = lint(flags, specs)
         if findings:
             raise Broken("; ".join(findings))
-        bus: Bus[Event] = Bus(_listener_failed)
-        bus.subscribe(self._listener())
-        bus.subscribe(self._on_root)
+        signals = self._house.signals
+        signals.subscribe(self._listener())
+        signals.subscribe(self._on_root)
         self._root = Supervisor.start(
             flags,
             specs,
             name=ROOT,
             clock=self._house.clock,
-            bus=bus.publish,
+            bus=signals.publish,
             rng=self._house.rng,
             leak_cap=self._house.settings.supervision.leak_cap,
         )
@@ -352,12 +362,18 @@ def doors(server: ControlServer, listening: dict[str, Any]) -> list[ChildSpec]:
     ]
 
 
-def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[[], dict[str, bool | str]]) -> House:
+def control_house(
+    house: Kernel,
+    behind: Minds,
+    engine: Engine,
+    signs: Callable[[], dict[str, bool | str]],
+    lost_lines: Callable[[], int],
+) -> House:
     """The daemon as the control room sees it."""
     settings = house.settings
     accepted = configured.accepted_as(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
 
-    async def revoke(running: Sequence[Running], reason: str) -> Revoked:
+    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
         waiting = asyncio.get_running_loop()
         done: asyncio.Future[Stopped] = waiting.create_future()
 
@@ -365,7 +381,8 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[
             waiting.call_soon_threadsafe(done.set_result, stopped)
 
         log.debug("revoking", items=[each[0] for each in running], reason=reason)
-        behind.bridge.cancel([Ownership(item, fence) for item, _, fence in running], Limit.CANCELLED, reply)
+        owned = [Ownership(item, fence) for item, _, fence in running]
+        behind.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
         answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
         return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
 
@@ -389,7 +406,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[
         reader=house.journal.reader(),
         publisher=house.publisher,
         tree=lambda: places(engine.root),
-        agents=lambda: instances(engine.root, behind.bridge.in_flight(), behind.bridge.spawn_errors()),
+        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall()),
         vital_signs=signs,
         hint=engine.hint,
         revoke=revoke,
@@ -412,12 +429,8 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, signs: Callable[
         max_unfinished=settings.queue.max_items,
         daily_budget=settings.budget.daily if behind.chosen.provider != OFFLINE else None,
         day=lambda now: day_key(now, zone),
-        gauges=lambda: _gauges(behind),
+        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
     )  # fmt: skip
-
-
-def _gauges(behind: Minds) -> dict[tuple[str, tuple[str, ...]], float]:
-    return {("bridge_lag_seconds", ()): behind.bridge.health().late}
 
 
 def _new_id(clock: SystemClock) -> str:

@@ -91,9 +91,12 @@ def retry(settings: Settings) -> Retry:
 
 
 def limits(settings: Settings) -> BridgeLimits:
-    """The limits of a stage where neither the item nor its definition says otherwise."""
+    """The limits of a stage where neither the item nor its definition says otherwise, and the agents' heartbeat."""
     return BridgeLimits(
-        timeout=settings.item.timeout, idle_timeout=settings.item.idle_timeout, grace=settings.item.cancel_grace
+        timeout=settings.item.timeout,
+        idle_timeout=settings.item.idle_timeout,
+        grace=settings.item.cancel_grace,
+        heartbeat=settings.daemon.heartbeat,
     )
 
 

@@ -45,7 +45,7 @@ class Guardian:
 
     def __init__(self, clock: Clock, notifier: Notifier) -> None:
         self._clock = clock
-        self._notifier = notifier
+        self.notifier = notifier
         self._asked: SimpleQueue[_End | Callable[[], None]] = SimpleQueue()
 
     def end(self, why: Ending, by: str) -> None:
@@ -83,8 +83,8 @@ class Guardian:
         elif stuck and not late:
             self.end("stuck", stuck)
         elif all(sign is True for sign in watched.signs().values()):
-            self._notifier.alive()
-            self._notifier.tell(STATUS=watched.status())
+            self.notifier.alive()
+            self.notifier.tell(STATUS=watched.status())
 
     def _heard(self, within: Seconds) -> _End | None:
         """Whether the end was asked for; carries out what else was asked, and waits `within` seconds for nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from darumad.events import Recorded
 from darumad.logs import logger
+from darumad.supervision import Event
 
 log = logger("darumad.facts")
 
@@ -31,3 +32,8 @@ def tell(batch: Sequence[Recorded]) -> None:
             log.warning(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
         else:
             log.debug(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
+
+
+def hear(signal: Event) -> None:
+    """Log a signal for DEBUG; runs where it was emitted."""
+    log.debug(signal.name.replace(".", "_"), path=signal.path, incarnation=signal.incarnation, **signal.data)

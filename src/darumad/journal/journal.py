@@ -27,6 +27,7 @@ class Journal:
     """What has happened, on disk before anyone acts on it."""
 
     def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, standing: Standing) -> None:
+        self._place = place
         self._lock = lock
         self._clock = clock
         self._booted = booted
@@ -138,6 +139,11 @@ class Journal:
     def health(self) -> WriterHealth:
         """How the writer is; asks nobody and never waits."""
         return self._writer.health()
+
+    def size(self) -> int:
+        """Bytes on disk: the database and what is not yet folded into it."""
+        files = (self._place.database, self._place.database.with_name(f"{self._place.database.name}-wal"))
+        return sum(each.stat().st_size for each in files if each.exists())
 
     def close(self, within: Seconds) -> bool:
         """Carries out what was posted, ends the boot and lets the directory go. Safe to call twice.

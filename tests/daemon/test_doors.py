@@ -1,0 +1,33 @@
+"""A door that falls is put up again, and who knocks meanwhile is let in by the next."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.control.server import ControlServer
+from tests.daemon.serving import served, settings
+from tests.kit import eventually
+
+DOOR = "daruma/doors/control-socket"
+
+
+def test_a_door_that_falls_dies_and_its_supervisor_puts_up_another(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    open_ = ControlServer.open
+
+    def kept(self: ControlServer, *args: Any) -> Any:
+        opened.append(open_(self, *args))
+        return opened[-1]
+
+    monkeypatch.setattr(ControlServer, "open", kept)
+    with served(settings(home), monkeypatch) as daemon:
+        opened[0]._end()
+        eventually(lambda: len(opened) == 2)
+        assert daemon.client.call("health")["live"] is True
+        (door,) = [each for each in daemon.client.call("tree")["items"] if each["path"] == DOOR]
+        assert (door["incarnation"], door["state"]) == (2, "up")
+        assert door["last_exit"] == "crash: the door control-socket fell: it was closed"
+        assert daemon.engine.root.wait(0) is None
+    assert daemon.exit_code() == 0
+    assert all(each.fallen for each in opened), "a door that is closed on purpose stays closed"

@@ -1,0 +1,86 @@
+"""What can be seen of a running daemon and is counted nowhere: gauges and heartbeats."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.agents.providers.breaker import Admission
+from darumad.names import Seconds
+from darumad.settings import AgentSettings
+from darumad.settings import Daemon as DaemonSettings
+from tests.daemon.serving import Serving, served, settings
+from tests.kit import eventually
+
+SLOW = Path(__file__).parent / "templates" / "until_released.py"
+
+
+@pytest.fixture
+def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    agents = {"slow": AgentSettings(template=str(SLOW), isolation="none")}
+    often = DaemonSettings(drain_timeout=Seconds(0.0), heartbeat=Seconds(0.05))
+    with served(settings(home, agents=agents, daemon=often), monkeypatch) as running:
+        yield running
+
+
+def _values(daemon: Serving) -> dict[str, float]:
+    page = daemon.client.text("metrics")
+    return {name: float(value) for name, value in re.findall(r"^(daruma_\S+) (\S+)$", page, re.MULTILINE)}
+
+
+def test_what_only_the_daemon_knows_is_on_the_metrics_page(daemon: Serving) -> None:
+    values = _values(daemon)
+    assert values["daruma_abandoned_threads"] == 0
+    assert values["daruma_bridge_abandoned_tasks"] == 0
+    assert values["daruma_log_lines_dropped_total"] == 0
+    assert values["daruma_journal_bytes"] > 4096
+
+
+def test_a_circuit_shows_how_it_stands(daemon: Serving) -> None:
+    standing = daemon.behind.broker._standing
+    standing.ended(("anthropic", "opus"), Admission(probe=False), None)
+    for _ in range(3):
+        standing.ended(("ollama", "llama"), Admission(probe=False), "server_error")
+    standing.ended(("anthropic", "haiku"), Admission(probe=False), "auth")
+    shown = {name: value for name, value in _values(daemon).items() if name.startswith("daruma_circuit_state")}
+    assert shown == {
+        'daruma_circuit_state{model="opus",provider="anthropic"}': 0,
+        'daruma_circuit_state{model="llama",provider="ollama"}': 2,
+        'daruma_circuit_state{model="haiku",provider="anthropic"}': 3,
+    }
+
+
+def test_an_instance_shows_when_it_last_made_progress_while_it_works(daemon: Serving, home: Path) -> None:
+    named = 'daruma_agent_progress_age_seconds{agent="slow"}'
+    assert _values(daemon)[named] == 0
+    _begin(daemon, home)
+    (busy,) = [each for each in daemon.client.call("agents show", name="slow")["instances"] if each["in_flight"]]
+    assert (busy["state"], busy["last_progress_at"] > 0) == ("busy", True)
+    assert 0 <= _values(daemon)[named] < 5, "it makes progress all the time"
+    idle = daemon.client.call("agents show", name="echo")["instances"][0]
+    assert idle["last_progress_at"] is None
+
+
+def test_an_agent_gives_a_sign_of_life_at_once_and_then_again_and_again(daemon: Serving, home: Path) -> None:
+    heard: list[Any] = []
+    daemon.house.signals.subscribe(heard.append)
+    beats = lambda: [each for each in heard if each.name == "agent.heartbeat"]  # noqa: E731 - a name for one question
+    eventually(lambda: len({each.path for each in beats()}) == len(daemon.client.call("agents list")["items"]))
+    _begin(daemon, home)
+    eventually(lambda: any(each.data["item"] == "one" for each in beats()))
+    (working, *_) = [each for each in beats() if each.data["item"] == "one"]
+    assert working.data["agent"] == "slow"
+    assert working.data["stage"] == "executing"
+    assert 0 <= float(str(working.data["idle"])) < 5
+    path = working.path
+    daemon.client.call("agents restart", {}, name=path)
+    eventually(lambda: any((each.path, each.incarnation) == (path, 2) for each in beats()))
+    last = [each.incarnation for each in beats() if each.path == path]
+    assert last == sorted(last), "a life that is over gives none"
+
+
+def _begin(daemon: Serving, home: Path) -> None:
+    daemon.client.submit({"id": "one", "description": "Take your time", "agent": "slow", "input": str(home / "go")})
+    eventually(lambda: daemon.client.call("work show", id="one")["stage"] == "executing")
