@@ -56,7 +56,7 @@ def test_an_instance_shows_when_it_last_made_progress_while_it_works(daemon: Ser
     named = 'daruma_agent_progress_age_seconds{agent="slow"}'
     assert _values(daemon)[named] == 0
     _begin(daemon, home)
-    (busy,) = [each for each in daemon.client.call("agents show", name="slow")["instances"] if each["in_flight"]]
+    (busy,) = _busy(daemon)
     assert (busy["state"], busy["last_progress_at"] > 0) == ("busy", True)
     assert 0 <= _values(daemon)[named] < 5, "it makes progress all the time"
     idle = daemon.client.call("agents show", name="echo")["instances"][0]
@@ -82,5 +82,10 @@ def test_an_agent_gives_a_sign_of_life_at_once_and_then_again_and_again(daemon: 
 
 
 def _begin(daemon: Serving, home: Path) -> None:
+    """One item, seen in the hands of the slow agent."""
     daemon.client.submit({"id": "one", "description": "Take your time", "agent": "slow", "input": str(home / "go")})
-    eventually(lambda: daemon.client.call("work show", id="one")["stage"] == "executing")
+    eventually(lambda: _busy(daemon))
+
+
+def _busy(daemon: Serving) -> list[dict[str, Any]]:
+    return [each for each in daemon.client.call("agents show", name="slow")["instances"] if each["in_flight"]]
