@@ -55,7 +55,7 @@ def test_what_is_tried_again_and_how_often_is_one_table() -> None:
     assert retries == dict.fromkeys(once, 1) | dict.fromkeys(("server_error", "overloaded", "rate_limited"), 2)
 
 
-async def test_retry_after_is_waited_for(desk: Desk) -> None:
+async def test_retry_after_is_waited_for(desk: Desk, vendor: str) -> None:
     desk.sim.play(first(RATE))
     await desk.complete()(ask())
     one, two = desk.sim.attempts()

@@ -185,7 +185,9 @@ def _error_of(error: BaseException) -> Mapping[str, Any]:
 
 
 def _headers_of(error: BaseException) -> Mapping[str, str]:
-    headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", {})
+    """The answer's headers. Ollama's client leaves them behind, on the error that it raised its own in place of."""
+    response = getattr(error, "response", None) or getattr(error.__context__, "response", None)
+    headers: Mapping[str, str] = getattr(response, "headers", {})
     return headers
 
 

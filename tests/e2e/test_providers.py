@@ -1,0 +1,170 @@
+"""The installed daemon and its real clients against servers that go wrong: what becomes of the items, at what cost.
+
+Each item has an agent and a provider of its own, so that what one of them meets is held against no other.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.control.client import Json
+from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
+from tests.kit.daemon import Daemon
+
+VENDORS = ("anthropic", "ollama")
+SAID = Reply(text="so much for the answer, " * 20)
+"""Long enough to be cut."""
+ASKED_TO_WAIT = 0.4
+"""Seconds after which a server says that it wants to be called again."""
+FAR = 120.0
+"""Seconds that nobody waits for in a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What the servers do, and what the reference says of it.
+
+    `calls` are made before the item is put off, and `counted` errors are held against its agent.
+    """
+
+    fault: Fault
+    kind: str
+    calls: int
+    counted: int
+
+
+TROUBLES: Mapping[str, Trouble] = {
+    "hang": Trouble(fault=Fault(name="hang_headers"), kind="timeout", calls=2, counted=1),
+    # the third failure in a row opens the circuit: then it is known whose fault it is
+    "500": Trouble(fault=Fault(name="http_status", code=500), kind="server_error", calls=3, counted=0),
+    "429": Trouble(
+        fault=Fault(name="http_status", code=429, retry_after=ASKED_TO_WAIT), kind="rate_limited", calls=3, counted=0
+    ),
+    "cut": Trouble(fault=Fault(name="clean_eof", after=3), kind="truncated_stream", calls=2, counted=1),
+    "nonsense": Trouble(fault=Fault(name="malformed_json", after=1), kind="malformed_response", calls=2, counted=1),
+}
+PASSING = {f"{vendor}-{trouble}-passing": trouble for vendor in VENDORS for trouble in TROUBLES}
+LASTING = {f"{vendor}-{trouble}-lasting": trouble for vendor in VENDORS for trouble in TROUBLES}
+AWAY = {f"{vendor}-away": Fault(name="http_status", code=429, retry_after=FAR) for vendor in VENDORS}
+NAMES = (*PASSING, *LASTING, *AWAY)
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulation]:
+    """The servers of both vendors; what they do wrong goes by the item's name."""
+    with Simulation(*VENDORS) as running:
+        running.play(
+            *(_in_trouble(name, TROUBLES[each], 1) for name, each in PASSING.items()),
+            *(_in_trouble(name, TROUBLES[each], TROUBLES[each].calls) for name, each in LASTING.items()),
+            *(Rule(id=name, when=When(key=f"{name}*"), fault=fault) for name, fault in AWAY.items()),
+            Rule(id="well", script=(Reply(text="the answer is {key}"),)),
+        )
+        yield running
+
+
+def _in_trouble(name: str, trouble: Trouble, times: int) -> Rule:
+    """The item's first so many calls go wrong; no more than one round of them, so that it goes on by itself later."""
+    return Rule(id=name, when=When(key=name, nth=tuple(range(1, times + 1))), fault=trouble.fault, script=(SAID,))
+
+
+@pytest.fixture(scope="module")
+def daemon(sim: Simulation) -> Iterator[Daemon]:
+    """At work on all of them at once."""
+    with tempfile.TemporaryDirectory(prefix="daruma-") as place:
+        running = Daemon(Path(place), _settings(sim), {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+        for name in AWAY:  # a client is imported for its first call: nobody else's limit shall have to bear it
+            running.client.submit(_asking(name, agent=name))
+            running.until("work.scheduled", name)
+        running.client.batch([_asking(name, agent=name) for name in (*PASSING, *LASTING)])
+        yield running
+        running.close()
+
+
+def _settings(sim: Simulation) -> dict[str, Any]:
+    def provider(name: str) -> dict[str, Any]:
+        vendor = name.partition("-")[0]
+        model = {"model": "llama3.2"} if vendor == "ollama" else {}
+        patience = {"first_token": "1s"} if "-hang-" in name else {}
+        return {"kind": vendor, "base_url": sim.url(vendor), **model, **patience}
+
+    return {
+        "provider": {"use": "offline"},
+        "providers": {name: provider(name) for name in NAMES},
+        "agents": {name: {"template": "general", "provider": name, "count": 1} for name in NAMES},
+    }
+
+
+def _asking(name: str, agent: str) -> Json:
+    return {
+        "id": name,
+        "description": f"[[sim:{name}]] Say what the answer is",
+        "agent": agent,
+        "stages": ["execute"],
+        "challenge": False,
+    }
+
+
+def _calls(sim: Simulation, name: str) -> list[Attempt]:
+    return [each for each in sim.attempts() if each.key == name]
+
+
+def _outcomes(daemon: Daemon, provider: str) -> dict[str, float]:
+    """How the calls to this provider ended, by the metrics; the tries of one call count once."""
+    lines = daemon.client.text("metrics").splitlines()
+    counted = [each for each in lines if each.startswith("daruma_llm_calls_total{") and f'"{provider}"' in each]
+    return {each.partition('outcome="')[2].partition('"')[0]: float(each.split()[-1]) for each in counted}
+
+
+def _held_against(daemon: Daemon, agent: str) -> int:
+    return len([each for each in daemon.events("agent.error_recorded") if each["data"]["agent"] == agent])
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_fault_that_passes_costs_one_call_and_nothing_else(daemon: Daemon, sim: Simulation, name: str) -> None:
+    item = daemon.settled(name)
+    assert (item["state"], item["attempt"], item["failures"], item["delays"]) == ("succeeded", 1, 0, 0)
+    assert daemon.client.call("result", id=name)["text"] == f"the answer is {name}"
+    assert len(_calls(sim, name)) == 2
+    assert _held_against(daemon, name) == 0
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_a_fault_that_lasts_puts_the_item_off_and_fails_nothing(daemon: Daemon, sim: Simulation, name: str) -> None:
+    trouble = TROUBLES[LASTING[name]]
+    (put_off,) = daemon.until("work.scheduled", name)
+    assert put_off["data"]["reason"] == "outage"
+    item = daemon.becomes(name, state="succeeded")
+    assert (item["attempt"], item["failures"], item["delays"]) == (1, 0, 1)
+    assert _outcomes(daemon, name) == {trouble.kind: 1, "ok": 1}
+    assert len(_calls(sim, name)) == trouble.calls + 1
+    assert _held_against(daemon, name) == trouble.counted
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "-429-" in name])
+def test_a_server_that_asks_to_be_left_alone_is_left_alone(daemon: Daemon, sim: Simulation, name: str) -> None:
+    daemon.becomes(name, state="succeeded")
+    calls = _calls(sim, name)
+    assert len(calls) > 1
+    assert all(later.t_arrive - earlier.t_arrive >= ASKED_TO_WAIT for earlier, later in pairwise(calls))
+
+
+@pytest.mark.parametrize("name", AWAY)
+def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon, sim: Simulation, name: str) -> None:
+    first = daemon.becomes(name, state="scheduled", reason="outage")
+    daemon.client.submit(_asking(f"{name}-next", agent=name))
+    following = daemon.becomes(f"{name}-next", state="scheduled", reason="outage")
+    assert (len(_calls(sim, name)), len(_calls(sim, f"{name}-next"))) == (1, 0)
+    (told,) = daemon.events("work.scheduled", name)
+    assert first["scheduled_for"] - told["at"] == pytest.approx(FAR * 1000, abs=1000)
+    assert following["scheduled_for"] == pytest.approx(first["scheduled_for"], abs=1000)
+    assert _held_against(daemon, name) == 0
+
+
+def test_no_client_tries_anything_again_by_itself(daemon: Daemon, sim: Simulation) -> None:
+    counts = [each.headers.get("x-stainless-retry-count") for each in sim.attempts() if each.listener == "anthropic"]
+    assert set(counts) == {"0"}
