@@ -14,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench lock docs clean
+.PHONY: help demo test lint bench lock docs prices clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,11 @@ bench: $(STAMP) ## What it does per second, on this machine
 docs: $(STAMP) ## Print the settings file and its reference page anew
 	@$(BIN)/python -m darumad.settings.handbook yaml > config/daruma.yaml
 	@$(BIN)/python -m darumad.settings.handbook markdown > docs/reference/settings.md
+
+prices: $(STAMP) ## Write the prices that ship anew, from the locked genai-prices
+	@mkdir -p build
+	@$(BIN)/python -c 'from darumad.agents.providers.price_seed import drawn; print(drawn(), end="")' > build/prices.json
+	@mv build/prices.json src/darumad/agents/providers/prices.json
 
 lock: $(STAMP) ## Resolve the dependencies anew and write requirements/lock.txt
 	@$(BIN)/python -m venv build/lock

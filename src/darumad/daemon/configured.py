@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from darumad.actors import Policy, judge_of
 from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
-from darumad.agents.providers import KeySource, Limits, ProviderConfig, ProviderSpec
+from darumad.agents.providers import KeySource, Limits, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits
 from darumad.names import AgentName, Role, Seconds, Stage
-from darumad.settings import ProviderSettings, Settings
+from darumad.settings import Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING, Allowance, Caps
@@ -53,7 +53,7 @@ def provider_config(settings: Settings) -> ProviderConfig:
     """The providers as their own room names things."""
     return ProviderConfig(
         use=settings.provider.use,
-        providers={name: _spec(name, each) for name, each in settings.providers.items()},
+        providers={name: _spec(name, each, settings.prices) for name, each in settings.providers.items()},
         by_agent={name: each.provider for name, each in settings.agents.items() if each.provider},
         max_in_flight=settings.bridge.max_in_flight,
     )
@@ -62,7 +62,16 @@ def provider_config(settings: Settings) -> ProviderConfig:
 def allowance(settings: Settings) -> Allowance:
     """What may be spent, by whom."""
     said = settings.budget
-    return Allowance(caps={EVERYTHING: Caps(daily=Spendable(nano_usd=said.daily))}, zone=said.zone)
+    return Allowance(
+        caps={
+            EVERYTHING: _caps(said),
+            **{f"agent:{name}": _caps(each) for name, each in said.agents.items()},
+            **{f"provider:{name}": _caps(each) for name, each in said.providers.items()},
+        },
+        item=Spendable(nano_usd=said.item, tokens=said.item_tokens, calls=said.item_calls),
+        zone=said.zone,
+        priced_only=said.unknown_price == "refuse",
+    )
 
 
 def policy(settings: Settings) -> Policy:
@@ -125,7 +134,30 @@ def _accepted(definition: AgentDefinition, templates: Templates) -> AcceptedAs:
     return AcceptedAs(definition.name, template.name, template.stages, template.complete_by_form)
 
 
-def _spec(name: str, said: ProviderSettings) -> ProviderSpec:
+def _caps(said: Budget | CapSettings) -> Caps:
+    return Caps(
+        daily=Spendable(nano_usd=said.daily, tokens=said.daily_tokens, calls=said.daily_calls),
+        total=Spendable(nano_usd=said.total, tokens=said.total_tokens, calls=said.total_calls),
+    )
+
+
+def _prices(provider: str, said: Mapping[str, PriceSettings]) -> Mapping[str, Price]:
+    """The operator's prices for this provider's models; `PROVIDER/MODEL` stands before `MODEL`."""
+    own = {key.removeprefix(f"{provider}/"): each for key, each in said.items() if key.startswith(f"{provider}/")}
+    return {model: _price(each) for model, each in {**said, **own}.items()}
+
+
+def _price(said: PriceSettings) -> Price:
+    read, written = said.input or 0, said.output or 0  # the settings' rules hold that both were said
+    return Price(
+        read,
+        written,
+        read if said.cache_read is None else said.cache_read,
+        read if said.cache_write is None else said.cache_write,
+    )
+
+
+def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]) -> ProviderSpec:
     return ProviderSpec(
         kind=said.kind,
         base_url=said.base_url,
@@ -136,4 +168,5 @@ def _spec(name: str, said: ProviderSettings) -> ProviderSpec:
             connect=said.connect_timeout, first_token=said.first_token, idle=said.idle, total=Seconds(said.total)
         ),
         num_ctx=said.num_ctx or ProviderSpec(kind=said.kind).num_ctx,
+        prices=_prices(name, prices),
     )

@@ -9,6 +9,7 @@ from darumad.settings.model import (
     AgentSettings,
     Bridge,
     Budget,
+    CapSettings,
     Control,
     Daemon,
     Executors,
@@ -16,6 +17,7 @@ from darumad.settings.model import (
     Log,
     Metrics,
     Optimizers,
+    PriceSettings,
     Provider,
     ProviderSettings,
     Queue,
@@ -37,8 +39,8 @@ from darumad.settings.units import (
 )
 
 __all__ = [
-    "AgentSettings", "Bridge", "Budget", "Bytes", "Control", "Daemon", "Executors", "Item", "Log", "Metrics",
-    "Optimizers", "Places", "Provider", "ProviderSettings", "Queue", "Reviewers", "Settings", "Supervision",
-    "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money", "parse_size", "places",
-    "show_duration", "show_money", "show_size",
+    "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item", "Log",
+    "Metrics", "Optimizers", "Places", "PriceSettings", "Provider", "ProviderSettings", "Queue", "Reviewers",
+    "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money",
+    "parse_size", "places", "show_duration", "show_money", "show_size",
 ]  # fmt: skip

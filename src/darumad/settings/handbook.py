@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from darumad.settings.model import BY_KIND, AgentSettings, ProviderSettings, Settings
+from darumad.settings.model import BY_KIND, ProviderSettings, Settings
 from darumad.settings.reading import default_of, settable, types_of
 from darumad.settings.showing import as_written
 
@@ -19,6 +19,9 @@ _WIDTH = 110
 _EXAMPLES: Mapping[str, str] = {
     "supervision.count": "{rate_limited: count}",
     "agents": "  my-agent:\n    template: templates/my_agent.py\n    isolation: none\n    count: 4",
+    "budget.agents": "{documentation: {daily: 2.00 USD, daily_calls: 500}}",
+    "budget.providers": "{anthropic: {total: 100.00 USD}}",
+    "prices": "{my-model: {input: 0.30 USD, output: 1.20 USD}}",
 }
 _UNITS = """\
 Durations carry their unit (`250ms`, `90s`, `5m`, `1h30m`), sizes too (`512KiB`, `64MiB`), money its currency
@@ -113,9 +116,11 @@ def _named(about: Field[Any], kind: Any, dotted: str) -> Iterator[str]:
         yield f"{about.metadata['says']}\n\nBoth kinds as they are:"
         yield "\n".join(_table())
         yield from _described(ProviderSettings, f"{dotted}.NAME.")
-    elif kind is AgentSettings:
-        yield f"{about.metadata['says']}\n\nDefault: none."
-        yield from _described(AgentSettings, f"{dotted}.NAME.")
+    elif is_dataclass(kind) and isinstance(kind, type):
+        example = _EXAMPLES[dotted]
+        such = "" if "\n" in example else f" Such as `{example}`."
+        yield f"{about.metadata['says']}{such}\n\nDefault: none."
+        yield from _described(kind, f"{dotted}.NAME.")
     else:
         yield f"{about.metadata['says']} Such as `{_EXAMPLES[dotted]}`.\n\nDefault: as the table of kinds says."
 

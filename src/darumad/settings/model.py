@@ -247,11 +247,46 @@ BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CapSettings:
+    """What one agent or one provider may use, each day and in total; null sets no limit."""
+
+    daily: NanoUsd | None = setting(None, "The most that it may cost in one day.", Limits(at_least=0))
+    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
+    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
+    total: NanoUsd | None = setting(None, "The most that it may ever cost.", Limits(at_least=0))
+    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
+    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What may be spent on models."""
+    """What may be spent on models. What does not fit is not called: its item waits, parked, until there is room."""
 
     daily: NanoUsd = setting(
         parse_money("5.00 USD"), "The most that all items together may cost in one day.", Limits(at_least=0)
+    )
+    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
+    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
+    total: NanoUsd | None = setting(None, "The most that all items together may ever cost.", Limits(at_least=0))
+    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
+    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
+    item: NanoUsd | None = setting(
+        None, "The most that one item may cost over all its attempts, unless it says.", Limits(at_least=0)
+    )
+    item_tokens: int | None = setting(None, "The most tokens of one item, unless it says.", Limits(at_least=0))
+    item_calls: int | None = setting(None, "The most model calls of one item, unless it says.", Limits(at_least=0))
+    agents: Mapping[str, CapSettings] = field(
+        default_factory=_nothing,
+        metadata={"says": "Limits of an agent definition, by its name."},
+    )
+    providers: Mapping[str, CapSettings] = field(
+        default_factory=_nothing,
+        metadata={"says": "Limits of a provider, by its name in `providers`."},
+    )
+    unknown_price: Literal["allow", "refuse"] = setting(
+        "allow",
+        "What becomes of a call whose price nobody knows: `allow` makes it, and its cost is in no sum; `refuse` parks "
+        "its item.",
     )
     time_zone: str = setting("UTC", "In whose midnight a day begins.")
 
@@ -259,6 +294,20 @@ class Budget:
     def zone(self) -> tzinfo:
         """The time zone itself; UTC also on a machine that knows no zones."""
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSettings:
+    """What a model costs, per million tokens."""
+
+    input: NanoUsd | None = setting(None, "A million tokens that it reads; must be said.", Limits(at_least=0))
+    output: NanoUsd | None = setting(None, "A million tokens that it writes; must be said.", Limits(at_least=0))
+    cache_read: NanoUsd | None = setting(
+        None, "A million tokens that it reads from its cache; null is as `input`.", Limits(at_least=0)
+    )
+    cache_write: NanoUsd | None = setting(
+        None, "A million tokens that it reads into its cache; null is as `input`.", Limits(at_least=0)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +381,13 @@ class Settings:
         metadata={"says": "The model providers, by name; `anthropic` and `ollama` are always there."},
     )
     budget: Budget = field(default_factory=Budget)
+    prices: Mapping[str, PriceSettings] = field(
+        default_factory=_nothing,
+        metadata={
+            "says": "What models cost, by `MODEL` or `PROVIDER/MODEL`; those of Anthropic and OpenAI are known, and "
+            "what stands here is believed before them."
+        },
+    )
     agents: Mapping[str, AgentSettings] = field(
         default_factory=_nothing,
         metadata={"says": "Agent definitions of your own, by name."},

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from darumad.errors import Problem
 from darumad.names import NanoUsd, Seconds
 from darumad.redaction import redact
-from darumad.settings.model import BY_KIND, AgentSettings, Limits, ProviderSettings
+from darumad.settings.model import BY_KIND, Limits, ProviderSettings
 from darumad.settings.sources import Branch, Leaf, Node, empty
 from darumad.settings.units import Bytes, parse_duration, parse_money, parse_size
 
@@ -62,8 +62,8 @@ class Reading:
     def _named(self, hint: Any, name: str, node: Node, path: str, like: Mapping[str, Any]) -> Any:
         if hint is ProviderSettings:
             return self.section(ProviderSettings, node, path, like.get(name) or self._provider_like(node, path))
-        if hint is AgentSettings:
-            return self.section(AgentSettings, node, path, AgentSettings())
+        if is_dataclass(hint) and isinstance(hint, type):
+            return self.section(hint, node, path, hint())
         if isinstance(node, Branch):
             self._wrong(path, "is one value and holds no further keys", node.origin)
             return None

@@ -27,6 +27,16 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         yield from _provider(f"providers.{name}", name, provider)
     for name, agent in settings.agents.items():
         yield from _agent(f"agents.{name}", name, agent, settings)
+    for name, price in settings.prices.items():
+        for way in ("input", "output"):
+            if getattr(price, way) is None:
+                yield Problem(f"prices.{name}.{way}", "must be said, in USD for a million tokens; 0 USD is free")
+    for name in settings.budget.agents:
+        if not SLUG.fullmatch(name):
+            yield Problem(f"budget.agents.{name}", "is no agent's name: a-z, 0-9 and dashes, at most 63")
+    for name in settings.budget.providers:
+        if name not in settings.providers:
+            yield Problem(f"budget.providers.{name}", f"names no provider{did_you_mean(name, settings.providers)}")
 
 
 def _order(settings: Settings) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Which provider is used and why, where keys come from, and what a call costs."""
+"""Which provider is used and why, and where keys come from."""
 
 import os
 import pickle
@@ -20,11 +20,10 @@ from darumad.agents.providers import (
 )
 from darumad.agents.providers.choose import ollama_models
 from darumad.agents.providers.offline import Offline
-from darumad.agents.providers.prices import PRICES, cost, price_of, upper_bound
 from darumad.errors import Refused
 from darumad.sim import Simulation
 from darumad.work.model import ModelFailed
-from tests.agents.providers.desk import KEY, Desk, ask
+from tests.agents.providers.desk import KEY, Desk
 
 OURS = {"here": ProviderSpec(kind="ollama", base_url="http://127.0.0.1:1", model="mine")}
 
@@ -158,37 +157,6 @@ def test_a_credential_prints_as_nothing_and_is_not_pickled() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(key)
     assert os.environ.get("A_KEY") is None
-
-
-# --- money ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_price_that_nobody_knows_is_none_and_never_zero() -> None:
-    assert price_of("anthropic", "claude-of-tomorrow") is None
-    assert cost(None, fresh=1, cached=1, written=1, output=1) is None
-    assert upper_bound(None, ask()).nano_usd is None
-
-
-def test_a_model_of_one_s_own_is_free() -> None:
-    assert cost(price_of("ollama", "anything"), fresh=9, cached=9, written=9, output=9) == 0
-
-
-def test_a_dated_name_has_its_family_s_price() -> None:
-    assert price_of("anthropic", "claude-haiku-4-5-20251001") == PRICES["claude-haiku-4-5"]
-    assert price_of("anthropic", "claude-haiku-4-5-7") is None
-
-
-def test_cached_tokens_have_their_own_price_and_long_prompts_theirs() -> None:
-    haiku = price_of("anthropic", "claude-haiku-5-5")
-    assert cost(haiku, fresh=10, cached=1_000, written=100, output=5) == 10 * 100 + 1_000 * 10 + 100 * 125 + 5 * 500
-    assert cost(haiku, fresh=100_000, cached=0, written=0, output=1) == 100_000 * 100 + 500
-    assert cost(haiku, fresh=100_001, cached=0, written=0, output=1) == 100_001 * 500 + 2_500
-
-
-def test_an_estimate_is_no_less_than_any_tokenizer_counts() -> None:
-    usage = upper_bound(PRICES["claude-sonnet-5-5"], ask("ünïcödé " * 10))
-    assert usage.input_tokens >= len(("ünïcödé " * 10).encode())
-    assert (usage.output_tokens, usage.calls) == (1_000, 1)
 
 
 def test_every_shipped_provider_prints_without_a_key() -> None:

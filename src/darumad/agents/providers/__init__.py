@@ -10,6 +10,7 @@ from darumad.agents.providers.choose import Chosen, choose, discover
 from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential, load_credentials
 from darumad.agents.providers.offline import Offline
+from darumad.agents.providers.prices import Price
 from darumad.agents.providers.standing import CircuitState
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "KeySource",
     "Limits",
     "Offline",
+    "Price",
     "ProviderConfig",
     "ProviderSpec",
     "State",

@@ -16,7 +16,7 @@ from darumad.agents.providers.config import OFFLINE, ProviderConfig, ProviderSpe
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.offline import Offline
 from darumad.agents.providers.policy import LONGEST_WAIT, Retries, Rng, Tried, pause
-from darumad.agents.providers.prices import price_of, upper_bound
+from darumad.agents.providers.prices import upper_bound
 from darumad.agents.providers.slots import Slots
 from darumad.agents.providers.standing import CircuitState, Standing, Target
 from darumad.agents.providers.watch import Watch
@@ -220,7 +220,7 @@ class Broker:
         call = _Call(
             owner=owner, agent=agent, target=target, spec=spec, request=request, scope=scope,
             deadline=self._clock.monotonic() + spec.limits.total,
-            estimate=upper_bound(price_of(spec.kind, target[1]), request),
+            estimate=upper_bound(spec.price_of(target[1]), request),
         )  # fmt: skip
         begun = self._clock.monotonic()
         answer = await self._bounded(call)

@@ -6,7 +6,6 @@ from typing import Protocol
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
-from darumad.agents.providers.prices import price_of
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import ModelReply, ModelRequest
@@ -43,7 +42,7 @@ def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: 
     """
     if not spec.model:
         raise AttemptFailed("model_not_found", f"no model is set for {name}: set `providers.{name}.model`")
-    price = price_of(spec.kind, spec.model)
+    price = spec.price_of(spec.model)
     connections = min(spec.concurrency, max_in_flight)
     if spec.kind == "ollama":
         from darumad.agents.providers.ollama import OllamaClient  # noqa: PLC0415 - imports the vendor's package

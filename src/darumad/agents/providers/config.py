@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from darumad.agents.providers.price_seed import seeded
+from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
 
 Kind = Literal["anthropic", "ollama"]
@@ -44,7 +46,8 @@ class ProviderSpec:
 
     `base_url` None is the vendor's own address. `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
-    Ollama, in tokens: it is always sent, for the server's default truncates silently.
+    Ollama, in tokens: it is always sent, for the server's default truncates silently. `prices` are an operator's own,
+    by model; they stand before those that ship.
     """
 
     kind: Kind
@@ -54,6 +57,13 @@ class ProviderSpec:
     concurrency: int = 16
     limits: Limits = field(default_factory=Limits)
     num_ctx: int = 8_192
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def price_of(self, model: str) -> Price | None:
+        """What a call of `model` costs here; None when nobody knows."""
+        if model in self.prices:
+            return self.prices[model]
+        return FREE if self.kind == "ollama" else seeded(self.kind, model)
 
 
 ANTHROPIC = ProviderSpec(

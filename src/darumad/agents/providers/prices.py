@@ -1,10 +1,8 @@
-"""What a call costs: integer nano-dollars a token. A model that is not in the table has no price, which is never 0."""
+"""What a call costs: integer nano-dollars, from prices per million tokens. No price is never the price 0."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from darumad.agents.providers.config import Kind
 from darumad.names import NanoUsd
 from darumad.work.model import ModelRequest
 from darumad.work.result import Usage
@@ -12,7 +10,11 @@ from darumad.work.result import Usage
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Nano-dollars a token, by what the token was; `long` in their place when the input is over `long_from` tokens."""
+    """Nano-dollars a million tokens, by what the token was.
+
+    `long` stands in their place for a call whose input is over `long_from` tokens, cached ones included: for all of
+    its tokens, not only for those above.
+    """
 
     input: int
     output: int
@@ -26,57 +28,50 @@ class Price:
         return self.long if self.long is not None and input_tokens > self.long_from else self
 
 
-_OPUS_5 = Price(5_000, 25_000, 500, 6_250)
-_SONNET_4 = Price(3_000, 15_000, 300, 3_750, 200_000, Price(6_000, 22_500, 600, 7_500))
-_FABLE_5_2 = Price(8_000, 40_000, 200, 10_000)
-_HAIKU_5_5_LONG = Price(500, 2_500, 50, 625)
-
-PRICES: Mapping[str, Price] = {
-    "claude-fable-5-2": _FABLE_5_2,
-    "claude-mythos-5-2": _FABLE_5_2,
-    "claude-fable-5-1": Price(10_000, 50_000, 250, 12_500),
-    "claude-opus-5-5": Price(4_000, 20_000, 200, 5_000),
-    "claude-sonnet-5-5": Price(2_000, 10_000, 100, 2_500),
-    "claude-haiku-5-5": Price(100, 500, 10, 125, 100_000, _HAIKU_5_5_LONG),
-    "claude-opus-5": _OPUS_5,
-    "claude-sonnet-5": Price(2_000, 10_000, 200, 2_500),
-    "claude-opus-4-8": _OPUS_5,
-    "claude-haiku-4-5": Price(1_000, 5_000, 100, 1_250),
-    "claude-sonnet-4-5": _SONNET_4,
-}
-"""Anthropic's models as priced in November 2026."""
-
 FREE = Price(0, 0, 0, 0)
 """A model on one's own machine."""
 
+_MILLION = 1_000_000
 _BYTES_A_TOKEN = 3.2
 _TOKENS_A_MESSAGE = 4
-
-
-def price_of(kind: Kind, model: str) -> Price | None:
-    """The price of `model`, a dated name (`claude-haiku-4-5-20251001`) as its family; None when nobody knows it."""
-    if kind == "ollama":
-        return FREE
-    family, _, date = model.rpartition("-")
-    return PRICES.get(model) or (PRICES.get(family) if date.isdigit() and len(date) == len("20251001") else None)
+_FRAME = 16
+"""Tokens that a vendor adds to a message at most, as its role and its borders."""
+_TOOL_FRAME = 600
+"""Tokens that a vendor adds at most to say how tools are called; Anthropic documents 264 to 496."""
 
 
 def cost(price: Price | None, *, fresh: int, cached: int, written: int, output: int) -> NanoUsd | None:
-    """What these tokens cost; None without a price. `fresh` is the input that no cache gave or took."""
+    """What these tokens cost, rounded up; None without a price. `fresh` is the input that no cache gave or took."""
     if price is None:
         return None
     at = price.at(fresh + cached + written)
-    return NanoUsd(fresh * at.input + cached * at.cache_read + written * at.cache_write + output * at.output)
+    exact = fresh * at.input + cached * at.cache_read + written * at.cache_write + output * at.output
+    return NanoUsd(-(-exact // _MILLION))
 
 
 def upper_bound(price: Price | None, request: ModelRequest) -> Usage:
-    """The most that a call can use: its input at one token a byte, its output at `max_tokens`."""
-    tokens = request_bytes(request)
+    """The most that a call can use: its input at one token a byte, the dearer way; its output at `max_tokens`."""
+    tokens = request_bytes(request) + _FRAME * (len(request.messages) + 1) + (_TOOL_FRAME if request.tools else 0)
+    ways = (
+        cost(price, fresh=tokens, cached=0, written=0, output=request.max_tokens),
+        cost(price, fresh=0, cached=0, written=tokens, output=request.max_tokens),
+    )
     return Usage(
         input_tokens=tokens,
         output_tokens=request.max_tokens,
         calls=1,
-        nano_usd=cost(price, fresh=tokens, cached=0, written=0, output=request.max_tokens),
+        nano_usd=max((each for each in ways if each is not None), default=None),
+    )
+
+
+def likely_cost(price: Price | None, request: ModelRequest, output: int) -> Usage:
+    """What a call will probably use that is answered with `output` tokens."""
+    tokens = likely_tokens(request)
+    return Usage(
+        input_tokens=tokens,
+        output_tokens=output,
+        calls=1,
+        nano_usd=cost(price, fresh=tokens, cached=0, written=0, output=output),
     )
 
 

@@ -1,0 +1,75 @@
+"""From the settings to what the rooms take."""
+
+from pathlib import Path
+
+from darumad.agents.providers import Price
+from darumad.daemon.configured import allowance, provider_config
+from darumad.names import NanoUsd
+from darumad.settings import Settings, load
+from darumad.work.budget import EVER, Budget
+from darumad.work.item import Limits
+
+DAY = "2026-11-21"
+USD = 1_000_000_000
+
+
+def settings(directory: Path, text: str) -> Settings:
+    file = directory / "daruma.yaml"
+    file.write_text(text)
+    return load(file, {})
+
+
+def test_unless_somebody_says_otherwise_only_the_day_is_capped() -> None:
+    over = allowance(Settings()).limits_over("a", Limits(), "executor", "anthropic", DAY)
+    assert {each: limits for each, limits in over.items() if limits != Limits()} == {
+        Budget("all", DAY): Limits(nano_usd=NanoUsd(5 * USD))
+    }
+
+
+def test_every_limit_of_the_settings_reaches_the_budget_that_it_is_for(tmp_path: Path) -> None:
+    said = settings(
+        tmp_path,
+        """
+        budget:
+          daily: 1 USD
+          daily_tokens: 2
+          daily_calls: 3
+          total: 4 USD
+          total_tokens: 5
+          total_calls: 6
+          item: 7 USD
+          item_tokens: 8
+          item_calls: 9
+          agents: {writer: {daily: 10 USD, daily_tokens: 11, daily_calls: 12}}
+          providers: {ollama: {total: 13 USD, total_tokens: 14, total_calls: 15}}
+          unknown_price: refuse
+        """,
+    )
+    allowed = allowance(said)
+    over = allowed.limits_over("a", Limits(), "writer", "ollama", DAY)
+    assert {each: (limits.nano_usd, limits.tokens, limits.calls) for each, limits in over.items()} == {
+        Budget("item:a", EVER): (7 * USD, 8, 9),
+        Budget("agent:writer", DAY): (10 * USD, 11, 12),
+        Budget("agent:writer", EVER): (None, None, None),
+        Budget("provider:ollama", DAY): (None, None, None),
+        Budget("provider:ollama", EVER): (13 * USD, 14, 15),
+        Budget("all", DAY): (1 * USD, 2, 3),
+        Budget("all", EVER): (4 * USD, 5, 6),
+    }
+    assert allowed.priced_only
+
+
+def test_an_operators_prices_are_the_providers_own(tmp_path: Path) -> None:
+    said = settings(
+        tmp_path,
+        """
+        prices:
+          mine: {input: 1 USD, output: 2 USD}
+          ollama/mine: {input: 3 USD, output: 4 USD, cache_read: 0.1 USD}
+        """,
+    )
+    config = provider_config(said)
+    anthropic, ollama = config.spec("anthropic"), config.spec("ollama")
+    assert anthropic and ollama
+    assert anthropic.price_of("mine") == Price(1 * USD, 2 * USD, 1 * USD, 1 * USD)
+    assert ollama.price_of("mine") == Price(3 * USD, 4 * USD, USD // 10, 3 * USD)
