@@ -70,6 +70,7 @@ def test_an_operators_prices_are_the_providers_own(tmp_path: Path) -> None:
     )
     config = provider_config(said)
     anthropic, ollama = config.spec("anthropic"), config.spec("ollama")
-    assert anthropic and ollama
+    assert anthropic
+    assert ollama
     assert anthropic.price_of("mine") == Price(1 * USD, 2 * USD, 1 * USD, 1 * USD)
     assert ollama.price_of("mine") == Price(3 * USD, 4 * USD, USD // 10, 3 * USD)
