@@ -171,6 +171,8 @@ class Bridge:
             sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
         except SpawnRefused as error:
             self._try_later(sitting, str(error))
+        except BaseException as error:  # noqa: BLE001 - a user's template must not end the loop under all the others
+            self._try_later(sitting, f"{type(error).__name__}: {error}")
         else:
             sitting.error = None
             sitting.seat.tell(Spawned())

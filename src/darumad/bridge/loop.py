@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable
 
 from darumad.clock import Clock
+from darumad.logs import logger
 from darumad.names import Seconds
 
+log = logger(__name__)
 PULSE = 0.25
 """Seconds between two beats of the loop's pulse."""
 TURN = 32
@@ -83,7 +85,15 @@ class LoopThread:
         # seldom.
         self._woken = False
         for _ in range(min(len(self._inbox), TURN)):
-            self._inbox.popleft()()
+            self._carry_out(self._inbox.popleft())
         if self._inbox and not self._woken:
             self._woken = True
             self.loop.call_soon(self._drain)
+
+    @staticmethod
+    def _carry_out(call: Callable[[], None]) -> None:
+        """What one call raises is that call's: those posted behind it are carried out all the same."""
+        try:
+            call()
+        except Exception:
+            log.exception("posted_call_failed")

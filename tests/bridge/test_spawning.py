@@ -1,0 +1,111 @@
+"""An agent that cannot be made is tried again, ever more seldom; meanwhile its actor is told why, and lives."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from darumad.agents import SpawnRefused
+from darumad.bridge import Spawned, SpawnFailed
+from darumad.bridge import bridge as bridges
+from tests.bridge.room import Agent, Room
+from tests.kit import eventually
+
+Rooms = Callable[..., Room]
+
+
+def failing(room: Room, times: int, error: BaseException) -> None:
+    """The first `times` agents cannot be made."""
+    left, make = [times], room.make
+
+    def made(role: Any, definition: Any) -> Agent:
+        if left[0]:
+            left[0] -= 1
+            raise error
+        return make(role, definition)
+
+    room.make = made
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridges, "RESPAWN_FIRST", 0.001)
+    monkeypatch.setattr(bridges, "RESPAWN_MAX", 0.004)
+
+
+def test_the_wait_doubles_up_to_its_most_and_spreads_by_a_fifth(room: Rooms) -> None:
+    stage = room()
+    failing(stage, 5, SpawnRefused("no key"))
+    stage.bridge.spawn(stage.seat())
+    failures = [stage.next() for _ in range(5)]
+    assert all(isinstance(each, SpawnFailed) and each.error == "no key" for each in failures)
+    for each, base in zip(failures, (0.001, 0.002, 0.004, 0.004, 0.004), strict=True):
+        assert base <= each.retry_in <= base * 1.2
+    assert stage.next() == Spawned()
+
+
+def test_why_it_cannot_be_made_is_shown_until_it_can(room: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridges, "RESPAWN_FIRST", 600.0)
+    monkeypatch.setattr(bridges, "RESPAWN_MAX", 600.0)
+    stage = room()
+    failing(stage, 1, SpawnRefused("no key"))
+    stage.bridge.spawn(stage.seat())
+    stage.next()
+    assert stage.bridge.spawn_errors() == {"actor/1#1": "no key"}
+    stage.bridge.restart(stage.seat())
+    assert stage.next() == Spawned()
+    assert stage.bridge.spawn_errors() == {}
+
+
+@pytest.mark.parametrize("error", [TypeError("a broken template"), SystemExit(1)], ids=lambda e: type(e).__name__)
+def test_whatever_a_template_raises_while_its_agent_is_made_the_loop_turns_on(
+    room: Rooms, error: BaseException
+) -> None:
+    stage = room()
+    failing(stage, 1, error)
+    stage.bridge.spawn(stage.seat())
+    stage.bridge.spawn(stage.seat(2))
+    assert stage.next().error == f"{type(error).__name__}: {error}"
+    assert [stage.next(), stage.next()] == [Spawned(), Spawned()]
+
+
+def test_a_life_that_is_over_is_not_tried_again(room: Rooms) -> None:
+    stage = room()
+    failing(stage, 1, SpawnRefused("no key"))
+    stage.bridge.spawn(stage.seat())
+    stage.next()
+    stage.bridge.forget("actor/1#1")
+    waited = threading.Event()
+    stage.loop.post(lambda: stage.loop.loop.call_later(0.05, waited.set) and None)
+    assert waited.wait(10)
+    assert stage.nothing_more_is_told()
+
+
+def test_an_agent_beats_when_it_is_made_and_then_again_and_again(room: Rooms) -> None:
+    stage = room(heartbeat=0.01)
+    stage.spawned()
+    beats = [stage.signals.get(timeout=10) for _ in range(3)]
+    assert beats[0] == (
+        "agent.heartbeat", "actor/1", 1, {"agent": "optimizer", "item": None, "stage": None, "idle": None},
+    )  # fmt: skip
+    stage.bridge.forget("actor/1#1")
+    stage.settled()
+    while not stage.signals.empty():
+        stage.signals.get()
+    stage.spawned(stage.seat(2))
+    assert {stage.signals.get(timeout=10)[1] for _ in range(3)} == {"actor/2"}, "a life that is over gives none"
+
+
+def test_what_one_posted_call_raises_does_not_hold_up_those_behind_it(room: Rooms) -> None:
+    stage, ran = room(), list[int]()
+    gate = threading.Event()
+
+    def fall() -> None:
+        raise ValueError("this call's own")
+
+    stage.loop.post(lambda: gate.wait(10) and None)
+    stage.loop.post(fall)
+    stage.loop.post(lambda: ran.append(1))
+    gate.set()
+    eventually(lambda: ran == [1])

@@ -1,0 +1,296 @@
+"""One stage on the loop: whatever becomes of it, the actor is told exactly once, and nobody else is held up."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from darumad.bridge import Limit, Ownership, Stopped
+from darumad.journal.requests import Held
+from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelReply, ModelRequest
+from darumad.work.ports import Context, Owner
+from darumad.work.result import StopReason, WorkResult
+from tests.bridge.room import PATIENCE, Room, completed
+from tests.kit import eventually
+
+Rooms = Callable[..., Room]
+
+
+async def hang(item: WorkItem, context: Context) -> WorkResult:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+class Deaf:
+    """Work that ignores its cancel until it is let go."""
+
+    def __init__(self) -> None:
+        self.heard = threading.Event()
+        self._go: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, item: WorkItem, context: Context) -> WorkResult:
+        self._go, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        while not self._go.is_set():
+            try:
+                await self._go.wait()
+            except asyncio.CancelledError:
+                self.heard.set()
+        return completed(text="too late")
+
+    def release(self) -> None:
+        assert self._loop is not None
+        assert self._go is not None
+        self._loop.call_soon_threadsafe(self._go.set)
+
+
+def owned(held: Held) -> Ownership:
+    return Ownership(held.record.item.id, held.record.fence)
+
+
+# --- what it comes to -------------------------------------------------------------------------------------------------
+
+
+def test_what_the_agent_gives_is_told_with_the_item_it_is_for(room: Rooms) -> None:
+    stage = room()
+    held = stage.begin(stage.work)
+    done = stage.done()
+    assert (done.held, done.result.text, done.abandoned) == (held, "did one", False)
+    assert done.result.duration is not None
+    assert stage.bridge.in_flight() == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no"), AssertionError("never"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_an_agent_raises_is_its_items_crash_and_the_loop_turns_on(room: Rooms, error: BaseException) -> None:
+    async def fall(item: WorkItem, context: Context) -> WorkResult:
+        raise error
+
+    stage = room()
+    stage.begin(fall)
+    crashed = stage.done().result
+    assert crashed.stop_reason is StopReason.AGENT_CRASHED
+    assert crashed.error is not None
+    assert (crashed.error.kind, crashed.error.error_type) == ("agent_crashed", type(error).__name__)
+    stage.begin(_done, held=stage.held("two"), seat=stage.seat(2))
+    assert stage.done().result.success
+
+
+def test_an_agent_that_cancels_itself_was_interrupted(room: Rooms) -> None:
+    async def cancel_itself(item: WorkItem, context: Context) -> WorkResult:
+        raise asyncio.CancelledError
+
+    stage = room()
+    stage.begin(cancel_itself)
+    assert stage.done().result.stop_reason is StopReason.INTERRUPTED
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_runs_too_long_ends_at_its_hard_limit(room: Rooms) -> None:
+    async def busy(item: WorkItem, context: Context) -> WorkResult:
+        while True:
+            context.progress()
+            await asyncio.sleep(0)
+
+    stage = room(timeout=0.05)
+    stage.begin(busy)
+    result = stage.done().result
+    assert (result.stop_reason, result.error and result.error.kind) == (StopReason.TIMEOUT, "item_timeout")
+
+
+def test_a_stage_without_progress_ends_at_its_idle_limit(room: Rooms) -> None:
+    stage = room(idle_timeout=0.05)
+    stage.begin(hang)
+    assert stage.done().result.stop_reason is StopReason.IDLE_TIMEOUT
+
+
+def test_progress_keeps_the_idle_limit_away(room: Rooms) -> None:
+    async def progress(item: WorkItem, context: Context) -> WorkResult:
+        until = asyncio.get_running_loop().time() + 0.4
+        while asyncio.get_running_loop().time() < until:
+            context.progress()
+            await asyncio.sleep(0)
+        return completed()
+
+    stage = room(idle_timeout=0.2)
+    stage.begin(progress)
+    assert stage.done().result.success
+
+
+@pytest.mark.parametrize(
+    ("item", "definition", "ended"),
+    [
+        ({"timeout": 0.05}, {"timeout": 600.0}, StopReason.TIMEOUT),
+        ({}, {"timeout": 0.05}, StopReason.TIMEOUT),
+        ({"idle_timeout": 0.05}, {"idle_timeout": 600.0}, StopReason.IDLE_TIMEOUT),
+        ({}, {"idle_timeout": 0.05}, StopReason.IDLE_TIMEOUT),
+    ],
+)
+def test_an_items_own_limit_goes_before_its_definitions_and_that_before_the_settings(
+    room: Rooms, item: dict[str, Any], definition: dict[str, Any], ended: StopReason
+) -> None:
+    stage = room()
+    stage.begin(hang, held=stage.held(**item), seat=stage.seat(**definition))
+    assert stage.done().result.stop_reason is ended
+
+
+def test_while_a_model_call_is_open_both_limits_stand_still(room: Rooms) -> None:
+    async def slow(request: ModelRequest) -> ModelReply:
+        await asyncio.sleep(0.3)
+        return ModelReply(text="here", model="scripted:model")
+
+    async def ask(item: WorkItem, context: Context) -> WorkResult:
+        reply = await context.complete(ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10))
+        return completed(text=reply.text)
+
+    stage = room(timeout=0.15, idle_timeout=0.1)
+    stage.broker.answer = slow
+    stage.begin(ask)
+    assert stage.done().result.text == "here"
+
+
+# --- cancel -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancel_revokes_the_owner_first_then_ends_the_task_and_says_what_stopped(room: Rooms) -> None:
+    stage = room()
+    revoked_when_cancelled: list[bool] = []
+
+    async def watch(item: WorkItem, context: Context) -> WorkResult:
+        try:
+            return await hang(item, context)
+        finally:
+            revoked_when_cancelled.append(bool(stage.broker.revoked))
+
+    held = stage.begin(watch)
+    stage.settled()
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, stage.told.put, "cancelled by uid:7: enough")
+    said = [stage.next(), stage.next()]
+    (stopped,) = [each for each in said if isinstance(each, Stopped)]
+    (done,) = [each for each in said if not isinstance(each, Stopped)]
+    assert (stopped.stopped, stopped.not_stopped) == (("one",), ())
+    assert done.result.stop_reason is StopReason.CANCELLED
+    assert done.result.error.message == "cancelled by uid:7: enough"
+    assert stage.broker.revoked == [Owner(held.record.item.id, held.record.fence)]
+    assert revoked_when_cancelled == [True]
+
+
+def test_a_revoke_that_no_cancel_stands_behind_interrupts(room: Rooms) -> None:
+    stage = room()
+    held = stage.begin(hang)
+    stage.bridge.cancel([owned(held)], Limit.REVOKED, lambda _: None, "cancelled by uid:7")
+    result = stage.done().result
+    assert result.stop_reason is StopReason.INTERRUPTED, "the item is not lost: where it goes is still to be decided"
+    assert result.error is not None
+    assert (result.error.kind, result.error.message) == ("interrupted", "cancelled by uid:7")
+
+
+def test_a_cancel_of_what_does_not_run_has_stopped_it_already(room: Rooms) -> None:
+    stage = room()
+    held = stage.held()
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, stage.told.put)
+    assert stage.next().stopped == ("one",)
+    assert stage.broker.revoked == [Owner(held.record.item.id, held.record.fence)], "nothing may begin for it either"
+
+
+def test_a_task_that_is_cancelled_before_its_first_turn_is_told_of_too(room: Rooms) -> None:
+    stage = room()
+    seat, held = stage.spawned(), stage.held()
+    ran: list[str] = []
+
+    async def run(item: WorkItem, context: Context) -> WorkResult:
+        ran.append(item.id)
+        return completed()
+
+    stage.work = run
+
+    def both() -> None:
+        stage.bridge._begin(seat, held)
+        stage.bridge._cancel([owned(held)], Limit.CANCELLED, lambda _: None, "")
+
+    stage.loop.post(both)
+    assert stage.done().result.stop_reason is StopReason.CANCELLED
+    assert ran == []
+
+
+def test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted(room: Rooms) -> None:
+    stage, deaf = room(grace=0.05), Deaf()
+    held = stage.begin(deaf)
+    stage.settled()
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, stage.told.put)
+    said = [stage.next(), stage.next()]
+    (stopped,) = [each for each in said if isinstance(each, Stopped)]
+    (done,) = [each for each in said if not isinstance(each, Stopped)]
+    assert (stopped.stopped, stopped.not_stopped) == ((), ("one",))
+    assert stopped.after_ms >= 50
+    assert (done.abandoned, done.result.stop_reason) == (True, StopReason.CANCELLED)
+    assert deaf.heard.is_set()
+    assert (stage.bridge.health().abandoned, stage.bridge.health().running) == (1, 0)
+    deaf.release()
+    assert stage.nothing_more_is_told(), "what it says in the end no longer counts"
+
+
+def test_what_a_task_says_after_its_cancel_does_not_count(room: Rooms) -> None:
+    stage, deaf = room(), Deaf()
+    held = stage.begin(deaf)
+    stage.settled()
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    assert deaf.heard.wait(PATIENCE)
+    deaf.release()
+    done = stage.done()
+    assert (done.abandoned, done.result.stop_reason) == (False, StopReason.CANCELLED)
+
+
+def test_a_limit_and_a_cancel_at_once_are_told_once_by_the_first(room: Rooms) -> None:
+    stage = room()
+    held = stage.begin(hang)
+    stage.bridge.cancel([owned(held)], Limit.TIMEOUT, lambda _: None)
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    assert stage.done().result.stop_reason is StopReason.TIMEOUT
+    assert stage.nothing_more_is_told()
+
+
+# --- lives ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_life_that_is_over_is_revoked_its_task_ended_and_nothing_of_it_heard(room: Rooms) -> None:
+    stage = room()
+    held = stage.begin(hang)
+    eventually(stage.bridge.in_flight)
+    stage.bridge.forget("actor/1#1")
+    eventually(lambda: not stage.bridge.in_flight())
+    assert stage.broker.revoked == [Owner(held.record.item.id, held.record.fence)]
+    assert stage.nothing_more_is_told()
+
+
+def test_work_for_a_life_that_is_over_is_not_begun(room: Rooms) -> None:
+    stage = room()
+    seat, held = stage.spawned(), stage.held()
+    stage.bridge.forget(seat.holder)
+    stage.bridge.send_work(seat, held)
+    assert stage.nothing_more_is_told()
+    assert stage.bridge.in_flight() == {}
+
+
+def test_a_restart_ends_what_runs_and_makes_the_agent_anew(room: Rooms) -> None:
+    stage, made = room(), list[object]()
+    make = stage.make
+    stage.make = lambda role, definition: made.append(role) or make(role, definition)  # type: ignore[func-returns-value]
+    seat = stage.seat()
+    stage.begin(hang, seat=seat)
+    stage.bridge.restart(seat)
+    stage.next()
+    assert len(made) == 2
+    eventually(lambda: not stage.bridge.in_flight())
+
+
+async def _done(item: WorkItem, context: Context) -> WorkResult:
+    return completed()
