@@ -28,7 +28,7 @@ from darumad.actors import (
     restart_instances,
     root_flags,
 )
-from darumad.agents import Templates, make_agent
+from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
 from darumad.agents.providers import OFFLINE, Broker, Chosen, Credential, discover, load_credentials
 from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Ownership, Stopped, Workspaces
@@ -62,6 +62,7 @@ from darumad.settings import Settings
 from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.budget import day_key
 from darumad.work.item import WorkRecord
+from darumad.work.ports import Agent
 
 T = TypeVar("T")
 log = logger(__name__)
@@ -179,7 +180,7 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
         workspaces = Workspaces(house.settings.state_dir / "workspaces", house.settings.state_dir / "uploads")
         bridge = Bridge(
             house.loop,
-            make=functools.partial(make_agent, template_of=templates),
+            make=functools.partial(_new_agent, templates),
             broker=broker,
             commits=commits,
             ledger=ledger,
@@ -193,6 +194,12 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
     built = _on(house.loop, build())
     stack.callback(_close, built.broker, house.loop)
     return built
+
+
+def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) -> Agent:
+    """One more life of an agent. It begins with its template's file as it is now: a corrected one is taken up."""
+    templates.reload(definition.name)
+    return make_agent(role, definition, templates)
 
 
 def _close(broker: Broker, loop: LoopThread) -> None:

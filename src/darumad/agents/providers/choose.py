@@ -8,8 +8,8 @@ from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, Prov
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 
-PROBE_WITHIN = 0.3
-"""Seconds that Ollama has to answer."""
+PROBE_WITHIN = 2.0
+"""Seconds that Ollama has to answer: nobody there is known at once, and a machine that is booting is slow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""Every command that the README and the tutorial tell a reader to type works when it is pasted."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from darumad.sim.thread import Simulation
+from tests.docs.pasted import blocks, paste, reader
+from tests.examples.outputs import ROOT
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Where a reader's checkout is; short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="daruma-") as made:
+        yield Path(made)
+
+
+def test_the_first_hour_goes_as_its_page_says(place: Path) -> None:
+    told = blocks(ROOT / "docs/tutorial/a-first-hour.md")
+    shown = paste(place, reader(place), [block for block, _ in told])
+    for (block, promised), seen in zip(told, shown, strict=True):
+        for line in promised:
+            assert line in seen, f"{block}\nshowed\n{seen}"
+
+
+def test_the_readme_goes_on_with_ollama(place: Path) -> None:
+    """Ollama's own program is not here: what `ollama pull` would have fetched, the simulator has."""
+    with Simulation("ollama", models=("qwen3",)) as models:
+        there = {"DARUMA_PROVIDERS__OLLAMA__BASE_URL": models.url("ollama")}
+        (block, _) = blocks(ROOT / "README.md", "With [Ollama]")[0]
+        assert len(block.splitlines()) == 5
+        (shown,) = paste(place, {**reader(place, {"ollama": "exit 0"}), **there}, [block])
+        assert "provider         ollama qwen3" in shown
+        assert "ack ollama#" in shown
+        assert models.attempts()
+
+
+def test_the_readme_goes_on_with_anthropic(place: Path) -> None:
+    with Simulation("anthropic") as models:
+        there = {"DARUMA_PROVIDERS__ANTHROPIC__BASE_URL": models.url("anthropic")}
+        (block, _) = blocks(ROOT / "README.md", "With [Anthropic]")[0]
+        assert len(block.splitlines()) == 5
+        (shown,) = paste(place, {**reader(place), **there}, [block])
+        assert "provider         anthropic" in shown
+        assert "reference.md" in shown

@@ -1,0 +1,28 @@
+"""The README's rows are true: each bad night is linked to a test that is there, and each story that it shows."""
+
+import re
+
+import pytest
+
+from tests.examples.outputs import ROOT
+
+README = (ROOT / "README.md").read_text()
+NIGHTS = re.findall(r"^\| (.+?) \| (.+?) \| \[test\]\(([^)#]+)#(test_\w+)\) \|$", README, re.MULTILINE)
+
+
+def test_there_are_ten_bad_nights() -> None:
+    assert len(NIGHTS) == 10
+
+
+@pytest.mark.parametrize("night", NIGHTS, ids=[night[0][:40] for night in NIGHTS])
+def test_a_bad_night_is_linked_to_the_test_that_makes_it_happen(night: tuple[str, str, str, str]) -> None:
+    *_, file, name = night
+    assert re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file} has no {name}"
+
+
+def test_the_first_screen_has_a_sentence_a_picture_two_commands_and_what_is_needed() -> None:
+    screen = README.splitlines()[:16]
+    assert screen[2].startswith("**")
+    assert "![" in screen[4]
+    assert [line.split("#")[0].strip() for line in screen if line.startswith("make ")] == ["make demo", "make test"]
+    assert any(line.startswith("Needed:") for line in screen)
