@@ -1,62 +1,66 @@
 """An agent that does in each attempt what its item says, and leaves a line for a witness outside of each beginning.
 
-The input is `{"witness": FILE, "acts": [ACT, ...]}`: an act for each attempt, the last for all that follow.
+The input is `{"witness": FILE, "acts": [ACT, ...], "check": ACT}`: an act for each attempt, the last for all that
+follow, and one for the check. What waits does so until there is a `FILE.over`.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from darumad.agents import Template, ToolFailed
 from darumad.names import Stage
+from darumad.work.gates import Review
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
 from darumad.work.result import StopReason, WorkResult
 
 
-async def work(_: Context) -> None:
+def over(item: WorkItem) -> bool:
+    return Path(f"{item.input['witness']}.over").exists()
+
+
+async def work(item: WorkItem, context: Context) -> None:
     """Nothing goes wrong."""
 
 
-async def wait(_: Context) -> None:
-    """Nothing ever comes."""
-    await asyncio.Event().wait()
+async def wait(item: WorkItem, context: Context) -> None:
+    """Nothing comes."""
+    while not over(item):  # noqa: ASYNC110 - a file is what a test outside can make
+        await asyncio.sleep(0.01)
 
 
-async def busy(context: Context) -> None:
+async def busy(item: WorkItem, context: Context) -> None:
     """Something always comes, and it is never the end."""
-    while True:
+    while not over(item):
         context.progress()
         await asyncio.sleep(0.01)
 
 
-async def deaf(_: Context) -> None:
+async def deaf(item: WorkItem, context: Context) -> None:
     """It waits, and is not to be cancelled."""
-    over = asyncio.Event()
-    asyncio.get_running_loop().call_later(30, over.set)
-    while not over.is_set():
-        try:
-            await over.wait()
-        except asyncio.CancelledError:
-            continue
+    while not over(item):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
 
 
-async def slip(_: Context) -> None:
+async def slip(item: WorkItem, context: Context) -> None:
     """A tool fails."""
     raise ToolFailed("the ladder slipped")
 
 
-async def crash(_: Context) -> None:
+async def crash(item: WorkItem, context: Context) -> None:
     """The template has a defect."""
     raise ZeroDivisionError("a defect of the template")
 
 
-async def leave(_: Context) -> None:
+async def leave(item: WorkItem, context: Context) -> None:
     """The template means to end the whole process."""
     raise SystemExit(3)
 
 
-ACTS: Mapping[str, Callable[[Context], Awaitable[None]]] = {
+ACTS: Mapping[str, Callable[[WorkItem, Context], Awaitable[None]]] = {
     each.__name__: each for each in (work, wait, busy, deaf, slip, crash, leave)
 }
 
@@ -70,8 +74,13 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
     acts = item.input["acts"]
     act = acts[min(context.attempt, len(acts)) - 1]
     tell(Path(item.input["witness"]), f"{item.id} {context.attempt} {act}")
-    await ACTS[act](context)
+    await ACTS[act](item, context)
     return WorkResult(stop_reason=StopReason.COMPLETED, text=f"done at attempt {context.attempt}", model="offline")
+
+
+async def check(item: WorkItem, context: Context) -> Review:
+    await ACTS[item.input.get("check", "work")](item, context)
+    return Review(gates={}, required=frozenset())
 
 
 TEMPLATE = Template(
@@ -79,6 +88,7 @@ TEMPLATE = Template(
     version="1.0.0",
     says="Does what its item says.",
     execute=execute,
+    check=check,
     required_gates=frozenset(),
     stages=(Stage.EXECUTING,),
     complete_by_form=True,
