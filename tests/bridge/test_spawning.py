@@ -71,13 +71,16 @@ def test_whatever_a_template_raises_while_its_agent_is_made_the_loop_turns_on(
 
 
 def test_a_life_that_is_over_is_not_tried_again(room: Rooms) -> None:
-    stage = room()
+    stage, waited = room(), threading.Event()
     failing(stage, 1, SpawnRefused("no key"))
-    stage.bridge.spawn(stage.seat())
-    stage.next()
-    stage.bridge.forget("actor/1#1")
-    waited = threading.Event()
-    stage.loop.post(lambda: stage.loop.loop.call_later(0.05, waited.set) and None)
+
+    def fail_and_leave() -> None:
+        stage.bridge._sit(stage.seat())
+        stage.bridge._leave("actor/1#1")
+        stage.loop.loop.call_later(0.05, waited.set)
+
+    stage.loop.post(fail_and_leave)
+    assert isinstance(stage.next(), SpawnFailed)
     assert waited.wait(10)
     assert stage.nothing_more_is_told()
 
