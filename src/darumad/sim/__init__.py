@@ -5,21 +5,30 @@ It imports nothing of the daemon. Tests run it on a thread (`Simulation`), peopl
 
 from darumad.sim.log import Attempt
 from darumad.sim.main import main
-from darumad.sim.scenario import Fault, Reply, Rule, Scenario, ToolUse, When, scenario_of
+from darumad.sim.reading import scenario_of
+from darumad.sim.scenario import Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.server import Listener, Simulator
+from darumad.sim.spread import Spread
+from darumad.sim.stats import most_at_once, most_within, stats
 from darumad.sim.thread import Simulation
 
 __all__ = [
     "Attempt",
     "Fault",
     "Listener",
+    "Quota",
     "Reply",
     "Rule",
     "Scenario",
+    "Server",
     "Simulation",
     "Simulator",
+    "Spread",
     "ToolUse",
     "When",
     "main",
+    "most_at_once",
+    "most_within",
     "scenario_of",
+    "stats",
 ]

@@ -1,18 +1,26 @@
-"""Anthropic's protocol: what its API refuses, and how a message goes out, whole or as a stream of events."""
+"""Anthropic's protocol: what its API refuses, and how a message goes out, whole or as a stream of events.
+
+The shapes are those of the vendor's own client (`anthropic.types`) and of its API reference on errors and streaming.
+"""
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from darumad.sim.scenario import Asked, Fault, Reply
-from darumad.sim.schema import value_for
+from darumad.sim.scenario import Asked, Fault, Quota, Reply
+from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
+BUSY = "Overloaded"
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NO_CHOICE = ("claude-opus-5-5", "claude-fable-5-1")
+_LEADS_WITH_THINKING = re.compile(r"claude-(\w+-5-5|fable-5-1)")
+_WINDOW = 1_000_000
+_LARGEST = 32 * 1024 * 1024 - 1
 _ERRORS: Mapping[int, str] = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
     404: "not_found_error", 409: "conflict_error", 413: "request_too_large", 429: "rate_limit_error",
@@ -33,8 +41,26 @@ def error(
     return json_answer(status, body, {"request-id": "req_sim", **(headers or {})})
 
 
-def refusal(request: Request) -> Answer | None:
-    """What the API refuses before any model is asked; None for a request in order."""
+def without_model(request: Request, models: Sequence[str]) -> Answer | None:
+    """What is answered without asking a model: refusals, and the list of models; None for a message in order."""
+    match request.method, request.path.split("/")[1:]:
+        case "POST", ["v1", "messages"]:
+            return _refusal(request)
+        case "POST", ["v1", "messages", "count_tokens"]:
+            return _refusal(request, counting=True) or json_answer(200, {"input_tokens": _tokens(len(request.body))})
+        case "GET", ["v1", "models"]:
+            return json_answer(200, {"data": [_model(each) for each in models], "has_more": False})
+        case "GET", ["v1", "models", name] if name in models:
+            return json_answer(200, _model(name))
+        case _:
+            return error(404, "Not found")
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": "2026-10-21T00:00:00Z"}
+
+
+def _refusal(request: Request, *, counting: bool = False) -> Answer | None:
     if not (request.headers.get("authorization", "").startswith("Bearer ") or request.headers.get("x-api-key")):
         return error(401, "API key is invalid.")
     if request.headers.get("anthropic-version") not in _VERSIONS:
@@ -43,9 +69,12 @@ def refusal(request: Request) -> Answer | None:
         body = json.loads(request.body)
     except ValueError:
         return error(400, "The request body is not valid JSON")
-    wrong = (
-        next(_wrong(body, request.headers["anthropic-version"]), None) if isinstance(body, dict) else "not an object"
-    )
+    if not isinstance(body, dict):
+        return error(400, "The request body is not an object")
+    if len(request.body) > _LARGEST:
+        return error(413, "Request exceeds the maximum size")
+    asked = {"max_tokens": 1, **body} if counting else body
+    wrong = next(_wrong(asked, request.headers["anthropic-version"]), None)
     return error(400, wrong) if wrong is not None else None
 
 
@@ -75,8 +104,15 @@ def _wrong_tools(body: Mapping[str, Any]) -> Iterator[str]:
         if tool.get("input_schema", {}).get("type") != "object":
             yield f"tools.{number}.input_schema.type: Input should be 'object'"
     forced = (body.get("tool_choice") or {}).get("type") in {"any", "tool"}
-    if forced and str(body.get("model")).startswith(_NO_CHOICE):
+    always_thinks = str(body.get("model")).startswith(_NO_CHOICE)
+    if forced and always_thinks:
         yield "tool_choice: forced tool use is not supported for this model"
+    thinking = (body.get("thinking") or {}).get("type")
+    if thinking in {"enabled", "disabled"} and always_thinks:
+        yield (
+            f'"thinking.type.{thinking}" is not supported for this model. Use "thinking.type.adaptive" and'
+            ' "output_config.effort" to control thinking behavior.'
+        )
 
 
 def _wrong_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -104,7 +140,7 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
-def asked(listener: str, key: str, body: Mapping[str, Any]) -> Asked:
+def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:  # noqa: ARG001 - one way to ask
     """The request in shared words."""
     messages = body["messages"]
     system = body.get("system") or ""
@@ -133,29 +169,39 @@ def _text(block: Mapping[str, Any]) -> str:
 def answer(asked: Asked, reply: Reply, number: int) -> Answer:
     """The reply as the API sends it."""
     message = _message(asked, reply, number)
-    headers = {"request-id": f"req_sim{number}"}
+    headers = {"request-id": f"req_sim{number}", "anthropic-organization-id": "org_sim"}
     if not asked.stream:
         return json_answer(200, message, headers)
     frames = tuple(_frame(event) for event in _events(message, reply))
-    return Answer(200, frames, "text/event-stream", headers, chunked=True)
+    return Answer(200, frames, "text/event-stream", headers, chunked=True, ping=PING, failing=_failing)
+
+
+def _failing(error_type: str) -> bytes:
+    return _frame({"type": "error", "error": {"type": error_type, "message": "Overloaded"}})
+
+
+def tokens_said(asked: Asked, reply: Reply) -> int:
+    """The reply's tokens."""
+    if reply.output_tokens is not None:
+        return reply.output_tokens
+    return _tokens(sum(len(json.dumps(block)) for block in _content(asked, reply, 0)))
 
 
 def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
     content = _content(asked, reply, number)
-    said = sum(len(json.dumps(block)) for block in content)
-    read = reply.input_tokens if reply.input_tokens is not None else _tokens(len(asked.prompt) + len(asked.system))
+    read = reply.input_tokens if reply.input_tokens is not None else tokens_of(asked)
     return {
         "id": f"msg_sim{number}",
         "type": "message",
         "role": "assistant",
         "model": asked.model,
         "content": content,
-        "stop_reason": reply.stop or ("tool_use" if reply.tool_calls else "end_turn"),
+        "stop_reason": None if reply.unended else reply.stop or ("tool_use" if reply.tool_calls else "end_turn"),
         "stop_sequence": None,
-        "stop_details": None,
+        "stop_details": _REFUSED if reply.stop == "refusal" else None,
         "usage": {
             "input_tokens": read,
-            "output_tokens": reply.output_tokens if reply.output_tokens is not None else _tokens(said),
+            "output_tokens": tokens_said(asked, reply),
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "service_tier": "standard",
@@ -163,18 +209,34 @@ def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
     }
 
 
+_REFUSED = {"type": "refusal", "category": "other", "explanation": "The model declined."}
+
+
 def _content(asked: Asked, reply: Reply, number: int) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
-    if reply.thinking is not None:
-        content.append({"type": "thinking", "thinking": reply.thinking, "signature": f"sig{number}"})
-    text = reply.text or (json.dumps(value_for(asked.schema)) if asked.schema and not reply.tool_calls else "")
-    if text:
+    leads = bool(_LEADS_WITH_THINKING.match(asked.model))
+    if reply.thinking is not None or leads:
+        content.append({"type": "thinking", "thinking": reply.thinking or "", "signature": f"sig{number}"})
+    if text := said_in(reply, asked):
         content.append({"type": "text", "text": text})
     for at, call in enumerate(reply.tool_calls):
-        content.append(
-            {"type": "tool_use", "id": f"toolu_sim{number}_{at}", "name": call.name, "input": dict(call.args)}
-        )
+        name = call.id or f"toolu_sim{number}_{at}"
+        given = dict(call.args) if call.raw is None else _as_json(call.raw)
+        content.append({"type": "tool_use", "id": name, "name": call.name, "input": given})
     return content
+
+
+def _as_json(raw: str) -> Any:
+    """Broken arguments inside a whole message: a value that is no object."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw
+
+
+def tokens_of(asked: Asked) -> int:
+    """The prompt's tokens, as this simulator counts them."""
+    return _tokens(len(asked.prompt) + len(asked.system))
 
 
 def _tokens(characters: int) -> int:
@@ -198,7 +260,8 @@ def _events(message: Mapping[str, Any], reply: Reply) -> Iterator[dict[str, Any]
         "delta": {"stop_reason": message["stop_reason"], "stop_sequence": None},
         "usage": {"output_tokens": usage["output_tokens"]},
     }
-    yield {"type": "message_stop"}
+    if not reply.unended:
+        yield {"type": "message_stop"}
 
 
 def _deltas(block: Mapping[str, Any], raw: str | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -225,8 +288,33 @@ def _frame(event: Mapping[str, Any]) -> bytes:
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def status_answer(fault: Fault, echo: str) -> Answer:
-    """An HTTP error of a scenario. With `body: echo` the message repeats what came in: `echo`."""
-    headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
-    said = f"simulated {fault.code}{': ' + echo if fault.body == 'echo' else ''}"
-    return error(fault.code, said, error_code=fault.error_code, headers=headers)
+def failure(fault: Fault, asked: Asked, echo: str) -> Answer:
+    """An error of a scenario in the API's words; `echo` is the caller's key."""
+    headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after}"}
+    if fault.name == "context_overflow":
+        return error(400, f"prompt is too long: {_WINDOW + tokens_of(asked)} tokens > {_WINDOW} maximum")
+    if fault.name == "body_200_error":
+        return replace(error(529, "Overloaded"), status=200)
+    said = fault.text or f"simulated {fault.code}"
+    return error(
+        fault.code,
+        f"{said}: {echo}" if fault.body == "echo" else said,
+        error_code=fault.error_code,
+        headers={**headers, **fault.headers},
+    )
+
+
+def quota_headers(quota: Quota, left: Quota, resets_at: str, resets_in: float) -> dict[str, str]:  # noqa: ARG001 - in one of two ways
+    """What is left of a minute's quota, as the API tells it."""
+    told = {
+        "requests": (quota.requests, left.requests),
+        "input-tokens": (quota.input_tokens, left.input_tokens),
+        "output-tokens": (quota.output_tokens, left.output_tokens),
+    }
+    headers = {}
+    for name, (limit, remaining) in told.items():
+        if limit is not None:
+            headers[f"anthropic-ratelimit-{name}-limit"] = str(limit)
+            headers[f"anthropic-ratelimit-{name}-remaining"] = str(max(0, remaining or 0))
+            headers[f"anthropic-ratelimit-{name}-reset"] = resets_at
+    return headers

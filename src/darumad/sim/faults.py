@@ -1,25 +1,23 @@
-"""How an answer goes wrong, as plans: each fault turns a good answer into the steps carried out on the wire."""
+"""How an answer goes wrong on its way, as plans: each fault turns a good answer into the steps taken on the wire."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from darumad.sim.scenario import Fault
-from darumad.sim.wire import Answer, Close, Hang, Reset, Send, Step, Wait
+from darumad.sim.wire import Answer, Close, Hang, Reset, Send, Stale, Step, Wait
 
 Plan = Iterator[Step]
 
+_PIECE = 1 << 20
+_HUGE_BODY = 40 << 20
+_HUGE_HEADER = 100_000
+_DRIP = 1
 
-def plan(answer: Answer, fault: Fault | None, *, per_frame: float = 0.0, ping: bytes = b"") -> Plan:
-    """The steps of an answer. `ping` is what keeps the vendor's stream alive without saying anything.
 
-    Raises:
-        KeyError: there is no such fault.
-    """
-    if fault is None:
+def plan(answer: Answer, fault: Fault | None, *, per_frame: float = 0.0) -> Plan:
+    """The steps of an answer. A fault that is none of the wire's leaves it whole."""
+    if fault is None or fault.name not in FAULTS:
         return whole(answer, per_frame)
-    if fault.name == "pings_only":
-        return _pings_only(answer, fault, ping)
     return FAULTS[fault.name](answer, fault)
 
 
@@ -33,14 +31,50 @@ def whole(answer: Answer, per_frame: float = 0.0) -> Plan:
     yield Send(answer.end())
 
 
-def _begun(answer: Answer, after: int) -> Plan:
-    """The head and the first `after` frames; of a single frame, its first half."""
+def _well(answer: Answer, fault: Fault) -> int:
+    """How many frames go well."""
+    return int(len(answer.frames) * fault.frac) if fault.after is None else fault.after
+
+
+def _at(answer: Answer, fault: Fault) -> int:
+    """Which frame it is that goes wrong."""
+    return min(_well(answer, fault), len(answer.frames) - 1)
+
+
+def _begun(answer: Answer, fault: Fault) -> Plan:
+    """The head and the frames that go well; of a single frame a part."""
     yield Send(answer.head())
     pieces = answer.pieces()
-    if len(pieces) == 1 and after:
-        yield Send(pieces[0][: len(pieces[0]) // 2])
+    if len(pieces) == 1 and fault.after != 0:
+        yield Send(pieces[0][: int(len(pieces[0]) * fault.frac)])
     else:
-        yield from (Send(each) for each in pieces[:after])
+        yield from (Send(each) for each in pieces[: _well(answer, fault)])
+
+
+def _broken_off(answer: Answer, fault: Fault, end: Step) -> Plan:
+    """By phase: before anything is said, within the head, or within the body."""
+    if fault.phase == "headers":
+        yield Send(answer.head()[:9])
+    elif fault.phase != "accept":
+        yield from _begun(answer, fault)
+    yield Wait(0.01)
+    yield end
+
+
+def _rst(answer: Answer, fault: Fault) -> Plan:
+    return _broken_off(answer, fault, Reset())
+
+
+def _fin(answer: Answer, fault: Fault) -> Plan:
+    return _broken_off(answer, fault, Close())
+
+
+def _truncate(answer: Answer, fault: Fault) -> Plan:
+    """The connection closes before the body has its end: at so many bytes of it, or at its share."""
+    yield Send(answer.head())
+    body = b"".join(answer.pieces())
+    yield Send(body[: fault.bytes or int(len(body) * fault.frac)])
+    yield Close()
 
 
 def _hang_headers(_: Answer, __: Fault) -> Plan:
@@ -48,86 +82,76 @@ def _hang_headers(_: Answer, __: Fault) -> Plan:
 
 
 def _hang_body(answer: Answer, fault: Fault) -> Plan:
-    yield from _begun(answer, fault.after)
+    yield from _begun(answer, fault)
     yield Hang()
+
+
+def _pings_only(answer: Answer, fault: Fault) -> Plan:
+    """What keeps the vendor's stream alive without saying anything, again and again; a whole answer hangs."""
+    yield from _begun(answer, fault)
+    yield Hang(b"%x\r\n%s\r\n" % (len(answer.ping), answer.ping), fault.interval) if answer.chunked else Hang()
+
+
+def _drip(answer: Answer, fault: Fault) -> Plan:
+    """The head at once, the body a few bytes at a time."""
+    yield Send(answer.head())
+    body, size = b"".join(answer.pieces()) + answer.end(), fault.bytes or _DRIP
+    for at in range(0, len(body), size):
+        yield Wait(fault.interval)
+        yield Send(body[at : at + size])
 
 
 def _clean_eof(answer: Answer, fault: Fault) -> Plan:
     """An end that looks like one on the wire, in the middle of what was to be said."""
-    yield from whole(replace(answer, frames=answer.frames[: fault.after]))
-
-
-def _truncate(answer: Answer, fault: Fault) -> Plan:
-    """The connection closes before the body has its end."""
-    yield from _begun(answer, fault.after)
-    yield Close()
-
-
-def _reset_headers(_: Answer, __: Fault) -> Plan:
-    yield Reset()
-
-
-def _reset_body(answer: Answer, fault: Fault) -> Plan:
-    yield from _begun(answer, fault.after)
-    yield Wait(0.01)
-    yield Reset()
-
-
-def _fin_headers(_: Answer, __: Fault) -> Plan:
-    yield Close()
-
-
-def _malformed_json(answer: Answer, fault: Fault) -> Plan:
-    frames = list(answer.frames)
-    at = min(fault.after, len(frames) - 1)
-    frames[at] = frames[at].replace(b"}", b"", 1).replace(b'":', b'" ', 1)
-    yield from whole(replace(answer, frames=tuple(frames)))
-
-
-def _wrong_content_type(answer: Answer, _: Fault) -> Plan:
-    yield from whole(replace(answer, content_type="text/plain"))
-
-
-def _body_200_html(_: Answer, __: Fault) -> Plan:
-    yield from whole(Answer(200, (b"<html><body>Welcome</body></html>",), "text/html"))
-
-
-def _body_200_list(_: Answer, __: Fault) -> Plan:
-    yield from whole(Answer(200, (b"[1, 2, 3]",)))
-
-
-def _empty_body(_: Answer, __: Fault) -> Plan:
-    yield from whole(Answer(200, (b"",)))
-
-
-def _blank_lines(answer: Answer, fault: Fault) -> Plan:
-    frames = (*answer.frames[: fault.after], b"\n", *answer.frames[fault.after :])
+    frames = answer.frames[: _well(answer, fault)]
+    if len(answer.frames) == 1:
+        frames = (answer.frames[0][: int(len(answer.frames[0]) * fault.frac)],)
     yield from whole(replace(answer, frames=frames))
 
 
-def _err_event(answer: Answer, fault: Fault) -> Plan:
-    """An error inside a stream that began well, in the vendor's words."""
-    if answer.content_type == "text/event-stream":
-        error = {"type": "error", "error": {"type": fault.type, "message": "Overloaded"}}
-        frame = f"event: error\ndata: {json.dumps(error)}\n\n".encode()
-    else:
-        frame = json.dumps({"error": "an error was encountered while running the model"}).encode() + b"\n"
-    yield from whole(replace(answer, frames=(*answer.frames[: fault.after], frame)))
+def _one_frame(answer: Answer, fault: Fault, spoil: Callable[[bytes], bytes]) -> Plan:
+    frames, at = list(answer.frames), _at(answer, fault)
+    frames[at] = spoil(frames[at])
+    yield from whole(replace(answer, frames=tuple(frames)))
 
 
-def _redirect_loop(_: Answer, __: Fault) -> Plan:
-    yield from whole(Answer(302, (b"",), "text/plain", {"location": "/v1/messages"}))
-
-
-def _bad_gzip(answer: Answer, _: Fault) -> Plan:
-    yield from whole(replace(answer, headers={**(answer.headers or {}), "content-encoding": "gzip"}))
+def _malformed_json(answer: Answer, fault: Fault) -> Plan:
+    return _one_frame(answer, fault, lambda frame: frame.replace(b"}", b"", 1).replace(b'":', b'" ', 1))
 
 
 def _bad_utf8(answer: Answer, fault: Fault) -> Plan:
-    frames = list(answer.frames)
-    at = min(fault.after, len(frames) - 1)
-    frames[at] = frames[at].replace(b'":"', b'":"\xff\xfe', 1).replace(b'": "', b'": "\xff\xfe', 1)
-    yield from whole(replace(answer, frames=tuple(frames)))
+    return _one_frame(
+        answer, fault, lambda frame: frame.replace(b'":"', b'":"\xff\xfe', 1).replace(b'": "', b'": "\xff\xfe', 1)
+    )
+
+
+def _blank_lines(answer: Answer, fault: Fault) -> Plan:
+    at = _at(answer, fault)
+    yield from whole(replace(answer, frames=(*answer.frames[:at], b"\n", *answer.frames[at:])))
+
+
+def _err_event(answer: Answer, fault: Fault) -> Plan:
+    """An error inside a stream that began well, in the vendor's words; a whole answer has no inside."""
+    if answer.failing is None:
+        return whole(answer)
+    frame = answer.failing(fault.type)
+    return whole(replace(answer, frames=(*answer.frames[: _well(answer, fault)], frame)))
+
+
+def _in_its_place(body: bytes, content_type: str) -> Callable[[Answer, Fault], Plan]:
+    return lambda _, __: whole(Answer(200, (body,), content_type))
+
+
+def _wrong_content_type(answer: Answer, _: Fault) -> Plan:
+    return whole(replace(answer, content_type="text/plain"))
+
+
+def _redirect_loop(answer: Answer, _: Fault) -> Plan:
+    return whole(Answer(302, (b"",), "text/plain", {"location": answer.path}))
+
+
+def _bad_gzip(answer: Answer, _: Fault) -> Plan:
+    return whole(replace(answer, headers={**(answer.headers or {}), "content-encoding": "gzip"}))
 
 
 def _bad_header(answer: Answer, _: Fault) -> Plan:
@@ -136,29 +160,64 @@ def _bad_header(answer: Answer, _: Fault) -> Plan:
     yield Close()
 
 
-def _pings_only(answer: Answer, fault: Fault, ping: bytes) -> Plan:
-    yield from _begun(answer, fault.after)
-    yield Hang(b"%x\r\n%s\r\n" % (len(ping), ping), fault.interval)
+def _dup_content_length(answer: Answer, _: Fault) -> Plan:
+    body = b"".join(answer.frames)
+    yield Send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\ncontent-length: %d\r\n\r\n" % (len(body), len(body) + 1))
+    yield Send(body)
+    yield Close()
+
+
+def _huge_header(answer: Answer, fault: Fault) -> Plan:
+    huge = {"x-huge": "x" * (fault.bytes or _HUGE_HEADER)}
+    return whole(replace(answer, headers={**(answer.headers or {}), **huge}))
+
+
+def _huge_body(answer: Answer, fault: Fault) -> Plan:
+    yield Send(replace(answer, frames=(), chunked=True).head())
+    for _ in range((fault.bytes or _HUGE_BODY) // _PIECE):
+        yield Send(b"%x\r\n%s\r\n" % (_PIECE, b"x" * _PIECE))
+        yield Wait(0.001)
+    yield Send(b"0\r\n\r\n")
+
+
+def _stale_keepalive(answer: Answer, _: Fault) -> Plan:
+    """A good answer, on a connection that is closed when the next request comes over it."""
+    yield from whole(answer)
+    yield Stale()
+
+
+def _slow_accept(answer: Answer, fault: Fault) -> Plan:
+    yield Wait(fault.interval)
+    yield from whole(answer)
 
 
 FAULTS: Mapping[str, Callable[[Answer, Fault], Plan]] = {
     "hang_headers": _hang_headers,
     "hang_body": _hang_body,
-    "clean_eof": _clean_eof,
+    "pings_only": _pings_only,
+    "drip": _drip,
+    "rst": _rst,
+    "fin": _fin,
     "truncate": _truncate,
-    "rst_headers": _reset_headers,
-    "rst": _reset_body,
-    "fin_headers": _fin_headers,
+    "clean_eof": _clean_eof,
     "malformed_json": _malformed_json,
-    "wrong_content_type": _wrong_content_type,
-    "body_200_html": _body_200_html,
-    "body_200_list": _body_200_list,
-    "empty_body": _empty_body,
+    "bad_utf8": _bad_utf8,
     "blank_lines": _blank_lines,
     "err_event": _err_event,
+    "wrong_content_type": _wrong_content_type,
+    "body_200_html": _in_its_place(b"<html><body>Welcome</body></html>", "text/html"),
+    "json_list": _in_its_place(b"[1, 2, 3]", "application/json"),
+    "empty_body": _in_its_place(b"", "application/json"),
     "redirect_loop": _redirect_loop,
     "bad_gzip": _bad_gzip,
-    "bad_utf8": _bad_utf8,
     "bad_header": _bad_header,
+    "dup_content_length": _dup_content_length,
+    "huge_header": _huge_header,
+    "huge_body": _huge_body,
+    "stale_keepalive": _stale_keepalive,
+    "slow_accept": _slow_accept,
 }
-"""Every fault of the wire but `http_status`, whose words are the vendor's, and `pings_only`, whose ping is."""
+"""Every fault of the wire, by name."""
+
+VENDOR_FAULTS = frozenset({"http_status", "body_200_error", "context_overflow"})
+"""Faults that are answers of the vendor's own: its errors, in its words."""

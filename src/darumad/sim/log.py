@@ -26,6 +26,8 @@ class Attempt:
     fault: str | None = None
     status: int | None = None
     bytes_out: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     t_first_byte: float | None = None
     t_end: float | None = None
     client_disconnected_at: float | None = None

@@ -6,10 +6,13 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from darumad.sim.scenario import Scenario, scenario_of
+from darumad.sim.reading import scenario_of
+from darumad.sim.scenario import Scenario
 from darumad.sim.server import Listener, Simulator
+from darumad.sim.vendor import VENDORS
 
 _USAGE = 2
 
@@ -18,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulator; its exit code: 0 after a signal, 2 for a wrong invocation or scenario."""
     arguments = _parser().parse_args(argv)
     try:
-        listeners = [_listener(each) for each in arguments.listen or ["anthropic=:0", "ollama=:0"]]
+        listeners = [_listener(each) for each in arguments.listen or [f"{each}=:0" for each in VENDORS]]
         scenario = _scenario(arguments.scenario, arguments.seed)
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
     except (OSError, ValueError) as error:
@@ -28,12 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="daruma sim", description="Simulates model providers, faults included.")
-    parser.add_argument("--listen", action="append", metavar="NAME=:PORT", help="NAME begins with anthropic or ollama")
+    parser.add_argument(
+        "--listen", action="append", metavar="NAME=:PORT", help="NAME begins with anthropic, ollama or openai"
+    )
     parser.add_argument("--admin", default=":0", metavar=":PORT", help="where the log and the gates are (default: any)")
     parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="YAML or JSON rules; without it, each call is fine"
     )
-    parser.add_argument("--model", action="append", metavar="NAME", help="a model that the Ollama listeners have")
+    parser.add_argument("--model", action="append", metavar="NAME", help="a model that the listeners have")
     parser.add_argument("--seed", type=int, help="the seed of chance, in place of the scenario's")
     return parser
 
@@ -60,7 +65,7 @@ def _scenario(path: Path | None, seed: int | None) -> Scenario:
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: {error}") from error
     scenario = scenario_of(document)
-    return scenario if seed is None else Scenario(scenario.rules, seed)
+    return scenario if seed is None else replace(scenario, seed=seed)
 
 
 async def _serve(

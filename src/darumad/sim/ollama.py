@@ -1,17 +1,28 @@
-"""Ollama's protocol: chats as lines of JSON, streamed unless asked otherwise, and the models that are there."""
+"""Ollama's protocol: chats as lines of JSON, streamed unless asked otherwise, embeddings, and the models there are.
+
+The shapes are those of the server's `api/types.go`, its words those of `server/routes.go`.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from darumad.sim.scenario import Asked, Fault, Reply
-from darumad.sim.schema import value_for
+from darumad.sim.embedding import vector
+from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse
+from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
 _AT = "2026-11-21T00:00:00Z"
 _BYTES_A_TOKEN = 3.2
 _PIECE = 24
 _NANO = 1_000_000
+_TOO_LONG = (
+    "the prompt is longer than the context length currently available to the model; increase the context length or"
+    " shorten the prompt"
+)
+BUSY = "server busy, please try again.  maximum pending requests exceeded"
+_ASKING = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})
 
 
 def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -19,8 +30,34 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None) -
     return json_answer(status, {"error": message}, headers)
 
 
-def refusal(request: Request, models: Sequence[str]) -> Answer | None:
-    """What Ollama refuses before a model is asked; None for a request in order."""
+def without_model(request: Request, models: Sequence[str]) -> Answer | None:
+    """What is answered without asking a model: refusals, and the models there are; None for a request in order."""
+    if request.method == "POST" and request.path in _ASKING:
+        return _refusal(request, models)
+    if (request.method, request.path) == ("POST", "/api/show"):
+        return _refusal(request, models) or json_answer(200, {"capabilities": ["completion", "tools"]})
+    return _looked_up(request, models) or error(404, "404 page not found")
+
+
+def _looked_up(request: Request, models: Sequence[str]) -> Answer | None:
+    match request.method, request.path:
+        case "GET", "/api/tags":
+            return json_answer(200, {"models": [_model(name) for name in models]})
+        case "GET", "/api/ps":
+            return json_answer(200, {"models": []})
+        case "GET", "/api/version":
+            return json_answer(200, {"version": "0.0.0-sim"})
+        case "GET" | "HEAD", "/":
+            return Answer(200, (b"Ollama is running",), "text/plain")
+        case _:
+            return None
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"name": name, "model": name, "size": 0, "digest": ""}
+
+
+def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
     if not request.body:
         return error(400, "missing request body")
     try:
@@ -34,18 +71,19 @@ def refusal(request: Request, models: Sequence[str]) -> Answer | None:
     return None
 
 
-def tags(models: Sequence[str]) -> Answer:
-    """The models that are there."""
-    return json_answer(200, {"models": [{"name": name, "model": name, "size": 0, "digest": ""} for name in models]})
-
-
-def asked(listener: str, key: str, body: Mapping[str, Any]) -> Asked:
+def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
     """The request in shared words."""
-    messages = body.get("messages") or [{"role": "user", "content": ""}]
+    if path.startswith("/api/embed"):
+        given = body.get("input", body.get("prompt", ""))
+        texts = (given,) if isinstance(given, str) else tuple(str(each) for each in given)
+        return Asked(
+            listener=listener, endpoint="embed", key=key, model=body["model"], prompt="\n".join(texts), texts=texts
+        )
+    messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
     form = body.get("format")
     return Asked(
         listener=listener,
-        endpoint="chat",
+        endpoint="generate" if path == "/api/generate" else "chat",
         key=key,
         model=body["model"],
         system="\n".join(str(each.get("content", "")) for each in messages if each.get("role") == "system"),
@@ -60,19 +98,40 @@ def asked(listener: str, key: str, body: Mapping[str, Any]) -> Asked:
 
 def answer(asked: Asked, reply: Reply, number: int) -> Answer:
     """The reply as Ollama sends it."""
-    text = reply.text or (json.dumps(value_for(asked.schema)) if asked.schema and not reply.tool_calls else "")
-    calls = [
-        {"id": f"sim{number}_{at}", "function": {"index": at, "name": call.name, "arguments": dict(call.args)}}
-        for at, call in enumerate(reply.tool_calls)
-    ]
+    if asked.endpoint == "embed":
+        vectors = [vector(text) for text in asked.texts]
+        return json_answer(200, {"model": asked.model, "embeddings": vectors, "prompt_eval_count": tokens_of(asked)})
+    text = said_in(reply, asked)
+    calls = [_call(f"sim{number}_{at}", at, call) for at, call in enumerate(reply.tool_calls)]
+    thinking = {"thinking": reply.thinking} if reply.thinking else {}
     if not asked.stream:
-        return json_answer(200, _last(asked, reply, text, {"content": text, "tool_calls": calls}))
-    lines = [*_pieces(asked, text, calls), _last(asked, reply, text, {"content": ""})]
+        message = {"content": text, **thinking, **({"tool_calls": calls} if calls else {})}
+        return json_answer(200, _last(asked, reply, message))
+    lines = [*_pieces(asked, text, calls, thinking), _last(asked, reply, {"content": ""})]
     frames = tuple(json.dumps(line).encode() + b"\n" for line in lines)
-    return Answer(200, frames, "application/x-ndjson", chunked=True)
+    return Answer(200, frames, "application/x-ndjson", chunked=True, ping=b"\n", failing=_failing)
 
 
-def _pieces(asked: Asked, text: str, calls: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _failing(_: str) -> bytes:
+    return json.dumps({"error": "an error was encountered while running the model"}).encode() + b"\n"
+
+
+def _call(name: str, at: int, call: ToolUse) -> dict[str, Any]:
+    """A call with its arguments as a value: what is no JSON at all cannot be said here, so it is a text."""
+    arguments: Any = dict(call.args)
+    if call.raw is not None:
+        try:
+            arguments = json.loads(call.raw)
+        except ValueError:
+            arguments = call.raw
+    return {"id": name, "function": {"index": at, "name": call.name, "arguments": arguments}}
+
+
+def _pieces(
+    asked: Asked, text: str, calls: Sequence[Mapping[str, Any]], thinking: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    if thinking:
+        yield _chunk(asked, {"content": "", **thinking})
     for at in range(0, len(text), _PIECE):
         yield _chunk(asked, {"content": text[at : at + _PIECE]})
     if calls:
@@ -80,26 +139,56 @@ def _pieces(asked: Asked, text: str, calls: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def _chunk(asked: Asked, message: Mapping[str, Any]) -> dict[str, Any]:
-    return {"model": asked.model, "created_at": _AT, "message": {"role": "assistant", **message}, "done": False}
+    said: dict[str, Any] = {"message": {"role": "assistant", **message}}
+    if asked.endpoint == "generate":
+        said = {"response": message["content"]}
+    return {"model": asked.model, "created_at": _AT, **said, "done": False}
 
 
-def _last(asked: Asked, reply: Reply, text: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    read = round((len(asked.prompt) + len(asked.system)) / _BYTES_A_TOKEN)
-    written = max(1, round(len(text) / _BYTES_A_TOKEN))
+def tokens_of(asked: Asked) -> int:
+    """The prompt's tokens, as this simulator counts them."""
+    return max(1, round((len(asked.prompt) + len(asked.system)) / _BYTES_A_TOKEN))
+
+
+def tokens_said(asked: Asked, reply: Reply) -> int:
+    """The reply's tokens."""
+    if reply.output_tokens is not None:
+        return reply.output_tokens
+    said = len(said_in(reply, asked)) + sum(len(json.dumps(dict(call.args))) for call in reply.tool_calls)
+    return 0 if asked.endpoint == "embed" else max(1, round(said / _BYTES_A_TOKEN))
+
+
+def _last(asked: Asked, reply: Reply, message: Mapping[str, Any]) -> dict[str, Any]:
+    if reply.unended:
+        return _chunk(asked, message)
     return {
         **_chunk(asked, message),
         "done": True,
-        "done_reason": reply.stop or "stop",
+        "done_reason": _STOPS.get(reply.stop or "", reply.stop) or "stop",
         "total_duration": _NANO,
         "load_duration": _NANO,
-        "prompt_eval_count": max(1, read) if reply.input_tokens is None else reply.input_tokens,
+        "prompt_eval_count": tokens_of(asked) if reply.input_tokens is None else reply.input_tokens,
         "prompt_eval_duration": _NANO,
-        "eval_count": written if reply.output_tokens is None else reply.output_tokens,
+        "eval_count": tokens_said(asked, reply),
         "eval_duration": _NANO,
     }
 
 
-def status_answer(fault: Fault, echo: str) -> Answer:
-    """An HTTP error of a scenario. With `body: echo` the message repeats what came in: `echo`."""
-    headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
-    return error(fault.code, f"simulated {fault.code}{': ' + echo if fault.body == 'echo' else ''}", headers)
+_STOPS: Mapping[str, str] = {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "refusal": "stop"}
+"""What of the shared words Ollama has a word for."""
+
+
+def failure(fault: Fault, asked: Asked, echo: str) -> Answer:  # noqa: ARG001 - every vendor's takes what it needs
+    """An error of a scenario in Ollama's words; `echo` is the caller's key."""
+    headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after}"}
+    if fault.name == "context_overflow":
+        return error(400, _TOO_LONG)
+    if fault.name == "body_200_error":
+        return replace(error(500, "an error was encountered while running the model"), status=200)
+    said = fault.text or f"simulated {fault.code}"
+    return error(fault.code, f"{said}: {echo}" if fault.body == "echo" else said, {**headers, **fault.headers})
+
+
+def quota_headers(quota: Quota, left: Quota, resets_at: str, resets_in: float) -> dict[str, str]:  # noqa: ARG001 - it has none
+    """Nothing: Ollama tells no quota."""
+    return {}

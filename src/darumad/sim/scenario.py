@@ -4,16 +4,21 @@ A draw is a hash of (seed, rule, caller, count), so that however calls overlap t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
 
+from darumad.sim.spread import Spread
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request for a model's answer, in words that all vendors share. `prompt` is all of its text, joined."""
+    """A request for a model's answer, in words that all vendors share. `prompt` is all of its text, joined.
+
+    `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
+    """
 
     listener: str
     endpoint: str
@@ -26,14 +31,19 @@ class Asked:
     stream: bool = False
     schema: Mapping[str, Any] | None = None
     max_tokens: int = 0
+    texts: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    at: float = 0.0
+    open: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
     """Which requests a rule is for; None matches everything. `nth` counts the caller's requests that match the rest.
 
-    `listener`, `model` and `key` are globs; `prompt_re` and `system_re` are searched for; `most` ends the rule
-    after so many answers, whoever got them.
+    `listener`, `model` and `key` are globs; `prompt_re` and `system_re` are searched for; `header` names one that
+    must be there; `t` is a window in seconds since the scenario began; `concurrency_gt` fits while more requests than
+    that are open at the listener; `most` ends the rule after so many answers, whoever got them.
     """
 
     listener: str | None = None
@@ -45,6 +55,9 @@ class When:
     has_tool: str | None = None
     last_role: str | None = None
     stream: bool | None = None
+    header: str | None = None
+    t: tuple[float, float] | None = None
+    concurrency_gt: int | None = None
     nth: tuple[int, ...] | None = None
     every: int | None = None
     p: float | None = None
@@ -52,36 +65,44 @@ class When:
 
     def fits(self, asked: Asked) -> bool:
         """Whether the request is of the kind; counting and chance come after."""
+        return self._fits_who(asked) and self._fits_what(asked) and self._fits_now(asked)
+
+    def _fits_who(self, asked: Asked) -> bool:
+        globs = ((self.listener, asked.listener), (self.model, asked.model), (self.key, asked.key))
+        named = self.header is None or self.header.lower() in asked.headers
+        return named and all(glob is None or fnmatchcase(value, glob) for glob, value in globs)
+
+    def _fits_what(self, asked: Asked) -> bool:
+        patterns = ((self.prompt_re, asked.prompt), (self.system_re, asked.system))
         return (
-            all(
-                glob is None or fnmatchcase(value, glob)
-                for glob, value in ((self.listener, asked.listener), (self.model, asked.model), (self.key, asked.key))
-            )
-            and all(
-                pattern is None or re.search(pattern, text)
-                for pattern, text in ((self.prompt_re, asked.prompt), (self.system_re, asked.system))
-            )
+            all(pattern is None or re.search(pattern, text) for pattern, text in patterns)
             and self.endpoint in {None, asked.endpoint}
             and (self.has_tool is None or self.has_tool in asked.tools)
             and self.last_role in {None, asked.last_role}
             and self.stream in {None, asked.stream}
         )
 
+    def _fits_now(self, asked: Asked) -> bool:
+        within = self.t is None or self.t[0] <= asked.at < self.t[1]
+        return within and (self.concurrency_gt is None or asked.open > self.concurrency_gt)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolUse:
-    """A call of a tool in a reply. `raw` goes out in place of the arguments, however broken it is."""
+    """A call of a tool in a reply. `raw` goes out in place of the arguments, however broken; `id` of the vendor's."""
 
     name: str
     args: Mapping[str, Any] = field(default_factory=dict)
     raw: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model says. `stop` None is the natural end; `thinking` is said before the rest.
+    """What the model says. `stop` None is the natural end, in Anthropic's words; `thinking` is said before the rest.
 
-    In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what.
+    In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `words` draws a length
+    in tokens for an answer that has no text of its own. `unended` leaves out what a stream ends with.
     """
 
     text: str = ""
@@ -90,58 +111,117 @@ class Reply:
     stop: str | None = None
     output_tokens: int | None = None
     input_tokens: int | None = None
+    words: Spread | None = None
+    unended: bool = False
+    mute: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with the answer: a name of `faults.FAULTS`, and its parameters. `after` counts frames."""
+    """What goes wrong with the answer: a name of `faults.FAULTS` or `spoiled.SPOILED`, and its parameters.
+
+    `text` is said in an error's message, or is its whole body with `body: raw`; with `body: echo` the message repeats
+    the caller's key. `after` counts the frames (events, lines) that go well; None takes the share `frac` of them.
+    `interval` is seconds.
+    """
 
     name: str
-    after: int = 0
+    after: int | None = None
+    frac: float = 0.5
     code: int = 500
-    retry_after: float | None = None
+    retry_after: float | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: str = "std"
+    text: str = ""
     type: str = "overloaded_error"
-    interval: float = 0.05
     error_code: str | None = None
+    phase: str = "body"
+    mode: str = ""
+    bytes: int = 0
+    interval: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule. `script` gives the caller's first request its first reply, and so on; the last one stays.
 
-    `latency` is seconds before anything is sent, `per_frame` before each further piece; `gate` holds the answer
-    until it is released by name.
+    `latency` is drawn, in seconds, before anything is sent; `per_frame` passes before each further piece; `gate`
+    holds the answer until it is released by name.
     """
 
     id: str
     when: When = field(default_factory=When)
     script: tuple[Reply, ...] = ()
     fault: Fault | None = None
-    latency: float = 0.0
+    latency: Spread | float = 0.0
     per_frame: float = 0.0
     gate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is done with one request: by which rule, and the caller's how-manieth of that rule it is."""
+    """What is done with one request: by which rule, the caller's how-manieth of that rule it is, and its draw."""
 
     rule: Rule
     n: int
     reply: Reply | None
+    draw: float = 0.5
+
+    @property
+    def latency(self) -> float:
+        """Seconds before anything is sent."""
+        latency = self.rule.latency
+        return latency.at(self.draw) if isinstance(latency, Spread) else latency
 
 
 OTHERWISE = Rule(id="otherwise", script=(Reply(text="ack {key}#{n}"),))
 """The rule behind all others."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a listener grants in a minute, refused with 429 beyond it and told in headers; None grants everything."""
+
+    requests: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """How a local model server is: `parallel` chats at once, `queue` more that wait, the rest refused with 503.
+
+    `num_ctx` is its context window in tokens where the request names none: a longer prompt is cut in silence, or
+    refused with `overflow: error`. `load` is seconds before a model's first answer.
+    """
+
+    parallel: int = 10_000
+    queue: int = 512
+    num_ctx: int | None = None
+    overflow: str = "truncate"
+    load: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Rules from the top down, and the seed of chance."""
+    """Rules from the top down, the seed of chance, and what the listeners grant and are, by a glob of their names.
+
+    `time_scale` stretches every wait: at 0.1 a scenario written for a minute plays in six seconds.
+    """
 
     rules: tuple[Rule, ...] = ()
     seed: int = 0
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    time_scale: float = 1.0
+
+    def quota(self, listener: str) -> Quota:
+        """What `listener` grants."""
+        return next((each for glob, each in self.quotas.items() if fnmatchcase(listener, glob)), Quota())
+
+    def server(self, listener: str) -> Server:
+        """How `listener` is as a local model server."""
+        return next((each for glob, each in self.servers.items() if fnmatchcase(listener, glob)), Server())
 
 
 class Director:
@@ -160,7 +240,7 @@ class Director:
             n = self._asked[rule.id, asked.key] = self._asked.get((rule.id, asked.key), 0) + 1
             if self._takes(rule, asked.key, n):
                 self._answered[rule.id] = self._answered.get(rule.id, 0) + 1
-                return Choice(rule, n, _reply(rule, n))
+                return Choice(rule, n, _reply(rule, n), draw(self._scenario.seed, f"{rule.id} latency", asked.key, n))
         raise AssertionError("the last rule takes everything")
 
     def _takes(self, rule: Rule, key: str, n: int) -> bool:
@@ -181,65 +261,3 @@ def draw(seed: int, rule: str, key: str, n: int) -> float:
 
 def _reply(rule: Rule, n: int) -> Reply | None:
     return rule.script[min(n, len(rule.script)) - 1] if rule.script else None
-
-
-# --- from a file ------------------------------------------------------------------------------------------------------
-
-
-def scenario_of(document: Mapping[str, Any]) -> Scenario:
-    """The scenario that a parsed YAML or JSON document describes.
-
-    Raises:
-        ValueError: names the rule and what is wrong with it.
-    """
-    rules = document.get("rules") or []
-    return Scenario(tuple(_rule(number, each) for number, each in enumerate(rules, 1)), int(document.get("seed", 0)))
-
-
-def _rule(number: int, raw: Mapping[str, Any]) -> Rule:
-    name = str(raw.get("id", f"rule-{number}"))
-    try:
-        then = dict(raw.get("then") or {})
-        return Rule(
-            id=name,
-            when=When(**_when(raw.get("when") or {})),
-            script=_script(then),
-            fault=_fault(then.get("fault"), then),
-            latency=float(then.get("latency", 0.0)),
-            per_frame=float(then.get("per_frame", 0.0)),
-            gate=then.get("gate"),
-        )
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"rule {name}: {error}") from error
-
-
-def _when(raw: Mapping[str, Any]) -> dict[str, Any]:
-    when = dict(raw)
-    if "nth" in when:
-        nth = when["nth"]
-        when["nth"] = tuple(nth) if isinstance(nth, Sequence) else (int(nth),)
-    if "max" in when:
-        when["most"] = int(when.pop("max"))
-    return when
-
-
-def _script(then: Mapping[str, Any]) -> tuple[Reply, ...]:
-    turns = then.get("script") or ([then["reply"]] if "reply" in then else [])
-    return tuple(_turn(each) for each in turns)
-
-
-def _turn(raw: Any) -> Reply:
-    if isinstance(raw, str):
-        return Reply(text=raw)
-    turn = dict(raw)
-    turn["tool_calls"] = tuple(ToolUse(**each) for each in turn.get("tool_calls", ()))
-    return Reply(**turn)
-
-
-_FAULT_FIELDS = ("after", "code", "retry_after", "body", "type", "interval", "error_code")
-
-
-def _fault(name: Any, then: Mapping[str, Any]) -> Fault | None:
-    if name is None:
-        return None
-    return Fault(name=str(name), **{each: then[each] for each in _FAULT_FIELDS if each in then})

@@ -1,7 +1,10 @@
 """A value for a JSON Schema: the smallest that its types allow. Enough for a model's answer that must have a form."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from darumad.sim.scenario import Asked, Reply
 
 _PLAIN: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "null": None}
 _DEEPEST = 16
@@ -25,3 +28,10 @@ def _of_type(schema: Mapping[str, Any], depth: int) -> Any:
     if kind == "array":
         return [value_for(schema.get("items", {}), depth + 1) for _ in range(schema.get("minItems", 1))]
     return _PLAIN.get(kind)
+
+
+def said_in(reply: Reply, asked: Asked) -> str:
+    """The text of a reply: its own words, or a value for the schema that was asked for; nothing beside tool calls."""
+    if reply.text or reply.mute:
+        return reply.text
+    return json.dumps(value_for(asked.schema)) if asked.schema and not reply.tool_calls else ""

@@ -6,18 +6,22 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from darumad.sim import anthropic, ollama
-from darumad.sim.faults import Plan, plan
+from darumad.sim.admin import administer
+from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
+from darumad.sim.granting import Account
 from darumad.sim.log import SECRET_HEADERS, Log
-from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario, scenario_of
-from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Step, Wait, json_answer
+from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario
+from darumad.sim.spoiled import spoil
+from darumad.sim.vendor import VENDORS, Vendor
+from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Stale, Step, Wait, json_answer
 
-VENDORS = ("anthropic", "ollama")
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
 _NEVER = 3_600.0
+ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,8 @@ class Listener:
     port: int = 0
 
     @property
-    def vendor(self) -> str:
-        """`anthropic` or `ollama`."""
+    def kind(self) -> str:
+        """A key of `VENDORS`, or `admin`."""
         return self.name.partition("-")[0]
 
 
@@ -43,6 +47,17 @@ class _Handled:
 
 
 @dataclass(slots=True)
+class _Place:
+    """What a listener has open, what it granted, and which models it has loaded."""
+
+    account: Account
+    chats: asyncio.Semaphore
+    open: int = 0
+    waiting: int = 0
+    loaded: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Simulator:
     """Start it on a running loop and ask everything else on that loop. The log is safe anywhere."""
 
@@ -50,9 +65,11 @@ class Simulator:
     models: Sequence[str] = ("llama3.2",)
     log: Log = field(default_factory=Log)
     _director: Director = field(init=False)
+    _began: float = 0.0
     _servers: list[asyncio.Server] = field(default_factory=list)
     _connections: set[Connection] = field(default_factory=set)
     _gates: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    _places: dict[str, _Place] = field(default_factory=dict)
     _numbers: int = 0
 
     def __post_init__(self) -> None:
@@ -66,10 +83,11 @@ class Simulator:
         Raises:
             ValueError: its name begins with no vendor that is known.
         """
-        if listener.vendor not in (*VENDORS, "admin"):
+        if listener.kind not in {*VENDORS, ADMIN}:
             raise ValueError(f"{listener.name}: a listener's name begins with one of {', '.join(VENDORS)}")
+        self._began = self._began or _now()
         server = await asyncio.get_running_loop().create_server(
-            lambda: self._connected(listener), "127.0.0.1", listener.port
+            lambda: self._connected(listener), "127.0.0.1", listener.port, backlog=4096
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -84,9 +102,12 @@ class Simulator:
             await server.wait_closed()
 
     def load(self, scenario: Scenario) -> None:
-        """Play another scenario from its beginning, with an empty log and every gate shut."""
+        """Play a scenario from its beginning, with an empty log, every gate shut and nothing granted yet."""
+        self.scenario = scenario
         self._director = Director(scenario)
+        self._began = _now()
         self._gates.clear()
+        self._places.clear()
         self.log.forget()
 
     def release(self, gate: str) -> None:
@@ -100,15 +121,26 @@ class Simulator:
         connection.on_lost = lambda: self._connections.discard(connection)
         return connection
 
+    def _place(self, listener: str) -> _Place:
+        if listener not in self._places:
+            scenario = self.scenario
+            chats = asyncio.Semaphore(scenario.server(listener).parallel)
+            self._places[listener] = _Place(Account(scenario.quota(listener)), chats)
+        return self._places[listener]
+
     # --- one request ------------------------------------------------------------------------------------------------
 
     async def _serve(self, listener: Listener, connection: Connection, request: Request) -> None:
         if request.path.startswith("/_sim/"):
-            connection.send(_flat(self._administer(request)))
+            connection.send(_flat(administer(self, request)))
             return
-        handled = _Handled(connection, self._arrived(listener, connection, request))
+        place, handled = self._place(listener.name), _Handled(connection, self._arrived(listener, connection, request))
         connection.on_lost = lambda: self._lost(handled)
-        await self._carry_out(handled, self._steps(listener, request, handled.entry))
+        place.open += 1
+        try:
+            await self._answer(listener, request, place, handled)
+        finally:
+            place.open -= 1
         self.log.note(handled.entry, t_end=_now(), bytes_out=handled.sent)
         connection.on_lost = lambda: self._connections.discard(connection)
 
@@ -128,46 +160,81 @@ class Simulator:
         self._connections.discard(handled.connection)
         self.log.note(handled.entry, client_disconnected_at=_now(), bytes_out=handled.sent)
 
-    def _steps(self, listener: Listener, request: Request, entry: int) -> Plan:
-        refused = self._refusal(listener, request)
+    async def _answer(self, listener: Listener, request: Request, place: _Place, handled: _Handled) -> None:
+        vendor = VENDORS.get(listener.kind)
+        unasked = json_answer(404, {}) if vendor is None else vendor.without_model(request, self.models)
+        if vendor is None or unasked is not None:
+            self.log.note(handled.entry, status=unasked.status if unasked else None)
+            await self._carry_out(handled, plan(unasked or json_answer(404, {}), None))
+            return
+        asked = self._asked(listener, vendor, request, place)
+        refused = self._refused(vendor, asked, place)
         if refused is not None:
-            self.log.note(entry, status=refused.status)
-            return plan(refused, None)
+            self.log.note(handled.entry, key=asked.key, rule="quota", status=refused.status)
+            await self._carry_out(handled, plan(refused, None))
+            return
+        async with place.chats:
+            await self._load(asked, place)
+            await self._carry_out(handled, self._steps(vendor, asked, request, place, handled.entry))
+
+    def _asked(self, listener: Listener, vendor: Vendor, request: Request, place: _Place) -> Asked:
         body = _json(request.body)
-        vendor = anthropic if listener.vendor == "anthropic" else ollama
-        asked = vendor.asked(listener.name, _key(listener, request, body), body)
+        asked = vendor.asked(listener.name, _key(listener, request, body), request.path, body)
+        return replace(asked, headers=request.headers, at=_now() - self._began, open=place.open)
+
+    def _refused(self, vendor: Vendor, asked: Asked, place: _Place) -> Answer | None:
+        """What the listener has no room for: its minute's quota, its queue."""
+        now = _now()
+        if not place.account.grants(now, vendor.tokens_of(asked)):
+            wait = f"{place.account.resets_in(now) * self.scenario.time_scale:.3f}"
+            refused = vendor.failure(Fault(name="http_status", code=429, retry_after=wait), asked, "")
+            return self._told(vendor, refused, place)
+        server = self.scenario.server(asked.listener)
+        if place.open > server.parallel + server.queue:
+            return vendor.failure(Fault(name="http_status", code=503, text=vendor.BUSY), asked, "")
+        return None
+
+    async def _load(self, asked: Asked, place: _Place) -> None:
+        """The first answer of a model takes as long as loading it."""
+        if asked.model not in place.loaded:
+            place.loaded.add(asked.model)
+            await self._sleep(self.scenario.server(asked.listener).load)
+
+    def _steps(self, vendor: Vendor, asked: Asked, request: Request, place: _Place, entry: int) -> Plan:
         choice = self._director.choose(asked)
         rule, fault = choice.rule, choice.rule.fault
-        answer = vendor.answer(asked, _filled(choice, asked), entry)
-        if fault is not None and fault.name == "http_status":
-            answer, fault = _status(vendor.status_answer(fault, request.headers.get("authorization", "")), fault), None
+        if fault is not None and fault.name in VENDOR_FAULTS:
+            answer = _bodied(vendor.failure(fault, asked, request.headers.get("authorization", "")), fault)
+            said = 0
+        else:
+            reply = _filled(choice, asked) if fault is None else spoil(_filled(choice, asked), fault, asked)
+            answer, said = self._given(vendor, asked, reply, entry)
+        place.account.note(_now(), vendor.tokens_of(asked), said)
         self.log.note(
-            entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status,
-            fault=rule.fault.name if rule.fault else None,
+            entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
+            input_tokens=vendor.tokens_of(asked), output_tokens=said,
         )  # fmt: skip
-        ping = anthropic.PING if vendor is anthropic else b"\n"
-        return _held(choice, plan(answer, fault, per_frame=rule.per_frame, ping=ping))
+        answer = replace(self._told(vendor, answer, place), path=request.path)
+        return _held(choice, plan(answer, fault, per_frame=rule.per_frame))
 
-    def _refusal(self, listener: Listener, request: Request) -> Answer | None:
-        """What is answered without a model: everything but the vendor's one way to ask it."""
-        if listener.vendor == "ollama":
-            return self._of_ollama(request)
-        if (request.method, request.path) != ("POST", "/v1/messages"):
-            return anthropic.error(404, "Not found")
-        return anthropic.refusal(request)
+    def _given(self, vendor: Vendor, asked: Asked, reply: Reply, entry: int) -> tuple[Answer, int]:
+        """The reply as it goes out, and its tokens. A prompt that does not fit the window is cut, or refused."""
+        server = self.scenario.server(asked.listener)
+        if server.num_ctx is not None and vendor.tokens_of(asked) > server.num_ctx:
+            if server.overflow == "error":
+                return vendor.failure(Fault(name="context_overflow"), asked, ""), 0
+            reply = replace(reply, input_tokens=server.num_ctx // 2 + 2)
+        answer = vendor.answer(asked, reply, entry)
+        return answer, vendor.tokens_said(asked, reply)
 
-    def _of_ollama(self, request: Request) -> Answer | None:
-        match request.method, request.path:
-            case "POST", "/api/chat":
-                return ollama.refusal(request, self.models)
-            case "GET", "/api/tags":
-                return ollama.tags(self.models)
-            case "GET", "/api/version":
-                return json_answer(200, {"version": "0.0.0-sim"})
-            case "GET" | "HEAD", "/":
-                return Answer(200, (b"Ollama is running",), "text/plain")
-            case _:
-                return ollama.error(404, "404 page not found")
+    def _told(self, vendor: Vendor, answer: Answer, place: _Place) -> Answer:
+        """The answer with what is left of the quota in its headers."""
+        now, account = _now(), place.account
+        resets_in = account.resets_in(now)
+        wall = datetime.now(UTC)  # noqa: TID251 - the simulator has nothing of the daemon's
+        at = (wall + timedelta(seconds=resets_in)).isoformat().replace("+00:00", "Z")
+        told = vendor.quota_headers(account.quota, account.left(now), at, resets_in)
+        return replace(answer, headers={**told, **(answer.headers or {})}) if told else answer
 
     async def _carry_out(self, handled: _Handled, steps: Plan) -> None:
         for step in steps:
@@ -180,59 +247,29 @@ class Simulator:
             case Send(data):
                 self._send(handled, data)
             case Wait(seconds):
-                await asyncio.sleep(seconds)
+                await self._sleep(seconds)
             case Hold(gate):
                 await self._gates[gate].wait()
             case Hang(beat, interval):
                 while True:
-                    await asyncio.sleep(interval if beat else _NEVER)
+                    await self._sleep(interval if beat else _NEVER)
                     self._send(handled, beat)
+            case Stale():
+                handled.connection.stale = True
             case Close():
                 handled.connection.close()
             case Reset():
                 handled.connection.reset()
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.sleep(seconds * self.scenario.time_scale)
 
     def _send(self, handled: _Handled, data: bytes) -> None:
         if data and not handled.sent:
             self.log.note(handled.entry, t_first_byte=_now())
         handled.sent += len(data)
         handled.connection.send(data)
-
-    # --- the admin door ---------------------------------------------------------------------------------------------
-
-    def _administer(self, request: Request) -> Answer:
-        match request.method, request.path.removeprefix("/_sim/").split("/"):
-            case "GET", ["log"]:
-                since = int(request.query.removeprefix("since=") or 0)
-                return json_answer(200, [each.shown() for each in self.log.attempts(since)])
-            case "GET", ["stats"]:
-                return json_answer(200, self._stats())
-            case "PUT", ["scenario"]:
-                return self._loaded(request.body)
-            case "POST", ["reset"]:
-                self.load(self.scenario)
-            case "POST", ["gate", name, "release"]:
-                self.release(name)
-            case _:
-                return json_answer(404, {"error": "no such operation"})
-        return json_answer(200, {})
-
-    def _loaded(self, body: bytes) -> Answer:
-        try:
-            self.scenario = scenario_of(json.loads(body))
-        except ValueError as error:
-            return json_answer(400, {"error": str(error)})
-        self.load(self.scenario)
-        return json_answer(200, {"rules": len(self.scenario.rules)})
-
-    def _stats(self) -> dict[str, Any]:
-        attempts = self.log.attempts()
-        open_now = [each for each in attempts if each.t_end is None and each.client_disconnected_at is None]
-        return {
-            "attempts": len(attempts),
-            "open": len(open_now),
-            "retried_by_client": sum(each.headers.get("x-stainless-retry-count", "0") != "0" for each in attempts),
-        }
 
 
 def _now() -> float:
@@ -248,7 +285,8 @@ def _json(body: bytes) -> Any:
 
 def _key(listener: Listener, request: Request, body: Mapping[str, Any]) -> str:
     """Who asks, as far as the request tells: a header, a marker in its text, the model's alias, else the listener."""
-    marker = _MARKER.search(json.dumps(body.get("messages"))) or _MARKER.search(json.dumps(body.get("system")))
+    said = json.dumps([body.get("messages"), body.get("system"), body.get("input")])
+    marker = _MARKER.search(said) if "[[sim:" in said else None
     return (
         request.headers.get("x-sim-key")
         or (marker.group(1) if marker else "")
@@ -262,24 +300,29 @@ def _filled(choice: Choice, asked: Asked) -> Reply:
     text = reply.text.replace("{key}", asked.key).replace("{n}", str(choice.n)).replace("{prompt}", asked.prompt)
     if choice.rule.id == "otherwise" and asked.schema:
         text = ""
+    if reply.words is not None and not text:
+        text = "word " * max(1, round(reply.words.at(choice.draw)))
     return replace(reply, text=text)
 
 
-def _status(answer: Answer, fault: Fault) -> Answer:
+def _bodied(answer: Answer, fault: Fault) -> Answer:
     match fault.body:
         case "html":
-            return replace(answer, frames=(b"<html>bad gateway</html>",), content_type="text/html")
+            page = f"<html>{fault.text or 'bad gateway'}</html>".encode()
+            return replace(answer, frames=(page,), content_type="text/html")
         case "empty":
             return replace(answer, frames=(b"",))
         case "list":
             return replace(answer, frames=(b'["no", "object"]',))
+        case "raw":
+            return replace(answer, frames=(fault.text.encode(),))
         case _:
             return answer
 
 
 def _held(choice: Choice, steps: Plan) -> Plan:
-    if choice.rule.latency:
-        yield Wait(choice.rule.latency)
+    if choice.latency:
+        yield Wait(choice.latency)
     if choice.rule.gate is not None:
         yield Hold(choice.rule.gate)
     yield from steps

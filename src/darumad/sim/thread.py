@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from darumad.sim.log import Attempt
 from darumad.sim.scenario import Rule, Scenario
 from darumad.sim.server import Listener, Simulator
+from darumad.sim.vendor import VENDORS
 
 T = TypeVar("T")
 _CEILING = 10.0
@@ -21,7 +22,7 @@ class Simulation:
     """
 
     def __init__(self, *listeners: str, models: Sequence[str] = ("llama3.2",)) -> None:
-        self._listeners = listeners or ("anthropic", "ollama")
+        self._listeners = listeners or tuple(VENDORS)
         self._simulator = Simulator(models=models)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulator", daemon=True)
@@ -44,9 +45,9 @@ class Simulation:
         """The base URL of a listener."""
         return f"http://127.0.0.1:{self.ports[listener]}"
 
-    def play(self, *rules: Rule, seed: int = 0) -> None:
-        """Play these rules from now on, with an empty log and every gate shut."""
-        self._call(lambda: self._simulator.load(Scenario(rules, seed)))
+    def play(self, *rules: Rule, seed: int = 0, **more: Any) -> None:
+        """Play these rules from now on, with an empty log and every gate shut; `more` are fields of the scenario."""
+        self._call(lambda: self._simulator.load(Scenario(rules, seed, **more)))
 
     def release(self, gate: str) -> None:
         """Let through who waits at a gate."""

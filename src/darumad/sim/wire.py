@@ -26,13 +26,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it would be sent if nothing went wrong: one frame with a length, or several as chunks."""
+    """An answer as it would be sent if nothing went wrong: one frame with a length, or several as chunks.
+
+    For faults: `ping` keeps the vendor's stream alive and says nothing, `failing` gives the frame that tells of an
+    error inside it, `path` is where the request went.
+    """
 
     status: int
     frames: tuple[bytes, ...]
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
     chunked: bool = False
+    ping: bytes = b""
+    failing: Callable[[str], bytes] | None = None
+    path: str = "/"
 
     def head(self) -> bytes:
         """The status line and the headers."""
@@ -105,7 +112,12 @@ class Reset:
     """Tear the connection down: RST."""
 
 
-Step = Send | Wait | Hold | Hang | Close | Reset
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Keep the connection, and close it when the next request comes over it."""
+
+
+Step = Send | Wait | Hold | Hang | Close | Reset | Stale
 
 
 class Connection(asyncio.Protocol):
@@ -118,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._serving: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self.on_lost: Callable[[], None] = lambda: None
+        self.stale = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -125,6 +138,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self.stale:
+            self.close()
+            return
         self._buffer += data
         self._advance()
 

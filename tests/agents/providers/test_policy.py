@@ -24,7 +24,7 @@ def first(fault: Fault, *nth: int) -> Rule:
     [
         (Fault(name="http_status", code=500), 2),
         (Fault(name="http_status", code=529), 2),
-        (Fault(name="rst_headers"), 2),
+        (Fault(name="rst", phase="headers"), 2),
         (Fault(name="clean_eof", after=3), 2),
         (Fault(name="malformed_json", after=1), 2),
     ],

@@ -1,0 +1,40 @@
+"""The admin door, on every listener under `/_sim/`: the log, its figures, another scenario, gates."""
+
+import json
+from typing import TYPE_CHECKING
+
+from darumad.sim.reading import scenario_of
+from darumad.sim.stats import stats
+from darumad.sim.wire import Answer, Request, json_answer
+
+if TYPE_CHECKING:
+    from darumad.sim.server import Simulator
+
+
+def administer(simulator: "Simulator", request: Request) -> Answer:
+    """Do what is asked at the door."""
+    match request.method, request.path.removeprefix("/_sim/").split("/"):
+        case "GET", ["log"]:
+            since = request.query.removeprefix("since=")
+            attempts = simulator.log.attempts(int(since) if since.isdigit() else 0)
+            return json_answer(200, [each.shown() for each in attempts])
+        case "GET", ["stats"]:
+            return json_answer(200, stats(simulator.log.attempts()))
+        case "PUT", ["scenario"]:
+            return _loaded(simulator, request.body)
+        case "POST", ["reset"]:
+            simulator.load(simulator.scenario)
+        case "POST", ["gate", name, "release"]:
+            simulator.release(name)
+        case _:
+            return json_answer(404, {"error": "no such operation"})
+    return json_answer(200, {})
+
+
+def _loaded(simulator: "Simulator", body: bytes) -> Answer:
+    try:
+        scenario = scenario_of(json.loads(body))
+    except ValueError as error:
+        return json_answer(400, {"error": str(error)})
+    simulator.load(scenario)
+    return json_answer(200, {"rules": len(scenario.rules)})
