@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from darumad.control.metrics_table import METRICS
 from darumad.settings import Daemon, ProviderSettings, load
 
 ROOT = Path(__file__).parents[2]
@@ -93,3 +95,13 @@ def test_the_lock_names_every_file_by_its_hash_and_no_address() -> None:
     lock = (ROOT / "requirements" / "lock.txt").read_text()
     assert "://" not in lock
     assert len(re.findall(r"^\S+==\S+ \\$", lock, re.MULTILINE)) == len(re.findall(r"^[a-z0-9]", lock, re.MULTILINE))
+
+
+def test_every_alert_is_about_a_metric_that_there_is() -> None:
+    text = (ROOT / "config" / "prometheus" / "alerts.yml").read_text()
+    known = {shape.full for shape in METRICS.values()}
+    asked = {
+        name for rule in yaml.safe_load(text)["groups"][0]["rules"] for name in re.findall("daruma_\\w+", rule["expr"])
+    }
+    assert asked
+    assert asked <= known

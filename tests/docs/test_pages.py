@@ -39,6 +39,14 @@ def test_the_glossary_has_the_fields_words_in_order() -> None:
     assert words == sorted(set(words), key=str.lower)
 
 
+def test_every_term_that_a_page_puts_in_bold_is_in_the_glossary() -> None:
+    """Bold and in small letters is a term where it is met; bold and with a capital is a heading within its line."""
+    words = re.findall(r"^\*\*(.+?)\*\* - \S", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    for page in PAGES:
+        for term in re.findall(r"\*\*([a-z]+(?: [a-z]+)?)\*\*", page.read_text()):
+            assert term.startswith(tuple(words)), f"{term} in {page.name}"
+
+
 def test_the_house_is_drawn_with_the_floors_that_are_enforced() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     floors = [[room.strip() for room in layer.split("|")] for layer in contracts[0]["layers"]]

@@ -1,5 +1,6 @@
 """Every command that the README and the tutorial tell a reader to type works when it is pasted."""
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,13 @@ import pytest
 from darumad.sim.thread import Simulation
 from tests.docs.pasted import blocks, paste, reader
 from tests.examples.outputs import ROOT
+
+HOW_TOS = (
+    "watch-with-prometheus.md",
+    "follow-the-logs.md",
+    "limit-calls-and-spending.md",
+    "recover-dead-letters.md",
+)
 
 
 @pytest.fixture
@@ -24,6 +32,21 @@ def test_the_first_hour_goes_as_its_page_says(place: Path) -> None:
     for (block, promised), seen in zip(told, shown, strict=True):
         for line in promised:
             assert line in seen, f"{block}\nshowed\n{seen}"
+
+
+def test_the_how_tos_for_a_running_daemon_go_as_their_pages_say(place: Path) -> None:
+    """One daemon for all of them, with one item that is dead and a port for Prometheus of this test's own."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    environ = {**reader(place), "DARUMA_METRICS__LISTEN": f"127.0.0.1:{port}"}
+    began = """PATH=$PWD/.venv/bin:$PATH
+daruma serve --config examples/daruma.yaml 2>build/daemon.log &
+daruma health --within 20s
+daruma submit --id fallen --agent clumsy --max-attempts 1 --wait "Climb the ladder" || test $? = 1"""
+    told = [block for page in HOW_TOS for block, _ in blocks(ROOT / "docs/how-to" / page)]
+    shown = "".join(paste(place, environ, [began, *(block.replace("9464", port) for block in told)]))
+    for line in ("daruma_agent_up{", '"live": true', "work.dead", "fallen  released", "fallen  cancelled"):
+        assert line in shown, f"{line}\nis not in\n{shown}"
 
 
 def test_the_readme_goes_on_with_ollama(place: Path) -> None:
