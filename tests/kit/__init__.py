@@ -1,7 +1,16 @@
 """What every room's tests share."""
 
 from tests.kit.clock import FakeClock, settle
-from tests.kit.house import Bus, Leaks, break_supervisor, eventually, seeded_rng
+from tests.kit.house import (
+    Bus,
+    Leaks,
+    break_supervisor,
+    cpu_bound_thread,
+    eventually,
+    fastest,
+    seeded_rng,
+    switch_interval,
+)
 from tests.kit.probe import Probe, pause
 
 __all__ = [
@@ -10,8 +19,11 @@ __all__ = [
     "Leaks",
     "Probe",
     "break_supervisor",
+    "cpu_bound_thread",
     "eventually",
+    "fastest",
     "pause",
     "seeded_rng",
     "settle",
+    "switch_interval",
 ]

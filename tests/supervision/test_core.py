@@ -1,6 +1,5 @@
 """The rules, as plain values: no thread, no clock, no Pykka."""
 
-import math
 from collections import deque
 
 import pytest
@@ -119,76 +118,6 @@ def test_m2_fifty_children_wait_differently() -> None:
 def test_m3_health_starts_the_row_anew() -> None:
     failures, backoff = Failures(), Backoff(1, 8, reset_after=30)
     assert [failures.add(backoff, healthy) for healthy in (0, 1, 29.9, 30, 0)] == [1, 2, 3, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("restart", "prmanent"),
-        ("shutdown", -10),
-        ("shutdown", math.nan),
-        ("shutdown", math.inf),
-        ("shutdown", "soon"),
-        ("type", "wrker"),
-        ("significant", "maybe"),
-        ("start_timeout", 0),
-        ("mailbox", 0),
-        ("id", ""),
-        ("id", 7),
-        ("start", "x"),
-        ("error_budget", 5),
-        ("backoff", 1.0),
-        ("liveness", 1.0),
-    ],
-)
-def test_a8_a_bad_child_spec_names_its_field(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=field):
-        ChildSpec(**{"id": "a", "start": print, field: value})
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("strategy", "none_for_one"),
-        ("intensity", -1),
-        ("intensity", math.inf),
-        ("intensity", True),
-        ("period", 0),
-        ("period", math.inf),
-        ("period", True),
-        ("auto_shutdown", "perhaps"),
-    ],
-)
-def test_a8_bad_flags_name_their_field(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=field):
-        SupervisorFlags(**{field: value})
-
-
-def test_a8_what_does_not_fit_together_is_refused() -> None:
-    a = ChildSpec("a", print)
-    with pytest.raises(ValueError, match="significant"):
-        ChildSpec("a", print, significant=True)
-    with pytest.raises(ValueError, match="significant"):
-        check(SupervisorFlags(), [ChildSpec("a", print, restart="transient", significant=True)])
-    with pytest.raises(ValueError, match="id"):
-        check(SupervisorFlags(), [a, a])
-    for pool in ([], [a, ChildSpec("b", print)]):
-        with pytest.raises(ValueError, match="pool"):
-            check(SupervisorFlags("pool"), pool)
-    with pytest.raises(ValueError, match="auto_shutdown"):
-        SupervisorFlags("pool", auto_shutdown="any_significant")
-    with pytest.raises(TypeError):
-        ChildSpec(id="a")
-    with pytest.raises(TypeError):
-        ChildSpec(start=print)
-
-
-def test_a8_the_defaults_are_otps() -> None:
-    worker, supervisor = ChildSpec("a", print), ChildSpec("s", print, type="supervisor")
-    assert (worker.shutdown, worker.restart, worker.start_timeout, worker.mailbox) == (5.0, "permanent", 10.0, 10_000)
-    assert (supervisor.shutdown, supervisor.start_timeout) == ("infinity", None)
-    flags = SupervisorFlags()
-    assert (flags.intensity, flags.period, flags.auto_shutdown) == (1, 5.0, "never")
 
 
 def test_exit_takes_five_forms() -> None:

@@ -28,6 +28,7 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
     """
     _not_superseded(supervisor)
     child.incarnation = tree.next_incarnation(child.path)
+    child.state = "restarting" if child.state == "restarting" else "starting"
     tree.emit("child.starting", child.path, child.incarnation)
     birth = Birth(tree, child.path, child.incarnation, supervisor, child.spec)
     try:
