@@ -23,3 +23,21 @@ RACING = ("C9", "E6", "E8", "G9", "L3", "V2")
 
 ON_THE_REAL_CLOCK = ("D2", "G1", "L1", "M1")
 """Rows about time that also run on the machine's clock, beside one CPU-bound thread."""
+
+ELSEWHERE = {
+    "D7": "daemon/test_ending.py::test_a_root_whose_children_fall_too_often_ends_it_with_70_and_says_so",
+    "G9": "e2e/test_supervision.py::test_a_restart_under_load_has_only_that_slot_s_item_claimed_again",
+    "G11": "journal/test_boot.py::test_a_killer_is_dead_after_its_third_crash_and_nobody_else_is",
+    "L5": "bridge/test_tasks.py::test_while_a_model_call_is_open_both_limits_stand_still",
+    "L7": "daemon/test_ending.py::test_a_loop_that_is_held_for_ever_ends_it_with_75",
+    "L8": "bridge/test_tasks.py::test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted",
+    "L9": "daemon/test_ending.py::test_three_threads_that_never_come_back_end_it_with_75_and_say_so",
+    "M6": "agents/providers/test_breaker.py::test_no_walk_has_two_probes_or_calls_through_an_open_circuit",
+}
+"""Rows, or the last clauses of rows, that speak of models, the bridge, the journal or the daemon: their tests there."""
+
+EXEMPT = {
+    "E12": "a daemon with one actor stuck in C ends all the same: comes with the daemon's global stop budget",
+    "G8": "an open circuit restarts nobody: comes with the broker's test of a whole daemon",
+}
+"""Rows that have no test yet, by name, and what they wait for."""

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darumad.supervision import Backoff, ChildSpec, ErrorBudget, ExitReason, FatalError, SupervisorFlags, default_judge
+from darumad.supervision import Backoff, ErrorBudget, ExitReason, FatalError, default_judge
 from darumad.supervision.backoff import Failures
 from darumad.supervision.error_window import ErrorWindow
 from darumad.supervision.intensity import Intensity
 from darumad.supervision.reasons import reason_of
-from darumad.supervision.spec import check
 from darumad.supervision.strategy import comes_back, group, leaves_with
 from tests.kit import seeded_rng
 
