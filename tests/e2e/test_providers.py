@@ -51,7 +51,9 @@ TROUBLES: Mapping[str, Trouble] = {
 PASSING = {f"{vendor}-{trouble}-passing": trouble for vendor in VENDORS for trouble in TROUBLES}
 LASTING = {f"{vendor}-{trouble}-lasting": trouble for vendor in VENDORS for trouble in TROUBLES}
 AWAY = {f"{vendor}-away": Fault(name="http_status", code=429, retry_after=FAR) for vendor in VENDORS}
-NAMES = (*PASSING, *LASTING, *AWAY)
+OWN = "ollama-own"
+"""The item whose answers are cut while its server answers everybody else."""
+NAMES = (*PASSING, *LASTING, *AWAY, OWN)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,7 @@ def sim() -> Iterator[Simulation]:
             *(_in_trouble(name, TROUBLES[each], 1) for name, each in PASSING.items()),
             *(_in_trouble(name, TROUBLES[each], TROUBLES[each].calls) for name, each in LASTING.items()),
             *(Rule(id=name, when=When(key=f"{name}*"), fault=fault) for name, fault in AWAY.items()),
+            Rule(id=OWN, when=When(key=OWN), gate=OWN, fault=TROUBLES["cut"].fault, script=(SAID,)),
             Rule(id="well", script=(Reply(text="the answer is {key}"),)),
         )
         yield running
@@ -90,12 +93,12 @@ def _settings(sim: Simulation) -> dict[str, Any]:
         vendor = name.partition("-")[0]
         model = {"model": "llama3.2"} if vendor == "ollama" else {}
         patience = {"first_token": "1s"} if "-hang-" in name else {}
-        return {"kind": vendor, "base_url": sim.url(vendor), **model, **patience}
+        return {"kind": vendor, "base_url": sim.url(vendor), "concurrency": 2, **model, **patience}
 
     return {
         "provider": {"use": "offline"},
         "providers": {name: provider(name) for name in NAMES},
-        "agents": {name: {"template": "general", "provider": name, "count": 1} for name in NAMES},
+        "agents": {name: {"template": "general", "provider": name, "count": 2} for name in NAMES},
     }
 
 
@@ -163,6 +166,17 @@ def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon,
     assert first["scheduled_for"] - told["at"] == pytest.approx(FAR * 1000, abs=1000)
     assert following["scheduled_for"] == pytest.approx(first["scheduled_for"], abs=1000)
     assert _held_against(daemon, name) == 0
+
+
+def test_a_fault_that_others_are_spared_is_a_failure_of_the_item_s_own(daemon: Daemon, sim: Simulation) -> None:
+    daemon.client.submit({**_asking(OWN, agent=OWN), "max_attempts": 1})
+    sim.wait(lambda attempts: OWN in {each.key for each in attempts})
+    daemon.client.submit(_asking("meanwhile", agent=OWN))
+    assert daemon.settled("meanwhile")["state"] == "succeeded"
+    sim.release(OWN)
+    item = daemon.settled(OWN)
+    assert (item["state"], item["failures"], item["delays"]) == ("dead", 1, 0)
+    assert item["error"]["kind"] == "truncated_stream"
 
 
 def test_no_client_tries_anything_again_by_itself(daemon: Daemon, sim: Simulation) -> None:

@@ -104,6 +104,22 @@ async def test_an_open_circuit_fails_at_once_and_says_when_it_will_be_tried_agai
     assert (target, shown.state) == (("anthropic", "claude-sonnet-5-5"), "open")
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "while others are answered"])
+async def test_a_failure_says_whether_its_target_answered_others_meanwhile(desk: Desk, others: int) -> None:
+    desk.change(concurrency=2)
+    cut = Fault(name="clean_eof", after=3)
+    desk.sim.play(
+        Rule(id="held", when=When(prompt_re="held"), script=(Reply(text="word " * 60),), fault=cut, gate="held")
+    )
+    await desk.complete()(ask())  # before it was sent: that says nothing of it
+    failing = asyncio.ensure_future(desk.failure("held"))
+    await seen(desk.sim, lambda attempts: len(attempts) == 2)
+    for _ in range(others):
+        await desk.complete()(ask())
+    desk.sim.release("held")
+    assert (await failing).target_answered is bool(others)
+
+
 async def test_a_wrong_key_opens_the_circuit_until_it_is_reset(desk: Desk) -> None:
     desk.sim.play(first(Fault(name="http_status", code=401)))
     assert (await desk.failure()).kind == "auth"

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify
@@ -49,7 +50,10 @@ _CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """One logical call on its way. `scope` bounds it; a revoke expires it early. `deadline` is monotonic seconds."""
+    """One logical call on its way. `scope` bounds it; a revoke expires it early.
+
+    `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds.
+    """
 
     owner: Owner
     agent: str
@@ -59,6 +63,7 @@ class _Call:
     scope: asyncio.Timeout
     deadline: float
     estimate: Usage
+    sent_at: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +237,7 @@ class Broker:
             f"{':'.join(target)}: {answer.message}",
             retry_after=answer.retry_after,
             circuit_open=self._standing.is_open(target),
+            target_answered=self._standing.answered_since(target, call.sent_at),
         )
 
     async def _bounded(self, call: _Call) -> ModelReply | Diagnosis:
@@ -342,6 +348,7 @@ class Broker:
 
     async def _send(self, client: Client, call: _Call, tried: Tried) -> ModelReply:
         watch = Watch(call.spec.limits)
+        call.sent_at = min(call.sent_at, self._clock.monotonic())
         try:
             async with watch:
                 reply = await client.complete(call.request, watch)

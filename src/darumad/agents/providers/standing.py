@@ -39,6 +39,7 @@ class Standing:
         self._rng = rng
         self._lock = threading.Lock()
         self._circuits: dict[Target, Circuit] = {}
+        self._answered: dict[Target, float] = {}
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._not_before: dict[str, float] = {}
         self._revoked: OrderedDict[str, int] = OrderedDict()
@@ -70,10 +71,17 @@ class Standing:
         """An admitted attempt ended: with an answer (`kind` None), or with a kind of failure."""
         end = End.ANSWERED if kind is None else end_of(kind)
         with self._lock:
+            if kind is None:
+                self._answered[target] = self._clock.monotonic()
             circuit = self._circuit(target)
             self._circuits[target] = circuit.ended(
                 end, admission, self._clock.monotonic(), kind=kind or "", unit=self._rng.random()
             )
+
+    def answered_since(self, target: Target, sent_at: float) -> bool:
+        """Whether another call was answered after this one was sent (monotonic seconds): its failure is its own."""
+        with self._lock:
+            return self._answered.get(target, -inf) > sent_at
 
     def is_open(self, target: Target) -> bool:
         """Whether failures of this target are known by now, and nobody's but its own."""
