@@ -11,6 +11,7 @@ import yaml
 
 from darumad.control.metrics_table import METRICS
 from darumad.settings import Daemon, ProviderSettings, load
+from darumad.settings.places import places
 
 ROOT = Path(__file__).parents[2]
 ANALYZE = shutil.which("systemd-analyze")
@@ -105,3 +106,18 @@ def test_every_alert_is_about_a_metric_that_there_is() -> None:
     }
     assert asked
     assert asked <= known
+
+
+def test_under_systemd_the_settings_are_read_from_where_the_unit_says() -> None:
+    assert read("darumad.service")["Service"]["ConfigurationDirectory"] == "daruma"
+    found = places({"CONFIGURATION_DIRECTORY": "/etc/daruma", "HOME": "/var/lib/daruma"}, root=False)
+    assert found.settings_file == Path("/etc/daruma/daruma.yaml")
+
+
+def test_every_skip_is_on_the_list_of_those_that_are_allowed() -> None:
+    allowed = {line for line in (ROOT / "tests/allowed_skips.txt").read_text().splitlines() if not line.startswith("#")}
+    skips = re.compile(r"(?:skipif|mark\.skip|pytest\.skip|importorskip)\(.*?\)\n", re.DOTALL)
+    for file in (ROOT / "tests").rglob("*.py"):
+        if file != Path(__file__):
+            for skip in skips.findall(file.read_text()):
+                assert any(f'"{reason}"' in skip for reason in allowed), f"{file}: {skip}"

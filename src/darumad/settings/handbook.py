@@ -34,7 +34,8 @@ says what holds and where it came from.
 
 Read is the file that `--config` or `$DARUMA_CONFIG` names, else `/etc/daruma/daruma.yaml` for root and
 `$XDG_CONFIG_HOME/daruma/daruma.yaml` for others, if there is one. Under systemd `STATE_DIRECTORY`,
-`RUNTIME_DIRECTORY` and `CREDENTIALS_DIRECTORY` move the default places."""
+`RUNTIME_DIRECTORY`, `CONFIGURATION_DIRECTORY` and
+`CREDENTIALS_DIRECTORY` move the default places."""
 
 
 def as_yaml(settings: Settings) -> str:

@@ -26,9 +26,9 @@ def places(environ: Mapping[str, str], *, root: bool | None = None) -> Places:
     systemd hands several directories as `a:b`; the first is ours.
     """
     plain = _of_root() if (os.geteuid() == 0 if root is None else root) else _of_user(environ)
-    runtime = _given(environ, "RUNTIME_DIRECTORY")
+    runtime, configuration = _given(environ, "RUNTIME_DIRECTORY"), _given(environ, "CONFIGURATION_DIRECTORY")
     return Places(
-        settings_file=plain.settings_file,
+        settings_file=configuration / plain.settings_file.name if configuration else plain.settings_file,
         state=_given(environ, "STATE_DIRECTORY") or plain.state,
         socket=runtime / "control.sock" if runtime else plain.socket,
         logs=_given(environ, "LOGS_DIRECTORY"),

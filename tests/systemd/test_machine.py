@@ -1,0 +1,69 @@
+"""The units on a real systemd: it is the first process of a small machine in namespaces of its own."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SYSTEMD = Path("/lib/systemd/systemd")
+SPACES = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc", "--cgroup"]
+NEEDED = "mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir /sys/fs/cgroup/probe && rmdir /sys/fs/cgroup/probe"
+
+
+def _can() -> bool:
+    """Whether such a machine can be made here: systemd, root's rights, and control groups of one's own."""
+    if not SYSTEMD.exists() or shutil.which("unshare") is None:
+        return False
+    probe = subprocess.run([*SPACES, "sh", "-c", NEEDED], capture_output=True, timeout=20, check=False)
+    return probe.returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not _can(), reason="no systemd can be run in namespaces here")
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[dict[str, str]]:
+    """What the story told, by name."""
+    with tempfile.TemporaryDirectory(prefix="daruma-machine-") as made:
+        place = Path(made)
+        place.chmod(0o755)
+        shutil.copy(HERE / "story.sh", place)
+        command = ["bash", HERE / "machine.sh", ROOT, sys.base_prefix, sysconfig.get_path("purelib"), place]
+        subprocess.run([*SPACES, *command], capture_output=True, timeout=120, check=False)
+        lines = (place / "told").read_text().splitlines()
+        yield dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_the_service_is_up_once_its_doors_are_open_and_says_what_it_does(told: dict[str, str]) -> None:
+    assert told["active"] == "active"
+    assert told["status"].startswith("boot 1")
+    assert told["said"] == "Say hello"
+
+
+def test_the_socket_is_the_daemon_s_and_its_group_s_and_a_stranger_is_kept_out(told: dict[str, str]) -> None:
+    assert told["socket"] == "daruma daruma 660"
+    assert told["stranger_ends_with"] == "6"
+
+
+def test_a_killed_service_is_started_again_and_who_asks_meanwhile_waits_at_the_socket(told: dict[str, str]) -> None:
+    assert told["after_kill"] == "hello  succeeded"
+    assert told["restarts"] == "1"
+
+
+def test_a_restart_fails_no_caller(told: dict[str, str]) -> None:
+    assert told["during_restart"] == "1"
+
+
+def test_wrong_settings_are_not_tried_again_and_again(told: dict[str, str]) -> None:
+    assert told["wrong_settings"] == "failed 78 0"
+
+
+def test_a_stop_is_a_success(told: dict[str, str]) -> None:
+    assert told["stopped"] == "success 0"
