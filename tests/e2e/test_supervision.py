@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from darumad.control.client import Json
-from tests.e2e.conftest import own
+from tests.e2e.conftest import TEMPLATES, own
 from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
 
@@ -98,6 +98,27 @@ def test_a_defect_of_a_template_is_its_item_s_and_ends_nothing_else(house: Calla
     assert _begun(daemon) == ["bystander", "broken", "broken", "next"]
     assert _restarted(daemon) == {}
     assert daemon.client.call("health")["live"]
+
+
+def test_an_agent_that_cannot_be_made_keeps_its_items_waiting_and_nobody_else_s(
+    house: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    template = tmp_path / "typo.py"
+    template.write_text("from darumad.agents import Tempalte\n")
+    agents = {"typo": {"template": str(template), "isolation": "none", "count": 1}, "other": own("obeys", count=1)}
+    daemon = house(_settings(agents=agents)).start()
+    _order(daemon, "waits", "work", agent="typo", challenge=False)
+    _order(daemon, "elsewhere", "work", agent="other")
+    assert daemon.settled("elsewhere")["state"] == "succeeded"
+    (told, *_) = daemon.until("agent.spawn_failed")
+    assert "typo.py" in told["data"]["error"]
+    assert daemon.instance("typo/1")["degraded"]
+    daemon.becomes("waits", stage="executing", state="ready")
+
+    template.write_text((TEMPLATES / "obeys.py").read_text())
+    assert daemon.run("agents", "restart", "typo").returncode == 0
+    done = daemon.settled("waits")
+    assert (done["state"], done["attempt"], done["failures"]) == ("succeeded", 1, 0)
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------------

@@ -56,8 +56,12 @@ async def crash(item: WorkItem, context: Context) -> None:
 
 
 async def leave(item: WorkItem, context: Context) -> None:
-    """The template means to end the whole process."""
-    raise SystemExit(3)
+    """A step means to end the whole process."""
+
+    async def step() -> None:
+        raise SystemExit(3)
+
+    await context.steps.once("leave", None, step)
 
 
 ACTS: Mapping[str, Callable[[WorkItem, Context], Awaitable[None]]] = {
