@@ -151,4 +151,6 @@ def _sentence(follows: Next, result: WorkResult) -> str | None:
     """What went wrong, as the rules judged it: a review that nobody could make is no error of the result's own."""
     if follows.error is not None:
         return str(follows.error.get("message"))
-    return None if result.success else result.stop_reason.value
+    if result.success:
+        return None
+    return result.error.message if result.error is not None else result.stop_reason.value

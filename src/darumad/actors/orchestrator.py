@@ -99,6 +99,7 @@ class Orchestrator(Actor):
         self._roster = Roster()
         self._gathered: list[object] = []
         self._moving: dict[ItemId, _Moving] = {}
+        self._going_on: Counter[AgentName] = Counter()  # moving to a slot taken for them: under way, and held by none
         self._backlog = Backlog()
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
@@ -187,6 +188,8 @@ class Orchestrator(Actor):
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
         self._moving[move.item] = _Moving(done, came_from, holder)
+        if holder is not None:
+            self._going_on[record.item.agent] += 1
         self._post(move)
 
     def _follows(self, done: Done) -> Next:
@@ -266,6 +269,8 @@ class Orchestrator(Actor):
 
     def _moved(self, move: Move, answer: Answer) -> None:
         moving = self._moving.pop(move.item, None)
+        if moving is not None and moving.holder is not None:
+            self._going_on[moving.done.held.record.item.agent] -= 1
         if isinstance(answer, Moved):
             self._after(move, answer, moving)
             return
@@ -315,7 +320,8 @@ class Orchestrator(Actor):
         self._post(Claim(slots=slots, first=self._first(), gated=gated))
 
     def _first(self) -> dict[AgentName, int]:
-        return {agent: max(0, count - self._roster.under_way(agent)) for agent, count in self._desk.counts.items()}
+        busy = {agent: self._roster.under_way(agent) + self._going_on[agent] for agent in self._desk.counts}
+        return {agent: max(0, count - busy[agent]) for agent, count in self._desk.counts.items()}
 
     def _reread(self) -> None:
         moving = {each for move in self._moving.values() for each in (move.came_from, move.holder) if each}

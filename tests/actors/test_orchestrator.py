@@ -1,0 +1,326 @@
+"""The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from darumad.actors import orchestrator as room
+from darumad.actors.messages import Committed, Finished, SlotUp
+from darumad.bridge import Done, Limit, Ownership
+from darumad.names import AgentName, Role, Stage
+from darumad.supervision import ActorDeadError
+from darumad.work.gates import Verdict
+from darumad.work.item import WorkItem
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
+from darumad.work.states import WorkState
+from tests.actors.company import REREAD, Company, completed, failed, review
+from tests.kit import eventually
+
+Companies = Callable[..., Company]
+Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
+
+
+class Held:
+    """Work that waits until it is let go, item by item or all at once."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self._go: set[str] = set()
+        self._all = threading.Event()
+
+    async def __call__(self, item: WorkItem, context: Context) -> WorkResult:
+        self.begun.append(item.id)
+        while not (self._all.is_set() or item.id in self._go):  # noqa: ASYNC110 - it is let go from another thread
+            await asyncio.sleep(0.002)
+        return completed(text=f"did {item.id}")
+
+    def release(self, *items: str) -> None:
+        self._go.update(items)
+        if not items:
+            self._all.set()
+
+
+def in_turn(*ends: WorkResult) -> Work:
+    """Ends as said, one after the other; the last for ever."""
+    left = list(ends)
+
+    async def work(item: WorkItem, context: Context) -> WorkResult:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return work
+
+
+TOOL = failed("tool_error", StopReason.TOOL_ERROR)
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_item_walks_through_its_stages_each_seeing_what_the_one_before_made(company: Companies) -> None:
+    daemon = company().start()
+    daemon.submit("one")
+    daemon.succeeds("one")
+    stages = [context.stage for _, context in daemon.contexts]
+    assert stages == [Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING]
+    _, executing, reviewing = (context for _, context in daemon.contexts)
+    assert executing.brief == {"intent": "do one"}
+    assert reviewing.work is not None
+    assert reviewing.work.text == "did one"
+    assert [each["stage"] for each in daemon.facts("work.stage_changed", "one")] == ["executing", "reviewing"]
+
+
+def test_an_item_walks_only_the_stages_it_has(company: Companies) -> None:
+    daemon = company().start()
+    daemon.submit("one", stages=(Stage.EXECUTING,))
+    daemon.succeeds("one")
+    assert [context.stage for _, context in daemon.contexts] == [Stage.EXECUTING]
+
+
+def test_there_is_never_more_under_way_of_a_definition_than_it_has_slots(company: Companies) -> None:
+    held = Held()
+    daemon = company(count=2, executor=held).start()
+    daemon.submit(*(f"i{number}" for number in range(6)))
+    eventually(lambda: len(held.begun) == 2)
+    running = [each.state for each in daemon.desk.reader.records() if each.state is WorkState.RUNNING]
+    assert len(running) == 2
+    held.release()
+    daemon.succeeds(*(f"i{number}" for number in range(6)))
+
+
+def test_one_definitions_full_slots_hold_up_nobody_elses_work(company: Companies) -> None:
+    held, free = Held(), Held()
+    free.release()
+
+    async def by_agent(item: WorkItem, context: Context) -> WorkResult:
+        return await (held if item.agent == "executor" else free)(item, context)
+
+    daemon = company(count=2, executor=by_agent).start()
+    daemon.submit("a", "b", "c")
+    eventually(lambda: len(held.begun) == 2)
+    daemon.submit("x", agent=AgentName("other"))
+    daemon.succeeds("x")
+    held.release()
+    daemon.succeeds("a", "b", "c")
+
+
+# --- what follows an end ----------------------------------------------------------------------------------------------
+
+
+def test_a_review_that_finds_faults_sends_the_work_back_with_them(company: Companies) -> None:
+    daemon = company(reviewer=in_turn(review(Verdict.FAIL, "no ending"), review(Verdict.PASS))).start()
+    daemon.submit("one")
+    daemon.succeeds("one")
+    assert daemon.facts("work.review_failed", "one")[0]["issues"] == ["no ending"]
+    second = [context for _, context in daemon.contexts if context.stage is Stage.EXECUTING][1]
+    assert "no ending" in str(second.feedback)
+    assert (daemon.desk.record("one").reviews, daemon.desk.record("one").attempt) == (1, 2)
+
+
+def test_work_that_is_found_faulty_once_too_often_is_dead(company: Companies) -> None:
+    daemon = company(reviewer=in_turn(review(Verdict.FAIL, "no ending"))).start()
+    daemon.submit("one", max_reviews=1)
+    record = daemon.becomes("one", WorkState.DEAD)
+    assert record.reviews == 2
+
+
+def test_a_failure_is_tried_again_after_its_wait_and_not_before(company: Companies) -> None:
+    daemon = company(executor=in_turn(TOOL, completed(text="it went well"))).start()
+    daemon.submit("one", stages=(Stage.EXECUTING,))
+    daemon.becomes("one", WorkState.SCHEDULED)
+    daemon.clock.advance(1.9)
+    assert daemon.desk.state("one") is WorkState.SCHEDULED
+    daemon.clock.advance(0.2)
+    daemon.succeeds("one")
+    assert daemon.desk.record("one").failures == 1
+
+
+def test_the_last_failure_is_the_items_death(company: Companies) -> None:
+    daemon = company(executor=in_turn(TOOL)).start()
+    daemon.submit("one", stages=(Stage.EXECUTING,), max_attempts=2)
+    daemon.becomes("one", WorkState.SCHEDULED)
+    daemon.clock.advance(2.1)
+    record = daemon.becomes("one", WorkState.DEAD)
+    assert record.failures == 2
+    assert "so it went" in record.error["message"]
+
+
+def test_what_waits_for_an_item_begins_when_it_is_done(company: Companies) -> None:
+    held = Held()
+    daemon = company(executor=held).start()
+    daemon.submit("first")
+    daemon.submit("second", needs=("first",))
+    eventually(lambda: held.begun == ["first"])
+    assert daemon.desk.state("second") is WorkState.WAITING
+    held.release()
+    daemon.succeeds("first", "second")
+    assert held.begun == ["first", "second"]
+
+
+# --- gates ------------------------------------------------------------------------------------------------------------
+
+
+def test_while_draining_nothing_is_claimed_and_what_runs_stops_at_the_end_of_its_stage(company: Companies) -> None:
+    held = Held()
+    daemon = company(executor=held).start()
+    daemon.submit("one")
+    eventually(lambda: held.begun)
+    daemon.admission.draining = True
+    daemon.submit("two")
+    held.release()
+    record = daemon.becomes("one", WorkState.READY)
+    assert record.stage is Stage.REVIEWING
+    assert daemon.desk.state("two") is WorkState.READY
+    daemon.admission.draining = False
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one", "two")
+
+
+def test_a_gated_definitions_items_stay_where_they_are_until_the_gate_opens(company: Companies) -> None:
+    daemon = company()
+    daemon.gated = frozenset({AgentName("executor")})
+    daemon.start()
+    daemon.submit("one")
+    daemon.submit("two", agent=AgentName("other"))
+    daemon.succeeds("two")
+    assert daemon.desk.state("one") is WorkState.READY
+    assert daemon.desk.record("one").attempt == 0
+    daemon.gated = frozenset()
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one")
+
+
+def test_a_template_that_crashes_for_three_items_is_held_and_the_rest_wait(company: Companies) -> None:
+    async def crash(item: WorkItem, context: Context) -> WorkResult:
+        raise ValueError("a broken template")
+
+    daemon = company(executor=crash).start()
+    daemon.submit("a", "b", "c", stages=(Stage.EXECUTING,))
+    eventually(lambda: any(daemon.desk.state(each) is WorkState.PARKED for each in "abc"))
+    daemon.submit("later", stages=(Stage.EXECUTING,))
+    daemon.submit("other", stages=(Stage.EXECUTING,), agent=AgentName("other"))
+    daemon.becomes("other", WorkState.SCHEDULED)
+    assert daemon.desk.state("later") is WorkState.READY, "nothing is claimed for it any more"
+    parked = [daemon.desk.record(each) for each in "abc" if daemon.desk.state(each) is WorkState.PARKED]
+    assert {(each.reason, each.failures) for each in parked} == {("template", 0)}
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_hint_costs_no_more_than_the_next_look_at_the_journal(company: Companies) -> None:
+    daemon = company().start()
+    eventually(lambda: daemon.orchestrator().mailbox_depth == 0)
+    daemon.submit("warm")
+    daemon.succeeds("warm")
+    daemon.submit("one", hint=False)
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one")
+
+
+def test_what_one_decision_raises_is_its_items_and_the_others_go_on(
+    company: Companies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = room.what_follows
+
+    def poisoned(record: Any, *rest: Any, **given: Any) -> Any:
+        if record.item.id == "poison" and given is not None and rest[1].stop_reason is StopReason.COMPLETED:
+            raise ZeroDivisionError("this item's own")
+        return real(record, *rest, **given)
+
+    monkeypatch.setattr(room, "what_follows", poisoned)
+    daemon = company().start()
+    daemon.submit("poison", "a", "b")
+    daemon.succeeds("a", "b")
+    record = daemon.becomes("poison", WorkState.DEAD)
+    assert record.crashes == 3
+    assert daemon.orchestrator().incarnation == 1, "nobody else was restarted for it"
+
+
+def test_an_orchestrator_that_crashes_comes_back_and_what_ran_is_put_back_and_done(company: Companies) -> None:
+    held = Held()
+    daemon = company(executor=held).start()
+    daemon.submit("a", "b")
+    eventually(lambda: len(held.begun) == 2)
+    daemon.tell(Committed([object()]))  # type: ignore[list-item] # what no journal says
+    eventually(lambda: daemon.orchestrator().incarnation == 2)
+    held.release()
+    daemon.succeeds("a", "b")
+    assert {daemon.desk.record(each).failures + daemon.desk.record(each).crashes for each in "ab"} == {0}
+
+
+def test_a_killed_executor_costs_its_own_item_a_second_start_and_no_other_anything(company: Companies) -> None:
+    held = Held()
+    daemon = company(count=3, executor=held).start()
+    daemon.submit("a", "b", "c")
+    eventually(lambda: len(held.begun) == 3)
+    holder = daemon.desk.record("b").holder
+    place = daemon.instance(holder.partition("#")[0])
+    daemon.instance("of-executor").ref.terminate_child(place.id)
+    daemon.instance("of-executor").ref.restart_child(place.id)
+    eventually(lambda: held.begun.count("b") == 2)
+    held.release()
+    daemon.succeeds("a", "b", "c")
+    assert sorted(held.begun) == ["a", "b", "b", "c"]
+    assert [each["why"] for each in daemon.facts("work.interrupted", "b")]
+    assert (daemon.desk.record("b").failures, daemon.desk.record("b").attempt) == (0, 1)
+
+
+def test_a_cancelled_items_slot_is_free_for_the_next(company: Companies) -> None:
+    held = Held()
+    daemon = company(count=1, executor=held).start()
+    daemon.submit("one")
+    eventually(lambda: held.begun == ["one"])
+    daemon.submit("two")
+    (running,) = daemon.desk.cancel("one").running
+    daemon.bridge.cancel([Ownership(running[0], running[2])], Limit.CANCELLED, lambda _: None)
+    eventually(lambda: held.begun == ["one", "two"])
+    held.release()
+    daemon.succeeds("two")
+    assert daemon.desk.state("one") is WorkState.CANCELLED
+
+
+def test_a_revoked_item_that_nobody_moved_is_put_back_and_done(company: Companies) -> None:
+    """What a cancel leaves that was not committed: stopped, not lost."""
+    held = Held()
+    daemon = company(executor=held).start()
+    daemon.submit("one")
+    eventually(lambda: held.begun)
+    record = daemon.desk.record("one")
+    daemon.bridge.cancel([Ownership(record.item.id, record.fence)], Limit.REVOKED, lambda _: None, "cancelled by uid:7")
+    held.release()
+    daemon.succeeds("one")
+    assert daemon.facts("work.interrupted", "one")[0]["why"] == "cancelled by uid:7"
+
+
+def test_an_answer_for_an_item_that_the_slot_does_not_hold_changes_nothing(company: Companies) -> None:
+    held = Held()
+    daemon = company(count=1, executor=held).start()
+    daemon.submit("one")
+    eventually(lambda: held.begun)
+    ours = daemon.desk.record("one")
+    other = daemon.desk.submit("other").records[0]
+    stranger = type("Held", (), {"record": replace(other, stage=Stage.EXECUTING)})()
+    daemon.tell(Finished(ours.holder, Done(stranger, completed())))
+    daemon.tell(Finished("nobody#7", Done(stranger, completed())))
+    held.release()
+    daemon.succeeds("one", "other")
+
+
+def test_a_slot_that_dies_while_it_is_offered_work_gives_it_back(company: Companies) -> None:
+    """Told between the claim and its commit: the slot is in the claim, and its actor is gone."""
+    daemon = company(count=1)
+    daemon.start()
+    daemon.tell(SlotUp("gone#1", Role.EXECUTOR, AgentName("ghost"), _dead))
+    daemon.submit("one", agent=AgentName("ghost"), stages=(Stage.EXECUTING,))
+    interrupted = daemon.until("work.interrupted", "one")
+    assert interrupted[0]["why"] == "its slot had ended"
+    assert daemon.desk.record("one").crashes == 0
+
+
+def _dead(message: object) -> None:
+    raise ActorDeadError("gone")
