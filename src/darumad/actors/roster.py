@@ -122,12 +122,13 @@ class Roster:
 class Backlog:
     """How many items may be ready for each pool, as far as hints tell: never fewer than there are, for long.
 
-    What is offered to a claim is taken off; a pool whose every offered slot found work may hold more.
+    What is offered to a claim is taken off; a pool whose every offered slot found work may hold more. A pool that no
+    claim has offered slots of since `anywhere` stays unknown: its slots may all have been busy, or not up yet.
     """
 
     def __init__(self) -> None:
         self._counts: Counter[Pool] = Counter()
-        self._anywhere = True
+        self._looked: set[Pool] = set()
 
     def add(self, pool: Pool, count: int = 1) -> None:
         """So many more items are ready there."""
@@ -135,19 +136,18 @@ class Backlog:
 
     def anywhere(self) -> None:
         """Nobody knows where, or how many."""
-        self._anywhere = True
+        self._looked.clear()
 
     def wanted(self, pools: Iterable[Pool]) -> dict[Pool, int]:
         """How many slots of each of these pools a claim should offer now."""
-        if self._anywhere:
-            return dict.fromkeys(pools, MOST)
-        return {pool: min(self._counts[pool], MOST) for pool in pools if self._counts[pool] > 0}
+        most = {pool: MOST if pool not in self._looked else min(self._counts[pool], MOST) for pool in pools}
+        return {pool: count for pool, count in most.items() if count > 0}
 
     def asked(self, slots: Iterable[Slot]) -> None:
         """A claim with these slots is under way."""
-        self._anywhere = False
         for slot in slots:
             pool = pool_of(slot.stage, slot.agent)
+            self._looked.add(pool)
             self._counts[pool] = max(0, self._counts[pool] - 1)
 
     def answered(self, slots: Iterable[Slot], taken: frozenset[str]) -> None:

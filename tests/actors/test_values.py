@@ -1,0 +1,286 @@
+"""What the orchestrator remembers and what its helpers decide, as values: no thread, no clock, no journal."""
+
+from typing import Any
+
+import pytest
+
+from darumad.actors import TreeListener, agent_at, judge_of
+from darumad.actors.decisions import held_next, move_of, output_of, put_back
+from darumad.actors.holds import TemplateHolds
+from darumad.actors.judge import AgentError, TaskAbandoned
+from darumad.actors.messages import SlotDown
+from darumad.actors.roster import ANY, MOST, Backlog, Roster, pool_of
+from darumad.bridge import Done
+from darumad.journal.requests import Held, Slot
+from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds, Stage
+from darumad.supervision import Event, ExitReason
+from darumad.work.result import Failure, StopReason, WorkResult
+from darumad.work.states import WorkState
+from tests.work import build
+
+EXECUTOR, OTHER = AgentName("executor"), AgentName("other")
+DOING, PREPARING = (Role.EXECUTOR, EXECUTOR), (Role.OPTIMIZER, ANY)
+
+
+def held(name: str = "a", stage: Stage = Stage.EXECUTING, **more: Any) -> Held:
+    record = build.record(stage, of=build.item(id=ItemId(name)), fence=Fence(3), attempt=1, holder="x/1#1")
+    return Held(record=record, slot=Slot(EXECUTOR, stage, "x/1#1"), **more)
+
+
+def nobody(message: object) -> None:
+    raise AssertionError(message)
+
+
+# --- the roster -------------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
+    roster = Roster()
+    roster.add("x/1#1", DOING, nobody)
+    (slot,) = roster.offer({DOING: 5})
+    assert (slot.holder, slot.stage, slot.agent) == ("x/1#1", Stage.EXECUTING, EXECUTOR)
+    assert roster.offer({DOING: 5}) == ()
+    assert roster.busy() == {"x/1#1"}
+    roster.hold("x/1#1", held())
+    assert (roster.busy(), roster.under_way(EXECUTOR)) == ({"x/1#1"}, 1)
+    roster.free("x/1#1")
+    assert (roster.busy(), roster.under_way(EXECUTOR)) == (frozenset(), 0)
+    assert roster.take(DOING) == "x/1#1"
+
+
+def test_a_slot_that_is_gone_gives_back_what_it_held_and_is_offered_no_more() -> None:
+    roster = Roster()
+    roster.add("x/1#1", DOING, nobody)
+    roster.hold("x/1#1", held())
+    gone = roster.remove("x/1#1")
+    assert gone is not None
+    assert gone.held == held()
+    assert (roster.under_way(EXECUTOR), roster.pools(), roster.take(DOING)) == (0, (), None)
+    assert roster.remove("x/1#1") is None
+    assert roster.hold("x/1#1", held()) is None
+    roster.free("x/1#1")
+    assert roster.take(DOING) is None
+
+
+def test_a_free_slot_that_died_is_skipped() -> None:
+    roster = Roster()
+    for number in (1, 2):
+        roster.add(f"x/{number}#1", DOING, nobody)
+    roster.remove("x/1#1")
+    assert [slot.holder for slot in roster.offer({DOING: 2})] == ["x/2#1"]
+
+
+def test_optimizers_and_reviewers_serve_every_definition_and_executors_their_own() -> None:
+    assert pool_of(Stage.OPTIMIZING, OTHER) == pool_of(Stage.OPTIMIZING, EXECUTOR)
+    assert pool_of(Stage.EXECUTING, OTHER) != pool_of(Stage.EXECUTING, EXECUTOR)
+
+
+# --- the backlog ------------------------------------------------------------------------------------------------------
+
+
+def slots(pool: tuple[Role, AgentName], count: int) -> list[Slot]:
+    stage = Stage.EXECUTING if pool == DOING else Stage.OPTIMIZING
+    return [Slot(pool[1], stage, f"{pool[1]}/{number}#1") for number in range(count)]
+
+
+def test_at_first_there_may_be_work_anywhere() -> None:
+    assert Backlog().wanted([DOING, PREPARING]) == {DOING: MOST, PREPARING: MOST}
+
+
+def test_a_pool_that_was_not_looked_at_stays_unknown() -> None:
+    """Its slots were busy, or came up later: what waits there must not wait for the next re-read."""
+    backlog = Backlog()
+    backlog.asked(slots(PREPARING, 2))
+    assert backlog.wanted([DOING, PREPARING]) == {DOING: MOST}
+
+
+def test_what_is_known_of_a_pool_is_offered_once() -> None:
+    backlog = Backlog()
+    backlog.asked(slots(DOING, 1))
+    backlog.answered(slots(DOING, 1), frozenset())
+    assert backlog.wanted([DOING]) == {}
+    backlog.add(DOING, 3)
+    assert backlog.wanted([DOING]) == {DOING: 3}
+    backlog.asked(slots(DOING, 2))
+    assert backlog.wanted([DOING]) == {DOING: 1}
+
+
+def test_a_pool_whose_every_slot_found_work_may_hold_more() -> None:
+    backlog, offered = Backlog(), slots(DOING, 2)
+    backlog.asked(offered)
+    backlog.answered(offered, frozenset(each.holder for each in offered))
+    assert backlog.wanted([DOING]) == {DOING: MOST}
+    backlog.asked(slots(DOING, MOST))
+    backlog.answered(slots(DOING, MOST), frozenset({"executor/0#1"}))
+    assert backlog.wanted([DOING]) == {}
+
+
+# --- holds ------------------------------------------------------------------------------------------------------------
+
+
+def crashed(*items: str, at: float = 0.0) -> TemplateHolds:
+    holds = TemplateHolds()
+    for number, each in enumerate(items):
+        holds.crashed(EXECUTOR, ItemId(each), Seconds(at + number))
+    return holds
+
+
+def test_three_different_items_hold_a_template_for_a_minute() -> None:
+    assert crashed("a", "b", "c").all_held(Seconds(3.0)) == {EXECUTOR}
+    assert not crashed("a", "b", "c").held(EXECUTOR, Seconds(62.0))
+    assert not crashed("a", "b", "a", "b").held(EXECUTOR, Seconds(4.0)), "two items are the items' own fault"
+
+
+def test_a_success_between_clears_the_template() -> None:
+    holds = crashed("a", "b")
+    holds.succeeded(EXECUTOR, Seconds(2.0))
+    holds.crashed(EXECUTOR, ItemId("c"), Seconds(3.0))
+    assert not holds.held(EXECUTOR, Seconds(3.0))
+    assert not holds.held(OTHER, Seconds(3.0))
+
+
+# --- the judge --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "judged"),
+    [
+        (AgentError(Failure(kind="tool_error", message="")), "count"),
+        (AgentError(Failure(kind="server_error", message="")), "count"),
+        (AgentError(Failure(kind="server_error", message="", circuit_open=True)), "ignore"),
+        (AgentError(Failure(kind="cancelled", message="")), "ignore"),
+        (AgentError(Failure(kind="interrupted", message="")), "ignore"),
+        (TaskAbandoned("it ignored its cancel"), "crash"),
+        (ValueError("our own handler"), "crash"),
+        (SystemExit(1), "crash"),
+    ],
+    ids=lambda each: getattr(each, "kind", None) or (each if isinstance(each, str) else type(each).__name__),
+)
+def test_what_counts_against_an_agent_is_the_tables_and_our_own_errors_are_crashes(
+    error: BaseException, judged: str
+) -> None:
+    assert judge_of({})(error) == judged
+
+
+def test_the_settings_move_a_kind_from_one_verdict_to_another() -> None:
+    error = AgentError(Failure(kind="tool_error", message=""))
+    assert judge_of({"tool_error": "ignore"})(error) == "ignore"
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
+    done = Done(held(), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
+    follows = build.follows(done.held.record, done.result)
+    move = move_of(done, follows, holder=None, now=Millis(5))
+    assert (move.to, move.stage, move.holder) == (WorkState.READY, Stage.REVIEWING, None)
+    moved = move_of(done, follows, holder="y/1#1", now=Millis(5))
+    assert (moved.to, moved.stage, moved.holder) == (WorkState.RUNNING, Stage.REVIEWING, "y/1#1")
+    assert (moved.fence, moved.from_stage) == (Fence(3), Stage.EXECUTING)
+
+
+def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
+    done = Done(held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
+    move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5))
+    following = held_next(done.held, move, Fence(3), "y/1#1")
+    assert (following.record.stage, following.record.holder, following.brief) == (
+        Stage.REVIEWING, "y/1#1", {"intent": "x"},
+    )  # fmt: skip
+    assert following.work is not None
+    assert following.work["text"] == "it is done"
+    assert following.steps == ()
+
+
+def test_a_stage_that_failed_leaves_nothing_for_the_next() -> None:
+    done = Done(held(), build.failed("tool_error"))
+    assert output_of(done, build.follows(done.held.record, done.result)) is None
+
+
+def test_an_optimizer_that_failed_leaves_a_brief_that_says_so() -> None:
+    done = Done(held(stage=Stage.OPTIMIZING), build.failed("server_error"))
+    follows = build.follows(done.held.record, done.result)
+    assert output_of(done, follows) == {"degraded": True, "intent": "write the report"}
+
+
+@pytest.mark.parametrize(("ours", "crashes"), [(True, 1), (False, 0)])
+def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(ours: bool, crashes: int) -> None:
+    done = put_back(held(), "its actor ended: crash", crashed=ours)
+    move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5))
+    assert (move.to, move.stage, move.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
+    (fact,) = move.facts
+    assert (fact.name, fact.data()["why"]) == ("work.interrupted", "its actor ended: crash")
+
+
+# --- the listener -----------------------------------------------------------------------------------------------------
+
+PLACE = "daruma/engine/minds/executors/of-executor/executor/1"
+
+
+class Heard:
+    """A listener, and what it passed on."""
+
+    def __init__(self) -> None:
+        self.facts: list[Any] = []
+        self.told: list[Any] = []
+        self.forgotten: list[str] = []
+        self._listener = TreeListener(agent_at, self.facts.append, self.told.append, self.forgotten.append)
+
+    def hear(self, name: str, incarnation: int = 1, path: str = PLACE, **data: object) -> None:
+        self._listener(Event(name, 0.0, path, incarnation, data))
+
+    @property
+    def names(self) -> list[str]:
+        return [each.name for each in self.facts]
+
+
+def test_a_life_that_ended_is_forgotten_by_the_bridge_and_told_to_the_orchestrator() -> None:
+    heard = Heard()
+    heard.hear("child.exited", 4, reason=ExitReason("killed"))
+    assert heard.forgotten == [f"{PLACE}#4"]
+    (down,) = heard.told
+    assert isinstance(down, SlotDown)
+    assert (down.holder, down.crashed) == (f"{PLACE}#4", False)
+
+
+def test_a_crash_of_our_own_handler_is_told_as_one_and_a_spent_budget_is_not() -> None:
+    heard = Heard()
+    heard.hear("child.exited", 1, reason=ExitReason("crash", ValueError("ours")))
+    heard.hear("child.started", 2)
+    heard.hear("child.budget_exceeded", 2)
+    heard.hear("child.exited", 2, reason=ExitReason("crash"))
+    assert [each.crashed for each in heard.told] == [True, False]
+
+
+def test_a_restart_is_told_with_what_led_to_it_and_a_first_start_is_none() -> None:
+    heard = Heard()
+    heard.hear("child.started", 1)
+    heard.hear("child.budget_exceeded", 1)
+    heard.hear("child.exited", 1, reason=ExitReason("crash"))
+    heard.hear("child.started", 2)
+    assert heard.names == ["agent.started", "agent.restarted"]
+    assert (heard.facts[1].incarnation, heard.facts[1].reason) == (2, "errors")
+
+
+def test_the_third_counted_error_degrades_and_what_is_ignored_is_not_recorded() -> None:
+    heard = Heard()
+    for number in (1, 2, 3, 4):
+        heard.hear("child.error", judged="count", errors_in_window=number, error="tool_error: no")
+    heard.hear("child.error", judged="ignore", errors_in_window=4, error="cancelled: no")
+    assert heard.names.count("agent.error_recorded") == 4
+    assert heard.names.count("agent.health_degraded") == 1
+
+
+def test_a_benched_instance_is_told_and_told_again_when_it_is_up() -> None:
+    heard = Heard()
+    heard.hear("child.exited", 3, reason=ExitReason("crash", ValueError("ours")))
+    heard.hear("child.benched", 3)
+    heard.hear("child.started", 4)
+    assert heard.names == ["agent.benched", "agent.unbenched", "agent.restarted"]
+
+
+def test_what_is_no_agents_is_none_of_its_business() -> None:
+    heard = Heard()
+    heard.hear("child.exited", path="daruma/engine/orchestrator", reason=ExitReason("crash"))
+    heard.hear("child.started", path="daruma/doors/metrics")
+    assert (heard.facts, heard.told, heard.forgotten) == ([], [], [])
