@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import walk
+from bench import cli, walk
 
-ROWS = {"walk": walk.row}
+ROWS = {"walk": walk.row, "cli": cli.row}
 
 
 def main() -> int:

@@ -22,6 +22,9 @@ Each command that talks to a daemon is one operation over HTTP on the control so
 $ curl --unix-socket /run/daruma/control.sock http://localhost/v1/status
 ```
 
+Completion in the shell: `eval "$(_DARUMA_COMPLETE=bash_source daruma)"` in `~/.bashrc`; `zsh_source` and `fish_source`
+do the same for theirs.
+
 What changes something is for root and the daemon's own user; others who can open the socket read.
 """
 

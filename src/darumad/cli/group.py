@@ -11,30 +11,121 @@ from darumad import __version__
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: the module of this room that holds it under its own name, and its line in the help."""
+    """One command: the module of this room that holds it under its own name, its line in the help, and examples."""
 
     module: str
     says: str
+    examples: tuple[str, ...] = ()
 
 
 COMMANDS: Mapping[str, Entry] = {
-    "submit": Entry("submit", "Hand in one item of work."),
-    "batch": Entry("batch", "Hand in many items at once, all or none."),
-    "work": Entry("work", "Look at items, wait for them, cancel, retry and answer them."),
-    "result": Entry("result", "What an item made."),
-    "status": Entry("status", "The daemon on one screen."),
-    "tree": Entry("tree", "The supervision tree."),
-    "agents": Entry("agents", "The agents, and how they are."),
-    "events": Entry("events", "What happened, and what happens."),
-    "health": Entry("health", "What lives and what does not."),
-    "metrics": Entry("metrics", "The Prometheus page."),
+    "submit": Entry(
+        "submit",
+        "Hand in one item of work.",
+        (
+            'daruma submit --agent documentation --input src/darumad/work --wait "Document this package"',
+            'daruma submit --id report-2026-11 --after numbers --success "one page" < README.md',
+            "daruma submit --item examples/falls-five-times/item.json --wait --within 5m",
+        ),
+    ),
+    "batch": Entry(
+        "batch",
+        "Hand in many items at once, all or none.",
+        (
+            "daruma batch examples/three-in-order/items.json",
+            "daruma batch - < examples/survives-kill/items.ndjson",
+        ),
+    ),
+    "work": Entry(
+        "work",
+        "Look at items, wait for them, cancel, retry and answer them.",
+        (
+            "daruma work list --state parked",
+            "daruma work show report --attempts --steps",
+            "daruma work wait --label wall=north --within 10m",
+            'daruma work cancel report --reason "no longer needed"',
+            'daruma work answer report "The page for the board, in English"',
+        ),
+    ),
+    "result": Entry(
+        "result",
+        "What an item made.",
+        (
+            "daruma result report",
+            "daruma result report --save out/",
+        ),
+    ),
+    "status": Entry(
+        "status",
+        "The daemon on one screen.",
+        (
+            "daruma status",
+            "daruma status --json",
+        ),
+    ),
+    "tree": Entry(
+        "tree",
+        "The supervision tree.",
+        (
+            "daruma tree",
+            "daruma tree -o ndjson",
+        ),
+    ),
+    "agents": Entry(
+        "agents",
+        "The agents, and how they are.",
+        (
+            "daruma agents list",
+            "daruma agents restart documentation",
+            "daruma agents restart documentation/2",
+        ),
+    ),
+    "events": Entry(
+        "events",
+        "What happened, and what happens.",
+        (
+            "daruma events --since 0 --item report",
+            "daruma events --follow --type work.dead -o ndjson",
+            "daruma events --follow --until work.succeeded",
+        ),
+    ),
+    "health": Entry(
+        "health",
+        "What lives and what does not.",
+        (
+            "daruma health",
+            "daruma health --within 20s",
+        ),
+    ),
+    "metrics": Entry("metrics", "The Prometheus page.", ("daruma metrics | grep ^daruma_queue_items",)),
     "drain": Entry("drain", "Take nothing new in and hand nothing out."),
     "resume": Entry("resume", "End a drain."),
     "stop": Entry("stop", "End the daemon in good order."),
-    "doctor": Entry("doctor", "What is in the way, and how to mend it."),
-    "config": Entry("config", "Check and show the settings."),
-    "serve": Entry("serve", "Run the daemon in the foreground."),
-    "sim": Entry("sim", "Run a simulated model server."),
+    "doctor": Entry(
+        "doctor",
+        "What is in the way, and how to mend it.",
+        (
+            "daruma doctor",
+            "daruma doctor --config config/daruma.yaml",
+        ),
+    ),
+    "config": Entry(
+        "config",
+        "Check and show the settings.",
+        (
+            "daruma config check --config config/daruma.yaml",
+            "daruma config show --origin",
+        ),
+    ),
+    "serve": Entry(
+        "serve",
+        "Run the daemon in the foreground.",
+        (
+            "daruma serve",
+            "daruma serve --config config/daruma.yaml",
+        ),
+    ),
+    "sim": Entry("sim", "Run a simulated model server.", ("daruma sim --listen ollama=:11434 --model qwen3",)),
     "version": Entry("version", "Which version this is, and which answers."),
 }
 
@@ -53,6 +144,8 @@ class LazyGroup(click.Group):
             return None
         command = getattr(import_module(f"darumad.cli.{entry.module}"), cmd_name)
         assert isinstance(command, click.Command)
+        if entry.examples:
+            command.epilog = "\n".join(("\b", "Examples:", *(f"  {each}" for each in entry.examples)))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
