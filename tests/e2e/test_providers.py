@@ -92,7 +92,7 @@ def _settings(sim: Simulation) -> dict[str, Any]:
     def provider(name: str) -> dict[str, Any]:
         vendor = name.partition("-")[0]
         model = {"model": "llama3.2"} if vendor == "ollama" else {}
-        patience = {"first_token": "1s"} if "-hang-" in name else {}
+        patience = {"first_token": "2s"} if "-hang-" in name else {}
         return {"kind": vendor, "base_url": sim.url(vendor), "concurrency": 2, **model, **patience}
 
     return {
@@ -163,8 +163,8 @@ def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon,
     following = daemon.becomes(f"{name}-next", state="scheduled", reason="outage")
     assert (len(_calls(sim, name)), len(_calls(sim, f"{name}-next"))) == (1, 0)
     (told,) = daemon.events("work.scheduled", name)
-    assert first["scheduled_for"] - told["at"] == pytest.approx(FAR * 1000, abs=1000)
-    assert following["scheduled_for"] == pytest.approx(first["scheduled_for"], abs=1000)
+    assert first["scheduled_for"] - told["at"] == pytest.approx(FAR * 1000, abs=5000)
+    assert following["scheduled_for"] == pytest.approx(first["scheduled_for"], abs=5000)
     assert _held_against(daemon, name) == 0
 
 
