@@ -4,6 +4,7 @@ The picture begins at the fourth story and ends behind the fifth: what falls, an
 """
 
 import io
+import re
 import sys
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -13,6 +14,9 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 COLUMNS = 104
+_REMOTE_FONT = re.compile(r"\s*@font-face \{.*?\n    \}", re.DOTALL)
+"""A picture on a page may load nothing from elsewhere; whoever looks at it has a font of their own."""
+_FONTS = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 FIRST, BEHIND = "4. ", "What is left"
 
 
@@ -25,7 +29,8 @@ def picture(shown: str) -> str:
     )
     for line in lines:
         console.print(_coloured(line), soft_wrap=False, overflow="ellipsis", no_wrap=True)
-    return console.export_svg(title="make demo", unique_id="demo", theme=MONOKAI)
+    drawn = console.export_svg(title="make demo", unique_id="demo", theme=MONOKAI)
+    return _REMOTE_FONT.sub("", drawn).replace("Fira Code, monospace", _FONTS)
 
 
 def _coloured(line: Text) -> Text:

@@ -44,6 +44,20 @@ def test_systemd_takes_the_units_without_a_word(installed: Path) -> None:
 
 
 @needs_systemd
+def test_a_user_s_systemd_takes_the_user_unit_without_a_word(tmp_path: Path) -> None:
+    text = (
+        (ROOT / "systemd/user/darumad.service").read_text().replace("%h/.local/bin/daruma", shutil.which("true") or "")
+    )
+    (tmp_path / "darumad.service").write_text(text)
+    done = subprocess.run(
+        [str(ANALYZE), "--user", "verify", "--man=no", tmp_path / "darumad.service"],
+        env={"XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@needs_systemd
 def test_the_service_gives_away_little(installed: Path) -> None:
     done = subprocess.run(
         [str(ANALYZE), "security", "--offline=true", "--threshold=25", "--no-pager", installed / "darumad.service"],

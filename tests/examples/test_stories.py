@@ -85,6 +85,7 @@ def test_the_demo_closes_with_the_tree_the_queue_and_the_metrics_that_changed(to
 
 def test_the_picture_is_of_what_was_shown_and_so_is_the_one_in_the_docs(told: Told) -> None:
     for svg in (told.place / "build" / "demo.svg", ROOT / "docs" / "demo.svg"):
+        assert "url(" not in svg.read_text().replace("url(#", "")
         text = "".join(ET.parse(svg).getroot().itertext()).replace("\N{NO-BREAK SPACE}", " ")
         assert "agent.restarted" in text
         assert "$ kill -9 " in text
