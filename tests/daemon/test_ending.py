@@ -173,21 +173,6 @@ def test_sigterm_twice_is_one_stop_without_its_drain(home: Path) -> None:
     assert _left(home, "one") == ("ready", "executing", 0)
 
 
-def test_a_rotation_is_followed_at_once_by_a_hangup(home: Path) -> None:
-    log = home / "own.log"
-    daemon = Daemon(home, {"provider": {"use": "offline"}, "log": {"file": str(log)}}).start()
-    try:
-        assert daemon.process is not None
-        for number in (signal.SIGHUP, signal.SIGUSR1):
-            log.rename(log.with_suffix(".1"))
-            daemon.process.send_signal(number)
-            eventually(log.exists)
-        assert daemon.stop() == 0
-        assert "daemon_stopped" in log.read_text()
-    finally:
-        daemon.close()
-
-
 def _begin(daemon: Serving, home: Path, name: str) -> None:
     """One item, seen running in the hands of the slow agent."""
     daemon.client.submit({"id": name, "description": "Take your time", "agent": "slow", "input": str(home / "go")})

@@ -1,14 +1,23 @@
 """The guardian decides nothing: it looks, and ends for the first reason it is told."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from darumad import daemon
 from darumad.clock import SystemClock
 from darumad.daemon.guardian import Guardian, Watched
+from darumad.logs import configure, logger
 from darumad.names import Seconds
 from darumad.notify import Notifier
-from tests.kit import FakeClock
+from darumad.settings import Log
+from tests.kit import FakeClock, eventually
 
 
 class Told(Notifier):
@@ -126,3 +135,31 @@ def test_whoever_asks_once_more_cuts_the_drain_short() -> None:
     asked.end("stuck", "told too late: this is no request")
     asked.end("asked", "SIGTERM")
     asked.linger(lambda: False, Seconds(600.0))  # the clock stands still: only the second request ends it
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_hangup_opens_the_logs_file_anew_though_no_line_is_written(tmp_path: Path, number: signal.Signals) -> None:
+    file, asked = tmp_path / "own.log", guardian()
+    with ExitStack() as stack:
+        unread = os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, unread)
+        logs = configure(Log(file=file), clock=SystemClock(), environ={}, descriptor=unread)
+        stack.callback(logs.close)
+        daemon._on_rotation(asked, logs, stack)
+        logger("a test").info("written")
+        eventually(file.exists)
+        file.rename(file.with_suffix(".1"))
+        os.kill(os.getpid(), number)
+        asked.post(lambda: asked.end("asked", "the test"))
+        asked.watch(looks())
+        eventually(file.exists)
+
+
+def test_a_signal_ends_it_by_its_name_and_a_second_one_ends_the_drain() -> None:
+    asked = guardian(FakeClock())
+    with ExitStack() as stack:
+        daemon._on_signals(asked, stack)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked.watch(looks()) == ("asked", "SIGINT")
+        os.kill(os.getpid(), signal.SIGTERM)
+        asked.linger(lambda: False, Seconds(600.0))

@@ -69,9 +69,9 @@ def test_an_agent_gives_a_sign_of_life_at_once_and_then_again_and_again(daemon: 
     beats = lambda: [each for each in heard if each.name == "agent.heartbeat"]  # noqa: E731 - a name for one question
     eventually(lambda: len({each.path for each in beats()}) == len(daemon.client.call("agents list")["items"]))
     _begin(daemon, home)
-    eventually(lambda: any(each.data["item"] == "one" for each in beats()))
-    (working, *_) = [each for each in beats() if each.data["item"] == "one"]
-    assert working.data["agent"] == "slow"
+    at_work = lambda: [each for each in beats() if (each.data["agent"], each.data["item"]) == ("slow", "one")]  # noqa: E731
+    eventually(at_work)
+    working = at_work()[0]
     assert working.data["stage"] == "executing"
     assert 0 <= float(str(working.data["idle"])) < 5
     path = working.path
