@@ -42,7 +42,7 @@ def telling(place: Path, program: str = "examples/demo") -> "subprocess.Complete
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 

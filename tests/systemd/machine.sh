@@ -48,7 +48,7 @@ Type=oneshot
 ExecStart=/bin/bash $place/story.sh
 StandardOutput=file:$place/told
 StandardError=file:$place/told
-TimeoutStartSec=90
+TimeoutStartSec=300
 END
 exec env -i container=docker PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin SYSTEMD_UNIT_PATH="$place/units" \
   /lib/systemd/systemd --system --unit=machine.target --log-target=null --show-status=no

@@ -36,7 +36,7 @@ def told() -> Iterator[dict[str, str]]:
         place.chmod(0o755)
         shutil.copy(HERE / "story.sh", place)
         command = ["bash", HERE / "machine.sh", ROOT, sys.base_prefix, sysconfig.get_path("purelib"), place]
-        subprocess.run([*SPACES, *command], capture_output=True, timeout=120, check=False)
+        subprocess.run([*SPACES, *command], capture_output=True, timeout=400, check=False)
         lines = (place / "told").read_text().splitlines()
         yield dict(line.split("=", 1) for line in lines if "=" in line)
 
