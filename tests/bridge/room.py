@@ -13,7 +13,7 @@ from darumad.clock import SystemClock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, AgentName, Incarnation, Role, Seconds
-from darumad.work.budget import Allowance
+from darumad.work.allowance import Allowance
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Complete, Context, Owner

@@ -13,8 +13,8 @@ from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
-from darumad.names import AgentName, NanoUsd, Seconds, Stage
-from darumad.work import Artifact, StopReason, WorkResult, WorkState, result_to_json
+from darumad.names import AgentName, ItemId, NanoUsd, Seconds, Stage
+from darumad.work import Allowance, Artifact, Caps, Limits, StopReason, WorkResult, WorkState, result_to_json
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -49,6 +49,24 @@ AGENTS = {each.name: each for each in (
 
 
 @dataclass
+class Purse:
+    """What may be spent: five dollars a day, and what was said since."""
+
+    journal: Journal
+    today: str = "2026-11-21"
+    reviews: int = 0
+
+    @property
+    def allowance(self) -> Allowance:
+        five = Allowance(caps={"all": Caps(daily=Limits(nano_usd=NanoUsd(5_000_000_000)))})
+        return five.overridden(self.journal.reader().settings("budget/"))
+
+    def review(self) -> Sequence[ItemId]:
+        self.reviews += 1
+        return [ItemId("waited")]
+
+
+@dataclass
 class Room:
     """The daemon's side: what a test may turn, and what was asked of it."""
 
@@ -68,7 +86,11 @@ class Room:
     reported: list[BaseException] = field(default_factory=list)
     hints: int = 0
     is_draining: bool = False
+    purse: Purse = field(init=False)
     max_unfinished: int = 10_000
+
+    def __post_init__(self) -> None:
+        self.purse = Purse(self.journal)
 
     def house(self) -> House:
         ids = itertools.count(1)
@@ -100,8 +122,7 @@ class Room:
             version="0.1.0",
             started_at=self.clock.wall(),
             max_unfinished=self.max_unfinished,
-            daily_budget=NanoUsd(5_000_000_000),
-            day=lambda _: "2026-11-21",
+            treasury=self.purse,
             gauges=lambda: {("bridge_lag_seconds", ()): 0.25},
         )
 

@@ -125,7 +125,7 @@ def test_the_metrics_page_shows_queue_agents_mailboxes_and_what_was_counted(serv
     assert values['daruma_agent_up{agent="echo"}'] == 1
     assert values['daruma_agent_errors_in_window{agent="echo"}'] == 2
     assert values['daruma_mailbox_depth{actor="orchestrator"}'] == 3
-    assert values['daruma_budget_remaining_usd{scope="day"}'] == 5
+    assert values['daruma_budget_remaining_usd{period="daily",scope="all"}'] == 5
     assert values["daruma_bridge_lag_seconds"] == 0.25
     assert values["daruma_journal_commit_seconds_count"] > 0
     assert values['daruma_events_total{type="work.succeeded"}'] == 1

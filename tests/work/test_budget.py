@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from darumad.names import Millis, NanoUsd
 from darumad.work import Limits, Usage
+from darumad.work.allowance import Allowance, Caps
 from darumad.work.budget import (
     EVER,
     Account,
     Admission,
-    Allowance,
     Amount,
     Budget,
-    Caps,
     Told,
     admit,
     budgets_over,

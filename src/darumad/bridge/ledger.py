@@ -11,10 +11,10 @@ from darumad.journal.commits import Commits
 from darumad.journal.requests import OverBudget, Reserve, Settle
 from darumad.names import NanoUsd
 from darumad.settings.units import show_money
+from darumad.work.allowance import Allowance
 from darumad.work.budget import (
     EVER,
     EVERYTHING,
-    Allowance,
     Amount,
     Budget,
     day_key,
@@ -53,7 +53,7 @@ class JournalLedger:
         self._patience = patience
         self._own: dict[Owner, Limits] = {}
         self._open: dict[str, Mapping[Budget, Limits]] = {}
-        self._settled = asyncio.Event()
+        self._settlement = asyncio.Event()  # the next one: a new event for each, so that nobody misses it
 
     def know(self, owner: Owner, limits: Limits) -> None:
         """Remember an item's own limits while it runs."""
@@ -73,21 +73,25 @@ class JournalLedger:
             raise ModelFailed("budget_exhausted", _UNPRICED)
         until = self._clock.monotonic() + self._patience
         while True:
-            self._settled.clear()
+            settlement = self._settlement
             request = self._request(owner, agent, provider, estimate_of(estimate))
             refused = await self._commits.commit(request)
             if not isinstance(refused, OverBudget):
                 self._open[request.id] = request.limits
                 return request.id
-            await self._room(refused, request, until)
+            await self._room(refused, request, settlement, until)
 
     def settle(self, reservation: str, usage: Usage) -> None:
         """See `Ledger.settle`."""
         limits = self._open.pop(reservation, {})
         booked = self._commits.begin(Settle(id=reservation, usage=usage, limits=limits))
-        booked.add_done_callback(lambda _: self._settled.set())
+        booked.add_done_callback(self._announce)
 
-    async def _room(self, refused: OverBudget, request: Reserve, until: float) -> None:
+    def _announce(self, _: object) -> None:
+        self._settlement.set()
+        self._settlement = asyncio.Event()
+
+    async def _room(self, refused: OverBudget, request: Reserve, settlement: asyncio.Event, until: float) -> None:
         """Returns when a call has been settled and room may be there.
 
         Raises:
@@ -96,7 +100,7 @@ class JournalLedger:
         if not refused.waits:
             raise ModelFailed("budget_exhausted", in_words(refused, request.estimate))
         try:
-            await asyncio.wait_for(self._settled.wait(), until - self._clock.monotonic())
+            await asyncio.wait_for(settlement.wait(), until - self._clock.monotonic())
         except TimeoutError:
             said = f"{_name(refused.budget)} is held by calls that are still open"
             raise ModelFailed("local_saturation", said) from None

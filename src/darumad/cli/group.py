@@ -80,6 +80,16 @@ COMMANDS: Mapping[str, Entry] = {
             "daruma agents restart documentation/2",
         ),
     ),
+    "budgets": Entry(
+        "budgets",
+        "What is spent and what is left, and the limits that hold.",
+        (
+            "daruma budgets",
+            "daruma budgets show agent:documentation",
+            "daruma budgets set all --daily 20 --daily-calls 2000",
+            "daruma budgets reset all",
+        ),
+    ),
     "events": Entry(
         "events",
         "What happened, and what happens.",

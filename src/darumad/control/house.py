@@ -3,7 +3,7 @@
 Every callable here returns at once or is awaited on the control loop; none of them asks an actor.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,9 @@ from darumad.bus import Labels, Tally
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
-from darumad.names import AgentName, Boot, Fence, ItemId, Millis, NanoUsd, Stage
+from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Stage
+from darumad.work.allowance import Allowance
+from darumad.work.budget import Account, Budget
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -90,7 +92,8 @@ class Reader(Protocol):
     def counts(self) -> Mapping[WorkState, int]: ...  # noqa: D102
     def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
     def last_position(self) -> int: ...  # noqa: D102
-    def spent(self, day: str) -> NanoUsd: ...  # noqa: D102
+    def accounts(self, budgets: Iterable[Budget]) -> Mapping[Budget, Account]: ...  # noqa: D102
+    def settings(self, prefix: str) -> Mapping[str, str]: ...  # noqa: D102
 
 
 class Publisher(Protocol):
@@ -107,6 +110,21 @@ class Publisher(Protocol):
         """Hands every committed batch to `listener`, on the publisher's thread; the returned call ends it."""
 
 
+class Treasury(Protocol):
+    """What may be spent, by whom."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """The limits that hold."""
+
+    @property
+    def today(self) -> str:
+        """The day that a call made now is booked on."""
+
+    def review(self) -> Sequence[ItemId]:
+        """Heed what the journal was told of limits, and release what has room now. It reads: call it off the loop."""
+
+
 Revoked = tuple[Sequence[str], Sequence[str], int]
 """What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
 
@@ -119,9 +137,8 @@ class House:
     going: the operation has recorded who asked. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
-    missing. `daily_budget` is None where no paid provider is configured; `day` is the day that a moment is booked
-    under. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping has
-    the fields of its health, its `path`, and the definition it is of as `agent`.
+    missing. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping
+    has the fields of its health, its `path`, and the definition it is of as `agent`.
     """
 
     clock: Clock
@@ -149,6 +166,5 @@ class House:
     version: str
     started_at: Millis
     max_unfinished: int
-    daily_budget: NanoUsd | None
-    day: Callable[[Millis], str]
+    treasury: Treasury
     gauges: Callable[[], Mapping[tuple[str, Labels], float]]

@@ -19,6 +19,7 @@ from darumad.bus import Histogram, Labels
 from darumad.control.counting import MOST_AGENTS
 from darumad.control.house import House
 from darumad.control.metrics_table import METRICS, OTHER, Shape
+from darumad.work.budget import EVER
 from darumad.work.states import WorkState
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -92,6 +93,7 @@ def _gauges(house: House, control_lag: float) -> dict[tuple[str, Labels], float]
     return {
         **house.gauges(),
         **dict(_of_the_queue(house)),
+        **dict(_of_budgets(house)),
         **dict(_of_agents(house)),
         **dict(_of_mailboxes(house)),
         ("control_lag_seconds", ()): control_lag,
@@ -106,9 +108,16 @@ def _of_the_queue(house: House) -> Iterator[Gauge]:
         yield ("queue_items", (state.value,)), float(counts.get(state, 0))
     oldest = house.reader.oldest_ready_at()
     yield ("queue_oldest_age_seconds", ()), 0.0 if oldest is None else max(0.0, (now - oldest) / 1000)
-    if house.daily_budget is not None:
-        left = house.daily_budget - house.reader.spent(house.day(now))
-        yield ("budget_remaining_usd", ("day",)), left / _NANO
+
+
+def _of_budgets(house: House) -> Iterator[Gauge]:
+    """What is left of every limit in money."""
+    allowance = house.treasury.allowance
+    for budget, account in house.reader.accounts(allowance.budgets(house.treasury.today)).items():
+        limit = allowance.limits_of(budget).nano_usd
+        if limit is not None and not budget.scope.startswith("item:"):
+            period = "total" if budget.period == EVER else "daily"
+            yield ("budget_remaining_usd", (budget.scope, period)), (limit - account.spent.nano_usd) / _NANO
 
 
 def _of_agents(house: House) -> Iterator[Gauge]:

@@ -77,7 +77,7 @@ METRICS: Mapping[str, Shape] = {
         Shape("circuit_state", "gauge",
               "The circuit of a provider's model: 0 closed, 1 half-open, 2 open, 3 open until the settings change.",
               ("provider", "model")),
-        Shape("budget_remaining_usd", "gauge", "What may still be spent.", ("scope",)),
+        Shape("budget_remaining_usd", "gauge", "What may still be spent of a limit in money.", ("scope", "period")),
         Shape("journal_commit_seconds", "histogram", "How long a commit took."),
         Shape("journal_batch_size", "histogram", "Requests in one commit."),
         Shape("journal_bytes", "gauge", "The journal on disk."),

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from darumad.control import on_agents, on_daemon, on_work, views, wire
+from darumad.control import on_agents, on_daemon, on_money, on_work, views, wire
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
 
@@ -50,6 +50,9 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["agents list"], wire.Nothing, views.AgentsView, on_agents.list_agents),
         Operation(ROUTES["agents restart"], wire.AgentRequest, views.RestartReply, on_agents.restart),
         Operation(ROUTES["agents show"], wire.AgentRequest, views.AgentView, on_agents.show),
+        Operation(ROUTES["budgets show"], wire.BudgetsRequest, views.BudgetsView, on_money.show),
+        Operation(ROUTES["budgets set"], wire.BudgetSetRequest, views.BudgetChange, on_money.set_),
+        Operation(ROUTES["budgets reset"], wire.BudgetRequest, views.BudgetChange, on_money.reset),
         Operation(ROUTES["events"], wire.EventsRequest, None, on_daemon.events),
         Operation(ROUTES["health"], wire.Nothing, views.HealthView, on_daemon.health),
         Operation(ROUTES["metrics"], wire.Nothing, None, on_daemon.metrics),

@@ -181,6 +181,38 @@ class RestartReply(Said):
     restarted: tuple[str, ...]
 
 
+class AmountView(Said):
+    """An amount in the three units of a budget; null where there is no limit."""
+
+    nano_usd: int | None
+    tokens: int | None
+    calls: int | None
+
+
+class BudgetView(Said):
+    """How one budget stands. `period` is a day or `ever`; `reserved` is what open calls may still come to."""
+
+    scope: str
+    period: str
+    limit: AmountView
+    spent: AmountView
+    reserved: AmountView
+    left: AmountView
+
+
+class BudgetsView(Said):
+    """The budgets that have a limit, and those of everything."""
+
+    items: tuple[BudgetView, ...]
+
+
+class BudgetChange(Said):
+    """The budgets of a scope as they stand now, and the items that go on because of it."""
+
+    items: tuple[BudgetView, ...]
+    released: tuple[str, ...]
+
+
 class HealthView(Said):
     """What lives and what does not; `ready` is also false while draining."""
 
@@ -208,7 +240,7 @@ _FINAL_WAITS = {
     "approval": "an approval: `daruma work answer`",
     "question": "an answer to what its agent asked: `daruma work answer`",
     "children": "its sub-work",
-    "budget": "room in a budget: raise it, then `daruma work retry`",
+    "budget": "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one; a new day helps too",
     "provider": "a provider that can do it: see the error, then `daruma work retry`",
     "template": "its agent to be repaired: `daruma agents restart`",
     "conflict": "somebody to decide: `daruma work answer` or `daruma work retry`",

@@ -205,6 +205,37 @@ class AgentRequest(Asked):
     name: str = Field(min_length=1, max_length=255)
 
 
+Scope = Annotated[
+    str, Field(pattern=r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$")
+]
+"""Whose budget: `all`, `agent:NAME`, `provider:NAME` or `item:ID`."""
+NoLimit = Literal["none"]
+
+
+class BudgetsRequest(Asked):
+    """Whose budgets to show; without a scope, every one that has a limit."""
+
+    scope: Scope | None = None
+
+
+class BudgetRequest(Asked):
+    """Whose budgets."""
+
+    scope: Scope
+
+
+class BudgetSetRequest(Asked):
+    """Which limits to set, over those of the settings, until they are reset. `none` lifts one."""
+
+    scope: Scope
+    daily: Money | NoLimit | None = None
+    daily_tokens: Annotated[int, Field(ge=0)] | NoLimit | None = None
+    daily_calls: Annotated[int, Field(ge=0)] | NoLimit | None = None
+    total: Money | NoLimit | None = None
+    total_tokens: Annotated[int, Field(ge=0)] | NoLimit | None = None
+    total_calls: Annotated[int, Field(ge=0)] | NoLimit | None = None
+
+
 class EventsRequest(Asked):
     """Which events, from behind which position. Without `follow` the stream ends where the present begins."""
 

@@ -18,11 +18,10 @@ from darumad.daemon.assembly import (
     Minds,
     control_house,
     credentials_of,
-    doors,
     kernel,
     minds,
-    sockets,
 )
+from darumad.daemon.doors import doors, sockets
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.signs import VitalSigns
 from darumad.errors import DarumaError
@@ -84,6 +83,7 @@ def _serve(
     stack.callback(server.stop, WITHIN)
     engine.start(doors(server, listening))
     stack.callback(_stop_tree, engine)
+    engine.treasury.open()
     house.note(DaemonReady("daemon", behind.chosen.provider))
     notifier.ready(signs.status())
     log.info(

@@ -2,8 +2,6 @@
 
 import asyncio
 import functools
-import grp
-import os
 import random  # noqa: TID251 - the one Random of the daemon is made here
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
@@ -36,20 +34,14 @@ from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
 from darumad.control import (
     BUCKETS,
-    ControlServer,
-    ControlSocket,
     House,
-    adopted,
-    open_control_socket,
-    open_metrics_socket,
 )
-from darumad.control.doors import DoorActor
 from darumad.control.house import Revoked, Running
-from darumad.control.sockets import take_over
 from darumad.daemon import configured
 from darumad.daemon.gauges import gauges
 from darumad.daemon.guardian import Guardian
 from darumad.daemon.telling import hear, tell
+from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
 from darumad.events import Fact
 from darumad.ids import uuid7
@@ -60,7 +52,6 @@ from darumad.logs import logger
 from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.settings import Settings
 from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
-from darumad.work.budget import day_key
 from darumad.work.item import WorkRecord
 from darumad.work.ports import Agent
 
@@ -149,6 +140,7 @@ class Minds:
     templates: Templates
     bridge: Bridge
     workspaces: Workspaces
+    ledger: JournalLedger
 
 
 def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> dict[str, Credential]:
@@ -189,7 +181,9 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             rng=house.rng,
             signal=house.signal,
         )
-        return Minds(chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces)
+        return Minds(
+            chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces, ledger=ledger
+        )
 
     built = _on(house.loop, build())
     stack.callback(_close, built.broker, house.loop)
@@ -219,6 +213,15 @@ class Engine:
         self.admission = Admission()
         self._definitions = configured.agent_definitions(house.settings)
         self._orchestrator: Callable[[object], None] | None = None
+        self.treasury = Treasury(
+            configured.allowance(house.settings),
+            house.journal,
+            house.clock,
+            behind.ledger,
+            provider_of=behind.broker.provider_of,
+            hint=self.hint,
+            aside=functools.partial(_aside, house.loop),
+        )
         self._root: SupervisorRef | None = None
 
     @property
@@ -340,33 +343,19 @@ def _is_open(broker: Broker, agent: str) -> bool:
     return provider != OFFLINE and broker.open_until(provider) is not None
 
 
-def sockets(settings: Settings, stack: ExitStack) -> dict[str, ControlSocket | Any]:
-    """The listening sockets, bound here or handed over by systemd. The guardian owns them; doors serve dups.
+def _aside(thread: LoopThread, work: Callable[[], object]) -> None:
+    """Runs what may wait for a disk, where nobody waits for it; what it raises is in the log."""
 
-    Raises:
-        Refused: a socket cannot be had.
-    """
-    passed = adopted(os.environ, os.getpid())
-    named = passed.get("control") or next(iter(passed.values()), None)
-    if named is not None:
-        control = take_over(named)
-    else:
-        group = grp.getgrnam(settings.control.group).gr_gid if settings.control.group else None
-        control = open_control_socket(settings.control.socket, group=group)
-    stack.callback(control.close)
-    opened: dict[str, Any] = {"control-socket": control.listening}
-    if settings.metrics.listen:
-        opened["metrics"] = open_metrics_socket(settings.metrics.listen)
-        stack.callback(opened["metrics"].close)
-    return opened
+    def guarded() -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - nobody waits for it, so nobody else would hear of it
+            _listener_failed(error)
 
+    def begin() -> None:
+        thread.loop.run_in_executor(None, guarded)
 
-def doors(server: ControlServer, listening: dict[str, Any]) -> list[ChildSpec]:
-    """A child spec for each door."""
-    return [
-        ChildSpec(id=name, start=functools.partial(DoorActor.start, server, name, each), shutdown=10.0)
-        for name, each in listening.items()
-    ]
+    thread.post(begin)
 
 
 def control_house(
@@ -405,7 +394,6 @@ def control_house(
     def workspace_of(record: WorkRecord) -> Path:
         return behind.workspaces.place(record.item.id, record.failures)
 
-    zone = settings.budget.zone
     return House(
         clock=house.clock,
         tally=house.tally,
@@ -434,8 +422,7 @@ def control_house(
         version=__version__,
         started_at=house.clock.wall(),
         max_unfinished=settings.queue.max_items,
-        daily_budget=settings.budget.daily if behind.chosen.provider != OFFLINE else None,
-        day=lambda now: day_key(now, zone),
+        treasury=engine.treasury,
         gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
     )  # fmt: skip
 

@@ -13,8 +13,9 @@ from darumad.bridge import BridgeLimits
 from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
+from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
-from darumad.work.budget import EVERYTHING, Allowance, Caps
+from darumad.work.budget import EVERYTHING
 from darumad.work.item import Limits as Spendable
 
 SHIPPED_AGENTS: Mapping[str, str] = {"executor": "general", "documentation": "documentation", "echo": "echo"}

@@ -602,5 +602,8 @@ SELECT coalesce((SELECT spent FROM budget WHERE scope = 'all' AND period = :day)
 -- name: setting
 SELECT value FROM setting WHERE key = :key;
 
+-- name: settings
+SELECT key, value FROM setting WHERE key >= :first AND key < :last;
+
 -- name: audits
 SELECT at, via, by, pid, action, target, request_id, previous, hash FROM audit ORDER BY id DESC LIMIT :limit;

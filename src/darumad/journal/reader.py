@@ -1,15 +1,17 @@
 """Reading the journal: from any thread, on connections that cannot write and never hold up a checkpoint for long."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from darumad.events import Recorded
 from darumad.journal.database import Database, Row
-from darumad.journal.encoding import load, record_from_row, verified
+from darumad.journal.encoding import dump, load, record_from_row, verified
+from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position
+from darumad.work.budget import Account, Budget
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -124,6 +126,17 @@ class Reader:
     def spent(self, day: str) -> NanoUsd:
         """What is settled on `day` (`2026-11-21`)."""
         return NanoUsd(self._db.value(SQL["spent"], {"day": day}))
+
+    def accounts(self, budgets: Iterable[Budget]) -> dict[Budget, Account]:
+        """How these budgets stand; one that nothing was ever booked under is empty."""
+        wanted = list(dict.fromkeys(budgets))
+        rows = self._db.all(SQL["budgets"], {"asked": dump([tuple(each) for each in wanted])})
+        held = {Budget(*row[:2]): account_of(row[2:]) for row in rows}
+        return {each: held.get(each, Account()) for each in wanted}
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """The switches whose keys begin so, by their keys."""
+        return dict(self._db.all(SQL["settings"], {"first": prefix, "last": prefix[:-1] + chr(ord(prefix[-1]) + 1)}))
 
     def setting(self, key: str) -> str | None:
         """A switch that survives restarts; None when it was never set."""

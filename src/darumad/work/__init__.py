@@ -4,6 +4,7 @@ No thread, no clock, no I/O: values in, values out. A rule of the domain is chan
 The rooms above import from this door.
 """
 
+from darumad.work.allowance import Allowance, Caps, Override
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.blame import (
     CLEAR,
@@ -21,15 +22,14 @@ from darumad.work.budget import (
     EVERYTHING,
     Account,
     Admission,
-    Allowance,
     Amount,
     Budget,
-    Caps,
     Told,
     admit,
     budgets_over,
     day_key,
     estimate_of,
+    has_room,
     item_budget,
     nearly_spent,
     next_day,
@@ -119,6 +119,7 @@ __all__ = [
     "ModelReply",
     "ModelRequest",
     "Next",
+    "Override",
     "Owner",
     "ParkReason",
     "Readiness",
@@ -155,6 +156,7 @@ __all__ = [
     "failure_from_json",
     "failure_to_json",
     "find_cycle",
+    "has_room",
     "health_of",
     "holds_template",
     "in_line",

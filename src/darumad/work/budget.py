@@ -3,12 +3,11 @@
 Sums are exact integers. Who keeps the sums, and in which transaction, is the journal's business.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import Enum, IntEnum
 from fractions import Fraction
-from types import MappingProxyType
 from typing import NamedTuple
 
 from darumad.names import Millis, NanoUsd
@@ -56,41 +55,6 @@ class Budget(NamedTuple):
 
     scope: str
     period: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """The limits of one scope: for every day, and for ever."""
-
-    daily: Limits = field(default_factory=Limits)
-    total: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """All that an operator allows to be spent: the caps of each scope, and what an item may cost that says nothing.
-
-    `priced_only` refuses calls whose price nobody knows.
-    """
-
-    caps: Mapping[str, Caps] = field(default_factory=lambda: MappingProxyType({}))
-    item: Limits = field(default_factory=Limits)
-    zone: tzinfo = UTC
-    priced_only: bool = False
-
-    def limits_of(self, budget: Budget) -> Limits:
-        """What an operator allows this budget."""
-        caps = self.caps.get(budget.scope, Caps())
-        return caps.total if budget.period == EVER else caps.daily
-
-    def limits_over(self, item: str, own: Limits, agent: str, provider: str, day: str) -> dict[Budget, Limits]:
-        """The limits that a call made now falls under.
-
-        An item's budget is what an operator gave it since, else its `own`, else the one of all items.
-        """
-        found = {each: self.limits_of(each) for each in budgets_over(item, agent, provider, day)}
-        its = item_budget(item)
-        return {**found, its: _first_said(found[its], _first_said(own, self.item))}
 
 
 class Admission(Enum):
@@ -185,6 +149,11 @@ def nearly_spent(limits: Limits, spent: Amount) -> bool:
     return any(0 < used >= limit * WARN_AT for _, used, limit in _limited(limits, spent))
 
 
+def has_room(limits: Limits, spent: Amount) -> bool:
+    """Whether anything at all may still be spent."""
+    return all(used < limit or limit == 0 for _, used, limit in _limited(limits, spent))
+
+
 def room_left(limits: Limits, spent: Amount) -> Limits:
     """What may still be spent, never below 0; None stays None, which is no limit."""
     usd = _left(limits.nano_usd, spent.nano_usd)
@@ -204,14 +173,6 @@ def next_day(wall: Millis, zone: tzinfo) -> Millis:
     """When the day after the one of `wall` begins in `zone`."""
     tomorrow = datetime.fromtimestamp(wall / 1000, zone).date() + timedelta(days=1)
     return Millis(int(datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone).timestamp() * 1000))
-
-
-def _first_said(own: Limits, otherwise: Limits) -> Limits:
-    return Limits(
-        nano_usd=otherwise.nano_usd if own.nano_usd is None else own.nano_usd,
-        tokens=otherwise.tokens if own.tokens is None else own.tokens,
-        calls=otherwise.calls if own.calls is None else own.calls,
-    )
 
 
 def _limited(limits: Limits, amount: Amount) -> Iterator[tuple[str, int, int]]:

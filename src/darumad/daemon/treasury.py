@@ -1,0 +1,100 @@
+"""The treasury: which limits hold, and that what is parked for want of room goes on when there is some again.
+
+Room comes back when a limit is raised and when a new day begins. The sums are the journal's, the rules `work`'s.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from darumad.clock import Clock
+from darumad.journal import Audit, Journal, Reader, Release
+from darumad.names import ItemId
+from darumad.work.allowance import OVERRIDES, Allowance
+from darumad.work.budget import day_key, has_room, next_day
+from darumad.work.item import Limits, WorkRecord
+from darumad.work.states import ParkReason, WorkState
+
+LONGEST_NAP = 900.0
+"""Seconds after which the date is looked at again: somebody may have set the machine's clock."""
+_PAGE = 500
+_BY = Audit(by="daemon", action="release", target="items parked for want of a budget", via="daemon")
+
+
+class Ledger(Protocol):
+    """Who keeps to the allowance."""
+
+    def allow(self, allowance: Allowance) -> None: ...  # noqa: D102 - the bridge's ledger says it
+
+
+class Treasury:
+    """Holds the allowance: the settings' and what was said since, which is in the journal.
+
+    `aside` runs what may wait for a disk where nobody waits for it.
+    """
+
+    def __init__(  # noqa: PLR0913 - the daemon names each of them
+        self,
+        settings: Allowance,
+        journal: Journal,
+        clock: Clock,
+        ledger: Ledger,
+        *,
+        provider_of: Callable[[str], str],
+        hint: Callable[[], None],
+        aside: Callable[[Callable[[], object]], None],
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._ledger = ledger
+        self._provider_of = provider_of
+        self._hint = hint
+        self._aside = aside
+        self._day = ""
+        self.allowance = settings
+
+    @property
+    def today(self) -> str:
+        """The day that a call made now is booked on."""
+        return day_key(self._clock.wall(), self._settings.zone)
+
+    def open(self) -> None:
+        """Let what was said in earlier lives hold again, release what has room by now, and keep an eye on the date."""
+        self._day = self.today
+        self.review()
+        self._watch_the_date()
+
+    def review(self) -> Sequence[ItemId]:
+        """Heed what was said by now, and release what has room. It reads and blocks: on no loop, and no timer."""
+        reader = self._journal.reader()
+        self.allowance = self._settings.overridden(reader.settings(OVERRIDES))
+        self._ledger.allow(self.allowance)
+        released = [each.item.id for each in self._parked(reader) if self._may_go_on(reader, each)]
+        for each in released:
+            self._journal.post(Release(items=(each,), audit=_BY), lambda _: self._hint())
+        return released
+
+    def _parked(self, reader: Reader) -> Iterator[WorkRecord]:
+        after: ItemId | None = None
+        while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
+            yield from (each for each in page if each.reason == ParkReason.BUDGET)
+            after = page[-1].item.id
+
+    def _may_go_on(self, reader: Reader, record: WorkRecord) -> bool:
+        item = record.item
+        over = self.allowance.limits_over(item.id, item.budget, item.agent, self._provider_of(item.agent), self.today)
+        limited = {budget: limits for budget, limits in over.items() if limits != Limits()}
+        accounts = reader.accounts(limited)
+        return all(has_room(limits, accounts[budget].spent) for budget, limits in limited.items())
+
+    def _watch_the_date(self) -> None:
+        now = self._clock.wall()
+        left = (next_day(now, self._settings.zone) - now) / 1000
+        self._clock.call_at(self._clock.monotonic() + min(left, LONGEST_NAP), self._look_at_the_date)
+
+    def _look_at_the_date(self) -> None:
+        """On the timer's thread, which must not read a disk."""
+        if self._day != self.today:
+            self._day = self.today
+            self._aside(self.review)
+        self._watch_the_date()

@@ -1,0 +1,129 @@
+"""The ledger over a real journal: who waits for room, who is refused, and what they are told."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from darumad.bridge.ledger import JournalLedger
+from darumad.journal.commits import Commits
+from darumad.names import ItemId, NanoUsd
+from darumad.work.allowance import Allowance, Caps
+from darumad.work.item import Limits
+from darumad.work.model import ModelFailed
+from darumad.work.ports import Owner
+from darumad.work.result import Usage
+from tests.journal.desk import Desk
+from tests.kit import FakeClock
+
+OWNER = Owner(ItemId("a"), 1)
+CENT = 10_000_000
+IDS = itertools.count(1)
+CALL = Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=NanoUsd(6 * CENT))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = Desk(tmp_path / "state", FakeClock(1_795_000_000.0)).open()
+    yield opened
+    opened.close()
+
+
+def ledger(desk: Desk, patience: float = 60.0, **allowed: object) -> JournalLedger:
+    """One that allows ten cents a day, unless it says otherwise."""
+    caps = {"all": Caps(daily=Limits(nano_usd=NanoUsd(10 * CENT)))}
+    return JournalLedger(
+        Commits(desk.journal.post, asyncio.get_running_loop()),
+        desk.clock,
+        new_id=lambda: f"r{next(IDS)}",
+        allowance=Allowance(**{"caps": caps, **allowed}),
+        patience=patience,
+    )
+
+
+async def reserve(books: JournalLedger, usage: Usage = CALL, agent: str = "executor") -> str:
+    return await books.reserve(OWNER, agent=agent, provider="far", estimate=usage)
+
+
+async def test_a_call_waits_for_the_room_that_another_has_reserved(desk: Desk) -> None:
+    books = ledger(desk)
+    first = await reserve(books)
+    second = asyncio.ensure_future(reserve(books))
+    third = asyncio.ensure_future(reserve(books))
+    await asyncio.sleep(0)
+    books.settle(first, Usage(calls=1, nano_usd=NanoUsd(CENT)))
+    async with asyncio.timeout(20):
+        await asyncio.wait({second, third}, return_when=asyncio.FIRST_COMPLETED)
+    done, waiting = sorted((second, third), key=lambda each: not each.done())
+    assert not waiting.done()
+    books.settle(done.result(), Usage(calls=1, nano_usd=NanoUsd(CENT)))
+    async with asyncio.timeout(20):
+        assert (await waiting).startswith("r")
+
+
+async def test_a_call_does_not_wait_for_ever(desk: Desk) -> None:
+    books = ledger(desk, patience=0.01)
+    await reserve(books)
+    with pytest.raises(ModelFailed) as failed:
+        await reserve(books)
+    assert failed.value.kind == "local_saturation"
+    assert "still open" in failed.value.message
+
+
+async def test_what_is_spent_does_not_come_back_and_says_how_to_go_on(desk: Desk) -> None:
+    books = ledger(desk)
+    books.settle(await reserve(books), CALL)
+    with pytest.raises(ModelFailed) as failed:
+        await reserve(books)
+    assert failed.value.kind == "budget_exhausted"
+    assert failed.value.message == (
+        "the daily budget has no room: 0.06 USD of 0.10 USD are spent, and this call may use 0.06 USD. "
+        "`daruma budgets set all --daily AMOUNT` raises it, and the item goes on by itself"
+    )
+
+
+@pytest.mark.parametrize(
+    ("caps", "own", "words"),
+    [
+        ({"agent:executor": Caps(daily=Limits(tokens=99))}, Limits(), "set agent:executor --daily-tokens N"),
+        ({"agent:executor": Caps(total=Limits(calls=0))}, Limits(), "set agent:executor --total-calls N"),
+        ({"provider:far": Caps(total=Limits(nano_usd=NanoUsd(0)))}, Limits(), "set provider:far --total AMOUNT"),
+        ({"all": Caps(total=Limits(tokens=1))}, Limits(), "the total budget has no room: 0 tokens of 1 tokens"),
+        ({}, Limits(calls=0), "set item:a --total-calls N"),
+    ],
+)
+async def test_each_budget_is_named_with_the_option_that_raises_it(
+    desk: Desk, caps: dict[str, Caps], own: Limits, words: str
+) -> None:
+    books = ledger(desk, caps=caps)
+    books.know(OWNER, own)
+    with pytest.raises(ModelFailed) as failed:
+        await reserve(books)
+    assert words in failed.value.message
+
+
+async def test_a_limit_that_is_raised_holds_for_the_next_call(desk: Desk) -> None:
+    books = ledger(desk, caps={"all": Caps(total=Limits(calls=0))})
+    with pytest.raises(ModelFailed):
+        await reserve(books)
+    books.allow(Allowance())
+    assert await reserve(books)
+
+
+async def test_a_call_of_unknown_price_is_made_unless_the_settings_refuse_it(desk: Desk) -> None:
+    unpriced = Usage(input_tokens=1, output_tokens=1, calls=1, nano_usd=None)
+    assert await reserve(ledger(desk), unpriced)
+    with pytest.raises(ModelFailed) as failed:
+        await reserve(ledger(desk, priced_only=True), unpriced)
+    assert failed.value.kind == "budget_exhausted"
+    assert "budget.unknown_price" in failed.value.message
+
+
+async def test_a_call_is_booked_on_the_day_of_the_operators_zone(desk: Desk) -> None:
+    await reserve(ledger(desk))
+    await reserve(ledger(desk, zone=timezone(timedelta(hours=14))), agent="other")
+    days = "SELECT agent, day FROM reservation ORDER BY agent DESC"
+    assert desk.sql(days) == [("other", "2026-11-19"), ("executor", "2026-11-18")]

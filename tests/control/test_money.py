@@ -1,0 +1,107 @@
+"""Budgets over the socket: what stands, what an operator says, and what an item cannot be given."""
+
+from typing import Any
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.journal import APPLIED, Reserve, Settle
+from darumad.names import ItemId, NanoUsd
+from darumad.work import Amount, Limits, Usage
+from darumad.work.budget import budgets_over
+from tests.control.conftest import Served
+from tests.control.room import WITHIN
+
+CLEAR = {"description": "Document the package colours", "agent": "echo"}
+DAY = "2026-11-21"
+
+
+def spend(served: Served, reservation: str, *, settled: bool = True) -> None:
+    """A call of a quarter of a dollar and 120 tokens, of which 0.20 USD and 100 tokens come to be used."""
+    room = served.room
+    request = Reserve(
+        id=reservation, item=ItemId("a"), agent="echo", provider="far", day=DAY,
+        estimate=Amount(nano_usd=NanoUsd(250_000_000), tokens=120, calls=1),
+        limits=dict.fromkeys(budgets_over("a", "echo", "far", DAY), Limits()),
+    )  # fmt: skip
+    assert room.journal.call(request, WITHIN) is APPLIED
+    if settled:
+        used = Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=NanoUsd(200_000_000))
+        assert room.journal.call(Settle(id=reservation, usage=used), WITHIN) is APPLIED
+
+
+def shown(served: Served, scope: str | None = None) -> dict[tuple[str, str], dict[str, Any]]:
+    items = served.client.call("budgets show", scope=scope)["items"]
+    return {(each["scope"], each["period"]): each for each in items}
+
+
+def test_what_is_spent_reserved_and_left_of_everything_is_shown(served: Served) -> None:
+    spend(served, "r1")
+    spend(served, "r2", settled=False)
+    today = shown(served)["all", DAY]
+    assert today["limit"] == {"nano_usd": 5_000_000_000, "tokens": None, "calls": None}
+    assert today["spent"] == {"nano_usd": 200_000_000, "tokens": 100, "calls": 1}
+    assert today["reserved"] == {"nano_usd": 250_000_000, "tokens": 120, "calls": 1}
+    assert today["left"] == {"nano_usd": 4_800_000_000, "tokens": None, "calls": None}
+    assert shown(served)["all", "ever"]["spent"] == today["spent"]
+
+
+@pytest.mark.parametrize("scope", ["agent:echo", "provider:far"])
+def test_a_scope_without_a_limit_is_shown_when_it_is_asked_for(served: Served, scope: str) -> None:
+    spend(served, "r1")
+    assert (scope, DAY) not in shown(served)
+    assert shown(served, scope)[scope, DAY]["spent"]["calls"] == 1
+
+
+def test_a_limit_that_was_set_holds_until_it_is_reset_and_says_what_goes_on(served: Served) -> None:
+    reply = served.client.call("budgets set", {"daily": "20.00 USD", "total_calls": 9}, scope="all")
+    assert reply["released"] == ["waited"]
+    assert shown(served)["all", DAY]["limit"]["nano_usd"] == 20_000_000_000
+    assert shown(served)["all", "ever"]["limit"]["calls"] == 9
+    served.client.call("budgets set", {"daily": 7.5, "total_calls": "none"}, scope="all")
+    assert shown(served)["all", DAY]["limit"]["nano_usd"] == 7_500_000_000
+    assert shown(served)["all", "ever"]["limit"]["calls"] is None
+    served.client.call("budgets reset", {}, scope="all")
+    assert shown(served)["all", DAY]["limit"]["nano_usd"] == 5_000_000_000
+    assert served.room.purse.reviews == 3
+    audits = served.room.journal.reader().audits()
+    assert ("budgets set", "budget/all/daily/nano_usd") in {(each["action"], each["target"]) for each in audits}
+
+
+def test_a_new_scope_appears_with_its_first_limit(served: Served) -> None:
+    served.client.call("budgets set", {"daily_tokens": 50}, scope="agent:echo")
+    assert shown(served)["agent:echo", DAY]["limit"] == {"nano_usd": None, "tokens": 50, "calls": None}
+
+
+def test_an_item_may_be_given_more(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "a", "budget": {"calls": 1}})
+    served.client.call("budgets set", {"total_calls": 3}, scope="item:a")
+    assert shown(served, "item:a")["item:a", "ever"]["limit"]["calls"] == 3
+
+
+@pytest.mark.parametrize(
+    ("scope", "said", "pointer"),
+    [
+        ("all", {}, "/daily"),
+        ("all", {"daily": -1}, "/daily"),
+        ("all", {"dayly": 1}, "/dayly"),
+        ("everyone", {"daily": 1}, "/scope"),
+        ("agent:Not A Name", {"daily": 1}, "/scope"),
+        ("item:a", {"daily": 1}, "/daily"),
+        ("item:a", {"total": "none"}, "/total"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(
+    served: Served, scope: str, said: dict[str, Any], pointer: str
+) -> None:
+    served.client.submit({**CLEAR, "id": "a"})
+    with pytest.raises(Refused) as refused:
+        served.client.call("budgets set", said, scope=scope)
+    assert any(each.pointer.startswith(pointer) for each in refused.value.problems), refused.value.problems
+    assert served.room.purse.reviews == 0
+
+
+def test_an_item_that_is_not_there_has_no_budget(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.call("budgets set", {"total": 1}, scope="item:nobody")
+    assert refused.value.code == "not_found"

@@ -1,0 +1,204 @@
+"""What the model server counted is what is booked, and no limit is exceeded, whatever becomes of the daemon."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from darumad.sim import Fault, Reply, Rule, Simulation
+from tests.kit import eventually
+from tests.kit.daemon import PATIENCE, Daemon
+
+KEY = {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}
+MODEL = "llama3.2"
+READ, WRITTEN = 1_000, 500
+PRICE = READ * 2_000 + WRITTEN * 10_000
+"""Nano-dollars that an answer costs, at 2 USD and 10 USD for a million tokens."""
+BILLED = Reply(text="It is done.", input_tokens=READ, output_tokens=WRITTEN)
+ANSWERS = Rule(id="answers", script=(BILLED,))
+SLOWLY = Rule(id="slowly", script=(BILLED,), latency=0.15)
+ITEMS = 24
+ALL = ("all", "ever")
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulation]:
+    with Simulation("anthropic", "ollama") as running:
+        running.play(ANSWERS)
+        yield running
+
+
+@pytest.fixture
+def spender(house: Callable[..., Daemon], sim: Simulation) -> Callable[..., Daemon]:
+    """Makes daemons whose executors ask the simulated Ollama, which costs what Anthropic does, within these limits."""
+
+    def make(*, slots: int = 8, output: str = "10 USD", **budget: Any) -> Daemon:
+        settings = {
+            "provider": {"use": "ollama"},
+            "providers": {"ollama": {"base_url": sim.url("ollama"), "model": MODEL, "concurrency": 8}},
+            "prices": {MODEL: {"input": "2 USD", "output": output}},
+            "executors": {"count": slots},
+            "budget": budget,
+        }
+        return house(settings).start()
+
+    return make
+
+
+def submit(daemon: Daemon, count: int = ITEMS, **fields: Any) -> list[str]:
+    names = [f"item-{number}" for number in range(count)]
+    daemon.client.batch([asking(name, **fields) for name in names])
+    return names
+
+
+def asking(name: str, **fields: Any) -> dict[str, Any]:
+    """An item that is one model call."""
+    return {"id": name, "description": f"Say what {name} is about", "stages": ["execute"], "challenge": False, **fields}
+
+
+def states(daemon: Daemon) -> dict[str, int]:
+    return {state: count for state, count in daemon.client.call("status")["queue"].items() if count}
+
+
+def rest(daemon: Daemon) -> dict[str, int]:
+    """How the items stand once each is finished or parked."""
+    eventually(lambda: states(daemon).keys() <= {"succeeded", "parked"}, 2 * PATIENCE)
+    return states(daemon)
+
+
+def booked(daemon: Daemon) -> dict[str, int]:
+    """What was ever spent and is reserved, over everything."""
+    (view,) = [each for each in daemon.client.call("budgets show")["items"] if (each["scope"], each["period"]) == ALL]
+    return {**view["spent"], "reserved": view["reserved"]["calls"]}
+
+
+def test_what_the_server_counted_is_what_is_booked(house: Callable[..., Daemon], sim: Simulation) -> None:
+    """With the prices that ship: claude-sonnet-5-5 costs as much."""
+    settings = {"provider": {"use": "anthropic"}, "providers": {"anthropic": {"base_url": sim.url("anthropic")}}}
+    daemon = house(settings, environ=KEY).start()
+    submit(daemon)
+    assert rest(daemon) == {"succeeded": ITEMS}
+    calls = len(sim.attempts())
+    expected = {"nano_usd": calls * PRICE, "tokens": calls * (READ + WRITTEN), "calls": calls, "reserved": 0}
+    eventually(lambda: booked(daemon) == expected)
+    assert calls == ITEMS
+    spent = daemon.client.call("budgets show", scope="agent:executor")["items"]
+    assert {each["spent"]["calls"] for each in spent} == {ITEMS}
+
+
+def test_ten_calls_are_ten_calls_over_two_kills_and_a_raised_limit_lets_the_rest_go_on(
+    spender: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(SLOWLY)
+    daemon = spender(slots=2, daily_calls=10)
+    submit(daemon)
+    for begun in (2, 5):
+        sim.wait(lambda attempts, begun=begun: len(attempts) >= begun, PATIENCE)
+        daemon.kill()
+        daemon.start()
+    stand = rest(daemon)
+    assert len(sim.attempts()) <= 10
+    assert booked(daemon)["calls"] == 10, "what a kill left open is booked at its estimate"
+    assert sum(stand.values()) == ITEMS
+    parked = [each["id"] for each in daemon.listed() if each["state"] == "parked"]
+    refusal = daemon.item(parked[0])
+    assert refusal["reason"] == "budget"
+    assert "the daily budget has no room: 10 calls of 10 calls are spent" in refusal["error"]["message"]
+    assert "daruma budgets set all --daily-calls N" in refusal["error"]["message"]
+    (event, *_) = daemon.events("budget.exhausted")
+    assert (event["data"]["unit"], event["data"]["limit"]) == ("calls", 10)
+    assert [each["data"]["spent"] >= 8 for each in daemon.events("budget.threshold")] == [True]
+
+    said = daemon.run("budgets", "set", "all", "--daily-calls", "100")
+    assert said.returncode == 0, said.stderr
+    assert "go on" in said.stderr
+    assert rest(daemon) == {"succeeded": ITEMS}
+    assert len(daemon.events("work.dead")) == 0
+
+
+def test_ten_cents_are_ten_cents_over_two_kills(spender: Callable[..., Daemon], sim: Simulation) -> None:
+    """What a kill leaves open is booked at the most it could cost; nothing is ever booked at less than it did."""
+    sim.play(Rule(id="long", script=(Reply(text="It is done.", input_tokens=READ, output_tokens=4_000),), latency=0.05))
+    daemon = spender(slots=2, output="0.50 USD", daily="0.10 USD")
+    submit(daemon, 40)
+    for begun in (2, 6):
+        sim.wait(lambda attempts, begun=begun: len(attempts) >= begun, PATIENCE)
+        daemon.kill()
+        daemon.start()
+    assert rest(daemon).keys() == {"succeeded", "parked"}
+    counted = len(sim.attempts()) * (READ * 2_000 + 4_000 * 500)
+    assert counted <= booked(daemon)["nano_usd"] <= 100_000_000
+    assert counted > 50_000_000, "most of it was used"
+
+
+def test_calls_wait_for_the_room_that_others_have_reserved_and_all_of_it_is_used(
+    spender: Callable[..., Daemon], sim: Simulation
+) -> None:
+    """Eight calls at once would reserve eight times what fits, and come to a fraction of it."""
+    daemon = spender(daily="0.20 USD")
+    submit(daemon, 12)
+    assert rest(daemon) == {"succeeded": 12}
+    assert len(sim.attempts()) == 12
+
+
+def test_a_cancelled_call_is_booked_at_its_estimate_once(spender: Callable[..., Daemon], sim: Simulation) -> None:
+    sim.play(Rule(id="hangs", fault=Fault(name="hang_body", after=2)))
+    daemon = spender()
+    daemon.client.submit(asking("slow"))
+    sim.wait(lambda attempts: len(attempts) == 1, PATIENCE)
+    assert daemon.client.call("work cancel", {}, id="slow")["stopped"] == ["slow"]
+    eventually(lambda: booked(daemon)["reserved"] == 0)
+    spent = booked(daemon)
+    assert spent["calls"] == 1
+    assert spent["nano_usd"] >= 8_000 * 10_000, "the most that it could have cost"
+    daemon.stop()
+    (rows,) = daemon.dead_rows("SELECT calls, settled_at IS NULL FROM reservation")
+    assert rows == [(1, 0)]
+
+
+def test_an_items_own_budget_parks_it_alone_and_giving_it_more_lets_it_go_on(
+    spender: Callable[..., Daemon], sim: Simulation
+) -> None:
+    daemon = spender(item_calls=1)
+    daemon.client.submit(asking("poor", budget={"calls": 0}))
+    daemon.client.submit(asking("rich"))
+    assert daemon.settled("rich")["state"] == "succeeded"
+    assert daemon.settled("poor")["reason"] == "budget"
+    assert "the item's own budget" in daemon.item("poor")["error"]["message"]
+    daemon.run("budgets", "set", "item:poor", "--total-calls", "2")
+    daemon.becomes("poor", state="succeeded")
+    assert len(sim.attempts()) == 2
+
+
+def test_a_limit_raised_in_the_settings_releases_what_waited_at_the_next_start(
+    spender: Callable[..., Daemon], sim: Simulation
+) -> None:
+    daemon = spender(agents={"executor": {"total_calls": 0}})
+    daemon.client.submit(asking("waits"))
+    assert daemon.settled("waits")["reason"] == "budget"
+    assert daemon.stop() == 0
+    daemon.config.write_text(daemon.config.read_text().replace("total_calls: 0", "total_calls: 5"))
+    daemon.start()
+    daemon.becomes("waits", state="succeeded")
+
+
+def test_a_call_whose_price_nobody_knows_is_refused_where_the_settings_say_so(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    provider = {"base_url": sim.url("anthropic"), "model": "claude-of-tomorrow"}
+    settings = {"provider": {"use": "anthropic"}, "providers": {"anthropic": provider}}
+    daemon = house({**settings, "budget": {"unknown_price": "refuse"}}, environ=KEY).start()
+    daemon.client.submit(asking("unpriced"))
+    assert daemon.settled("unpriced")["reason"] == "budget"
+    assert "price" in daemon.item("unpriced")["error"]["message"]
+    assert sim.attempts() == ()
+    daemon.stop()
+
+    daemon.config.write_text(daemon.config.read_text().replace("refuse", "allow"))
+    daemon.start()
+    daemon.becomes("unpriced", state="succeeded")
+    page = daemon.client.text("metrics")
+    assert 'daruma_llm_calls_without_price_total{model="claude-of-tomorrow",provider="anthropic"} 1.0' in page
+    daemon.stop()
+    ((row,),) = daemon.dead_rows("SELECT nano_usd, tokens, calls FROM reservation")
+    assert row == (None, READ + WRITTEN, 1)
