@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import cli, walk
+from bench import cli, supervision, walk
 
-ROWS = {"walk": walk.row, "cli": cli.row}
+ROWS = {"walk": walk.row, "supervision": supervision.row, "cli": cli.row}
 
 
 def main() -> int:

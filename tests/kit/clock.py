@@ -86,4 +86,4 @@ def settle(ceiling: float = CEILING) -> None:
 
 def _at_rest(ref: object) -> bool:
     life = ref._life  # type: ignore[attr-defined]
-    return life.ended.is_set() or life.mailbox.idle
+    return life.ended.is_open or life.mailbox.idle

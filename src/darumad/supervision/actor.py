@@ -73,11 +73,7 @@ class Actor(ThreadingActor):
     def _spawn(cls, *args: Any, **kwargs: Any) -> Any:
         actor = cls(*args, **kwargs)
         ActorRegistry.register(actor._actor_ref)
-        try:
-            actor._start_actor_loop()
-        except BaseException as error:
-            actor._never_started(error)
-            raise
+        actor._start_actor_loop()
         return actor._actor_ref
 
     def exit(self, reason: object) -> None:
@@ -133,14 +129,25 @@ class Actor(ThreadingActor):
         return Reply()
 
     def _start_actor_loop(self) -> None:
+        birth = self._life.birth
+        if birth is None:
+            self._start_thread()
+        else:
+            birth.hold(self._start_thread)
+
+    def _start_thread(self) -> None:
         thread = threading.Thread(target=self._actor_loop, name=self._life.path or type(self).__name__, daemon=True)
-        self._life.thread = thread
-        with _stack_size_lock:
-            before = threading.stack_size(STACK_BYTES)
-            try:
-                thread.start()
-            finally:
-                threading.stack_size(before)
+        self._life.thread, self._life.birth = thread, None
+        try:
+            with _stack_size_lock:
+                before = threading.stack_size(STACK_BYTES)
+                try:
+                    thread.start()
+                finally:
+                    threading.stack_size(before)
+        except BaseException as error:
+            self._never_started(error)
+            raise
 
     def _never_started(self, error: BaseException) -> None:
         self._life.thread = None
@@ -176,9 +183,6 @@ class Actor(ThreadingActor):
     def _begin(self) -> bool:
         """The start of the life; whether it is READY."""
         life = self._life
-        if life.birth is not None:
-            life.birth.gate.wait()
-            life.birth = None
         failure: object = None
         try:
             self.on_start()
@@ -193,7 +197,7 @@ class Actor(ThreadingActor):
             return False
         life.phase = Phase.RUNNING
         if not life.fenced:
-            life.ready.set()
+            life.ready.open()
         return not life.fenced
 
     def _log_failed_start(self, failure: object) -> None:
@@ -293,8 +297,8 @@ class Actor(ThreadingActor):
         self._life.in_hand = None
         if not self._life.over:
             self._report_exit(ExitReason("crash"))
-        self._life.ready.set()
-        self._life.ended.set()
+        self._life.ready.open()
+        self._life.ended.open()
         here.life = None
 
     def on_failure(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from darumad.clock import SystemClock
 from darumad.supervision.error_window import ErrorBudget, ErrorWindow
 from darumad.supervision.errors import ActorDeadError
+from darumad.supervision.latch import Latch
 from darumad.supervision.mailbox import Mailbox
 from darumad.supervision.pykka_door import ActorRegistry, Envelope, PykkaRef
 from darumad.supervision.reasons import ExitReason
@@ -82,9 +83,9 @@ class Life:
         self.excused = False
         self.fenced = False
         self.thread: threading.Thread | None = None
-        self.ready = threading.Event()
+        self.ready = Latch()
         self.failure: object = None
-        self.ended = threading.Event()
+        self.ended = Latch()
         self.reason: ExitReason | None = None
         self.reported_at = 0.0
         self.last_error = ""
@@ -126,8 +127,8 @@ class Life:
             answer_dead(held, self)
         if answering is not None:
             answering.refuse()
-        self.ready.set()
-        self.ended.set()
+        self.ready.open()
+        self.ended.open()
         return True
 
     def tell_once(self) -> bool:
@@ -259,22 +260,40 @@ class Birth:
         self.parent = parent
         self.spec = spec
         self.lives: list[Life] = []
-        self.gate = threading.Event()
+        self._held: list[Callable[[], None]] = []
 
     def call(self, factory: "Callable[..., Any]", args: "Iterable[Any]") -> Any:
-        """Run the factory; what it starts waits at the gate until it is known whose identity this is."""
+        """Run the factory; the threads of what it starts are held until it is known whose identity this is."""
         token = _birth.set(self)
         try:
             return factory(*args)
         finally:
             _birth.reset(token)
 
+    def hold(self, start_thread: "Callable[[], None]") -> None:
+        """Take what starts an actor's thread, to be called once the factory has returned, or waits for an answer."""
+        self._held.append(start_thread)
+
+    def let_go(self) -> None:
+        """Start the threads held so far.
+
+        Raises:
+            RuntimeError: the machine has no thread left.
+        """
+        held, self._held = self._held, []
+        for start_thread in held:
+            start_thread()
+
     def settle(self, owner: Life | None) -> None:
-        """Give the identity to `owner`, take it from all others, and open the gate."""
+        """Give the identity to `owner`, take it from all others, and start the threads.
+
+        Raises:
+            RuntimeError: the machine has no thread left.
+        """
         for life in self.lives:
             if life is not owner:
                 life.disown()
-        self.gate.set()
+        self.let_go()
 
 
 _birth: ContextVar[Birth | None] = ContextVar("birth", default=None)

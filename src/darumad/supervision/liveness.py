@@ -15,7 +15,7 @@ from darumad.supervision.pykka_door import Envelope
 from darumad.supervision.signals import Unresponsive
 
 LOOKS_PER_DEADLINE: Final = 10
-FASTEST, SLOWEST = 0.01, 0.5
+FASTEST, SLOWEST = 0.01, 1.0
 """Seconds between two looks."""
 LATE_BY: Final = 2
 """A look that comes this many intervals late was paused itself: it convicts nobody."""
@@ -28,11 +28,6 @@ class _Watched:
     in_hand: Envelope[Any] | None = None
     since: float = 0.0
     convicted: bool = False
-
-    @property
-    def is_worth_a_look(self) -> bool:
-        """Whether it has a message in hand, or had one at the last look."""
-        return self.life.in_hand is not self.in_hand or self.in_hand is not None
 
     def look(self, now: float) -> float | None:
         """Seconds for which the message in hand is overdue, told once; None if it is not."""
@@ -55,6 +50,7 @@ class Prober:
         self._tell_of_pause = tell_of_pause
         self._watched: list[_Watched] = []
         self._shortest = float("inf")
+        self._grown = False
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._nudge = threading.Event()
@@ -65,6 +61,7 @@ class Prober:
         with self._lock:
             hurried = deadline < self._shortest
             self._shortest = min(deadline, self._shortest)
+            self._grown = True
             self._watched.append(_Watched(life, deadline))
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
@@ -104,9 +101,12 @@ class Prober:
 
     def _look(self, now: float) -> None:
         with self._lock:
-            self._watched = [each for each in self._watched if each.life.reason is None]
-            self._shortest = min((each.deadline for each in self._watched), default=float("inf"))
-            watched = [each for each in self._watched if each.is_worth_a_look]
+            if self._grown:
+                self._grown = False
+                self._watched = [each for each in self._watched if not each.life.over]
+                self._shortest = min((each.deadline for each in self._watched), default=float("inf"))
+            # Most have nothing in hand and had nothing at the last look: passing them by is all they cost.
+            watched = [each for each in self._watched if each.in_hand is not None or each.life.in_hand is not None]
         for one in watched:
             overdue = one.look(now)
             if overdue is not None:

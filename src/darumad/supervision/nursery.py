@@ -44,7 +44,8 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
     except BaseException as error:
         raise _start_failed(tree, child, birth, error) from error
     finally:
-        birth.settle(child.life)
+        with suppress(RuntimeError):  # a helper's thread: the machine has none left, and its ref says so
+            birth.settle(child.life)
 
 
 class StartFailed(Exception):  # noqa: N818 - inside this file only

@@ -66,7 +66,7 @@ class ActorRef(PykkaRef[Any]):
             raise WouldDeadlock(f"{self} is waiting for this thread")
         birth = current_birth()
         if birth is not None:
-            birth.gate.set()
+            birth.let_go()
         reply = Reply(self._life)
         if stale(here.life) or not self._put(Envelope(message, reply_to=reply)):
             reply.set_exception((ActorDeadError, ActorDeadError(f"{self} is dead"), None))
@@ -83,8 +83,8 @@ class ActorRef(PykkaRef[Any]):
             raise WouldDeadlock(f"{self} cannot end while this thread waits for it")
         birth = current_birth()
         if birth is not None:
-            birth.gate.set()
-        was_alive = not self._life.ended.is_set()
+            birth.let_go()
+        was_alive = not self._life.ended.is_open
         if was_alive and not stale(here.life):
             self._life.mailbox.post(Stop(self._reason_of_stop()))
         reply = Reply()
@@ -93,7 +93,7 @@ class ActorRef(PykkaRef[Any]):
 
     def is_alive(self) -> bool:
         """Whether this life has not ended; while its last hook runs it has not, though it takes no more messages."""
-        return not self._life.ended.is_set()
+        return not self._life.ended.is_open
 
     def _stops_the_caller(self) -> bool:
         return would_deadlock(self._life)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from darumad.supervision.errors import Timeout, WouldDeadlock
+from darumad.supervision.latch import Latch
 from darumad.supervision.life import Life, would_deadlock
 from darumad.supervision.pykka_door import Future, OptExcInfo
 
@@ -23,8 +24,7 @@ class Reply(Future[Any]):
         super().__init__()
         self._asked = asked
         self._settling = threading.Lock()
-        self._settled = threading.Lock()
-        self._settled.acquire()
+        self._settled = Latch()
         self._outcome: tuple[Any, OptExcInfo | None] | None = None
         self._listeners: list[Callable[[], object]] = []
 
@@ -76,10 +76,8 @@ class Reply(Future[Any]):
     def _wait(self, timeout: float | None) -> None:
         if self._asked is not None and would_deadlock(self._asked):
             raise WouldDeadlock(f"{self._asked.path or 'actor'} is waiting for this thread")
-        limit = -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
-        if not self._settled.acquire(timeout=limit):
+        if not self._settled.wait(timeout):
             raise Timeout(f"{timeout} seconds")
-        self._settled.release()
 
     def _settle(self, outcome: tuple[Any, OptExcInfo | None]) -> None:
         with self._settling:
@@ -87,7 +85,7 @@ class Reply(Future[Any]):
                 raise queue.Full
             self._outcome = outcome
             listeners = self._listeners
-        self._settled.release()
+        self._settled.open()
         for listener in listeners:
             with suppress(RuntimeError):  # its loop is closed
                 listener()

@@ -91,10 +91,10 @@ class Supervisor(Housekeeping, Actor):
         birth = Birth(tree, root.path, root.incarnation, None, root.spec)
         try:
             ref: SupervisorRef = birth.call(cls._spawn, (flags, specs))
+            life = tree.root = birth.lives[0]
+            birth.settle(life)
         except RuntimeError as error:  # no thread left
             raise StartError(root.id, error) from error
-        life = tree.root = birth.lives[0]
-        birth.settle(life)
         life.ready.wait()
         if life.failure is not None:
             assert life.thread is not None
