@@ -79,7 +79,7 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
         "log.level": "must be one of debug, info, warning, error, not 'loud' (daruma.yaml line 6)",
         "executors.count": "must be a whole number, not 'many' ($DARUMA_EXECUTORS__COUNT)",
         "provider.use": "names no provider; did you mean `local`? (daruma.yaml line 8)",
-        "providers.other": "says no `kind`: one of anthropic, ollama (daruma.yaml line 11)",
+        "providers.other": "says no `kind`: one of anthropic, ollama, openai (daruma.yaml line 11)",
         "budget.daily": "must be an amount with its currency, such as 2.50 USD, not '5 EUR' (daruma.yaml line 12)",
     }
 
@@ -153,7 +153,7 @@ def test_a_provider_of_ones_own_begins_as_its_kind_does(write: Write) -> None:
     assert (local.base_url, local.first_token, local.concurrency, local.model) == (
         "http://127.0.0.1:11434", 300, 2, "qwen",
     )  # fmt: skip
-    assert set(settings.providers) == {"anthropic", "ollama", "local"}
+    assert set(settings.providers) == {"anthropic", "ollama", "openai", "local"}
 
 
 def test_a_name_with_dashes_is_reached_from_the_environment(write: Write) -> None:

@@ -1,11 +1,13 @@
 """Answers in a form: a model is asked for JSON under a schema, and shown what is wrong where it breaks it."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from darumad.agents.dialogue import reply_from_json, reply_to_json, request_to_json
 from darumad.agents.schemas import violations
+from darumad.work.kinds import KINDS, Retry
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Context
 
@@ -21,7 +23,13 @@ async def ask_for_json(context: Context, kind: str, request: ModelRequest) -> An
     """
     broken: tuple[str, ...] = ()
     for _ in range(REPAIRS + 1):
-        reply = whole(await turn(context, kind, request))
+        try:
+            reply = whole(await turn(context, kind, request))
+        except ModelFailed as failed:
+            if not repairable(failed):
+                raise
+            broken, request = (failed.message,), anew(request, failed.message)
+            continue
         value, broken = read(reply.text, request)
         if not broken:
             return value
@@ -51,6 +59,18 @@ def whole(reply: ModelReply) -> ModelReply:
     if reply.stop == "refusal":
         raise ModelFailed("refusal", "the model declined to do this")
     return reply
+
+
+def repairable(failed: ModelFailed) -> bool:
+    """Whether an answer came that was no use: the model may be told so, and asked anew."""
+    known = KINDS.get(failed.kind)
+    return known is not None and known.retry is Retry.REPAIRED
+
+
+def anew(request: ModelRequest, wrong: str) -> ModelRequest:
+    """`request` with what was wrong with an answer of which nothing could be kept."""
+    told = Message(role="user", text=f"Your last answer could not be used ({wrong}). Answer again.")
+    return replace(request, messages=(*request.messages, told))
 
 
 def read(text: str, request: ModelRequest) -> tuple[Any, tuple[str, ...]]:

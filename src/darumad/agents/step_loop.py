@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from darumad.agents.answers import again, read, turn, whole
+from darumad.agents.answers import again, anew, read, repairable, turn, whole
 from darumad.agents.schemas import violations
 from darumad.work.canonical import digest
 from darumad.work.effects import NothingDone
@@ -101,7 +101,9 @@ class _Loop:
 
     async def run(self) -> Answer:
         for _ in range(self._limits.max_steps):
-            reply = whole(await turn(self._context, "think", self._request))
+            reply = await self._think()
+            if reply is None:
+                continue
             if reply.calls:
                 await self._observe(reply)
                 continue
@@ -109,6 +111,18 @@ class _Loop:
             if answer is not None:
                 return answer
         raise ModelFailed("max_steps", f"there was no result after {self._limits.max_steps} steps")
+
+    async def _think(self) -> ModelReply | None:
+        """The model's next turn; None when nothing of it could be used and the model was told so."""
+        try:
+            return whole(await turn(self._context, "think", self._request))
+        except ModelFailed as failed:
+            if not repairable(failed):
+                raise
+            useless = failed
+        self._count_repair(useless.kind, useless.message)
+        self._request = anew(self._request, useless.message)
+        return None
 
     async def _observe(self, reply: ModelReply) -> None:
         """Run what the model asked for, one after the other, and add what came of it to the dialogue."""

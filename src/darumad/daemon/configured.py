@@ -164,6 +164,7 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
         base_url=said.base_url,
         model=said.model,
         key=KeySource(credential=f"{name}-api-key", file=said.key_file, env=said.key_env),
+        stream=said.stream,
         concurrency=said.concurrency,
         limits=Limits(
             connect=said.connect_timeout, first_token=said.first_token, idle=said.idle, total=Seconds(said.total)

@@ -114,7 +114,7 @@ def _headings(section: Any, path: str) -> Iterator[str]:
 def _named(about: Field[Any], kind: Any, dotted: str) -> Iterator[str]:
     yield f"{'##' if '.' not in dotted else '###'} {dotted}"
     if kind is ProviderSettings:
-        yield f"{about.metadata['says']}\n\nBoth kinds as they are:"
+        yield f"{about.metadata['says']}\n\nThe kinds as they are:"
         yield "\n".join(_table())
         yield from _described(ProviderSettings, f"{dotted}.NAME.")
     elif is_dataclass(kind) and isinstance(kind, type):

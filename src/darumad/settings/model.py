@@ -19,7 +19,7 @@ from darumad.settings.units import Bytes, parse_money, parse_size
 
 T = TypeVar("T")
 Verdict = Literal["count", "ignore"]
-ProviderKind = Literal["anthropic", "ollama"]
+ProviderKind = Literal["anthropic", "ollama", "openai"]
 MOST_OPTIMIZERS = 32
 """How many optimizers, and reviewers, there are at most when their count follows the executors'."""
 
@@ -205,16 +205,20 @@ class Provider:
 class ProviderSettings:
     """One model provider; several may be of one kind."""
 
-    kind: ProviderKind = setting("anthropic", "Which protocol it speaks: `anthropic` or `ollama`.")
+    kind: ProviderKind = setting("anthropic", "Which protocol it speaks; many servers speak `openai`.")
     base_url: str = setting("https://api.anthropic.com", "Where it answers; without credentials in it.")
     model: str | None = setting(
-        "claude-sonnet-5-5", "Which model is asked; null takes the first that the server lists (Ollama only)."
+        "claude-sonnet-5-5", "Which model is asked; null takes the first that the server lists (Ollama), or none."
     )
     key_file: Path | None = setting(
         None,
         "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
+    stream: bool = setting(
+        default=True,
+        says="Whether answers are asked for piece by piece; without, only `total` bounds the wait for one.",
+    )
     concurrency: int = setting(16, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
@@ -241,9 +245,12 @@ BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
             first_token=Seconds(300),
             num_ctx=8192,
         ),
+        "openai": ProviderSettings(
+            kind="openai", base_url="https://api.openai.com/v1", model=None, key_env="OPENAI_API_KEY"
+        ),
     }
 )
-"""What a provider of each kind is like unless it says otherwise; the two that are always there are named like them."""
+"""What a provider of each kind is like unless it says otherwise; those that are always there are named like them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,7 +385,7 @@ class Settings:
     provider: Provider = field(default_factory=Provider)
     providers: Mapping[str, ProviderSettings] = field(
         default_factory=lambda: MappingProxyType({**BY_KIND}),
-        metadata={"says": "The model providers, by name; `anthropic` and `ollama` are always there."},
+        metadata={"says": "The model providers, by name; `anthropic`, `ollama` and `openai` are always there."},
     )
     budget: Budget = field(default_factory=Budget)
     prices: Mapping[str, PriceSettings] = field(

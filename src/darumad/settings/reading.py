@@ -152,6 +152,14 @@ def _word(value: Any, words: tuple[str, ...]) -> str:
     return str(value)
 
 
+def _yes_or_no(value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    said = str(value).lower()
+    if said not in words:
+        raise ValueError("true or false")
+    return words[said]
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -182,6 +190,7 @@ def _unit(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 _READERS: Mapping[Any, Callable[[Any], Any]] = {
     str: _text,
+    bool: _yes_or_no,
     int: _whole,
     float: _number,
     Seconds: _unit(parse_duration),

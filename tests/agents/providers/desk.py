@@ -15,7 +15,7 @@ from darumad.work.ports import Complete, Owner
 from darumad.work.result import Usage
 
 KEY = "sk-marker-8c1f0d"
-MODELS = {"anthropic": "claude-sonnet-5-5", "ollama": "llama3.2"}
+MODELS = {"anthropic": "claude-sonnet-5-5", "ollama": "llama3.2", "openai": "gpt-sim"}
 QUICK = Limits(connect=Seconds(2), first_token=Seconds(0.3), idle=Seconds(0.3), total=Seconds(20), queue=Seconds(5))
 SLOW = Limits(connect=Seconds(5), first_token=Seconds(20), idle=Seconds(20), total=Seconds(30), queue=Seconds(20))
 OWNER = Owner(ItemId("item"), 1)
@@ -61,8 +61,13 @@ class Books:
         return [usage for usages in self.settled.values() for usage in usages]
 
 
+def url_of(sim: Simulation, name: str) -> str:
+    """Where the provider answers; OpenAI's clients take the version as a part of it."""
+    return sim.url(name) + ("/v1" if name.startswith("openai") else "")
+
+
 class Desk:
-    """One provider of each vendor, both simulated."""
+    """One provider of each vendor, all simulated."""
 
     def __init__(self, sim: Simulation, clock: Clock | None = None) -> None:
         self.sim = sim
@@ -71,7 +76,7 @@ class Desk:
         self.tally = Tally(BUCKETS)
         self.specs = {
             name: ProviderSpec(
-                kind=name, base_url=sim.url(name), model=MODELS[name], limits=SLOW, concurrency=8, num_ctx=100_000
+                kind=name, base_url=url_of(sim, name), model=MODELS[name], limits=SLOW, concurrency=8, num_ctx=100_000
             )
             for name in MODELS
         }

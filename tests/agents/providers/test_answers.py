@@ -31,7 +31,7 @@ async def test_an_answer_comes_with_its_text_its_model_and_what_it_used(desk: De
     assert (reply.text, reply.stop) == ("Bonjour, " * 9, "end")
     assert reply.model == f"{vendor}:{desk.specs[vendor].model}" == desk.complete().model
     assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.calls) == (40, 7, 1)
-    assert reply.usage.nano_usd == {"anthropic": 40 * 2_000 + 7 * 10_000, "ollama": 0}[vendor]
+    assert reply.usage.nano_usd == {"anthropic": 40 * 2_000 + 7 * 10_000, "ollama": 0, "openai": None}[vendor]
 
 
 async def test_a_tool_call_comes_with_its_arguments_and_an_id(desk: Desk, vendor: str) -> None:
@@ -140,4 +140,4 @@ def test_ids_of_calls_that_a_vendor_left_out_are_the_same_in_every_replay() -> N
     from darumad.agents.providers.ollama_wire import Assembly  # noqa: PLC0415
 
     earlier = Message(role="assistant", calls=(ToolCall(id="call_1", name="weather", arguments={}),))
-    assert Assembly(ModelRequest(messages=(earlier,)), None)._ids == 1
+    assert Assembly(ModelRequest(messages=(earlier,)), None, "llama3.2")._ids == 1

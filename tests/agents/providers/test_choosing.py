@@ -160,5 +160,5 @@ def test_a_credential_prints_as_nothing_and_is_not_pickled() -> None:
 
 
 def test_every_shipped_provider_prints_without_a_key() -> None:
-    assert {spec.kind for spec in SHIPPED.values()} == {"anthropic", "ollama"}
+    assert {spec.kind for spec in SHIPPED.values()} == {"anthropic", "ollama", "openai"}
     assert ModelFailed("auth", "x").retry_after is None

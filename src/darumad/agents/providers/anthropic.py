@@ -1,17 +1,15 @@
 """Anthropic through its own client, on its aiohttp transport.
 
-Streams are read as raw events; a message ends at `message_stop` or not at all.
+A message ends at `message_stop` or not at all; one that comes whole has its stop reason or is none.
 """
 
-import json
-from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import anthropic  # noqa: TID251 - the vendor's client, behind this door
 import httpx2
 
 from darumad.agents.providers.anthropic_wire import Assembly, body_of
-from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.body import document, events
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
@@ -42,6 +40,7 @@ class AnthropicClient:
             limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
         )
         self._model = spec.model or ""
+        self._stream = spec.stream
         self._price = price
         self._client = anthropic.AsyncAnthropic(
             api_key=key.reveal(),
@@ -58,11 +57,14 @@ class AnthropicClient:
         if request.output_schema is not None:
             schema = anthropic.transform_schema(dict(request.output_schema))
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        create = cast("Any", self._client.messages.create)
-        stream: anthropic.AsyncStream[Any] = await create(**body, stream=True)
-        async with stream:
-            assembly = Assembly(self._price)
-            async for event in _events(stream, watch):
+        create = cast("Any", self._client.messages.with_streaming_response.create)
+        async with create(**body, stream=self._stream) as response:
+            watch.heard(response.headers)
+            assembly = Assembly(self._price, self._model)
+            if not self._stream:
+                assembly.whole(await document(response.http_response, watch))
+                return assembly.reply()
+            async for event in events(response.http_response, watch):
                 assembly.add(event)
                 if assembly.stopped:
                     break
@@ -71,17 +73,3 @@ class AnthropicClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
-
-
-async def _events(stream: anthropic.AsyncStream[Any], watch: Watch) -> AsyncIterator[Mapping[str, Any]]:
-    """The events' JSON, pings left out; only what is left tells the watch that something came."""
-    if "text/event-stream" not in stream.response.headers.get("content-type", ""):
-        raise AttemptFailed("malformed_response", "the answer is no event stream")
-    async for raw in stream.raw_events(stream.response):
-        if raw.event is None or raw.event == "ping" or not raw.data:
-            continue
-        watch.event(len(raw.data))
-        event = json.loads(raw.data)
-        if not isinstance(event, dict):
-            raise AttemptFailed("malformed_response", "an event is no object")
-        yield event

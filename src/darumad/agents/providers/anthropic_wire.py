@@ -1,17 +1,16 @@
 """Anthropic's messages as JSON: our request into theirs, their events into our reply. No client here, no socket."""
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from darumad.agents.providers.classify import AttemptFailed, of_error_event
 from darumad.agents.providers.prices import Price, cost
+from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.result import Usage
 
-_Stop = Literal["end", "tools", "max_tokens", "refusal"]
-_STOPS: Mapping[str, _Stop] = {
+_STOPS: Mapping[str, Stop] = {
     "end_turn": "end",
     "stop_sequence": "end",
     "tool_use": "tools",
@@ -33,7 +32,7 @@ def body_of(model: str, request: ModelRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": request.max_tokens,
-        "messages": list(_turns(request.messages)),
+        "messages": list(_turns(request.messages, model)),
     }
     if request.system:
         body["system"] = request.system
@@ -44,15 +43,16 @@ def body_of(model: str, request: ModelRequest) -> dict[str, Any]:
     return body
 
 
-def _turns(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
+def _turns(messages: tuple[Message, ...], model: str) -> Iterator[dict[str, Any]]:
     """Their turns: all results of one round of tools stand in one user turn, right after the calls."""
     for side, turns in groupby(messages, key=lambda each: "assistant" if each.role == "assistant" else "user"):
-        content = [block for turn in turns for block in _blocks(turn)]
+        content = [block for turn in turns for block in _blocks(turn, model)]
         if content:
             yield {"role": side, "content": content}
 
 
-def _blocks(message: Message) -> list[dict[str, Any]]:
+def _blocks(message: Message, model: str) -> list[dict[str, Any]]:
+    """A turn's blocks. Thinking goes back unchanged to the model that thought it, and to no other."""
     if message.role == "tool":
         return [{"type": "tool_result", "tool_use_id": message.call_id, "content": message.text or "(no output)"}]
     blocks: list[dict[str, Any]] = [{"type": "text", "text": message.text}] if message.text else []
@@ -60,16 +60,20 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)} for call in message.calls
     ]
     for each in message.opaque:
-        if each.get("provider") == "anthropic":
+        if each.get("provider") == "anthropic" and each.get("model") == model:
             blocks.insert(each["at"], dict(each["block"]))
     return blocks
 
 
 class Assembly:
-    """A message as its events come: `add` each of them, then take the `reply`. Complete only when `stopped`."""
+    """A message as its events come: `add` each of them, then take the `reply`. Complete only when `stopped`.
 
-    def __init__(self, price: Price | None) -> None:
+    `asked` is the model that was asked: its thinking is its own.
+    """
+
+    def __init__(self, price: Price | None, asked: str) -> None:
         self._price = price
+        self._asked = asked
         self._model = ""
         self._blocks: dict[int, dict[str, Any]] = {}
         self._usage: dict[str, int] = {}
@@ -88,6 +92,21 @@ class Assembly:
             self._take(event)
         except (KeyError, TypeError, AttributeError) as error:
             raise AttemptFailed("malformed_response", "an event has the wrong shape") from error
+
+    def whole(self, message: Mapping[str, Any]) -> None:
+        """Take a message that came in one piece.
+
+        Raises:
+            AttemptFailed: it has no shape that a message has.
+        """
+        self._seen = self.stopped = True
+        try:
+            self._model = str(message["model"])
+            self._blocks = {at: {"json": "", **block} for at, block in enumerate(message["content"])}
+            self._stop_reason = message["stop_reason"]
+            self._used(message["usage"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AttemptFailed("malformed_response", "the message has the wrong shape") from error
 
     def _take(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
@@ -128,12 +147,16 @@ class Assembly:
             raise AttemptFailed("malformed_response", "the stream was empty")
         if not self.stopped or self._stop_reason is None:
             raise AttemptFailed("truncated_stream", "the stream ended before the message did")
-        text = "".join(str(block.get("text", "")) for block in self._ordered("text"))
-        calls = tuple(self._call(block) for block in self._ordered("tool_use"))
-        stop = self._stop(calls=bool(calls))
-        if stop == "end" and not text and not calls:
-            raise AttemptFailed("empty_output", "the model said nothing", usage=self.usage)
-        return ModelReply(text=text, calls=calls, opaque=self._opaque(), model=self._model, stop=stop, usage=self.usage)
+        return checked(
+            ModelReply(
+                text=text_of([block.get("text", "") for block in self._ordered("text")]),
+                calls=tuple(self._call(block) for block in self._ordered("tool_use")),
+                opaque=self._opaque(),
+                model=self._model,
+                stop=self._stop(),
+                usage=self.usage,
+            )
+        )
 
     @property
     def usage(self) -> Usage:
@@ -152,22 +175,15 @@ class Assembly:
     def _ordered(self, kind: str) -> list[dict[str, Any]]:
         return [block for _, block in sorted(self._blocks.items()) if block.get("type") == kind]
 
-    def _stop(self, *, calls: bool) -> _Stop:
+    def _stop(self) -> Stop:
         if self._stop_reason == "model_context_window_exceeded":
             raise AttemptFailed("context_too_long", "the answer ran into the context window", usage=self.usage)
-        stop = _STOPS.get(self._stop_reason or "")
-        if stop is None or (stop == "tools" and not calls):
-            raise AttemptFailed("malformed_response", "the message stopped for no known reason", usage=self.usage)
-        return stop
+        return stop_of(self._stop_reason, _STOPS, self.usage)
 
     def _call(self, block: Mapping[str, Any]) -> ToolCall:
-        try:
-            arguments = json.loads(block["json"]) if block["json"] else block.get("input", {})
-        except json.JSONDecodeError:
-            arguments = None
-        if not isinstance(arguments, dict) or not block.get("id") or not block.get("name"):
-            raise AttemptFailed("bad_tool_args", "a tool call's arguments are no JSON object", usage=self.usage)
-        return ToolCall(id=block["id"], name=block["name"], arguments=arguments)
+        given = block["json"] or block.get("input", {})
+        arguments = given if block["json"] or not isinstance(given, str) else None
+        return call_of(block.get("id"), block.get("name"), arguments, self.usage)
 
     def _opaque(self) -> tuple[Mapping[str, Any], ...]:
         """The thinking blocks, each with its place among the blocks that are echoed."""
@@ -175,6 +191,7 @@ class Assembly:
         return tuple(
             {
                 "provider": "anthropic",
+                "model": self._asked,
                 "at": at,
                 "block": {name: value for name, value in block.items() if name != "json"},
             }

@@ -347,7 +347,7 @@ class Broker:
             self._ledger.settle(reserving.result(), Usage())
 
     async def _send(self, client: Client, call: _Call, tried: Tried) -> ModelReply:
-        watch = Watch(call.spec.limits)
+        watch = Watch(call.spec.limits, streamed=call.spec.stream)
         call.sent_at = min(call.sent_at, self._clock.monotonic())
         try:
             async with watch:

@@ -62,11 +62,16 @@ _BY_ERROR_TYPE: Mapping[str, str] = {
     "api_error": "server_error",
     "overloaded_error": "overloaded",
     "conflict_error": "server_error",
+    "server_error": "server_error",
+    "insufficient_quota": "quota_exhausted",
+    "rate_limit_exceeded": "rate_limited",
 }
-"""Anthropic's `error.type`: what counts inside a stream, where the status was 200 long ago."""
+"""The vendors' `error.type`: what counts inside a stream, where the status was 200 long ago."""
 
 _NO_MONEY = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_quota"})
-_TOO_LONG = re.compile(r"prompt is too long|longer than the context length|context window exceeded", re.IGNORECASE)
+_TOO_LONG = re.compile(
+    r"prompt is too long|longer than the context length|context window exceeded|maximum context length", re.IGNORECASE
+)
 _BUSY = re.compile(r"server busy|maximum pending requests", re.IGNORECASE)
 
 _BY_CLASS: Mapping[str, tuple[str, str]] = {
@@ -96,11 +101,14 @@ _BY_CLASS: Mapping[str, tuple[str, str]] = {
     "anthropic.APIResponseValidationError": ("malformed_response", "the answer has the wrong shape"),
     "anthropic.APITimeoutError": ("timeout", "the server fell silent"),
     "anthropic.APIConnectionError": ("disconnect", "the connection broke"),
+    "openai.APIResponseValidationError": ("malformed_response", "the answer has the wrong shape"),
+    "openai.APITimeoutError": ("timeout", "the server fell silent"),
+    "openai.APIConnectionError": ("disconnect", "the connection broke"),
 }
 """What an exception's class says. `httpx2` counts as `httpx`: it has the same names."""
 
 _STUMBLES = (AssertionError, AttributeError, KeyError, TypeError, ValueError)
-_CLIENTS = ("anthropic", "ollama", "httpx", "httpx2", "aiohttp")
+_CLIENTS = ("anthropic", "openai", "ollama", "httpx", "httpx2", "aiohttp")
 
 
 def classify(error: BaseException, wall: Millis) -> Diagnosis | None:
@@ -124,7 +132,7 @@ def of_status(status: int, *, error_type: str = "", error_code: str = "", text: 
     """
     if error_code in _NO_MONEY:
         return "quota_exhausted"
-    if _TOO_LONG.search(text):
+    if error_code == "context_length_exceeded" or _TOO_LONG.search(text):
         return "context_too_long"
     if _BUSY.search(text):
         return "overloaded"
@@ -164,12 +172,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _by_status(error: BaseException, wall: Millis) -> Diagnosis | None:
     status = getattr(error, "status_code", None)
-    if not isinstance(status, int) or not hasattr(error, "response" if _root(type(error)) == "anthropic" else "error"):
+    if not isinstance(status, int) or not hasattr(error, "error" if _root(type(error)) == "ollama" else "response"):
         return None
     body = _error_of(error)
     error_type, text = str(body.get("type", "")), str(body.get("message", ""))
     details = body.get("details")
-    error_code = str(details.get("error_code", "")) if isinstance(details, dict) else ""
+    error_code = str(details.get("error_code", "") if isinstance(details, dict) else body.get("code") or "")
     kind = of_status(status, error_type=error_type, error_code=error_code, text=text)
     said = f"the server answered {status}" if status > 0 else "the stream ended in an error"
     return Diagnosis(kind, said + _named(error_type), retry_after(_headers_of(error), wall))
@@ -178,9 +186,9 @@ def _by_status(error: BaseException, wall: Millis) -> Diagnosis | None:
 def _error_of(error: BaseException) -> Mapping[str, Any]:
     """The error inside an answer's body, whichever client holds it."""
     body = getattr(error, "body", None)
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        found: Mapping[str, Any] = body["error"]
-        return found
+    if isinstance(body, dict):
+        inner = body.get("error")
+        return inner if isinstance(inner, dict) else body
     return {"message": getattr(error, "error", "") or (body if isinstance(body, str) else "")}
 
 

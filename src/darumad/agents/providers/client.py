@@ -4,7 +4,7 @@ import importlib
 from typing import Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.config import Kind, ProviderSpec
+from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
@@ -29,8 +29,15 @@ class Client(Protocol):
 
 
 def load(kind: Kind) -> None:
-    """Import the vendor's package: up to seconds and 70 MiB, so it is done once, when wanted, and never on a loop."""
-    importlib.import_module(kind)
+    """Import the vendor's package: up to seconds and 70 MiB, so it is done once, when wanted, and never on a loop.
+
+    Raises:
+        AttemptFailed: `model_not_found`: it is an extra that was not installed.
+    """
+    try:
+        importlib.import_module(kind)
+    except ImportError:
+        raise AttemptFailed("model_not_found", f"install `darumad[{kind}]` to use {kind}") from None
     tls()
 
 
@@ -48,8 +55,18 @@ def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: 
         from darumad.agents.providers.ollama import OllamaClient  # noqa: PLC0415 - imports the vendor's package
 
         return OllamaClient(spec, key, price=price, connections=connections)
+    if spec.kind == "openai":
+        from darumad.agents.providers.openai import OpenAIClient  # noqa: PLC0415 - imports the vendor's package
+
+        if key is None and spec.base_url in {None, OPENAI_URL}:
+            raise _keyless(name)
+        return OpenAIClient(spec, key, price=price, connections=connections)
     if key is None:
-        raise AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")
+        raise _keyless(name)
     from darumad.agents.providers.anthropic import AnthropicClient  # noqa: PLC0415 - imports the vendor's package
 
     return AnthropicClient(spec, key, price=price, connections=connections)
+
+
+def _keyless(name: str) -> AttemptFailed:
+    return AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")

@@ -11,7 +11,7 @@ from darumad.agents.providers.price_seed import seeded
 from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
 
-Kind = Literal["anthropic", "ollama"]
+Kind = Literal["anthropic", "ollama", "openai"]
 OFFLINE = "offline"
 """The name that stands for: no model at all."""
 
@@ -44,7 +44,8 @@ class KeySource:
 class ProviderSpec:
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
-    `base_url` None is the vendor's own address. `concurrency` is how many calls are open at once; for Ollama it
+    `base_url` None is the vendor's own address. `stream` False asks for answers in one piece, of servers that stream
+    badly; until one has come only `limits.total` holds. `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
     Ollama, in tokens: it is always sent, for the server's default truncates silently. `prices` are an operator's own,
     by model; they stand before those that ship.
@@ -54,6 +55,7 @@ class ProviderSpec:
     base_url: str | None = None
     model: str | None = None
     key: KeySource = field(default_factory=KeySource)
+    stream: bool = True
     concurrency: int = 16
     limits: Limits = field(default_factory=Limits)
     num_ctx: int = 8_192
@@ -81,7 +83,11 @@ OLLAMA = ProviderSpec(
 )
 """Ollama on this machine. A cold model loads for minutes, so its first token may take five."""
 
-SHIPPED: Mapping[str, ProviderSpec] = {"anthropic": ANTHROPIC, "ollama": OLLAMA}
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI = ProviderSpec(kind="openai", key=KeySource(credential="openai-api-key", env="OPENAI_API_KEY"))
+"""OpenAI, or whoever speaks its protocol at another `base_url`. Which model is asked must be said."""
+
+SHIPPED: Mapping[str, ProviderSpec] = {"anthropic": ANTHROPIC, "ollama": OLLAMA, "openai": OPENAI}
 """What stands without any setting; a provider of the same name in the settings takes its place."""
 
 

@@ -3,17 +3,19 @@
 A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpx
 import ollama  # noqa: TID251 - the vendor's client, behind this door
 
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OLLAMA, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_too_long
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import MAX_ANSWER_BYTES, Watch
 from darumad.work.model import ModelReply, ModelRequest
 
 _WRITE = 30.0
@@ -28,6 +30,7 @@ class OllamaClient:
         limits = spec.limits
         self._model = spec.model or ""
         self._num_ctx = spec.num_ctx
+        self._stream = spec.stream
         self._price = price
         # Without a header of ours, the client would send OLLAMA_API_KEY to whatever host is configured.
         self._client = ollama.AsyncClient(
@@ -40,19 +43,24 @@ class OllamaClient:
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
             limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE),
+            event_hooks={"response": [_bound]},
         )
 
     async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
         refuse_if_too_long(request, self._num_ctx)
-        body = body_of(self._model, request, self._num_ctx)
+        body = body_of(self._model, request, self._num_ctx, stream=self._stream)
         # The public `chat` drops most of a tool's schema on the way; the request below it does not.
         ask = cast("Any", self._client._request)  # noqa: SLF001 - held by a test against the wire
+        assembly = Assembly(request, self._price, self._model)
+        if not self._stream:
+            assembly.add(await ask(ollama.ChatResponse, "POST", "/api/chat", json=body))
+            watch.event()
+            return assembly.reply()
         chunks = await ask(ollama.ChatResponse, "POST", "/api/chat", json=body, stream=True)
-        assembly = Assembly(request, self._price)
         try:
             async for chunk in chunks:
-                watch.event(len(chunk.message.content or "") + 1)
+                watch.event()
                 assembly.add(chunk)
         finally:
             await chunks.aclose()
@@ -61,3 +69,26 @@ class OllamaClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]  # the vendor left it without
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A body that ends in an error when it is longer than any answer is: this client reads whatever comes."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._body:
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES:
+                raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _bound(response: httpx.Response) -> None:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    response.stream = _Bounded(response.stream)

@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.prices import Price, cost, likely_tokens
+from darumad.agents.providers.reply import Stop, checked, stop_of
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.result import Usage
 
 _SURELY_CUT = 0.6
 """A server that evaluated less than this share of the likely tokens has dropped the front of the prompt."""
 _TOO_FEW_TO_TELL = 1_000
+_STOPS: Mapping[str, Stop] = {"stop": "end", "length": "max_tokens"}
 
 
 class _Chunk(Protocol):
@@ -24,14 +26,14 @@ class _Chunk(Protocol):
     eval_count: int | None
 
 
-def body_of(model: str, request: ModelRequest, num_ctx: int) -> dict[str, Any]:
+def body_of(model: str, request: ModelRequest, num_ctx: int, *, stream: bool = True) -> dict[str, Any]:
     """The body of `/api/chat`."""
     names = {call.id: call.name for message in request.messages for call in message.calls}
     system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
-        "messages": system + [_turn(message, names) for message in request.messages],
-        "stream": True,
+        "messages": system + [_turn(message, names, model) for message in request.messages],
+        "stream": stream,
         "options": {"num_ctx": num_ctx, "num_predict": request.max_tokens},
     }
     if request.tools:
@@ -47,8 +49,12 @@ def body_of(model: str, request: ModelRequest, num_ctx: int) -> dict[str, Any]:
     return body
 
 
-def _turn(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
+def _turn(message: Message, names: Mapping[str, str], model: str) -> dict[str, Any]:
+    """A turn. What a model thought goes back to it, and to no other."""
     turn: dict[str, Any] = {"role": message.role, "content": message.text}
+    for each in message.opaque:
+        if each.get("provider") == "ollama" and each.get("model") == model:
+            turn["thinking"] = each["thinking"]
     if message.role == "tool":
         turn["tool_name"] = names.get(message.call_id, "")
     if message.calls:
@@ -72,13 +78,15 @@ def refuse_if_too_long(request: ModelRequest, num_ctx: int) -> None:
 
 
 class Assembly:
-    """A chat's answer as its chunks come. Complete only when the last one said `done`."""
+    """A chat's answer as its chunks come; one that comes whole is its own last. Complete when that said `done`."""
 
-    def __init__(self, request: ModelRequest, price: Price | None) -> None:
+    def __init__(self, request: ModelRequest, price: Price | None, asked: str) -> None:
         self._likely = likely_tokens(request)
         self._ids = sum(len(message.calls) for message in request.messages)
         self._price = price
+        self._asked = asked
         self._text: list[str] = []
+        self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
         self._last: _Chunk | None = None
 
@@ -86,6 +94,7 @@ class Assembly:
         """Take one chunk."""
         self._last = chunk
         self._text.append(chunk.message.content or "")
+        self._thinking.append(chunk.message.thinking or "")
         for call in chunk.message.tool_calls or ():
             self._ids += 1
             arguments = dict(call.function.arguments)
@@ -102,24 +111,29 @@ class Assembly:
         if last is None or not last.done:
             raise AttemptFailed("truncated_stream", "the stream ended before the answer did")
         usage = self._usage(last)
+        self._refuse_if_cut(last, usage)
+        stop = stop_of(last.done_reason, _STOPS, usage)
+        return checked(
+            ModelReply(
+                text="".join(self._text),
+                calls=tuple(self._calls),
+                opaque=self._opaque(),
+                model=last.model or "",
+                stop="tools" if self._calls and stop == "end" else stop,
+                usage=usage,
+            )
+        )
+
+    def _refuse_if_cut(self, last: _Chunk, usage: Usage) -> None:
         evaluated = last.prompt_eval_count or 0
         if self._likely > _TOO_FEW_TO_TELL and 0 < evaluated < _SURELY_CUT * self._likely:
             raise AttemptFailed(
                 "context_too_long", f"the server read {evaluated} of about {self._likely} tokens", usage=usage
             )
-        text = "".join(self._text)
-        if last.done_reason not in {"stop", "length"}:
-            raise AttemptFailed("malformed_response", "the answer ended for no reason that is known", usage=usage)
-        if last.done_reason == "stop" and not text and not self._calls:
-            raise AttemptFailed("empty_output", "the model said nothing", usage=usage)
-        cut = last.done_reason == "length"
-        return ModelReply(
-            text=text,
-            calls=tuple(self._calls),
-            model=last.model or "",
-            stop="max_tokens" if cut else "tools" if self._calls else "end",
-            usage=usage,
-        )
+
+    def _opaque(self) -> tuple[Mapping[str, Any], ...]:
+        thought = "".join(self._thinking)
+        return ({"provider": "ollama", "model": self._asked, "thinking": thought},) if thought else ()
 
     def _usage(self, last: _Chunk) -> Usage:
         """Counts of zero are left out by the server."""

@@ -1,6 +1,7 @@
 """The limits of one attempt: until its first event, and then between two. Pings are no events."""
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -14,16 +15,21 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 class Watch:
     """Entered around one attempt. `event` is called for each piece of the answer and puts the limit off.
 
+    An answer that is not `streamed` has no first token: nothing of it comes before it is complete, so only the limit
+    on the whole call holds until then.
+
     Raises on exit:
         AttemptFailed: kind `timeout`, naming the limit that expired.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, streamed: bool = True) -> None:
         self._limits = limits
+        self._patience = limits.first_token if streamed else limits.total
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
-        self._scope = asyncio.timeout_at(self._begun + limits.first_token)
+        self._scope = asyncio.timeout_at(self._begun + self._patience)
         self._bytes = 0
+        self.headers: Mapping[str, str] = {}
         self.first_after: float | None = None
         """Seconds until the first event came; None before it."""
 
@@ -32,18 +38,25 @@ class Watch:
         """Whether any of the answer has come."""
         return self.first_after is not None
 
-    def event(self, size: int) -> None:
-        """Some of the answer came: `size` bytes of it.
+    def heard(self, headers: Mapping[str, str]) -> None:
+        """The answer's headers came: no part of it, but they may say what the server grants."""
+        self.headers = headers
+
+    def took(self, size: int) -> None:
+        """So many bytes of the answer came, whatever they say.
 
         Raises:
             AttemptFailed: kind `malformed_response`, when it is more than any answer is.
         """
-        now = self._loop.time()
-        if self.first_after is None:
-            self.first_after = now - self._begun
         self._bytes += size
         if self._bytes > MAX_ANSWER_BYTES:
             raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
+
+    def event(self) -> None:
+        """Some of the answer came: the limit begins anew."""
+        now = self._loop.time()
+        if self.first_after is None:
+            self.first_after = now - self._begun
         if not self._scope.expired():
             self._scope.reschedule(now + self._limits.idle)
 
@@ -62,4 +75,4 @@ class Watch:
     def _expired(self) -> str:
         if self.received:
             return f"nothing more came for {self._limits.idle:g} s"
-        return f"no first token within {self._limits.first_token:g} s"
+        return f"no first token within {self._patience:g} s"

@@ -1,0 +1,74 @@
+"""Reading an answer's body as it comes: server-sent events, or one JSON document. No client bounds either, so we do."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.watch import Watch
+
+_DATA = b"data:"
+DONE = b"[DONE]"
+"""What OpenAI's streams end with."""
+
+
+class Response(Protocol):
+    """What is read of a client's response."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as they come."""
+        ...
+
+
+async def events(response: Response, watch: Watch) -> AsyncIterator[Mapping[str, Any]]:
+    """The JSON of each event until the stream ends or says `[DONE]`; pings and comments are none.
+
+    Only what is left tells the watch that something came.
+    """
+    if "text/event-stream" not in response.headers.get("content-type", ""):
+        raise AttemptFailed("malformed_response", "the answer is no event stream")
+    async for data in _lines(response, watch):
+        if data == DONE:
+            return
+        event = _object(data)
+        if event.get("type") != "ping":
+            watch.event()
+            yield event
+
+
+async def document(response: Response, watch: Watch) -> Mapping[str, Any]:
+    """The one JSON object of a whole answer; every piece of it tells the watch that something came."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        watch.took(len(piece))
+        watch.event()
+        body += piece
+    return _object(bytes(body))
+
+
+async def _lines(response: Response, watch: Watch) -> AsyncIterator[bytes]:
+    """What stands behind `data:`, line by line. No vendor spreads an event's data over several lines."""
+    rest = bytearray()
+    async for piece in response.aiter_bytes():
+        watch.took(len(piece))
+        rest += piece
+        if b"\n" not in piece:
+            continue
+        *lines, tail = bytes(rest).split(b"\n")
+        rest = bytearray(tail)
+        for line in lines:
+            if line.startswith(_DATA):
+                yield line[len(_DATA) :].strip()
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    value = orjson.loads(data)
+    if not isinstance(value, dict):
+        raise AttemptFailed("malformed_response", "the answer is no JSON object")
+    return value

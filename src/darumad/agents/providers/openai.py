@@ -1,0 +1,70 @@
+"""OpenAI through its own client, on its aiohttp transport; and every other server that speaks the same protocol.
+
+A completion ends with its `finish_reason` or not at all.
+"""
+
+from typing import Any, cast
+
+import httpx2
+import openai  # noqa: TID251 - the vendor's client, behind this door
+
+from darumad.agents.providers.body import document, events
+from darumad.agents.providers.config import OPENAI_URL, ProviderSpec
+from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.openai_wire import Assembly, body_of
+from darumad.agents.providers.prices import Price
+from darumad.agents.providers.tls import tls
+from darumad.agents.providers.watch import Watch
+from darumad.work.model import ModelReply, ModelRequest
+
+_WRITE = 30.0
+_POOL_OVER_CONNECT = 5.0
+_SPARE_CONNECTIONS = 16
+_KEEPALIVE = 4.0
+
+
+class OpenAIClient:
+    """One instance on one loop. Retries nothing, follows no redirect, reads no proxy from the environment."""
+
+    def __init__(self, spec: ProviderSpec, key: Credential | None, *, price: Price | None, connections: int) -> None:
+        limits = spec.limits
+        # As with Anthropic's: the transport's read limit lies behind ours.
+        timeout = httpx2.Timeout(
+            limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
+        )
+        http = openai.DefaultAioHttpClient(
+            trust_env=False,
+            verify=tls(),
+            follow_redirects=False,
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
+        )
+        self._model = spec.model or ""
+        self._stream = spec.stream
+        self._theirs = spec.base_url in {None, OPENAI_URL}
+        self._price = price
+        self._client = openai.AsyncOpenAI(
+            api_key=key.reveal() if key else "none",
+            base_url=spec.base_url or OPENAI_URL,
+            http_client=http,
+            timeout=timeout,
+            max_retries=0,
+        )
+
+    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+        """See `client.Client`."""
+        body = body_of(self._model, request, stream=self._stream, theirs=self._theirs)
+        create = cast("Any", self._client.chat.completions.with_streaming_response.create)
+        async with create(**body) as response:
+            watch.heard(response.headers)
+            assembly = Assembly(self._price)
+            if self._stream:
+                async for event in events(response.http_response, watch):
+                    assembly.add(event)
+            else:
+                assembly.whole(await document(response.http_response, watch))
+            return assembly.reply()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()

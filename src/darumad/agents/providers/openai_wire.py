@@ -1,0 +1,170 @@
+"""OpenAI's chat completions as JSON: our request into theirs, their chunks into our reply. No client, no socket."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from darumad.agents.providers.classify import AttemptFailed, of_error_event
+from darumad.agents.providers.prices import Price, cost
+from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of
+from darumad.work.model import Message, ModelReply, ModelRequest
+from darumad.work.result import Usage
+
+_STOPS: Mapping[str, Stop] = {
+    "stop": "end",
+    "tool_calls": "tools",
+    "function_call": "tools",
+    "length": "max_tokens",
+    "content_filter": "refusal",
+}
+
+
+def body_of(model: str, request: ModelRequest, *, stream: bool, theirs: bool) -> dict[str, Any]:
+    """The body of `/chat/completions`. `theirs` says that OpenAI itself is asked: others know only older names."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": list(_turns(request)),
+        "max_completion_tokens" if theirs else "max_tokens": request.max_tokens,
+        "stream": stream,
+    }
+    if stream:
+        body["stream_options"] = {"include_usage": True}
+    if request.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.says, "parameters": dict(tool.schema)},
+            }
+            for tool in request.tools
+        ]
+    if request.output_schema is not None:
+        form = {"name": "answer", "schema": dict(request.output_schema), "strict": False}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return body
+
+
+def _turns(request: ModelRequest) -> Iterator[dict[str, Any]]:
+    if request.system:
+        yield {"role": "system", "content": request.system}
+    for message in request.messages:
+        yield _turn(message)
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+    turn: dict[str, Any] = {"role": message.role, "content": message.text or None}
+    if message.calls:
+        turn["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": orjson.dumps(dict(call.arguments)).decode()},
+            }
+            for call in message.calls
+        ]
+    elif not message.text:
+        turn["content"] = ""
+    return turn
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as its pieces come."""
+
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class Assembly:
+    """A completion as its chunks come: `add` each of them, or take the `whole`; then its `reply`."""
+
+    def __init__(self, price: Price | None) -> None:
+        self._price = price
+        self._model = ""
+        self._text: list[str] = []
+        self._calls: dict[int, _Call] = {}
+        self._usage: Mapping[str, Any] = {}
+        self._stop: str | None = None
+        self._refused = False
+        self._seen = False
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Take one chunk.
+
+        Raises:
+            AttemptFailed: it tells of an error, or has no shape that a chunk has.
+        """
+        if chunk.get("error"):
+            raise of_error_event(chunk)
+        self._take(chunk, "delta")
+
+    def whole(self, completion: Mapping[str, Any]) -> None:
+        """Take a completion that came in one piece.
+
+        Raises:
+            AttemptFailed: it has no shape that a completion has.
+        """
+        if not completion.get("choices") or not completion.get("usage"):
+            raise AttemptFailed("malformed_response", "the completion has the wrong shape")
+        self._take(completion, "message")
+
+    def _take(self, answer: Mapping[str, Any], part: str) -> None:
+        self._seen = True
+        try:
+            self._model = str(answer.get("model") or self._model)
+            self._usage = answer.get("usage") or self._usage
+            for choice in answer["choices"][:1]:  # one was asked for
+                self._said(choice.get(part) or {})
+                self._stop = choice.get("finish_reason") or self._stop
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AttemptFailed("malformed_response", "the answer has the wrong shape") from error
+
+    def _said(self, part: Mapping[str, Any]) -> None:
+        self._text.append(part.get("content") or "")
+        self._refused = self._refused or bool(part.get("refusal"))
+        for at, piece in enumerate(part.get("tool_calls") or ()):
+            call = self._calls.setdefault(piece.get("index", at), _Call())
+            function = piece.get("function") or {}
+            call.id = piece.get("id") or call.id
+            call.name = function.get("name") or call.name
+            call.arguments.append(function.get("arguments") or "")
+
+    def reply(self) -> ModelReply:
+        """The completion.
+
+        Raises:
+            AttemptFailed: it has no end, or is none: `truncated_stream`, `bad_tool_args`, `empty_output`, ...
+        """
+        if not self._seen:
+            raise AttemptFailed("malformed_response", "the stream was empty")
+        if self._stop is None:
+            raise AttemptFailed("truncated_stream", "the stream ended before the answer did")
+        usage = self._used()
+        calls = (call_of(each.id, each.name, text_of(each.arguments), usage) for _, each in sorted(self._calls.items()))
+        stop = stop_of(self._stop, _STOPS, usage)
+        return checked(
+            ModelReply(
+                text=text_of(self._text),
+                calls=(asked := tuple(calls)),
+                model=self._model,
+                stop="refusal" if self._refused else "tools" if asked and stop == "end" else stop,
+                usage=usage,
+            )
+        )
+
+    def _used(self) -> Usage:
+        """What it used; cached tokens are told as a part of those that were read."""
+        details = self._usage.get("prompt_tokens_details") or {}
+        read, written = _count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens")
+        cached = min(_count(details, "cached_tokens"), read)
+        price = cost(self._price, fresh=read - cached, cached=cached, written=0, output=written)
+        return Usage(input_tokens=read, output_tokens=written, cached_tokens=cached, calls=1, nano_usd=price)
+
+
+def _count(of: Mapping[str, Any], name: str) -> int:
+    value = of.get(name)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,73 @@
+"""What every vendor's answer must hold before it is one: said once, here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import orjson
+
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.work.model import ModelReply, ToolCall
+from darumad.work.result import Usage
+
+Stop = Literal["end", "tools", "max_tokens", "refusal"]
+
+
+def checked(reply: ModelReply) -> ModelReply:
+    """`reply`, if it says something and its calls can be told apart.
+
+    Raises:
+        AttemptFailed: `empty_output`, or `malformed_response` for two calls of one id, or an end that waits for tools
+            and calls none.
+    """
+    if len({call.id for call in reply.calls}) < len(reply.calls):
+        raise AttemptFailed("malformed_response", "two tool calls have the same id", usage=reply.usage)
+    if reply.stop == "tools" and not reply.calls:
+        raise AttemptFailed("malformed_response", "the answer waits for tools and calls none", usage=reply.usage)
+    if reply.stop == "end" and not reply.text and not reply.calls:
+        raise AttemptFailed("empty_output", "the model said nothing", usage=reply.usage)
+    return reply
+
+
+def stop_of(reason: str | None, known: Mapping[str, Stop], usage: Usage) -> Stop:
+    """The end that a vendor's word stands for.
+
+    Raises:
+        AttemptFailed: `malformed_response` for a word that nobody knows.
+    """
+    stop = known.get(reason or "")
+    if stop is None:
+        raise AttemptFailed("malformed_response", "the answer ended for no reason that is known", usage=usage)
+    return stop
+
+
+def call_of(name: Any, call: Any, arguments: Any, usage: Usage) -> ToolCall:
+    """A tool call whose id is `name` and whose function is `call`; `arguments` are an object, or its JSON.
+
+    Raises:
+        AttemptFailed: `bad_tool_args`: it has no name or id, or its arguments are no JSON object.
+    """
+    if isinstance(arguments, str | bytes):
+        try:
+            arguments = orjson.loads(arguments or "{}")
+        except orjson.JSONDecodeError:
+            arguments = None
+    if (
+        not isinstance(arguments, dict)
+        or not isinstance(call, str)
+        or not call
+        or not isinstance(name, str)
+        or not name
+    ):
+        raise AttemptFailed("bad_tool_args", "a tool call's arguments are no JSON object", usage=usage)
+    return ToolCall(id=name, name=call, arguments=arguments)
+
+
+def text_of(parts: Sequence[Any]) -> str:
+    """The parts of a text, joined.
+
+    Raises:
+        AttemptFailed: `malformed_response` when one of them is no text.
+    """
+    if not all(isinstance(part, str) for part in parts):
+        raise AttemptFailed("malformed_response", "what was said is no text")
+    return "".join(parts)
