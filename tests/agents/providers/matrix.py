@@ -121,9 +121,9 @@ async def cell(sim: Simulation, name: str, path: str) -> str:
 def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     limits = SLOW
     if name.startswith("drip"):
-        limits = replace(SLOW, total=Seconds(0.6))
+        limits = replace(SLOW, total=Seconds(1.5))
     elif name.startswith(SILENT):
-        limits = replace(QUICK, total=Seconds(0.3 if way == "whole" else 20))
+        limits = QUICK if way == "streamed" else replace(SLOW, total=Seconds(1.5))
     return replace(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
 
 
