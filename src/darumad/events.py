@@ -201,6 +201,14 @@ class WorkRevived(Fact):
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkPurged(Fact):
+    """Everything that was kept of an item is gone, what its events said too."""
+
+    name: ClassVar[str] = "work.purged"
+    by: str
+
+
 # --- agents ---------------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +363,23 @@ class DaemonStopping(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonClockJumped(Fact):
+    """The wall clock was set, or the machine slept: by so many milliseconds. Limits go by another clock."""
+
+    name: ClassVar[str] = "daemon.clock_jumped"
+    by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalChecked(Fact):
+    """Every page of the journal was looked at; `wrong` says what is not as it was written."""
+
+    name: ClassVar[str] = "journal.checked"
+    wrong: tuple[str, ...]
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class BridgeStalled(Fact):
     """The loop did not answer within its limit. `stack` is what it was doing."""
 
@@ -366,11 +391,12 @@ class BridgeStalled(Fact):
 CATALOGUE: tuple[type[Fact], ...] = (
     WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
     WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
-    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived,
+    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkPurged,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
     BudgetThreshold, BudgetExhausted,
-    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonStopping, BridgeStalled,
+    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonStopping, DaemonClockJumped,
+    JournalChecked, BridgeStalled,
 )  # fmt: skip
 
 

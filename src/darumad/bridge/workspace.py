@@ -23,7 +23,15 @@ class Workspaces:
 
     def place(self, item_id: str, lineage: int) -> Path:
         """Where this item's files are. A failure starts a new lineage, so its retry finds an empty directory."""
-        return self._root / item_id.replace(":", "_") / str(lineage)
+        return self.home_of(item_id) / str(lineage)
+
+    def home_of(self, item_id: str) -> Path:
+        """The directory of all workspaces of one item."""
+        return self._root / item_id.replace(":", "_")
+
+    def homes(self) -> list[Path]:
+        """The directory of every item that ever had a workspace and still has it."""
+        return [each for each in self._root.iterdir() if each.is_dir()] if self._root.is_dir() else []
 
     def of(self, held: Held) -> Path:
         """The workspace of a held item."""

@@ -111,6 +111,17 @@ COMMANDS: Mapping[str, Entry] = {
     "drain": Entry("drain", "Take nothing new in and hand nothing out."),
     "resume": Entry("resume", "End a drain."),
     "stop": Entry("stop", "End the daemon in good order."),
+    "backup": Entry(
+        "backup",
+        "Copy the journal, also while the daemon runs.",
+        ("daruma backup /var/backups/daruma.db",),
+    ),
+    "restore": Entry(
+        "restore",
+        "Put a copy of the journal back in its place.",
+        ("daruma restore /var/backups/daruma.db",),
+    ),
+    "journal": Entry("journal", "Check that the journal is what was written.", ("daruma journal check",)),
     "doctor": Entry(
         "doctor",
         "What is in the way, and how to mend it.",

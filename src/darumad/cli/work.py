@@ -110,6 +110,26 @@ def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
             return found
 
 
+@work.command()
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@online
+def purge(line: Line, names: Sequence[str]) -> None:
+    """Let go of finished items now: what was asked, done and made, and what their events say.
+
+    For a secret that was pasted into a description. The id stays taken.
+    """
+    for name in names:
+        line.show(line.client.call("work purge", {}, id=name), _purge_lines)
+
+
+def _purge_lines(reply: Json) -> Iterable[str]:
+    yield f"{reply['id']}  purged"
+    yield from (f"  kept: upload {each}, which other items name too" for each in reply["uploads_kept"])
+    if reply["log_file"]:
+        yield f"  look yourself: {reply['log_file']} and its rotated parts"
+    yield "  look yourself: backups made before"
+
+
 def _list_lines(reply: Json) -> Iterable[str]:
     headers = ("ID", "STATE", "STAGE", "AGENT", "TRY", "DESCRIPTION")
     return table(headers, ((*(each[key] for key in ("id",)), _state(each), each["stage"], each["agent"],

@@ -12,7 +12,7 @@ from darumad.bus import Labels, Tally
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
-from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Stage
+from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Seconds, Stage
 from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Budget
 from darumad.work.item import WorkRecord
@@ -81,6 +81,7 @@ class Reader(Protocol):
     def result(self, item: ItemId) -> Mapping[str, Any] | None: ...  # noqa: D102
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
     def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def events(  # noqa: D102
         self,
@@ -101,6 +102,9 @@ class Publisher(Protocol):
 
     def after(self, position: int) -> tuple[Sequence[bytes], bool]:
         """The rendered events behind `position` that the ring holds, and whether these are all there are."""
+
+    def forget(self, subject: str) -> None:
+        """The ring no longer tells what the events about `subject` say."""
 
     @property
     def position(self) -> int:
@@ -134,7 +138,8 @@ class House:
     """The daemon as the control room sees it.
 
     `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set
-    going: the operation has recorded who asked. `revoke` is told who wants it and why, and whether the journal has
+    going: the operation has recorded who asked. `home_of` is where all workspaces of an item lie; the id of one that is
+    gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
     missing. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping
@@ -160,6 +165,9 @@ class House:
     definitions: Callable[[], Mapping[AgentName, Definition]]
     upload_dir: Path
     workspace_of: Callable[[WorkRecord], Path]
+    home_of: Callable[[str], Path]
+    remember: Seconds
+    log_file: Path | None
     new_id: Callable[[], str]
     report: Callable[[BaseException], None]
     boot: Boot

@@ -1,6 +1,7 @@
 """What is asked about work: hand it in, look at it, wait for it, take it back, and fetch what it made."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,10 @@ from starlette.responses import FileResponse, Response
 from darumad.control import uploads
 from darumad.control.admission import Admitted, Sent, admit
 from darumad.control.desk import Ask, Desk, replied, unknown_item
-from darumad.control.house import Running
+from darumad.control.house import House, Running
 from darumad.control.views import (
     CancelReply,
+    PurgeReply,
     ReleaseReply,
     ResultView,
     Submitted,
@@ -40,7 +42,7 @@ from darumad.control.wire import (
 )
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.events import WorkStopped
-from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Note, Release, Released
+from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Note, Purge, Release, Released
 from darumad.names import AgentName, ItemId
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
@@ -156,6 +158,32 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
 async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
     """Puts a parked, scheduled or dead item on its way again."""
     return await _release(desk, Release(items=(ItemId(request.id),), audit=ask.audit(request.id)))
+
+
+async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
+    """Lets go of a finished item at once: what it was asked, what it did, what it made, and what its events say.
+
+    Its id stays taken, and how it ended stays known.
+    """
+    house, name = desk.house, ItemId(request.id)
+    record = await _record(desk, request.id)
+    asked = Purge(item=name, remember_ms=round(house.remember * 1000), audit=ask.audit(name))
+    await desk.commits.commit(asked)
+    house.publisher.forget(name)
+    uploads_kept = await desk.read(_remove_files, house, record)
+    return PurgeReply(
+        id=request.id, uploads_kept=uploads_kept, log_file=None if house.log_file is None else str(house.log_file)
+    )
+
+
+def _remove_files(house: House, record: WorkRecord) -> tuple[str, ...]:
+    """Removes what the item wrote and what was uploaded for it alone; the uploads that others name too."""
+    shutil.rmtree(house.home_of(record.item.id), ignore_errors=True)
+    digests = {each.upload for each in record.item.inputs if each.upload}
+    shared = {each for each in digests if house.reader.names_upload(each)}
+    for digest in digests - shared:
+        (house.upload_dir / digest).unlink(missing_ok=True)
+    return tuple(sorted(shared))
 
 
 async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:

@@ -42,6 +42,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["work cancel"], wire.CancelRequest, views.CancelReply, on_work.cancel),
         Operation(ROUTES["work retry"], wire.ItemRequest, views.ReleaseReply, on_work.retry),
         Operation(ROUTES["work answer"], wire.AnswerRequest, views.ReleaseReply, on_work.answer),
+        Operation(ROUTES["work purge"], wire.ItemRequest, views.PurgeReply, on_work.purge),
         Operation(ROUTES["result"], wire.ItemRequest, views.ResultView, on_work.result),
         Operation(ROUTES["artifacts get"], wire.ArtifactRequest, None, on_work.artifact),
         Operation(ROUTES["upload"], wire.UploadRequest, views.UploadReply, on_work.upload, streams=True),

@@ -33,6 +33,7 @@ ROUTES: Mapping[str, Route] = {
         Route("work cancel", "POST", "/v1/work/{id}/cancel", writes=True),
         Route("work retry", "POST", "/v1/work/{id}/retry", writes=True),
         Route("work answer", "POST", "/v1/work/{id}/answer", writes=True),
+        Route("work purge", "POST", "/v1/work/{id}/purge", writes=True),
         Route("result", "GET", "/v1/work/{id}/result"),
         Route("artifacts get", "GET", "/v1/work/{id}/artifacts/{name:path}"),
         Route("upload", "PUT", "/v1/blobs/{sha256}", writes=True, limit=UPLOAD_LIMIT),

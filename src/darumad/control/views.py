@@ -221,6 +221,14 @@ class HealthView(Said):
     vital_signs: Mapping[str, bool | str]
 
 
+class PurgeReply(Said):
+    """What is gone, and where something of it may still be: uploads that others name too, the log, and backups."""
+
+    id: str
+    uploads_kept: tuple[str, ...]
+    log_file: str | None
+
+
 class Done(Said):
     """What the daemon is doing from now on."""
 

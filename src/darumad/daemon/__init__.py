@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from darumad.clock import SystemClock
 from darumad.control import ControlServer
+from darumad.daemon import housekeeping
 from darumad.daemon.assembly import (
     WITHIN,
     Engine,
@@ -23,6 +24,7 @@ from darumad.daemon.assembly import (
 )
 from darumad.daemon.doors import doors, sockets
 from darumad.daemon.guardian import Ending, Guardian, Watched
+from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.signs import VitalSigns
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
@@ -84,6 +86,9 @@ def _serve(
     engine.start(doors(server, listening))
     stack.callback(_stop_tree, engine)
     engine.treasury.open()
+    keeping = Housekeeping(_kept(house, behind, engine), settings.retention, settings.journal.check_after)
+    keeping.start()
+    stack.callback(keeping.close, WITHIN)
     house.note(DaemonReady("daemon", behind.chosen.provider))
     notifier.ready(signs.status())
     log.info(
@@ -97,6 +102,17 @@ def _serve(
     _wind_down(house, behind, engine, ending)
     server.hush()
     return ending, why
+
+
+def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
+    return housekeeping.House(
+        clock=house.clock,
+        journal=house.journal,
+        workspaces=behind.workspaces,
+        directory=house.settings.state_dir,
+        note=house.note,
+        look_again=engine.hint,
+    )
 
 
 def _wind_down(house: Kernel, behind: Minds, engine: Engine, ending: Ending) -> None:

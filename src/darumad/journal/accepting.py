@@ -29,8 +29,8 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
             batch.unfinished += len(verdict.new)
             batch.audit(each.audit)
     created = {new.item.id: (new, state) for each in verdicts if isinstance(each, Admitted) for new, state in each.new}
-    records = _write(batch, created, {uid: row[1] for uid, row in rows.items()})
-    records |= _held_before(batch, accepts, rows)
+    records = _write(batch, created, {uid: row[1] for uid, row in rows.items() if row[1] is not None})
+    records |= _held_before(batch, accepts, rows) | _gone_before(accepts, rows)
     return [
         _answer(each, verdict, records) if isinstance(verdict, Admitted) else verdict
         for each, verdict in zip(accepts, verdicts, strict=True)
@@ -49,9 +49,20 @@ def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkReco
 
 
 def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
-    ids = [rows[each.item.id][1] for accept in accepts for each in accept.items if each.item.id in rows]
+    named = [rows[each.item.id][1] for accept in accepts for each in accept.items if each.item.id in rows]
+    ids = [row for row in named if row is not None]
     records = (record_from_row(row) for row in batch.run_if_any("records_by_id", ids))
     return {record.item.id: record for record in records}
+
+
+def _gone_before(accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
+    """Items that were kept for their time: what is left of them is how they ended."""
+    return {
+        new.item.id: WorkRecord(item=new.item, state=WorkState(rows[new.item.id][3]), stage=new.item.stages[-1])
+        for accept in accepts
+        for new in accept.items
+        if new.item.id in rows and rows[new.item.id][1] is None
+    }
 
 
 def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId, int]) -> dict[ItemId, WorkRecord]:
@@ -67,7 +78,12 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
     everyone = {**held, **ids}
     batch.run_if_any(
         "accept_dependencies",
-        [(ids[uid], everyone[need]) for uid, (new, _) in created.items() for need in new.item.depends_on],
+        [
+            (ids[uid], everyone[need])
+            for uid, (new, _) in created.items()
+            for need in new.item.depends_on
+            if need in everyone
+        ],
     )
     batch.run_if_any(
         "correspond",

@@ -33,6 +33,11 @@ class Checkpoints:
         if self.frames >= (IDLE_FRAMES if idle else FULL_FRAMES):
             self.run()
 
+    def empty_log(self) -> None:
+        """Leave nothing in the WAL of what was erased; while a reader holds it, as soon as it can be."""
+        self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.run()
+
     def run(self) -> None:
         """Move what no reader needs any more from the WAL into the database.
 

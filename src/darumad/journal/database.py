@@ -76,10 +76,13 @@ class Database:
 
     @classmethod
     def copier(cls, path: Path) -> "Database":
-        """A connection that changes nothing here and may write a copy elsewhere."""
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        """A connection to write a copy elsewhere with.
+
+        It changes nothing here, and still is no read-only one: with those, SQLite cannot copy a generated column.
+        """
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
         database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, "busy_timeout = 5000"):
+        for pragma in (*_SHARED_PRAGMAS, "busy_timeout = 5000", "wal_autocheckpoint = 0"):
             database.all(f"PRAGMA {pragma}")
         return database
 

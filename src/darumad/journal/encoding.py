@@ -104,6 +104,10 @@ class RecentItems:
         if len(self._items) > self._size:
             del self._items[next(iter(self._items))]
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._items.clear()
+
     def read(self, body: str, digest: str, uid: str) -> WorkItem:
         """The item of this payload.
 

@@ -63,6 +63,10 @@ class Publisher:
         """The rendered events behind `position`, one JSON line each, and whether that is all of them."""
         return self._ring.after(position)
 
+    def forget(self, subject: str) -> None:
+        """What the events about `subject` say is no longer told to whoever catches up."""
+        self._ring.forget(subject)
+
     @property
     def position(self) -> Position:
         """The last position told."""
@@ -120,6 +124,14 @@ class Ring:
         over = held + len(batch) - (self._positions.maxlen or 0)
         if over > 0:
             self._dropped_to = self._positions[over - 1] if over <= held else batch[over - held - 1].seq
+
+    def forget(self, subject: str) -> None:
+        """Keep the places of the events about `subject`, and not what they say."""
+        with self._lock:
+            for place, line in enumerate(self._lines):
+                event = orjson.loads(line)
+                if event["subject"] == subject:
+                    self._lines[place] = orjson.dumps({**event, "data": {}}, option=orjson.OPT_APPEND_NEWLINE)
 
     def after(self, position: int) -> tuple[tuple[bytes, ...], bool]:
         """What is held behind `position`; complete when nothing behind it was let go or came before this life."""

@@ -6,11 +6,15 @@
 -- === accepting =====================================================================================================
 
 -- name: known_items
--- What the journal holds of these ids, named as items or as dependencies.
+-- What the journal holds of these ids, named as items or as dependencies; of those that are gone, how they ended.
 SELECT item.uid, item.id, payload.digest, item.state
 FROM json_each(:asked) AS asked
 JOIN item ON item.uid = asked.value
-JOIN payload ON payload.item = item.id;
+JOIN payload ON payload.item = item.id
+UNION ALL
+SELECT idempotency.uid, NULL, idempotency.digest, idempotency.outcome
+FROM json_each(:asked) AS asked
+JOIN idempotency ON idempotency.uid = asked.value;
 
 -- name: accept_items
 WITH asked(uid, agent, phase, lane, stage, priority, state, reason, rank, run_at, expires_at,
@@ -505,6 +509,57 @@ ON CONFLICT (scope, period) DO UPDATE SET
     reserved = excluded.reserved, reserved_tokens = excluded.reserved_tokens,
     reserved_calls = excluded.reserved_calls, told = excluded.told;
 
+-- === what is kept, and for how long ==================================================================================
+
+-- name: finished_behind
+-- A bite of the items behind a cursor: when each ended, and whether nobody would wait for it in vain when it is gone.
+SELECT id, uid, state, finished_at, state = 'succeeded'
+    OR NOT EXISTS (SELECT 1 FROM dependency WHERE dependency.needs = item.id)
+FROM item WHERE id > :behind ORDER BY id LIMIT :limit;
+
+-- name: purgeable
+SELECT item.id, item.state, item.state = 'succeeded'
+    OR NOT EXISTS (SELECT 1 FROM dependency WHERE dependency.needs = item.id)
+FROM json_each(:asked) AS asked JOIN item ON item.uid = asked.value;
+
+-- name: prune_steps
+DELETE FROM step WHERE item IN (SELECT value FROM json_each(:asked));
+
+-- name: remember
+INSERT INTO idempotency (uid, digest, outcome, forget_at)
+SELECT item.uid, payload.digest, item.state, :forget_at
+FROM json_each(:asked) AS asked
+JOIN item ON item.id = asked.value
+JOIN payload ON payload.item = item.id;
+
+-- name: free_dependents
+DELETE FROM dependency WHERE (item, needs) IN (
+    SELECT dependency.item, dependency.needs
+    FROM json_each(:asked) AS asked JOIN dependency ON dependency.needs = asked.value);
+
+-- name: close_item_budgets
+DELETE FROM budget WHERE scope IN (SELECT value FROM json_each(:asked));
+
+-- name: let_go
+-- All that belongs to them goes with them.
+DELETE FROM item WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: prune_events
+DELETE FROM event
+WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM event ORDER BY seq LIMIT :limit) WHERE at < :before)
+RETURNING seq;
+
+-- name: prune_reservations
+-- Their ids are in the order of their making.
+DELETE FROM reservation WHERE id IN (
+    SELECT id FROM (SELECT id, settled_at FROM reservation ORDER BY id LIMIT :limit) WHERE settled_at < :before);
+
+-- name: forget
+DELETE FROM idempotency WHERE uid IN (SELECT uid FROM idempotency WHERE forget_at <= :now LIMIT :limit);
+
+-- name: blank_events
+UPDATE event SET data = '{}' WHERE subject = :subject;
+
 -- === the record of it all ==========================================================================================
 
 -- name: record_events
@@ -579,6 +634,9 @@ SELECT step.attempt, step.stage, step.seq, step.kind, step.input_digest, step.ou
 FROM item JOIN step ON step.item = item.id
 WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
 
+-- name: names_upload
+SELECT EXISTS (SELECT 1 FROM payload WHERE body LIKE :like);
+
 -- name: effects
 SELECT effect.key, effect.attempt, effect.seq, effect.tool, effect.arguments, effect.state, effect.idempotent,
     effect.output
@@ -604,6 +662,26 @@ SELECT value FROM setting WHERE key = :key;
 
 -- name: settings
 SELECT key, value FROM setting WHERE key >= :first AND key < :last;
+
+-- name: payloads_behind
+SELECT item.id, item.uid, payload.body, payload.sha256
+FROM payload JOIN item ON item.id = payload.item
+WHERE payload.item > :behind ORDER BY payload.item LIMIT :limit;
+
+-- name: results_behind
+SELECT item.id, item.uid, result.body, result.sha256
+FROM result JOIN item ON item.id = result.item
+WHERE result.item > :behind ORDER BY result.item LIMIT :limit;
+
+-- name: audits_behind
+SELECT id, at, via, by, pid, action, target, request_id, previous, hash
+FROM audit WHERE id > :behind ORDER BY id LIMIT :limit;
+
+-- name: succeeded_without_result
+SELECT uid, state FROM item
+WHERE state = 'succeeded'
+    AND NOT EXISTS (SELECT 1 FROM result WHERE result.item = item.id AND result.fence = item.fence)
+LIMIT 100;
 
 -- name: audits
 SELECT at, via, by, pid, action, target, request_id, previous, hash FROM audit ORDER BY id DESC LIMIT :limit;

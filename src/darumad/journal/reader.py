@@ -76,6 +76,10 @@ class Reader:
         rows = self._db.all(SQL["steps"], {"uid": item})
         return [{**dict(zip(names, row, strict=True)), "output": load(row[5])} for row in rows]
 
+    def names_upload(self, sha256: str) -> bool:
+        """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
+        return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
+
     def effects(self, item: ItemId) -> list[dict[str, Any]]:
         """What its tools did outside, attempt by attempt: `started` means that nobody knows whether it was done."""
         names = ("key", "attempt", "seq", "tool", "arguments", "state", "idempotent", "output")

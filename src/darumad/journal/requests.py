@@ -351,6 +351,45 @@ class Setting:
     audit: Audit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Let go of a bite of what is older than these moments (wall milliseconds). Answer: `Pruned`.
+
+    `behind` is where the last bite ended. `remember_ms` is for how long the id of an item outlives it.
+    """
+
+    steps: Millis
+    events: Millis
+    items: Millis
+    remember_ms: int
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The items that are gone, how many events are, and behind what there may be more; None when there is not."""
+
+    items: tuple[ItemId, ...]
+    events: int
+    behind: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Let go of a finished item now, and of what its events say. Answer: `Purged` or an error."""
+
+    item: ItemId
+    remember_ms: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """The item that is gone; only its id and how it ended are still known."""
+
+    item: ItemId
+
+
 class Said(Enum):
     """The answers that carry nothing more."""
 
@@ -362,9 +401,22 @@ APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
     Accept | Claim | Step | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve
-    | Settle | Setting
+    | Settle | Setting | Prune | Purge
 )  # fmt: skip
-Answer = Accepted | Claimed | Moved | Cancelled | Released | Rescued | Promoted | OverBudget | Said | Exception
+Answer = (
+    Accepted
+    | Claimed
+    | Moved
+    | Cancelled
+    | Released
+    | Rescued
+    | Promoted
+    | Pruned
+    | Purged
+    | OverBudget
+    | Said
+    | Exception
+)
 
 
 @dataclass(frozen=True, slots=True)

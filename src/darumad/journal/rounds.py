@@ -19,6 +19,8 @@ from darumad.journal.requests import (
     Move,
     Note,
     PromoteDue,
+    Prune,
+    Purge,
     Release,
     Request,
     Rescue,
@@ -33,11 +35,11 @@ Group = tuple[type[Any], list[Any]]
 
 KINDS: tuple[type[Any], ...] = (
     Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Release, Accept, Setting, Note, PromoteDue, Rescue,
-    Claim,
+    Claim, Purge, Prune,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
-_LAST = frozenset({PromoteDue, Rescue, Claim})
+_LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
 
 
 def _none(_: Any) -> Iterable[Hashable]:

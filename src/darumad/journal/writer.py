@@ -25,6 +25,7 @@ from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
 from darumad.journal.moving import move, step
 from darumad.journal.operating import cancel, note, release, setting
+from darumad.journal.pruning import prune, purge
 from darumad.journal.requests import (
     Accept,
     Answer,
@@ -36,6 +37,8 @@ from darumad.journal.requests import (
     Note,
     Outcome,
     PromoteDue,
+    Prune,
+    Purge,
     Release,
     Request,
     Rescue,
@@ -66,6 +69,8 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Release: release,
     Rescue: rescue,
     PromoteDue: promote_due,
+    Prune: prune,
+    Purge: purge,
     Note: note,
     Reserve: reserve,
     Settle: settle,
@@ -190,7 +195,7 @@ class Writer:
             self._standing.publish(recorded)
         if self._failed is None:
             self._count(len(posted))
-            self._guarded_checkpoint()
+            self._guarded_checkpoint(erased=any(isinstance(request, Purge) for request, _ in posted))
 
     def _transact(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
         if self._failed is not None:
@@ -258,9 +263,12 @@ class Writer:
         self._standing.on_fatal(self._failed)
         return [self._failed] * count
 
-    def _guarded_checkpoint(self) -> None:
+    def _guarded_checkpoint(self, *, erased: bool) -> None:
         try:
-            self._checkpoints.after_batch(idle=self._queue.empty())
+            if erased:
+                self._checkpoints.empty_log()
+            else:
+                self._checkpoints.after_batch(idle=self._queue.empty())
         except Exception as error:  # noqa: BLE001 - the batch was committed; the disk is in trouble all the same
             self._give_up(error, 0)
 

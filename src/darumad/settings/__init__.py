@@ -14,6 +14,7 @@ from darumad.settings.model import (
     Daemon,
     Executors,
     Item,
+    JournalSettings,
     Log,
     Metrics,
     Optimizers,
@@ -21,6 +22,7 @@ from darumad.settings.model import (
     Provider,
     ProviderSettings,
     Queue,
+    Retention,
     Reviewers,
     Settings,
     Supervision,
@@ -39,8 +41,8 @@ from darumad.settings.units import (
 )
 
 __all__ = [
-    "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item", "Log",
-    "Metrics", "Optimizers", "Places", "PriceSettings", "Provider", "ProviderSettings", "Queue", "Reviewers",
-    "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money",
+    "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item",
+    "JournalSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider", "ProviderSettings",
+    "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money",
     "parse_size", "places", "show_duration", "show_money", "show_size",
 ]  # fmt: skip

@@ -366,6 +366,44 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """The file that holds everything, and the disk it lies on."""
+
+    ballast: Bytes = setting(
+        parse_size("64MiB"),
+        "Room that is set aside, and given up when the disk is full so that what is finished can be written.",
+        Limits(at_least=0),
+    )
+    low_water: Bytes = setting(
+        parse_size("128MiB"), "With less room than this on the disk nothing new is taken in.", Limits(at_least=0)
+    )
+    check_after: Seconds | None = setting(
+        Seconds(60), "How long after a start every page is looked at, by a child process; null for never.", POSITIVE
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is finished is kept."""
+
+    steps: Seconds = setting(Seconds(7 * 86_400), "The journalled steps of items that succeeded.", POSITIVE)
+    events: Seconds = setting(Seconds(30 * 86_400), "What happened, as `daruma events` tells it.", POSITIVE)
+    results: Seconds = setting(
+        Seconds(90 * 86_400), "Finished items with their results, and all that belongs to them.", POSITIVE
+    )
+    ids: Seconds = setting(
+        Seconds(30 * 86_400),
+        "For how much longer the id of an item that is gone stays taken, and how it ended is known.",
+        POSITIVE,
+    )
+    workspaces: Seconds = setting(Seconds(14 * 86_400), "The files of finished items.", POSITIVE)
+    workspaces_size: Bytes = setting(
+        parse_size("10GiB"), "How large all workspaces may be together; the oldest go first.", POSITIVE
+    )
+    every: Seconds = setting(Seconds(3600), "How often what is old is looked for.", POSITIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All that can be set, checked. `Settings()` is a daemon with nothing configured, for whoever runs it."""
 
@@ -399,6 +437,8 @@ class Settings:
         default_factory=_nothing,
         metadata={"says": "Agent definitions of your own, by name."},
     )
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    retention: Retention = field(default_factory=Retention)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
     bridge: Bridge = field(default_factory=Bridge)

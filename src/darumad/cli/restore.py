@@ -1,0 +1,36 @@
+"""`daruma restore`: a copy of the journal, put back in its place."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from darumad.cli.offline import offline
+
+if TYPE_CHECKING:
+    from darumad.journal.place import Place
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@offline
+def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
+    """Put the copy FILE in the place of the journal; no daemon may be running.
+
+    The journal that is there now is kept beside it.
+    """
+    from darumad.journal.backups import restore as put_back  # noqa: PLC0415 - needed offline only
+
+    found = put_back(place, file.absolute())
+    reply = {"directory": os.fspath(place.directory), "position": str(found.position), "unfinished": found.unfinished,
+             "journal": found.identity}  # fmt: skip
+    show(reply, lines=_lines)
+
+
+def _lines(reply: dict[str, Any]) -> list[str]:
+    return [
+        f"restored to {reply['directory']}: {reply['unfinished']} unfinished items, up to event {reply['position']}",
+        "start the daemon with `daruma serve`; what ran when the copy was made goes on",
+    ]

@@ -1,0 +1,184 @@
+"""Housekeeping: a thread that lets go of what was kept for its time, and looks after the journal and the clock.
+
+It asks the journal in small bites and waits between them; nobody waits for it.
+"""
+
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from darumad.bridge import Workspaces
+from darumad.clock import Clock
+from darumad.errors import DarumaError
+from darumad.events import DaemonClockJumped, Fact, JournalChecked
+from darumad.journal import Journal, Prune, Pruned
+from darumad.logs import logger
+from darumad.names import ItemId, Millis, Seconds
+from darumad.settings import Retention
+from darumad.work.states import UNFINISHED
+
+log = logger(__name__)
+TICK = Seconds(5)
+"""How often it looks at the clock, in seconds."""
+BREATH = Seconds(0.05)
+"""Seconds between two bites."""
+WITHIN = Seconds(60)
+"""Seconds that the journal may take for one bite."""
+JUMP_MS = 60_000
+"""A wall clock that goes on by so much more or less than the monotonic one was set, or the machine slept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal."""
+
+    clock: Clock
+    journal: Journal
+    workspaces: Workspaces
+    directory: Path
+    note: Callable[[Fact], None]
+    look_again: Callable[[], None]
+
+
+class Housekeeping:
+    """See the module. `check_after` is in seconds from the start, None for never."""
+
+    def __init__(self, house: House, retention: Retention, check_after: Seconds | None) -> None:
+        self._house = house
+        self._retention = retention
+        self._check_at = None if check_after is None else house.clock.monotonic() + check_after
+        self._tidy_at = house.clock.monotonic() + min(retention.every, 60.0)
+        self._offset = self._drift()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
+        self._child: subprocess.Popen[bytes] | None = None
+        self.last_check: JournalChecked | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self, within: Seconds) -> bool:
+        """Stop after the present bite. False if that took longer than `within` seconds."""
+        self._closed.set()
+        child = self._child
+        if child is not None:
+            child.kill()
+        if self._thread.ident is not None:
+            self._thread.join(within)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while not self._closed.wait(TICK):
+            try:
+                self.tick()
+            except (DarumaError, OSError) as error:
+                log.warning("housekeeping_failed", error=str(error))
+
+    def tick(self) -> None:
+        """Whatever is due by now."""
+        now = self._house.clock.monotonic()
+        self.look_at_the_clock()
+        if self._check_at is not None and now >= self._check_at:
+            self._check_at = None
+            self.check()
+        if now >= self._tidy_at:
+            self._tidy_at = now + self._retention.every
+            self.tidy()
+
+    # --- the clock ----------------------------------------------------------------------------------------------------
+
+    def look_at_the_clock(self) -> None:
+        """Tell of a wall clock that was set, and have everything that waits for a time be looked at anew."""
+        by, self._offset = self._drift() - self._offset, self._drift()
+        if abs(by) > JUMP_MS:
+            self._house.note(DaemonClockJumped("daemon", by))
+            self._house.look_again()
+
+    def _drift(self) -> int:
+        return self._house.clock.wall() - round(self._house.clock.monotonic() * 1000)
+
+    # --- the journal --------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Have a child look at every page: it takes long, and may not be done by a thread that shares our locks."""
+        began = self._house.clock.monotonic()
+        command = [sys.executable, "-m", "darumad.journal.checking", str(self._house.directory)]
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own program
+        said, _ = self._child.communicate()
+        failed, self._child = self._child.returncode != 0, None
+        if self._closed.is_set():
+            return
+        wrong = ["the check itself failed"] if failed else orjson.loads(said)["wrong"]
+        took = round((self._house.clock.monotonic() - began) * 1000)
+        self.last_check = JournalChecked("journal", tuple(wrong), took)
+        self._house.note(self.last_check)
+
+    # --- what was kept for its time -----------------------------------------------------------------------------------
+
+    def tidy(self) -> None:
+        """Let go of all that is old enough."""
+        behind: int | None = 0
+        while behind is not None and not self._closed.wait(BREATH if behind else 0):
+            pruned = cast("Pruned", self._house.journal.call(self._bite(behind), WITHIN))
+            for item in pruned.items:
+                self._remove(self._house.workspaces.home_of(item))
+            behind = pruned.behind
+        for place in self._spare_workspaces():
+            self._remove(place)
+
+    def _bite(self, behind: int) -> Prune:
+        kept, now = self._retention, self._house.clock.wall()
+        return Prune(
+            steps=_before(now, kept.steps),
+            events=_before(now, kept.events),
+            items=_before(now, kept.results),
+            remember_ms=round((kept.results + kept.ids) * 1000),
+            behind=behind,
+        )
+
+    def _spare_workspaces(self) -> Iterator[Path]:
+        """Those of finished items that are too old, then the oldest of them until all fit in the room there is."""
+        needed = {self._house.workspaces.home_of(item) for item in self._unfinished()}
+        homes = sorted((home.stat().st_mtime, home) for home in self._house.workspaces.homes() if home not in needed)
+        oldest = self._house.clock.wall() / 1000 - self._retention.workspaces
+        sizes = {home: _size(home) for _, home in homes}
+        room = self._retention.workspaces_size - sum(_size(home) for home in needed)
+        used = sum(sizes.values())
+        for touched, home in homes:
+            if touched >= oldest and used <= room:
+                return
+            used -= sizes[home]
+            yield home
+
+    def _unfinished(self) -> Iterator[ItemId]:
+        reader = self._house.journal.reader()
+        for state in UNFINISHED:
+            after: ItemId | None = None
+            while page := reader.records(state=state, after=after, limit=500):
+                after = page[-1].item.id
+                yield from (each.item.id for each in page)
+
+    @staticmethod
+    def _remove(place: Path) -> None:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _before(now: Millis, kept: Seconds) -> Millis:
+    return Millis(now - round(kept * 1000))
+
+
+def _size(place: Path) -> int:
+    return sum(each.lstat().st_size for each in _files(place))
+
+
+def _files(place: Path) -> Sequence[Path]:
+    return [each for each in place.rglob("*") if each.is_file()] if place.is_dir() else []

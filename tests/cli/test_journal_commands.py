@@ -1,0 +1,89 @@
+"""Copying, putting back, checking and purging, as programs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.names import ItemId
+from tests.cli.conftest import Run
+from tests.control.room import CLEAR, Served
+
+Offline = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def offline(served: Served, tmp_path: Path) -> Offline:
+    """Runs an offline command on the served room's directory, or on another."""
+
+    def run(*argv: str, state: Path | None = None) -> Any:
+        directory = state or served.room.directory / "state"
+        environ = {"DARUMA_STATE_DIR": os.fspath(directory), "PATH": "/usr/bin:/bin", "HOME": os.fspath(tmp_path)}
+        command = [sys.executable, "-m", "darumad", *argv]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+def test_a_running_journal_is_copied_checked_and_put_back_elsewhere(
+    served: Served, offline: Offline, tmp_path: Path
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    copy = tmp_path / "copy.db"
+    done = offline("backup", str(copy))
+    assert done.returncode == 0, done.stderr
+    assert "1 unfinished items" in done.stdout
+    assert offline("backup", str(copy)).returncode == 5, "what is there is not overwritten"
+    done = offline("restore", str(copy), "--json", state=tmp_path / "second")
+    assert json.loads(done.stdout)["unfinished"] == 1
+    done = offline("journal", "check", state=tmp_path / "second")
+    assert (done.returncode, "is what was written" in done.stdout) == (0, True)
+
+
+def test_nothing_is_put_back_under_a_running_daemon(served: Served, offline: Offline, tmp_path: Path) -> None:
+    offline("backup", str(tmp_path / "copy.db"))
+    done = offline("restore", str(tmp_path / "copy.db"))
+    assert done.returncode == 78
+    assert "Stop it" in done.stderr
+
+
+def test_what_a_check_finds_is_told_and_ends_with_1(served: Served, offline: Offline) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.journal._booted.db.all("UPDATE payload SET sha256 = ''")
+    done = offline("journal", "check")
+    assert done.returncode == 1
+    assert "the payload of one" in done.stdout
+    assert "daruma restore" in done.stdout
+    assert offline("journal", "check", "--quick").returncode == 0
+
+
+def test_where_there_is_no_journal_each_says_so(offline: Offline, tmp_path: Path) -> None:
+    for argv in (["backup", str(tmp_path / "copy.db")], ["journal", "check"]):
+        assert offline(*argv, state=tmp_path / "nowhere").returncode == 4
+
+
+def test_a_purge_leaves_the_id_and_nothing_else(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    home = served.room.directory / "workspaces" / "one"
+    home.mkdir(parents=True)
+    (home / "note.txt").write_text("hunter2")
+    refused = run("work", "purge", "one")
+    assert refused.returncode == 5
+    assert "cancel it first" in refused.stderr
+    run("work", "cancel", "one")
+    done = run("work", "purge", "one")
+    assert done.returncode == 0, done.stderr
+    assert "one  purged" in done.stdout
+    assert "backups made before" in done.stdout
+    assert served.room.journal.reader().record(ItemId("one")) is None
+    assert not home.exists()
+    told = [each for each in served.client.events(since="0") if each["subject"] == "one"]
+    assert [each["data"] for each in told[:-1]] == [{}] * (len(told) - 1)
+    assert run("work", "show", "one").returncode == 4
+    again = served.client.submit({**CLEAR, "id": "one"})
+    assert (again["created"], again["state"]) == (False, "cancelled")

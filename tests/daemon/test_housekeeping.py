@@ -1,0 +1,177 @@
+"""What is old goes, a clock that was set is told of, and the pages are looked at by a child."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from darumad.bridge import Workspaces
+from darumad.daemon.housekeeping import JUMP_MS, House, Housekeeping
+from darumad.events import DaemonClockJumped, Fact
+from darumad.journal import PromoteDue
+from darumad.names import ItemId, Seconds
+from darumad.settings import Retention
+from darumad.settings.units import Bytes
+from darumad.work.states import WorkState
+from tests.journal.desk import DO, Desk, new_item
+from tests.kit.clock import FakeClock
+
+DAY = 86_400.0
+
+
+class SetClock(FakeClock):
+    """A wall clock that somebody sets."""
+
+    offset = 0
+
+    def wall(self) -> int:
+        return super().wall() + self.offset
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(1_700_000_000.0)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: SetClock) -> Iterator[Desk]:
+    desk = Desk(tmp_path / "state", clock).open()
+    yield desk
+    desk.close()
+
+
+class Kept:
+    """Housekeeping over a journal, and what it told."""
+
+    def __init__(self, desk: Desk, retention: Retention | None = None) -> None:
+        self.facts: list[Fact] = []
+        self.looks = 0
+        self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads")
+        house = House(
+            clock=desk.clock,
+            journal=desk.journal,
+            workspaces=self.workspaces,
+            directory=desk.directory,
+            note=self.facts.append,
+            look_again=self._look,
+        )
+        self.keeping = Housekeeping(house, retention or Retention(), Seconds(60.0))
+
+    def _look(self) -> None:
+        self.looks += 1
+
+    def workspace(self, item: str, size: int = 10, age: float = 0.0, now: float = 0.0) -> Path:
+        home = self.workspaces.home_of(item)
+        (home / "0").mkdir(parents=True)
+        (home / "0" / "file").write_bytes(bytes(size))
+        os.utime(home, (now - age, now - age))
+        return home
+
+
+def finished(desk: Desk, *items: str) -> None:
+    for item in items:
+        desk.submit(new_item(item, stages=(DO,)))
+        desk.succeed(desk.claim_one(DO))
+
+
+def test_what_is_old_goes_in_as_many_bites_as_it_takes_with_its_workspace(desk: Desk) -> None:
+    kept = Kept(desk)
+    desk.submit(*(new_item(f"i{number}") for number in range(600)))
+    desk.cancel(*(f"i{number}" for number in range(600)))
+    home = kept.workspace("i599", now=desk.clock.monotonic())
+    desk.clock.advance(91 * DAY)
+    kept.keeping.tidy()
+    assert desk.reader.records() == []
+    assert not home.exists()
+
+
+def test_nothing_is_let_go_of_before_its_time(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "a")
+    kept.keeping.tidy()
+    assert desk.state("a") is WorkState.SUCCEEDED
+    assert desk.reader.result(ItemId("a")) is not None
+
+
+def test_old_workspaces_of_finished_items_go_and_those_in_use_stay(desk: Desk) -> None:
+    kept, now = Kept(desk), desk.clock.monotonic()
+    finished(desk, "old", "young")
+    desk.submit(new_item("waits", stages=(DO,)))
+    homes = {
+        name: kept.workspace(name, age=age * DAY, now=now)
+        for name, age in {"old": 15, "young": 1, "waits": 20, "gone": 30}.items()
+    }
+    kept.keeping.tidy()
+    assert {name for name, home in homes.items() if home.exists()} == {"young", "waits"}
+
+
+def test_when_workspaces_outgrow_their_room_the_oldest_go_first(desk: Desk) -> None:
+    kept, now = Kept(desk, replace(Retention(), workspaces_size=Bytes(2500))), desk.clock.monotonic()
+    finished(desk, "a", "b", "c")
+    homes = {name: kept.workspace(name, 1000, age=age, now=now) for name, age in {"a": 30, "b": 20, "c": 10}.items()}
+    kept.keeping.tidy()
+    assert {name for name, home in homes.items() if home.exists()} == {"b", "c"}
+
+
+@pytest.mark.parametrize("by", [JUMP_MS + 1, -JUMP_MS - 1])
+def test_a_clock_that_was_set_is_told_of_once_and_everything_is_looked_at_anew(
+    desk: Desk, clock: SetClock, by: int
+) -> None:
+    kept = Kept(desk)
+    clock.offset = by
+    kept.keeping.look_at_the_clock()
+    kept.keeping.look_at_the_clock()
+    assert kept.facts == [DaemonClockJumped("daemon", by)]
+    assert kept.looks == 1
+
+
+def test_a_clock_that_is_kept_in_time_is_no_news(desk: Desk, clock: SetClock) -> None:
+    kept = Kept(desk)
+    for _ in range(5):
+        clock.offset += JUMP_MS // 2
+        clock.advance(5)
+        kept.keeping.look_at_the_clock()
+    assert kept.facts == []
+
+
+def test_a_clock_that_is_set_convicts_nobody_and_delays_nobody_beyond_the_next_look(
+    desk: Desk, clock: SetClock
+) -> None:
+    desk.submit(
+        new_item("later", stages=(DO,), state=WorkState.SCHEDULED, reason="delay", run_at=clock.wall() + 60_000)
+    )
+    finished(desk, "a")
+    clock.offset = 3_600_000
+    assert desk.call(PromoteDue()).ready == 1
+    assert desk.record("later").failures == desk.record("later").crashes == 0
+    clock.offset = -3_600_000
+    held = desk.claim_one(DO)
+    desk.succeed(held)
+    assert desk.state("later") is WorkState.SUCCEEDED
+
+
+def test_every_page_is_looked_at_by_a_child_and_what_it_found_is_told(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "a")
+    desk.clock.advance(61)
+    kept.keeping.tick()
+    assert kept.keeping.last_check is not None
+    assert kept.keeping.last_check.wrong == ()
+    assert kept.facts == [kept.keeping.last_check]
+
+
+def test_what_the_child_finds_wrong_is_told_in_sentences(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "a")
+    desk.sql("UPDATE audit SET hash = ''")
+    kept.keeping.check()
+    assert kept.keeping.last_check is not None
+    assert "audit" in kept.keeping.last_check.wrong[0]
+
+
+def test_it_stops_when_it_is_told_to(desk: Desk) -> None:
+    kept = Kept(desk)
+    kept.keeping.start()
+    assert kept.keeping.close(Seconds(10.0))

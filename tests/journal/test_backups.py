@@ -1,0 +1,180 @@
+"""A copy is made while the daemon writes, and is as good as the journal it is of."""
+
+import shutil
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from darumad.errors import DarumaError, Refused
+from darumad.journal import Accept
+from darumad.journal.backups import back_up, restore
+from darumad.journal.place import SCHEMA_VERSION, Place
+from darumad.names import Stage
+from darumad.work.states import WorkState
+from tests.journal.desk import AUDIT, DO, Desk, new_item, step
+from tests.kit.clock import FakeClock
+
+
+def place(desk: Desk) -> Place:
+    return Place(desk.directory)
+
+
+def code(error: pytest.ExceptionInfo[DarumaError]) -> str:
+    return error.value.code
+
+
+def test_a_copy_holds_all_that_was_accepted_before_it_began(desk: Desk, tmp_path: Path, clock: FakeClock) -> None:
+    stop, accepted = threading.Event(), [0, 0, 0, 0]
+
+    def hand_in(hand: int) -> None:
+        while not stop.is_set():
+            desk.submit(new_item(f"{hand}-{accepted[hand]}", stages=(DO,)), max_unfinished=100_000)
+            accepted[hand] += 1
+
+    hands = [threading.Thread(target=hand_in, args=(hand,)) for hand in range(len(accepted))]
+    for each in hands:
+        each.start()
+    while min(accepted) < 5:
+        stop.wait(0.001)
+    before = list(accepted)
+    copied = back_up(place(desk), tmp_path / "copy.db")
+    stop.set()
+    for each in hands:
+        each.join()
+    assert sum(before) <= copied.unfinished <= sum(accepted)
+
+    second = Desk(tmp_path / "second", clock)
+    restore(place(second), tmp_path / "copy.db")
+    second.open()
+    known = {each.item.id for each in second.reader.records(limit=100_000)}
+    assert {f"{hand}-{number}" for hand, count in enumerate(before) for number in range(count)} <= known
+    while held := second.claim(DO, 100):
+        for each in held:
+            second.succeed(each)
+    assert second.reader.counts()[WorkState.SUCCEEDED] == copied.unfinished
+    second.close()
+
+
+def test_what_ran_when_the_copy_was_made_goes_on_behind_its_last_step(desk: Desk, tmp_path: Path) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    held = desk.claim_one(DO)
+    desk.call(step(held, 1))
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.succeed(held)
+    desk.close()
+    restore(place(desk), tmp_path / "copy.db")
+    desk.open()
+    again = desk.claim_one(DO)
+    assert [each[0] for each in again.steps] == [1]
+    assert again.record.attempt == 1
+    assert list(desk.directory.glob("journal.db.replaced-1")), "the one that was there is kept"
+
+
+def test_a_copy_is_one_private_file_and_no_half_of_one_is_ever_there(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("a")
+    target = tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+    back_up(place(desk), target)
+    assert [each.name for each in target.parent.iterdir()] == ["copy.db"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(f"file:{target}?mode=ro&immutable=1", uri=True)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_what_is_there_is_not_overwritten(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(Refused) as refused:
+        back_up(place(desk), tmp_path / "mine")
+    assert code(refused) == "conflict"
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_place_without_a_journal_has_nothing_to_copy(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        back_up(Place(tmp_path), tmp_path / "copy.db")
+    assert code(refused) == "not_found"
+
+
+def test_a_copy_of_a_stopped_daemon_is_as_good(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("a")
+    desk.die()
+    assert back_up(place(desk), tmp_path / "copy.db").unfinished == 1
+
+
+def test_nothing_is_put_back_under_a_daemon_that_runs(desk: Desk, tmp_path: Path) -> None:
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.submit("a")
+    with pytest.raises(Refused) as refused:
+        restore(place(desk), tmp_path / "copy.db")
+    assert code(refused) == "already_running"
+    assert desk.state("a") is WorkState.READY
+
+
+@pytest.mark.parametrize("how", ["torn", "another program's", "newer", "not there", "no database"])
+def test_what_is_no_sound_copy_is_refused_and_nothing_is_touched(desk: Desk, tmp_path: Path, how: str) -> None:
+    for number in range(30):
+        desk.submit(new_item(f"i{number}", description="x" * 4000))
+    copy = tmp_path / "copy.db"
+    back_up(place(desk), copy)
+    desk.close()
+    spoil(copy, how)
+    before = (desk.directory / "journal.db").read_bytes()
+    with pytest.raises(Refused) as refused:
+        restore(place(desk), copy)
+    assert code(refused) == ("not_found" if how == "not there" else "bad_journal")
+    assert (desk.directory / "journal.db").read_bytes() == before
+    desk.open()
+
+
+def spoil(copy: Path, how: str) -> None:
+    if how == "torn":
+        body = bytearray(copy.read_bytes())
+        body[len(body) // 2 : len(body) // 2 + 5000] = bytes(5000)
+        copy.write_bytes(body)
+    elif how == "no database":
+        copy.write_text("my diary\n" * 1000)
+    elif how == "not there":
+        copy.unlink()
+    else:
+        with closing(sqlite3.connect(copy)) as db:
+            db.execute("PRAGMA application_id = 1" if how != "newer" else f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+            db.commit()
+
+
+def test_a_restore_that_was_killed_is_told_as_a_missing_journal_and_can_be_done_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.submit("a")
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.close()
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("darumad.journal.backups.write_marker", killed)
+        with pytest.raises(Killed):
+            restore(place(desk), tmp_path / "copy.db")
+    with pytest.raises(Refused, match="is missing"):
+        desk.open()
+    restore(place(desk), tmp_path / "copy.db")
+    desk.open()
+    assert desk.state("a") is WorkState.READY
+
+
+def test_a_lost_state_directory_is_made_anew_by_a_restore(desk: Desk, tmp_path: Path) -> None:
+    desk.submit(new_item("a", stages=(Stage.EXECUTING,)))
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.close()
+    shutil.rmtree(desk.directory)
+    restore(place(desk), tmp_path / "copy.db")
+    desk.open()
+    assert desk.state("a") is WorkState.READY
+    desk.call(Accept(items=(new_item("b"),), audit=AUDIT, max_unfinished=10))

@@ -1,0 +1,175 @@
+"""What is kept for its time and then goes, in bites; and what is purged at once."""
+
+from typing import Any
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.journal import Prune, Pruned, Purge
+from darumad.journal.pruning import BITE
+from darumad.names import ItemId, Millis
+from darumad.work.states import WorkState
+from tests.journal.desk import AUDIT, DO, Desk, new_item, step
+
+DAY = 86_400.0
+
+
+def prune(desk: Desk, *, steps: float = 7, events: float = 30, items: float = 90, behind: int = 0) -> Pruned:
+    """What is older than so many days."""
+    now = desk.clock.wall()
+    before = {name: Millis(now - int(days * DAY * 1000)) for name, days in
+              {"steps": steps, "events": events, "items": items}.items()}  # fmt: skip
+    answer = desk.call(Prune(**before, remember_ms=int(30 * DAY * 1000), behind=behind))
+    assert isinstance(answer, Pruned)
+    return answer
+
+
+def finish(desk: Desk, item: str, **more: Any) -> None:
+    desk.submit(new_item(item, stages=(DO,), **more))
+    held = desk.claim_one(DO)
+    desk.call(step(held, 1))
+    desk.succeed(held, output={"o": 1})
+
+
+def test_finished_items_go_when_their_time_is_over_with_all_that_is_theirs(desk: Desk) -> None:
+    finish(desk, "old", labels={"k": "v"})
+    desk.clock.advance(60 * DAY)
+    finish(desk, "young")
+    desk.submit(new_item("unfinished", stages=(DO,)))
+    desk.clock.advance(31 * DAY)
+    assert prune(desk).items == ("old",)
+    assert desk.reader.record(ItemId("old")) is None
+    assert desk.state("young") is WorkState.SUCCEEDED
+    assert desk.state("unfinished") is WorkState.READY
+    for table in ("payload", "result", "step", "attempt", "hold", "label", "output"):
+        assert desk.sql(f"SELECT count(*) FROM {table} WHERE item = 1") == [(0,)], table
+    assert desk.sql("PRAGMA foreign_key_check") == []
+
+
+def test_steps_of_what_succeeded_go_first_and_those_of_the_dead_stay_for_whoever_looks(desk: Desk) -> None:
+    finish(desk, "done")
+    desk.submit(new_item("dead", stages=(DO,)))
+    held = desk.claim_one(DO)
+    desk.call(step(held, 1))
+    desk.kill(held)
+    desk.clock.advance(8 * DAY)
+    prune(desk)
+    assert desk.reader.steps(ItemId("done")) == []
+    assert len(desk.reader.steps(ItemId("dead"))) == 1
+    assert desk.reader.result(ItemId("done")) == {"text": "done"}
+
+
+def test_an_id_outlives_its_item(desk: Desk) -> None:
+    finish(desk, "a")
+    desk.clock.advance(91 * DAY)
+    prune(desk)
+    again = desk.submit(new_item("a", stages=(DO,)))
+    assert again.created == (False,)
+    assert again.records[0].state is WorkState.SUCCEEDED, "how it ended is still known"
+    with pytest.raises(Refused) as refused:
+        desk.submit(new_item("a", digest="other"))
+    assert refused.value.code == "conflict"
+    desk.clock.advance(31 * DAY)
+    prune(desk)
+    assert desk.submit(new_item("a", digest="other", stages=(DO,))).created == (True,)
+
+
+def test_a_dependency_that_is_gone_still_counts_as_it_ended(desk: Desk) -> None:
+    finish(desk, "done")
+    desk.submit(new_item("lost", stages=(DO,)))
+    desk.kill(desk.claim_one(DO))
+    desk.clock.advance(91 * DAY)
+    assert prune(desk).items == ("done", "lost")
+    desk.submit(new_item("next", needs=["done"], stages=(DO,)))
+    assert desk.state("next") is WorkState.READY
+    with pytest.raises(Refused, match="lost, which is dead"):
+        desk.submit(new_item("never", needs=["lost"]))
+
+
+def test_what_others_died_of_stays_as_long_as_they_do(desk: Desk) -> None:
+    desk.submit(new_item("lost", stages=(DO,)), new_item("with it", needs=["lost"], stages=(DO,)))
+    desk.kill(desk.claim_one(DO))
+    desk.clock.advance(91 * DAY)
+    assert prune(desk).items == ("with it",)
+    assert prune(desk).items == ("lost",)
+
+
+def test_events_go_from_the_oldest_on_and_positions_never_come_back(desk: Desk) -> None:
+    finish(desk, "a")
+    position = desk.reader.last_position()
+    desk.clock.advance(31 * DAY)
+    desk.submit("b")
+    assert prune(desk).events == position
+    assert [each.seq for each in desk.reader.events(0)] == [position + 1]
+    desk.clock.advance(31 * DAY)
+    prune(desk)
+    desk.close()
+    desk.open()
+    assert [each.seq for each in desk.reader.events(0)] == [position + 2], "the boot's own, behind all that were"
+
+
+def test_it_goes_in_bites_behind_a_cursor(desk: Desk) -> None:
+    count = BITE + 20
+    desk.submit(*(new_item(f"i{number}") for number in range(count)))
+    desk.cancel(*(f"i{number}" for number in range(count)))
+    desk.clock.advance(91 * DAY)
+    first = prune(desk)
+    assert len(first.items) == BITE
+    assert first.behind is not None
+    second = prune(desk, behind=first.behind)
+    assert len(second.items) == 20
+    while second.behind is not None:
+        second = prune(desk, behind=second.behind)
+    assert desk.reader.records() == []
+
+
+def test_settled_reservations_and_the_budgets_of_items_that_are_gone_go_with_them(desk: Desk) -> None:
+    finish(desk, "a")
+    desk.sql("INSERT INTO budget VALUES ('item:a', 'ever', 1, 1, 1, 0, 0, 0, 0), ('all', 'ever', 1, 1, 1, 0, 0, 0, 0)")
+    desk.clock.advance(91 * DAY)
+    prune(desk)
+    assert desk.sql("SELECT scope FROM budget") == [("all",)]
+
+
+# --- purged -----------------------------------------------------------------------------------------------------------
+
+SECRET = "hunter2-9f3c-do-not-keep"
+
+
+def purge(desk: Desk, item: str) -> Any:
+    return desk.call(Purge(item=ItemId(item), remember_ms=int(30 * DAY * 1000), audit=AUDIT))
+
+
+def test_a_secret_that_was_pasted_is_in_no_file_of_the_journal_any_more(desk: Desk) -> None:
+    desk.submit(new_item("a", description=f"log in with {SECRET}", labels={"k": SECRET}, stages=(DO,)))
+    held = desk.claim_one(DO)
+    desk.call(step(held, 1, output={"said": SECRET}))
+    desk.succeed(held, output={"o": SECRET}, result={"text": SECRET})
+    assert SECRET.encode() in b"".join(each.read_bytes() for each in desk.directory.iterdir())
+    purge(desk, "a")
+    desk.close()
+    assert SECRET.encode() not in b"".join(each.read_bytes() for each in desk.directory.iterdir())
+    desk.open()
+    assert desk.reader.record(ItemId("a")) is None
+    assert desk.events("a")[-1] == "work.purged"
+    assert [dict(each.data) for each in desk.reader.events(0, item="a")[:-1]] == [{}] * (len(desk.events("a")) - 1)
+    assert desk.submit(new_item("a", stages=(DO,))).created == (False,), "its id stays taken"
+
+
+def test_what_is_not_finished_cannot_be_purged(desk: Desk) -> None:
+    desk.submit("a")
+    with pytest.raises(Refused, match="cancel it first"):
+        purge(desk, "a")
+    with pytest.raises(Refused) as refused:
+        purge(desk, "nobody")
+    assert refused.value.code == "not_found"
+
+
+def test_what_others_died_of_is_purged_after_them(desk: Desk) -> None:
+    desk.submit(new_item("lost"), new_item("with it", needs=["lost"]))
+    desk.cancel("lost")
+    with pytest.raises(Refused, match="purge those first"):
+        purge(desk, "lost")
+    purge(desk, "with it")
+    purge(desk, "lost")
+    assert desk.reader.records() == []
