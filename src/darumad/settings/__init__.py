@@ -43,6 +43,6 @@ from darumad.settings.units import (
 __all__ = [
     "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item",
     "JournalSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider", "ProviderSettings",
-    "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins", "parse_duration", "parse_money",
-    "parse_size", "places", "show_duration", "show_money", "show_size",
+    "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins",
+    "parse_duration", "parse_money", "parse_size", "places", "show_duration", "show_money", "show_size",
 ]  # fmt: skip
