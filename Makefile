@@ -14,10 +14,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint bench lock docs prices clean
+.PHONY: help demo test lint crash crash-long bench lock docs prices clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## A story in five parts, on the real daemon: no key, no network, under two minutes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo
@@ -30,6 +30,12 @@ lint: $(STAMP) ## Style, form, types and the floors of the house
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+crash: $(STAMP) ## A death at each line that posts, 1,000 power cuts, and what came of them: build/crash/report.md
+	@$(BIN)/python -m tests.crash --kills 60 --cuts 1000 $(ARGS)
+
+crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: hours
+	@$(BIN)/python -m tests.crash --kills 2000 --cuts 20000 $(ARGS)
 
 bench: $(STAMP) ## What it does per second, on this machine
 	@$(BIN)/python -m bench $(ARGS)

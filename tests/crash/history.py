@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-Fate = Literal["succeeds", "dies", "cancelled", "any"]
-"""How an item must end: `dies` by what its model says, `any` when its client did not care or gave up."""
+Fate = Literal["succeeds", "dies", "may die", "any"]
+"""How an item must end: dead by what its model says, perhaps by what its agent does; `any` other end is a client's."""
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
@@ -165,8 +165,8 @@ _READ: Mapping[str, str] = {
     "dependency": "SELECT item.uid, needed.uid AS needs FROM dependency"
     " JOIN item ON item.id = dependency.item JOIN item AS needed ON needed.id = dependency.needs",
     "event": "SELECT seq, type, subject FROM event WHERE type LIKE 'work.%' ORDER BY seq",
-    "reservation": "SELECT item AS uid, day, estimate, settled_at, nano_usd FROM reservation",
-    "budget": "SELECT scope, period, spent, reserved, calls FROM budget WHERE scope IN ('day', 'item')",
+    "reservation": "SELECT item AS uid, agent, provider, day, estimate, settled_at, nano_usd FROM reservation",
+    "budget": "SELECT scope, period, spent, reserved, reserved_calls FROM budget",
 }
 """What the rules look at, in the file's own words."""
 
@@ -177,6 +177,13 @@ def tables_of(database: Path) -> Tables:
     Raises:
         sqlite3.DatabaseError: it is no database, or a broken one.
     """
+    return read_tables(database, _READ)
+
+
+def read_tables(database: Path, names: Iterable[str]) -> Tables:
+    """Some of them; none of a file that is empty yet."""
     with closing(sqlite3.connect(database)) as connection:
         connection.row_factory = sqlite3.Row
-        return {name: [dict(row) for row in connection.execute(sql)] for name, sql in _READ.items()}
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            return dict.fromkeys(names, ())
+        return {name: [dict(row) for row in connection.execute(_READ[name])] for name in names}

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
-from tests.crash.history import Call, History
+from tests.crash.history import Call, History, Row
 
 Found = Iterator[tuple[str, str]]
 """The item that a rule found fault with, and what the fault is."""
@@ -20,6 +20,7 @@ _ENDS: Mapping[str, frozenset[str]] = {
     "dead": frozenset({"work.dead", "work.expired"}),
     "cancelled": frozenset({"work.cancelled"}),
 }
+_CUTS_A_CALL = frozenset({"work.interrupted", "work.rescued", "work.cancelled"})
 _AFTER_THE_END = frozenset({"work.stale_result", "work.stopped"})
 """Events that change no state, and may come of what was still under way."""
 
@@ -56,13 +57,13 @@ def nothing_comes_from_nowhere(history: History) -> Found:
 
 
 def what_was_read_stays(history: History) -> Found:
-    """An end that somebody has read is the end, and its result is the result."""
+    """An end that somebody has read is the end, and its result is the result. A dead item may still be cancelled."""
     states = _states(history)
     results = {row["uid"]: json.loads(row["body"])["text"] for row in history.tables["result"]}
     for each in history.seen:
         if each.state not in _FINISHED:
             continue
-        if states.get(each.item) != each.state:
+        if states.get(each.item) not in {each.state, "cancelled" if each.state == "dead" else each.state}:
             yield each.item, f"was read as {each.state} and is {states.get(each.item)}"
         elif each.state == "succeeded" and results.get(each.item) != each.result:
             yield each.item, f"was read with the result {each.result!r} and has {results.get(each.item)!r}"
@@ -181,18 +182,30 @@ def _result_is_of_its_steps(item: str, text: str, calls: Mapping[str, Call], ste
 
 
 def books_add_up(history: History) -> Found:
-    """Each budget is the sum of its reservations: settled ones spent, open ones reserved."""
+    """Each budget is the sum of its reservations: settled ones are spent, open ones reserved."""
     sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in history.tables["reservation"]:
-        settled = row["settled_at"] is not None
-        spent = 0 if not settled else row["estimate"] if row["nano_usd"] is None else row["nano_usd"]
-        for key in (("day", row["day"]), ("item", row["uid"])):
-            for place, much in enumerate((spent, 0 if settled else row["estimate"], 1)):
-                sums[key][place] += much
+        is_open = row["settled_at"] is None
+        spent = 0 if is_open else booked(row)
+        entry = (spent, row["estimate"] if is_open else 0, int(is_open))
+        for budget in _budgets_of(row):
+            sums[budget] = [before + more for before, more in zip(sums[budget], entry, strict=True)]
     for row in history.tables["budget"]:
-        booked = [row["spent"], row["reserved"], row["calls"]]
-        if booked != sums[row["scope"], row["period"]]:
-            yield row["period"], f"has booked {booked} and reserved {sums[row['scope'], row['period']]}"
+        held = [row["spent"], row["reserved"], row["reserved_calls"]]
+        if held != sums[row["scope"], row["period"]]:
+            yield row["scope"], f"has booked {held} where its reservations make {sums[row['scope'], row['period']]}"
+
+
+def booked(reservation: Row) -> int:
+    """What a settled reservation cost; where nobody knows, what was reserved."""
+    return int(reservation["estimate"] if reservation["nano_usd"] is None else reservation["nano_usd"])
+
+
+def _budgets_of(row: Row) -> Iterator[tuple[str, str]]:
+    yield f"item:{row['uid']}", "ever"
+    for scope in (f"agent:{row['agent']}", f"provider:{row['provider']}", "all"):
+        yield scope, row["day"]
+        yield scope, "ever"
 
 
 # --- once all is drained ----------------------------------------------------------------------------------------------
@@ -200,7 +213,7 @@ def books_add_up(history: History) -> Found:
 
 def everything_ends_as_it_must(history: History) -> Found:
     """Whatever was acknowledged has come to its own end; nothing still runs."""
-    ends = {"succeeds": {"succeeded"}, "dies": {"dead"}, "cancelled": {"cancelled"}, "any": _FINISHED}
+    ends = {"succeeds": {"succeeded"}, "dies": {"dead"}, "may die": _FINISHED, "any": _FINISHED}
     states = _states(history)
     for each in history.answered:
         fate = history.wishes[each.item].fate
@@ -212,13 +225,13 @@ def everything_ends_as_it_must(history: History) -> Found:
 
 
 def every_dead_letter_is_earned(history: History) -> Found:
-    """Only those die whose model said so, or whose dependency is dead or cancelled."""
+    """Only those die whose model or agent made them, or whose dependency is dead or cancelled."""
     states = _states(history)
     needs = defaultdict(list)
     for row in history.tables["dependency"]:
         needs[row["uid"]].append(row["needs"])
     for item, state in states.items():
-        doomed = history.wishes[item].fate == "dies" if item in history.wishes else False
+        doomed = item in history.wishes and history.wishes[item].fate in {"dies", "may die"}
         if state == "dead" and not doomed and not any(states[each] in {"dead", "cancelled"} for each in needs[item]):
             yield item, "is dead and innocent"
 
@@ -261,21 +274,28 @@ def dependencies_come_first(history: History) -> Found:
 
 
 def what_is_booked_was_counted(history: History) -> Found:
-    """An item whose calls were all seen to end has booked what the server counted; no other has booked less."""
+    """What the server counted is booked: to the dollar where every call was seen to end, and else not less.
+
+    A call that nobody saw the end of is booked at its estimate, and there is one for each such booking.
+    """
     counted: Counter[str] = Counter()
-    unseen = {item for kill in history.kills for item in kill.unsettled}
+    unseen = Counter(item for kill in history.kills for item in kill.unsettled)
+    unseen.update(row["subject"] for row in history.tables["event"] if row["type"] in _CUTS_A_CALL)
     for call in history.calls:
         counted[call.item] += call.nano_usd
-        if not call.whole or call.fault is not None:
-            unseen.add(call.item)
-    booked: Counter[str] = Counter()
+        unseen[call.item] += not call.whole
+    books: Counter[str] = Counter()
+    estimates: Counter[str] = Counter()
     for row in history.tables["reservation"]:
         if row["settled_at"] is None:
             yield row["uid"], "has a reservation that nobody settled"
-        booked[row["uid"]] += row["estimate"] if row["nano_usd"] is None else row["nano_usd"]
-    for item in counted.keys() | booked.keys():
-        if booked[item] < counted[item] or (booked[item] != counted[item] and item not in unseen):
-            yield item, f"has booked {booked[item]} nano-USD; the server counted {counted[item]}"
+        books[row["uid"]] += booked(row)
+        estimates[row["uid"]] += row["nano_usd"] in {None, row["estimate"]}
+    for item in counted.keys() | books.keys():
+        if books[item] < counted[item] or (books[item] != counted[item] and not estimates[item]):
+            yield item, f"has booked {books[item]} nano-USD; the server counted {counted[item]}"
+        if estimates[item] > unseen[item]:
+            yield item, f"has booked {estimates[item]} estimates; {unseen[item]} calls were not seen to end"
 
 
 STANDING: tuple[Rule, ...] = (

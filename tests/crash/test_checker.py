@@ -21,7 +21,7 @@ def in_order() -> History:
         Wish("first", "do first", fate="succeeds"),
         Wish("second", "do second", ("first",), "succeeds"),
         Wish("doomed", "do doomed", fate="dies"),
-        Wish("gone", "do gone", fate="cancelled"),
+        Wish("gone", "do gone", fate="any"),
     )
     return History(
         wishes={each.item: each for each in wishes},
@@ -59,8 +59,8 @@ def in_order() -> History:
                 _reservation("second", 10),
             ],
             "budget": [
-                {"scope": "day", "period": DAY, "spent": 40, "reserved": 0, "calls": 4},
-                {"scope": "item", "period": "first", "spent": 30, "reserved": 0, "calls": 3},
+                {"scope": "all", "period": DAY, "spent": 40, "reserved": 0, "reserved_calls": 0},
+                {"scope": "item:first", "period": "ever", "spent": 30, "reserved": 0, "reserved_calls": 0},
             ],
         },
     )
@@ -87,7 +87,8 @@ def _hold(uid: str, fence: int, boot: int) -> dict[str, Any]:
 
 
 def _reservation(uid: str, nano_usd: int | None) -> dict[str, Any]:
-    return {"uid": uid, "day": DAY, "estimate": 99, "settled_at": 1, "nano_usd": nano_usd}
+    of = {"agent": "executor", "provider": "anthropic", "day": DAY}
+    return {"uid": uid, **of, "estimate": 99, "settled_at": 1, "nano_usd": nano_usd}
 
 
 def _events(told: str) -> list[dict[str, Any]]:
@@ -179,9 +180,9 @@ FORGED: Mapping[str, tuple[Forge, str, str]] = {
         "second",
     ),
     "a budget forgot a reservation": (
-        changing("budget", {"scope": "item"}, spent=20),
+        changing("budget", {"scope": "item:first"}, spent=20),
         "books_add_up",
-        "first",
+        "item:first",
     ),
     "an acknowledged item runs for ever": (
         changing("item", {"uid": "second"}, state="running"),

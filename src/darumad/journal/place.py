@@ -17,6 +17,8 @@ APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
 SCHEMA_VERSION = 2
 _PRIVATE_DIRECTORY = 0o700
+_SHARED_DIRECTORY = 0o777
+"""As the umask leaves it: what lies above a state directory is not ours to close."""
 _PRIVATE_FILE = 0o600
 _FOREIGN_BITS = 0o077
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
@@ -54,7 +56,7 @@ def prepare(place: Place) -> None:
         wanted = ".".join(map(str, NEEDS))
         raise _bad(f"this Python has SQLite {VERSION_TEXT}; {wanted} or newer is needed. Use another Python.")
     try:
-        place.directory.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        _make_directory(place.directory, _PRIVATE_DIRECTORY)
         if stat.S_IMODE(place.directory.stat().st_mode) & _FOREIGN_BITS:
             place.directory.chmod(_PRIVATE_DIRECTORY)
     except OSError as error:
@@ -146,6 +148,15 @@ def _is_new(place: Place, database: Database) -> bool:
     return False
 
 
+def _make_directory(directory: Path, mode: int) -> None:
+    """With whatever is missing above it; each name is on disk before anything is put below it."""
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent, _SHARED_DIRECTORY)
+    directory.mkdir(mode=mode, exist_ok=True)
+    sync_directory(directory.parent)
+
+
 def make_private(path: Path) -> None:
     """Creates the file closed to others, before SQLite would create it open; tightens one that is."""
     if not path.exists():
@@ -165,10 +176,16 @@ def write_marker(place: Place, identity: str) -> None:
         os.close(fd)
     draft.replace(place.marker)
     sync_directory(place.directory)
+    sync_directory(place.directory.parent)  # a life that was killed may have made the directory and not come to this
 
 
 def sync_directory(directory: Path) -> None:
-    """What was created, renamed or removed in `directory` is on disk."""
+    """What was created, renamed or removed in `directory` is on disk.
+
+    One that we may not read is none that we made: it was on disk before.
+    """
+    if not os.access(directory, os.R_OK):
+        return
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

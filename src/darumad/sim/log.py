@@ -10,7 +10,10 @@ SECRET_HEADERS = frozenset({"authorization", "x-api-key", "cookie"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One request. Instants are monotonic seconds; None where it did not happen. `headers` are without credentials."""
+    """One request. Instants are monotonic seconds; None where it did not happen. `headers` are without credentials.
+
+    `said` is the text of the reply that was chosen, whatever of it went out.
+    """
 
     number: int
     listener: str
@@ -25,6 +28,7 @@ class Attempt:
     n: int = 0
     fault: str | None = None
     status: int | None = None
+    said: str = ""
     bytes_out: int = 0
     input_tokens: int = 0
     output_tokens: int = 0

@@ -101,8 +101,9 @@ class ToolUse:
 class Reply:
     """What the model says. `stop` None is the natural end, in Anthropic's words; `thinking` is said before the rest.
 
-    In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `words` draws a length
-    in tokens for an answer that has no text of its own. `unended` leaves out what a stream ends with.
+    In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `{random}` for 16 hex
+    digits that no other reply has; `words` draws a length in tokens for an answer that has no text of its own.
+    `unended` leaves out what a stream ends with.
     """
 
     text: str = ""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from secrets import token_hex
 from typing import Any
 
 from darumad.sim.admin import administer
@@ -205,14 +206,14 @@ class Simulator:
         rule, fault = choice.rule, choice.rule.fault
         if fault is not None and fault.name in VENDOR_FAULTS:
             answer = _bodied(vendor.failure(fault, asked, request.headers.get("authorization", "")), fault)
-            said = 0
+            reply, said = Reply(), 0
         else:
             reply = _filled(choice, asked) if fault is None else spoil(_filled(choice, asked), fault, asked)
             answer, said = self._given(vendor, asked, reply, entry)
         place.account.note(_now(), vendor.tokens_of(asked), said)
         self.log.note(
             entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
-            input_tokens=vendor.tokens_of(asked), output_tokens=said,
+            input_tokens=vendor.tokens_of(asked), output_tokens=said, said=reply.text,
         )  # fmt: skip
         answer = replace(self._told(vendor, answer, place), path=request.path)
         return _held(choice, plan(answer, fault, per_frame=rule.per_frame))
@@ -297,7 +298,8 @@ def _key(listener: Listener, request: Request, body: Mapping[str, Any]) -> str:
 
 def _filled(choice: Choice, asked: Asked) -> Reply:
     reply = choice.reply or Reply(text="" if asked.schema else "ack {key}#{n}")
-    text = reply.text.replace("{key}", asked.key).replace("{n}", str(choice.n)).replace("{prompt}", asked.prompt)
+    text = reply.text.replace("{key}", asked.key).replace("{n}", str(choice.n)).replace("{random}", token_hex(8))
+    text = text.replace("{prompt}", asked.prompt)
     if choice.rule.id == "otherwise" and asked.schema:
         text = ""
     if reply.words is not None and not text:

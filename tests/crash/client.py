@@ -1,0 +1,183 @@
+"""A client of a campaign: hands in work over the control socket, tries again when an answer is lost, reads, cancels.
+
+Run as a program it writes down all it does, before and after, until its input ends; then it settles what it left open.
+"""
+
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TextIO
+
+from darumad.control.client import Client, Json
+from darumad.errors import DarumaError, Refused
+from tests.crash.history import Fate
+from tests.crash.model import REFUSED
+
+PERSISTS = 0.8
+"""How often a client asks again for what broke; otherwise it never learns what became of it."""
+AGAIN_AFTER = 0.03
+_LATER = 1_500
+_PLAIN = (
+    "Write the two parts of the report on the following figures, because the board must have them by noon, and include"
+    " every source with its date, using the form of last year"
+)
+_VAGUE = "Just fix it"
+_KINDS = ("plain", "plain", "plain", "later", "refused", "vague", "vague", "unwanted", "unwanted", "clumsy")
+
+
+class Loader:
+    """One client. `stopping` is set when it shall come to an end."""
+
+    def __init__(self, socket: Path, log: TextIO, name: str, rng: random.Random, pace: float) -> None:
+        self._client = Client(socket)
+        self._log = log
+        self._name = name
+        self._rng = rng
+        self._pace = pace
+        self._count = 0
+        self._mine: list[str] = []
+        self._open: list[str] = []
+        self._vague: list[str] = []
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Hand in, read and cancel at random; at the end, cancel whatever waits for an answer that nobody will give."""
+        deeds: Sequence[Callable[[], None]] = (
+            self._one, self._one, self._several, self._read, self._read, self._cancel, self._cancel, self._answer,
+        )  # fmt: skip
+        while not self.stopping.is_set():
+            self._rng.choice(deeds)()
+            self.stopping.wait(self._pace * 2 * self._rng.random())
+        for item in self._open:
+            self._persist(lambda item=item: self._cancelled(item), 1.0)  # type: ignore[misc] # bound to this item
+
+    # --- what it does -----------------------------------------------------------------------------------------------
+
+    def _one(self) -> None:
+        self._submit([self._item()])
+
+    def _several(self) -> None:
+        """A batch in which each but the first needs the one before it."""
+        items = [self._item(plain=True) for _ in range(self._rng.randint(2, 4))]
+        for before, item in pairwise(items):
+            item["depends_on"] = [before["id"]]
+        self._submit(items)
+
+    def _submit(self, items: Sequence[Json]) -> None:
+        for item in items:
+            self._note(
+                "sent", item["id"], description=item["description"], needs=item.get("depends_on", []), fate=_fate(item)
+            )
+        told = self._persist(
+            lambda: self._client.batch(items) if len(items) > 1 else self._client.submit(items[0]), PERSISTS
+        )
+        if told is None:
+            return
+        for item in items:
+            self._note("answered", item["id"])
+            self._mine.append(item["id"])
+            if item["labels"]["kind"] in {"vague", "unwanted", "clumsy"}:
+                self._open.append(item["id"])
+            if item["labels"]["kind"] == "vague":
+                self._vague.append(item["id"])
+
+    def _item(self, *, plain: bool = False) -> dict[str, Any]:
+        self._count += 1
+        name = f"{self._name}-{self._count}"
+        kind = "plain" if plain else self._rng.choice(_KINDS)
+        description = f"{_VAGUE if kind == 'vague' else _PLAIN}. [[sim:{name}]]"
+        item: dict[str, Any] = {"id": name, "description": description, "labels": {"kind": kind}}
+        if kind != "vague":
+            item["success_criteria"] = "Both parts are there."
+        if kind == "later":
+            item["run_at"] = int(time.time() * 1000) + _LATER
+        if kind == "refused":
+            item["description"] += f" It {REFUSED}."
+        if kind == "clumsy":
+            item["agent"] = "clumsy"
+        return item
+
+    def _read(self) -> None:
+        if self._mine:
+            self._persist(lambda: self._look(self._rng.choice(self._mine)), 0.0)
+
+    def _look(self, item: str) -> None:
+        state = self._client.call("work show", id=item)["state"]
+        result = self._client.call("result", id=item)["text"] if state == "succeeded" else None
+        self._note("seen", item, state=state, result=result)
+
+    def _cancel(self) -> None:
+        """The latest, which may well run by now, as often as any other."""
+        if self._open:
+            item = self._rng.choice((self._open[-1], self._rng.choice(self._open)))
+            self._persist(lambda: self._cancelled(item), PERSISTS)
+
+    def _answer(self) -> None:
+        """Let an item go on that asked something; and whatever an operator may have paused."""
+        if self._vague:
+            item = self._vague[-1]
+            self._persist(lambda: self._answered(item), PERSISTS)
+        self._persist(lambda: self._client.call("resume"), 0.0)
+
+    def _answered(self, item: str) -> None:
+        with suppress(Refused):
+            asked = self._client.call("work show", id=item)["questions"]
+            self._client.call("work answer", {"answers": ["It must fit on one page."] * len(asked)}, id=item)
+
+    def _cancelled(self, item: str) -> None:
+        try:
+            self._client.call("work cancel", {"reason": "nobody wants it"}, id=item)
+        except Refused:
+            return  # it was never accepted, or it is finished
+        if self._client.call("work show", id=item)["state"] == "cancelled":
+            self._note("cancelled", item)
+
+    # --- how --------------------------------------------------------------------------------------------------------
+
+    def _persist(self, ask: Callable[[], Any], persists: float) -> Any:
+        """The answer; None when it was lost and this client gave up."""
+        while True:
+            try:
+                return ask() or {}
+            except DarumaError:
+                self._client.close()
+                if self._rng.random() >= persists:
+                    return None
+            threading.Event().wait(AGAIN_AFTER)
+
+    def _note(self, what: str, item: str, **more: Any) -> None:
+        self._log.write(json.dumps({"at": time.monotonic_ns(), "what": what, "item": item, **more}) + "\n")
+        self._log.flush()
+
+
+def _fate(item: Json) -> Fate:
+    match item["labels"]["kind"]:
+        case "refused":
+            return "dies"
+        case "plain" | "later":
+            return "succeeds"
+        case "clumsy":
+            return "may die"
+        case _:
+            return "any"
+
+
+def main(socket: Path, log: Path, name: str, pace: float) -> None:
+    """See the module."""
+    with log.open("a") as lines:
+        loader = Loader(socket, lines, name, random.Random(name), pace)
+        work = threading.Thread(target=loader.run)
+        work.start()
+        sys.stdin.read()
+        loader.stopping.set()
+        work.join()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], float(sys.argv[4]))

@@ -1,0 +1,188 @@
+"""The kill campaign: load from outside, one life of the daemon after another, each ended where it hurts.
+
+A life ends at a point of its source, or at random; some random ones have their orchestrator fail before. After each
+death the file is read; after the last, everything is given the time to end, and the whole history is judged.
+"""
+
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.crash.checker import Violation, check, repeated_calls
+from tests.crash.history import History, Kill, calls_seen, clients_said, read_tables, tables_of
+from tests.crash.houses import Nursery, Place, client, daemon, model_server, nursery, until_answering, until_drained
+from tests.crash.rules import DRAINED
+
+SOONEST, LATEST = 0.01, 0.9
+"""Seconds after it answered within which a life ends at random."""
+LIFE = 6.0
+"""Seconds that a life has to reach the point that it was sent to; then it is asked to stop."""
+STOPPING = 10.0
+"""Seconds that it then has."""
+AT_RANDOM = "at random"
+AT_THE_END = frozenset({
+    "journal.publisher.Publisher.close 1", "journal.writer.Writer.close 1", "journal.writer.Writer._drain_late 1",
+    "bridge.loop.LoopThread.stop 1",
+})  # fmt: skip
+"""Lines that only a daemon comes to that was asked to stop."""
+NOT_SENT_FOR: Mapping[str, str] = {
+    "journal.writer.Writer.post 1": "somebody posts after the journal was closed: nobody is left who would",
+    "actors.orchestrator.Orchestrator._carry_out 1": "an end that moves nothing: a cancel was faster",
+    "actors.orchestrator.Orchestrator._moved 1": "a move that came too late: a cancel was faster",
+    "actors.role.RoleActor._spawned 1": "an agent that could not be made is made after all: somebody mends its file",
+    "actors.listener.TreeListener.__call__ 1": "an agent is benched: eight restarts with their backoff take minutes",
+    "actors.listener.TreeListener._started 1": "a benched agent is up again, after 15 minutes",
+    "actors.listener.TreeListener._started 3": "an agent is restarted: five errors that count, in one life",
+    "bridge.bridge.Bridge.forget 1": "the same",
+    "bridge.bridge.Bridge.restart 1": "an operator restarts an agent",
+    "bridge.task.StageTask._never_began 1": "a task is cancelled in the turn of the loop that made it",
+    "bridge.task.StageTask._abandon 1": "a task ignores its cancel for five seconds",
+}
+"""Lines that these campaigns do not come to, and who does. Their posts are those of lines that are covered."""
+FAULTS = 0.03
+CLIENTS, PACE = 2, 0.12
+TIMES = (1, 1, 1, 3, 9)
+"""At which of its times a point fails; one that was missed is sent for again, at its first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one life ends: at a point or, without one, at random; `deed` says what fails."""
+
+    point: str | None = None
+    deed: str = "kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What came of it. `boots` are seconds from the birth of a life to its first answer."""
+
+    history: History
+    violations: tuple[Violation, ...]
+    boots: tuple[float, ...]
+
+    @property
+    def items(self) -> int:
+        """How many items there were."""
+        return len(self.history.tables["item"])
+
+    @property
+    def repeated(self) -> int:
+        """How many answered model calls were made again."""
+        return repeated_calls(self.history)
+
+    @property
+    def points(self) -> Counter[str]:
+        """How often each point was where it happened."""
+        return Counter(kill.where for kill in self.history.kills)
+
+    @property
+    def states(self) -> Counter[str]:
+        """How often a death of the daemon met an item in each state; of running ones, in each stage."""
+        met = (state for kill in self.history.kills for state in kill.states.values())
+        return Counter(f"{state} {stage}" if state == "running" else state for state, stage in met)
+
+
+def campaign(plans: Sequence[Plan], seed: int, home: Path | None = None) -> Campaign:
+    """Carry out these plans, and judge."""
+    place = Place(Path(tempfile.mkdtemp(prefix="crash-", dir=home)))
+    rng = random.Random(seed)
+    try:
+        with model_server(place, faults=FAULTS), nursery(place) as cradle, ExitStack() as load:
+            lives = _Lives(place, cradle, rng)
+            kills = [*lives.one(plans[0])]
+            for number in range(CLIENTS):
+                load.enter_context(client(place, f"client{number}", pace=PACE))
+            kills += [kill for plan in plans[1:] for kill in lives.one(plan)]
+            with daemon(place):
+                load.close()  # the clients settle what they left open, with a daemon that lives
+                until_drained(place)
+        history = _history(place, kills)
+        return Campaign(history, tuple(check(history, DRAINED)), tuple(lives.boots))
+    finally:
+        shutil.rmtree(place.home, ignore_errors=True)
+
+
+def _history(place: Place, kills: Sequence[Kill]) -> History:
+    said = clients_said(place.client_logs)
+    return replace(said, calls=calls_seen(place.calls), kills=tuple(kills), tables=tables_of(place.database))
+
+
+class _Lives:
+    """One life after another. `boots` grows by one each."""
+
+    def __init__(self, place: Place, cradle: Nursery, rng: random.Random) -> None:
+        self._place = place
+        self._cradle = cradle
+        self._rng = rng
+        self._told = 0
+        self._reached: list[str] = []
+        self.boots: list[float] = []
+
+    def one(self, plan: Plan) -> Iterator[Kill]:
+        """A life and its death, and before that the orchestrator's, if that is planned."""
+        once = plan.point is None or plan.point.startswith("journal.boot")
+        yield from self._life(plan, 1 if once else self._rng.choice(TIMES))
+        if plan.point is not None and not self._reached:
+            yield from self._life(plan, 1)
+
+    def _life(self, plan: Plan, nth: int) -> Iterator[Kill]:
+        born = time.monotonic()
+        self._cradle.bear(plan.point, nth, plan.deed)
+        until_answering(self._place, lambda: self._cradle.dead)
+        if not self._cradle.dead:
+            self.boots.append(time.monotonic() - born)
+        if plan.point is not None and plan.deed == "kill":
+            self._send_for(plan.point)
+        else:
+            _wait(lambda: self._cradle.dead, self._rng.uniform(SOONEST, LATEST))
+        self._cradle.kill()
+        yield from self._deaths(plan)
+
+    def _send_for(self, point: str) -> None:
+        at_the_end = point.rpartition(" ")[0] in AT_THE_END
+        _wait(lambda: self._cradle.dead, SOONEST if at_the_end else LIFE)
+        if not self._cradle.dead:
+            self._cradle.stop()
+            _wait(lambda: self._cradle.dead, STOPPING)
+
+    def _deaths(self, plan: Plan) -> Iterator[Kill]:
+        told = self._place.told.read_text().splitlines()
+        self._reached, self._told = told[self._told :], len(told)
+        if plan.deed == "raise":
+            yield from (Kill(time.monotonic_ns(), each, daemon=False) for each in self._reached)
+        where = self._reached[0] if self._reached and plan.deed == "kill" else AT_RANDOM
+        yield dead_file(self._place, where)
+
+
+def dead_file(place: Place, where: str) -> Kill:
+    """What a dead daemon left, read from a copy: the file itself stays as it is."""
+    copy = place.home / "copy"
+    copy.mkdir(exist_ok=True)
+    for each in (place.database, place.database.with_name("journal.db-wal")):
+        (copy / each.name).unlink(missing_ok=True)
+        if each.exists():
+            shutil.copyfile(each, copy / each.name)
+    (copy / "journal.db-shm").unlink(missing_ok=True)
+    rows = read_tables(copy / "journal.db", ("item", "reservation"))
+    return Kill(
+        time.monotonic_ns(),
+        where,
+        states={row["uid"]: (row["state"], row["stage"]) for row in rows["item"]},
+        fences={row["uid"]: row["fence"] for row in rows["item"]},
+        unsettled=frozenset(row["uid"] for row in rows["reservation"] if row["settled_at"] is None),
+    )
+
+
+def _wait(over: Callable[[], bool], within: float) -> None:
+    until = time.monotonic() + within
+    tick = threading.Event()
+    while time.monotonic() < until and not over():
+        tick.wait(0.002)

@@ -1,0 +1,1 @@
+"""An agent that cannot be made: nobody wrote it yet."""
