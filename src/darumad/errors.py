@@ -54,6 +54,7 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
         ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
+        ErrorCode("disk_full", 507, 75, "Make room on the disk of the daemon's state directory; it goes on by itself."),
         ErrorCode("draining", 503, 75, "Wait for the daemon to come back, or end the drain with `daruma resume`."),
         ErrorCode("unavailable", 503, 75, "Try again in a moment."),
         ErrorCode("wait_expired", 504, 7, "The work goes on; ask again with `daruma work wait`."),

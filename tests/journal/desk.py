@@ -37,8 +37,9 @@ AUDIT = Audit(by="uid:1000", action="test", target="an item")
 class Desk:
     """One directory, the journal that is open in it, and everything it published."""
 
-    def __init__(self, directory: Path, clock: FakeClock) -> None:
+    def __init__(self, directory: Path, clock: FakeClock, *, ballast: int = 0, low_water: int = 0) -> None:
         self.directory = directory
+        self.sizes = {"ballast": ballast, "low_water": low_water}
         self.clock = clock
         self.published: list[Recorded] = []
         self.fatal: list[Exception] = []
@@ -54,6 +55,7 @@ class Desk:
             ageing=AGEING,
             version="1.0",
             on_fatal=self.fatal.append,
+            **self.sizes,
         )
         if start:
             self._journal.start()

@@ -12,7 +12,7 @@ from darumad.errors import DarumaError, Refused
 from darumad.journal.place import SCHEMA_VERSION
 from darumad.names import ItemId
 from darumad.work.states import WorkState
-from tests.journal.desk import DO, Desk, move, step
+from tests.journal.desk import DO, Desk, move, new_item, step
 
 
 @pytest.fixture
@@ -124,6 +124,35 @@ def test_a_marker_that_was_not_written_in_time_is_written_at_the_next_boot(close
     marker.unlink()
     closed.open()
     assert marker.read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
+def test_a_network_filesystem_is_refused_before_anything_is_written_there(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    far = tmp_path / "far"
+    monkeypatch.setattr("darumad.journal.place._mounts", lambda: [(Path("/"), "ext4"), (far, kind)])
+    error = refusal(Desk(far / "state", desk.clock))
+    assert error.code == "bad_journal"
+    assert kind in error.message
+    assert not (far / "state" / "journal.db").exists()
+
+
+def test_a_reader_that_stays_keeps_the_log_and_costs_no_commit(desk: Desk) -> None:
+    desk.submit("a")
+    reader = sqlite3.connect(f"file:{database(desk)}?mode=ro", uri=True, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM item").fetchone() == (1,)
+    for number in range(20):
+        desk.submit(new_item(f"i{number}", input="x" * 300_000))
+    log = desk.directory / "journal.db-wal"
+    assert log.stat().st_size > 6_000_000, "what the reader may still want is kept"
+    assert reader.execute("SELECT count(*) FROM item").fetchone() == (1,)
+    reader.close()
+    for number in range(20, 40):
+        desk.submit(new_item(f"i{number}", input="x" * 300_000))
+    assert log.stat().st_size < 64_000_000
+    assert len(desk.reader.records()) == 41
 
 
 def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:

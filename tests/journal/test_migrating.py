@@ -98,6 +98,7 @@ import darumad.journal.migrating as migrating
 from darumad.journal.boot import boot
 from darumad.journal.database import Database
 from darumad.journal.place import Place
+from darumad.journal.room import Room
 from tests.kit.clock import FakeClock
 
 source, room = Path(sys.argv[1]), Path(sys.argv[2])
@@ -116,7 +117,8 @@ def life(directory, last):
         Database.all = counted
         return db
     Database.writer = opened
-    boot(Place(directory), FakeClock(1.0), node="here", new_id=lambda: "other", version="2", ageing_ms=1)
+    boot(Place(directory), FakeClock(1.0), node="here", new_id=lambda: "other", version="2", ageing_ms=1,
+         room=Room(Place(directory)))
 
 for last in range(1000):
     directory = room / str(last)

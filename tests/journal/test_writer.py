@@ -112,20 +112,6 @@ def test_an_addressee_that_raises_stops_nobody(desk: Desk, monkeypatch: pytest.M
     assert [str(each) for each in told] == ["I fell"]
 
 
-def test_a_full_disk_is_fatal_and_says_so_to_everyone(desk: Desk) -> None:
-    desk.submit("a")
-    desk.sql("PRAGMA max_page_count = 1")
-    big = new_item("b", input="x" * 5_000_000)
-    with pytest.raises(Unavailable, match="full") as full:
-        desk.call(accept(big))
-    assert full.value.code == "io_error"
-    with pytest.raises(Unavailable) as after:
-        desk.submit("c")
-    assert after.value.code == "io_error"
-    assert [type(each) for each in desk.fatal[:1]] == [Unavailable]
-    assert desk.state("a") is WorkState.READY, "reads go on"
-
-
 def test_an_error_out_of_a_commit_means_unknown_and_ends_the_writing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

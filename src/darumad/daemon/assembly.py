@@ -108,6 +108,8 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         tally=tally,
         ageing=settings.queue.ageing,
         version=__version__,
+        ballast=settings.journal.ballast,
+        low_water=settings.journal.low_water,
         on_fatal=lambda error: guardian.end("broken_disk", str(error)),
     )
     publisher.start()

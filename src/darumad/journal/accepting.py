@@ -20,9 +20,10 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
     """Each submit is accepted or refused whole; a refused one costs the others nothing."""
     rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
     known = {uid: Known(row[2], WorkState(row[3])) for uid, row in rows.items()}
+    low = batch.room is not None and batch.room.low()
     verdicts = []
     for each in accepts:
-        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished)
+        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, low_on_disk=low)
         verdicts.append(verdict)
         if isinstance(verdict, Admitted):
             known.update({new.item.id: Known(new.digest, state) for new, state in verdict.new})

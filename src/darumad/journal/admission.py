@@ -12,6 +12,8 @@ from darumad.names import ItemId
 from darumad.work.dependencies import find_cycle
 from darumad.work.states import WorkState
 
+DISK_RETRY = 30.0
+"""Seconds after which a caller may ask whether there is room again."""
 LOST = frozenset({WorkState.DEAD, WorkState.CANCELLED})
 
 
@@ -30,7 +32,9 @@ class Admitted:
     new: tuple[tuple[NewItem, WorkState], ...]
 
 
-def admit(accept: Accept, known: Mapping[ItemId, Known], unfinished: int) -> Admitted | DarumaError:
+def admit(
+    accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, low_on_disk: bool = False
+) -> Admitted | DarumaError:
     """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room."""
     new: dict[ItemId, NewItem] = {}
     for each in accept.items:
@@ -40,6 +44,9 @@ def admit(accept: Accept, known: Mapping[ItemId, Known], unfinished: int) -> Adm
         elif held != each.digest:
             return Refused(f"{each.item.id} was submitted before with another body", code="conflict")
     refusal = _refusal(accept, new, known, unfinished)
+    if new and not refusal and low_on_disk:
+        refusal = Unavailable("there is too little room on the disk to take anything new in", code="disk_full",
+                              retry_after=DISK_RETRY)  # fmt: skip
     return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()))
 
 

@@ -13,6 +13,7 @@ from darumad.events import Fact, Recorded
 from darumad.journal.database import Database, Row
 from darumad.journal.encoding import RecentItems, dump
 from darumad.journal.requests import Audit
+from darumad.journal.room import Room
 from darumad.journal.sql import LARGEST, ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
 
@@ -41,6 +42,7 @@ class Batch:
     tail: Tail
     suspects: bool = False
     recent: RecentItems = field(default_factory=RecentItems)
+    room: Room | None = None
     unfinished: int = 0
     facts: list[Fact] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)

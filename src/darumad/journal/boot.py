@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from darumad.clock import Clock
+from darumad.errors import Unavailable
 from darumad.events import DaemonStarting, Recorded
 from darumad.journal.batch import Batch, Tail
-from darumad.journal.database import Database
+from darumad.journal.database import Database, DatabaseError, is_full
 from darumad.journal.migrating import migrate
 from darumad.journal.money import settle_orphans
 from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database
 from darumad.journal.returning import rescue_all
+from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
 from darumad.names import Boot, ItemId, Millis, Seconds
 from darumad.work.blame import LifeEnd
@@ -33,13 +35,28 @@ class Booted:
 
 
 def boot(  # noqa: PLR0913 - what a boot writes down
-    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int
+    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int, room: Room
 ) -> Booted:
     """Opens the database of `place`, whose lock is held.
 
     Raises:
         Refused: `bad_journal`, with the next step.
+        Unavailable: `disk_full`, with the ballast thrown off already.
     """
+    if room.scant():
+        room.give_up()
+    try:
+        if not room.scant():
+            return _boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
+    except DatabaseError as error:
+        if not is_full(error):
+            raise
+    raise Unavailable(f"the disk of {place.directory} is full", code="disk_full")
+
+
+def _boot(  # noqa: PLR0913 - as `boot`
+    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int
+) -> Booted:
     db, new = open_database(place)
     try:
         if new:

@@ -132,6 +132,11 @@ class Database:
         self._connection.close()
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether there was no room. What was being written is known not to be; it can be tried again."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_FULL
+
+
 def is_disk_trouble(error: BaseException) -> bool:
     """Whether `error` says that the disk or the file failed, rather than that the request was wrong."""
     if isinstance(error, OSError):

@@ -13,6 +13,7 @@ from darumad.journal import boot as boots
 from darumad.journal.place import Lock, Place, prepare
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Request
+from darumad.journal.room import Room
 from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
 from darumad.names import Boot, ItemId, Seconds
 
@@ -49,6 +50,8 @@ class Journal:
         ageing: Seconds,
         version: str,
         on_fatal: Callable[[Exception], None],
+        ballast: int = 0,
+        low_water: int = 0,
     ) -> "Journal":
         """Takes the directory, checks what lies in it, begins a boot and puts back what earlier boots held.
 
@@ -62,16 +65,21 @@ class Journal:
             ageing: seconds of waiting that weigh as much as one step of priority.
             version: of the program, for the boot's row.
             on_fatal: called once the disk has failed; nothing is written from then on.
+            ballast: bytes set aside for when the disk is full.
+            low_water: bytes that must be free on the disk for anything new to be taken in.
 
         Raises:
             Refused: `already_running` or `bad_journal`; the message says what to do.
+            Unavailable: `disk_full`: not even a boot can be written.
         """
         place = Place(directory.absolute())
         prepare(place)
         lock = Lock(place)
         ageing_ms = round(ageing * 1000)
+        room = Room(place, ballast=ballast, low_water=low_water)
         try:
-            booted = boots.boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
+            booted = boots.boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms, room=room)
+            room.set_aside()
         except BaseException:
             lock.close()
             raise
@@ -84,6 +92,7 @@ class Journal:
             publish=publish,
             tally=tally,
             on_fatal=on_fatal,
+            room=room,
         )
         return cls(place, lock, clock, booted, standing)
 

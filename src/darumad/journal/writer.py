@@ -16,10 +16,11 @@ from darumad.clock import Clock
 from darumad.errors import Broken, DarumaError, Unavailable
 from darumad.events import Recorded
 from darumad.journal.accepting import accept
+from darumad.journal.admission import DISK_RETRY
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
 from darumad.journal.claiming import claim
-from darumad.journal.database import Database, is_disk_trouble
+from darumad.journal.database import Database, is_disk_trouble, is_full
 from darumad.journal.effects import effect_end, effect_start
 from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
@@ -48,11 +49,17 @@ from darumad.journal.requests import (
     Step,
 )
 from darumad.journal.returning import promote_due, rescue
+from darumad.journal.room import Room
 from darumad.journal.rounds import groups
 from darumad.names import Boot, Seconds
 
 MAX_BATCH = 256
 """Requests in one transaction, at most; under load the queue fills it while the last one is synced."""
+
+AGAIN = 1.0
+"""Seconds until what waits for room on the disk is tried again."""
+COMPLETES = (Move, Step, EffectEnd, Settle, Cancel)
+"""What tells of something that has happened: it is kept until it can be written. All else is told to come back."""
 
 Addressee = Callable[[Sequence[Outcome]], None]
 """Who gets the answers: called on the writer's thread, once a batch; it must only post them on."""
@@ -81,10 +88,14 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
 
 @dataclass(frozen=True, slots=True)
 class WriterHealth:
-    """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches)."""
+    """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches).
+
+    `held` counts those that wait for room on the disk.
+    """
 
     queued: int
     batch_age: Seconds | None
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +110,11 @@ class Standing:
     publish: Callable[[Sequence[Recorded]], None]
     tally: Tally | None
     on_fatal: Callable[[Exception], None]
+    room: Room
+
+
+class _NoRoom(Exception):  # noqa: N818 - it reads as what is the matter
+    """The disk is full and the ballast is gone."""
 
 
 class Writer:
@@ -113,6 +129,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._checkpoints = Checkpoints(db)
         self._recent = RecentItems()
+        self._held: list[Posted] = []
         self._batch_began: float | None = None
         self._failed: DarumaError | None = None
         self._closing = threading.Event()
@@ -132,7 +149,7 @@ class Writer:
         """Safe from any thread at any time: it asks nobody."""
         began = self._batch_began
         age = None if began is None else Seconds(max(0.0, self._clock.monotonic() - began))
-        return WriterHealth(self._queue.qsize(), age)
+        return WriterHealth(self._queue.qsize(), age, len(self._held))
 
     @property
     def failed(self) -> bool:
@@ -161,12 +178,17 @@ class Writer:
         self._drain_late()
 
     def _take(self) -> tuple[list[Posted], bool]:
-        """What is queued by now, waiting for the first; and whether there will be more."""
-        first = self._queue.get()
+        """What was held and what is queued by now, waiting for the first; and whether there will be more."""
+        posted = list(self._held)
+        try:
+            first = self._queue.get(timeout=AGAIN if posted else None)
+        except Empty:
+            return posted, True
         if first is None:
-            return [], False
-        posted = [first]
-        while len(posted) < MAX_BATCH:
+            return posted, False
+        posted.append(first)
+        most = len(posted) + MAX_BATCH - 1
+        while len(posted) < most:
             try:
                 each = self._queue.get_nowait()
             except Empty:
@@ -177,8 +199,8 @@ class Writer:
         return posted, True
 
     def _drain_late(self) -> None:
-        """Whoever posted while the writer was closing is told so."""
-        late: deque[Posted] = deque()
+        """Whoever posted while the writer was closing is told so, and whoever still waits for room."""
+        late: deque[Posted] = deque(self._held)
         while True:
             try:
                 each = self._queue.get_nowait()
@@ -189,13 +211,30 @@ class Writer:
         _tell(list(late), [Unavailable("the journal is closed")] * len(late))
 
     def _carry_out(self, posted: Sequence[Posted]) -> None:
-        answers, recorded = self._transact([request for request, _ in posted])
+        try:
+            answers, recorded = self._transact([request for request, _ in posted])
+        except _NoRoom:
+            self._keep_what_happened(posted)
+            return
+        self._held = []
         _tell(posted, answers)
         if recorded:
             self._standing.publish(recorded)
         if self._failed is None:
             self._count(len(posted))
             self._guarded_checkpoint(erased=any(isinstance(request, Purge) for request, _ in posted))
+            self._standing.room.set_aside()
+
+    def _keep_what_happened(self, posted: Sequence[Posted]) -> None:
+        """The disk is full: completes wait for room, in their order; everything else is told to come back."""
+        held = [each for each in posted if isinstance(each[0], COMPLETES)]
+        refused = [each for each in posted if not isinstance(each[0], COMPLETES)]
+        full = Unavailable("the disk is full", code="disk_full", retry_after=DISK_RETRY)
+        _tell(refused, [full] * len(refused))
+        if refused and held:
+            self._carry_out(held)
+        else:
+            self._held = held
 
     def _transact(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
         if self._failed is not None:
@@ -204,11 +243,19 @@ class Writer:
             return self._together(requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, some request of this batch caused it
             if self.failed or is_disk_trouble(error):
-                return self._give_up(error, len(requests)), ()
+                return self._in_trouble(error, requests)
         try:
             return self._one_by_one(requests)
         except Exception as error:  # noqa: BLE001 - what no single request explains is the journal's own trouble
+            return self._in_trouble(error, requests)
+
+    def _in_trouble(self, error: Exception, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
+        """Without room: once more without the ballast. All else is the end of the writing."""
+        if not is_full(error):
             return self._give_up(error, len(requests)), ()
+        if not self._standing.room.give_up():
+            raise _NoRoom from error
+        return self._transact(requests)
 
     def _together(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
         """The whole batch, without savepoints."""
@@ -246,14 +293,18 @@ class Writer:
             tail=self._tail,
             suspects=standing.suspects,
             recent=self._recent,
+            room=standing.room,
         )
 
     def _commit(self, batch: Batch) -> None:
         try:
             self._db.commit()
         except Exception as error:
-            # After a failed fsync nobody knows whether it happened: recovery by restart will tell.
-            self._failed = _io_error(error)
+            if is_full(error):
+                self._db.rollback()
+            else:
+                # After a failed fsync nobody knows whether it happened: recovery by restart will tell.
+                self._failed = _io_error(error)
             raise
         self._tail = batch.tail
 
@@ -270,7 +321,8 @@ class Writer:
             else:
                 self._checkpoints.after_batch(idle=self._queue.empty())
         except Exception as error:  # noqa: BLE001 - the batch was committed; the disk is in trouble all the same
-            self._give_up(error, 0)
+            if not is_full(error):
+                self._give_up(error, 0)
 
     def _count(self, requests: int) -> None:
         tally, began = self._standing.tally, self._batch_began
@@ -293,6 +345,8 @@ def _under_savepoint(batch: Batch, request: Request) -> Answer:
     try:
         (answer,) = _run(batch, [request])
     except Exception as error:
+        if is_full(error):
+            raise  # SQLite may have rolled back the whole transaction
         batch.db.all("ROLLBACK TO request")
         batch.back_to(mark)
         if is_disk_trouble(error):
