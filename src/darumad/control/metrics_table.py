@@ -63,6 +63,8 @@ METRICS: Mapping[str, Shape] = {
         Shape("bridge_abandoned_tasks", "gauge", "Tasks since the start that ignored their cancel."),
         Shape("control_lag_seconds", "gauge", "How late the control loop is."),
         Shape("llm_calls_total", "counter", "Model calls, by how they ended.", ("provider", "model", "outcome")),
+        Shape("llm_fallbacks_total", "counter", "Calls that went on to the next provider of their chain.",
+              ("provider", "next")),
         Shape("gen_ai_client_operation_duration_seconds", "histogram", "How long model calls took.",
               ("provider", "model")),
         Shape("gen_ai_client_token_usage", "histogram", "Tokens of a model call.",

@@ -28,7 +28,7 @@ from darumad.actors import (
 )
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
-from darumad.agents.providers import OFFLINE, Broker, Chosen, Credential, discover, load_credentials
+from darumad.agents.providers import Broker, Chosen, Credential, discover, load_credentials
 from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Ownership, Stopped, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
@@ -337,12 +337,7 @@ class Engine:
     def _gated(self) -> frozenset[AgentName]:
         broker = self._minds.broker
         names = (each.name for each in self._definitions[Role.EXECUTOR])
-        return frozenset(name for name in names if _is_open(broker, name))
-
-
-def _is_open(broker: Broker, agent: str) -> bool:
-    provider = broker.provider_of(agent)
-    return provider != OFFLINE and broker.open_until(provider) is not None
+        return frozenset(name for name in names if broker.shut(name))
 
 
 def _aside(thread: LoopThread, work: Callable[[], object]) -> None:

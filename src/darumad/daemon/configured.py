@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from darumad.actors import Policy, judge_of
 from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
-from darumad.agents.providers import KeySource, Limits, Price, ProviderConfig, ProviderSpec
+from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits
 from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import Budget, CapSettings, PriceSettings, ProviderSettings, Settings
@@ -158,12 +158,26 @@ def _price(said: PriceSettings) -> Price:
     )
 
 
+def _per_minute(said: ProviderSettings) -> Mapping[Measure, int]:
+    """What is limited, by what it is limited to."""
+    limits = {
+        Measure.REQUESTS: said.requests_per_minute,
+        Measure.INPUT: said.input_tokens_per_minute,
+        Measure.OUTPUT: said.output_tokens_per_minute,
+    }
+    return {measure: limit for measure, limit in limits.items() if limit is not None}
+
+
 def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]) -> ProviderSpec:
     return ProviderSpec(
         kind=said.kind,
         base_url=said.base_url,
         model=said.model,
         key=KeySource(credential=f"{name}-api-key", file=said.key_file, env=said.key_env),
+        embedding_model=said.embedding_model,
+        fallback=said.fallback,
+        fallback_when_useless=said.fallback_when_useless,
+        per_minute=_per_minute(said),
         stream=said.stream,
         concurrency=said.concurrency,
         limits=Limits(

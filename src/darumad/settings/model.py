@@ -215,6 +215,16 @@ class ProviderSettings:
         "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
+    embedding_model: str | None = setting(None, "Which model makes vectors of texts; null makes none.")
+    fallback: str | None = setting(
+        None, "A name from `providers`: who is asked when this one cannot answer; it may name another in turn."
+    )
+    fallback_when_useless: bool = setting(
+        default=False, says="Whether the fallback is asked too when the answer is a refusal or of no use."
+    )
+    requests_per_minute: int | None = setting(None, "How many calls are sent in any minute at most.", ONE_UP)
+    input_tokens_per_minute: int | None = setting(None, "How many tokens are sent in any minute.", ONE_UP)
+    output_tokens_per_minute: int | None = setting(None, "How many tokens are answered in any minute.", ONE_UP)
     stream: bool = setting(
         default=True,
         says="Whether answers are asked for piece by piece; without, only `total` bounds the wait for one.",

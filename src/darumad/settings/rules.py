@@ -25,6 +25,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _daemon(settings)
     for name, provider in settings.providers.items():
         yield from _provider(f"providers.{name}", name, provider)
+    yield from _fallbacks(settings)
     for name, agent in settings.agents.items():
         yield from _agent(f"agents.{name}", name, agent, settings)
     for name, price in settings.prices.items():
@@ -79,6 +80,26 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
         yield Problem(f"{pointer}.base_url", "must hold no credentials; name a `key_file`")
     if provider.model is None and provider.kind == "anthropic":
         yield Problem(f"{pointer}.model", "must name a model")
+
+
+def _fallbacks(settings: Settings) -> Iterator[Problem]:
+    for name, provider in settings.providers.items():
+        if provider.fallback is None:
+            continue
+        if provider.fallback not in settings.providers:
+            near = did_you_mean(provider.fallback, settings.providers)
+            yield Problem(f"providers.{name}.fallback", f"names no provider{near}")
+        elif name in _chain(provider.fallback, settings):
+            yield Problem(f"providers.{name}.fallback", "leads back to where it began")
+
+
+def _chain(name: str | None, settings: Settings) -> list[str]:
+    """The providers that are asked one after the other, from `name` on."""
+    chain: list[str] = []
+    while name is not None and name in settings.providers and name not in chain:
+        chain.append(name)
+        name = settings.providers[name].fallback
+    return chain
 
 
 def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) -> Iterator[Problem]:

@@ -62,6 +62,15 @@ class ModelReply:
     usage: Usage = field(default_factory=Usage)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """The vectors of texts, one each and in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
 class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
     """A model call that ended without an answer, after the broker's own retries.
 

@@ -3,7 +3,7 @@
 Agents see these only, so the same agent runs in the daemon, in a child and in a test.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from darumad.names import Attempt, ItemId, Stage
 from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
-from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage, WorkResult
 
 
@@ -38,6 +38,18 @@ class Complete(Protocol):
     @property
     def model(self) -> str | None:
         """The model's name, `provider:model`; None when no model is configured."""
+        ...
+
+
+class Embed(Protocol):
+    """Vectors of texts."""
+
+    def __call__(self, texts: Sequence[str]) -> Awaitable[Embeddings]:
+        """One vector for each text, in order.
+
+        Raises:
+            ModelFailed: none came; its kind says why.
+        """
         ...
 
 

@@ -81,6 +81,7 @@ class Desk:
             for name in MODELS
         }
         self.use = "anthropic"
+        self.max_in_flight = 256
         self.by_agent: dict[str, str] = {}
         self.keys = {"anthropic": Credential(KEY)}
         self._broker: Broker | None = None
@@ -91,7 +92,9 @@ class Desk:
     @property
     def broker(self) -> Broker:
         if self._broker is None:
-            config = ProviderConfig(use=self.use, providers=self.specs, by_agent=self.by_agent)
+            config = ProviderConfig(
+                use=self.use, providers=self.specs, by_agent=self.by_agent, max_in_flight=self.max_in_flight
+            )
             self._broker = Broker(config, self.books, self.clock, Draws(), self.tally, self.keys)
         return self._broker
 

@@ -9,6 +9,7 @@ from darumad.agents.providers.broker import BUCKETS, Broker
 from darumad.agents.providers.choose import Chosen, choose, discover
 from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential, load_credentials
+from darumad.agents.providers.limiter import Measure
 from darumad.agents.providers.offline import Offline
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.standing import CircuitState
@@ -23,6 +24,7 @@ __all__ = [
     "Credential",
     "KeySource",
     "Limits",
+    "Measure",
     "Offline",
     "Price",
     "ProviderConfig",

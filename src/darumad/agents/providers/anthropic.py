@@ -3,6 +3,7 @@
 A message ends at `message_stop` or not at all; one that comes whole has its stop reason or is none.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import anthropic  # noqa: TID251 - the vendor's client, behind this door
@@ -10,12 +11,13 @@ import httpx2
 
 from darumad.agents.providers.anthropic_wire import Assembly, body_of
 from darumad.agents.providers.body import document, events
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
-from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
@@ -69,6 +71,10 @@ class AnthropicClient:
                 if assembly.stopped:
                     break
             return assembly.reply()
+
+    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:  # noqa: ARG002 - whatever is asked
+        """See `client.Client`: Anthropic makes none."""
+        raise AttemptFailed("model_not_found", "Anthropic makes no embeddings")
 
     async def close(self) -> None:
         """Close every connection."""

@@ -180,7 +180,7 @@ def _by_status(error: BaseException, wall: Millis) -> Diagnosis | None:
     error_code = str(details.get("error_code", "") if isinstance(details, dict) else body.get("code") or "")
     kind = of_status(status, error_type=error_type, error_code=error_code, text=text)
     said = f"the server answered {status}" if status > 0 else "the stream ended in an error"
-    return Diagnosis(kind, said + _named(error_type), retry_after(_headers_of(error), wall))
+    return Diagnosis(kind, said + _named(error_type), retry_after(headers_of(error), wall))
 
 
 def _error_of(error: BaseException) -> Mapping[str, Any]:
@@ -192,8 +192,11 @@ def _error_of(error: BaseException) -> Mapping[str, Any]:
     return {"message": getattr(error, "error", "") or (body if isinstance(body, str) else "")}
 
 
-def _headers_of(error: BaseException) -> Mapping[str, str]:
-    """The answer's headers. Ollama's client leaves them behind, on the error that it raised its own in place of."""
+def headers_of(error: BaseException) -> Mapping[str, str]:
+    """The headers of the answer that an error is about.
+
+    Ollama's client leaves them behind, on the error that it raised its own in place of.
+    """
     response = getattr(error, "response", None) or getattr(error.__context__, "response", None)
     headers: Mapping[str, str] = getattr(response, "headers", {})
     return headers

@@ -1,6 +1,7 @@
 """What the broker needs of a vendor's client: one attempt at one call, no retry, no patience of its own."""
 
 import importlib
+from collections.abc import Sequence
 from typing import Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
@@ -8,7 +9,7 @@ from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
-from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 
 class Client(Protocol):
@@ -20,6 +21,14 @@ class Client(Protocol):
         Raises:
             AttemptFailed: what came is no answer.
             Exception: whatever the vendor's client raises; `classify` knows it.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+        """The vectors of `texts`, one each, in order.
+
+        Raises:
+            AttemptFailed: what came are none, or this vendor makes none.
         """
         ...
 

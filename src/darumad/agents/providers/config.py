@@ -4,9 +4,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Literal
 
+from darumad.agents.providers.limiter import Amounts
 from darumad.agents.providers.price_seed import seeded
 from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
@@ -45,7 +47,9 @@ class ProviderSpec:
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
     `base_url` None is the vendor's own address. `stream` False asks for answers in one piece, of servers that stream
-    badly; until one has come only `limits.total` holds. `concurrency` is how many calls are open at once; for Ollama it
+    badly; until one has come only `limits.total` holds. `fallback` is asked when this one cannot answer, and
+    with `fallback_when_useless` also when its answer is a refusal or of no use. `per_minute`
+    limits what is sent, `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
     Ollama, in tokens: it is always sent, for the server's default truncates silently. `prices` are an operator's own,
     by model; they stand before those that ship.
@@ -55,11 +59,20 @@ class ProviderSpec:
     base_url: str | None = None
     model: str | None = None
     key: KeySource = field(default_factory=KeySource)
+    embedding_model: str | None = None
+    fallback: str | None = None
+    fallback_when_useless: bool = False
     stream: bool = True
+    per_minute: Amounts = field(default_factory=dict)
     concurrency: int = 16
     limits: Limits = field(default_factory=Limits)
     num_ctx: int = 8_192
     prices: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def window(self) -> float:
+        """The most tokens that fit; a vendor's own window is taken for larger than any that is set here."""
+        return self.num_ctx if self.kind == "ollama" else inf
 
     def price_of(self, model: str) -> Price | None:
         """What a call of `model` costs here; None when nobody knows."""
@@ -107,6 +120,14 @@ class ProviderConfig:
     def spec(self, name: str) -> ProviderSpec | None:
         """The provider of that name; None when there is none, and for `offline`."""
         return self.providers.get(name) or SHIPPED.get(name)
+
+    def chain(self, name: str) -> tuple[tuple[str, ProviderSpec], ...]:
+        """The provider `name` and those that are asked when it cannot answer, in order, each once."""
+        found: dict[str, ProviderSpec] = {}
+        while name not in found and (spec := self.spec(name)) is not None:
+            found[name] = spec
+            name = spec.fallback or ""
+        return tuple(found.items())
 
     def provider_of(self, agent: str) -> str:
         """The name of the provider that `agent` uses."""

@@ -3,7 +3,7 @@
 A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import httpx
@@ -13,10 +13,12 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OLLAMA, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_too_long
-from darumad.agents.providers.prices import Price
+from darumad.agents.providers.prices import Price, cost
+from darumad.agents.providers.reply import vectors_of
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import MAX_ANSWER_BYTES, Watch
-from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
+from darumad.work.result import Usage
 
 _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
@@ -29,6 +31,7 @@ class OllamaClient:
     def __init__(self, spec: ProviderSpec, key: Credential | None, *, price: Price | None, connections: int) -> None:
         limits = spec.limits
         self._model = spec.model or ""
+        self._embedding_model = spec.embedding_model or ""
         self._num_ctx = spec.num_ctx
         self._stream = spec.stream
         self._price = price
@@ -65,6 +68,14 @@ class OllamaClient:
         finally:
             await chunks.aclose()
         return assembly.reply()
+
+    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+        """See `client.Client`. A text that does not fit is refused, never cut."""
+        found = await self._client.embed(self._embedding_model, list(texts), truncate=False)
+        watch.event()
+        read = found.prompt_eval_count or 0
+        usage = Usage(input_tokens=read, calls=1, nano_usd=cost(self._price, fresh=read, cached=0, written=0, output=0))
+        return Embeddings(vectors=vectors_of(found.embeddings, texts), model=found.model or "", usage=usage)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -3,6 +3,7 @@
 A completion ends with its `finish_reason` or not at all.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import httpx2
@@ -11,11 +12,11 @@ import openai  # noqa: TID251 - the vendor's client, behind this door
 from darumad.agents.providers.body import document, events
 from darumad.agents.providers.config import OPENAI_URL, ProviderSpec
 from darumad.agents.providers.credential import Credential
-from darumad.agents.providers.openai_wire import Assembly, body_of
+from darumad.agents.providers.openai_wire import Assembly, body_of, embeddings_of
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
-from darumad.work.model import ModelReply, ModelRequest
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
@@ -40,6 +41,8 @@ class OpenAIClient:
             limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
         )
         self._model = spec.model or ""
+        self._embedding_model = spec.embedding_model or ""
+        self._embedding_price = spec.price_of(self._embedding_model)
         self._stream = spec.stream
         self._theirs = spec.base_url in {None, OPENAI_URL}
         self._price = price
@@ -64,6 +67,13 @@ class OpenAIClient:
             else:
                 assembly.whole(await document(response.http_response, watch))
             return assembly.reply()
+
+    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+        """See `client.Client`."""
+        create = cast("Any", self._client.embeddings.with_streaming_response.create)
+        async with create(model=self._embedding_model, input=list(texts), encoding_format="float") as response:
+            watch.heard(response.headers)
+            return embeddings_of(await document(response.http_response, watch), texts, self._embedding_price)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,6 +1,6 @@
 """OpenAI's chat completions as JSON: our request into theirs, their chunks into our reply. No client, no socket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +8,8 @@ import orjson
 
 from darumad.agents.providers.classify import AttemptFailed, of_error_event
 from darumad.agents.providers.prices import Price, cost
-from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of
-from darumad.work.model import Message, ModelReply, ModelRequest
+from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of, vectors_of
+from darumad.work.model import Embeddings, Message, ModelReply, ModelRequest
 from darumad.work.result import Usage
 
 _STOPS: Mapping[str, Stop] = {
@@ -163,6 +163,22 @@ class Assembly:
         cached = min(_count(details, "cached_tokens"), read)
         price = cost(self._price, fresh=read - cached, cached=cached, written=0, output=written)
         return Usage(input_tokens=read, output_tokens=written, cached_tokens=cached, calls=1, nano_usd=price)
+
+
+def embeddings_of(answer: Mapping[str, Any], texts: Sequence[str], price: Price | None) -> Embeddings:
+    """The vectors in an answer of `/embeddings`.
+
+    Raises:
+        AttemptFailed: `malformed_response`.
+    """
+    try:
+        rows = sorted(answer["data"], key=lambda each: int(each["index"]))
+        vectors = vectors_of([each["embedding"] for each in rows], texts)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AttemptFailed("malformed_response", "the answer has the wrong shape") from error
+    read = _count(answer.get("usage") or {}, "prompt_tokens")
+    usage = Usage(input_tokens=read, calls=1, nano_usd=cost(price, fresh=read, cached=0, written=0, output=0))
+    return Embeddings(vectors=vectors, model=str(answer.get("model", "")), usage=usage)
 
 
 def _count(of: Mapping[str, Any], name: str) -> int:

@@ -11,8 +11,9 @@ from typing import Protocol, TypeVar
 import tenacity  # noqa: TID251 - the one door
 
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.config import ProviderSpec
 from darumad.clock import Clock
-from darumad.work import KINDS, Retry
+from darumad.work import KINDS, Fallback, Retry
 
 T = TypeVar("T")
 
@@ -63,6 +64,23 @@ class Tried:
 
     attempts: int = 0
     received: bool = False
+
+
+def falls_back(
+    kind: str, retry_after: float | None, failed: ProviderSpec, following: ProviderSpec, left: float
+) -> bool:
+    """Whether the next provider of a chain is asked, `left` seconds before the call's deadline."""
+    match KINDS[kind].fallback:
+        case Fallback.YES:
+            return left > 0
+        case Fallback.LONG_WAIT:
+            return (retry_after or 0.0) > min(left, LONGEST_WAIT)
+        case Fallback.BIGGER:
+            return following.window > failed.window
+        case Fallback.OPTIONAL:
+            return failed.fallback_when_useless
+        case Fallback.NO:
+            return False
 
 
 class Retries:

@@ -62,6 +62,21 @@ def call_of(name: Any, call: Any, arguments: Any, usage: Usage) -> ToolCall:
     return ToolCall(id=name, name=call, arguments=arguments)
 
 
+def vectors_of(found: Any, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """The vectors that were found for `texts`.
+
+    Raises:
+        AttemptFailed: `malformed_response` unless there is one for each, all of one length and of numbers only.
+    """
+    try:
+        vectors = tuple(tuple(float(number) for number in each) for each in found)
+    except (TypeError, ValueError):
+        raise AttemptFailed("malformed_response", "a vector is none") from None
+    if len(vectors) != len(texts) or len({len(each) for each in vectors}) > 1 or not all(vectors):
+        raise AttemptFailed("malformed_response", "there is not one vector for each text")
+    return vectors
+
+
 def text_of(parts: Sequence[Any]) -> str:
     """The parts of a text, joined.
 

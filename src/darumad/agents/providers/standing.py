@@ -8,6 +8,7 @@ from math import inf
 
 from darumad.agents.providers.breaker import Admission, Circuit, End, State, end_of
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.clock import Clock
 from darumad.work.ports import Owner
@@ -41,6 +42,7 @@ class Standing:
         self._circuits: dict[Target, Circuit] = {}
         self._answered: dict[Target, float] = {}
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
+        self._limiters: dict[str, Limiter] = {}
         self._not_before: dict[str, float] = {}
         self._revoked: OrderedDict[str, int] = OrderedDict()
 
@@ -123,6 +125,33 @@ class Standing:
         """Seconds until `provider` wants to be called again; 0.0 for now."""
         with self._lock:
             return max(0.0, self._not_before.get(provider, 0.0) - self._clock.monotonic())
+
+    def book(self, provider: str, limits: Amounts, needs: Amounts, *, longest: float) -> Booking:
+        """Leave to send such a call to `provider`, which limits a minute so; every booking must be settled.
+
+        Raises:
+            AttemptFailed: `local_saturation`, when its turn would come later than in `longest` seconds.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            limiter = self._limiters.get(provider)
+            if limiter is None:
+                limiter = self._limiters[provider] = Limiter(limits)
+            wait = limiter.when(now, needs) - now
+            if wait <= longest:
+                return limiter.book(now, needs)
+        raise AttemptFailed("local_saturation", f"{provider} may be called in {wait:.0f} s", retry_after=wait)
+
+    def settle(self, provider: str, booking: Booking, used: Amounts) -> None:
+        """Count what a booked call really used of its provider's limits."""
+        with self._lock:
+            self._limiters[provider].settle(booking, used)
+
+    def heed(self, provider: str, said: Mapping[Measure, Left]) -> None:
+        """Take a server's word for what is left of its limits."""
+        with self._lock:
+            if provider in self._limiters:
+                self._limiters[provider].heed(self._clock.monotonic(), said)
 
     def called(self, provider: str) -> None:
         """Count a call towards the retries it allows."""

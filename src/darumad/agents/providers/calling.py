@@ -1,0 +1,238 @@
+"""One logical call on one target: its waits, its tries, its money. What comes of it is a value, never an exception.
+
+Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it, `_admitted` tells the circuit of it,
+`_attempt` waits for its turn, `_tried` tries again as the policy says, and `ask` bounds it all.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Generic
+
+from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify, headers_of
+from darumad.agents.providers.client import Client
+from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.granted import granted_by
+from darumad.agents.providers.half import LoopHalf
+from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, Retries, Rng, Tried, pause
+from darumad.agents.providers.standing import Standing, Target
+from darumad.agents.providers.wanted import NOTHING, R, Wanted, used_of
+from darumad.agents.providers.watch import Watch
+from darumad.bus import Tally
+from darumad.clock import Clock
+from darumad.work.ports import Ledger, Owner
+from darumad.work.result import Usage
+
+FIRST_TOKEN = "llm_time_to_first_token_seconds"  # noqa: S105 - a metric, not a password
+
+_UNSENT = frozenset({"connect", "local_saturation", "cancelled"})
+"""It never reached the provider: it costs nothing and is no call."""
+_NOT_BILLED = frozenset({
+    "server_error", "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found",
+    "invalid_request", "request_too_large", "context_too_long",
+})  # fmt: skip
+"""Refused before the first token: free. What ended otherwise may have been billed and is booked at its estimate."""
+
+_CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
+
+
+@dataclass(slots=True, kw_only=True)
+class Call(Generic[R]):
+    """One logical call on its way to one target. `scope` bounds it; a revoke expires it early.
+
+    `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds.
+    """
+
+    owner: Owner
+    agent: str
+    target: Target
+    spec: ProviderSpec
+    wanted: Wanted[R]
+    scope: asyncio.Timeout
+    deadline: float
+    estimate: Usage = field(init=False)
+    sent_at: float = inf
+
+    def __post_init__(self) -> None:
+        self.estimate = self.wanted.estimate(self.spec)
+
+
+class Caller:
+    """Makes calls on whichever loop half it is handed; all that it knows outlives the loop."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the broker hands on what it was made of
+        self,
+        standing: Standing,
+        ledger: Ledger,
+        clock: Clock,
+        rng: Rng,
+        tally: Tally,
+        credentials: Mapping[str, Credential],
+    ) -> None:
+        self._standing = standing
+        self._ledger = ledger
+        self._clock = clock
+        self._rng = rng
+        self._tally = tally
+        self._credentials = credentials
+
+    async def ask(self, half: LoopHalf, call: Call[R], current: Callable[[], Any]) -> R | Diagnosis:
+        """The answer, or what came of the call; a value, so that no client's exception hangs on what is raised.
+
+        `current` gives the half that holds now: a call whose own was let go is cancelled.
+        """
+        try:
+            async with call.scope:
+                with half.opened(call.owner, call.scope):
+                    return await self._tried(half, call)
+        except AttemptFailed as failed:
+            return failed.diagnosis
+        except TimeoutError:
+            if not call.scope.expired():
+                raise
+            if self._standing.is_revoked(call.owner) or current() is not half:
+                return _CANCELLED
+            return Diagnosis("timeout", f"no answer within {call.spec.limits.total:g} s in all")
+
+    async def _tried(self, half: LoopHalf, call: Call[R]) -> R:
+        self._refuse_revoked(call)
+        self._standing.called(call.target[0])
+        retries = Retries(
+            self._clock,
+            self._rng,
+            left=lambda: self._left(call),
+            allowed=lambda: self._standing.may_retry(call.target),
+        )
+        return await retries.run(lambda tried: self._attempt(half, call, tried))
+
+    async def _attempt(self, half: LoopHalf, call: Call[R], tried: Tried) -> R:
+        """One attempt when its turn has come. Who waits for its provider's leave holds none of everybody's places."""
+        self._standing.refuse_if_open(call.target)
+        self._refuse_if_unwanted(call)
+        name, within = call.target[0], call.spec.limits.queue
+        client = await half.client(name, call.spec, self._credentials.get(name))
+        async with half.slots_of(name, call.spec).hold(call.agent, within=within):
+            await self._wait_until_wanted(call)
+            booking = self._standing.book(
+                name, call.spec.per_minute, call.wanted.needs(), longest=min(LONGEST_WAIT, self._left(call))
+            )
+            used = NOTHING
+            try:
+                await pause(self._clock, booking.at - self._clock.monotonic())
+                async with half.everybody.hold(call.agent, within=within):
+                    used = call.wanted.needs()
+                    reply = await self._admitted(client, call, tried)
+                    used = used_of(reply.usage)
+                    return reply
+            finally:
+                self._standing.settle(name, booking, used)
+
+    def _left(self, call: Call[R]) -> float:
+        return call.deadline - self._clock.monotonic()
+
+    def _refuse_if_unwanted(self, call: Call[R]) -> float:
+        """Seconds until the provider wants to be called again.
+
+        Raises:
+            AttemptFailed: `rate_limited`, when that is longer than anybody waits.
+        """
+        wait = self._standing.held_back(call.target[0])
+        if wait > min(LONGEST_WAIT, self._left(call)):
+            raise AttemptFailed("rate_limited", f"no call is wanted for {wait:.0f} s", retry_after=wait)
+        return wait
+
+    async def _wait_until_wanted(self, call: Call[R]) -> None:
+        while (wait := self._refuse_if_unwanted(call)) > 0:
+            await pause(self._clock, wait * (1 + SPREAD * self._rng.random()))
+
+    async def _admitted(self, client: Client, call: Call[R], tried: Tried) -> R:
+        """One attempt with leave of its circuit; however it ends, the circuit hears of it."""
+        admission = self._standing.admit(call.target)
+        kind: str | None = "cancelled"
+        try:
+            reply = await self._paid(client, call, tried)
+            kind = None
+        except AttemptFailed as failed:
+            kind = failed.diagnosis.kind
+            if kind == "rate_limited" and failed.diagnosis.retry_after:
+                self._standing.hold_back(call.target[0], failed.diagnosis.retry_after)
+            raise
+        except asyncio.CancelledError:
+            if call.scope.expired() and not self._standing.is_revoked(call.owner):
+                kind = "timeout"
+            raise
+        finally:
+            self._standing.ended(call.target, admission, kind)
+        return reply
+
+    async def _paid(self, client: Client, call: Call[R], tried: Tried) -> R:
+        """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""
+        reservation = await self._reserve(call)
+        used = Usage()
+        try:
+            self._refuse_revoked(call)
+            used = call.estimate
+            reply = await self._send(client, call, tried)
+            used = reply.usage
+        except AttemptFailed as failed:
+            used = _billed(failed, call.estimate, tried)
+            raise
+        finally:
+            self._ledger.settle(reservation, used)
+        return reply
+
+    async def _reserve(self, call: Call[R]) -> str:
+        """A reservation. When the call is cancelled while it is being made, it is given back as soon as it stands."""
+        reserving = asyncio.ensure_future(
+            self._ledger.reserve(call.owner, agent=call.agent, provider=call.target[0], estimate=call.estimate)
+        )
+        try:
+            return await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            reserving.add_done_callback(self._give_back)
+            raise
+
+    def _give_back(self, reserving: "asyncio.Future[str]") -> None:
+        if not reserving.cancelled() and reserving.exception() is None:
+            self._ledger.settle(reserving.result(), Usage())
+
+    async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
+        watch = Watch(call.spec.limits, streamed=call.spec.stream)
+        call.sent_at = min(call.sent_at, self._clock.monotonic())
+        try:
+            async with watch:
+                return await call.wanted.ask(client, watch, call.target[0])
+        except Exception as error:
+            diagnosis = classify(error, self._clock.wall())
+            if diagnosis is None:
+                raise
+            watch.heard(watch.headers or headers_of(error))
+            used = error.usage if isinstance(error, AttemptFailed) else None
+            raise AttemptFailed(
+                diagnosis.kind, diagnosis.message, retry_after=diagnosis.retry_after, usage=used
+            ) from None
+        finally:
+            tried.received = watch.received
+            self._hear(call.target, watch)
+
+    def _hear(self, target: Target, watch: Watch) -> None:
+        """What the attempt told of its provider, however it ended."""
+        if watch.first_after is not None:
+            self._tally.observe(FIRST_TOKEN, watch.first_after, target)
+        if watch.headers:
+            self._standing.heed(target[0], granted_by(watch.headers, self._clock.wall()))
+
+    def _refuse_revoked(self, call: Call[R]) -> None:
+        if self._standing.is_revoked(call.owner):
+            raise AttemptFailed(_CANCELLED.kind, _CANCELLED.message)
+
+
+def _billed(failed: AttemptFailed, estimate: Usage, tried: Tried) -> Usage:
+    if failed.usage is not None:
+        return failed.usage
+    if failed.diagnosis.kind in _UNSENT:
+        return Usage()
+    refused = failed.diagnosis.kind in _NOT_BILLED and not tried.received
+    return Usage(calls=1) if refused else estimate

@@ -1,0 +1,100 @@
+"""What may be wanted of a model: an answer, or the vectors of texts. The broker treats both alike."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from darumad.agents.providers.client import Client
+from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.limiter import Amounts, Measure
+from darumad.agents.providers.prices import cost, likely_tokens, upper_bound
+from darumad.agents.providers.watch import Watch
+from darumad.work.model import Embeddings, ModelReply, ModelRequest
+from darumad.work.result import Usage
+
+R = TypeVar("R", ModelReply, Embeddings)
+R_co = TypeVar("R_co", covariant=True)
+_MARGIN = 1.15
+"""By how much a guess at tokens is raised before it is held against a limit."""
+_BYTES_A_TOKEN = 3.2
+
+
+class Wanted(Protocol[R_co]):
+    """One thing that is wanted, whichever provider gives it."""
+
+    def model_of(self, spec: ProviderSpec) -> str | None:
+        """The model of a provider that gives it; None when it has none."""
+        ...
+
+    def estimate(self, spec: ProviderSpec) -> Usage:
+        """The most that it can use there."""
+        ...
+
+    def needs(self) -> Amounts:
+        """What it will probably take of a provider's limits."""
+        ...
+
+    async def ask(self, client: Client, watch: Watch, provider: str) -> R_co:
+        """One attempt to get it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request."""
+
+    request: ModelRequest
+
+    def model_of(self, spec: ProviderSpec) -> str | None:
+        """See `Wanted`."""
+        return spec.model
+
+    def estimate(self, spec: ProviderSpec) -> Usage:
+        """See `Wanted`."""
+        return upper_bound(spec.price_of(spec.model or ""), self.request)
+
+    def needs(self) -> Amounts:
+        """See `Wanted`."""
+        likely = int(likely_tokens(self.request) * _MARGIN)
+        return {Measure.REQUESTS: 1, Measure.INPUT: likely, Measure.OUTPUT: self.request.max_tokens}
+
+    async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
+        """See `Wanted`."""
+        reply = await client.complete(self.request, watch)
+        return replace(reply, model=f"{provider}:{reply.model}")
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The vectors of texts."""
+
+    texts: tuple[str, ...]
+
+    def model_of(self, spec: ProviderSpec) -> str | None:
+        """See `Wanted`."""
+        return spec.embedding_model
+
+    def estimate(self, spec: ProviderSpec) -> Usage:
+        """See `Wanted`: one token a byte at most."""
+        tokens = sum(len(text.encode()) for text in self.texts)
+        price = spec.price_of(spec.embedding_model or "")
+        return Usage(input_tokens=tokens, calls=1, nano_usd=cost(price, fresh=tokens, cached=0, written=0, output=0))
+
+    def needs(self) -> Amounts:
+        """See `Wanted`."""
+        likely = sum(len(text.encode()) for text in self.texts) / _BYTES_A_TOKEN * _MARGIN
+        return {Measure.REQUESTS: 1, Measure.INPUT: int(likely)}
+
+    async def ask(self, client: Client, watch: Watch, provider: str) -> Embeddings:
+        """See `Wanted`."""
+        found = await client.embed(self.texts, watch)
+        return replace(found, model=f"{provider}:{found.model}")
+
+
+def used_of(usage: Usage) -> Amounts:
+    """What a call took of its provider's limits."""
+    fresh = usage.input_tokens - usage.cached_tokens
+    return {Measure.REQUESTS: min(1, usage.calls), Measure.INPUT: fresh, Measure.OUTPUT: usage.output_tokens}
+
+
+NOTHING: Amounts = {}
+"""What an unsent call took."""

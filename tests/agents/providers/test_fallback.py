@@ -1,0 +1,191 @@
+"""Chains of providers, vectors of texts, and the half of the broker that may be replaced under a thousand calls."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.policy import falls_back
+from darumad.names import ItemId
+from darumad.sim import Fault, Reply, Rule, ToolUse, When
+from darumad.work import KINDS
+from darumad.work.kinds import Fallback
+from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
+from darumad.work.ports import Owner
+from tests.agents.providers.desk import OWNER, Desk, ask, seen
+
+
+def chained(desk: Desk, *names: str, **fields: object) -> Desk:
+    desk.use = names[0]
+    desk.keys["openai"] = desk.keys["anthropic"]
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        desk.specs[name] = replace(desk.specs[name], fallback=following, **fields)
+    return desk
+
+
+def out(*listeners: str, code: int = 500, **fields: object) -> list[Rule]:
+    fault = Fault(name="http_status", code=code, **fields)
+    return [Rule(id=f"out-{each}", when=When(listener=each), fault=fault) for each in listeners]
+
+
+async def test_the_next_of_the_chain_is_asked_when_the_first_is_down(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai", "ollama")
+    desk.sim.play(*out("anthropic", "openai"))
+    reply = await desk.complete()(ask())
+    assert (reply.model, reply.text) == ("ollama:llama3.2", "ack ollama#1")
+    assert [each.listener for each in desk.sim.attempts()] == ["anthropic"] * 3 + ["openai"] * 3 + ["ollama"]
+    assert desk.tally.counts()["llm_fallbacks_total", ("anthropic", "openai")] == 1
+    assert (await desk.complete()(ask())).model == "ollama:llama3.2"
+    assert len(desk.sim.attempts()) == 8, "whose circuits are open are not asked"
+
+
+async def test_what_is_the_request_s_own_fault_goes_no_further(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai")
+    desk.sim.play(*out("anthropic", code=400))
+    assert (await desk.failure()).kind == "invalid_request"
+    assert len(desk.sim.attempts()) == 1
+
+
+async def test_a_short_wait_is_waited_for_and_a_long_one_is_not(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai")
+    desk.sim.play(*out("anthropic", code=429, retry_after=90))
+    assert (await desk.complete()(ask())).model == "openai:gpt-sim"
+
+
+async def test_when_all_are_down_the_last_one_s_failure_is_told_and_claims_stop(desk: Desk) -> None:
+    chained(desk, "anthropic", "ollama")
+    desk.sim.play(*out("anthropic", "ollama"))
+    assert not desk.broker.shut("executor")
+    failed = await desk.failure()
+    assert (failed.kind, failed.circuit_open) == ("server_error", True)
+    assert desk.broker.shut("executor")
+    desk.broker.reset("ollama")
+    assert not desk.broker.shut("executor")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_answer_of_no_use_is_asked_of_the_next_only_where_the_settings_say_so(desk: Desk, asked: bool) -> None:
+    chained(desk, "anthropic", "openai", fallback_when_useless=asked)
+    desk.sim.play(Rule(id="mute", when=When(listener="anthropic"), fault=Fault(name="empty_content")))
+    if asked:
+        assert (await desk.complete()(ask())).model == "openai:gpt-sim"
+    else:
+        assert (await desk.failure()).kind == "empty_output"
+
+
+def test_every_kind_falls_back_as_the_table_says() -> None:
+    small, large = ProviderSpec(kind="ollama", num_ctx=4_096), ProviderSpec(kind="anthropic")
+    for kind, known in KINDS.items():
+        with_time = falls_back(kind, None, small, large, 60.0)
+        assert with_time is (known.fallback in {Fallback.YES, Fallback.BIGGER})
+        assert falls_back(kind, None, large, small, 0.0) is False
+    assert falls_back("rate_limited", 31.0, small, large, 60.0)
+    assert not falls_back("rate_limited", 29.0, small, large, 60.0)
+    assert falls_back("rate_limited", 29.0, small, large, 20.0)
+
+
+async def test_thinking_goes_back_to_the_model_that_thought_it_and_to_no_other(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai")
+    tool = ToolSpec(name="look", says="Look.", schema={"type": "object", "properties": {}})
+    said = Reply(text="Look.", thinking="deep " * 9, tool_calls=(ToolUse(name="look"),))
+    desk.sim.play(
+        Rule(id="first", when=When(nth=(1,), listener="anthropic"), script=(said,)), *out("anthropic", code=529)
+    )
+    first = await desk.complete()(ask("go", tools=(tool,)))
+    assert first.opaque
+    echoed = Message(role="assistant", text=first.text, calls=first.calls, opaque=first.opaque)
+    seen_it = Message(role="tool", text="seen", call_id=first.calls[0].id)
+    request = ModelRequest(messages=(Message(role="user", text="go"), echoed, seen_it), tools=(tool,))
+    assert (await desk.complete()(request)).model == "openai:gpt-sim"
+    to_anthropic, to_openai = desk.sim.attempts()[1].body, desk.sim.attempts()[-1].body
+    assert to_anthropic["messages"][1]["content"][0]["type"] == "thinking"
+    assert "deep" not in str(to_openai)
+    assert [each["role"] for each in to_openai["messages"]] == ["user", "assistant", "tool"]
+
+
+async def test_ollama_s_thinking_is_carried_too(desk: Desk) -> None:
+    desk.use = "ollama"
+    desk.sim.play(Rule(id="thinks", script=(Reply(text="fine", thinking="hm, hm"),)))
+    reply = await desk.complete()(ask())
+    echoed = Message(role="assistant", text=reply.text, opaque=reply.opaque)
+    await desk.complete()(ModelRequest(messages=(Message(role="user", text="go"), echoed), max_tokens=9))
+    assert desk.sim.attempts()[1].body["messages"][1]["thinking"] == "hm, hm"
+
+
+# --- vectors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+async def test_vectors_come_one_for_each_text_through_the_same_door(desk: Desk, provider: str) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    desk.change(embedding_model="llama3.2")
+    found = await desk.broker.embed_for(OWNER, provider)(["the cat sat", "the cat sat", "prices fell"])
+    a, b, c = found.vectors
+    assert (a == b, a == c, found.model, found.usage.calls) == (True, False, f"{provider}:llama3.2", 1)
+    assert [len(each) for each in desk.books.settled.values()] == [1]
+
+
+async def test_who_makes_no_vectors_says_so(desk: Desk) -> None:
+    desk.specs["anthropic"] = replace(desk.specs["anthropic"], embedding_model="any")
+    for provider, told in (
+        ("ollama", "no model for this"),
+        ("anthropic", "no embeddings"),
+        ("lost", "no such provider"),
+    ):
+        with pytest.raises(ModelFailed, match=told):
+            await desk.broker.embed_for(OWNER, provider)(["x"])
+
+
+# --- two halves -------------------------------------------------------------------------------------------------------
+
+
+def test_the_loop_is_replaced_under_a_thousand_calls_and_nothing_known_is_lost(sim) -> None:
+    desk = Desk(sim)
+    desk.change(concurrency=1_024)
+    desk.max_in_flight = 1_024
+    sim.play(Rule(id="hang", when=When(prompt_re="hang"), fault=Fault(name="hang_headers")))
+    first = asyncio.new_event_loop()
+
+    async def flood() -> None:
+        owners = [Owner(ItemId(f"i{n}"), 1) for n in range(1_000)]
+        held.extend(asyncio.ensure_future(desk.complete(each)(ask("hang"))) for each in owners)
+        await asyncio.to_thread(sim.wait, lambda attempts: len(attempts) == 1_000, 60)
+
+    async def answered() -> str:
+        desk.broker.revoke(Owner(ItemId("i0"), 1))
+        with pytest.raises(ModelFailed, match="revoked"):
+            await desk.complete(Owner(ItemId("i0"), 1))(ask())
+        reply = await desk.complete(Owner(ItemId("new"), 1))(ask())
+        await desk.broker.close()
+        return reply.text
+
+    held: list[asyncio.Future[object]] = []
+    first.run_until_complete(flood())
+    assert asyncio.run(answered()) == "ack anthropic#1"
+    for each in held:
+        each.cancel()
+    first.run_until_complete(asyncio.gather(*held, return_exceptions=True))
+    first.close()
+    assert not desk.books.open
+    assert {shown.state for shown in desk.broker.circuits().values()} == {"closed"}
+
+
+async def test_a_cancel_closes_its_socket_at_once_however_many_are_open(desk: Desk, vendor: str) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    desk.change(concurrency=64)
+    desk.sim.play(Rule(id="hang", fault=Fault(name="hang_headers")))
+    owners = [Owner(ItemId(f"i{n}"), 1) for n in range(50)]
+    calls = [asyncio.ensure_future(desk.complete(each)(ask(str(each.item)))) for each in owners]
+    await seen(desk.sim, lambda attempts: len(attempts) == 50)
+    began = time.monotonic()
+    desk.broker.revoke(owners[7])
+    with pytest.raises(ModelFailed, match="revoked"):
+        await calls[7]
+    await seen(desk.sim, lambda attempts: any(each.client_disconnected_at for each in attempts))
+    (gone,) = [each.client_disconnected_at for each in desk.sim.attempts() if each.client_disconnected_at]
+    assert gone - began < 1.0  # a tenth on a quiet machine
+    for each in calls:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)

@@ -1,0 +1,137 @@
+"""The limits of a minute: as values over every window, as a server's word, and as a simulated server sees them."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darumad.agents.providers.granted import granted_by
+from darumad.agents.providers.limiter import WINDOW, Left, Limiter, Measure
+from darumad.names import Millis, Seconds
+from darumad.sim import Quota, Reply, Rule, most_within
+from tests.agents.providers.desk import SLOW, Desk, ask, seen
+from tests.kit import FakeClock
+
+NOW = Millis(1_795_219_200_000)
+ONE = {Measure.REQUESTS: 1}
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 40), st.integers(1, 60), st.integers(0, 60)), max_size=60),
+    st.integers(1, 100),
+)
+def test_no_window_ever_holds_more_than_the_limit(calls: list[tuple[float, int, int]], limit: int) -> None:
+    limiter, now, sent = Limiter({Measure.INPUT: limit}), 0.0, []
+    for wait, estimate, used in calls:
+        now += wait
+        booking = limiter.book(now, {Measure.INPUT: estimate})
+        true = min(used, estimate)
+        limiter.settle(booking, {Measure.INPUT: true})
+        sent.append((booking.at, true))
+        assert booking.at >= now
+    largest = max((amount for _, amount in sent), default=0)
+    assert most_within(sent, 60) <= max(limit, largest)
+
+
+def test_calls_are_sent_in_the_order_they_were_booked() -> None:
+    limiter = Limiter({Measure.REQUESTS: 2})
+    assert [limiter.book(now, ONE).at for now in (1.0, 1.0, 1.0, 2.0, 2.0)] == [
+        1.0, 1.0, 1.0 + WINDOW, 1.0 + WINDOW, 1.0 + 2 * WINDOW,
+    ]  # fmt: skip
+
+
+def test_what_was_never_sent_makes_room_again() -> None:
+    limiter = Limiter({Measure.REQUESTS: 1})
+    limiter.settle(limiter.book(1.0, ONE), {})
+    assert limiter.when(1.0, ONE) == 1.0
+
+
+def test_a_call_larger_than_the_limit_goes_alone_and_not_never() -> None:
+    limiter = Limiter({Measure.INPUT: 10})
+    assert limiter.book(0.0, {Measure.INPUT: 5}).at == 0.0
+    assert limiter.book(0.0, {Measure.INPUT: 50}).at == WINDOW
+    assert limiter.book(0.0, {Measure.INPUT: 1}).at == 2 * WINDOW
+
+
+def test_a_server_s_word_is_heeded_until_its_minute_is_over() -> None:
+    limiter = Limiter({})
+    limiter.heed(10.0, {Measure.REQUESTS: Left(1, 20.0), Measure.INPUT: Left(100, 5.0)})
+    assert limiter.book(10.0, ONE).at == 10.0
+    assert limiter.when(10.0, ONE) == 30.0
+    assert limiter.when(31.0, ONE) == 31.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "left"),
+    [
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-11-21T00:00:07Z",
+            },
+            {Measure.REQUESTS: Left(0, 7.0)},
+        ),
+        (
+            {"x-ratelimit-remaining-tokens": "149984", "x-ratelimit-reset-tokens": "1m6s"},
+            {Measure.INPUT: Left(149_984, 66.0)},
+        ),
+        (
+            {"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "17ms"},
+            {Measure.REQUESTS: Left(1, 0.017)},
+        ),
+        ({"x-ratelimit-remaining-requests": "many", "x-ratelimit-reset-requests": "1s"}, {}),
+        ({"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "soon"}, {}),
+        (
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "900h"},
+            {Measure.REQUESTS: Left(0, 120.0)},
+        ),
+        ({}, {}),
+    ],
+)  # fmt: skip
+def test_what_headers_say_is_read_or_left(headers: dict[str, str], left: dict[Measure, Left]) -> None:
+    found = granted_by(headers, NOW)
+    assert {each: (pytest.approx(said.resets_in), said.remaining) for each, said in found.items()} == {
+        each: (said.resets_in, said.remaining) for each, said in left.items()
+    }
+
+
+async def test_the_server_never_sees_more_calls_a_minute_than_are_allowed(sim) -> None:
+    clock = FakeClock()
+    desk = Desk(sim, clock)
+    desk.change(per_minute={Measure.REQUESTS: 2}, limits=SLOW.__class__(total=Seconds(600)))
+    calls = [asyncio.ensure_future(desk.complete()(ask(str(n)))) for n in range(2)]
+    await asyncio.gather(*calls)
+    third = await desk.failure()
+    assert (third.kind, 59 < third.retry_after < 61) == ("local_saturation", True)
+    clock.advance(WINDOW)
+    assert (await desk.complete()(ask())).stop == "end"
+    assert len(sim.attempts()) == 3
+    await desk.broker.close()
+
+
+async def test_a_quota_that_a_server_tells_is_kept_before_it_refuses(desk: Desk, vendor: str) -> None:
+    if vendor == "ollama":
+        return  # it tells none
+    desk.sim.play(Rule(id="fine", script=(Reply(text="fine"),)), quotas={f"{vendor}*": Quota(requests=2)})
+    for _ in range(2):
+        await desk.complete()(ask())
+    refused = await desk.failure()
+    assert (refused.kind, 30 < refused.retry_after <= 61) == ("local_saturation", True)
+    assert [each.status for each in desk.sim.attempts()] == [200, 200]
+
+
+async def test_who_waits_for_one_provider_s_leave_holds_up_no_other(desk: Desk) -> None:
+    desk.use, desk.by_agent = "anthropic", {"local": "ollama"}
+    desk.sim.play(Rule(id="held", script=(Reply(text="fine"),), gate="door", when=_only("anthropic")))
+    held = [asyncio.ensure_future(desk.complete()(ask())) for _ in range(20)]
+    await seen(desk.sim, lambda attempts: len(attempts) == 8)
+    assert (await desk.complete(agent="local")(ask())).text == "ack ollama#1"
+    desk.sim.release("door")
+    await asyncio.gather(*held)
+
+
+def _only(listener: str):
+    from darumad.sim import When  # noqa: PLC0415
+
+    return When(listener=listener)
