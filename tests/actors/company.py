@@ -12,7 +12,7 @@ from typing import Any
 from darumad.actors import Admission, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
 from darumad.agents import AgentDefinition
-from darumad.bridge import Bridge, BridgeLimits, JournalLedger, Limit, LoopThread, Ownership, Workspaces
+from darumad.bridge import Bridge, BridgeLimits, JournalLedger, Limit, LoopThread, Workspaces
 from darumad.clock import SystemClock
 from darumad.events import Fact
 from darumad.journal.commits import Commits
@@ -24,7 +24,7 @@ from darumad.work.budget import Allowance
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
-from darumad.work.ports import Agent, Context
+from darumad.work.ports import Agent, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.bridge.room import Broker
@@ -211,7 +211,7 @@ class Company:
         self._told = told
 
     def _revoke(self, item: ItemId, fence: Fence) -> None:
-        self.bridge.cancel([Ownership(item, fence)], Limit.INTERRUPTED, lambda _: None)
+        self.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
 
     def _station(self, role: Role, definition: AgentDefinition) -> Station:
         return Station(role=role, definition=definition, bridge=self.bridge, orchestrator=self.tell, note=self.note)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from darumad.agents import SpawnRefused
-from darumad.bridge import Limit, Ownership
+from darumad.bridge import Limit
 from darumad.bridge import bridge as bridges
 from darumad.names import Role, Stage
 from darumad.work.item import WorkItem
-from darumad.work.ports import Context
+from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import Company, completed, failed
@@ -148,7 +148,7 @@ def test_a_task_that_ignores_its_cancel_costs_its_actor_its_life_and_the_slot_is
     daemon.submit("one", **ONLY)
     assert begun.wait(10)
     (running,) = daemon.desk.cancel("one").running
-    daemon.bridge.cancel([Ownership(running[0], running[2])], Limit.CANCELLED, lambda _: None)
+    daemon.bridge.cancel([Owner(running[0], running[2])], Limit.CANCELLED, lambda _: None)
     eventually(lambda: daemon.instance(EXECUTOR).state == "restarting")
     daemon.submit("two", **ONLY)
     daemon.clock.advance(1.1)

@@ -10,12 +10,12 @@ import pytest
 
 from darumad.actors import orchestrator as room
 from darumad.actors.messages import Committed, Finished, SlotUp
-from darumad.bridge import Done, Limit, Ownership
+from darumad.bridge import Done, Limit
 from darumad.names import AgentName, Role, Stage
 from darumad.supervision import ActorDeadError
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
-from darumad.work.ports import Context
+from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, completed, failed, review
@@ -277,7 +277,7 @@ def test_a_cancelled_items_slot_is_free_for_the_next(company: Companies) -> None
     eventually(lambda: held.begun == ["one"])
     daemon.submit("two")
     (running,) = daemon.desk.cancel("one").running
-    daemon.bridge.cancel([Ownership(running[0], running[2])], Limit.CANCELLED, lambda _: None)
+    daemon.bridge.cancel([Owner(running[0], running[2])], Limit.CANCELLED, lambda _: None)
     eventually(lambda: held.begun == ["one", "two"])
     held.release()
     daemon.succeeds("two")
@@ -291,7 +291,7 @@ def test_a_revoked_item_that_nobody_moved_is_put_back_and_done(company: Companie
     daemon.submit("one")
     eventually(lambda: held.begun)
     record = daemon.desk.record("one")
-    daemon.bridge.cancel([Ownership(record.item.id, record.fence)], Limit.REVOKED, lambda _: None, "cancelled by uid:7")
+    daemon.bridge.cancel([Owner(record.item.id, record.fence)], Limit.REVOKED, lambda _: None, "cancelled by uid:7")
     held.release()
     daemon.succeeds("one")
     assert daemon.facts("work.interrupted", "one")[0]["why"] == "cancelled by uid:7"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from darumad.bridge import Limit, Ownership, Stopped
+from darumad.bridge import Limit, Stopped
 from darumad.journal.requests import Held
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest
@@ -47,8 +47,8 @@ class Deaf:
         self._loop.call_soon_threadsafe(self._go.set)
 
 
-def owned(held: Held) -> Ownership:
-    return Ownership(held.record.item.id, held.record.fence)
+def owned(held: Held) -> Owner:
+    return Owner(held.record.item.id, held.record.fence)
 
 
 # --- what it comes to -------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ a future; agents never see a thread.
 from darumad.bridge.bridge import Bridge, BridgeHealth, BridgeLimits
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
-from darumad.bridge.seat import Done, Limit, Ownership, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "Bridge", "BridgeHealth", "BridgeLimits", "Done", "JournalLedger", "Limit", "LoopThread", "Ownership", "Seat",
+    "Bridge", "BridgeHealth", "BridgeLimits", "Done", "JournalLedger", "Limit", "LoopThread", "Seat",
     "SpawnFailed", "Spawned", "Stopped", "Workspaces",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from darumad.agents import AgentDefinition, SpawnRefused
 from darumad.bridge.effects import Effects
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
-from darumad.bridge.seat import Done, Limit, Ownership, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
 from darumad.bridge.steps import Steps
 from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
@@ -78,7 +78,7 @@ class _Cancel:
     """A cancel under way: what it still waits for."""
 
     began: float
-    waiting: set[Ownership]
+    waiting: set[Owner]
     stopped: list[ItemId] = field(default_factory=list)
     abandoned: list[ItemId] = field(default_factory=list)
     reply: Callable[[Stopped], None] = lambda _: None
@@ -110,7 +110,7 @@ class Bridge:
         self._rng = rng
         self._signal = signal
         self._sittings: dict[str, _Sitting] = {}
-        self._running: dict[Ownership, StageTask] = {}
+        self._running: dict[Owner, StageTask] = {}
         self._cancels: list[_Cancel] = []
         self._abandoned = 0
         self._beating = False
@@ -137,9 +137,7 @@ class Bridge:
         """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
         self._thread.post(lambda: self._leave(holder))
 
-    def cancel(
-        self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None], because: str = ""
-    ) -> None:
+    def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str = "") -> None:
         """Revoke these owners, then cancel their tasks; `because` says in words who wants that, and why.
 
         `reply` is called on the loop when all have stopped or the grace is over.
@@ -214,13 +212,13 @@ class Bridge:
         if sitting is None or sitting.agent is None:
             return  # that life is over: the journal's re-read puts its item back
         task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
-        sitting.task = self._running[_ownership(held)] = task
+        sitting.task = self._running[_owner(held)] = task
         task.start(sitting.agent, self._open)
 
     def _open(self, task: StageTask) -> Opened:
         held, definition = task.held, task.seat.definition
         item = held.record.item
-        owner = Owner(item.id, held.record.fence)
+        owner = _owner(held)
         watch = Watch(
             self._thread.loop,
             hard=item.timeout or definition.timeout or self._limits.timeout,
@@ -229,8 +227,8 @@ class Bridge:
         )
         self._ledger.know(owner, item.budget)
         steps = Steps(held, self._commits)
-        complete = self._broker.complete_for(owner, item.agent)
-        context = self._context(held, steps, WatchedComplete(complete, watch), watch.progress)
+        complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
+        context = self._context(held, steps, complete, watch.progress)
         fill = None
         if any(each.upload for each in item.inputs):
             fill = lambda: self._workspaces.fill(item, context.workspace)  # noqa: E731 - it is one call, bound to this item
@@ -254,12 +252,12 @@ class Bridge:
         )
 
     def _finished(self, task: StageTask, done: Done) -> None:
-        owned = _ownership(task.held)
+        owned = _owner(task.held)
         if done.abandoned:
             self._abandoned += 1
         if self._running.get(owned) is task:
             del self._running[owned]
-        self._ledger.forget(Owner(owned.item, owned.fence))
+        self._ledger.forget(owned)
         self._settle_cancels(owned, abandoned=done.abandoned)
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
@@ -272,9 +270,9 @@ class Bridge:
             return
         sitting.gone = True
         if sitting.task is not None:
-            self._end([_ownership(sitting.task.held)], Limit.INTERRUPTED)
+            self._end([_owner(sitting.task.held)], Limit.INTERRUPTED)
 
-    def _cancel(self, owned: Sequence[Ownership], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
+    def _cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
         waiting = {each for each in owned if each in self._running}
         done = [each.item for each in owned if each not in waiting]
         cancel = _Cancel(self._thread.loop.time(), waiting, done, reply=reply)
@@ -282,14 +280,14 @@ class Bridge:
         self._end(owned, why, because)
         self._answer_cancels()
 
-    def _end(self, owned: Iterable[Ownership], why: Limit, because: str = "") -> None:
+    def _end(self, owned: Iterable[Owner], why: Limit, because: str = "") -> None:
         for each in owned:
-            self._broker.revoke(Owner(each.item, each.fence))
+            self._broker.revoke(each)
             task = self._running.get(each)
             if task is not None:
                 task.end(why, because)
 
-    def _settle_cancels(self, owned: Ownership, *, abandoned: bool) -> None:
+    def _settle_cancels(self, owned: Owner, *, abandoned: bool) -> None:
         for cancel in self._cancels:
             if owned in cancel.waiting:
                 cancel.waiting.discard(owned)
@@ -304,8 +302,8 @@ class Bridge:
             each.reply(Stopped(tuple(each.stopped), tuple(each.abandoned), after))
 
 
-def _ownership(held: Held) -> Ownership:
-    return Ownership(held.record.item.id, held.record.fence)
+def _owner(held: Held) -> Owner:
+    return Owner(held.record.item.id, held.record.fence)
 
 
 def path_of(holder: str) -> ActorPath:

@@ -10,6 +10,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 
+import uvloop
+
 from darumad.clock import Clock
 from darumad.logs import logger
 from darumad.names import Seconds
@@ -30,7 +32,7 @@ class LoopThread:
         self._woken = False
         self._beat_at = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
 
     def start(self) -> None:
         """Begin; from here on `post` is carried out."""

@@ -6,24 +6,26 @@ from enum import StrEnum
 
 from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
-from darumad.names import ActorPath, Fence, Incarnation, ItemId, Role
+from darumad.names import ActorPath, Incarnation, ItemId, Role
 from darumad.work.result import WorkResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """One life of one slot: where messages to its actor go, and which agent sits behind it."""
+    """One life of one slot: where messages to its actor go, and which agent sits behind it.
+
+    `holder` is who holds an item that runs here, as the journal writes it.
+    """
 
     path: ActorPath
     incarnation: Incarnation
     role: Role
     definition: AgentDefinition
     tell: Callable[[object], None] = field(repr=False)
+    holder: str = field(init=False)
 
-    @property
-    def holder(self) -> str:
-        """Who holds an item that runs here, as the journal writes it."""
-        return f"{self.path}#{self.incarnation}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holder", f"{self.path}#{self.incarnation}")
 
 
 class Limit(StrEnum):
@@ -73,11 +75,3 @@ class Stopped:
     stopped: tuple[ItemId, ...]
     not_stopped: tuple[ItemId, ...]
     after_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ownership:
-    """An item under one fence, as somebody holds it."""
-
-    item: ItemId
-    fence: Fence

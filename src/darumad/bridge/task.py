@@ -42,11 +42,11 @@ class Watch:
         self._loop = loop
         self._idle = idle
         self._expired = expired
-        self._progress_at = loop.time()
-        self._hard_at = self._progress_at + hard
+        self._progress_at = now = loop.time()
+        self._hard_at = now + hard
         self._open = 0
         self._opened_at = 0.0
-        self._timer = loop.call_at(min(self._hard_at, self._progress_at + idle), self._due)
+        self._timer = loop.call_at(now + min(hard, idle), self._due)
 
     def progress(self) -> None:
         """Something came of it: the idle limit starts anew."""
@@ -139,12 +139,13 @@ class StageTask:
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._steps: Steps | None = None
+        self._began = False
         self._told = False
 
     def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
         """Begin on the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(agent, open_context))
-        self._task.add_done_callback(self._never_began)
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._run(loop, agent, open_context))
 
     @property
     def idle(self) -> Seconds:
@@ -161,10 +162,16 @@ class StageTask:
         self._why, self._because = why, because
         if self._task is not None:
             self._task.cancel()
+            if not self._began:
+                self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
+                return
             self._task.get_loop().call_later(self._grace, self._abandon)
 
-    async def _run(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
-        started = asyncio.get_running_loop().time()
+    async def _run(
+        self, loop: asyncio.AbstractEventLoop, agent: Agent, open_context: Callable[["StageTask"], Opened]
+    ) -> None:
+        self._began = True
+        started = loop.time()
         try:
             result = await self._work(agent, open_context)
         except asyncio.CancelledError:
@@ -176,7 +183,7 @@ class StageTask:
                 self._watch.stop()
         if self._why is not None:
             result = self._ended()  # it came to an end after its cancel: what it says now no longer counts
-        self._tell(result, Seconds(asyncio.get_running_loop().time() - started))
+        self._tell(result, Seconds(loop.time() - started))
 
     async def _work(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> WorkResult:
         opened = open_context(self)
@@ -189,9 +196,6 @@ class StageTask:
     def _ended(self) -> WorkResult:
         reason, kind, sentence = _ENDED_BY[self._why or Limit.INTERRUPTED]
         return WorkResult(stop_reason=reason, error=Failure(kind=kind, message=self._because or sentence))
-
-    def _never_began(self, _: asyncio.Task[None]) -> None:
-        self._tell(self._ended(), Seconds(0.0))  # only heard when the task was cancelled before its first turn
 
     def _abandon(self) -> None:
         if not self._told:

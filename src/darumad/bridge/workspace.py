@@ -23,11 +23,14 @@ class Workspaces:
 
     def place(self, item_id: str, lineage: int) -> Path:
         """Where this item's files are. A failure starts a new lineage, so its retry finds an empty directory."""
-        return self.home_of(item_id) / str(lineage)
+        return Path(f"{self._home(item_id)}/{lineage}")
 
     def home_of(self, item_id: str) -> Path:
         """The directory of all workspaces of one item."""
-        return self._root / item_id.replace(":", "_")
+        return Path(self._home(item_id))
+
+    def _home(self, item_id: str) -> str:
+        return f"{self._root}/{item_id.replace(':', '_')}"  # one path is made of it, not one for each part
 
     def homes(self) -> list[Path]:
         """The directory of every item that ever had a workspace and still has it."""

@@ -29,7 +29,7 @@ from darumad.actors import (
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
 from darumad.agents.providers import Broker, Chosen, Credential, discover, load_credentials
-from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Ownership, Stopped, Workspaces
+from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Stopped, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
 from darumad.control import (
@@ -53,7 +53,7 @@ from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.settings import Settings
 from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.item import WorkRecord
-from darumad.work.ports import Agent
+from darumad.work.ports import Agent, Owner
 
 T = TypeVar("T")
 log = logger(__name__)
@@ -332,7 +332,7 @@ class Engine:
             self._house.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
 
     def _revoke(self, item: ItemId, fence: Fence) -> None:
-        self._minds.bridge.cancel([Ownership(item, fence)], Limit.INTERRUPTED, lambda _: None)
+        self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
 
     def _gated(self) -> frozenset[AgentName]:
         broker = self._minds.broker
@@ -374,7 +374,7 @@ def control_house(
             waiting.call_soon_threadsafe(done.set_result, stopped)
 
         log.debug("revoking", items=[each[0] for each in running], reason=reason)
-        owned = [Ownership(item, fence) for item, _, fence in running]
+        owned = [Owner(item, fence) for item, _, fence in running]
         behind.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
         answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
         return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms

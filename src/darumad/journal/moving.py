@@ -23,7 +23,8 @@ _UNUSED = Usage()
 def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     """At most one move an item; the writer puts a second one into the next round."""
     batch.run_if_any("keep_results", [_result(each) for each in moves if each.to is WorkState.SUCCEEDED])
-    rows = batch.run("move", [_row(each) for each in moves])
+    rows = batch.run_if_any("go_on", [_going_on(each) for each in moves if each.to is WorkState.RUNNING])
+    rows += batch.run_if_any("move", [_leaving(each) for each in moves if each.to is not WorkState.RUNNING])
     applied: Applied = {uid: (row, fence) for uid, row, fence in rows}
     done = [each for each in moves if each.item in applied]
     _keep(batch, done, applied)
@@ -90,14 +91,24 @@ def _result(each: Move) -> tuple[Any, ...]:
     return each.item, each.fence, each.from_stage.value, body, sha256(body)
 
 
-def _row(each: Move) -> tuple[Any, ...]:
-    progress = each.output is not None or bool(each.steps)
+def _going_on(each: Move) -> tuple[Any, ...]:
     return (
-        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.holder,
-        each.reason, each.run_at, int(each.fence_up), int(each.ends_attempt), int(each.keep_rank),
-        each.failures, each.crashes, each.delays, each.parks, each.reviews,
-        int(progress), dump_or_null(each.error),
+        each.item, each.fence, each.from_stage.value, each.stage.value, each.holder,
+        _progress(each), dump_or_null(each.error),
     )  # fmt: skip
+
+
+def _leaving(each: Move) -> tuple[Any, ...]:
+    return (
+        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.reason, each.run_at,
+        int(each.fence_up), int(each.ends_attempt), int(each.keep_rank),
+        each.failures, each.crashes, each.delays, each.parks, each.reviews,
+        _progress(each), dump_or_null(each.error),
+    )  # fmt: skip
+
+
+def _progress(each: Move) -> int:
+    return int(each.output is not None or bool(each.steps))
 
 
 def _step(each: Step) -> tuple[Any, ...]:

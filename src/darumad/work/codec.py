@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from darumad.names import Role, Stage
-from darumad.work.gates import Finding, Gate, Review, Verdict
+from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
 from darumad.work.item import Input, Limits, WorkItem
 from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
 
@@ -90,14 +90,13 @@ def result_from_json(data: Mapping[str, Any]) -> WorkResult:
 
 def review_to_json(review: Review) -> Json:
     """`review` as JSON, with what it sums up to: `passed`, `undecided`, `issues` and `confidence` are derived."""
-    undecided = review.undecided
     return {
         "passed": review.passed,
-        "undecided": [gate.value for gate in Gate if gate in undecided],
+        "undecided": in_order(review.undecided),
         "issues": list(review.issues),
         "confidence": review.confidence,
         "gates": {gate.value: _finding_to_json(found) for gate, found in review.gates.items()},
-        "required": [gate.value for gate in Gate if gate in review.required],
+        "required": in_order(review.required),
         "recommendations": list(review.recommendations),
         "suggested_tests": list(review.suggested_tests),
         "requirements": dict(review.requirements),

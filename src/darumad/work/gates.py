@@ -1,6 +1,6 @@
 """The eight gates of a review and the verdict they sum up to. Unknown is never pass."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,6 +35,10 @@ class Finding:
     issues: tuple[str, ...] = ()
 
 
+_UNSEEN = Finding(Verdict.UNKNOWN)
+_FINE = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """All gates of one review. `passed` only when every required gate passed or does not apply."""
@@ -48,15 +52,15 @@ class Review:
     @property
     def issues(self) -> tuple[str, ...]:
         """What the required gates found, in gate order, and each requirement that is not met."""
-        found = [issue for gate in Gate for issue in self._issues_of(gate)]
+        failed = (gate for gate in self.required if self.finding(gate).verdict is Verdict.FAIL)
+        found = [issue for gate in in_order(failed) for issue in self.gates[gate].issues or (f"{gate.value} failed",)]
         found += [f"requirement not satisfied: {name}" for name, met in self.requirements.items() if not met]
         return tuple(found)
 
     @property
     def passed(self) -> bool:
         """Whether the work may succeed. A gate that could not be judged is no pass."""
-        fine = {Verdict.PASS, Verdict.NOT_APPLICABLE}
-        gates = all(self.finding(gate).verdict in fine for gate in self.required)
+        gates = all(self.finding(gate).verdict in _FINE for gate in self.required)
         return gates and all(self.requirements.values())
 
     @property
@@ -73,10 +77,12 @@ class Review:
 
     def finding(self, gate: Gate) -> Finding:
         """What `gate` found; a gate nobody looked at is unknown."""
-        return self.gates.get(gate, Finding(Verdict.UNKNOWN))
+        return self.gates.get(gate, _UNSEEN)
 
-    def _issues_of(self, gate: Gate) -> tuple[str, ...]:
-        finding = self.finding(gate)
-        if gate not in self.required or finding.verdict is not Verdict.FAIL:
-            return ()
-        return finding.issues or (f"{gate.value} failed",)
+
+_PLACE = {gate: place for place, gate in enumerate(Gate)}
+
+
+def in_order(gates: Iterable[Gate]) -> list[Gate]:
+    """`gates` in the order in which a review is told."""
+    return sorted(gates, key=_PLACE.__getitem__)

@@ -6,7 +6,7 @@ Agents see these only, so the same agent runs in the daemon, in a child and in a
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from darumad.names import Attempt, ItemId, Stage
 from darumad.work.effects import Effect, Indoors
@@ -16,8 +16,7 @@ from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage, WorkResult
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """On whose behalf something outside happens: an item under one fence. A revoked owner gets no further call."""
 
     item: ItemId
