@@ -19,8 +19,8 @@ from darumad.journal.commits import Commits
 from darumad.journal.requests import Note
 from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ActorDeadError, Backoff, Event, Supervisor, SupervisorFlags, SupervisorRef
+from darumad.work.allowance import Allowance
 from darumad.work.backoff import Backoff as Retry
-from darumad.work.budget import Allowance
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
