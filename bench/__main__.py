@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import cli, supervision, walk
+from bench import cli, journal, supervision, walk
 
-ROWS = {"walk": walk.row, "supervision": supervision.row, "cli": cli.row}
+ROWS = {"walk": walk.row, "supervision": supervision.row, "cli": cli.row, "journal": journal.row}
 
 
 def main() -> int:
