@@ -113,9 +113,11 @@ class Loader:
         self._note("seen", item, state=state, result=result)
 
     def _cancel(self) -> None:
-        """The latest, which may well run by now, as often as any other."""
+        """One that runs, if one does."""
         if self._open:
-            item = self._rng.choice((self._open[-1], self._rng.choice(self._open)))
+            running = self._persist(lambda: self._client.call("work list", state="running"), 0.0) or {"items": ()}
+            mine = [each["id"] for each in running["items"] if each["id"] in self._open]
+            item = self._rng.choice(mine or self._open)
             self._persist(lambda: self._cancelled(item), PERSISTS)
 
     def _answer(self) -> None:

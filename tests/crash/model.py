@@ -34,7 +34,7 @@ def rules(faults: float) -> tuple[Rule, ...]:
     return (
         Rule(id="refuse", when=When(prompt_re=REFUSED), script=(_reply("I had rather not.", stop="refusal"),)),
         Rule(id="overload", when=When(p=faults), fault=Fault(name="http_status", code=529)),
-        Rule(id="hang up", when=When(p=faults), fault=Fault(name="fin_headers")),
+        Rule(id="hang up", when=When(p=faults), fault=Fault(name="fin", phase="accept")),
         Rule(
             id="fall silent",
             when=When(p=faults / 2, most=6),
