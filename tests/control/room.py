@@ -14,6 +14,7 @@ from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
 from darumad.names import AgentName, ItemId, NanoUsd, Seconds, Stage
+from darumad.vault import Vault
 from darumad.work import Allowance, Artifact, Caps, Limits, StopReason, WorkResult, WorkState, result_to_json
 
 WITHIN = Seconds(10.0)
@@ -67,6 +68,32 @@ class Purse:
 
 
 @dataclass
+class Keys:
+    """A real vault; one provider takes what is kept as `far-api-key`."""
+
+    vault: Vault
+    looks: int = 0
+
+    def refresh(self) -> Sequence[str]:
+        self.looks += 1
+        return ["far"]
+
+
+@dataclass
+class Providers:
+    """One provider, which answers when it is asked."""
+
+    state: str = "pending"
+
+    def shown(self) -> Sequence[Mapping[str, Any]]:
+        return [{"name": "far", "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
+                 "state": self.state, "reason": "because", "checked_at": None}]  # fmt: skip
+
+    async def check(self, provider: str) -> None:
+        self.state = "connected"
+
+
+@dataclass
 class Room:
     """The daemon's side: what a test may turn, and what was asked of it."""
 
@@ -87,10 +114,13 @@ class Room:
     hints: int = 0
     is_draining: bool = False
     purse: Purse = field(init=False)
+    keys: Keys = field(init=False)
+    providers: Providers = field(default_factory=Providers)
     max_unfinished: int = 10_000
 
     def __post_init__(self) -> None:
         self.purse = Purse(self.journal)
+        self.keys = Keys(Vault(self.directory, {}))
 
     def house(self) -> House:
         ids = itertools.count(1)
@@ -126,6 +156,8 @@ class Room:
             started_at=self.clock.wall(),
             max_unfinished=self.max_unfinished,
             treasury=self.purse,
+            keys=self.keys,
+            providers=self.providers,
             gauges=lambda: {("bridge_lag_seconds", ()): 0.25},
         )
 

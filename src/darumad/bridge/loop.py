@@ -45,6 +45,20 @@ class LoopThread:
             self._woken = True
             self.loop.call_soon_threadsafe(self._drain)
 
+    def aside(self, work: Callable[[], object], failed: Callable[[BaseException], None]) -> None:
+        """Have `work`, which may wait for a disk, run beside the loop; `failed` hears what it raises."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - nobody waits for it, so nobody else would hear of it
+                failed(error)
+
+        def begin() -> None:
+            self.loop.run_in_executor(None, guarded)
+
+        self.post(begin)
+
     def late(self) -> Seconds:
         """How many seconds the pulse is overdue; 0 while the loop turns freely."""
         return Seconds(max(0.0, self._clock.monotonic() - self._beat_at - PULSE))

@@ -132,7 +132,7 @@ def _would_choose(settings: "Settings") -> Mapping[str, str | None]:
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
 
     config = provider_config(settings)
-    chosen = asyncio.run(discover(config, load_credentials(config, dict(os.environ))))
+    chosen = asyncio.run(discover(config, load_credentials(config, dict(os.environ)).known()))
     return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}
 
 

@@ -90,6 +90,23 @@ COMMANDS: Mapping[str, Entry] = {
             "daruma budgets reset all",
         ),
     ),
+    "providers": Entry(
+        "providers",
+        "The model providers, and whether they can be used.",
+        (
+            "daruma providers list",
+            "daruma providers check anthropic",
+        ),
+    ),
+    "secrets": Entry(
+        "secrets",
+        "Keep keys, sealed; their values are never shown.",
+        (
+            "daruma secrets set anthropic-api-key < key.txt",
+            "daruma secrets list",
+            "daruma secrets rotate",
+        ),
+    ),
     "events": Entry(
         "events",
         "What happened, and what happens.",

@@ -129,6 +129,38 @@ class Treasury(Protocol):
         """Heed what the journal was told of limits, and release what has room now. It reads: call it off the loop."""
 
 
+class Vault(Protocol):
+    """Seals secrets."""
+
+    @property
+    def newest(self) -> str: ...  # noqa: D102 - the vault says it
+    def seal(self, secret: str) -> str: ...  # noqa: D102
+    def open(self, sealed: str) -> str: ...  # noqa: D102
+    def renew(self) -> None: ...  # noqa: D102
+    def drop_old(self) -> None: ...  # noqa: D102
+
+
+class Keys(Protocol):
+    """The providers' keys."""
+
+    @property
+    def vault(self) -> Vault:
+        """Seals those that are kept in the journal."""
+
+    def refresh(self) -> Sequence[str]:
+        """Heed what changed; whose key is another now. It reads: call it off the loop."""
+
+
+class Providers(Protocol):
+    """The model providers."""
+
+    def shown(self) -> Sequence[Mapping[str, Any]]:
+        """Each, how it was found, and where its key came from."""
+
+    async def check(self, provider: str) -> None:
+        """Ask one now whether it can be used."""
+
+
 Revoked = tuple[Sequence[str], Sequence[str], int]
 """What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
 
@@ -175,4 +207,6 @@ class House:
     started_at: Millis
     max_unfinished: int
     treasury: Treasury
+    keys: Keys
+    providers: Providers
     gauges: Callable[[], Mapping[tuple[str, Labels], float]]

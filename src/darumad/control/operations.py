@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from darumad.control import on_agents, on_daemon, on_money, on_work, views, wire
+from darumad.control import on_agents, on_daemon, on_keys, on_money, on_work, views, wire
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
 
@@ -54,6 +54,12 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["budgets show"], wire.BudgetsRequest, views.BudgetsView, on_money.show),
         Operation(ROUTES["budgets set"], wire.BudgetSetRequest, views.BudgetChange, on_money.set_),
         Operation(ROUTES["budgets reset"], wire.BudgetRequest, views.BudgetChange, on_money.reset),
+        Operation(ROUTES["providers list"], wire.Nothing, views.ProvidersView, on_keys.list_providers),
+        Operation(ROUTES["providers check"], wire.ProviderRequest, views.ProviderView, on_keys.check_provider),
+        Operation(ROUTES["secrets list"], wire.Nothing, views.SecretsView, on_keys.list_secrets),
+        Operation(ROUTES["secrets set"], wire.SecretSetRequest, views.SecretChange, on_keys.set_secret),
+        Operation(ROUTES["secrets remove"], wire.SecretRequest, views.SecretChange, on_keys.remove_secret),
+        Operation(ROUTES["secrets rotate"], wire.Nothing, views.SecretsRotated, on_keys.rotate_secrets),
         Operation(ROUTES["events"], wire.EventsRequest, None, on_daemon.events),
         Operation(ROUTES["health"], wire.Nothing, views.HealthView, on_daemon.health),
         Operation(ROUTES["metrics"], wire.Nothing, None, on_daemon.metrics),

@@ -213,6 +213,54 @@ class BudgetChange(Said):
     released: tuple[str, ...]
 
 
+class ProviderView(Said):
+    """A model provider: how it was found, and where its key came from (`systemd`, `file`, `environment`, `store`)."""
+
+    name: str
+    kind: str
+    model: str | None
+    base_url: str | None
+    key: str | None
+    used: bool
+    state: str
+    reason: str
+    checked_at: int | None
+
+
+class ProvidersView(Said):
+    """Every provider there is."""
+
+    items: tuple[ProviderView, ...]
+
+
+class SecretView(Said):
+    """A secret that is kept: its name, and which key seals it. Never its value."""
+
+    name: str
+    sealed_with: str
+
+
+class SecretsView(Said):
+    """The secrets that are kept."""
+
+    items: tuple[SecretView, ...]
+
+
+class SecretChange(Said):
+    """What was done to a secret, and the providers whose key is another because of it."""
+
+    name: str
+    done: str
+    providers: tuple[str, ...] = ()
+
+
+class SecretsRotated(Said):
+    """How many secrets are sealed anew, and with which key."""
+
+    secrets: int
+    sealed_with: str
+
+
 class HealthView(Said):
     """What lives and what does not; `ready` is also false while draining."""
 

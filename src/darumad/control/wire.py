@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from darumad.errors import Problem
 from darumad.names import Role
@@ -234,6 +234,28 @@ class BudgetSetRequest(Asked):
     total: Money | NoLimit | None = None
     total_tokens: Annotated[int, Field(ge=0)] | NoLimit | None = None
     total_calls: Annotated[int, Field(ge=0)] | NoLimit | None = None
+
+
+class ProviderRequest(Asked):
+    """A provider by its name."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+
+
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
+
+
+class SecretRequest(Asked):
+    """A secret by its name."""
+
+    name: SecretName
+
+
+class SecretSetRequest(Asked):
+    """A secret to keep. Its value is never told back."""
+
+    name: SecretName
+    value: SecretStr = Field(min_length=1, max_length=65_536)
 
 
 class EventsRequest(Asked):

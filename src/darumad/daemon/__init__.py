@@ -71,13 +71,14 @@ def _serve(
 ) -> tuple[Ending, str]:
     _on_signals(guardian, stack)
     notifier = guardian.notifier
-    credentials = credentials_of(settings, os.environ)
-    for each in credentials.values():
+    keyring = credentials_of(settings, os.environ)
+    for each in keyring.known().values():
         redact.conceal(each.reveal())
     listening = sockets(settings, stack)
     house = kernel(settings, clock, guardian, stack)
-    behind = minds(house, credentials, stack)
+    behind = minds(house, keyring, stack)
     engine = Engine(house, behind)
+    behind.keys.serve(behind.broker, behind.providers, engine.hint)
     signs = VitalSigns(house, behind, engine)
     server = ControlServer(control_house(house, behind, engine, signs, lambda: logs.dropped))
     signs.server = server
@@ -86,6 +87,7 @@ def _serve(
     engine.start(doors(server, listening))
     stack.callback(_stop_tree, engine)
     engine.treasury.open()
+    behind.keys.open()
     keeping = Housekeeping(_kept(house, behind, engine), settings.retention, settings.journal.check_after)
     keeping.start()
     stack.callback(keeping.close, WITHIN)

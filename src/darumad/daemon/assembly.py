@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import random  # noqa: TID251 - the one Random of the daemon is made here
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
@@ -28,7 +29,7 @@ from darumad.actors import (
 )
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
-from darumad.agents.providers import Broker, Chosen, Credential, discover, load_credentials
+from darumad.agents.providers import Broker, Chosen, Keyring, Validations, discover, load_credentials
 from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Stopped, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
@@ -40,6 +41,7 @@ from darumad.control.house import Revoked, Running
 from darumad.daemon import configured
 from darumad.daemon.gauges import gauges
 from darumad.daemon.guardian import Guardian
+from darumad.daemon.keys import Keys, Providers
 from darumad.daemon.telling import hear, tell
 from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
@@ -52,6 +54,7 @@ from darumad.logs import logger
 from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.settings import Settings
 from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.vault import Vault
 from darumad.work.item import WorkRecord
 from darumad.work.ports import Agent, Owner
 
@@ -139,13 +142,15 @@ class Minds:
 
     chosen: Chosen
     broker: Broker
+    providers: Providers
+    keys: Keys
     templates: Templates
     bridge: Bridge
     workspaces: Workspaces
     ledger: JournalLedger
 
 
-def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> dict[str, Credential]:
+def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> Keyring:
     """The providers' keys; the variables that held them are taken out of `environ`.
 
     Raises:
@@ -154,12 +159,19 @@ def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> dic
     return load_credentials(configured.provider_config(settings), environ)
 
 
-def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -> Minds:
+def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
     """The bridge and what stands behind it; looks for a provider when the settings leave the choice."""
+    keys = Keys(
+        keyring,
+        Vault(house.settings.state_dir, os.environ),
+        house.journal,
+        house.clock,
+        aside=functools.partial(house.loop.aside, failed=_listener_failed),
+    )
 
     async def build() -> Minds:
         config = configured.provider_config(house.settings)
-        chosen = await discover(config, credentials)
+        chosen = await discover(config, keyring.known())
         commits = Commits(house.journal.post, house.loop.loop)
         ledger = JournalLedger(
             commits,
@@ -168,7 +180,7 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             allowance=configured.allowance(house.settings),
         )
         used = config.using(chosen.provider, chosen.model)
-        broker = Broker(used, ledger, house.clock, house.rng, house.tally, credentials)
+        broker = Broker(used, ledger, house.clock, house.rng, house.tally, keyring)
         executors = configured.agent_definitions(house.settings)[Role.EXECUTOR]
         templates = Templates(executors)
         workspaces = Workspaces(house.settings.state_dir / "workspaces", house.settings.state_dir / "uploads")
@@ -183,8 +195,16 @@ def minds(house: Kernel, credentials: dict[str, Credential], stack: ExitStack) -
             rng=house.rng,
             signal=house.signal,
         )
+        validations = Validations(used, keyring.get, house.clock, house.loop.loop)
         return Minds(
-            chosen=chosen, broker=broker, templates=templates, bridge=bridge, workspaces=workspaces, ledger=ledger
+            chosen=chosen,
+            broker=broker,
+            providers=Providers(used, keyring, validations, house.loop.loop),
+            keys=keys,
+            templates=templates,
+            bridge=bridge,
+            workspaces=workspaces,
+            ledger=ledger,
         )
 
     built = _on(house.loop, build())
@@ -222,7 +242,7 @@ class Engine:
             behind.ledger,
             provider_of=behind.broker.provider_of,
             hint=self.hint,
-            aside=functools.partial(_aside, house.loop),
+            aside=functools.partial(house.loop.aside, failed=_listener_failed),
         )
         self._root: SupervisorRef | None = None
 
@@ -340,21 +360,6 @@ class Engine:
         return frozenset(name for name in names if broker.shut(name))
 
 
-def _aside(thread: LoopThread, work: Callable[[], object]) -> None:
-    """Runs what may wait for a disk, where nobody waits for it; what it raises is in the log."""
-
-    def guarded() -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - nobody waits for it, so nobody else would hear of it
-            _listener_failed(error)
-
-    def begin() -> None:
-        thread.loop.run_in_executor(None, guarded)
-
-    thread.post(begin)
-
-
 def control_house(
     house: Kernel,
     behind: Minds,
@@ -423,6 +428,8 @@ def control_house(
         started_at=house.clock.wall(),
         max_unfinished=settings.queue.max_items,
         treasury=engine.treasury,
+        keys=behind.keys,
+        providers=behind.providers,
         gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
     )  # fmt: skip
 

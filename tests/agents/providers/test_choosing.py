@@ -118,7 +118,7 @@ def file_of(path: Path, mode: int) -> Path:
 
 def test_a_key_in_the_environment_is_taken_out_of_it() -> None:
     environ = {"ANTHROPIC_API_KEY": KEY, "HOME": "/root"}
-    assert load_credentials(ProviderConfig(), environ)["anthropic"].reveal() == KEY
+    assert load_credentials(ProviderConfig(), environ).known()["anthropic"].reveal() == KEY
     assert environ == {"HOME": "/root"}
 
 
@@ -126,9 +126,9 @@ def test_a_systemd_credential_comes_before_a_file_and_a_file_before_the_environm
     source = KeySource(credential="anthropic", file=file_of(tmp_path / "key", 0o600), env="A_KEY")
     (tmp_path / "anthropic").write_text("from systemd")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "A_KEY": "from the environment"}
-    assert load_credentials(only(source), environ)["anthropic"].reveal() == "from systemd"
+    assert load_credentials(only(source), environ).known()["anthropic"].reveal() == "from systemd"
     assert "A_KEY" not in environ
-    assert load_credentials(only(source), {"A_KEY": "x"})["anthropic"].reveal() == KEY
+    assert load_credentials(only(source), {"A_KEY": "x"}).known()["anthropic"].reveal() == KEY
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
@@ -148,7 +148,7 @@ def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_key_there_is_none() -> None:
-    assert load_credentials(ProviderConfig(), {}) == {}
+    assert load_credentials(ProviderConfig(), {}).known() == {}
 
 
 def test_a_credential_prints_as_nothing_and_is_not_pickled() -> None:

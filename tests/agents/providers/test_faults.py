@@ -106,7 +106,7 @@ async def test_a_key_that_comes_back_in_an_error_is_in_nothing_that_is_raised(de
     desk.keys["ollama"] = desk.keys["anthropic"]
     for code in (400, 401, 500):
         desk.sim.play(goes_wrong(Fault(name="http_status", code=code, body="echo")))
-        desk.broker.reset(vendor)
+        desk.broker.renew(vendor)
         failed = await desk.failure()
         told = "".join(traceback.format_exception(failed)) + repr(failed.__dict__)
         assert KEY not in told

@@ -149,7 +149,7 @@ def test_what_is_known_of_a_provider_outlives_the_loop(sim) -> None:
 
     assert asyncio.run(fails()).kind == "server_error"
     assert asyncio.run(fails()).kind == "local_saturation"
-    desk.broker.reset("anthropic")
+    desk.broker.renew("anthropic")
 
     async def answered() -> str:
         try:

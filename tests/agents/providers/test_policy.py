@@ -125,7 +125,7 @@ async def test_a_wrong_key_opens_the_circuit_until_it_is_reset(desk: Desk) -> No
     assert (await desk.failure()).kind == "auth"
     assert (await desk.failure()).kind == "auth"
     assert len(desk.sim.attempts()) == 1
-    desk.broker.reset("anthropic")
+    desk.broker.renew("anthropic")
     assert (await desk.complete()(ask())).stop == "end"
 
 

@@ -8,11 +8,12 @@ from darumad.agents.providers.breaker import State
 from darumad.agents.providers.broker import BUCKETS, Broker
 from darumad.agents.providers.choose import Chosen, choose, discover
 from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
-from darumad.agents.providers.credential import Credential, load_credentials
+from darumad.agents.providers.credential import Credential, Keyring, load_credentials
 from darumad.agents.providers.limiter import Measure
 from darumad.agents.providers.offline import Offline
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.standing import CircuitState
+from darumad.agents.providers.validation import Validations, Validity
 
 __all__ = [
     "BUCKETS",
@@ -23,6 +24,7 @@ __all__ = [
     "CircuitState",
     "Credential",
     "KeySource",
+    "Keyring",
     "Limits",
     "Measure",
     "Offline",
@@ -30,6 +32,8 @@ __all__ = [
     "ProviderConfig",
     "ProviderSpec",
     "State",
+    "Validations",
+    "Validity",
     "choose",
     "discover",
     "load_credentials",

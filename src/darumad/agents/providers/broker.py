@@ -7,10 +7,9 @@ An open call is an `asyncio.timeout` scope: a revoke expires it, which closes th
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller
+from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
 from darumad.agents.providers.classify import Diagnosis
 from darumad.agents.providers.config import OFFLINE, ProviderConfig, ProviderSpec
-from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.half import LoopHalf
 from darumad.agents.providers.offline import Offline
 from darumad.agents.providers.policy import Rng, falls_back
@@ -60,13 +59,13 @@ class Broker:
         clock: Clock,
         rng: Rng,
         tally: Tally,
-        credentials: Mapping[str, Credential] | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._tally = tally
         self._standing = Standing(clock, rng)
-        self._caller = Caller(self._standing, ledger, clock, rng, tally, credentials or {})
+        self._caller = Caller(self._standing, ledger, clock, rng, tally, keys or {})
         self._half: LoopHalf | None = None
 
     # --- for the bridge ---------------------------------------------------------------------------------------------
@@ -120,9 +119,12 @@ class Broker:
         name = self._config.provider_of(agent)
         return OFFLINE if name == "auto" else name
 
-    def reset(self, provider: str) -> None:
-        """Close the circuits of `provider`: its settings or its key changed."""
+    def renew(self, provider: str) -> None:
+        """The key of `provider` changed: close its circuits, and make the next call with it. From any thread."""
         self._standing.reset(provider)
+        half = self._half
+        if half is not None and not half.loop.is_closed():
+            half.loop.call_soon_threadsafe(half.retire, provider)
 
     def shut(self, agent: str) -> bool:
         """Whether nobody who could answer `agent` may be called now: every circuit of its chain is open."""

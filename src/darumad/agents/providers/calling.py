@@ -5,10 +5,10 @@ Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it,
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify, headers_of
 from darumad.agents.providers.client import Client
@@ -59,6 +59,13 @@ class Call(Generic[R]):
         self.estimate = self.wanted.estimate(self.spec)
 
 
+class Keys(Protocol):
+    """The providers' keys as they are now."""
+
+    def get(self, provider: str, /) -> Credential | None:
+        """The key of `provider`, if it has one."""
+
+
 class Caller:
     """Makes calls on whichever loop half it is handed; all that it knows outlives the loop."""
 
@@ -69,14 +76,14 @@ class Caller:
         clock: Clock,
         rng: Rng,
         tally: Tally,
-        credentials: Mapping[str, Credential],
+        keys: Keys,
     ) -> None:
         self._standing = standing
         self._ledger = ledger
         self._clock = clock
         self._rng = rng
         self._tally = tally
-        self._credentials = credentials
+        self._keys = keys
 
     async def ask(self, half: LoopHalf, call: Call[R], current: Callable[[], Any]) -> R | Diagnosis:
         """The answer, or what came of the call; a value, so that no client's exception hangs on what is raised.
@@ -112,7 +119,7 @@ class Caller:
         self._standing.refuse_if_open(call.target)
         self._refuse_if_unwanted(call)
         name, within = call.target[0], call.spec.limits.queue
-        client = await half.client(name, call.spec, self._credentials.get(name))
+        client = await half.client(name, call.spec, self._keys.get(name))
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             await self._wait_until_wanted(call)
             booking = self._standing.book(

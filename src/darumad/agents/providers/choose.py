@@ -1,11 +1,10 @@
 """Which provider is used when nobody said, and why. The choice is pure; `discover` looks around and makes it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
-from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 
 PROBE_WITHIN = 2.0
@@ -58,8 +57,11 @@ def first_of(config: ProviderConfig, kind: Kind) -> tuple[str, ProviderSpec]:
     return next(found, (kind, SHIPPED[kind]))
 
 
-async def discover(config: ProviderConfig, credentials: Mapping[str, Credential]) -> Chosen:
-    """See whether there is a key and whether Ollama answers (here, unless another is configured), and choose."""
+async def discover(config: ProviderConfig, credentials: Collection[str]) -> Chosen:
+    """See whether Ollama answers (here, unless another is configured), and choose.
+
+    `credentials` are the providers that have a key.
+    """
     name, _ = first_of(config, "anthropic")
     key_present = name in credentials
     probed = _to_probe(config, key_present=key_present)

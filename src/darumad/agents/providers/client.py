@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderSpec
+from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
@@ -58,6 +58,8 @@ def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: 
     """
     if not spec.model:
         raise AttemptFailed("model_not_found", f"no model is set for {name}: set `providers.{name}.model`")
+    if key is None and spec.needs_key:
+        raise AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")
     price = spec.price_of(spec.model)
     connections = min(spec.concurrency, max_in_flight)
     if spec.kind == "ollama":
@@ -67,15 +69,8 @@ def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: 
     if spec.kind == "openai":
         from darumad.agents.providers.openai import OpenAIClient  # noqa: PLC0415 - imports the vendor's package
 
-        if key is None and spec.base_url in {None, OPENAI_URL}:
-            raise _keyless(name)
         return OpenAIClient(spec, key, price=price, connections=connections)
-    if key is None:
-        raise _keyless(name)
     from darumad.agents.providers.anthropic import AnthropicClient  # noqa: PLC0415 - imports the vendor's package
 
+    assert key is not None
     return AnthropicClient(spec, key, price=price, connections=connections)
-
-
-def _keyless(name: str) -> AttemptFailed:
-    return AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")

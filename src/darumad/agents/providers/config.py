@@ -14,6 +14,7 @@ from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
 
 Kind = Literal["anthropic", "ollama", "openai"]
+OPENAI_URL = "https://api.openai.com/v1"
 OFFLINE = "offline"
 """The name that stands for: no model at all."""
 
@@ -74,6 +75,11 @@ class ProviderSpec:
         """The most tokens that fit; a vendor's own window is taken for larger than any that is set here."""
         return self.num_ctx if self.kind == "ollama" else inf
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether it answers nobody without a key; other servers that speak OpenAI's protocol may."""
+        return self.kind == "anthropic" or (self.kind == "openai" and self.base_url in {None, OPENAI_URL})
+
     def price_of(self, model: str) -> Price | None:
         """What a call of `model` costs here; None when nobody knows."""
         if model in self.prices:
@@ -96,7 +102,6 @@ OLLAMA = ProviderSpec(
 )
 """Ollama on this machine. A cold model loads for minutes, so its first token may take five."""
 
-OPENAI_URL = "https://api.openai.com/v1"
 OPENAI = ProviderSpec(kind="openai", key=KeySource(credential="openai-api-key", env="OPENAI_API_KEY"))
 """OpenAI, or whoever speaks its protocol at another `base_url`. Which model is asked must be said."""
 

@@ -1,14 +1,18 @@
-"""Keys of providers: read once, shown to nobody. A key leaves this room in a request's header and in no message."""
+"""Keys of providers: shown to nobody. A key leaves this room in a request's header and in no message."""
 
 import os
 import stat
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
 
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+Origin = Literal["systemd", "file", "environment", "store"]
+"""Where a key came from, in the order in which they are looked at."""
 
 
 class Credential:
@@ -23,6 +27,12 @@ class Credential:
         """The key itself."""
         return self._value
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Credential) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def __repr__(self) -> str:
         return "Credential(***)"
 
@@ -30,32 +40,112 @@ class Credential:
         raise TypeError("a credential is not pickled")
 
 
-def load_credentials(config: ProviderConfig, environ: MutableMapping[str, str]) -> dict[str, Credential]:
-    """The keys that are there, by provider name. Variables that held one are removed from `environ`.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key, and where it was."""
+
+    key: Credential
+    origin: Origin
+
+
+class Keyring:
+    """The providers' keys as they are now. `refresh` looks again; between two looks nothing changes.
+
+    A key from the environment is read once and taken out of it, one from systemd stands until the next start; a file
+    and the encrypted store may change while the daemon runs.
+    """
+
+    def __init__(self, config: ProviderConfig, environ: MutableMapping[str, str]) -> None:
+        self._sources = {name: spec.key for name, spec in {**SHIPPED, **config.providers}.items()}
+        self._environ = {name: environ[name] for name in ("CREDENTIALS_DIRECTORY",) if name in environ}
+        for source in self._sources.values():
+            if source.env and source.env in environ:
+                self._environ[source.env] = environ[source.env]
+        for name in self._environ.keys() - {"CREDENTIALS_DIRECTORY"}:
+            del environ[name]
+        self._stored: Callable[[str], str | None] = _nothing
+        self._found: dict[str, Found] = {}
+
+    def get(self, provider: str, /) -> Credential | None:
+        """The key of `provider`, if it has one."""
+        found = self._found.get(provider)
+        return found.key if found else None
+
+    def look_into(self, stored: Callable[[str], str | None]) -> None:
+        """Where the encrypted store is, once it is open: a secret by its name."""
+        self._stored = stored
+
+    def origin(self, provider: str) -> Origin | None:
+        """Where its key came from."""
+        found = self._found.get(provider)
+        return found.origin if found else None
+
+    def known(self) -> dict[str, Credential]:
+        """Every key, by provider."""
+        return {name: found.key for name, found in self._found.items()}
+
+    def refresh(self) -> frozenset[str]:
+        """Look again; the providers whose key is another now. One that cannot be read keeps the key it had.
+
+        Raises:
+            Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others.
+        """
+        before = self.known()
+        refusals: list[Problem] = []
+        for name, source in self._sources.items():
+            try:
+                found = find(name, source, self._environ, self._stored)
+            except Refused as refused:
+                refusals += refused.problems
+                continue
+            if found is None:
+                self._found.pop(name, None)
+            else:
+                self._found[name] = found
+        if refusals:
+            raise Refused("a provider's key cannot be used", code="bad_settings", problems=refusals)
+        after = self.known()
+        return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def load_credentials(config: ProviderConfig, environ: MutableMapping[str, str]) -> Keyring:
+    """The keys that are there now. Variables that held one are removed from `environ`.
 
     Raises:
-        Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others.
+        Refused: as `Keyring.refresh`.
     """
-    specs = {**SHIPPED, **config.providers}
-    found = {name: read_credential(name, spec.key, environ) for name, spec in specs.items()}
-    for spec in specs.values():
-        if spec.key.env:
-            environ.pop(spec.key.env, None)
-    return {name: key for name, key in found.items() if key is not None}
+    keyring = Keyring(config, environ)
+    keyring.refresh()
+    return keyring
 
 
-def read_credential(provider: str, source: KeySource, environ: Mapping[str, str]) -> Credential | None:
+def _nothing(_: str) -> None:
+    return None
+
+
+def find(
+    provider: str, source: KeySource, environ: Mapping[str, str], stored: Callable[[str], str | None]
+) -> Found | None:
     """The first key that `source` leads to, or None.
 
     Raises:
-        Refused: see `load_credentials`.
+        Refused: see `Keyring.refresh`.
     """
-    value = _from_systemd(source, environ) or _from_file(provider, source) or environ.get(source.env or "", "").strip()
-    return Credential(value) if value else None
+    looks: tuple[tuple[Origin, Callable[[], str]], ...] = (
+        ("systemd", lambda: _from_systemd(source, environ)),
+        ("file", lambda: _from_file(provider, source)),
+        ("environment", lambda: environ.get(source.env or "", "").strip()),
+        ("store", lambda: (stored(source.credential) or "").strip() if source.credential else ""),
+    )
+    for origin, look in looks:
+        value = look()
+        if value:
+            return Found(Credential(value), origin)
+    return None
 
 
 def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
-    directory = environ.get("CREDENTIALS_DIRECTORY")
+    directory = environ.get("CREDENTIALS_DIRECTORY", "").split(":", 1)[0]
     if not directory or not source.credential:
         return ""
     path = Path(directory, source.credential)

@@ -43,6 +43,7 @@ class LoopHalf:
     most: int
     slots: dict[str, Slots] = field(default_factory=dict)
     clients: dict[str, Client] = field(default_factory=dict)
+    retired: list[Client] = field(default_factory=list)
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
     open: dict[asyncio.Timeout, _Opened] = field(default_factory=dict)
 
@@ -63,6 +64,12 @@ class LoopHalf:
                     await asyncio.to_thread(load, spec.kind)
                     self.clients[name] = build(name, spec, key, self.most)
         return self.clients[name]
+
+    def retire(self, name: str) -> None:
+        """No new call for this client; its open ones may end."""
+        client = self.clients.pop(name, None)
+        if client is not None:
+            self.retired.append(client)
 
     def slots_of(self, name: str, spec: ProviderSpec) -> Slots:
         """The places of a provider."""
@@ -87,5 +94,5 @@ class LoopHalf:
     async def close(self) -> None:
         """Abort what is open and close every client."""
         self.abort()
-        for client in self.clients.values():
+        for client in (*self.clients.values(), *self.retired):
             await client.close()

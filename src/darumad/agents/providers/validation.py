@@ -1,0 +1,133 @@
+"""Whether a provider can be used: its address answers, takes the key, and has the model. Asks for no paid work."""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
+from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.tls import tls
+from darumad.clock import Clock
+from darumad.names import Millis
+
+WITHIN = 15.0
+"""Seconds that a provider has to answer."""
+_ADDRESS: Mapping[Kind, str] = {
+    "anthropic": "https://api.anthropic.com",
+    "ollama": "http://127.0.0.1:11434",
+    "openai": OPENAI_URL,
+}
+_MODELS: Mapping[Kind, str] = {"anthropic": "/v1/models", "ollama": "/api/tags", "openai": "/models"}
+"""Where each lists its models, from its base address on."""
+_HEADERS: Mapping[str, Mapping[str, str]] = {"anthropic": {"anthropic-version": "2026-10-21"}}
+_LARGEST_PAGE = "1000"
+_REFUSED = frozenset({401, 403})
+
+State = Literal["pending", "connected", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """How a provider was found: `pending` before it was asked. `reason` is ours; nothing upstream wrote is in it."""
+
+    state: State = "pending"
+    reason: str = "it was not asked yet"
+    at: Millis | None = None
+
+
+class Validations:
+    """What is known of each provider. `begin` is for every thread, the asking is done on the loop."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        keys: Callable[[str], Credential | None],
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._config = config
+        self._keys = keys
+        self._clock = clock
+        self._loop = loop
+        self._found: dict[str, Validity] = {}
+        self._asking: set[asyncio.Task[Validity]] = set()
+
+    def of(self, provider: str) -> Validity:
+        """What is known by now."""
+        return self._found.get(provider, Validity())
+
+    def begin(self, provider: str) -> None:
+        """Ask in the background."""
+        self._found[provider] = Validity("pending", "it is being asked", self._clock.wall())
+        self._loop.call_soon_threadsafe(self._begin, provider)
+
+    async def check(self, provider: str) -> Validity:
+        """Ask now. On the loop."""
+        spec = self._config.spec(provider)
+        if spec is None:
+            return Validity("error", "no such provider is configured", self._clock.wall())
+        found = replace(await validated(spec, self._keys(provider)), at=self._clock.wall())
+        self._found[provider] = found
+        return found
+
+    def _begin(self, provider: str) -> None:
+        task = self._loop.create_task(self.check(provider))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+
+async def validated(spec: ProviderSpec, key: Credential | None, within: float = WITHIN) -> Validity:
+    """Asks the provider for its models, and what came of it."""
+    if key is None and spec.needs_key:
+        return Validity("error", "it has no key")
+    # The library that the vendor's client brings too, so that no other is loaded for a question.
+    http: Any = await asyncio.to_thread(importlib.import_module, "httpx" if spec.kind == "ollama" else "httpx2")
+    address = (spec.base_url or _ADDRESS[spec.kind]).rstrip("/")
+    try:
+        async with (
+            asyncio.timeout(within),
+            http.AsyncClient(trust_env=False, verify=tls(), timeout=within, follow_redirects=False) as client,
+        ):
+            answer = await client.get(
+                address + _MODELS[spec.kind], headers=_headers(spec.kind, key), params=_params(spec.kind)
+            )
+            return _judged(spec, answer.status_code, answer.json() if answer.is_success else None)
+    except (TimeoutError, http.TimeoutException):
+        return Validity("error", f"it did not answer within {within:g} s")
+    except (http.HTTPError, http.InvalidURL):
+        return Validity("error", f"nothing answers at {address}")
+    except ValueError:
+        return Validity("error", f"what answers at {address} is no {spec.kind} server")
+
+
+def _headers(kind: Kind, key: Credential | None) -> dict[str, str]:
+    bearer = {} if key is None else {"authorization": f"Bearer {key.reveal()}"}
+    return {**_HEADERS.get(kind, {}), **bearer}
+
+
+def _params(kind: Kind) -> dict[str, str]:
+    return {"limit": _LARGEST_PAGE} if kind == "anthropic" else {}
+
+
+def _judged(spec: ProviderSpec, status: int, answer: Any) -> Validity:
+    if status in _REFUSED:
+        return Validity("error", f"it refuses the key ({status})")
+    if answer is None:
+        return Validity("error", f"it answers {status}")
+    models = _models_of(answer)
+    if models is None:
+        return Validity("error", f"what answers is no {spec.kind} server")
+    if not spec.model:
+        return Validity("connected", f"it has {len(models)} models")
+    if spec.model in models or f"{spec.model}:latest" in models:
+        return Validity("connected", f"it has {spec.model}")
+    return Validity("error", f"it takes the key, but has no model called {spec.model}")
+
+
+def _models_of(answer: Any) -> frozenset[str] | None:
+    listed = answer.get("data", answer.get("models")) if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        return None
+    return frozenset(str(each.get("id", each.get("name"))) for each in listed if isinstance(each, dict))

@@ -1,0 +1,63 @@
+"""`daruma secrets`: keys that are kept sealed. A value is read from standard input, never from the command line."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from darumad.cli.online import Line, online
+from darumad.cli.speaking import Json, table
+from darumad.errors import Refused
+
+
+@click.group()
+def secrets() -> None:
+    """Keep keys, sealed; their values are never shown.
+
+    A provider NAME uses the secret NAME-api-key when it finds its key nowhere else.
+    """
+
+
+@secrets.command("set")
+@click.argument("name")
+@online
+def set_(line: Line, name: str) -> None:
+    """Keep a secret, read from standard input; asked for on a terminal, without an echo."""
+    value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    if not value.strip():
+        raise Refused("nothing came on standard input; pipe the value in", code="invalid")
+    line.show(line.client.call("secrets set", {"value": value.strip()}, name=name), _changed)
+
+
+@secrets.command("list")
+@online
+def list_(line: Line) -> None:
+    """The names of the secrets that are kept, and which key seals them."""
+    line.show(line.client.call("secrets list"), lambda reply: _secrets(reply["items"]))
+
+
+@secrets.command()
+@click.argument("name")
+@online
+def remove(line: Line, name: str) -> None:
+    """Forget a secret."""
+    line.show(line.client.call("secrets remove", {}, name=name), _changed)
+
+
+@secrets.command()
+@online
+def rotate(line: Line) -> None:
+    """Seal every secret with a new key, and forget the old one."""
+    line.show(
+        line.client.call("secrets rotate", {}),
+        lambda reply: [f"{reply['secrets']} secrets are sealed with the key {reply['sealed_with']}"],
+    )
+
+
+def _changed(reply: Json) -> Iterable[str]:
+    yield f"{reply['name']}  {reply['done']}"
+    yield from (f"the provider {each} uses it from now on" for each in reply["providers"])
+
+
+def _secrets(found: Sequence[Json]) -> Iterable[str]:
+    return table(("SECRET", "SEALED WITH"), ([each["name"], each["sealed_with"]] for each in found))

@@ -1,0 +1,98 @@
+"""What is asked about keys: whether the providers take them, and to keep them, sealed, in the journal.
+
+A value comes in once and is sealed before anything else is done with it; no reply, audit row or error holds one.
+"""
+
+from darumad.control.desk import Ask, Desk
+from darumad.control.house import Vault
+from darumad.control.views import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
+from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, SecretSetRequest
+from darumad.errors import Refused
+from darumad.journal.requests import Note, Setting
+from darumad.redaction import redact
+
+_ROW = "secret/"
+"""How the keys of the journal's rows begin."""
+
+
+async def list_providers(desk: Desk, ask: Ask, request: Nothing) -> ProvidersView:  # noqa: ARG001 - an operation's signature
+    """Every provider, how it was found, and where its key came from."""
+    return ProvidersView(items=tuple(ProviderView.model_validate(each) for each in desk.house.providers.shown()))
+
+
+async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> ProviderView:
+    """Reads the keys anew, and asks one provider now whether it takes its key and has its model.
+
+    Raises:
+        Refused: `not_found`.
+    """
+    _known(desk, request.name)
+    await desk.read(desk.house.keys.refresh)
+    await desk.house.providers.check(request.name)
+    await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
+    return _known(desk, request.name)
+
+
+async def list_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsView:  # noqa: ARG001
+    """The names of the secrets that are kept."""
+    return SecretsView(
+        items=tuple(
+            SecretView(name=name, sealed_with=sealed.partition(":")[0])
+            for name, sealed in sorted((await _kept(desk)).items())
+        )
+    )
+
+
+async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretChange:
+    """Keeps a secret; a provider whose key it is uses it from the next call on."""
+    value = request.value.get_secret_value()
+    redact.conceal(value)
+    sealed = await desk.read(desk.house.keys.vault.seal, value)
+    return await _keep(desk, ask, request.name, sealed, "set")
+
+
+async def remove_secret(desk: Desk, ask: Ask, request: SecretRequest) -> SecretChange:
+    """Forgets a secret.
+
+    Raises:
+        Refused: `not_found`.
+    """
+    if request.name not in await _kept(desk):
+        raise Refused(
+            f"no secret is called {request.name}; `daruma secrets list` shows which there are", code="not_found"
+        )
+    return await _keep(desk, ask, request.name, "", "removed")
+
+
+async def rotate_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsRotated:  # noqa: ARG001
+    """Seals every secret with a new key and forgets the old ones. Broken off in between, both open what they sealed."""
+    vault = desk.house.keys.vault
+    await desk.read(vault.renew)
+    kept = await _kept(desk)
+    for name, sealed in kept.items():
+        anew = await desk.read(_resealed, vault, sealed)
+        await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=anew, facts=(), audit=ask.audit(name)))
+    await desk.read(vault.drop_old)
+    return SecretsRotated(secrets=len(kept), sealed_with=await desk.read(lambda: vault.newest))
+
+
+def _resealed(vault: Vault, sealed: str) -> str:
+    return vault.seal(vault.open(sealed))
+
+
+async def _keep(desk: Desk, ask: Ask, name: str, sealed: str, done: str) -> SecretChange:
+    await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=sealed, facts=(), audit=ask.audit(name)))
+    changed = await desk.read(desk.house.keys.refresh)
+    return SecretChange(name=name, done=done, providers=tuple(changed))
+
+
+async def _kept(desk: Desk) -> dict[str, str]:
+    rows = await desk.read(desk.house.reader.settings, _ROW)
+    return {key.removeprefix(_ROW): sealed for key, sealed in rows.items() if sealed}
+
+
+def _known(desk: Desk, name: str) -> ProviderView:
+    for each in desk.house.providers.shown():
+        if each["name"] == name:
+            return ProviderView.model_validate(each)
+    raise Refused(f"no provider is called {name}; `daruma providers list` shows which there are", code="not_found")

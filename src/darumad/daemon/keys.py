@@ -1,0 +1,153 @@
+"""Keys while the daemon runs: the encrypted store they may lie in, changes that are heeded, providers asked anew."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from darumad.agents.providers import SHIPPED, Broker, Keyring, ProviderConfig, ProviderSpec, Validations
+from darumad.clock import Clock
+from darumad.errors import Refused
+from darumad.journal import Audit, Journal, Release
+from darumad.logs import logger
+from darumad.names import Seconds
+from darumad.redaction import redact
+from darumad.vault import Vault
+from darumad.work.states import ParkReason, WorkState
+
+log = logger(__name__)
+LOOK_EVERY = Seconds(30.0)
+"""Seconds after which the key files are read again."""
+SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
+_PAGE = 500
+_BY = Audit(by="daemon", action="release", target="items parked for want of a provider", via="daemon")
+
+
+class Keys:
+    """Joins the keyring to the store in the journal and to everyone who holds a key.
+
+    `aside` runs what may wait for a disk where nobody waits for it.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        vault: Vault,
+        journal: Journal,
+        clock: Clock,
+        *,
+        aside: Callable[[Callable[[], object]], None],
+    ) -> None:
+        self.vault = vault
+        self._keyring = keyring
+        self._journal = journal
+        self._clock = clock
+        self._aside = aside
+        self._broker: Broker | None = None
+        self._providers: Providers | None = None
+        self._hint: Callable[[], None] = lambda: None
+        self._refused = ""
+        keyring.look_into(self._stored)
+        self._look()
+
+    def serve(self, broker: Broker, providers: "Providers", hint: Callable[[], None]) -> None:
+        """From now on tell these of changes."""
+        self._broker, self._providers, self._hint = broker, providers, hint
+
+    def open(self) -> None:
+        """Ask the providers in use, in the background, and keep an eye on the key files."""
+        if self._providers is not None:
+            for provider in self._providers.used:
+                self._providers.begin(provider)
+        self._look_later()
+
+    def refresh(self) -> Sequence[str]:
+        """Heed what changed; the providers whose key is another now. Reads and blocks: on no loop, and no timer."""
+        changed = self._look()
+        for provider in sorted(changed):
+            log.info("key_changed", provider=provider, origin=self._keyring.origin(provider))
+            if self._broker is not None:
+                self._broker.renew(provider)
+            if self._providers is not None:
+                self._providers.begin(provider)
+        if changed:
+            self._release()
+        return sorted(changed)
+
+    def _look(self) -> frozenset[str]:
+        """What changed; a file that cannot be used any more is told of once, and the key it had stays."""
+        try:
+            changed, self._refused = self._keyring.refresh(), ""
+        except Refused as refused:
+            changed, said = frozenset(), "; ".join(each.detail for each in refused.problems) or refused.message
+            if said != self._refused:
+                log.warning("key_unusable", why=said)
+            self._refused = said
+        for key in self._keyring.known().values():
+            redact.conceal(key.reveal())
+        return changed
+
+    def _stored(self, name: str) -> str | None:
+        sealed = self._journal.reader().setting(f"{SECRET}{name}")
+        return self.vault.open(sealed) if sealed else None
+
+    def _release(self) -> None:
+        """What was parked for want of a provider may go on: its key is another now."""
+        reader, after = self._journal.reader(), None
+        while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
+            for each in page:
+                if each.reason == ParkReason.PROVIDER:
+                    self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
+            after = page[-1].item.id
+
+    def _look_later(self) -> None:
+        self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
+
+    def _look_again(self) -> None:
+        """On the timer's thread, which must not read a disk."""
+        self._aside(self.refresh)
+        self._look_later()
+
+
+class Providers:
+    """The providers as people see them: how each was found, and where its key came from, never what it is."""
+
+    def __init__(
+        self, config: ProviderConfig, keyring: Keyring, validations: Validations, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._config = config
+        self._keyring = keyring
+        self._validations = validations
+        self._loop = loop
+
+    @property
+    def used(self) -> Sequence[str]:
+        """Those that some agent uses."""
+        named = dict.fromkeys((self._config.use, *self._config.by_agent.values()))
+        return [name for name in named if self._config.spec(name) is not None]
+
+    def begin(self, provider: str) -> None:
+        """Ask one in the background."""
+        self._validations.begin(provider)
+
+    async def check(self, provider: str) -> None:
+        """Ask one now; on any loop."""
+        asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop)
+        await asyncio.wrap_future(asked)
+
+    def shown(self) -> Sequence[Mapping[str, Any]]:
+        """Every provider there is."""
+        return [self._shown(name, spec) for name, spec in {**SHIPPED, **self._config.providers}.items()]
+
+    def _shown(self, name: str, spec: ProviderSpec) -> Mapping[str, Any]:
+        found = self._validations.of(name)
+        return {
+            "name": name,
+            "kind": spec.kind,
+            "model": spec.model,
+            "base_url": spec.base_url,
+            "key": self._keyring.origin(name),
+            "used": name in self.used,
+            "state": found.state,
+            "reason": found.reason,
+            "checked_at": found.at,
+        }

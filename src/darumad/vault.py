@@ -1,0 +1,133 @@
+"""The vault: seals secrets with a key that lies apart from them, so that a copy of the journal gives none away.
+
+The cipher is Fernet of the library `cryptography` (AES-128-CBC and HMAC-SHA256), imported when a secret is sealed or
+opened and not before. Each seal names its key, so that the key can be changed while old seals still open.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from darumad.errors import Refused
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+KEY_FILE = "secrets.key"
+"""In the state directory, mode 0600: a key a line, the newest first. It belongs in no backup."""
+CREDENTIAL = "secrets-key"
+"""The systemd credential that takes the file's place."""
+_PRIVATE = 0o600
+_OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Vault:
+    """Seals with the newest key, opens with any. Reads the keys anew each time: they are in memory only meanwhile."""
+
+    def __init__(self, state_dir: Path, environ: Mapping[str, str]) -> None:
+        given = environ.get("CREDENTIALS_DIRECTORY", "").split(":", 1)[0]
+        self._given = Path(given, CREDENTIAL) if given and Path(given, CREDENTIAL).is_file() else None
+        self._file = self._given or state_dir / KEY_FILE
+
+    def seal(self, secret: str) -> str:
+        """`secret`, sealed; makes the key when there is none yet.
+
+        Raises:
+            Refused: `bad_settings`: the key cannot be used.
+        """
+        keys = self._keys() or self._grown()
+        name, key = next(iter(keys.items()))
+        return f"{name}:{key.encrypt(secret.encode()).decode()}"
+
+    def open(self, sealed: str) -> str:
+        """What was sealed.
+
+        Raises:
+            Refused: `bad_settings`: its key is not there, or it was tampered with.
+        """
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see above
+
+        name, _, token = sealed.partition(":")
+        key = self._keys().get(name)
+        if key is None:
+            raise _refused(f"a secret is sealed with the key {name}, which {self._file} does not hold")
+        try:
+            return key.decrypt(token.encode()).decode()
+        except InvalidToken:
+            raise _refused("a secret was tampered with, or sealed elsewhere: set it anew") from None
+
+    @property
+    def newest(self) -> str:
+        """The name of the key that seals now; empty before the first."""
+        return next(iter(self._keys()), "")
+
+    def renew(self) -> None:
+        """From now on a new key seals; what was sealed before still opens.
+
+        Raises:
+            Refused: the key is a systemd credential, which only the operator can change.
+        """
+        if self._given is not None:
+            raise _refused(f"the key is the systemd credential {CREDENTIAL}: put a new first line into it and restart")
+        self._grown()
+
+    def drop_old(self) -> None:
+        """Forget every key but the newest: what they sealed must have been sealed anew."""
+        if self._given is None and self._file.exists():
+            self._write(self._lines()[:1])
+
+    def _keys(self) -> "dict[str, Fernet]":
+        from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
+
+        try:
+            return {_name(line): Fernet(line) for line in self._lines()}
+        except ValueError:
+            raise _refused(f"{self._file} holds a line that is no key") from None
+
+    def _lines(self) -> list[str]:
+        try:
+            with self._file.open(encoding="ascii") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                lines = file.read().split()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise _refused(f"{self._file} cannot be read: {type(error).__name__}") from None
+        if mode & _OPEN_TO_OTHERS and self._given is None:
+            raise _refused(f"{self._file} can be read by others; `chmod 600` it")
+        return lines
+
+    def _grown(self) -> "dict[str, Fernet]":
+        from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
+
+        self._write([Fernet.generate_key().decode(), *self._lines()])
+        return self._keys()
+
+    def _write(self, lines: list[str]) -> None:
+        """Whole or not at all, and on disk before anything is sealed with it."""
+        draft = self._file.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE)
+        try:
+            os.write(fd, "".join(f"{line}\n" for line in lines).encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        draft.replace(self._file)
+        directory = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def _name(key: str) -> str:
+    """Eight hex digits that say which key it is and nothing of it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+def _refused(message: str) -> Refused:
+    return Refused(message, code="bad_settings")

@@ -1,0 +1,84 @@
+"""Secrets and providers over the socket: what is kept is sealed, what is told is no secret."""
+
+import json
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.vault import KEY_FILE, Vault
+from tests.control.conftest import Served
+
+MARKER = "sk-marker-5f1b2c77d0"
+
+
+def sealed(served: Served, name: str = "far-api-key") -> str | None:
+    return served.room.journal.reader().setting(f"secret/{name}")
+
+
+def test_a_secret_is_sealed_in_the_journal_and_only_its_name_is_told(served: Served) -> None:
+    reply = served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    assert reply == {"name": "far-api-key", "done": "set", "providers": ["far"]}
+    kept = sealed(served)
+    assert kept
+    assert MARKER not in kept
+    assert Vault(served.room.directory, {}).open(kept) == MARKER
+    (shown,) = served.client.call("secrets list")["items"]
+    assert shown == {"name": "far-api-key", "sealed_with": kept.partition(":")[0]}
+    assert MARKER not in json.dumps(served.room.journal.reader().audits())
+
+
+def test_the_key_is_its_owners_alone_and_in_a_file_of_its_own(served: Served) -> None:
+    served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    file = served.room.directory / KEY_FILE
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert MARKER not in file.read_text()
+
+
+def test_a_secret_that_is_removed_is_gone(served: Served) -> None:
+    served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    assert served.client.call("secrets remove", {}, name="far-api-key")["done"] == "removed"
+    assert served.client.call("secrets list")["items"] == []
+    assert not sealed(served)
+    with pytest.raises(Refused) as refused:
+        served.client.call("secrets remove", {}, name="far-api-key")
+    assert refused.value.code == "not_found"
+
+
+def test_a_rotation_seals_everything_anew_and_forgets_the_old_key(served: Served) -> None:
+    for name in ("far-api-key", "near-api-key"):
+        served.client.call("secrets set", {"value": f"{MARKER}-{name}"}, name=name)
+    before = sealed(served)
+    reply = served.client.call("secrets rotate", {})
+    after = sealed(served)
+    assert before
+    assert after
+    assert (reply["secrets"], reply["sealed_with"]) == (2, after.partition(":")[0])
+    assert reply["sealed_with"] != before.partition(":")[0]
+    vault = Vault(served.room.directory, {})
+    assert vault.open(after) == f"{MARKER}-far-api-key"
+    with pytest.raises(Refused):
+        vault.open(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("far-api-key", {"value": ""}), ("far-api-key", {"valeu": MARKER}), ("Far Key", {"value": MARKER}),
+     ("far-api-key", {"value": [MARKER]}), ("far-api-key", {"value": MARKER, "note": MARKER})],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_refused_without_telling_it_back(
+    served: Served, name: str, body: dict[str, object]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.call("secrets set", body, name=name)
+    assert MARKER not in str(refused.value) + "".join(each.detail for each in refused.value.problems)
+    assert served.client.call("secrets list")["items"] == []
+
+
+def test_providers_are_listed_and_asked_and_an_unknown_one_is_named(served: Served) -> None:
+    (listed,) = served.client.call("providers list")["items"]
+    assert (listed["name"], listed["state"], listed["key"]) == ("far", "pending", "store")
+    assert served.client.call("providers check", {}, name="far")["state"] == "connected"
+    assert served.room.keys.looks == 1
+    with pytest.raises(Refused) as refused:
+        served.client.call("providers check", {}, name="nowhere")
+    assert refused.value.code == "not_found"

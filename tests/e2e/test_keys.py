@@ -1,0 +1,206 @@
+"""Keys as the installed daemon keeps them: heeded without a restart, and found nowhere they do not belong."""
+
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit import eventually
+from tests.kit.daemon import PATIENCE, Daemon
+
+MARKER = "sk-marker-2c9e41f0b7a6"
+NEXT = "sk-marker-77aa01d3c9fe"
+MODEL = "claude-sonnet-5-5"
+
+
+class Vendor(http.server.ThreadingHTTPServer):
+    """Answers as Anthropic does to those who have the right key; everybody else gets it back in the error's body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.takes = MARKER
+        self.asked: list[tuple[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Vendor
+
+    def do_GET(self) -> None:
+        self._answer({"data": [{"type": "model", "id": MODEL}], "has_more": False})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self._answer(None)
+
+    def _answer(self, answer: Any) -> None:
+        key = self.headers.get("authorization", "").removeprefix("Bearer ")
+        self.server.asked.append((self.command, key))
+        if key != self.server.takes:
+            self._send(401, {"type": "error", "error": {"type": "authentication_error", "message": f"not {key}"}})
+        elif answer is not None:
+            self._send(200, answer)
+        else:
+            body = "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in _events())
+            self._send(200, body.encode(), "text/event-stream")
+
+    def _send(self, status: int, body: Any, kind: str = "application/json") -> None:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the tests read stderr."""
+
+
+def _events() -> Iterator[dict[str, Any]]:
+    usage = {"input_tokens": 10, "output_tokens": 1}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": MODEL, "content": [], "stop_reason": None,
+               "stop_sequence": None, "usage": usage}  # fmt: skip
+    yield {"type": "message_start", "message": message}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "It is done."}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+           "usage": {"output_tokens": 5}}  # fmt: skip
+    yield {"type": "message_stop"}
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = Vendor()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def settings(vendor: Vendor, **provider: Any) -> dict[str, Any]:
+    return {
+        "provider": {"use": "anthropic"},
+        "providers": {"anthropic": {"base_url": vendor.url, **provider}},
+        "executors": {"count": 2},
+        "log": {"level": "debug"},
+    }
+
+
+def asking(name: str) -> dict[str, Any]:
+    return {"id": name, "description": f"Say what {name} is about", "stages": ["execute"], "challenge": False}
+
+
+def provider(daemon: Daemon) -> dict[str, Any]:
+    (found,) = [each for each in daemon.client.call("providers list")["items"] if each["name"] == "anthropic"]
+    return dict(found)
+
+
+def becomes(daemon: Daemon, state: str) -> dict[str, Any]:
+    eventually(lambda: provider(daemon)["state"] == state, PATIENCE)
+    return provider(daemon)
+
+
+def traces(daemon: Daemon, *markers: str) -> list[str]:
+    """Every file below the daemon's home that holds a marker, but for the keys' own, and what `ps` would show."""
+    assert daemon.process is not None
+    files = [
+        path
+        for path in daemon.home.rglob("*")
+        if path.is_file() and "key" not in path.relative_to(daemon.home).parts[0]
+    ]
+    shown = [Path(f"/proc/{daemon.process.pid}/cmdline")] if daemon.process.poll() is None else []
+    return [str(path) for path in (*files, *shown) for each in markers if each.encode() in path.read_bytes()]
+
+
+def replies(daemon: Daemon) -> str:
+    """Everything that can be read of it over the socket."""
+    calls = ("status", "health", "providers list", "secrets list", "budgets show", "agents list", "work list")
+    said = [daemon.client.call(each) for each in calls]
+    items = [daemon.item(each["id"], attempts=True, steps=True) for each in daemon.listed()]
+    return json.dumps([said, items, daemon.events()]) + daemon.client.text("metrics")
+
+
+def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go_on_without_a_restart(
+    house: Callable[..., Daemon], vendor: Vendor
+) -> None:
+    vendor.takes = NEXT
+    daemon = house(settings(vendor)).start()
+    assert becomes(daemon, "error")["reason"] == "it has no key"
+    said = daemon.run("secrets", "set", "anthropic-api-key", given=f"{MARKER}\n")
+    assert said.returncode == 0, said.stderr
+    assert "the provider anthropic uses it from now on" in said.stdout
+    found = becomes(daemon, "error")
+    daemon.client.submit(asking("first"))
+    assert daemon.settled("first")["reason"] == "provider"
+    eventually(lambda: provider(daemon)["reason"] == "it refuses the key (401)", PATIENCE)
+    assert found["key"] in {None, "store"}
+
+    assert daemon.run("secrets", "set", "anthropic-api-key", given=NEXT).returncode == 0
+    daemon.becomes("first", state="succeeded")
+    assert becomes(daemon, "connected")["reason"] == f"it has {MODEL}"
+    checked = daemon.run("providers", "check", "anthropic")
+    assert (checked.returncode, "connected" in checked.stdout) == (0, True)
+
+    assert MARKER not in replies(daemon)
+    assert NEXT not in replies(daemon)
+    assert MARKER not in checked.stdout + checked.stderr
+    daemon.kill()
+    assert traces(daemon, MARKER, NEXT) == []
+    daemon.start()
+    assert becomes(daemon, "connected")["key"] == "store"
+    assert traces(daemon, MARKER, NEXT) == []
+
+
+def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment(
+    house: Callable[..., Daemon], vendor: Vendor, home: Path
+) -> None:
+    file = home / "key"
+    file.write_text(MARKER)
+    file.chmod(0o600)
+    daemon = house(settings(vendor, key_file=str(file))).start()
+    assert becomes(daemon, "connected")["key"] == "file"
+    vendor.takes = NEXT
+    assert daemon.run("providers", "check", "anthropic").returncode == 1
+    file.write_text(NEXT)
+    assert daemon.run("providers", "check", "anthropic").returncode == 0
+    file.chmod(0o644)
+    refused = daemon.run("providers", "check", "anthropic")
+    assert refused.returncode == 0, "the key it had still stands"
+    eventually(lambda: "chmod 600" in daemon.said(), PATIENCE)
+    assert traces(daemon, MARKER, NEXT) == []
+
+
+def test_a_key_in_the_environment_is_used_once_read_and_told_to_nobody(
+    house: Callable[..., Daemon], vendor: Vendor
+) -> None:
+    daemon = house(settings(vendor), environ={"ANTHROPIC_API_KEY": MARKER}).start()
+    assert becomes(daemon, "connected")["key"] == "environment"
+    vendor.takes = NEXT
+    daemon.client.submit(asking("refused"))
+    assert daemon.settled("refused")["reason"] == "provider"
+    assert MARKER in {key for _, key in vendor.asked}
+    assert MARKER not in replies(daemon)
+    assert traces(daemon, MARKER) == []
+
+
+def test_a_systemd_credential_comes_before_all_others(house: Callable[..., Daemon], vendor: Vendor, home: Path) -> None:
+    directory = home / "key-directory"
+    directory.mkdir()
+    (directory / "anthropic-api-key").write_text(MARKER)
+    (directory / "anthropic-api-key").chmod(0o400)
+    environ = {"CREDENTIALS_DIRECTORY": str(directory), "ANTHROPIC_API_KEY": NEXT}
+    daemon = house(settings(vendor), environ=environ).start()
+    assert becomes(daemon, "connected")["key"] == "systemd"

@@ -1,0 +1,66 @@
+"""The vault: what is sealed opens with its key and with no other, and a wrong key file is refused by its name."""
+
+from pathlib import Path
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.vault import CREDENTIAL, KEY_FILE, Vault
+
+SECRET = "sk-marker-9d2e"
+
+
+def test_what_is_sealed_opens_again_also_in_another_life(tmp_path: Path) -> None:
+    sealed = Vault(tmp_path, {}).seal(SECRET)
+    assert SECRET not in sealed
+    assert Vault(tmp_path, {}).open(sealed) == SECRET
+    assert Vault(tmp_path, {}).seal(SECRET) != sealed, "two seals of one secret have nothing in common"
+
+
+def test_old_seals_open_until_their_key_is_dropped(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, {})
+    sealed = vault.seal(SECRET)
+    vault.renew()
+    assert vault.open(sealed) == SECRET
+    assert vault.seal(SECRET).partition(":")[0] == vault.newest != sealed.partition(":")[0]
+    vault.drop_old()
+    with pytest.raises(Refused) as refused:
+        vault.open(sealed)
+    assert refused.value.code == "bad_settings"
+
+
+def test_a_seal_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, {})
+    sealed = vault.seal(SECRET)
+    with pytest.raises(Refused, match="tampered"):
+        vault.open(sealed[:-4] + ("AAA=" if not sealed.endswith("AAA=") else "BBB="))
+
+
+def test_a_systemd_credential_takes_the_files_place_and_is_not_changed(tmp_path: Path) -> None:
+    sealed = Vault(tmp_path, {}).seal(SECRET)
+    given = tmp_path / "given"
+    given.mkdir()
+    (tmp_path / KEY_FILE).rename(given / CREDENTIAL)
+    vault = Vault(tmp_path, {"CREDENTIALS_DIRECTORY": str(given)})
+    assert vault.open(sealed) == SECRET
+    with pytest.raises(Refused, match="systemd credential"):
+        vault.renew()
+    vault.drop_old()
+    assert not (tmp_path / KEY_FILE).exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    vault = Vault(tmp_path, {})
+    sealed = vault.seal(SECRET)
+    (tmp_path / KEY_FILE).chmod(mode)
+    with pytest.raises(Refused, match="chmod 600"):
+        vault.open(sealed)
+
+
+def test_a_line_that_is_no_key_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).write_text("not-a-key\n")
+    (tmp_path / KEY_FILE).chmod(0o600)
+    with pytest.raises(Refused) as refused:
+        Vault(tmp_path, {}).seal(SECRET)
+    assert "not-a-key" not in str(refused.value)
