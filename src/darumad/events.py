@@ -202,6 +202,15 @@ class WorkRevived(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkEdited(Fact):
+    """Somebody changed what was asked for. `fields` names what."""
+
+    name: ClassVar[str] = "work.edited"
+    by: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkPurged(Fact):
     """Everything that was kept of an item is gone, what its events said too."""
 
@@ -355,6 +364,16 @@ class DaemonPaused(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonPanicked(Fact):
+    """Everything that ran was stopped at once, and nothing new is claimed until somebody resumes."""
+
+    name: ClassVar[str] = "panicked"
+    by: str
+    stopped: tuple[str, ...]
+    not_stopped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStopping(Fact):
     """The daemon is on its way down; running items are put back."""
 
@@ -391,12 +410,12 @@ class BridgeStalled(Fact):
 CATALOGUE: tuple[type[Fact], ...] = (
     WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
     WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
-    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkPurged,
+    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
     BudgetThreshold, BudgetExhausted,
-    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonStopping, DaemonClockJumped,
-    JournalChecked, BridgeStalled,
+    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
+    DaemonClockJumped, JournalChecked, BridgeStalled,
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from darumad.names import ItemId
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
 
+TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
 Offline = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -87,3 +88,37 @@ def test_a_purge_leaves_the_id_and_nothing_else(served: Served, run: Run) -> Non
     assert run("work", "show", "one").returncode == 4
     again = served.client.submit({**CLEAR, "id": "one"})
     assert (again["created"], again["state"]) == (False, "cancelled")
+
+
+def test_a_time_to_begin_and_a_time_to_end_are_said_as_a_moment_or_as_so_much_later(served: Served, run: Run) -> None:
+    before = served.room.clock.wall()
+    assert run("submit", "-", "--id", "one", "--in", "1h", "--expires-in", "2h", input=TEXT).returncode == 0
+    at = "2100-01-01T00:00:00Z"
+    assert run("submit", "-", "--id", "two", "--at", at, input=TEXT).returncode == 0
+    one, two = (served.room.journal.reader().record(ItemId(name)) for name in ("one", "two"))
+    assert one is not None
+    assert two is not None
+    assert one.run_at is not None
+    assert one.item.expires_at is not None
+    assert 3_600_000 <= one.run_at - before <= 3_700_000
+    assert one.item.expires_at - one.run_at == pytest.approx(3_600_000, abs=1000)
+    assert two.run_at == 4_102_444_800_000
+    assert run("submit", TEXT, "--at", "soon").returncode == 2
+
+
+def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(served: Served, run: Run) -> None:
+    for name in ("a", "b"):
+        served.client.submit({**CLEAR, "id": name, "labels": {"wall": "north"}})
+    done = run("work", "edit", "a", "--priority", "9", "--label", "wall=south")
+    assert (done.returncode, done.stdout) == (0, "a  ready  edited\n")
+    done = run("work", "cancel", "--label", "wall=north")
+    assert (done.returncode, done.stdout) == (0, "b  cancelled\n")
+    assert run("work", "retry", "--label", "wall=south", "--state", "dead").returncode == 0
+    for argv in (["cancel"], ["retry"], ["retry", "a", "--state", "dead"], ["edit", "a"]):
+        assert run("work", *argv).returncode == 2, argv
+
+
+def test_a_pause_is_asked_for_and_told(served: Served, run: Run) -> None:
+    assert run("pause").stdout == "paused\n"
+    assert run("panic").stdout == "paused\n"
+    assert run("resume").stdout == "running\n"

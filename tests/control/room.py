@@ -113,6 +113,7 @@ class Room:
     reported: list[BaseException] = field(default_factory=list)
     hints: int = 0
     is_draining: bool = False
+    is_paused: bool = False
     purse: Purse = field(init=False)
     keys: Keys = field(init=False)
     providers: Providers = field(default_factory=Providers)
@@ -138,6 +139,8 @@ class Room:
             restart_agent=lambda name: [
                 each["path"] for each in self.instances if name in (each["agent"], each["path"])
             ],
+            pause=self._pause,
+            paused=lambda: self.is_paused,
             drain=lambda by: self._turn("drain", by, draining=True),
             resume=lambda by: self._turn("resume", by, draining=False),
             stop=lambda by: self._turn("stop", by, draining=True),
@@ -201,6 +204,10 @@ class Room:
     async def _revoke(self, running: Sequence[Any], reason: str, cancelled: bool) -> tuple[list[str], list[str], int]:
         self.revoked.append((tuple(running), reason, cancelled))
         return [str(item) for item, _, _ in running], [], 7
+
+    def _pause(self, by: str) -> None:
+        self.asked.append(("pause", by))
+        self.is_paused = True
 
     def _turn(self, what: str, by: str, *, draining: bool) -> None:
         self.asked.append((what, by))

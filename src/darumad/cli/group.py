@@ -126,7 +126,9 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "metrics": Entry("metrics", "The Prometheus page.", ("daruma metrics | grep ^daruma_queue_items",)),
     "drain": Entry("drain", "Take nothing new in and hand nothing out."),
-    "resume": Entry("resume", "End a drain."),
+    "pause": Entry("pause", "Claim nothing new, also over a restart."),
+    "panic": Entry("panic", "Stop everything that runs, at once."),
+    "resume": Entry("resume", "End a drain or a pause."),
     "stop": Entry("stop", "End the daemon in good order."),
     "backup": Entry(
         "backup",

@@ -1,6 +1,8 @@
-"""Naming: the ids that this program gives items before it sends them, so that a repeat is the same item."""
+"""Naming: words made into what is sent. Ids are made here, so that a repeat is the same item."""
 
 import secrets
+
+import click
 
 from darumad.clock import SystemClock
 from darumad.ids import uuid7
@@ -9,3 +11,16 @@ from darumad.ids import uuid7
 def new_id() -> str:
     """A fresh UUIDv7."""
     return uuid7(SystemClock().wall(), secrets.randbits)
+
+
+def label_of(word: str) -> tuple[str, str]:
+    """A label's key and value. Click reports what is none."""
+    key, equals, value = word.partition("=")
+    if not (key and equals):
+        raise click.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="--label")
+    return key, value
+
+
+def moment_in(seconds: float | None) -> int | None:
+    """The wall milliseconds of the moment that is so far from now."""
+    return None if seconds is None else SystemClock().wall() + round(seconds * 1000)

@@ -8,5 +8,5 @@ from darumad.cli.online import Line, online
 @click.command()
 @online
 def resume(line: Line) -> None:
-    """End a drain."""
+    """End a drain or a pause."""
     line.show(line.client.call("resume", {}), lambda reply: [reply["state"]])

@@ -10,7 +10,7 @@ import click
 
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
-from darumad.cli.naming import new_id
+from darumad.cli.naming import label_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import packed
 from darumad.cli.speaking import Json
@@ -40,6 +40,10 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
 @click.option("--backoff", type=DURATION, metavar="DURATION", help="The first wait before a retry.")
+@click.option("--at", "run_at", metavar="TIME", help="Not before this; ISO 8601 with its zone.")
+@click.option("--in", "run_in", type=DURATION, metavar="DURATION", help="Not before so much later.")
+@click.option("--expires-at", metavar="TIME", help="Not after this; ISO 8601 with its zone.")
+@click.option("--expires-in", type=DURATION, metavar="DURATION", help="Not so much later.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run.")
 @click.option("--no-challenge", is_flag=True, help="Run it even if it is vague.")
 @click.option("--wait", is_flag=True, help="Wait until it is finished, and end as it does.")
@@ -56,6 +60,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     label: Sequence[str],
     requirement: Sequence[str],
     name: str | None,
+    run_in: float | None,
+    expires_in: float | None,
     no_challenge: bool,
     wait: bool,
     within: float | None,
@@ -64,11 +70,13 @@ def submit(  # noqa: PLR0913 - one parameter an option
     """Hand in one item of work: daruma submit "Document this package" --input src/package."""
     asked = dict(_item_of(text, file, item))
     said["success_criteria"] = said.pop("success")
+    said["run_at"] = said["run_at"] or moment_in(run_in)
+    said["expires_at"] = said["expires_at"] or moment_in(expires_in)
     asked |= {field: value for field, value in said.items() if value is not None}
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
     if label:
-        asked["labels"] = {**asked.get("labels", {}), **dict(_label(each) for each in label)}
+        asked["labels"] = {**asked.get("labels", {}), **dict(label_of(each) for each in label)}
     if no_challenge:
         asked["challenge"] = False
     # The id is made here, so that a repeat after a lost answer is the same item.
@@ -133,13 +141,6 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> str:
     return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _label(word: str) -> tuple[str, str]:
-    key, equals, value = word.partition("=")
-    if not (key and equals):
-        raise click.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="--label")
-    return key, value
 
 
 def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:

@@ -1,13 +1,14 @@
 """`daruma work`: the items, one by one and in lists."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import click
 
 from darumad.cli.durations import DURATION
+from darumad.cli.naming import label_of
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, moment, note, pairs, table
 from darumad.cli.waiting import Patience, settled, tell_end, worst
@@ -68,23 +69,50 @@ def wait(line: Line, names: Sequence[str], label: str | None, within: float | No
     click.get_current_context().exit(worst(ended))
 
 
+def _those(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that mean many items at once, for a command that takes ids too."""
+    command = click.option("--agent", metavar="NAME", help="Every item of this agent that can be.")(command)
+    command = click.option("--state", type=click.Choice(_STATES), help="Every item in this state that can be.")(command)
+    command = click.option("--label", metavar="KEY=VALUE", help="Every item with this label that can be.")(command)
+    return click.argument("names", metavar="[ID]...", nargs=-1)(command)
+
+
+def _many(line: Line, operation: str, those: dict[str, str | None], done: str, **more: str) -> None:
+    """Does it to every item that fits, in one transaction."""
+    body = {name: value for name, value in those.items() if value is not None}
+    line.show(
+        line.client.call(operation, {**body, **more}), lambda reply: [f"{each}  {done}" for each in reply["items"]]
+    )
+
+
+def _check_said(names: Sequence[str], those: dict[str, str | None]) -> None:
+    if bool(names) == any(those.values()):
+        raise click.UsageError("say which: ids, or --label, --state, --agent for all that fit")
+
+
 @work.command()
-@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@_those
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for what runs to stop.")
 @online
-def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool) -> None:
+def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool, **those: str | None) -> None:
     """Cancel items, and stop what runs for them."""
+    _check_said(names, those)
+    if not names:
+        _many(line, "cancel many", those, "cancelled", reason=reason)
     for name in names:
         body = {"reason": reason, "wait": not no_wait}
         line.show(line.client.call("work cancel", body, id=name), _cancel_lines)
 
 
 @work.command()
-@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@_those
 @online
-def retry(line: Line, names: Sequence[str]) -> None:
+def retry(line: Line, names: Sequence[str], **those: str | None) -> None:
     """Put parked, scheduled or dead items on their way again."""
+    _check_said(names, those)
+    if not names:
+        _many(line, "retry many", those, "released")
     for name in names:
         line.show(line.client.call("work retry", {}, id=name), _release_lines)
 
@@ -108,6 +136,30 @@ def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
         after = page["next"]
         if not after:
             return found
+
+
+@work.command()
+@click.argument("name", metavar="ID")
+@click.option("--description", metavar="TEXT", help="What is to be done.")
+@click.option("--priority", type=int, metavar="0-10", help="Higher is more urgent.")
+@click.option("--success", "success_criteria", metavar="TEXT", help="How you will know that it is done.")
+@click.option("--requirement", "requirements", multiple=True, metavar="TEXT", help="In place of those it has.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="In place of those it has.")
+@click.option("--expires-at", metavar="TIME", help="Not after this; ISO 8601 with its zone.")
+@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run.")
+@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
+@click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
+@online
+def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence[str], **said: Any) -> None:
+    """Change what was asked for, while nobody works on it: before a retry of a dead item, or while it waits."""
+    body = {field: value for field, value in said.items() if value is not None}
+    if requirements:
+        body["requirements"] = list(requirements)
+    if labels:
+        body["labels"] = dict(label_of(each) for each in labels)
+    if not body:
+        raise click.UsageError("say what is to be different")
+    line.show(line.client.call("work edit", body, id=name), lambda reply: [f"{reply['id']}  {_state(reply)}  edited"])
 
 
 @work.command()

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from darumad.control.house import Definition, House
-from darumad.control.wire import SubmitRequest, near, pointer
+from darumad.control.wire import BudgetAsked, EditRequest, SubmitRequest, near, pointer
 from darumad.errors import Problem, Refused
 from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Role, Seconds, Stage
@@ -78,6 +78,26 @@ def admit(sent: Sent, house: House) -> Admitted:
     return Admitted(new, tuple(dict.fromkeys([*doubts, *(issue.says for issue in asked.issues)])))
 
 
+def edited(item: WorkItem, request: EditRequest) -> WorkItem:
+    """`item` as it is to be.
+
+    Raises:
+        Refused: every field that would be wrong, by its JSON pointer.
+    """
+    said = {name: getattr(request, name) for name in request.model_fields_set - {"id"}}
+    if request.budget is not None:
+        said["budget"] = _limits(request.budget)
+    after = replace(item, **said)
+    problems = [Problem(each.pointer, each.detail) for each in validate(after).errors]
+    if problems:
+        raise Refused("the item would not be valid", problems=problems)
+    return after
+
+
+def _limits(asked: BudgetAsked) -> Limits:
+    return Limits(nano_usd=None if asked.usd is None else NanoUsd(asked.usd), tokens=asked.tokens, calls=asked.calls)
+
+
 def _definition(request: SubmitRequest, known: Mapping[AgentName, Definition], at: str) -> Definition:
     """The definition that runs the item: the one named, else its role's own."""
     name = request.agent or request.role.value
@@ -119,11 +139,7 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         max_reviews=request.max_reviews,
         run_at=None if request.run_at is None else Millis(request.run_at),
         expires_at=None if request.expires_at is None else Millis(request.expires_at),
-        budget=Limits(
-            nano_usd=None if request.budget.usd is None else NanoUsd(request.budget.usd),
-            tokens=request.budget.tokens,
-            calls=request.budget.calls,
-        ),
+        budget=_limits(request.budget),
         challenge=request.challenge,
         labels=request.labels,
     )

@@ -190,6 +190,8 @@ class House:
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
     restart_agent: Callable[[str], Sequence[str]]
     drain: Callable[[str], None]
+    pause: Callable[[str], None]
+    paused: Callable[[], bool]
     resume: Callable[[str], None]
     stop: Callable[[str], None]
     draining: Callable[[], bool]

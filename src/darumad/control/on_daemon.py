@@ -8,13 +8,16 @@ from starlette.responses import Response, StreamingResponse
 from darumad.control.desk import Ask, Desk, replied
 from darumad.control.metrics import CONTENT_TYPE, render
 from darumad.control.streams import Wanted, as_ndjson, as_sse
-from darumad.control.views import Done, HealthView, StatusView, TreeRowView, TreeView, VersionView
+from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
 from darumad.control.wire import EventsRequest, Nothing
-from darumad.events import DaemonDraining, DaemonResumed, Fact
-from darumad.journal.requests import Note
+from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
+from darumad.journal.requests import PAUSED, Note, Setting
+from darumad.work.states import WorkState
 
 API = 1
 """The version of the wire; additive within it."""
+MOST_RUNNING = 100_000
+"""More items than can ever be running at once."""
 _SSE, _NDJSON = "text/event-stream", "application/x-ndjson"
 _ACCEPTED, _UNHEALTHY = 202, 503
 
@@ -27,7 +30,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
     counts = await desk.read(reader.counts)
     oldest = await desk.read(reader.oldest_ready_at)
     return StatusView.model_construct(
-        state="draining" if draining else "running" if _live(signs) else "unhealthy",
+        state="draining" if draining else "paused" if house.paused() else "running" if _live(signs) else "unhealthy",
         version=house.version,
         boot=house.boot,
         uptime_seconds=max(0, now - house.started_at) / 1000,
@@ -105,11 +108,36 @@ async def drain(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
 
 
 async def resume(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
-    """Ends a drain."""
+    """Ends a drain and a pause."""
     by = ask.caller.by
-    await _record(desk, ask, DaemonResumed(subject="daemon", by=by))
+    await _remember_pause(desk, ask, DaemonResumed(subject="daemon", by=by), paused=False)
     desk.house.resume(by)
     return Done(state="running")
+
+
+async def pause(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+    """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
+    by = ask.caller.by
+    desk.house.pause(by)
+    await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by), paused=True)
+    return Done(state="paused")
+
+
+async def panic(desk: Desk, ask: Ask, request: Nothing) -> PanicReply:  # noqa: ARG001
+    """Stops everything that runs, at once, and pauses: first it is revoked, then it is put back."""
+    by, reader = ask.caller.by, desk.house.reader
+    desk.house.pause(by)
+    running = await desk.read(reader.records, state=WorkState.RUNNING, limit=MOST_RUNNING)
+    held = [(each.item.id, each.holder or "", each.fence) for each in running]
+    stopped, not_stopped, _ = await desk.house.revoke(held, f"panic, by {by}", False)  # noqa: FBT003 - the House's
+    fact = DaemonPanicked("daemon", by, tuple(stopped), tuple(not_stopped))
+    await _remember_pause(desk, ask, fact, paused=True)
+    return PanicReply(state="paused", stopped=fact.stopped, not_stopped=fact.not_stopped)
+
+
+async def _remember_pause(desk: Desk, ask: Ask, fact: Fact, *, paused: bool) -> None:
+    setting = Setting(key=PAUSED, value="yes" if paused else "no", facts=(fact,), audit=ask.audit("daemon"))
+    await desk.commits.commit(setting)
 
 
 async def stop(desk: Desk, ask: Ask, request: Nothing) -> Response:  # noqa: ARG001

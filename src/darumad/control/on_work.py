@@ -10,11 +10,12 @@ from typing import Any, cast
 from starlette.responses import FileResponse, Response
 
 from darumad.control import uploads
-from darumad.control.admission import Admitted, Sent, admit
+from darumad.control.admission import Admitted, Sent, admit, edited
 from darumad.control.desk import Ask, Desk, replied, unknown_item
 from darumad.control.house import House, Running
 from darumad.control.views import (
     CancelReply,
+    ManyReply,
     PurgeReply,
     ReleaseReply,
     ResultView,
@@ -32,8 +33,10 @@ from darumad.control.wire import (
     ArtifactRequest,
     BatchRequest,
     CancelRequest,
+    EditRequest,
     ItemRequest,
     ListRequest,
+    ManyRequest,
     ShowRequest,
     SubmitRequest,
     UploadRequest,
@@ -42,7 +45,7 @@ from darumad.control.wire import (
 )
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.events import WorkStopped
-from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Note, Purge, Release, Released
+from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Edit, Note, Purge, Release, Released
 from darumad.names import AgentName, ItemId
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
@@ -50,6 +53,7 @@ from darumad.work.states import WorkState
 COMMIT_PATIENCE = 1.0
 """Seconds that a cancel waits for its commit before it revokes all the same."""
 _DRAIN_RETRY = 5.0
+_PAGE = 500
 _SETTLED = frozenset({WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED, WorkState.PARKED})
 _CREATED = 201
 
@@ -155,9 +159,78 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     return await _stop(desk, request.id, cancelled, told)
 
 
+async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
+    """Cancels, in one transaction, whatever fits and can be; answers once it is done, and stops what ran behind it."""
+    names = await _those(desk, request)
+    reason = request.reason or "cancelled by its operator"
+    asked = Cancel(items=names, reason=reason, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    cancelled = cast("Cancelled", await desk.commits.commit(asked))
+    if cancelled.running:
+        desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.caller.by}"))
+    return ManyReply(items=cancelled.items)
+
+
+async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
+    """Puts, in one transaction, whatever fits and can be on its way again."""
+    names = await _those(desk, request)
+    asked = Release(items=names, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    released = cast("Released", await desk.commits.commit(asked))
+    desk.house.hint(None)
+    return ManyReply(items=released.items)
+
+
+async def _those(desk: Desk, request: ManyRequest) -> tuple[ItemId, ...]:
+    """The ids of the items that fit.
+
+    Raises:
+        Refused: nothing was said that they should fit: all items are never meant by silence.
+    """
+    if request.label is None and request.state is None and request.agent is None:
+        raise Refused(
+            "say which: a label, a state or an agent", problems=[Problem("/label", "is required, or another")]
+        )
+    key, _, value = (request.label or "").partition("=")
+    found: list[ItemId] = []
+    while True:
+        page = await desk.read(
+            desk.house.reader.records,
+            state=request.state,
+            agent=None if request.agent is None else AgentName(request.agent),
+            label=(key, value) if request.label else None,
+            after=found[-1] if found else None,
+            limit=_PAGE,
+        )
+        found += [each.item.id for each in page]
+        if len(page) < _PAGE:
+            return tuple(found)
+
+
+async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:
+    stopped, not_stopped, after_ms = await desk.house.revoke(cancelled.running, reason, True)  # noqa: FBT003 - the House's
+    facts = [WorkStopped(name, (name,), (), after_ms) for name in stopped]
+    facts += [WorkStopped(name, (), (name,), after_ms) for name in not_stopped]
+    desk.house.journal.post(Note(facts=tuple(facts)))
+
+
 async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
     """Puts a parked, scheduled or dead item on its way again."""
     return await _release(desk, Release(items=(ItemId(request.id),), audit=ask.audit(request.id)))
+
+
+async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
+    """Changes what was asked for, while nobody works on it: of a dead item before it is retried, or of one that waits.
+
+    Raises:
+        Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile.
+    """
+    before = (await _record(desk, request.id)).item
+    after = edited(before, request)
+    fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
+    if fields:
+        asked = Edit(item=after, before=before, fields=tuple(sorted(fields)), audit=ask.audit(request.id))
+        await desk.commits.commit(asked)
+        desk.house.hint(None)
+    return view(await _record(desk, request.id))
 
 
 async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:

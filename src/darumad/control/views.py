@@ -269,6 +269,20 @@ class HealthView(Said):
     vital_signs: Mapping[str, bool | str]
 
 
+class ManyReply(Said):
+    """The items it was done to; those that could not be are left out."""
+
+    items: tuple[str, ...]
+
+
+class PanicReply(Said):
+    """What was stopped, and what had not stopped when the grace was over."""
+
+    state: str
+    stopped: tuple[str, ...]
+    not_stopped: tuple[str, ...]
+
+
 class PurgeReply(Said):
     """What is gone, and where something of it may still be: uploads that others name too, the log, and backups."""
 

@@ -173,6 +173,35 @@ class CancelRequest(Asked):
     wait: bool = True
 
 
+class EditRequest(Asked):
+    """What is to be different of an item; what is left out stays as it is. An `expires_at` of null takes it off."""
+
+    id: ItemName
+    description: str | None = None
+    input: Any = None
+    priority: int | None = None
+    expires_at: Instant | None = None
+    timeout: Duration | None = None
+    idle_timeout: Duration | None = None
+    backoff: Duration | None = None
+    max_attempts: int | None = Field(default=None, ge=1, le=1000)
+    max_reviews: int | None = Field(default=None, ge=0, le=1000)
+    budget: BudgetAsked | None = None
+    requirements: tuple[str, ...] | None = None
+    success_criteria: str | None = None
+    constraints: tuple[str, ...] | None = None
+    labels: dict[str, str] | None = None
+
+
+class ManyRequest(Asked):
+    """Which items, all that fit: at least one of these must be said. `label` is `key=value`."""
+
+    label: str | None = Field(default=None, pattern=r"^[^=]+=.*$")
+    state: WorkState | None = None
+    agent: str | None = None
+    reason: str = Field(default="", max_length=1000)
+
+
 class ItemRequest(Asked):
     """An item by its id."""
 

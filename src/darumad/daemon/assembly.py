@@ -49,7 +49,7 @@ from darumad.events import Fact
 from darumad.ids import uuid7
 from darumad.journal import MEASURES, Journal, Publisher
 from darumad.journal.commits import Commits
-from darumad.journal.requests import Note
+from darumad.journal.requests import PAUSED, Note
 from darumad.logs import logger
 from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.settings import Settings
@@ -232,7 +232,7 @@ class Engine:
     def __init__(self, house: Kernel, behind: Minds) -> None:
         self._house = house
         self._minds = behind
-        self.admission = Admission()
+        self.admission = Admission(paused=house.journal.reader().setting(PAUSED) == "yes")
         self._definitions = configured.agent_definitions(house.settings)
         self._orchestrator: Callable[[object], None] | None = None
         self.treasury = Treasury(
@@ -388,6 +388,10 @@ def control_house(
         log.info("drain_asked", by=by)
         engine.admission.draining = True
 
+    def pause(by: str) -> None:
+        log.info("pause_asked", by=by)
+        engine.admission.paused = True
+
     def resume(by: str) -> None:
         log.info("resume_asked", by=by)
         engine.admission.draining = engine.admission.paused = False
@@ -409,6 +413,8 @@ def control_house(
         revoke=revoke,
         restart_agent=lambda named: restart_instances(engine.root, named),
         drain=drain,
+        pause=pause,
+        paused=lambda: engine.admission.paused,
         resume=resume,
         stop=lambda by: house.guardian.end("asked", by),
         draining=lambda: engine.admission.draining,

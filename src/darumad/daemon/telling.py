@@ -19,7 +19,7 @@ _INFO = frozenset({
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-    "budget.threshold", "budget.exhausted", "bridge.stalled", "daemon.clock_jumped", "work.purged",
+    "budget.threshold", "budget.exhausted", "bridge.stalled", "daemon.clock_jumped", "work.purged", "panicked",
 })  # fmt: skip
 
 

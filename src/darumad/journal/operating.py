@@ -67,7 +67,9 @@ def setting(batch: Batch, asked: Sequence[Setting]) -> list[Answer]:
 
 def _cancel(batch: Batch, asked: Cancel) -> Answer:
     found = _standing(batch, asked.items)
-    refusal = _refusal(asked.items, found, _CANCELLABLE, "cancelled")
+    if asked.those_that_can:
+        found = {uid: each for uid, each in found.items() if each.state in _CANCELLABLE}
+    refusal = None if asked.those_that_can else _refusal(asked.items, found, _CANCELLABLE, "cancelled")
     if refusal:
         return refusal
     rows = [each.row for each in found.values()]
@@ -84,7 +86,9 @@ def _cancel(batch: Batch, asked: Cancel) -> Answer:
 
 def _release(batch: Batch, asked: Release) -> Answer:
     found = _standing(batch, asked.items)
-    refusal = _refusal(asked.items, found, _RELEASABLE, "released")
+    if asked.those_that_can:
+        found = _releasable(batch, found)
+    refusal = None if asked.those_that_can else _refusal(asked.items, found, _RELEASABLE, "released")
     if refusal:
         return refusal
     settled = _settle_effects(batch, found, asked.answers)
@@ -106,6 +110,21 @@ def _release(batch: Batch, asked: Release) -> Answer:
         batch.record(_facts(each, asked, waiting))
     batch.audit(asked.audit)
     return Released((*found, *revive(batch, dead, asked.audit.by)))
+
+
+def _releasable(batch: Batch, found: Mapping[ItemId, Found]) -> Mapping[ItemId, Found]:
+    """Those that can be released, without the dead that would wait in vain for something lost.
+
+    Taking one out may make others wait in vain that need it: until nothing changes.
+    """
+    able = {uid: each for uid, each in found.items() if each.state in _RELEASABLE}
+    while True:
+        rows = {each.row: uid for uid, each in able.items() if each.state is WorkState.DEAD}
+        needs = batch.run_if_any("unsettled_needs", list(rows))
+        vain = {rows[row] for row, needed, state in needs if state in LOST and needed not in able}
+        if not vain:
+            return able
+        able = {uid: each for uid, each in able.items() if uid not in vain}
 
 
 def _settle_effects(

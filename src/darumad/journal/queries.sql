@@ -433,6 +433,28 @@ UPDATE item SET
 FROM asked
 WHERE item.id = asked.id;
 
+-- name: editable
+SELECT item.id, item.state, payload.body
+FROM json_each(:asked) AS asked
+JOIN item ON item.uid = asked.value
+JOIN payload ON payload.item = item.id;
+
+-- name: replace_payload
+UPDATE payload SET body = :body, sha256 = :sha256 WHERE item IN (SELECT value FROM json_each(:asked));
+
+-- name: edit
+-- The rank moves with the priority. An item that an agent is to see with other eyes begins its walk again.
+UPDATE item SET
+    rank = rank - (:priority - priority) * :ageing,
+    priority = :priority,
+    expires_at = :expires_at,
+    attempt_open = attempt_open * (1 - :anew),
+    stage = CASE WHEN :anew THEN first_stage ELSE stage END
+WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: drop_labels
+DELETE FROM label WHERE item IN (SELECT value FROM json_each(:asked));
+
 -- === going back, and time ==========================================================================================
 
 -- name: running

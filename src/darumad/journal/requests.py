@@ -225,12 +225,13 @@ class Cancel:
 
     Answer: `Cancelled` or an error.
 
-    `not_found` names an unknown id; `conflict` one that is finished already.
+    `not_found` names an unknown id; `conflict` one that is finished already; `those_that_can` leaves these out.
     """
 
     items: tuple[ItemId, ...]
     reason: str
     audit: Audit
+    those_that_can: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +249,13 @@ class Release:
     Answer: `Released` or an error.
 
     A dead item gets fresh budgets and its dead dependents are revived. `answers` are appended for the agent
-    to see; they are for `challenge` and its like.
+    to see; they are for `challenge` and its like. `those_that_can` leaves out what cannot be released.
     """
 
     items: tuple[ItemId, ...]
     audit: Audit
     answers: tuple[str, ...] = ()
+    those_that_can: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,19 @@ class Released:
     """What was released, dependents that were revived included."""
 
     items: tuple[ItemId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Put `item` in the place of `before`, which differs in `fields`. Answer: `APPLIED` or an error.
+
+    `conflict`: it runs, is final, or is no longer as `before` says.
+    """
+
+    item: WorkItem
+    before: WorkItem
+    fields: tuple[str, ...]
+    audit: Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +356,10 @@ class Settle:
     limits: Mapping[Budget, Limits] = field(default_factory=dict)
 
 
+PAUSED = "paused"
+"""The key of the switch that keeps anything new from being claimed: `yes` or `no`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """A switch that survives a restart, such as `paused`. Answer: `APPLIED`."""
@@ -401,7 +420,7 @@ APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
     Accept | Claim | Step | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve
-    | Settle | Setting | Prune | Purge
+    | Settle | Setting | Prune | Purge | Edit
 )  # fmt: skip
 Answer = (
     Accepted

@@ -14,6 +14,7 @@ from darumad.journal.requests import (
     Accept,
     Cancel,
     Claim,
+    Edit,
     EffectEnd,
     EffectStart,
     Move,
@@ -34,8 +35,8 @@ Group = tuple[type[Any], list[Any]]
 """Requests of one kind that run as one statement."""
 
 KINDS: tuple[type[Any], ...] = (
-    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Release, Accept, Setting, Note, PromoteDue, Rescue,
-    Claim, Purge, Prune,
+    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note, PromoteDue,
+    Rescue, Claim, Purge, Prune,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
@@ -55,6 +56,7 @@ _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
     Settle: lambda each: (("reservation", each.id),),
     Cancel: lambda each: each.items,
     Release: lambda each: each.items,
+    Edit: lambda each: (each.item.id,),
     Accept: lambda each: (new.item.id for new in each.items),
     Setting: lambda each: (("setting", each.key),),
 }

@@ -21,6 +21,7 @@ from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
 from darumad.journal.claiming import claim
 from darumad.journal.database import Database, is_disk_trouble, is_full
+from darumad.journal.editing import edit
 from darumad.journal.effects import effect_end, effect_start
 from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
@@ -32,6 +33,7 @@ from darumad.journal.requests import (
     Answer,
     Cancel,
     Claim,
+    Edit,
     EffectEnd,
     EffectStart,
     Move,
@@ -74,6 +76,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Move: move,
     Cancel: cancel,
     Release: release,
+    Edit: edit,
     Rescue: rescue,
     PromoteDue: promote_due,
     Prune: prune,

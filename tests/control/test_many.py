@@ -1,0 +1,127 @@
+"""Many items at once, items that are edited, and a daemon that is paused."""
+
+from typing import Any
+
+import pytest
+
+from darumad.errors import Refused
+from darumad.journal import Claim, Slot
+from darumad.names import AgentName, ItemId, Stage
+from darumad.work.states import WorkState
+from tests.control.room import CLEAR, WITHIN, Served
+
+
+def submit(served: Served, *names: str, **fields: Any) -> None:
+    for name in names:
+        served.client.submit({**CLEAR, "id": name, **fields})
+
+
+def states(served: Served) -> dict[str, str]:
+    return {each["id"]: each["state"] for each in served.client.call("work list")["items"]}
+
+
+def test_all_that_have_a_label_are_cancelled_in_one_go_and_what_cannot_be_is_left_out(served: Served) -> None:
+    submit(served, "a", "b", labels={"wall": "north"})
+    submit(served, "c", labels={"wall": "south"})
+    served.client.call("work cancel", {}, id="a")
+    reply = served.client.call("cancel many", {"label": "wall=north"})
+    assert reply["items"] == ["b"]
+    assert states(served) == {"a": "cancelled", "b": "cancelled", "c": "ready"}
+    (audit, *_) = served.room.journal.reader().audits()
+    assert (audit["action"], audit["target"]) == ("cancel many", "2 items")
+
+
+def test_what_runs_among_many_is_revoked(served: Served) -> None:
+    submit(served, "a", labels={"wall": "north"})
+    assert served.room.claim().held
+    served.client.call("cancel many", {"label": "wall=north"})
+    assert states(served)["a"] == "cancelled"
+    assert [each[0] for each in served.room.revoked[0][0]] == ["a"]
+
+
+def test_all_the_dead_are_retried_in_one_go_with_those_that_died_of_them(served: Served) -> None:
+    submit(served, "a", "b")
+    submit(served, "c", depends_on=["b"])
+    served.client.call("work cancel", {}, id="b")  # c dies of it
+    assert states(served)["c"] == "dead"
+    assert served.client.call("retry many", {"state": "dead"})["items"] == [], "it would wait in vain"
+    assert states(served)["c"] == "dead"
+
+
+@pytest.mark.parametrize("operation", ["cancel many", "retry many"])
+def test_all_items_are_never_meant_by_silence(served: Served, operation: str) -> None:
+    submit(served, "a")
+    with pytest.raises(Refused, match="say which"):
+        served.client.call(operation, {})
+    assert states(served) == {"a": "ready"}
+
+
+# --- edited -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_agent_does_not_see_is_changed_in_place(served: Served) -> None:
+    submit(served, "a", "b", priority=5, labels={"team": "one"})
+    reply = served.client.call("work edit", {"priority": 9, "labels": {"team": "two"}, "max_attempts": 7}, id="b")
+    assert (reply["asked"]["priority"], reply["asked"]["max_attempts"], reply["state"]) == (9, 7, "ready")
+    reader = served.room.journal.reader()
+    first, second = (reader.record(ItemId(name)) for name in "ab")
+    assert first is not None
+    assert second is not None
+    assert second.rank < first.rank, "it is claimed before the one that came first"
+    assert [each.item.id for each in reader.records(label=("team", "two"))] == ["b"]
+    (event,) = served.client.events(since="0", type="work.edited")
+    assert event["data"]["fields"] == ["labels", "max_attempts", "priority"]
+
+
+def test_a_new_description_begins_the_walk_again(served: Served) -> None:
+    submit(served, "a", agent="documentation", stages=["optimize", "execute"])
+    served.client.call("work cancel", {}, id="a")
+    with pytest.raises(Refused, match="cannot be edited"):
+        served.client.call("work edit", {"description": "Something else altogether"}, id="a")
+    submit(served, "b")
+    reply = served.client.call("work edit", {"description": "Something else altogether"}, id="b")
+    assert reply["asked"]["description"] == "Something else altogether"
+    again = served.client.submit({**CLEAR, "id": "b"})
+    assert again["created"] is False, "the id still means what was submitted under it"
+
+
+def test_an_edit_that_would_not_be_valid_is_refused_field_by_field(served: Served) -> None:
+    submit(served, "a")
+    with pytest.raises(Refused) as refused:
+        served.client.call("work edit", {"priority": 11, "description": ""}, id="a")
+    assert {each.pointer for each in refused.value.problems} == {"/priority", "/description"}
+    assert served.client.call("work show", id="a")["asked"]["priority"] == CLEAR.get("priority", 5)
+
+
+def test_what_stays_as_it_is_is_no_edit(served: Served) -> None:
+    submit(served, "a", priority=5)
+    served.client.call("work edit", {"priority": 5}, id="a")
+    assert list(served.client.events(since="0", type="work.edited")) == []
+
+
+# --- paused -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_is_told_kept_and_ended_by_resume(served: Served) -> None:
+    assert served.client.call("pause", {})["state"] == "paused"
+    assert served.client.call("status")["state"] == "paused"
+    assert served.room.journal.reader().setting("paused") == "yes"
+    submit(served, "a")
+    assert states(served) == {"a": "ready"}, "work is taken in all the while"
+    assert served.client.call("resume", {})["state"] == "running"
+    assert served.room.journal.reader().setting("paused") == "no"
+    kinds = [each["type"] for each in served.client.events(since="0")]
+    assert [each for each in kinds if each in {"paused", "resumed"}] == ["paused", "resumed"]
+
+
+def test_a_panic_revokes_everything_that_runs_before_it_writes(served: Served) -> None:
+    submit(served, "a", "b")
+    slots = tuple(Slot(AgentName("echo"), Stage.EXECUTING, f"actor/{each}#1") for each in (1, 2))
+    served.room.journal.call(Claim(slots=slots), WITHIN)
+    reply = served.client.call("panic", {})
+    assert reply["state"] == "paused"
+    assert sorted(each[0] for each in served.room.revoked[0][0]) == ["a", "b"]
+    assert served.room.journal.reader().setting("paused") == "yes"
+    (event,) = served.client.events(since="0", type="panicked")
+    assert event["data"]["by"].startswith("uid:")
+    assert served.room.journal.reader().counts()[WorkState.CANCELLED] == 0, "nothing is cancelled by it"
