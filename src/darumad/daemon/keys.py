@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from darumad.agents.providers import SHIPPED, Broker, Keyring, ProviderConfig, ProviderSpec, Validations
-from darumad.clock import Clock
+from darumad.clock import Clock, TimerHandle
 from darumad.errors import Refused
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
@@ -46,6 +46,8 @@ class Keys:
         self._providers: Providers | None = None
         self._hint: Callable[[], None] = lambda: None
         self._refused = ""
+        self._timer: TimerHandle | None = None
+        self._closed = False
         keyring.look_into(self._stored)
         self._look()
 
@@ -59,6 +61,12 @@ class Keys:
             for provider in self._providers.used:
                 self._providers.begin(provider)
         self._look_later()
+
+    def close(self) -> None:
+        """Look at no file any more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def refresh(self) -> Sequence[str]:
         """Heed what changed; the providers whose key is another now. Reads and blocks: on no loop, and no timer."""
@@ -100,12 +108,13 @@ class Keys:
             after = page[-1].item.id
 
     def _look_later(self) -> None:
-        self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
+        self._timer = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
 
     def _look_again(self) -> None:
         """On the timer's thread, which must not read a disk."""
-        self._aside(self.refresh)
-        self._look_later()
+        if not self._closed:
+            self._aside(self.refresh)
+            self._look_later()
 
 
 class Providers:

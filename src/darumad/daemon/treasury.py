@@ -6,7 +6,7 @@ Room comes back when a limit is raised and when a new day begins. The sums are t
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from darumad.clock import Clock
+from darumad.clock import Clock, TimerHandle
 from darumad.journal import Audit, Journal, Reader, Release
 from darumad.names import ItemId
 from darumad.work.allowance import OVERRIDES, Allowance
@@ -51,6 +51,8 @@ class Treasury:
         self._hint = hint
         self._aside = aside
         self._day = ""
+        self._timer: TimerHandle | None = None
+        self._closed = False
         self.allowance = settings
 
     @property
@@ -63,6 +65,12 @@ class Treasury:
         self._day = self.today
         self.review()
         self._watch_the_date()
+
+    def close(self) -> None:
+        """Look at no date any more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def review(self) -> Sequence[ItemId]:
         """Heed what was said by now, and release what has room. It reads and blocks: on no loop, and no timer."""
@@ -90,10 +98,12 @@ class Treasury:
     def _watch_the_date(self) -> None:
         now = self._clock.wall()
         left = (next_day(now, self._settings.zone) - now) / 1000
-        self._clock.call_at(self._clock.monotonic() + min(left, LONGEST_NAP), self._look_at_the_date)
+        self._timer = self._clock.call_at(self._clock.monotonic() + min(left, LONGEST_NAP), self._look_at_the_date)
 
     def _look_at_the_date(self) -> None:
         """On the timer's thread, which must not read a disk."""
+        if self._closed:
+            return
         if self._day != self.today:
             self._day = self.today
             self._aside(self.review)

@@ -1,0 +1,121 @@
+"""Room comes back with a new day and with a raised limit, and what waited for it is ready again."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from darumad.daemon.treasury import LONGEST_NAP, Treasury
+from darumad.journal import Move, Moved, Reserve, Setting, Settle
+from darumad.names import ItemId, Stage
+from darumad.work import Allowance, Caps, Limits, Override, Usage, WorkState
+from darumad.work.budget import estimate_of
+from tests.journal.desk import AUDIT, Desk
+from tests.kit import FakeClock, eventually
+
+NOON = 1_795_003_200.0 - 1_795_003_200.0 % 86_400 + 43_200
+CALL = Usage(calls=1)
+
+
+class Books:
+    """Who would keep to the allowance."""
+
+    allowed: Allowance | None = None
+
+    def allow(self, allowance: Allowance) -> None:
+        self.allowed = allowance
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = Desk(tmp_path / "state", FakeClock(NOON)).open()
+    yield opened
+    opened.close()
+
+
+def treasury(desk: Desk, books: Books, hinted: list[int], **caps: Caps) -> Treasury:
+    def now(work: Callable[[], object]) -> None:
+        work()
+
+    return Treasury(
+        Allowance(caps={name.replace("_", ":"): each for name, each in caps.items()}),
+        desk.journal,
+        desk.clock,
+        books,
+        provider_of=lambda _: "far",
+        hint=lambda: hinted.append(1),
+        aside=now,
+    )
+
+
+def park(desk: Desk, name: str) -> None:
+    """The item runs and is refused a call."""
+    desk.submit(name)
+    held = desk.claim_one(Stage.OPTIMIZING)
+    moved = desk.call(
+        Move(item=ItemId(name), fence=held.record.fence, attempt=held.record.attempt, from_stage=Stage.OPTIMIZING,
+             to=WorkState.PARKED, stage=Stage.OPTIMIZING, reason="budget", parks=1, fence_up=True)
+    )  # fmt: skip
+    assert isinstance(moved, Moved)
+
+
+def spend(desk: Desk, purse: Treasury, name: str, number: str = "r1") -> None:
+    over = purse.allowance.limits_over(name, Limits(), "executor", "far", purse.today)
+    desk.call(Reserve(id=number, item=ItemId(name), agent="executor", provider="far", day=purse.today,
+                      estimate=estimate_of(CALL), limits=over))  # fmt: skip
+    desk.call(Settle(id=number, usage=CALL, limits=over))
+
+
+def state(desk: Desk, name: str) -> str:
+    record = desk.reader.record(ItemId(name))
+    assert record
+    return record.state.value
+
+
+def test_a_new_day_releases_what_its_limit_held_and_a_total_does_not(desk: Desk) -> None:
+    hinted: list[int] = []
+    purse = treasury(desk, Books(), hinted, all=Caps(daily=Limits(calls=1)), agent_other=Caps(total=Limits(calls=0)))
+    spend(desk, purse, "a")
+    park(desk, "a")
+    purse.open()
+    assert state(desk, "a") == "parked"
+    desk.clock.advance(43_199)
+    assert state(desk, "a") == "parked"
+    desk.clock.advance(1 + LONGEST_NAP)
+    eventually(lambda: state(desk, "a") == "ready" and hinted)
+    purse.close()
+    armed = desk.clock.armed
+    desk.clock.advance(90_000)
+    assert desk.clock.armed <= armed
+
+
+def test_what_was_said_in_an_earlier_life_holds_and_releases_at_the_start(desk: Desk) -> None:
+    books = Books()
+    purse = treasury(desk, books, [], all=Caps(total=Limits(calls=1)))
+    spend(desk, purse, "a")
+    park(desk, "a")
+    desk.call(Setting(key=Override("all", "total", "calls").key, value="2", facts=(), audit=AUDIT))
+    purse.open()
+    eventually(lambda: state(desk, "a") == "ready")
+    assert books.allowed
+    assert books.allowed.caps["all"].total == Limits(calls=2)
+
+
+def test_an_item_that_has_used_up_its_own_budget_stays_where_it_is(desk: Desk) -> None:
+    purse = treasury(desk, Books(), [], item_a=Caps(total=Limits(calls=1)))
+    for name in ("a", "b"):
+        spend(desk, purse, name, f"r-{name}")
+        park(desk, name)
+    assert purse.review() == ["b"]
+    eventually(lambda: state(desk, "b") == "ready")
+    assert state(desk, "a") == "parked"
+
+
+def test_what_is_parked_for_another_reason_is_not_touched(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one(Stage.OPTIMIZING)
+    desk.call(
+        Move(item=ItemId("a"), fence=held.record.fence, attempt=held.record.attempt, from_stage=Stage.OPTIMIZING,
+             to=WorkState.PARKED, stage=Stage.OPTIMIZING, reason="provider", parks=1, fence_up=True)
+    )  # fmt: skip
+    assert treasury(desk, Books(), []).review() == []
