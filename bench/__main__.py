@@ -2,9 +2,15 @@
 
 import sys
 
-from bench import cli, journal, supervision, walk
+from bench import cli, journal, providers, supervision, walk
 
-ROWS = {"walk": walk.row, "supervision": supervision.row, "cli": cli.row, "journal": journal.row}
+ROWS = {
+    "walk": walk.row,
+    "supervision": supervision.row,
+    "cli": cli.row,
+    "journal": journal.row,
+    "providers": providers.row,
+}
 
 
 def main() -> int:

@@ -33,6 +33,12 @@ def test_consecutive_errors_alone_are_not_degraded() -> None:
     assert seen(consecutive_errors=9).healthy
 
 
+def test_an_agent_whose_provider_is_down_is_degraded_and_says_so() -> None:
+    health = seen(unanswered="its provider's circuit is open", last_error="older", in_flight=1)
+    assert (health.state, health.last_error) == (AgentState.DEGRADED, "its provider's circuit is open")
+    assert not health.healthy
+
+
 def test_an_agent_that_cannot_be_made_is_degraded_and_says_why() -> None:
     health = seen(spawn_error="no module named x", last_error="older")
     assert (health.state, health.last_error) == (AgentState.DEGRADED, "no module named x")

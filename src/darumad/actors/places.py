@@ -3,12 +3,13 @@
 Read from tables and counters; no actor is asked.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
-from darumad.names import Incarnation, Millis, Seconds
+from darumad.names import Incarnation, Millis, Role, Seconds
 from darumad.supervision import SupervisorRef, TreeRow
 from darumad.work.health import Life, Signs, health_of
 
@@ -40,11 +41,25 @@ def places(root: SupervisorRef) -> list[Place]:
     return [_place(row) for row in root.tree()]
 
 
-def instances(root: SupervisorRef, bridge: Bridge, now: Millis) -> list[dict[str, Any]]:
-    """The health of every agent's instance; `now` is wall milliseconds."""
+def instances(
+    root: SupervisorRef, bridge: Bridge, now: Millis, shut: Callable[[str], bool] = lambda _: False
+) -> list[dict[str, Any]]:
+    """The health of every agent's instance; `now` is wall milliseconds.
+
+    `shut` says of an executor's definition that no provider can be asked for it: that degrades it and restarts nobody.
+    """
     idle, errors = bridge.in_flight(), bridge.spawn_errors()
     rows = [row for row in root.tree() if agent_at(row.path) is not None]
-    return [_instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now) for row in rows]
+    return [
+        _instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now, _unanswered(row, shut)) for row in rows
+    ]
+
+
+def _unanswered(row: TreeRow, shut: Callable[[str], bool]) -> str | None:
+    agent = agent_at(row.path)
+    if agent is None or agent in {Role.OPTIMIZER.value, Role.REVIEWER.value}:
+        return None  # they ask for whichever definition's item they hold
+    return "its provider's circuit is open" if shut(agent) else None
 
 
 def restart_instances(root: SupervisorRef, named: str) -> list[str]:
@@ -88,12 +103,15 @@ def _holder(row: TreeRow) -> str:
     return f"{row.path}#{row.incarnation}"
 
 
-def _instance(row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis) -> dict[str, Any]:
+def _instance(
+    row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis, unanswered: str | None
+) -> dict[str, Any]:
     """`idle`: for how many seconds its task has made no progress; None when it has none."""
     signs = Signs(
         life=_LIFE.get(row.state, Life.STOPPED),
         incarnation=Incarnation(row.incarnation),
         spawn_error=spawn_error,
+        unanswered=unanswered,
         errors_in_window=row.errors_in_window,
         consecutive_errors=row.consecutive_errors,
         last_error=row.last_error or None,

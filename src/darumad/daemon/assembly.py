@@ -407,7 +407,7 @@ def control_house(
         reader=house.journal.reader(),
         publisher=house.publisher,
         tree=lambda: places(engine.root),
-        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall()),
+        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
         vital_signs=signs,
         hint=engine.hint,
         revoke=revoke,

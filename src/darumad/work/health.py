@@ -36,13 +36,15 @@ class Life(StrEnum):
 class Signs:
     """What is known of an instance, by counters and tables alone. Times are wall milliseconds.
 
-    `spawn_error` is why its agent cannot be made at present; `errors_in_window` are counted errors only.
+    `spawn_error` is why its agent cannot be made at present, `unanswered` why no model can be asked; `errors_in_window`
+    are counted errors only.
     """
 
     life: Life
     incarnation: Incarnation
     paused: bool = False
     spawn_error: str | None = None
+    unanswered: str | None = None
     errors_in_window: int = 0
     consecutive_errors: int = 0
     last_error: str | None = None
@@ -56,7 +58,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentHealth:
-    """How an instance is. `healthy`: it does its work, or would. `degraded`: it keeps failing, or has no agent."""
+    """How an instance is. `healthy`: it does its work, or would. `degraded`: it keeps failing, or lacks its means."""
 
     state: AgentState
     incarnation: Incarnation
@@ -83,7 +85,7 @@ def health_of(signs: Signs) -> AgentHealth:
         healthy=state in {AgentState.IDLE, AgentState.BUSY, AgentState.PAUSED} and not degraded,
         degraded=degraded,
         errors_in_window=signs.errors_in_window,
-        last_error=signs.spawn_error or signs.last_error,
+        last_error=signs.spawn_error or signs.unanswered or signs.last_error,
         last_error_at=signs.last_error_at,
         consecutive_errors=signs.consecutive_errors,
         restarts=signs.restarts,
@@ -95,8 +97,8 @@ def health_of(signs: Signs) -> AgentHealth:
 
 
 def _degraded(signs: Signs) -> bool:
-    failing = signs.spawn_error is not None or signs.errors_in_window >= DEGRADED_AT
-    return signs.life is Life.RUNNING and failing
+    lacking = signs.spawn_error is not None or signs.unanswered is not None
+    return signs.life is Life.RUNNING and (lacking or signs.errors_in_window >= DEGRADED_AT)
 
 
 def _state(signs: Signs, *, degraded: bool) -> AgentState:

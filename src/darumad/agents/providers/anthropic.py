@@ -52,6 +52,7 @@ class AnthropicClient:
             max_retries=0,
             open_telemetry=False,
         )
+        self._create = cast("Any", self._client.messages.with_streaming_response.create)  # costs more than it looks
 
     async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
@@ -59,8 +60,7 @@ class AnthropicClient:
         if request.output_schema is not None:
             schema = anthropic.transform_schema(dict(request.output_schema))
             body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        create = cast("Any", self._client.messages.with_streaming_response.create)
-        async with create(**body, stream=self._stream) as response:
+        async with self._create(**body, stream=self._stream) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price, self._model)
             if not self._stream:

@@ -175,7 +175,7 @@ class Broker:
         return ModelFailed(
             answer.kind,
             f"{':'.join(target)}: {answer.message}",
-            retry_after=answer.retry_after,
+            retry_after=self._standing.opens_in(target) if answer.retry_after is None else answer.retry_after,
             circuit_open=self._standing.is_open(target),
             target_answered=self._standing.answered_since(target, call.sent_at),
         )

@@ -53,12 +53,14 @@ class OpenAIClient:
             timeout=timeout,
             max_retries=0,
         )
+        # Each costs more than it looks, so it is taken once.
+        self._create = cast("Any", self._client.chat.completions.with_streaming_response.create)
+        self._embed = cast("Any", self._client.embeddings.with_streaming_response.create)
 
     async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
         body = body_of(self._model, request, stream=self._stream, theirs=self._theirs)
-        create = cast("Any", self._client.chat.completions.with_streaming_response.create)
-        async with create(**body) as response:
+        async with self._create(**body) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price)
             if self._stream:
@@ -70,8 +72,7 @@ class OpenAIClient:
 
     async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`."""
-        create = cast("Any", self._client.embeddings.with_streaming_response.create)
-        async with create(model=self._embedding_model, input=list(texts), encoding_format="float") as response:
+        async with self._embed(model=self._embedding_model, input=list(texts), encoding_format="float") as response:
             watch.heard(response.headers)
             return embeddings_of(await document(response.http_response, watch), texts, self._embedding_price)
 

@@ -90,6 +90,14 @@ class Standing:
         with self._lock:
             return self._circuit(target).state(self._clock.monotonic()) is not State.CLOSED
 
+    def opens_in(self, target: Target) -> float | None:
+        """Seconds until an open circuit lets a probe through; None for one that is closed or waits for its settings."""
+        now = self._clock.monotonic()
+        with self._lock:
+            circuit = self._circuit(target)
+        waits = circuit.state(now) is State.OPEN and circuit.until is not None
+        return (circuit.until or now) - now if waits else None
+
     def circuits(self) -> Mapping[Target, CircuitState]:
         """Every target that was ever tried, as it stands."""
         now = self._clock.monotonic()
