@@ -61,7 +61,7 @@ async def test_when_all_are_down_the_last_one_s_failure_is_told_and_claims_stop(
     failed = await desk.failure()
     assert (failed.kind, failed.circuit_open) == ("server_error", True)
     assert desk.broker.shut("executor")
-    desk.broker.reset("ollama")
+    desk.broker.renew("ollama")
     assert not desk.broker.shut("executor")
 
 
