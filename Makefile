@@ -14,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint crash crash-long bench lock docs prices clean
+.PHONY: help demo test lint crash crash-long bench bench-peers lock docs prices clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,11 @@ crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: hours
 
 bench: $(STAMP) ## What it does per second, on this machine
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(STAMP) ## The neighbours beside it, in an environment of their own
+	@test -x build/peers/bin/python || $(BIN)/python -m venv build/peers
+	@build/peers/bin/python -m pip install --quiet -r requirements/peers.txt
+	@$(BIN)/python -m bench.peers build/peers/bin/python
 
 docs: $(STAMP) ## Print the settings file and its reference page anew
 	@$(BIN)/python -m darumad.settings.handbook yaml > config/daruma.yaml

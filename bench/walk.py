@@ -147,7 +147,7 @@ def floor() -> float:
 def row() -> bool:
     """Measure in fresh processes, print, and say whether the goals were met."""
     commits = floor()
-    free, beside = (_measured(word, items) for word, items in (("nothing", ITEMS), ("spinner", ITEMS // 3)))
+    free, beside = (measured(word, items) for word, items in (("nothing", ITEMS), ("spinner", ITEMS // 3)))
     print(f"walk: floor {commits:,.0f} single commits/s of this disk, in this run")
     for name, got, goal in (("alone", free, GOAL), ("beside one CPU-bound thread", beside, GOAL_BESIDE)):
         rate = got["items_per_second"]
@@ -158,7 +158,7 @@ def row() -> bool:
     return free["items_per_second"] >= GOAL and beside["items_per_second"] >= GOAL_BESIDE
 
 
-def _measured(beside: str, items: int) -> dict[str, float]:
+def measured(beside: str, items: int) -> dict[str, float]:
     ran = subprocess.run(
         [sys.executable, "-m", "bench.walk", beside, str(items)], check=True, capture_output=True, text=True
     )

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from darumad.control.client import Client, Json
 from darumad.errors import DarumaError, Refused
 from tests.crash.history import Fate
-from tests.crash.model import REFUSED
+from tests.crash.model import REFUSED, SLOW
 
 PERSISTS = 0.8
 """How often a client asks again for what broke; otherwise it never learns what became of it."""
@@ -97,6 +97,8 @@ class Loader:
             item["success_criteria"] = "Both parts are there."
         if kind == "later":
             item["run_at"] = int(time.time() * 1000) + _LATER
+        if kind == "unwanted":
+            item["description"] += f" It {SLOW}."
         if kind == "refused":
             item["description"] += f" It {REFUSED}."
         if kind == "clumsy":

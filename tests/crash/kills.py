@@ -24,7 +24,7 @@ SOONEST, LATEST = 0.01, 0.9
 """Seconds after it answered within which a life ends at random."""
 LIFE = 6.0
 """Seconds that a life has to reach the point that it was sent to; then it is asked to stop."""
-STOPPING = 20.0
+STOPPING = 45.0
 """Seconds that it then has."""
 AT_RANDOM = "at random"
 AT_THE_END = frozenset({
@@ -40,6 +40,7 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "actors.listener.TreeListener.__call__ 1": "an agent is benched: eight restarts with their backoff take minutes",
     "actors.listener.TreeListener._started 1": "a benched agent is up again, after 15 minutes",
     "actors.listener.TreeListener._started 3": "an agent is restarted: five errors that count, in one life",
+    "actors.listener.TreeListener._exited 1": "the same",
     "bridge.bridge.Bridge.forget 1": "the same",
     "journal.writer.Writer._keep_what_happened 1": "the disk is full: tests/journal",
     "daemon.assembly._aside 1": "a day begins",
@@ -131,7 +132,7 @@ class _Lives:
 
     def one(self, plan: Plan) -> Iterator[Kill]:
         """A life and its death, and before that the orchestrator's, if that is planned."""
-        once = plan.point is None or plan.point.startswith("journal.boot")
+        once = plan.point is None or plan.point.startswith("journal.boot") or _line(plan.point) in AT_THE_END
         yield from self._life(plan, 1 if once else self._rng.choice(TIMES))
         if plan.point is not None and not self._reached:
             yield from self._life(plan, 1)
@@ -150,8 +151,7 @@ class _Lives:
         yield from self._deaths(plan)
 
     def _send_for(self, point: str) -> None:
-        at_the_end = point.rpartition(" ")[0] in AT_THE_END
-        _wait(lambda: self._cradle.dead, SOONEST if at_the_end else LIFE)
+        _wait(lambda: self._cradle.dead, SOONEST if _line(point) in AT_THE_END else LIFE)
         if not self._cradle.dead:
             self._cradle.stop()
             _wait(lambda: self._cradle.dead, STOPPING)
@@ -163,6 +163,10 @@ class _Lives:
             yield from (Kill(time.monotonic_ns(), each, daemon=False) for each in self._reached)
         where = self._reached[0] if self._reached and plan.deed == "kill" else AT_RANDOM
         yield dead_file(self._place, where)
+
+
+def _line(point: str) -> str:
+    return point.rpartition(" ")[0]
 
 
 def dead_file(place: Place, where: str) -> Kill:

@@ -15,12 +15,14 @@ from darumad.sim.log import Attempt
 
 REFUSED = "asks for what no model does"
 """What a description says whose model is to refuse it."""
+SLOW = "takes its time"
+"""What a description says whose model is slow: such an item is met at work."""
 WORD = re.compile(r"said-[0-9a-f]{16}")
 """The random word of a reply, unlike any other reply's."""
 INPUT, OUTPUT = 400, 60
 NANO_USD = INPUT * 2_000 + OUTPUT * 10_000
 """What one call costs: claude-sonnet-5-5 at 2 and 10 USD for a million tokens."""
-_TAKES = 0.02
+_TAKES, _LONG = 0.02, 0.6
 _REVIEW = "You review finished work"
 _JUDGED = {
     "gates": {each: {"verdict": "pass", "issues": []} for each in ("intent_satisfied", "completeness")},
@@ -44,12 +46,13 @@ def rules(faults: float) -> tuple[Rule, ...]:
         _rule("judge", _REVIEW, _reply(json.dumps(_JUDGED))),
         _rule("third", "now the second part", _reply("It is done: said-{random}")),
         _rule("second", "now the first part", _reply("said-{random}, now the second part", writes="second.txt")),
+        _rule("slow", SLOW, _reply("said-{random}, now the first part", writes="first.txt"), latency=_LONG),
         _rule("first", "", _reply("said-{random}, now the first part", writes="first.txt")),
     )
 
 
-def _rule(name: str, said: str, reply: Reply) -> Rule:
-    return Rule(id=name, when=When(prompt_re=said), script=(reply,), latency=_TAKES)
+def _rule(name: str, said: str, reply: Reply, *, latency: float = _TAKES) -> Rule:
+    return Rule(id=name, when=When(prompt_re=said), script=(reply,), latency=latency)
 
 
 def _reply(text: str, *, writes: str | None = None, stop: str | None = None) -> Reply:

@@ -160,25 +160,21 @@ def replies_do_not_mix(history: History) -> Found:
                 yield call.item, f"goes on from {word}, which it was never told"
             elif call.stage == "executing" and before.heard != call.heard[:at]:
                 yield call.item, f"goes on from {word}, which was said to {before.heard}, after {call.heard[:at]}"
-    steps = defaultdict(list)
+    steps: defaultdict[str, defaultdict[int, str]] = defaultdict(lambda: defaultdict(str))
     for row in history.tables["step"]:
         if row["stage"] == "executing":
-            steps[row["uid"], row["attempt"]].append(row["output"])
-    last = {row["uid"]: row["attempt"] for row in history.tables["item"]}
+            steps[row["uid"]][row["attempt"]] += row["output"]
     for row in history.tables["result"]:
-        yield from _result_is_of_its_steps(
-            row["uid"], json.loads(row["body"])["text"], calls, steps[row["uid"], last.get(row["uid"], 0)]
-        )
+        yield from _result_is_of_its_steps(row["uid"], json.loads(row["body"])["text"], calls, steps[row["uid"]])
 
 
-def _result_is_of_its_steps(item: str, text: str, calls: Mapping[str, Call], steps: list[str]) -> Found:
+def _result_is_of_its_steps(item: str, text: str, calls: Mapping[str, Call], steps: Mapping[int, str]) -> Found:
+    """All of a dialogue is in one attempt: its last, or an earlier one whose work was only reviewed again."""
     final = next((call for word, call in calls.items() if word in text and call.item == item), None)
     if final is None:
         yield item, f"has a result that no model gave it: {text!r}"
-        return
-    lost = [word for word in (*final.heard, final.said) if not any(word in step for step in steps)]
-    if lost:
-        yield item, f"has a result made from {lost}, which its last attempt's steps do not hold"
+    elif not any(all(word in kept for word in (*final.heard, final.said)) for kept in steps.values()):
+        yield item, f"has a result made from {(*final.heard, final.said)}, which no attempt's steps hold"
 
 
 def books_add_up(history: History) -> Found:
