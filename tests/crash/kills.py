@@ -43,10 +43,16 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "actors.listener.TreeListener._exited 1": "the same",
     "bridge.bridge.Bridge.forget 1": "the same",
     "journal.writer.Writer._keep_what_happened 1": "the disk is full: tests/journal",
-    "daemon.assembly._aside 1": "a day begins",
     "control.on_work.purge 1": "an operator purges an item, and who was told of it finds it gone: tests/journal",
+    "control.on_work.edit 1": "an operator edits an item while nobody works on it",
+    "control.on_work.edit 2": "the same",
+    "control.on_work.cancel_many 1": "an operator cancels many at once",
+    "control.on_work._stop_many 1": "the same",
+    "control.on_work._stop_many 2": "the same",
+    "control.on_work.retry_many 1": "an operator retries many at once",
+    "control.on_work.retry_many 2": "the same",
+    "bridge.loop.LoopThread.aside 1": "a day begins, or a key changes",
     "bridge.bridge.Bridge.restart 1": "an operator restarts an agent",
-    "bridge.task.StageTask._never_began 1": "a task is cancelled in the turn of the loop that made it",
     "bridge.task.StageTask._abandon 1": "a task ignores its cancel for five seconds",
 }
 """Lines that these campaigns do not come to, and who does. Their posts are those of lines that are covered."""

@@ -5,7 +5,7 @@ import sys
 
 from tests.crash.__main__ import planned
 from tests.crash.failpoints import WATCHED, points
-from tests.crash.kills import AT_THE_END, NOT_SENT_FOR
+from tests.crash.kills import NOT_SENT_FOR
 
 LINES = {each.rpartition(" ")[0] for each in points()}
 
@@ -17,10 +17,6 @@ def test_every_watched_module_has_points_of_its_own() -> None:
 
 def test_a_point_has_a_name_of_its_own() -> None:
     assert len(points()) == len(set(points()))
-
-
-def test_lines_that_are_spoken_of_are_lines_of_the_source() -> None:
-    assert NOT_SENT_FOR.keys() | AT_THE_END <= LINES
 
 
 def test_a_run_sends_a_death_to_every_line_but_those_that_say_why_not() -> None:
