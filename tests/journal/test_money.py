@@ -1,15 +1,17 @@
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darumad.journal import APPLIED, Outcome, OverBudget, Reserve, Settle
+from darumad.journal import APPLIED, Outcome, OverBudget, Rescue, Reserve, Settle
 from darumad.journal.money import Books
 from darumad.names import ItemId, NanoUsd
 from darumad.work.budget import EVERYTHING, Amount, Budget, budgets_over, item_budget
 from darumad.work.item import Limits
 from darumad.work.result import Usage
-from tests.journal.desk import Desk, Gate
+from darumad.work.states import WorkState
+from tests.journal.desk import DO, Desk, Gate, move, new_item
 
 DAY = "2026-11-21"
 TODAY = Budget(EVERYTHING, DAY)
@@ -131,3 +133,25 @@ def test_no_order_of_reservations_books_more_than_the_limit(estimates: list[int]
     assert sum(admitted) <= limit
     (reserved,) = [row[5] for row in books.rows() if row[:2] == TODAY] or [0]
     assert reserved == sum(admitted)
+
+
+OWNERS_END = {
+    "cancelled": lambda desk, held: desk.cancel("a"),
+    "rescued": lambda desk, held: desk.call(Rescue(live=frozenset())),
+    "dead": lambda desk, held: desk.kill(held),
+    "succeeded": lambda desk, held: desk.succeed(held),
+    "claimed by another": lambda desk, held: (desk.call(Rescue(live=frozenset())), desk.claim_one(DO)),
+    "parked": lambda desk, held: desk.call(move(held, WorkState.PARKED, reason="question", fence_up=True)),
+}
+
+
+@pytest.mark.parametrize("end", OWNERS_END)
+def test_what_a_call_used_is_booked_once_whatever_became_of_its_owner(desk: Desk, end: str) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    held = desk.claim_one(DO)
+    desk.call(reserve("r", 10))
+    OWNERS_END[end](desk, held)
+    for _ in range(2):
+        assert desk.call(settle("r", 4, tokens=7)) is APPLIED
+    booked = desk.sql("SELECT spent, tokens, calls, reserved FROM budget WHERE scope IN ('item:a', 'all')")
+    assert set(booked) == {(4, 7, 1, 0)}

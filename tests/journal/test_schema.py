@@ -189,3 +189,27 @@ def test_what_is_asked_leads_and_the_tables_follow(db: sqlite3.Connection, name:
     statement, values = bound(name)
     rows = db.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
     assert not [row[3] for row in rows if row[3] in {"SCAN item", "SCAN hold", "SCAN attempt"}]
+
+
+READ_WHOLE = {
+    "audits": "the newest first, as many as are asked for",
+    "last_audit": "the newest alone",
+    "died_before": "the newest boot alone",
+    "identity": "one row",
+    "last_position": "one row a table",
+    "claim_suspects": "an index that holds suspects only, and is read only while there are any",
+    "counts": "an index over all items, for a person who looks",
+    "prune_events": "the oldest, one bite of them",
+    "prune_reservations": "the oldest, one bite of them",
+    "names_upload": "every payload, for a purge that names an upload",
+}
+"""Statements that read a table or an index from its beginning, and why each may."""
+
+
+@pytest.mark.parametrize("name", sorted(SQL))
+def test_no_statement_reads_a_table_whole_but_those_that_may(db: sqlite3.Connection, name: str) -> None:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} | {"best", "next"}
+    statement, values = bound(name)
+    steps = [row[3].split() for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    whole = [" ".join(each) for each in steps if each[0] == "SCAN" and each[1] in tables]
+    assert bool(whole) == (name in READ_WHOLE), whole
