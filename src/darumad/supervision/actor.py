@@ -183,6 +183,8 @@ class Actor(ThreadingActor):
     def _begin(self) -> bool:
         """The start of the life; whether it is READY."""
         life = self._life
+        if life.fenced:
+            return False
         failure: object = None
         try:
             self.on_start()

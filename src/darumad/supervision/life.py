@@ -51,7 +51,6 @@ class Life:
         "consecutive_errors",
         "ended",
         "errors",
-        "excused",
         "failure",
         "fenced",
         "in_hand",
@@ -80,7 +79,6 @@ class Life:
         self.errors = LockedWindow.of(self.spec)
         self.phase = Phase.STARTING
         self.in_hand: Envelope[Any] | None = None
-        self.excused = False
         self.fenced = False
         self.thread: threading.Thread | None = None
         self.ready = Latch()

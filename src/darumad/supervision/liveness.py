@@ -1,6 +1,7 @@
 """The overdue-message probe: reads from outside how long each watched actor has had its message in hand.
 
-An actor that waits in its inbox is not woken. One thread per root that has watched children, on real time.
+An actor that waits in its inbox is not woken; its hooks, and what a supervisor does on its system lane, are ruled by
+deadlines of their own. One thread per root that has watched children, on real time.
 """
 
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from darumad.supervision.life import REAL, Life, Phase
+from darumad.supervision.life import REAL, Life
 from darumad.supervision.pykka_door import Envelope
 from darumad.supervision.signals import Unresponsive
 
@@ -31,8 +32,7 @@ class _Watched:
 
     def look(self, now: float) -> float | None:
         """Seconds for which the message in hand is overdue, told once; None if it is not."""
-        life = self.life
-        held = None if life.excused or life.phase is not Phase.RUNNING else life.in_hand
+        held = self.life.in_hand
         if held is None or held is not self.in_hand:
             self.in_hand, self.since, self.convicted = held, now, False
             return None

@@ -36,14 +36,14 @@ class Mailbox:
         Raises:
             MailboxFull: the message lane is at its bound.
         """
-        if self._closed:
-            return False
         if len(self._messages) >= self._bound:
+            if self._closed:
+                return False
             raise MailboxFull(f"{self._bound} messages wait")
         self._messages.append(envelope)
         if self._asleep:
             self._rouse()
-        return not self._closed or not self._took_back(envelope)  # type: ignore[unreachable]  # threads close it
+        return not self._closed or not self._took_back(envelope)
 
     def post(self, signal: object) -> bool:
         """Take a signal on the system lane, ahead of every message; False once the mailbox is closed."""
@@ -71,6 +71,7 @@ class Mailbox:
         """Take nothing any more; the signals and envelopes that nobody will handle. Empty the second time."""
         with self._lock:
             self._closed = True
+            self._bound = 0  # nothing gets past it any more
             signals = list(self._system)
             self._system.clear()
             self._rouse_locked()

@@ -5,8 +5,7 @@ thread.
 """
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from darumad.supervision.child import Child
 from darumad.supervision.errors import IGNORE, StartError, Timeout
@@ -72,6 +71,8 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
         raise TypeError(f"start must return the ref of an actor that it started, not {ref!r}")
     assert life is not None
     child.begins(life)
+    if life.parent is not None and life.parent.fenced:  # too late for whoever fenced the subtree to have seen it
+        life.fence(ABANDONED)
     birth.settle(life)
     _await_ready(tree, life, child.spec.start_timeout)
     child.went_up(ref, tree.now())
@@ -83,18 +84,15 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
 def _await_ready(tree: Tree, life: Life, timeout: float | None) -> None:
     supervisor = life.parent
     assert supervisor is not None
-    with _excused(supervisor):
-        if supervisor.fenced:  # the child was entered too late for whoever fenced the subtree to see it
-            life.fence(ABANDONED)
-        in_time = life.ready.wait(timeout)
-        _not_superseded(supervisor)
-        if not in_time:
-            tree.abandon(life)
-            raise StartFailed(Timeout(f"not READY within {timeout} seconds"))
-        if life.failure is not None:
-            assert life.thread is not None
-            life.thread.join(LINGER)
-            raise StartFailed(life.failure)
+    in_time = life.ready.wait(timeout)
+    _not_superseded(supervisor)
+    if not in_time:
+        tree.abandon(life)
+        raise StartFailed(Timeout(f"not READY within {timeout} seconds"))
+    if life.failure is not None:
+        assert life.thread is not None
+        life.thread.join(LINGER)
+        raise StartFailed(life.failure)
 
 
 def take_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
@@ -144,21 +142,11 @@ def mark_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
 def _ended(life: Life, supervisor: Life, within: float | None, since: float | None) -> bool:
     """Whether the life has ended in time, and its thread with it."""
     passed = 0.0 if since is None else REAL.monotonic() - since
-    with _excused(supervisor):
-        in_time = life.ended.wait(None if within is None else max(0.0, within - passed))
-        _not_superseded(supervisor)
-        if in_time and not life.fenced and life.thread is not None:
-            life.thread.join(LINGER)
+    in_time = life.ended.wait(None if within is None else max(0.0, within - passed))
+    _not_superseded(supervisor)
+    if in_time and not life.fenced and life.thread is not None:
+        life.thread.join(LINGER)
     return in_time
-
-
-@contextmanager
-def _excused(supervisor: Life) -> Iterator[None]:
-    supervisor.excused = True
-    try:
-        yield
-    finally:
-        supervisor.excused = False
 
 
 def _not_superseded(supervisor: Life) -> None:

@@ -189,7 +189,7 @@ class Supervisor(Housekeeping, Actor):
 
     def _answer_call(self, call: Call) -> None:
         self._life.answering = call
-        if self._life.fenced:  # the fence fell while the call was taken
+        if self._life.fenced:
             raise Superseded
         try:
             call.answer(call.run(self))
