@@ -14,7 +14,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint crash crash-long mutants bench bench-peers lock docs prices clean
+.PHONY: help demo test lint crash crash-long mutants soak bench bench-peers lock docs prices clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,8 +37,7 @@ crash: $(STAMP) ## A death at each line that posts, 1,000 power cuts, and what c
 crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: hours
 	@$(BIN)/python -m tests.crash --kills 2000 --cuts 20000 $(ARGS)
 
-mutants: $(STAMP) ## Break each guard once, and see the test that it is named after fail
-	@$(BIN)/python -m mutants $(ARGS)
+.PHONY: help demo test lint crash crash-long mutants soak bench bench-peers lock docs prices clean
 
 bench: $(STAMP) ## What it does per second, on this machine
 	@$(BIN)/python -m bench $(ARGS)

@@ -49,6 +49,17 @@ daruma submit --id fallen --agent clumsy --max-attempts 1 --wait "Climb the ladd
         assert line in shown, f"{line}\nis not in\n{shown}"
 
 
+def test_an_outage_is_rehearsed_as_its_page_says(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = {"8900": str(first.getsockname()[1]), "8901": str(second.getsockname()[1])}
+    told = [block for block, _ in blocks(ROOT / "docs/how-to/rehearse-an-outage.md")]
+    for said, free in ports.items():
+        told = [block.replace(f":{said}", f":{free}") for block in told]
+    shown = "".join(paste(place, reader(place), ["PATH=$PWD/.venv/bin:$PATH", *told]))
+    for line in ("ack ollama-a#", "succeeded", '"http_status": 4', '"rules": 0'):
+        assert line in shown, f"{line}\nis not in\n{shown}"
+
+
 def test_the_readme_goes_on_with_ollama(place: Path) -> None:
     """Ollama's own program is not here: what `ollama pull` would have fetched, the simulator has."""
     with Simulation("ollama", models=("qwen3",)) as models:

@@ -1,0 +1,133 @@
+"""A soak: every provider fails a fifth of its calls in every way there is, two of them go down, and nothing is lost.
+
+It takes `DARUMA_SOAK` seconds, 20 unless it is said; `make soak` takes ten minutes. What is asserted of limits and
+retries is computed from the simulator's own log.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from darumad.sim import Attempt, Fault, Rule, Simulation, When, most_at_once, most_within
+from darumad.sim.faults import FAULTS
+from darumad.sim.spoiled import SPOILED
+from tests.kit.daemon import Daemon
+from tests.kit.house import eventually
+
+SECONDS = float(os.environ.get("DARUMA_SOAK", "20"))
+PATIENCE = 120.0 + SECONDS
+PROVIDERS = {"anthropic-a": "claude-haiku-4-5", "ollama-b": "llama3.2", "openai-c": "gpt-sim"}
+CONCURRENCY, A_MINUTE = 4, 240
+FLAKY = 0.2
+OUTAGES = {"anthropic-a": (0.15, 0.3), "openai-c": (0.5, 0.65)}
+"""Who is down, and in which part of the soak."""
+STATUSES = (400, 408, 413, 429, 500, 502, 503, 504, 529)
+"""What a call may be refused with for a while; what lasts until somebody changes the settings ends a soak."""
+SETTLED = {"succeeded", "parked", "dead"}
+ALWAYS, SHARE = 10, 0.2
+"""The retry budget of docs: in any minute a fifth of the calls, and always ten."""
+
+
+def _faults() -> list[Fault]:
+    statuses = [Fault(name="http_status", code=code, retry_after=0.1 if code == 429 else None) for code in STATUSES]
+    silent = {"drip"}  # it takes as long as its limit: the hangs are slow enough
+    return [*statuses, *(Fault(name=name) for name in sorted({*FAULTS, *SPOILED} - silent))]
+
+
+def _rules() -> list[Rule]:
+    faults = _faults()
+    down = [
+        Rule(
+            id=f"outage-{name}",
+            when=When(listener=name, t=(begin * SECONDS, end * SECONDS)),
+            fault=Fault(name="http_status", code=503),
+        )
+        for name, (begin, end) in OUTAGES.items()
+    ]
+    each = FLAKY / len(faults)
+    return down + [Rule(id=f"flaky-{n}", when=When(p=each), fault=fault) for n, fault in enumerate(faults)]
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulation]:
+    with Simulation(*PROVIDERS) as running:
+        running.play(*_rules(), seed=42)
+        yield running
+
+
+def _settings(sim: Simulation) -> dict[str, object]:
+    def provider(name: str) -> dict[str, object]:
+        vendor = name.partition("-")[0]
+        return {
+            "kind": vendor, "base_url": sim.url(name) + ("/v1" if vendor == "openai" else ""),
+            "model": PROVIDERS[name], "concurrency": CONCURRENCY, "requests_per_minute": A_MINUTE,
+            "first_token": "1s", "idle": "1s", "total": "20s",
+        }  # fmt: skip
+
+    return {
+        "provider": {"use": "offline"},
+        "providers": {name: provider(name) for name in PROVIDERS},
+        "agents": {name: {"template": "general", "provider": name, "count": CONCURRENCY} for name in PROVIDERS},
+    }
+
+
+def test_under_faults_and_outages_every_item_ends_and_every_limit_holds(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    daemon = house(_settings(sim), environ={"OPENAI_API_KEY": "sk-sim", "ANTHROPIC_API_KEY": "sk-sim"}).start()
+    items = [_work(name, n) for n in range(int(2 * SECONDS)) for name in PROVIDERS]
+    for first in range(0, len(items), 30):
+        daemon.client.batch(items[first : first + 30])
+    eventually(lambda: all(each["state"] in SETTLED for each in _every(daemon)), PATIENCE)
+    ended = Counter((each["state"], each.get("reason")) for each in _every(daemon))
+    assert ended["succeeded", None] >= 0.95 * len(items), ended
+    assert all(reason for state, reason in ended if state != "succeeded"), ended
+    _assert_limits(sim.attempts(), _calls(daemon))
+    errors, restarts = daemon.events("agent.error_recorded"), daemon.events("agent.restarted")
+    assert len(restarts) <= len(errors) / 5, "an outage restarts nobody"
+
+
+def _work(name: str, number: int) -> dict[str, object]:
+    return {
+        "id": f"{name}-{number}", "description": f"[[sim:{name}-{number}]] Say what the answer is", "agent": name,
+        "stages": ["execute"], "challenge": False, "max_attempts": 8, "backoff": "100ms",
+    }  # fmt: skip
+
+
+def _every(daemon: Daemon) -> Iterator[dict[str, object]]:
+    """All items, a line each."""
+    after = None
+    while True:
+        page = daemon.client.call("work list", limit=1000, **({"after": after} if after else {}))
+        yield from page["items"]
+        after = page["next"]
+        if not after:
+            return
+
+
+def _calls(daemon: Daemon) -> Counter[str]:
+    """How many calls were made to each provider, by the daemon's metrics; the tries of one count once."""
+    found: Counter[str] = Counter()
+    for line in daemon.client.text("metrics").splitlines():
+        if line.startswith("daruma_llm_calls_total{"):
+            found[line.partition('provider="')[2].partition('"')[0]] += int(float(line.split()[-1]))
+    return found
+
+
+def _assert_limits(attempts: tuple[Attempt, ...], calls: Counter[str]) -> None:
+    assert {each.headers.get("x-stainless-retry-count", "0") for each in attempts} == {"0"}
+    for name in PROVIDERS:
+        asked = [each for each in attempts if each.listener == name]
+        assert most_at_once(_gone_a_little_earlier(each) for each in asked) <= CONCURRENCY
+        assert most_within(((each.t_arrive, 1) for each in asked), 60.0) <= A_MINUTE
+        minutes = (asked[-1].t_arrive - asked[0].t_arrive) / 60 + 2
+        assert len(asked) <= calls[name] * (1 + SHARE) + ALWAYS * minutes
+
+
+def _gone_a_little_earlier(attempt: Attempt) -> Attempt:
+    """Whoever closes a socket and opens another is seen to have done it in either order."""
+    gone = attempt.client_disconnected_at
+    return attempt if gone is None else replace(attempt, client_disconnected_at=max(attempt.t_arrive, gone - 0.2))
