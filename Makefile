@@ -37,7 +37,11 @@ crash: $(STAMP) ## A death at each line that posts, 1,000 power cuts, and what c
 crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: hours
 	@$(BIN)/python -m tests.crash --kills 2000 --cuts 20000 $(ARGS)
 
-.PHONY: help demo test lint crash crash-long mutants soak bench bench-peers lock docs prices clean
+mutants: $(STAMP) ## Break each guard once, and see the test that it is named after fail
+	@$(BIN)/python -m mutants $(ARGS)
+
+soak: $(STAMP) ## Ten minutes of faults and outages, on the real daemon against simulated providers
+	@DARUMA_SOAK=600 $(BIN)/python -m pytest tests/e2e/test_soak.py $(ARGS)
 
 bench: $(STAMP) ## What it does per second, on this machine
 	@$(BIN)/python -m bench $(ARGS)
