@@ -15,7 +15,19 @@ from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
 from darumad.names import AgentName, ItemId, NanoUsd, Seconds, Stage
 from darumad.vault import Vault
-from darumad.work import Allowance, Artifact, Caps, Limits, StopReason, WorkResult, WorkState, result_to_json
+from darumad.work import (
+    Allowance,
+    Artifact,
+    Caps,
+    Limits,
+    StopReason,
+    Usage,
+    WorkItem,
+    WorkResult,
+    WorkState,
+    result_to_json,
+)
+from darumad.work.estimate import Quote
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -91,6 +103,9 @@ class Providers:
 
     async def check(self, provider: str) -> None:
         self.state = "connected"
+
+    def quote(self, item: WorkItem) -> Quote:
+        return Quote(provider="far", model="m", most=Usage(input_tokens=900, output_tokens=100, calls=1, nano_usd=None))
 
 
 @dataclass

@@ -105,3 +105,23 @@ def test_an_item_that_is_not_there_has_no_budget(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.call("budgets set", {"total": 1}, scope="item:nobody")
     assert refused.value.code == "not_found"
+
+
+def test_an_estimate_says_what_earlier_items_came_to_and_accepts_nothing(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "a"})
+    spend(served, "r1")
+    served.room.succeed()
+    reply = served.client.call("estimate", {**CLEAR, "id": "next", "budget": {"calls": 7}})
+    assert (reply["provider"], reply["model"], reply["items"]) == ("far", "m", 1)
+    assert reply["median"] == reply["most"] == {"nano_usd": 200_000_000, "tokens": 100, "calls": 1}
+    assert reply["a_call"] == {"nano_usd": None, "tokens": 1_000, "calls": 1}
+    assert reply["allowed"] == {"nano_usd": 4_800_000_000, "tokens": None, "calls": 7}
+    assert [each["id"] for each in served.client.call("work list")["items"]] == ["a"]
+
+
+def test_an_estimate_of_what_nobody_has_done_yet_says_so_and_a_wrong_item_is_refused(served: Served) -> None:
+    reply = served.client.call("estimate", CLEAR)
+    assert (reply["items"], reply["median"], reply["most"]) == (0, None, None)
+    with pytest.raises(Refused) as refused:
+        served.client.call("estimate", {**CLEAR, "agent": "nobody"})
+    assert [each.pointer for each in refused.value.problems] == ["/agent"]

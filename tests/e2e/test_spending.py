@@ -84,6 +84,11 @@ def test_what_the_server_counted_is_what_is_booked(house: Callable[..., Daemon],
     assert calls == ITEMS
     spent = daemon.client.call("budgets show", scope="agent:executor")["items"]
     assert {each["spent"]["calls"] for each in spent} == {ITEMS}
+    estimate = daemon.run("submit", "--estimate", "Say what one more item is about")
+    assert estimate.returncode == 0, estimate.stderr
+    assert "anthropic:claude-sonnet-5-5" in estimate.stdout
+    assert f"0.0070 USD, 1500 tokens, 1 calls, the median of {ITEMS} earlier items" in estimate.stdout
+    assert sum(states(daemon).values()) == ITEMS, "nothing was handed in"
 
 
 def test_ten_calls_are_ten_calls_over_two_kills_and_a_raised_limit_lets_the_rest_go_on(

@@ -46,6 +46,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--expires-in", type=DURATION, metavar="DURATION", help="Not so much later.")
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run.")
 @click.option("--no-challenge", is_flag=True, help="Run it even if it is vague.")
+@click.option("--estimate", is_flag=True, help="Only say what it may cost; files of --input are not counted.")
 @click.option("--wait", is_flag=True, help="Wait until it is finished, and end as it does.")
 @click.option("--within", type=DURATION, metavar="DURATION", help="Wait no longer than this.")
 @online
@@ -65,6 +66,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     no_challenge: bool,
     wait: bool,
     within: float | None,
+    estimate: bool,
     **said: Any,
 ) -> None:
     """Hand in one item of work: daruma submit "Document this package" --input src/package."""
@@ -81,6 +83,9 @@ def submit(  # noqa: PLR0913 - one parameter an option
         asked["challenge"] = False
     # The id is made here, so that a repeat after a lost answer is the same item.
     asked["id"] = name or asked.get("id") or new_id()
+    if estimate:
+        line.show(line.client.call("estimate", asked), _estimated)
+        return
     _extend(asked, "inputs", [_uploaded(line, each) for each in inputs])
     reply = line.client.submit(asked)
     for warning in reply["warnings"]:
@@ -89,6 +94,30 @@ def submit(  # noqa: PLR0913 - one parameter an option
         _wait(line, str(asked["id"]), within)
     else:
         line.show(reply, _accepted)
+
+
+def _estimated(reply: Json) -> Iterable[str]:
+    model = f"{reply['provider']}:{reply['model']}" if reply["model"] else "none: what needs one will be parked"
+    of = f"of {reply['items']} earlier items" if reply["items"] else "unknown: this agent has finished none yet"
+    return speaking.pairs(
+        (
+            ("agent", reply["agent"]),
+            ("model", model),
+            ("a call may cost", _amount(reply["a_call"])),
+            ("usual", f"{_amount(reply['median'])}, the median {of}" if reply["median"] else of),
+            ("nine of ten", reply["most"] and f"at most {_amount(reply['most'])}"),
+            ("limits allow", _amount(reply["allowed"]) or "any amount"),
+        )
+    )
+
+
+def _amount(amount: Json | None) -> str | None:
+    """An amount in words; what is not limited, or not known, is left out."""
+    if amount is None:
+        return None
+    usd = None if amount["nano_usd"] is None else f"{amount['nano_usd'] / 1_000_000_000:.4f} USD"
+    counts = (f"{amount[unit]} {unit}" for unit in ("tokens", "calls") if amount[unit] is not None)
+    return ", ".join([*([usd] if usd else []), *counts])
 
 
 def _wait(line: Line, name: str, within: float | None) -> None:

@@ -14,8 +14,9 @@ from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
 from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Seconds, Stage
 from darumad.work.allowance import Allowance
-from darumad.work.budget import Account, Budget
-from darumad.work.item import WorkRecord
+from darumad.work.budget import Account, Amount, Budget
+from darumad.work.estimate import Quote
+from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
 
 Running = tuple[ItemId, str, Fence]
@@ -94,6 +95,7 @@ class Reader(Protocol):
     def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
     def last_position(self) -> int: ...  # noqa: D102
     def accounts(self, budgets: Iterable[Budget]) -> Mapping[Budget, Account]: ...  # noqa: D102
+    def came_to(self, agent: AgentName, limit: int = 100) -> Sequence[Amount]: ...  # noqa: D102
     def settings(self, prefix: str) -> Mapping[str, str]: ...  # noqa: D102
 
 
@@ -159,6 +161,9 @@ class Providers(Protocol):
 
     async def check(self, provider: str) -> None:
         """Ask one now whether it can be used."""
+
+    def quote(self, item: WorkItem) -> Quote:
+        """Who would be asked for `item`, and what a call may come to."""
 
 
 Revoked = tuple[Sequence[str], Sequence[str], int]

@@ -1,17 +1,20 @@
-"""What is asked about money: how the budgets stand, and to raise or lower their limits."""
+"""What is asked about money: how the budgets stand, to raise or lower their limits, and what an item may cost."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from darumad.control.admission import Sent, admit
 from darumad.control.desk import Ask, Desk, unknown_item
-from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView
-from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest
+from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
+from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
 from darumad.errors import Problem, Refused
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
-from darumad.work.item import Limits
+from darumad.work.estimate import spread_of, tightest
+from darumad.work.item import Limits, WorkItem
+from darumad.work.result import Usage
 
 _SUFFIX: Mapping[str, str] = {"nano_usd": "", "tokens": "_tokens", "calls": "_calls"}
 """How the field of a request goes on after its period, by unit."""
@@ -21,6 +24,25 @@ _ITEM = "item:"
 async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  # noqa: ARG001 - an operation's signature
     """What is spent, reserved and left of every budget that has a limit, or of one scope's."""
     return BudgetsView(items=await desk.read(_views, desk, request.scope))
+
+
+async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView:
+    """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
+    admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
+    item = admitted.new.item
+    quote = desk.house.providers.quote(item)
+    spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))
+    return EstimateView(
+        agent=item.agent,
+        provider=quote.provider,
+        model=quote.model,
+        a_call=None if quote.most is None else _used(quote.most),
+        items=0 if spread is None else spread.items,
+        median=None if spread is None else _amount(spread.median),
+        most=None if spread is None else _amount(spread.most_of_them),
+        allowed=_amount(await desk.read(_allowed, desk, item, quote.provider or "")),
+        warnings=admitted.warnings,
+    )
 
 
 async def set_(desk: Desk, ask: Ask, request: BudgetSetRequest) -> BudgetChange:
@@ -86,6 +108,19 @@ def _views(desk: Desk, scope: str | None) -> tuple[BudgetView, ...]:
 
 def _of(scope: str, day: str) -> list[Budget]:
     return [Budget(scope, period) for period in ((EVER,) if scope.startswith(_ITEM) else (day, EVER))]
+
+
+def _allowed(desk: Desk, item: WorkItem, provider: str) -> Limits:
+    """What every budget that the item falls under leaves for it."""
+    treasury = desk.house.treasury
+    over = treasury.allowance.limits_over(item.id, item.budget, item.agent, provider, treasury.today)
+    accounts = desk.house.reader.accounts(over)
+    return tightest(room_left(limits, accounts[budget].spent) for budget, limits in over.items())
+
+
+def _used(usage: Usage) -> AmountView:
+    """What a call uses; the money is null where nobody knows the price."""
+    return AmountView(nano_usd=usage.nano_usd, tokens=usage.input_tokens + usage.output_tokens, calls=usage.calls)
 
 
 def _view(budget: Budget, limits: Limits, account: Account) -> BudgetView:

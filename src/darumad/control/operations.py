@@ -54,6 +54,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["agents list"], wire.Nothing, views.AgentsView, on_agents.list_agents),
         Operation(ROUTES["agents restart"], wire.AgentRequest, views.RestartReply, on_agents.restart),
         Operation(ROUTES["agents show"], wire.AgentRequest, views.AgentView, on_agents.show),
+        Operation(ROUTES["estimate"], wire.SubmitRequest, views.EstimateView, on_money.estimate),
         Operation(ROUTES["budgets show"], wire.BudgetsRequest, views.BudgetsView, on_money.show),
         Operation(ROUTES["budgets set"], wire.BudgetSetRequest, views.BudgetChange, on_money.set_),
         Operation(ROUTES["budgets reset"], wire.BudgetRequest, views.BudgetChange, on_money.reset),

@@ -45,6 +45,7 @@ ROUTES: Mapping[str, Route] = {
         Route("agents list", "GET", "/v1/agents"),
         Route("agents restart", "POST", "/v1/agents/{name:path}/restart", writes=True),
         Route("agents show", "GET", "/v1/agents/{name:path}"),
+        Route("estimate", "POST", "/v1/estimate"),
         Route("budgets show", "GET", "/v1/budgets"),
         Route("budgets set", "POST", "/v1/budgets/{scope}", writes=True),
         Route("budgets reset", "POST", "/v1/budgets/{scope}/reset", writes=True),

@@ -213,6 +213,25 @@ class BudgetChange(Said):
     released: tuple[str, ...]
 
 
+class EstimateView(Said):
+    """What an item may use, before it runs.
+
+    `model` is null where none is configured; `a_call` is the most that one call with the item's own words may use.
+    `items` earlier ones of its agent came to `median`, nine of ten of them to at most `most`. `allowed` is what the
+    limits leave for it.
+    """
+
+    agent: str
+    provider: str | None
+    model: str | None
+    a_call: AmountView | None
+    items: int
+    median: AmountView | None
+    most: AmountView | None
+    allowed: AmountView
+    warnings: tuple[str, ...] = ()
+
+
 class ProviderView(Said):
     """A model provider: how it was found, and where its key came from (`systemd`, `file`, `environment`, `store`)."""
 

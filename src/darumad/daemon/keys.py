@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from darumad.agents.providers import SHIPPED, Broker, Keyring, ProviderConfig, ProviderSpec, Validations
+from darumad.agents.providers import SHIPPED, Broker, Keyring, ProviderConfig, ProviderSpec, Validations, upper_bound
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import Refused
 from darumad.journal import Audit, Journal, Release
@@ -12,6 +12,10 @@ from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.redaction import redact
 from darumad.vault import Vault
+from darumad.work.codec import item_to_json
+from darumad.work.estimate import Quote
+from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelRequest
 from darumad.work.states import ParkReason, WorkState
 
 log = logger(__name__)
@@ -142,6 +146,15 @@ class Providers:
         """Ask one now; on any loop."""
         asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop)
         await asyncio.wrap_future(asked)
+
+    def quote(self, item: WorkItem) -> Quote:
+        """Who would be asked for `item`, and the most that a call with its own words could use."""
+        name = self._config.provider_of(item.agent)
+        spec = self._config.spec(name)
+        if spec is None or not spec.model:
+            return Quote()
+        request = ModelRequest(messages=(Message(role="user", text=str(item_to_json(item))),))
+        return Quote(provider=name, model=spec.model, most=upper_bound(spec.price_of(spec.model), request))
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
         """Every provider there is."""

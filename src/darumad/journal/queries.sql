@@ -660,6 +660,12 @@ SELECT * FROM record WHERE uid = :uid;
 -- name: result
 SELECT result.body, result.sha256 FROM item JOIN result ON result.item = item.id WHERE item.uid = :uid;
 
+-- name: came_to
+-- What the newest succeeded items of a definition used, over all their attempts.
+SELECT coalesce(budget.spent, 0), coalesce(budget.tokens, 0), coalesce(budget.calls, 0)
+FROM (SELECT uid FROM item WHERE state = 'succeeded' AND agent = :agent ORDER BY id DESC LIMIT :limit) AS done
+LEFT JOIN budget ON budget.scope = 'item:' || done.uid AND budget.period = 'ever';
+
 -- name: attempts
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,
     attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd

@@ -11,7 +11,7 @@ from darumad.journal.encoding import dump, load, record_from_row, verified
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position
-from darumad.work.budget import Account, Budget
+from darumad.work.budget import Account, Amount, Budget
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -137,6 +137,11 @@ class Reader:
         rows = self._db.all(SQL["budgets"], {"asked": dump([tuple(each) for each in wanted])})
         held = {Budget(*row[:2]): account_of(row[2:]) for row in rows}
         return {each: held.get(each, Account()) for each in wanted}
+
+    def came_to(self, agent: AgentName, limit: int = 100) -> list[Amount]:
+        """What the newest succeeded items of a definition used, over all their attempts."""
+        rows = self._db.all(SQL["came_to"], {"agent": agent, "limit": limit})
+        return [Amount(nano_usd=NanoUsd(spent), tokens=tokens, calls=calls) for spent, tokens, calls in rows]
 
     def settings(self, prefix: str) -> dict[str, str]:
         """The switches whose keys begin so, by their keys."""

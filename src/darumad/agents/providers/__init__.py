@@ -11,7 +11,7 @@ from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits,
 from darumad.agents.providers.credential import Credential, Keyring, load_credentials
 from darumad.agents.providers.limiter import Measure
 from darumad.agents.providers.offline import Offline
-from darumad.agents.providers.prices import Price
+from darumad.agents.providers.prices import Price, upper_bound
 from darumad.agents.providers.standing import CircuitState
 from darumad.agents.providers.validation import Validations, Validity
 
@@ -37,4 +37,5 @@ __all__ = [
     "choose",
     "discover",
     "load_credentials",
+    "upper_bound",
 ]

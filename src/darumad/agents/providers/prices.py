@@ -64,17 +64,6 @@ def upper_bound(price: Price | None, request: ModelRequest) -> Usage:
     )
 
 
-def likely_cost(price: Price | None, request: ModelRequest, output: int) -> Usage:
-    """What a call will probably use that is answered with `output` tokens."""
-    tokens = likely_tokens(request)
-    return Usage(
-        input_tokens=tokens,
-        output_tokens=output,
-        calls=1,
-        nano_usd=cost(price, fresh=tokens, cached=0, written=0, output=output),
-    )
-
-
 def likely_tokens(request: ModelRequest) -> int:
     """The input's tokens as a guess, for a check against a context window: bytes / 3.2, and 4 a message."""
     return ceil(request_bytes(request) / _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(request.messages)

@@ -1,0 +1,58 @@
+"""What an item may cost before it runs: what others of its agent came to, and what its limits leave. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from darumad.names import NanoUsd
+from darumad.work.budget import UNITS, Amount
+from darumad.work.item import Limits
+from darumad.work.result import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Who would be asked, and the most that one call with the item's own words could use.
+
+    No provider: no model is configured. `most.nano_usd` is None where nobody knows the price.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    most: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """What earlier items came to: half of them used at most `median`, nine of ten at most `most_of_them`."""
+
+    items: int
+    median: Amount
+    most_of_them: Amount
+
+
+def spread_of(spent: Sequence[Amount]) -> Spread | None:
+    """The spread of what items came to, each unit by itself; None without any."""
+    if not spent:
+        return None
+    return Spread(items=len(spent), median=_quantile(spent, 0.5), most_of_them=_quantile(spent, 0.9))
+
+
+def tightest(left: Iterable[Limits]) -> Limits:
+    """What may be used at most where all of these hold."""
+    all_ = list(left)
+    usd = _least(each.nano_usd for each in all_)
+    return Limits(
+        nano_usd=None if usd is None else NanoUsd(usd),
+        tokens=_least(each.tokens for each in all_),
+        calls=_least(each.calls for each in all_),
+    )
+
+
+def _quantile(spent: Sequence[Amount], share: float) -> Amount:
+    at = max(0, -int(-share * len(spent) // 1) - 1)
+    nano_usd, tokens, calls = (sorted(getattr(each, unit) for each in spent)[at] for unit in UNITS)
+    return Amount(nano_usd=NanoUsd(nano_usd), tokens=tokens, calls=calls)
+
+
+def _least(values: Iterable[int | None]) -> int | None:
+    return min((each for each in values if each is not None), default=None)
