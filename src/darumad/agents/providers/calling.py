@@ -16,6 +16,7 @@ from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.half import LoopHalf
+from darumad.agents.providers.limiter import Amounts
 from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, Retries, Rng, Tried, pause
 from darumad.agents.providers.standing import Standing, Target
 from darumad.agents.providers.wanted import NOTHING, R, Wanted, used_of
@@ -53,10 +54,12 @@ class Call(Generic[R]):
     scope: asyncio.Timeout
     deadline: float
     estimate: Usage = field(init=False)
+    needs: Amounts = field(init=False)
     sent_at: float = inf
 
     def __post_init__(self) -> None:
         self.estimate = self.wanted.estimate(self.spec)
+        self.needs = self.wanted.needs()
 
 
 class Keys(Protocol):
@@ -123,13 +126,13 @@ class Caller:
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             await self._wait_until_wanted(call)
             booking = self._standing.book(
-                name, call.spec.per_minute, call.wanted.needs(), longest=min(LONGEST_WAIT, self._left(call))
+                name, call.spec.per_minute, call.needs, longest=min(LONGEST_WAIT, self._left(call))
             )
             used = NOTHING
             try:
                 await pause(self._clock, booking.at - self._clock.monotonic())
                 async with half.everybody.hold(call.agent, within=within):
-                    used = call.wanted.needs()
+                    used = call.needs
                     reply = await self._admitted(client, call, tried)
                     used = used_of(reply.usage)
                     return reply

@@ -93,7 +93,7 @@ class Retries:
         self._allowed = allowed
 
     async def run(self, attempt: Callable[[Tried], Awaitable[T]]) -> T:
-        """The attempt's value, from whichever try gave one.
+        """The attempt's value, from whichever try gave one. A call that succeeds at once never enters the machinery.
 
         Raises:
             AttemptFailed: the last try's.
@@ -105,6 +105,16 @@ class Retries:
             tried.received = False
             return await attempt(tried)
 
+        try:
+            return await once()
+        except AttemptFailed as failed:
+            first = [failed]
+
+        async def again() -> T:
+            if first:
+                raise first.pop()
+            return await once()
+
         retrying = tenacity.AsyncRetrying(
             retry=lambda state: self._again(state, tried),
             wait=self._wait,
@@ -112,7 +122,7 @@ class Retries:
             sleep=lambda seconds: pause(self._clock, seconds),
             reraise=True,
         )
-        return await retrying(once)
+        return await retrying(again)
 
     def _again(self, state: tenacity.RetryCallState, tried: Tried) -> bool:
         error = _error_of(state)
