@@ -18,7 +18,7 @@ BROKEN_DISK = 74
 
 @pytest.fixture(scope="module")
 def recording() -> Recording:
-    return recorded((12, 12))
+    return recorded((16,))
 
 
 def never_synced(recording: Recording, which: Callable[[Change], bool]) -> Recording:
