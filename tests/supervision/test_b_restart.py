@@ -182,7 +182,7 @@ def test_b6_a_call_that_waits_when_its_supervisor_ends_is_told_so(house, wake) -
     stopper = threading.Thread(target=root.terminate_child, args=("a",))
     stopper.start()
     eventually(lambda: ("stop", "a", 1) in house.log)
-    callers = [threading.Thread(target=call) for _ in range(3)]
+    callers = [threading.Thread(target=call, daemon=True) for _ in range(3)]
     stop = root.stop(block=False)
     for caller in callers:
         caller.start()

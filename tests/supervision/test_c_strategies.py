@@ -115,6 +115,7 @@ def test_c10_dynamic_children_are_not_remembered(house) -> None:
     s1, s2 = (i.ref for i in root.which_children())
     assert house.states(s1) == [("a", "up", 2), ("b", "up", 2)]
     assert s2.which_children() == []
+    assert {row.path for row in root.tree()} == {"root", "root/s1", "root/s1/a", "root/s1/b", "root/s2"}
     assert s1.count_children() == {"specs": 2, "active": 2, "supervisors": 0, "workers": 2}
     assert s2.count_children() == {"specs": 0, "active": 0, "supervisors": 0, "workers": 0}
     assert root.count_children() == {"specs": 2, "active": 2, "supervisors": 2, "workers": 0}

@@ -55,11 +55,17 @@ def test_it_enters_no_further_child_over_its_successors(house, wake) -> None:
     assert house.bus.named("child.starting", "root/s/b")[-1].incarnation == 1
 
 
-def test_who_waits_for_its_answer_is_told_at_once(house, wake) -> None:
+@pytest.mark.parametrize("where", ["in a factory", "in a start"])
+def test_who_waits_for_its_answer_is_told_at_once(house, wake, where) -> None:
     nested = ChildSpec("s", house.nested("s").start, type="supervisor", shutdown=0.1)
-    root, ends = house.start(nested), []
+    root, ends, begun = house.start(nested), [], threading.Event()
     inner = root.which_children()[0].ref
-    slow = house.spec("slow", start_timeout=60.0, probe={"on_start": lambda _: wake.wait(60)})
+
+    def blocks(*_):
+        begun.set()
+        wake.wait(60)
+
+    slow = ChildSpec("slow", blocks) if where == "in a factory" else house.spec("slow", probe={"on_start": blocks})
 
     def call() -> None:
         try:
@@ -67,12 +73,15 @@ def test_who_waits_for_its_answer_is_told_at_once(house, wake) -> None:
         except SupervisorDead as dead:
             ends.append(dead)
 
-    caller = threading.Thread(target=call)
+    caller = threading.Thread(target=call, daemon=True)
     caller.start()
-    eventually(lambda: ("start", "slow", 1) in house.log)
+    assert begun.wait(10)
     root.terminate_child("s")
     assert fastest(lambda: caller.join(10), of=1) < 5
     assert len(ends) == 1
+    wake.set()
+    eventually(lambda: root.leaked == 0)
+    assert house.bus.named("supervisor.exited") == [], "it is not missed: its end has been told"
 
 
 def test_a_stop_that_it_was_waiting_for_is_not_waited_for(house, wake) -> None:

@@ -1,5 +1,6 @@
 """L: liveness and fencing, on real time."""
 
+import sys
 import threading
 import time
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from darumad.supervision import Actor, ActorDeadError, ChildSpec, Liveness
+from darumad.supervision.mailbox import Mailbox
 from tests.kit import eventually, pause
 from tests.supervision.conftest import SWITCHING
 
 LIVELY = Liveness(0.2)
+MAILBOX = sys.modules[Mailbox.__module__].__file__
 
 
 class Scribe(Actor):
@@ -132,6 +135,7 @@ def test_l3_the_old_thread_runs_nothing_more(house, book, wake, switching) -> No
         ref.tell(n)
     house.up("root/a", 2)
     at_abandonment = written(book)
+    assert len(house.bus.named("dead_letter")) == 5, "told when it was abandoned, however long its thread sleeps"
     wake.set()
     eventually(lambda: root.leaked == 0)
     assert at_abandonment == written(book) == [1]
@@ -153,6 +157,28 @@ def test_l3_a_life_killed_among_many_messages_begins_none_after_it(house, book, 
         assert written(book).count(incarnation) - before <= 1, "at most the message in hand ended after the fence"
     letters, handled = len(house.bus.named("dead_letter")), len(written(book))
     assert letters + handled == 500, "each message was handled or is a dead letter"
+
+
+def test_l3_a_message_that_is_taken_while_the_fence_falls_is_not_begun(house, book) -> None:
+    def fence_at_the_take(frame, event, arg):
+        if frame.f_code.co_filename != MAILBOX:
+            return None
+        if event == "return" and getattr(arg, "message", None) == "taken":
+            stopper = threading.Thread(target=root.terminate_child, args=("a",))
+            stopper.start()
+            stopper.join(10)
+        return fence_at_the_take
+
+    class Traced(Scribe):
+        def on_start(self) -> None:
+            sys.settrace(fence_at_the_take)
+
+    root = house.start(ChildSpec("a", lambda: Traced.start(book), shutdown="brutal"))
+    root.which_children()[0].ref.tell("taken")
+    assert house.bus.until("child.exited").data["reason"].kind == "killed"
+    eventually(lambda: root.leaked == 0)
+    assert written(book) == []
+    assert len(house.bus.named("dead_letter")) == 1
 
 
 def test_l4_who_waits_for_a_stuck_actor_is_told(house, book, wake) -> None:

@@ -128,7 +128,7 @@ def test_m3_a_failed_restart_is_no_health(house) -> None:
         if actor.incarnation == 2:
             raise RuntimeError("not yet")
 
-    backoff = Backoff(1, 8, jitter=0, reset_after=30)
+    backoff = Backoff(1, 8, jitter=0, reset_after=0.5)
     root = house.start(house.spec("a", backoff=backoff, probe={"on_start": fails_once}))
     house.crash(root, "a")
     house.clock.advance(1)

@@ -1,13 +1,19 @@
 """The mailbox alone, between threads that take turns all the time: nothing is lost, nothing is got twice."""
 
+import itertools
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from darumad.supervision import MailboxFull
 from darumad.supervision.mailbox import Mailbox
 from darumad.supervision.pykka_door import Envelope
-from tests.kit import switch_interval
+from tests.kit import eventually, switch_interval
+
+MAILBOX = sys.modules[Mailbox.__module__].__file__
 
 
 def test_signals_overtake_messages_and_each_lane_keeps_its_order() -> None:
@@ -47,6 +53,87 @@ def in_threads(*calls) -> None:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive(), "it sleeps though there is something for it"
+
+
+class Interruption:
+    """Traces a thread, and at the `nth` step that it takes in the mailbox's code lets another thread act first."""
+
+    def __init__(self, nth: int, act: Callable[[], object]) -> None:
+        self._left, self._act = nth, act
+        self.came = False
+
+    def __call__(self, frame, event, _arg):
+        if frame.f_code.co_filename != MAILBOX:
+            return None
+        if event in {"line", "return"}:
+            self._left -= 1
+            if self._left == 0:
+                self.came = True
+                other = threading.Thread(target=self._act, daemon=True)
+                other.start()
+                other.join(0.1)  # it may wait for a lock that the traced thread holds
+        return self
+
+
+def at_each_step(call: Callable[[Mailbox], object], act: Callable[[Mailbox], object]) -> Iterator[tuple[Any, Any]]:
+    """What `call` and `act` give, once for each step of `call` at which `act` may come."""
+    for nth in itertools.count(1):
+        outcome = at_step(nth, call, act)
+        if outcome is None:
+            return
+        yield outcome
+
+
+def at_step(nth: int, call: Callable[[Mailbox], object], act: Callable[[Mailbox], object]) -> tuple[Any, Any] | None:
+    """What the two give when `act` comes at the `nth` step; None if there is no such step."""
+    mailbox, gave, acted = Mailbox(), [], []
+    mailbox.put(Envelope("first"))
+    interruption = Interruption(nth, lambda: acted.append(act(mailbox)))
+
+    def run() -> None:
+        sys.settrace(interruption)
+        try:
+            gave.append(call(mailbox))
+        finally:
+            sys.settrace(None)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    eventually(lambda: interruption.came or not thread.is_alive() or sleeps(mailbox))
+    given_up = not interruption.came
+    if given_up:
+        mailbox.close()
+    thread.join(10)
+    assert not thread.is_alive(), f"after step {nth} it sleeps though there is something for it"
+    if given_up:  # too early, if the step came after all: the machine is slow
+        return at_step(nth, call, act) if interruption.came else None
+    eventually(lambda: acted)
+    return gave[0], acted[0]
+
+
+def sleeps(mailbox: Mailbox) -> bool:
+    """Whether its consumer sleeps, and goes on sleeping."""
+    return all(mailbox.idle and threading.Event().wait(0.02) is False for _ in range(5))
+
+
+def test_a_message_that_comes_at_any_step_of_a_get_wakes_it() -> None:
+    def get_twice(mailbox: Mailbox) -> list[str]:
+        return [getattr(mailbox.get(), "message", None) for _ in range(2)]
+
+    outcomes = list(at_each_step(get_twice, lambda mailbox: mailbox.put(Envelope("second"))))
+    assert len(outcomes) > 10
+    assert {(tuple(got), put) for got, put in outcomes} == {(("first", "second"), True)}
+
+
+def test_an_end_that_comes_at_any_step_of_a_put_loses_nothing() -> None:
+    envelope = Envelope("second")
+    for accepted, (_, left) in at_each_step(lambda mailbox: mailbox.put(envelope), Mailbox.close):
+        assert (envelope in left) is accepted
+
+
+def test_an_end_that_comes_at_any_step_of_a_get_leaves_the_message_to_one_of_the_two() -> None:
+    for got, (_, left) in at_each_step(Mailbox.get, Mailbox.close):
+        assert [each.message for each in (got, *left) if each is not None] == ["first"]
 
 
 def test_no_wake_up_is_lost() -> None:

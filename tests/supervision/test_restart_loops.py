@@ -21,7 +21,7 @@ class Turnstile:
         self.starts += 1
         if self.starts == 1:
             return
-        assert self._through.acquire(timeout=30)
+        assert self._through.acquire(timeout=10)
         if self.fails:
             raise RuntimeError("not yet")
 
@@ -81,7 +81,7 @@ def test_calls_are_answered_between_the_attempts_of_a_restart_loop(house, strate
 
 def test_a_stop_gets_in_between_the_attempts(house) -> None:
     turnstile = Turnstile(house)
-    root = house.start(house.spec("a", probe={"on_start": turnstile}), house.spec("b"))
+    root = house.start(house.spec("a", probe={"on_start": turnstile}), house.spec("b"), intensity=3)
     root.address("a").tell(ValueError())
     turnstile.until(2)
     thread, outcome = in_background(root.stop)
