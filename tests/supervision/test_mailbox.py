@@ -62,6 +62,11 @@ class Interruption:
         self._left, self._act = nth, act
         self.came = False
 
+    def call_off(self) -> bool:
+        """Whether it has not come; it will not any more."""
+        self._left = -1
+        return not self.came
+
     def __call__(self, frame, event, _arg):
         if frame.f_code.co_filename != MAILBOX:
             return None
@@ -100,13 +105,12 @@ def at_step(nth: int, call: Callable[[Mailbox], object], act: Callable[[Mailbox]
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     eventually(lambda: interruption.came or not thread.is_alive() or sleeps(mailbox))
-    given_up = not interruption.came
-    if given_up:
+    if interruption.call_off():  # there is no such step
         mailbox.close()
+        thread.join(10)
+        return None
     thread.join(10)
     assert not thread.is_alive(), f"after step {nth} it sleeps though there is something for it"
-    if given_up:  # too early, if the step came after all: the machine is slow
-        return at_step(nth, call, act) if interruption.came else None
     eventually(lambda: acted)
     return gave[0], acted[0]
 
