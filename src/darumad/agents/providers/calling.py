@@ -16,7 +16,7 @@ from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.half import LoopHalf
-from darumad.agents.providers.limiter import Amounts
+from darumad.agents.providers.limiter import Amounts, Booking
 from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, Retries, Rng, Tried, pause
 from darumad.agents.providers.standing import Standing, Target
 from darumad.agents.providers.wanted import NOTHING, R, Wanted, used_of
@@ -124,13 +124,10 @@ class Caller:
         name, within = call.target[0], call.spec.limits.queue
         client = await half.client(name, call.spec, self._keys.get(name))
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
-            await self._wait_until_wanted(call)
-            booking = self._standing.book(
-                name, call.spec.per_minute, call.needs, longest=min(LONGEST_WAIT, self._left(call))
-            )
+            booking = await self._booked(call)
             used = NOTHING
             try:
-                await pause(self._clock, booking.at - self._clock.monotonic())
+                await self._wait_until_wanted(call)
                 async with half.everybody.hold(call.agent, within=within):
                     used = call.needs
                     reply = await self._admitted(client, call, tried)
@@ -138,6 +135,19 @@ class Caller:
                     return reply
             finally:
                 self._standing.settle(name, booking, used)
+
+    async def _booked(self, call: Call[R]) -> Booking:
+        """A place within the limits of the provider's minute.
+
+        Raises:
+            AttemptFailed: `local_saturation`, when it would come later than anybody waits.
+        """
+        name = call.target[0]
+        while not isinstance(booked := self._standing.book(name, call.spec.per_minute, call.needs), Booking):
+            if booked > min(LONGEST_WAIT, self._left(call)):
+                raise AttemptFailed("local_saturation", f"{name} may be called in {booked:.0f} s", retry_after=booked)
+            await pause(self._clock, booked)
+        return booked
 
     def _left(self, call: Call[R]) -> float:
         return call.deadline - self._clock.monotonic()

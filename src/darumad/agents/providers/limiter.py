@@ -1,7 +1,7 @@
 """The limiter of one provider: so many requests, tokens in and tokens out within any minute. Its holder guards it.
 
-A call is booked for the first instant at which it fits, behind all that were booked before, and is settled at what it
-really used. What the server itself says is left is heeded on top.
+A call counts from when it is booked until a minute after it ended: it reached the server somewhere in between, however
+slow the way was, so no window of the server's own ever holds more. What the server says is left is heeded on top.
 """
 
 from collections import deque
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-WINDOW = 60.5
-"""Seconds. A minute, and half a second for what arrives later than it was sent."""
+WINDOW = 60.0
+"""Seconds."""
 
 
 class Measure(StrEnum):
@@ -33,56 +33,43 @@ class Left:
 
 
 @dataclass(slots=True)
-class _Entry:
-    at: float
-    amount: int
-    counted: bool = True
-
-
-@dataclass(slots=True)
 class _Window:
-    """One measure's last minute."""
+    """One measure's last minute: what is open, and what ended when."""
 
     limit: int
-    entries: deque[_Entry] = field(default_factory=deque)
+    open: int = 0
     held: int = 0
+    ended: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def earliest(self, at: float, amount: int) -> float:
-        """When `amount` fits, not before `at`; more than the limit fits alone."""
-        held = self.held
-        for entry in self.entries:
-            fits = held + amount <= self.limit or held == 0
-            if entry.at > at - WINDOW and fits:
-                break
-            if entry.at > at - WINDOW:
-                at = entry.at + WINDOW
-            held -= entry.amount
-        return at
+    def when(self, now: float, amount: int) -> float:
+        """When `amount` fits; more than the limit fits alone. What is open ends at the earliest now."""
+        self._forget(now)
+        held = self.open + self.held
+        if held + amount <= self.limit or held == 0:
+            return now
+        for at, each in self.ended:
+            held -= each
+            if held + amount <= self.limit or held == 0:
+                return at + WINDOW
+        return now + WINDOW
 
-    def book(self, at: float, amount: int) -> _Entry:
-        """Count `amount` at `at`, which no later booking comes before."""
-        while self.entries and self.entries[0].at <= at - WINDOW:
-            gone = self.entries.popleft()
-            gone.counted = False
-            self.held -= gone.amount
-        entry = _Entry(at, amount)
-        self.entries.append(entry)
-        self.held += amount
-        return entry
+    def end(self, now: float, booked: int, used: int) -> None:
+        """A call for which `booked` was counted has ended and used so much."""
+        self.open -= booked
+        if used:
+            self.ended.append((now, used))
+            self.held += used
 
-    def settle(self, entry: _Entry, amount: int) -> None:
-        """An entry's true amount."""
-        if entry.counted:
-            self.held += amount - entry.amount
-        entry.amount = amount
+    def _forget(self, now: float) -> None:
+        while self.ended and self.ended[0][0] <= now - WINDOW:
+            self.held -= self.ended.popleft()[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """Leave to send at `at`, monotonic seconds."""
+    """Leave to send a call that needs so much."""
 
-    at: float
-    _entries: Mapping[Measure, _Entry]
+    needs: Amounts
 
 
 class Limiter:
@@ -91,32 +78,32 @@ class Limiter:
     def __init__(self, limits: Amounts) -> None:
         self._windows = {measure: _Window(limit) for measure, limit in limits.items()}
         self._left: dict[Measure, tuple[int, float]] = {}
-        self._last = 0.0
 
     def when(self, now: float, needs: Amounts) -> float:
-        """When a call that needs so much could be sent."""
-        at = max(now, self._last)
+        """When a call that needs so much may be sent."""
+        at = now
         for measure, amount in needs.items():
             remaining, resets_at = self._left.get(measure, (amount, now))
-            if remaining < amount and resets_at > now:
+            if remaining < amount:
                 at = max(at, resets_at)
         for measure, window in self._windows.items():
-            at = max(at, window.earliest(at, needs.get(measure, 0)))
+            at = max(at, window.when(now, needs.get(measure, 0)))
         return at
 
-    def book(self, now: float, needs: Amounts) -> Booking:
-        """Take the first place for such a call."""
-        at = self._last = self.when(now, needs)
+    def book(self, needs: Amounts) -> Booking:
+        """Count such a call as open; `when` said now."""
         for measure, amount in needs.items():
             if measure in self._left:
                 remaining, resets_at = self._left[measure]
                 self._left[measure] = (remaining - amount, resets_at)
-        return Booking(at, {measure: each.book(at, needs.get(measure, 0)) for measure, each in self._windows.items()})
+        for measure, window in self._windows.items():
+            window.open += needs.get(measure, 0)
+        return Booking(needs)
 
-    def settle(self, booking: Booking, used: Amounts) -> None:
-        """Count what a booked call really used; nothing, when it was never sent."""
-        for measure, entry in booking._entries.items():  # noqa: SLF001 - a booking is this class's own
-            self._windows[measure].settle(entry, used.get(measure, 0))
+    def settle(self, now: float, booking: Booking, used: Amounts) -> None:
+        """A booked call has ended; it used nothing when it was never sent."""
+        for measure, window in self._windows.items():
+            window.end(now, booking.needs.get(measure, 0), used.get(measure, 0))
 
     def heed(self, now: float, said: Mapping[Measure, Left]) -> None:
         """Take a server's word for what is left."""

@@ -134,11 +134,10 @@ class Standing:
         with self._lock:
             return max(0.0, self._not_before.get(provider, 0.0) - self._clock.monotonic())
 
-    def book(self, provider: str, limits: Amounts, needs: Amounts, *, longest: float) -> Booking:
-        """Leave to send such a call to `provider`, which limits a minute so; every booking must be settled.
+    def book(self, provider: str, limits: Amounts, needs: Amounts) -> Booking | float:
+        """Leave to send such a call to `provider`, which limits a minute so; or the seconds until it is worth asking.
 
-        Raises:
-            AttemptFailed: `local_saturation`, when its turn would come later than in `longest` seconds.
+        Every booking must be settled.
         """
         now = self._clock.monotonic()
         with self._lock:
@@ -146,14 +145,12 @@ class Standing:
             if limiter is None:
                 limiter = self._limiters[provider] = Limiter(limits)
             wait = limiter.when(now, needs) - now
-            if wait <= longest:
-                return limiter.book(now, needs)
-        raise AttemptFailed("local_saturation", f"{provider} may be called in {wait:.0f} s", retry_after=wait)
+            return limiter.book(needs) if wait <= 0 else wait
 
     def settle(self, provider: str, booking: Booking, used: Amounts) -> None:
-        """Count what a booked call really used of its provider's limits."""
+        """A booked call has ended: count what it really used of its provider's limits."""
         with self._lock:
-            self._limiters[provider].settle(booking, used)
+            self._limiters[provider].settle(self._clock.monotonic(), booking, used)
 
     def heed(self, provider: str, said: Mapping[Measure, Left]) -> None:
         """Take a server's word for what is left of its limits."""
