@@ -5,6 +5,7 @@ Nothing is left out: synchronous=FULL, the daemon with its log and metrics, ever
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -41,12 +42,14 @@ def row() -> bool:
 
 def _accepting() -> Iterator[bool]:
     for clients, batch, goal in ACCEPTS:
-        with _place() as home, _daemon(home) as socket:
-            got = _loaded(socket, clients, batch)
+        with _place() as home, _daemon(home) as daemon:
+            before = _cpu_of(daemon)
+            got = _loaded(daemon.socket, clients, batch)
+            cpu = (_cpu_of(daemon) - before) / (got["per_second"] * SECONDS)
         rate = got["per_second"]
         print(
             f"journal: accepted over the socket, {clients} clients x {batch}: {rate:,.0f} items/s (goal {goal:,}),"
-            f" p99 {got['p99_ms']:.1f} ms"
+            f" p99 {got['p99_ms']:.1f} ms, {cpu * 1000:.3f} ms CPU of the daemon an item"
         )
         yield rate >= goal
 
@@ -57,13 +60,20 @@ def _loaded(socket: Path, clients: int, batch: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _daemon(home: Path) -> Iterator[Path]:
+def _daemon(home: Path) -> Iterator[Daemon]:
     settings = {"provider": {"use": "offline"}, "queue": {"max_items": ROOM}, "control": {"body_limit": "8MiB"}}
     daemon = Daemon(home, settings).start()
     try:
-        yield daemon.socket
+        yield daemon
     finally:
         daemon.close()
+
+
+def _cpu_of(daemon: Daemon) -> float:
+    """Seconds that its process has computed so far."""
+    assert daemon.process is not None
+    spent = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
