@@ -162,10 +162,12 @@ def test_the_loop_is_replaced_under_a_thousand_calls_and_nothing_known_is_lost(s
 
     held: list[asyncio.Future[object]] = []
     first.run_until_complete(flood())
+    old = desk.broker._half
     assert asyncio.run(answered()) == "ack anthropic#1"
     for each in held:
         each.cancel()
     first.run_until_complete(asyncio.gather(*held, return_exceptions=True))
+    first.run_until_complete(old.close())
     first.close()
     assert not desk.books.open
     assert {shown.state for shown in desk.broker.circuits().values()} == {"closed"}
