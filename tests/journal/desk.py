@@ -25,6 +25,7 @@ from darumad.journal import (
 )
 from darumad.names import AgentName, ItemId, Seconds, Stage
 from darumad.work.item import WorkItem
+from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
 from tests.kit.clock import FakeClock
 
@@ -40,6 +41,7 @@ class Desk:
     def __init__(self, directory: Path, clock: FakeClock, *, ballast: int = 0, low_water: int = 0) -> None:
         self.directory = directory
         self.sizes = {"ballast": ballast, "low_water": low_water}
+        self.lanes = dict[str, Lane]()
         self.clock = clock
         self.published: list[Recorded] = []
         self.fatal: list[Exception] = []
@@ -56,6 +58,7 @@ class Desk:
             version="1.0",
             on_fatal=self.fatal.append,
             **self.sizes,
+            lanes=self.lanes,
         )
         if start:
             self._journal.start()

@@ -223,3 +223,9 @@ def test_a_systemd_credential_is_found_by_the_providers_name(write: Write, tmp_p
     assert settings.providers["ollama"].key_file is None
     assert origins(settings)["providers.anthropic.key_file"] == "$CREDENTIALS_DIRECTORY"
     assert "marker" not in repr(settings) + str(as_written(settings))
+
+
+def test_the_lane_of_items_that_name_none_has_no_limit(write: Write) -> None:
+    settings = load(write("lanes:\n  tree: {max_running: 1}\n  default: {weight: 2}\n"), {})
+    assert (settings.lanes["tree"].max_running, settings.lanes["default"].weight) == (1, 2.0)
+    assert set(problems_of(write("lanes:\n  default: {max_running: 1}\n"))) == {"lanes.default.max_running"}

@@ -113,6 +113,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         version=__version__,
         ballast=settings.journal.ballast,
         low_water=settings.journal.low_water,
+        lanes=configured.lanes(settings),
         on_fatal=lambda error: guardian.end("broken_disk", str(error)),
     )
     publisher.start()

@@ -17,6 +17,7 @@ from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
 from darumad.work.item import Limits as Spendable
+from darumad.work.lanes import Lane
 
 SHIPPED_AGENTS: Mapping[str, str] = {"executor": "general", "documentation": "documentation", "echo": "echo"}
 """The executors that are there without any setting, and their templates."""
@@ -186,3 +187,11 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
         num_ctx=said.num_ctx or ProviderSpec(kind=said.kind).num_ctx,
         prices=_prices(name, prices),
     )
+
+
+def lanes(settings: Settings) -> dict[str, Lane]:
+    """The lanes that are more than a name."""
+    return {
+        name: Lane(weight=each.weight, max_running=each.max_running, paused=each.paused)
+        for name, each in settings.lanes.items()
+    }

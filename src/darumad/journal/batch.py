@@ -16,6 +16,7 @@ from darumad.journal.requests import Audit
 from darumad.journal.room import Room
 from darumad.journal.sql import LARGEST, ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
+from darumad.work.lanes import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Batch:
     suspects: bool = False
     recent: RecentItems = field(default_factory=RecentItems)
     room: Room | None = None
+    turns: Turns = field(default_factory=Turns)
     unfinished: int = 0
     facts: list[Fact] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Claims: the best ready items for the free slots, each under a new fence, with all that its stage needs to go on."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from darumad.events import WorkAssigned, WorkExpired
@@ -13,6 +13,7 @@ from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
 from darumad.names import AgentName, Stage
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.item import WorkRecord
+from darumad.work.lanes import Turns
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
@@ -25,6 +26,8 @@ class _Candidate(NamedTuple):
     stage: Stage
     fresh: bool
     resumed: bool
+    lane: str
+    begun: bool
 
 
 Choice = tuple[_Candidate, Slot]
@@ -36,9 +39,10 @@ def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:
 
 
 def _claim(batch: Batch, asked: Claim) -> Claimed:
-    chosen = _choose(asked, _candidates(batch, asked))
+    lanes = _Lanes(batch)
+    chosen = _choose(asked, _candidates(batch, asked, lanes), batch.turns, lanes)
     if batch.suspects:
-        chosen += _one_suspect(batch, asked, chosen)
+        chosen += _one_suspect(batch, asked, chosen, lanes)
     if not chosen:
         return Claimed(())
     ids = [each.id for each, _ in chosen]
@@ -63,48 +67,107 @@ def expire(batch: Batch) -> None:
         doom(batch, ended)
 
 
-def _candidates(batch: Batch, asked: Claim) -> list[_Candidate]:
+def _candidates(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
     wanted = Counter((slot.stage, slot.agent) for slot in asked.slots)
-    lanes = [(stage, agent, count) for (stage, agent), count in wanted.items()]
-    bounds = {"gated": dump(sorted(asked.gated)), "first": dump(dict(asked.first))}
-    rows = batch.run_if_any("claim_candidates", lanes, **bounds)
+    pools = [(stage, agent, count) for (stage, agent), count in wanted.items()]
+    bounds = {
+        "gated": dump(sorted(asked.gated)),
+        "first": dump(dict(asked.first)),
+        "closed": dump([*batch.turns.paused, *lanes.full]),
+    }
+    rows = batch.run_if_any("claim_candidates", pools, **bounds)
     if any(expires_at is not None and expires_at <= batch.now for *_, expires_at in rows):
         expire(batch)
-        rows = batch.run("claim_candidates", lanes, **bounds)
-    return _read(rows)
+        rows = batch.run("claim_candidates", pools, **bounds)
+    return [*lanes.ready(asked.gated), *(each for each in _read(rows) if lanes.lets_in(each))]
 
 
 def _read(rows: Iterable[Sequence[Any]]) -> list[_Candidate]:
     return [
-        _Candidate(row, agent, Stage(stage), bool(fresh), bool(attempt_open))
-        for row, agent, stage, fresh, attempt_open, _ in rows
+        _Candidate(row, agent, Stage(stage), bool(fresh), bool(attempt_open), lane, bool(begun))
+        for row, agent, stage, fresh, attempt_open, lane, begun, _ in rows
     ]
 
 
-def _choose(asked: Claim, candidates: Iterable[_Candidate]) -> list[Choice]:
-    """The candidates, best first, into the slots: one of their own definition before one that takes any."""
+class _Lanes:
+    """The lanes with limits, as a claim finds them: who has a place, and how many places are left."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._left = dict(batch.turns.limits)
+        self._ready: list[_Candidate] = []
+        for *row, ready in batch.run_if_any("under_way_in_lanes", list(self._left)):
+            (each,) = _read([(*row, True, None)])
+            if ready and self._left[each.lane] > 0:
+                self._ready.append(each)
+            self._left[each.lane] -= 1
+
+    @property
+    def full(self) -> list[str]:
+        """Where nobody new is let in."""
+        return [lane for lane, left in self._left.items() if left <= 0]
+
+    def ready(self, gated: frozenset[AgentName]) -> list[_Candidate]:
+        """Who has a place and may go on, whoever is before them in the line."""
+        return [each for each in self._ready if each.agent not in gated]
+
+    def lets_in(self, each: _Candidate) -> bool:
+        """Whether this one stands in the line itself: who has a place in a limited lane does not."""
+        return not (each.begun and each.lane in self._left)
+
+    def takes(self, each: _Candidate) -> bool:
+        """Give this one a place, if it needs one and there is one."""
+        if each.begun or each.lane not in self._left:
+            return True
+        self._left[each.lane] -= 1
+        return self._left[each.lane] >= 0
+
+
+def _choose(asked: Claim, candidates: Iterable[_Candidate], turns: Turns, lanes: _Lanes) -> list[Choice]:
+    """The candidates, best first and lane by lane, into the slots: those of their own definition before any."""
     free: defaultdict[tuple[Stage, str], deque[Slot]] = defaultdict(deque)
     for slot in asked.slots:
         free[slot.stage, slot.agent].append(slot)
     begun: Counter[AgentName] = Counter()
     chosen: list[Choice] = []
-    for each in candidates:
+    for each in _in_turn(candidates, turns):
         slots = free[each.stage, each.agent] or free[each.stage, ANY]
         if not slots or (each.fresh and begun[each.agent] >= asked.first.get(each.agent, len(asked.slots))):
             continue
+        if not lanes.takes(each):
+            continue
         begun[each.agent] += each.fresh
+        turns.took(each.lane)
         chosen.append((each, slots.popleft()))
     return chosen
 
 
-def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice]) -> list[Choice]:
+def _in_turn(candidates: Iterable[_Candidate], turns: Turns) -> Iterator[_Candidate]:
+    """Each lane's in their order, and of the lanes the one that is furthest behind; of equals the better rank."""
+    queues: defaultdict[str, deque[tuple[int, _Candidate]]] = defaultdict(deque)
+    for place, each in enumerate(candidates):
+        queues[each.lane].append((place, each))
+    turns.meet(queues)
+    while queues:
+        lane = min(queues, key=lambda name: (turns.position(name), queues[name][0][0]))
+        _, each = queues[lane].popleft()
+        if not queues[lane]:
+            del queues[lane]
+        yield each
+
+
+def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _Lanes) -> list[Choice]:
     """One suspect at a time, in a boot that has proven itself: if the process dies now, it was this item."""
     if batch.lived < SETTLED_AFTER:
         return []
     taken = {slot for _, slot in chosen}
     free = Claim(slots=tuple(each for each in asked.slots if each not in taken), first=asked.first)
-    rows = [row for row in batch.run("claim_suspects", ()) if row[1] not in asked.gated]
-    return _choose(free, _read(rows))[:1]
+    shut = frozenset(batch.turns.paused)
+    found = [
+        each
+        for each in _read(batch.run("claim_suspects", ()))
+        if each.agent not in asked.gated and each.lane not in shut
+    ]
+    return _choose(free, found, batch.turns, lanes)[:1]
 
 
 def _needs_more(row: Sequence[Any]) -> bool:

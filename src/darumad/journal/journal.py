@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from darumad.bus import Tally
@@ -16,6 +16,7 @@ from darumad.journal.requests import Answer, Outcome, Request
 from darumad.journal.room import Room
 from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
 from darumad.names import Boot, ItemId, Seconds
+from darumad.work.lanes import Lane, Turns
 
 MEASURES = {
     "journal_commit_seconds": (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
@@ -52,6 +53,7 @@ class Journal:
         on_fatal: Callable[[Exception], None],
         ballast: int = 0,
         low_water: int = 0,
+        lanes: Mapping[str, Lane] | None = None,
     ) -> "Journal":
         """Takes the directory, checks what lies in it, begins a boot and puts back what earlier boots held.
 
@@ -66,6 +68,7 @@ class Journal:
             version: of the program, for the boot's row.
             on_fatal: called once the disk has failed; nothing is written from then on.
             ballast: bytes set aside for when the disk is full.
+            lanes: those that are more than a name.
             low_water: bytes that must be free on the disk for anything new to be taken in.
 
         Raises:
@@ -93,6 +96,7 @@ class Journal:
             tally=tally,
             on_fatal=on_fatal,
             room=room,
+            turns=Turns(lanes),
         )
         return cls(place, lock, clock, booted, standing)
 

@@ -85,3 +85,8 @@ FROM (
     UNION ALL SELECT 'all', 'ever', * FROM reservation
 )
 GROUP BY scope, period;
+
+DROP INDEX item_claim;
+CREATE INDEX item_claim ON item (stage, agent, lane, fresh, rank, id) WHERE state = 'ready' AND suspect = 0;
+CREATE INDEX item_lane ON item (lane)
+    WHERE lane <> 'default' AND attempt > 0 AND state IN ('waiting', 'ready', 'scheduled', 'running', 'parked');

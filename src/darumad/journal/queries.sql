@@ -78,7 +78,7 @@ present(stage, agent, want) AS (
         want
     FROM present WHERE agent IS NOT NULL
 ),
-lanes(stage, agent, want) AS (
+definitions(stage, agent, want) AS (
     SELECT stage, agent, sum(want) FROM (
         SELECT stage, agent, want FROM present WHERE agent IS NOT NULL
         UNION ALL
@@ -87,34 +87,59 @@ lanes(stage, agent, want) AS (
     WHERE agent NOT IN (SELECT value FROM json_each(:gated))
     GROUP BY stage, agent
 ),
-walk(stage, agent, fresh, remaining, rank, id) AS (
-    SELECT stage, agent, 0, want, -9223372036854775808, 0 FROM lanes
+every_lane(stage, agent, lane, want) AS (
+    SELECT stage, agent, (SELECT min(lane) FROM item WHERE state = 'ready' AND suspect = 0
+            AND item.stage = definitions.stage AND item.agent = definitions.agent),
+        want
+    FROM definitions
     UNION ALL
-    SELECT stage, agent, 1, min(want, coalesce((SELECT value FROM json_each(:first) WHERE key = lanes.agent), want)),
+    SELECT stage, agent, (SELECT min(lane) FROM item WHERE state = 'ready' AND suspect = 0
+            AND item.stage = every_lane.stage AND item.agent = every_lane.agent AND item.lane > every_lane.lane),
+        want
+    FROM every_lane WHERE lane IS NOT NULL
+),
+lanes(stage, agent, lane, want) AS (
+    SELECT stage, agent, lane, want FROM every_lane
+    WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(:closed))
+),
+walk(stage, agent, lane, fresh, remaining, rank, id) AS (
+    SELECT stage, agent, lane, 0, want, -9223372036854775808, 0 FROM lanes
+    UNION ALL
+    SELECT stage, agent, lane, 1,
+        min(want, coalesce((SELECT value FROM json_each(:first) WHERE key = lanes.agent), want)),
         -9223372036854775808, 0
     FROM lanes
     UNION ALL
-    SELECT walk.stage, walk.agent, walk.fresh, walk.remaining - 1, best.rank, best.id
+    SELECT walk.stage, walk.agent, walk.lane, walk.fresh, walk.remaining - 1, best.rank, best.id
     FROM walk JOIN item AS best ON best.id = coalesce((
         SELECT next.id FROM item AS next
         WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
-            AND next.fresh = walk.fresh AND next.rank = walk.rank AND next.id > walk.id
+            AND next.lane = walk.lane AND next.fresh = walk.fresh AND next.rank = walk.rank AND next.id > walk.id
         ORDER BY next.id LIMIT 1
     ), (
         SELECT next.id FROM item AS next
         WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
-            AND next.fresh = walk.fresh AND next.rank > walk.rank
+            AND next.lane = walk.lane AND next.fresh = walk.fresh AND next.rank > walk.rank
         ORDER BY next.rank, next.id LIMIT 1
     ))
     WHERE walk.remaining > 0
 )
-SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.expires_at
+SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.lane, item.attempt > 0, item.expires_at
 FROM walk JOIN item ON item.id = walk.id
 ORDER BY walk.rank, walk.id;
 
+-- name: under_way_in_lanes
+-- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried.
+SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.lane, item.state = 'ready' AND suspect = 0
+FROM json_each(:asked) AS asked
+CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
+WHERE item.lane <> 'default' AND item.attempt > 0
+    AND item.state IN ('waiting', 'ready', 'scheduled', 'running', 'parked')
+ORDER BY item.lane, item.state = 'ready', item.attempt_open DESC, item.rank, item.id;
+
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
-SELECT id, agent, stage, fresh, attempt_open, expires_at
+SELECT id, agent, stage, fresh, attempt_open, lane, 1, expires_at
 FROM item INDEXED BY item_suspect
 WHERE state = 'ready' AND suspect = 1
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)

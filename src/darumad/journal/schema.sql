@@ -70,13 +70,16 @@ CREATE TABLE item (
 ) STRICT;
 
 -- A claim is one range read per stage and definition; suspects, who are claimed one at a time, stand apart.
-CREATE INDEX item_claim ON item (stage, agent, fresh, rank, id) WHERE state = 'ready' AND suspect = 0;
+CREATE INDEX item_claim ON item (stage, agent, lane, fresh, rank, id) WHERE state = 'ready' AND suspect = 0;
 CREATE INDEX item_suspect ON item (stage, agent, rank, id) WHERE state = 'ready' AND suspect = 1;
 CREATE INDEX item_due ON item (run_at) WHERE state = 'scheduled';
 CREATE INDEX item_expiry ON item (expires_at)
     WHERE expires_at IS NOT NULL AND state IN ('waiting', 'ready', 'scheduled', 'parked');
 CREATE INDEX item_oldest ON item (ready_at) WHERE state = 'ready';
 CREATE INDEX item_state ON item (state);
+-- Who is under way in a lane of its own: nobody in the lane that has no limits is in it.
+CREATE INDEX item_lane ON item (lane)
+    WHERE lane <> 'default' AND attempt > 0 AND state IN ('waiting', 'ready', 'scheduled', 'running', 'parked');
 
 CREATE TABLE payload (
     item INTEGER PRIMARY KEY REFERENCES item (id) ON DELETE CASCADE,

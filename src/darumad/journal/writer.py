@@ -54,6 +54,7 @@ from darumad.journal.returning import promote_due, rescue
 from darumad.journal.room import Room
 from darumad.journal.rounds import groups
 from darumad.names import Boot, Seconds
+from darumad.work.lanes import Turns
 
 MAX_BATCH = 256
 """Requests in one transaction, at most; under load the queue fills it while the last one is synced."""
@@ -114,6 +115,7 @@ class Standing:
     tally: Tally | None
     on_fatal: Callable[[Exception], None]
     room: Room
+    turns: Turns
 
 
 class _NoRoom(Exception):  # noqa: N818 - it reads as what is the matter
@@ -297,6 +299,7 @@ class Writer:
             suspects=standing.suspects,
             recent=self._recent,
             room=standing.room,
+            turns=standing.turns,
         )
 
     def _commit(self, batch: Batch) -> None:

@@ -15,6 +15,7 @@ from darumad.settings.model import (
     Executors,
     Item,
     JournalSettings,
+    LaneSettings,
     Log,
     Metrics,
     Optimizers,
@@ -42,7 +43,8 @@ from darumad.settings.units import (
 
 __all__ = [
     "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item",
-    "JournalSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider", "ProviderSettings",
-    "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path", "load", "origins",
-    "parse_duration", "parse_money", "parse_size", "places", "show_duration", "show_money", "show_size",
+    "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider",
+    "ProviderSettings", "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path",
+    "load", "origins", "parse_duration", "parse_money", "parse_size", "places", "show_duration", "show_money",
+    "show_size",
 ]  # fmt: skip

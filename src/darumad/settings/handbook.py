@@ -21,6 +21,7 @@ _EXAMPLES: Mapping[str, str] = {
     "agents": "  my-agent:\n    template: templates/my_agent.py\n    isolation: none\n    count: 4",
     "budget.agents": "{documentation: {daily: 2.00 USD, daily_calls: 500}}",
     "budget.providers": "{anthropic: {total: 100.00 USD}}",
+    "lanes": "{checkout: {max_running: 1}, bulk: {weight: 0.5}}",
     "prices": "{my-model: {input: 0.30 USD, output: 1.20 USD}}",
 }
 _UNITS = """\

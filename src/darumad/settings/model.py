@@ -376,6 +376,20 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaneSettings:
+    """One lane: a queue within the queue. A lane that is only named by items needs no entry."""
+
+    weight: float = setting(1.0, "How many turns it has for one of a lane of weight 1.", POSITIVE)
+    max_running: int | None = setting(
+        None,
+        "How many of its items may be under way, from their first claim to their end; with 1, two never work on one "
+        "thing at once.",
+        Limits(at_least=1),
+    )
+    paused: bool = setting(default=False, says="Whether nothing of it is claimed.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSettings:
     """The file that holds everything, and the disk it lies on."""
 
@@ -446,6 +460,10 @@ class Settings:
     agents: Mapping[str, AgentSettings] = field(
         default_factory=_nothing,
         metadata={"says": "Agent definitions of your own, by name."},
+    )
+    lanes: Mapping[str, LaneSettings] = field(
+        default_factory=_nothing,
+        metadata={"says": "Lanes with a weight or a limit, by name; `default` is the lane of items that name none."},
     )
     journal: JournalSettings = field(default_factory=JournalSettings)
     retention: Retention = field(default_factory=Retention)

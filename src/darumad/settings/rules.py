@@ -10,6 +10,7 @@ from darumad.errors import Problem
 from darumad.settings.model import AgentSettings, ProviderSettings, Settings
 from darumad.settings.reading import did_you_mean
 from darumad.work.kinds import KINDS
+from darumad.work.lanes import DEFAULT
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -28,6 +29,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _fallbacks(settings)
     for name, agent in settings.agents.items():
         yield from _agent(f"agents.{name}", name, agent, settings)
+    yield from _lanes(settings)
     for name, price in settings.prices.items():
         for way in ("input", "output"):
             if getattr(price, way) is None:
@@ -100,6 +102,13 @@ def _chain(name: str | None, settings: Settings) -> list[str]:
         chain.append(name)
         name = settings.providers[name].fallback
     return chain
+
+
+def _lanes(settings: Settings) -> Iterator[Problem]:
+    """The lane of items that name none has a weight, and no limit: whoever wants one names a lane."""
+    default = settings.lanes.get(DEFAULT)
+    if default is not None and default.max_running is not None:
+        yield Problem(f"lanes.{DEFAULT}.max_running", "cannot be set for the lane of items that name none")
 
 
 def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) -> Iterator[Problem]:

@@ -1,0 +1,134 @@
+"""Lanes: nobody waits behind somebody else's thousand items, and a lane of one never works on two."""
+
+from collections import Counter
+
+import pytest
+
+from darumad.work.lanes import Lane
+from darumad.work.states import WorkState
+from tests.journal.desk import DO, PREPARE, Desk, move, new_item
+
+
+def with_lanes(desk: Desk, **lanes: Lane) -> Desk:
+    """The same journal, in a daemon that was started with these lanes."""
+    desk.close()
+    desk.lanes.update(lanes)
+    return desk.open()
+
+
+def submit(desk: Desk, lane: str, count: int, first: int = 0) -> None:
+    desk.submit(*(new_item(f"{lane}-{number}", lane=lane, stages=(DO,)) for number in range(first, first + count)))
+
+
+def claimed(desk: Desk, count: int) -> Counter[str]:
+    return Counter(each.record.item.lane for each in desk.claim(DO, count))
+
+
+def test_a_lane_with_a_thousand_items_keeps_no_other_waiting(desk: Desk) -> None:
+    submit(desk, "bulk", 100)
+    submit(desk, "mine", 3)
+    assert claimed(desk, 6) == {"bulk": 3, "mine": 3}
+    assert claimed(desk, 6) == {"bulk": 6}, "no slot stays empty for fairness' sake"
+
+
+def test_weights_are_turns(desk: Desk) -> None:
+    with_lanes(desk, heavy=Lane(weight=3.0))
+    submit(desk, "heavy", 40)
+    submit(desk, "light", 40)
+    assert sum((claimed(desk, 4) for _ in range(5)), Counter()) == {"heavy": 15, "light": 5}
+
+
+def test_a_lane_that_was_empty_has_saved_up_no_turns(desk: Desk) -> None:
+    submit(desk, "busy", 60)
+    for _ in range(5):
+        claimed(desk, 4)
+    submit(desk, "late", 20)
+    assert claimed(desk, 8) == {"busy": 4, "late": 4}
+
+
+def test_within_a_lane_the_rank_decides(desk: Desk) -> None:
+    desk.submit(*(new_item(f"p{priority}", lane="l", priority=priority, stages=(DO,)) for priority in (1, 9)))
+    assert [each.record.item.id for each in desk.claim(DO, 2)] == ["p9", "p1"]
+
+
+def test_a_lane_of_one_is_held_from_the_first_claim_to_the_end(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    submit(desk, "tree", 3)
+    (first,) = desk.claim(DO, 4)
+    assert desk.claim(DO, 4) == ()
+    desk.call(move(first, WorkState.PARKED, reason="question", fence_up=True))
+    assert desk.claim(DO, 4) == (), "a parked one keeps its place"
+    desk.release(first.record.item.id)
+    (again,) = desk.claim(DO, 4)
+    assert again.record.item.id == first.record.item.id
+    desk.succeed(again)
+    (second,) = desk.claim(DO, 4)
+    assert second.record.item.id == "tree-1"
+    desk.cancel("tree-1")
+    assert [each.record.item.id for each in desk.claim(DO, 4)] == ["tree-2"]
+
+
+def test_one_that_failed_in_a_full_lane_is_tried_again_before_a_thousand_that_never_began(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    submit(desk, "tree", 200)
+    (first,) = desk.claim(DO, 4)
+    again_later = {"run_at": 0, "failures": 1, "ends_attempt": True, "keep_rank": False, "reason": "backoff"}
+    desk.call(move(first, WorkState.SCHEDULED, **again_later))
+    assert desk.claim(DO, 4) == (), "while it waits for its retry it keeps its place"
+    desk.release(first.record.item.id)
+    (again,) = desk.claim(DO, 4)
+    assert (again.record.item.id, again.record.attempt) == (first.record.item.id, 2)
+
+
+def test_the_retried_dead_wait_for_whoever_has_the_place_by_then(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    submit(desk, "tree", 2)
+    desk.kill(desk.claim(DO, 1)[0])
+    (second,) = desk.claim(DO, 4)
+    desk.release("tree-0")
+    assert desk.claim(DO, 4) == ()
+    desk.succeed(second)
+    assert [each.record.item.id for each in desk.claim(DO, 4)] == ["tree-0"]
+
+
+def test_a_limit_counts_over_all_stages_and_slots_of_one_claim(desk: Desk) -> None:
+    with_lanes(desk, few=Lane(max_running=3))
+    desk.submit(*(new_item(f"i{number}", lane="few", stages=(PREPARE, DO)) for number in range(8)))
+    held = desk.claim(PREPARE, 8)
+    assert len(held) == 3
+    for each in held:
+        desk.call(move(each, WorkState.READY, DO, output={"brief": 1}))
+    assert desk.claim(PREPARE, 8) == ()
+    assert len(desk.claim(DO, 8)) == 3
+
+
+def test_a_limit_holds_over_a_restart(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    submit(desk, "tree", 2)
+    desk.claim(DO, 4)
+    desk.die()
+    desk.open()
+    assert [each.record.item.id for each in desk.claim(DO, 4)] == ["tree-0"]
+
+
+def test_a_paused_lane_claims_nothing_and_loses_nothing(desk: Desk) -> None:
+    with_lanes(desk, held=Lane(paused=True))
+    submit(desk, "held", 2)
+    submit(desk, "free", 2)
+    assert claimed(desk, 4) == {"free": 2}
+    desk.lanes.clear()
+    with_lanes(desk)
+    assert claimed(desk, 4) == {"held": 2, "free": 2}, "what ran was put back by the restart"
+
+
+def test_a_limited_lane_does_not_keep_the_others_from_their_slots(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    submit(desk, "tree", 50)
+    submit(desk, "default", 5)
+    assert claimed(desk, 4) == {"tree": 1, "default": 3}
+
+
+@pytest.mark.parametrize("lane", ["default", "mine"])
+def test_items_of_one_lane_alone_are_claimed_as_if_there_were_none(desk: Desk, lane: str) -> None:
+    submit(desk, lane, 10)
+    assert [each.record.item.id for each in desk.claim(DO, 10)] == [f"{lane}-{number}" for number in range(10)]
