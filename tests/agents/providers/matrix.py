@@ -16,7 +16,7 @@ from darumad.work.kinds import verdict
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
-from tests.agents.providers.desk import QUICK, SLOW, Desk
+from tests.agents.providers.desk import SLOW, Desk
 from tests.work.build import follows, record
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "faults.md"
@@ -123,7 +123,8 @@ def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     if name.startswith("drip"):
         limits = replace(SLOW, total=Seconds(1.5))
     elif name.startswith(SILENT):
-        limits = QUICK if way == "streamed" else replace(SLOW, total=Seconds(1.5))
+        short = {"first_token": Seconds(1), "idle": Seconds(1)} if way == "streamed" else {"total": Seconds(1.5)}
+        limits = replace(SLOW, **short)
     return replace(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
 
 
