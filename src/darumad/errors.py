@@ -5,7 +5,7 @@ Agents' failures are no errors: they are results.
 One table gives each code its HTTP status, its exit code and what to do next; docs/reference/errors.md prints it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,14 @@ class Problem:
 
     pointer: str
     detail: str
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion to append to what is said of an unknown word, or nothing when no known one is near."""
+    import difflib  # noqa: PLC0415 - only for a word that nobody knows
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)

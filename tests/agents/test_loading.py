@@ -100,3 +100,13 @@ async def test_a_template_that_broke_after_the_work_is_no_crash_of_the_reviewer(
     work = WorkResult(stop_reason=StopReason.COMPLETED)
     result = await reviewer.execute_work(item(), context(tmp_path, work=work))
     assert result.stop_reason is StopReason.TOOL_ERROR
+
+
+def test_a_name_that_no_template_has_is_refused_with_the_one_that_was_perhaps_meant() -> None:
+    with pytest.raises(SpawnRefused, match="did you mean `general`"):
+        load_template("genral")
+
+
+def test_a_file_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SpawnRefused, match=r"gone\.py: there is no such file"):
+        load_template(str(tmp_path / "gone.py"))

@@ -55,7 +55,7 @@ def test_a_whole_item_is_taken_from_json_and_options_are_said_over_it(served: Se
 def test_what_is_wrong_is_said_on_stderr_field_by_field_with_the_next_step(run: Run) -> None:
     done = run("submit", TEXT, "--agent", "documentatoin", "--priority", "11")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "did you mean documentation" in done.stderr
+    assert "did you mean `documentation`" in done.stderr
     assert "-> Correct the fields named" in done.stderr
 
 
@@ -221,7 +221,7 @@ def test_what_is_looked_at_is_on_stdout(run: Run, argv: list[str]) -> None:
 def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     done = run("doctor")
     names = [line[6:21].strip() for line in done.stdout.splitlines()]
-    assert names == ["settings", "daemon", "state directory", "provider", "sandbox", "systemd"]
+    assert names == ["settings", "daemon", "state directory", "agents", "provider", "sandbox", "systemd"]
     assert done.returncode == 0
 
 

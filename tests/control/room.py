@@ -123,6 +123,7 @@ class Room:
     instances: list[Mapping[str, Any]] = field(default_factory=lambda: [
         {"path": "daruma/engine/minds/executors/echo/1", "agent": "echo", "state": "idle", "errors_in_window": 2,
          "incarnation": 4, "restarts": 3, "last_error": "tool_error"}])  # fmt: skip
+    unmade: dict[AgentName, str] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     reported: list[BaseException] = field(default_factory=list)
@@ -148,6 +149,7 @@ class Room:
             publisher=self.publisher,
             tree=lambda: self.rows,
             agents=lambda: self.instances,
+            unmade=lambda: self.unmade,
             vital_signs=lambda: self.signs,
             hint=self._hint,
             revoke=self._revoke,

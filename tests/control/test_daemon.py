@@ -13,6 +13,7 @@ from darumad.control import metrics_table, open_metrics_socket
 from darumad.control.client import _UnixConnection
 from darumad.control.metrics import render
 from darumad.errors import Refused
+from darumad.names import AgentName
 from darumad.work import WorkState
 from tests.control.room import CLEAR, WITHIN, Row, Served
 from tests.kit import eventually
@@ -203,3 +204,10 @@ def test_a_door_that_is_put_up_again_has_refused_nobody(served: Served) -> None:
             assert early.recv(100).startswith(b"HTTP/1.1 200")
         door.close(WITHIN)
         assert door.fallen
+
+
+def test_an_agent_that_cannot_be_made_degrades_the_daemon_and_keeps_it_alive(served: Served) -> None:
+    served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
+    health = served.client.call("health")
+    assert (health["live"], health["ready"], health["degraded"]) == (True, True, True)
+    assert (health["agents"]["echo"], health["agents"]["executor"]) == ("echo.py: there is no such file", True)

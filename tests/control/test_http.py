@@ -97,7 +97,7 @@ def test_a_batch_may_be_larger_than_an_item(served: Served) -> None:
 def test_an_unknown_parameter_in_the_address_is_refused(served: Served) -> None:
     response, said = _ask(served, "GET", "/v1/work?stat=ready")
     assert response.status == 422
-    assert "did you mean state" in said["errors"][0]["detail"]
+    assert "did you mean `state`" in said["errors"][0]["detail"]
 
 
 def test_what_stands_in_the_address_cannot_stand_in_the_body_as_well(served: Served) -> None:

@@ -57,7 +57,7 @@ def test_an_unknown_field_is_refused_with_what_was_perhaps_meant(served: Served)
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "max_atempts": 3, "budget": {"dollars": 1}})
     said = _pointers(refused.value)
-    assert "did you mean max_attempts" in said["/max_atempts"]
+    assert "did you mean `max_attempts`" in said["/max_atempts"]
     assert "/budget/dollars" in said
 
 
@@ -76,7 +76,7 @@ def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
 def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "agent": "documentatoin"})
-    assert "did you mean documentation" in _pointers(refused.value)["/agent"]
+    assert "did you mean `documentation`" in _pointers(refused.value)["/agent"]
 
 
 def test_an_upload_that_is_not_there_is_named(served: Served) -> None:

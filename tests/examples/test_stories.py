@@ -73,7 +73,7 @@ def test_a_step_that_fails_ends_the_telling_with_a_plain_sentence_and_nothing_is
     script.write_text(script.read_text().replace("--agent documentation", "--agent documentatoin"))
     done = telling(place)
     assert done.returncode != 0
-    assert "did you mean documentation" in done.stdout
+    assert "did you mean `documentation`" in done.stdout
     assert "\nThe story ends here: 'daruma submit " in done.stdout
     assert done.stdout.rstrip().endswith("ended with 2 and should have ended with 0")
     assert list((place / "tmp").iterdir()) == []

@@ -10,6 +10,7 @@ from types import CodeType, ModuleType
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.template import Template
 from darumad.agents.templates import SHIPPED
+from darumad.errors import did_you_mean
 from darumad.names import AgentName
 
 
@@ -31,8 +32,9 @@ def load_template(ref: str) -> Template:
             return template
     if "/" in ref or ref.endswith(".py"):
         return _from_file(Path(ref))
-    known = ", ".join(template.name for template in SHIPPED)
-    raise SpawnRefused(f"no template is called {ref!r}; there are {known}, or a path to a .py file")
+    known = [template.name for template in SHIPPED]
+    said = f"no template is called {ref}; there are {', '.join(known)}, or a path to a .py file"
+    raise SpawnRefused(said + did_you_mean(ref, known))
 
 
 class Templates:
@@ -65,6 +67,8 @@ class Templates:
 
 
 def _from_file(path: Path) -> Template:
+    if not path.is_file():
+        raise SpawnRefused(f"{path}: there is no such file")
     try:
         module = _run(path)
     except Exception as error:

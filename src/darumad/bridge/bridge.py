@@ -18,7 +18,7 @@ from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
+from darumad.names import ActorPath, AgentName, Attempt, Incarnation, ItemId, Role, Seconds
 from darumad.work.codec import result_from_json
 from darumad.work.ports import Agent, Complete, Context, Owner
 
@@ -155,6 +155,13 @@ class Bridge:
     def spawn_errors(self) -> dict[str, str]:
         """Why the agents that cannot be made cannot be made, by holder."""
         return {each.seat.holder: each.error for each in list(self._sittings.values()) if each.error}
+
+    def unmade(self) -> dict[AgentName, str]:
+        """Why the definitions of which no instance has an agent have none, by their names."""
+        sittings = list(self._sittings.values())
+        served = {each.seat.definition.name for each in sittings if each.error is None}
+        errors = {each.seat.definition.name: each.error for each in sittings if each.error is not None}
+        return {name: error for name, error in errors.items() if name not in served}
 
     # --- on the loop ------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from darumad.errors import Problem, Refused
 
 _FILE = click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 
@@ -18,11 +21,22 @@ def config() -> None:
 @config.command()
 @_FILE
 def check(file: Path | None) -> None:
-    """Name everything that is wrong with the settings at once; end with 78 when something is."""
-    from darumad.settings import load  # noqa: PLC0415 - needed offline only
+    """Name everything that is wrong with the settings at once; end with 78 when something is.
 
-    load(file, os.environ)
-    click.echo("the settings are right")
+    Every agent's template is loaded as the daemon would load it, so a file of your own is run.
+    """
+    from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
+    from darumad.settings import load, origins  # noqa: PLC0415 - needed offline only
+
+    settings = load(file, os.environ)
+    told = origins(settings)
+    problems = [
+        Problem(key := f"agents.{name}.template", f"cannot be used: {why} ({told.get(key, 'shipped')})")
+        for name, why in unmade(settings).items()
+    ]
+    if problems:
+        raise Refused(_many(problems), code="bad_settings", problems=problems)
+    click.echo("the settings are right, and every agent can be made")
 
 
 @config.command()
@@ -41,6 +55,11 @@ def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
         return
     for key, value in values.items():
         click.echo(f"{key}: {_word(value)}" + (f"  # {sources[key]}" if origin else ""))
+
+
+def _many(problems: Sequence[Problem]) -> str:
+    count = "1 agent" if len(problems) == 1 else f"{len(problems)} agents"
+    return f"the settings can be read, but {count} cannot be made; the daemon would start, and their items wait"
 
 
 def _word(value: Any) -> str:

@@ -54,6 +54,7 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
     yield finding
     if settings is not None:
         yield _state_directory(settings.state_dir)
+    yield _agents(line, settings, up=status is not None)
     yield _provider(settings, status)
     yield _sandbox()
     yield _systemd()
@@ -105,6 +106,36 @@ def _state_directory(path: Path) -> Finding:
     if free < _LITTLE_DISK:
         return Finding(name, "bad", f"{path} has {free // _MIB} MiB left", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
+
+
+def _agents(line: Line, settings: "Settings | None", *, up: bool) -> Finding:
+    """Which agents the daemon could make; with none up, which one could make now."""
+    if up:
+        made: Mapping[str, bool | str] = line.client.call("health")["agents"]
+    elif settings is None:
+        return Finding("agents", "note", "not looked for: the settings are wrong")
+    else:
+        made = _could_make(settings)
+    broken = {name: why for name, why in made.items() if why is not True}
+    if not broken:
+        return Finding("agents", "ok", f"all {len(made)} can be made")
+    says = "; ".join(f"{name}: {why}" for name, why in broken.items())
+    first = next(iter(broken))
+    return Finding(
+        "agents",
+        "bad",
+        f"{len(made) - len(broken)} of {len(made)} can be made; {says}",
+        f"Correct the template; `daruma agents restart {first}` takes a corrected file up, a changed setting needs a "
+        "restart of the daemon.",
+    )
+
+
+def _could_make(settings: "Settings") -> Mapping[str, bool | str]:
+    from darumad.daemon.configured import agent_definitions, unmade  # noqa: PLC0415 - needed with the daemon down only
+    from darumad.names import Role  # noqa: PLC0415 - the same
+
+    broken = unmade(settings)
+    return {each.name: broken.get(each.name, True) for each in agent_definitions(settings)[Role.EXECUTOR]}
 
 
 def _provider(settings: "Settings | None", status: Json | None) -> Finding:

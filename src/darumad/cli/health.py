@@ -16,7 +16,10 @@ from darumad.cli.waiting import KNOCKS, Patience
 @click.option("--within", type=DURATION, metavar="DURATION", help="Wait this long for a daemon that is starting.")
 @online
 def health(line: Line, within: float | None) -> None:
-    """What lives and what does not. Ends with 1 when something does not."""
+    """What lives and what does not. Ends with 1 when something does not.
+
+    An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on.
+    """
     reply = line.client.call("health") if within is None else _risen(line, Patience(within, expects=True))
     line.show(reply, _lines)
     if not reply["live"]:
@@ -33,6 +36,10 @@ def _risen(line: Line, patience: Patience) -> Json:
 
 
 def _lines(reply: Json) -> Iterable[str]:
-    yield ("live" if reply["live"] else "NOT LIVE") + (", ready" if reply["ready"] else ", takes nothing in")
+    words = ("live" if reply["live"] else "NOT LIVE", "ready" if reply["ready"] else "takes nothing in")
+    yield ", ".join((*words, *(["degraded"] if reply["degraded"] else [])))
     for name, sign in reply["vital_signs"].items():
         yield f"  {'ok ' if sign is True else 'RED'}  {name}" + (f": {sign}" if isinstance(sign, str) else "")
+    for name, why in reply["agents"].items():
+        if why is not True:
+            yield f"  !!   agent {name} cannot be made: {why}"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from darumad.control.house import Definition, House
-from darumad.control.wire import BudgetAsked, EditRequest, SubmitRequest, near, pointer
-from darumad.errors import Problem, Refused
+from darumad.control.wire import BudgetAsked, EditRequest, SubmitRequest, pointer
+from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Role, Seconds, Stage
 from darumad.work.canonical import digest_of_sent
@@ -103,7 +103,7 @@ def _definition(request: SubmitRequest, known: Mapping[AgentName, Definition], a
     name = request.agent or request.role.value
     definition = known.get(AgentName(name))
     if definition is None:
-        hint = near(name, tuple(known))
+        hint = did_you_mean(name, known)
         raise Refused(
             "the item is not valid", problems=[Problem(at + pointer("agent"), f"no agent is called {name}{hint}")]
         )

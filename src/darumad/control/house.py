@@ -180,7 +180,8 @@ class House:
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
     missing. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping
-    has the fields of its health, its `path`, and the definition it is of as `agent`.
+    has the fields of its health, its `path`, and the definition it is of as `agent`. `unmade` says of each definition
+    none of whose agents can be made why.
     """
 
     clock: Clock
@@ -190,6 +191,7 @@ class House:
     publisher: Publisher
     tree: Callable[[], Sequence[TreeRow]]
     agents: Callable[[], Sequence[Mapping[str, Any]]]
+    unmade: Callable[[], Mapping[AgentName, str]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]

@@ -163,8 +163,14 @@ async def _beginning(desk: Desk, *, follow: bool) -> int:
 
 def _health(desk: Desk) -> HealthView:
     signs = desk.house.vital_signs()
-    live = _live(signs)
-    return HealthView(live=live, ready=live and not desk.house.draining(), vital_signs=signs)
+    live, unmade = _live(signs), desk.house.unmade()
+    return HealthView(
+        live=live,
+        ready=live and not desk.house.draining(),
+        degraded=bool(unmade),
+        vital_signs=signs,
+        agents={name: unmade.get(name, True) for name in desk.house.definitions()},
+    )
 
 
 def _live(signs: Mapping[str, bool | str]) -> bool:

@@ -281,11 +281,17 @@ class SecretsRotated(Said):
 
 
 class HealthView(Said):
-    """What lives and what does not; `ready` is also false while draining."""
+    """What lives and what does not; `ready` is also false while draining.
+
+    `degraded`: some agent cannot be made, and its items wait; `agents` is True for those that can, and says why for
+    those that cannot.
+    """
 
     live: bool
     ready: bool
+    degraded: bool
     vital_signs: Mapping[str, bool | str]
+    agents: Mapping[str, bool | str]
 
 
 class ManyReply(Said):

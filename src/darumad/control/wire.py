@@ -3,7 +3,6 @@
 Nothing here knows a rule of the domain: those are `work.validation` and `work.challenge`.
 """
 
-import difflib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from darumad.errors import Problem
+from darumad.errors import Problem, did_you_mean
 from darumad.names import Role
 from darumad.settings.units import parse_duration, parse_money
 from darumad.work.states import WorkState
@@ -315,14 +314,8 @@ def pointer(*where: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in where)
 
 
-def near(word: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """`; did you mean X?` when one of `known` looks like `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
 def _unknown(name: str, model: type[BaseModel]) -> str:
-    return f"is no field of this request{near(name, model.model_fields)}"
+    return f"is no field of this request{did_you_mean(name, model.model_fields)}"
 
 
 _NESTED: Mapping[str, type[BaseModel]] = {"inputs": InputAsked, "budget": BudgetAsked, "items": SubmitRequest}

@@ -409,6 +409,7 @@ def control_house(
         publisher=house.publisher,
         tree=lambda: places(engine.root),
         agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
+        unmade=behind.bridge.unmade,
         vital_signs=signs,
         hint=engine.hint,
         revoke=revoke,

@@ -51,6 +51,14 @@ def accepted_as(definitions: Sequence[AgentDefinition], templates: Templates) ->
     return {each.name: _accepted(each, templates) for each in definitions}
 
 
+def unmade(settings: Settings) -> Mapping[AgentName, str]:
+    """Why the executors that could not be made now could not; their templates' files are run to see it."""
+    definitions = agent_definitions(settings)[Role.EXECUTOR]
+    templates = Templates(definitions)
+    refusals = {each.name: _refusal(each, templates) for each in definitions}
+    return {name: why for name, why in refusals.items() if why}
+
+
 def provider_config(settings: Settings) -> ProviderConfig:
     """The providers as their own room names things."""
     return ProviderConfig(
@@ -134,6 +142,14 @@ def _accepted(definition: AgentDefinition, templates: Templates) -> AcceptedAs:
     except SpawnRefused:
         return AcceptedAs(definition.name, definition.template, ALL_STAGES, complete_by_form=False)
     return AcceptedAs(definition.name, template.name, template.stages, template.complete_by_form)
+
+
+def _refusal(definition: AgentDefinition, templates: Templates) -> str | None:
+    try:
+        templates(definition.name)
+    except SpawnRefused as refused:
+        return str(refused)
+    return None
 
 
 def _caps(said: Budget | CapSettings) -> Caps:

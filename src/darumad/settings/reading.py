@@ -1,13 +1,12 @@
 """From what was written to what is meant: each leaf becomes its field's type, and all that is wrong is found. Pure."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from darumad.errors import Problem
+from darumad.errors import Problem, did_you_mean
 from darumad.names import NanoUsd, Seconds
 from darumad.redaction import redact
 from darumad.settings.model import BY_KIND, Limits, ProviderSettings
@@ -121,12 +120,6 @@ def default_of(about: Field[Any]) -> Any:
     if about.default is not MISSING:
         return about.default
     return about.default_factory() if about.default_factory is not MISSING else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion to append, or nothing when no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def _keep_within(about: Field[Any] | None, value: Any) -> None:

@@ -6,9 +6,8 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from darumad.errors import Problem
+from darumad.errors import Problem, did_you_mean
 from darumad.settings.model import AgentSettings, ProviderSettings, Settings
-from darumad.settings.reading import did_you_mean
 from darumad.work.kinds import KINDS
 from darumad.work.lanes import DEFAULT
 

@@ -1,0 +1,79 @@
+"""Agents that cannot be made: each command that a newcomer would ask says so."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from darumad.names import AgentName
+from tests.cli.conftest import Run
+from tests.control.room import Served
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+SETTINGS = """
+agents:
+  gen:
+    template: genral
+  gone:
+    template: gone.py
+    isolation: none
+  raises:
+    template: raises.py
+    isolation: none
+provider:
+  use: offline
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Runs `daruma` at home in an empty place, with no daemon up."""
+
+    def run(*argv: str) -> "subprocess.CompletedProcess[str]":
+        environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "DARUMA_SOCKET": str(tmp_path / "none.sock")}
+        command = [sys.executable, "-m", "darumad", *argv]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "raises.py").write_text("raise ValueError('not today')\n")
+    (tmp_path / "daruma.yaml").write_text(SETTINGS)
+    return tmp_path / "daruma.yaml"
+
+
+def test_config_check_names_each_with_its_line_and_what_was_perhaps_meant(program: Program, file: Path) -> None:
+    done = program("config", "check", "--config", str(file))
+    assert done.returncode == 78
+    said = {line.split(":")[0].strip(): line for line in done.stderr.splitlines()}
+    assert "did you mean `general`? (daruma.yaml line 4)" in said["agents.gen.template"]
+    assert "gone.py: there is no such file (daruma.yaml line 6)" in said["agents.gone.template"]
+    assert "ValueError: not today (daruma.yaml line 9)" in said["agents.raises.template"]
+
+
+def test_config_check_is_content_with_what_ships(program: Program, file: Path) -> None:
+    file.write_text("agents: {mine: {template: documentation}}\n")
+    done = program("config", "check", "--config", str(file))
+    assert (done.returncode, done.stdout) == (0, "the settings are right, and every agent can be made\n")
+
+
+def test_doctor_counts_them_with_no_daemon_up(program: Program, file: Path) -> None:
+    done = program("doctor", "--config", str(file))
+    assert done.returncode == 1
+    (said,) = (line for line in done.stdout.splitlines() if "agents " in line)
+    assert "BAD   agents" in said
+    assert "3 of 6 can be made; gen: no template is called genral" in said
+    assert "-> Correct the template" in said
+
+
+def test_doctor_and_health_tell_those_of_the_daemon_that_is_up(served: Served, run: Run) -> None:
+    served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
+    doctor, health = run("doctor"), run("health")
+    assert "2 of 3 can be made; echo: echo.py: there is no such file" in doctor.stdout
+    assert health.returncode == 0
+    assert health.stdout.startswith("live, ready, degraded\n")
+    assert "agent echo cannot be made: echo.py: there is no such file" in health.stdout
