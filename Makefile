@@ -23,7 +23,7 @@ demo: $(STAMP) ## A story in five parts, on the real daemon: no key, no network,
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo
 
 test: $(STAMP) ## The tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## Style, form, types and the floors of the house
 	@$(BIN)/ruff check .
