@@ -52,6 +52,23 @@ def test_a_whole_item_is_taken_from_json_and_options_are_said_over_it(served: Se
     assert (record.item.agent, record.item.priority) == ("echo", 9)
 
 
+@pytest.mark.parametrize("argv", [[], ["--json"], ["--wait", "--"], ["--item", "item.json"]])
+def test_the_name_of_a_file_is_no_task_and_the_ways_to_hand_it_in_are_said(
+    served: Served, run: Run, tmp_path: Path, argv: list[str]
+) -> None:
+    (tmp_path / "item.json").write_text(json.dumps(CLEAR))
+    done = run("submit", *argv, "item.json", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    for way in ("--item item.json", "--file item.json", "echo item.json | daruma submit"):
+        assert way in done.stderr
+    assert not served.client.call("work list")["items"]
+
+
+def test_a_text_that_is_too_long_for_a_name_is_a_text(served: Served, run: Run) -> None:
+    assert run("submit", "x" * 300, "--id", "long", "--no-challenge").returncode == 0
+    assert served.client.call("work show", id="long")["asked"]["description"] == "x" * 300
+
+
 def test_what_is_wrong_is_said_on_stderr_field_by_field_with_the_next_step(run: Run) -> None:
     done = run("submit", TEXT, "--agent", "documentatoin", "--priority", "11")
     assert (done.returncode, done.stdout) == (2, "")

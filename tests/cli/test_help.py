@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from darumad.cli import main
 from darumad.cli.group import COMMANDS, daruma
 
 EXAMPLES = [each for entry in COMMANDS.values() for each in entry.examples]
@@ -52,3 +53,14 @@ def test_a_shell_completes_commands_and_options(typed: str, offered: str) -> Non
     program = Path(sys.executable).with_name("daruma")
     done = subprocess.run([program], env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert f"plain,{offered}" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("statsu", "status"), ("--verison", "--version"), ("work lsit", "list"), ("tree --jsn", "--json")],
+)
+def test_what_is_mistyped_is_answered_with_what_was_perhaps_meant(
+    capsys: pytest.CaptureFixture[str], typed: str, meant: str
+) -> None:
+    assert main(typed.split()) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err

@@ -188,6 +188,15 @@ class LazyGroup(click.Group):
             command.epilog = "\n".join(("\b", "Examples:", *(f"  {each}" for each in entry.examples)))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which looks for what was perhaps meant among the commands that are imported: here none is."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as unknown:
+            raise click.exceptions.NoSuchCommand(unknown.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """The table, without importing what it names."""
         with formatter.section("Commands"):

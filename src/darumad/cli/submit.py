@@ -1,5 +1,6 @@
 """`daruma submit`: one item, from words, a file, standard input or JSON."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -148,6 +149,7 @@ def _accepted(reply: Json) -> Iterable[str]:
 def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
     """What was handed in, from the one place it was handed in from."""
     words = " ".join(text)
+    _check_is_no_file(words)
     if item is not None:
         given = _json(item)
         return {**given, "description": words} if words else given
@@ -156,6 +158,16 @@ def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
     if not words:
         raise click.UsageError("say what is to be done: daruma submit TEXT, --file FILE, --item FILE, or < FILE")
     return {"description": words}
+
+
+def _check_is_no_file(words: str) -> None:
+    """Whoever hands in the name of a file means what stands in it; a task in one word is not worth the mistake."""
+    with contextlib.suppress(OSError):  # too long for a name, for one
+        if words and not any(each.isspace() for each in words) and Path(words).is_file():
+            raise click.UsageError(
+                f"{words} is a file: say --item {words} for an item as JSON, --file {words} for a text; "
+                f"for a task of this one word: echo {words} | daruma submit"
+            )
 
 
 def _json(path: Path) -> dict[str, Any]:
