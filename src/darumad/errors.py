@@ -47,6 +47,10 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("too_large", 413, 2, "Send files with `--input`, or split the batch."),
         ErrorCode("unknown_operation", 404, 2, "See `daruma --help` for what there is."),
         ErrorCode("not_found", 404, 4, "Check the id; `daruma work list` shows what the journal holds."),
+        ErrorCode("unknown_agent", 404, 4, "Check the name; `daruma agents list` shows which there are."),
+        ErrorCode("unknown_provider", 404, 4, "Check the name; `daruma providers list` shows which there are."),
+        ErrorCode("unknown_secret", 404, 4, "Check the name; `daruma secrets list` shows which there are."),
+        ErrorCode("no_file", 404, 4, "Check the place; what was asked for is not there."),
         ErrorCode(
             "conflict",
             409,
@@ -114,3 +118,8 @@ class Broken(DarumaError):  # noqa: N818 - the family is named by what the catch
     """Our own invariant failed: let it crash."""
 
     default: ClassVar[str] = "broken"
+
+
+def unknown_item(item: str) -> Refused:
+    """The refusal of an item that the journal does not hold."""
+    return Refused(f"no item is called {item}", code="not_found")

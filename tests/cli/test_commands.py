@@ -127,6 +127,44 @@ def test_lists_are_tables_for_people_and_json_for_programs(served: Served, run: 
     assert [json.loads(line)["id"] for line in rows.stdout.splitlines()] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("argv", "fact", "way"),
+    [
+        ("work cancel nobody", "no item is called nobody", "`daruma work list`"),
+        ("work retry nobody", "no item is called nobody", "`daruma work list`"),
+        ("agents show nobody", "no agent is called nobody", "`daruma agents list`"),
+        ("agents restart nobody", "no agent is called nobody", "`daruma agents list`"),
+        ("providers check nobody", "no provider is called nobody", "`daruma providers list`"),
+        ("secrets remove nobody", "no secret is called nobody", "`daruma secrets list`"),
+    ],
+)
+def test_what_is_unknown_is_said_in_one_sentence_with_the_list_it_would_stand_in(
+    run: Run, argv: str, fact: str, way: str
+) -> None:
+    done = run(*argv.split())
+    first, second = done.stderr.splitlines()
+    assert (done.returncode, first) == (4, f"daruma: {fact}")
+    assert way in second
+
+
+def test_a_dependency_that_is_unknown_is_named_once_and_in_words(run: Run) -> None:
+    done = run("submit", TEXT, "--id", "one", "--after", "nothere")
+    assert done.returncode == 2
+    first, _ = done.stderr.splitlines()
+    assert first == "daruma: one depends on nothere, which the journal does not know"
+
+
+@pytest.mark.parametrize(("argv", "done"), [("retry one", "retried"), ("answer one yes", "answered")])
+def test_what_cannot_be_done_to_a_cancelled_item_is_said_in_the_word_that_was_typed(
+    served: Served, run: Run, argv: str, done: str
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.client.call("work cancel", {}, id="one")
+    refused = run("work", *argv.split())
+    assert refused.returncode == 5
+    assert f"one is cancelled: it cannot be {done}" in refused.stderr
+
+
 def test_an_unknown_item_ends_with_4_and_an_impossible_wish_with_5(served: Served, run: Run) -> None:
     assert run("work", "show", "nobody").returncode == 4
     served.client.submit({**CLEAR, "id": "one"})

@@ -48,7 +48,7 @@ def test_an_agent_is_restarted_and_who_asked_is_recorded(served: Served) -> None
     assert served.room.journal.reader().audits()[0]["action"] == "agents restart"
     with pytest.raises(Refused) as refused:
         served.client.call("agents restart", {}, name="nobody")
-    assert refused.value.code == "not_found"
+    assert refused.value.code == "unknown_agent"
 
 
 def test_drain_and_resume_are_recorded_before_they_are_done(served: Served) -> None:

@@ -41,7 +41,7 @@ def test_a_secret_that_is_removed_is_gone(served: Served) -> None:
     assert not sealed(served)
     with pytest.raises(Refused) as refused:
         served.client.call("secrets remove", {}, name="far-api-key")
-    assert refused.value.code == "not_found"
+    assert refused.value.code == "unknown_secret"
 
 
 def test_a_rotation_seals_everything_anew_and_forgets_the_old_key(served: Served) -> None:
@@ -81,4 +81,4 @@ def test_providers_are_listed_and_asked_and_an_unknown_one_is_named(served: Serv
     assert served.room.keys.looks == 1
     with pytest.raises(Refused) as refused:
         served.client.call("providers check", {}, name="nowhere")
-    assert refused.value.code == "not_found"
+    assert refused.value.code == "unknown_provider"

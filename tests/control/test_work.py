@@ -193,7 +193,7 @@ def test_what_the_result_does_not_list_is_not_given_out(served: Served, name: st
     _with_artifact(served, b"# Page\n")
     with pytest.raises(Refused) as refused, served.client.download("one", name):
         pass
-    assert refused.value.code in {"not_found", "unknown_operation"}
+    assert refused.value.code in {"no_file", "unknown_operation"}
 
 
 def test_an_audit_row_says_who_asked_for_what(served: Served) -> None:

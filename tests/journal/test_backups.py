@@ -96,7 +96,7 @@ def test_what_is_there_is_not_overwritten(desk: Desk, tmp_path: Path) -> None:
 def test_a_place_without_a_journal_has_nothing_to_copy(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         back_up(Place(tmp_path), tmp_path / "copy.db")
-    assert code(refused) == "not_found"
+    assert code(refused) == "no_file"
 
 
 def test_a_copy_of_a_stopped_daemon_is_as_good(desk: Desk, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_what_is_no_sound_copy_is_refused_and_nothing_is_touched(desk: Desk, tmp
     before = (desk.directory / "journal.db").read_bytes()
     with pytest.raises(Refused) as refused:
         restore(place(desk), copy)
-    assert code(refused) == ("not_found" if how == "not there" else "bad_journal")
+    assert code(refused) == ("no_file" if how == "not there" else "bad_journal")
     assert (desk.directory / "journal.db").read_bytes() == before
     desk.open()
 

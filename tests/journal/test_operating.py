@@ -64,7 +64,7 @@ def test_what_is_finished_cannot_be_cancelled_and_takes_the_others_with_it(desk:
 
 @pytest.mark.parametrize("ask", ["cancel", "release"])
 def test_an_unknown_id_is_named(desk: Desk, ask: str) -> None:
-    with pytest.raises(Refused, match="no item ghost") as refused:
+    with pytest.raises(Refused, match="no item is called ghost") as refused:
         getattr(desk, ask)("ghost")
     assert refused.value.code == "not_found"
 

@@ -47,7 +47,8 @@ def _run(command: click.Command, argv: Sequence[str]) -> int:
 
 def _say_error(error: DarumaError) -> None:
     lines = [f"daruma: {error.message}"]
-    lines += [f"  {each.pointer}: {each.detail}" for each in error.problems]
+    # What the message says in its own words is not said again with the place it was found at.
+    lines += [f"  {each.pointer}: {each.detail}" for each in error.problems if each.detail not in error.message]
     lines.append(f"  -> {error.entry.next_step}")
     with contextlib.suppress(OSError):
         click.echo("\n".join(lines), err=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @offline
 def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
     """Put the copy FILE in the place of the journal; no daemon may be running.

@@ -109,7 +109,11 @@ def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool, **th
 @_those
 @online
 def retry(line: Line, names: Sequence[str], **those: str | None) -> None:
-    """Put parked, scheduled or dead items on their way again."""
+    """Put parked, scheduled or dead items on their way again.
+
+    One that is cancelled or succeeded stays so: hand it in anew, under another id. Ready and running ones are on their
+    way as it is.
+    """
     _check_said(names, those)
     if not names:
         _many(line, "retry many", those, "released")

@@ -12,7 +12,6 @@ from darumad.control.peers import Caller
 from darumad.control.streams import Streams
 from darumad.control.views import Said
 from darumad.control.watch import Watch
-from darumad.errors import DarumaError, Refused
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
 
@@ -72,8 +71,3 @@ class Desk:
 def replied(view: Said, status: int = 200) -> Response:
     """`view` as a response with a status of its own."""
     return Response(view.model_dump_json(), status, media_type="application/json")
-
-
-def unknown_item(item: str) -> DarumaError:
-    """The refusal for an item that the journal does not hold."""
-    return Refused(f"no item is called {item}", code="not_found")

@@ -20,7 +20,7 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
     """One definition with its instances, or one instance.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `unknown_agent`.
     """
     definition = desk.house.definitions().get(AgentName(request.name))
     instances = tuple(each for each in desk.house.agents() if _is(each, request.name))
@@ -38,7 +38,7 @@ async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     """Restarts every instance of a definition, or one instance; benched ones get up at once.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `unknown_agent`.
     """
     restarted = tuple(await desk.read(desk.house.restart_agent, request.name))
     if not restarted:
@@ -54,4 +54,4 @@ def _is(instance: Mapping[str, Any], name: str) -> bool:
 
 
 def _unknown(name: str) -> DarumaError:
-    return Refused(f"no agent is called {name}; `daruma agents list` shows which there are", code="not_found")
+    return Refused(f"no agent is called {name}", code="unknown_agent")

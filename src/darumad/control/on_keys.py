@@ -24,7 +24,7 @@ async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> Prov
     """Reads the keys anew, and asks one provider now whether it takes its key and has its model.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `unknown_provider`.
     """
     _known(desk, request.name)
     await desk.read(desk.house.keys.refresh)
@@ -55,12 +55,10 @@ async def remove_secret(desk: Desk, ask: Ask, request: SecretRequest) -> SecretC
     """Forgets a secret.
 
     Raises:
-        Refused: `not_found`.
+        Refused: `unknown_secret`.
     """
     if request.name not in await _kept(desk):
-        raise Refused(
-            f"no secret is called {request.name}; `daruma secrets list` shows which there are", code="not_found"
-        )
+        raise Refused(f"no secret is called {request.name}", code="unknown_secret")
     return await _keep(desk, ask, request.name, "", "removed")
 
 
@@ -95,4 +93,4 @@ def _known(desk: Desk, name: str) -> ProviderView:
     for each in desk.house.providers.shown():
         if each["name"] == name:
             return ProviderView.model_validate(each)
-    raise Refused(f"no provider is called {name}; `daruma providers list` shows which there are", code="not_found")
+    raise Refused(f"no provider is called {name}", code="unknown_provider")

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from darumad.control.admission import Sent, admit
-from darumad.control.desk import Ask, Desk, unknown_item
+from darumad.control.desk import Ask, Desk
 from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
 from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
-from darumad.errors import Problem, Refused
+from darumad.errors import Problem, Refused, unknown_item
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from darumad.control import uploads
 from darumad.control.admission import Admitted, Sent, admit, edited
-from darumad.control.desk import Ask, Desk, replied, unknown_item
+from darumad.control.desk import Ask, Desk, replied
 from darumad.control.house import House, Running
 from darumad.control.views import (
     CancelReply,
@@ -43,7 +43,7 @@ from darumad.control.wire import (
     WaitRequest,
     pointer,
 )
-from darumad.errors import DarumaError, Problem, Refused, Unavailable
+from darumad.errors import DarumaError, Problem, Refused, Unavailable, unknown_item
 from darumad.events import WorkStopped
 from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Edit, Note, Purge, Release, Released
 from darumad.names import AgentName, ItemId
@@ -282,14 +282,14 @@ async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
     """One file of a result, as it was when the item succeeded.
 
     Raises:
-        Refused: `not_found`: the result has no such file, or it is gone with its workspace.
+        Refused: `no_file`: the result has no such file, or it is gone with its workspace.
     """
     made = await result(desk, ask, ItemRequest(id=request.id))
     listed = {each["name"]: each for each in (made.model_extra or {}).get("artifacts") or ()}
     entry = listed.get(request.name)
     path = _inside(desk.house.workspace_of(await _record(desk, request.id)), request.name)
     if entry is None or path is None:
-        raise Refused(f"the result of {request.id} has no file {request.name}", code="not_found")
+        raise Refused(f"the result of {request.id} has no file {request.name}", code="no_file")
     return FileResponse(path, media_type=entry["media_type"], headers={"Daruma-Sha256": entry["sha256"]})
 
 

@@ -39,12 +39,12 @@ def back_up(place: Place, target: Path) -> Copied:
     """A copy of the journal of `place` as of now, whole and checked, at `target`. The daemon may be running.
 
     Raises:
-        Refused: `not_found`: there is no journal; `conflict`: `target` is there already; `bad_journal`: the journal
+        Refused: `no_file`: there is no journal; `conflict`: `target` is there already; `bad_journal`: the journal
             cannot be read, or its copy is not sound.
         Unavailable: `io_error`: the disk of `target` cannot take it.
     """
     if not place.database.exists():
-        raise Refused(f"there is no journal in {place.directory}", code="not_found")
+        raise Refused(f"there is no journal in {place.directory}", code="no_file")
     if target.exists():
         raise Refused(f"{target} is there already; name another file", code="conflict")
     try:
@@ -66,11 +66,11 @@ def restore(place: Place, source: Path) -> Copied:
     Killed in between, the daemon refuses to begin and says that the journal is missing: restore again.
 
     Raises:
-        Refused: `already_running`: a daemon uses the directory; `not_found`; `bad_journal`: `source` is not sound, not
+        Refused: `already_running`: a daemon uses the directory; `no_file`; `bad_journal`: `source` is not sound, not
             a journal, or of a newer version.
     """
     if not source.is_file():
-        raise Refused(f"there is no file {source}", code="not_found")
+        raise Refused(f"there is no file {source}", code="no_file")
     found = look_at(source)
     prepare(place)
     lock = Lock(place)

@@ -34,10 +34,10 @@ def check(place: Place, *, quick: bool) -> Checked:
     """The journal of `place`, looked at from every side; `quick` leaves out what SQLite itself takes long for.
 
     Raises:
-        Refused: `not_found`: there is none; `bad_journal`: it cannot be opened at all.
+        Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all.
     """
     if not place.database.exists():
-        raise Refused(f"there is no journal in {place.directory}", code="not_found")
+        raise Refused(f"there is no journal in {place.directory}", code="no_file")
     try:
         db = Database.reader(place.database)
     except DatabaseError as error:

@@ -6,7 +6,7 @@ and labels do not.
 
 from collections.abc import Sequence
 
-from darumad.errors import Refused
+from darumad.errors import Refused, unknown_item
 from darumad.events import WorkEdited
 from darumad.journal.batch import Batch
 from darumad.journal.encoding import dump, sha256
@@ -33,7 +33,7 @@ def _edit(batch: Batch, asked: Edit) -> Answer:
     name, item = asked.item.id, asked.item
     rows = batch.run("editable", [name])
     if not rows:
-        return Refused(f"there is no item {name}", code="not_found")
+        return unknown_item(name)
     row, state, body = rows[0]
     if WorkState(state) not in EDITABLE:
         return Refused(f"{name} is {state}: it cannot be edited", code="conflict")

@@ -6,7 +6,7 @@ All of a request's items, or an error that names the one that cannot.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from darumad.errors import DarumaError, Refused
+from darumad.errors import DarumaError, Refused, unknown_item
 from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
 from darumad.journal.admission import LOST
 from darumad.journal.batch import Batch
@@ -88,7 +88,8 @@ def _release(batch: Batch, asked: Release) -> Answer:
     found = _standing(batch, asked.items)
     if asked.those_that_can:
         found = _releasable(batch, found)
-    refusal = None if asked.those_that_can else _refusal(asked.items, found, _RELEASABLE, "released")
+    done = "answered" if asked.answers else "retried"
+    refusal = None if asked.those_that_can else _refusal(asked.items, found, _RELEASABLE, done)
     if refusal:
         return refusal
     settled = _settle_effects(batch, found, asked.answers)
@@ -155,7 +156,7 @@ def _refusal(
 ) -> DarumaError | None:
     unknown = [uid for uid in uids if uid not in found]
     if unknown:
-        return Refused(f"there is no item {unknown[0]}", code="not_found")
+        return unknown_item(unknown[0])
     wrong = [each for each in found.values() if each.state not in possible]
     if wrong:
         return Refused(f"{wrong[0].uid} is {wrong[0].state}: it cannot be {done}", code="conflict")

@@ -7,7 +7,7 @@ on it still learns that it succeeded.
 from collections.abc import Sequence
 from typing import Any
 
-from darumad.errors import Refused
+from darumad.errors import Refused, unknown_item
 from darumad.events import WorkPurged
 from darumad.journal.batch import Batch
 from darumad.journal.requests import Answer, Prune, Pruned, Purge, Purged
@@ -47,7 +47,7 @@ def _prune(batch: Batch, asked: Prune) -> Pruned:
 def _purge(batch: Batch, asked: Purge) -> Purged | Refused:
     rows = batch.run("purgeable", [asked.item])
     if not rows:
-        return Refused(f"there is no item {asked.item}", code="not_found")
+        return unknown_item(asked.item)
     row, state, free = rows[0]
     if WorkState(state) in UNFINISHED:
         return Refused(f"{asked.item} is {state}: cancel it first", code="conflict")
