@@ -39,7 +39,8 @@ def test_every_route_has_its_operation_under_the_same_name() -> None:
 
 
 def test_what_changes_something_is_no_get_and_needs_the_right_to_write() -> None:
-    assert {each.name for each in ROUTES.values() if each.method != "GET"} == {
+    asked_with_a_body = {"estimate"}  # it changes nothing; what it is asked of is too big for an address
+    assert {each.name for each in ROUTES.values() if each.method != "GET"} - asked_with_a_body == {
         each.name for each in ROUTES.values() if each.writes
     }
 
