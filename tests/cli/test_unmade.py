@@ -12,6 +12,7 @@ from tests.cli.conftest import Run
 from tests.control.room import Served
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
+TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
 SETTINGS = """
 agents:
   gen:
@@ -77,3 +78,22 @@ def test_doctor_and_health_tell_those_of_the_daemon_that_is_up(served: Served, r
     assert health.returncode == 0
     assert health.stdout.startswith("live, ready, degraded\n")
     assert "agent echo cannot be made: echo.py: there is no such file" in health.stdout
+
+
+def test_submit_show_and_wait_say_what_its_item_waits_for(served: Served, run: Run) -> None:
+    served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
+    waits = "waits for agent echo, which cannot be made: echo.py: there is no such file"
+    submitted = run("submit", TEXT, "--id", "one", "--agent", "echo")
+    assert (submitted.returncode, submitted.stdout) == (0, "one  ready\n")
+    assert f"daruma: it {waits}" in submitted.stderr
+    assert "waits for    agent echo, which cannot be made" in run("work", "show", "one").stdout
+    waited = run("work", "wait", "one", "--within", "100ms")
+    assert waited.returncode == 7
+    assert f"one: {waits}" in waited.stderr
+    assert f"one is still ready: it {waits}" in waited.stderr
+
+
+def test_an_item_of_an_agent_that_the_settings_no_longer_name_says_so(served: Served, run: Run) -> None:
+    served.client.submit({"id": "one", "description": TEXT, "agent": "echo", "success_criteria": "it is there"})
+    served.room.definitions = {}
+    assert "agent echo, which the settings no longer name" in run("work", "show", "one").stdout

@@ -123,6 +123,7 @@ class Room:
     instances: list[Mapping[str, Any]] = field(default_factory=lambda: [
         {"path": "daruma/engine/minds/executors/echo/1", "agent": "echo", "state": "idle", "errors_in_window": 2,
          "incarnation": 4, "restarts": 3, "last_error": "tool_error"}])  # fmt: skip
+    definitions: dict[AgentName, AgentAs] = field(default_factory=lambda: dict(AGENTS))
     unmade: dict[AgentName, str] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -163,7 +164,7 @@ class Room:
             stop=lambda by: self._turn("stop", by, draining=True),
             draining=lambda: self.is_draining,
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
-            definitions=lambda: AGENTS,
+            definitions=lambda: self.definitions,
             upload_dir=self.directory / "uploads",
             home_of=lambda item: self.directory / "workspaces" / item,
             remember=Seconds(60.0),

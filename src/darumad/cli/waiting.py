@@ -88,21 +88,21 @@ class Patience:
 
 
 def settled(line: Line, item: str, patience: Patience) -> Json:
-    """The item once it is finished or parked; on a terminal its stages are told as they come.
+    """The item once it is finished or parked. What keeps it is told meanwhile; on a terminal its stages are too.
 
     Raises:
         Unavailable: `wait_expired`: it was not in the time that was given.
     """
-    glance = _teller(line, item) if sys.stderr.isatty() else None
-    piece = _GLANCE if glance else _SLICE
+    watched = sys.stderr.isatty()
+    glance = _teller(line, item, stages=watched)
+    piece = _GLANCE if watched else _SLICE
     while True:
+        patience.insist(glance)
         try:
             return patience.insist(lambda: line.client.wait(item, within=patience.left(piece)))
         except Unavailable as error:
             if error.code != "wait_expired" or patience.over():
                 raise
-        if glance:
-            patience.insist(glance)
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -127,16 +127,18 @@ def tell_end(view: Json) -> int:
     return EXIT_OF[state]
 
 
-def _teller(line: Line, item: str) -> Callable[[], None]:
-    """Tells state and stage of the item whenever they have changed."""
+def _teller(line: Line, item: str, *, stages: bool) -> Callable[[], None]:
+    """Tells what an item waits for that nobody can take, and its `stages` if asked, whenever that has changed."""
     told = ""
 
     def tell() -> None:
         nonlocal told
         view = line.client.call("work show", id=item)
-        now = f"{view['state']} {view['stage']} (attempt {view['attempt']})"
-        if now != told:
+        missing = f"waits for {view['waits_for']}" if view["state"] == "ready" and view["waits_for"] else ""
+        stage = f"{view['state']} {view['stage']} (attempt {view['attempt']})" if stages else ""
+        now = missing or stage
+        if now and now != told:
             speaking.note(f"{item}: {now}")
-            told = now
+        told = now
 
     return tell

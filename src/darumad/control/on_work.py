@@ -24,8 +24,10 @@ from darumad.control.views import (
     UploadReply,
     WorkPage,
     WorkView,
+    lacking,
     summary,
     view,
+    waits_for,
 )
 from darumad.control.wire import (
     LONGEST_WAIT,
@@ -109,7 +111,7 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     attempts = await desk.read(reader.attempts, name) if request.attempts else None
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
-    return view(record, attempts, steps, effects)
+    return view(record, attempts, steps, effects, waits_for=_waits_for(desk, record))
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
@@ -125,10 +127,12 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
             while True:
                 bell.clear()
                 record = await _record(desk, request.id)
+                waiting_for = _waits_for(desk, record)
                 if record.state in _SETTLED:
-                    return view(record)
+                    return view(record, waits_for=waiting_for)
                 left = deadline - desk.house.clock.monotonic()
-                await _rings(bell, gone, left, request.id, record.state)
+                still = f"{request.id} is still {record.state.value}"
+                await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)
                 if desk.watch.closed:
                     raise Unavailable("the daemon is stopping; the item will go on when it is back")
     finally:
@@ -230,7 +234,8 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
         asked = Edit(item=after, before=before, fields=tuple(sorted(fields)), audit=ask.audit(request.id))
         await desk.commits.commit(asked)
         desk.house.hint(None)
-    return view(await _record(desk, request.id))
+    record = await _record(desk, request.id)
+    return view(record, waits_for=_waits_for(desk, record))
 
 
 async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
@@ -308,9 +313,23 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     ready = (each for each in accepted.records if each.state is WorkState.READY)
     desk.house.hint(Counter((each.item.agent, each.stage) for each in ready))
     return [
-        _submitted(record, created=created, warnings=each.warnings)
+        _submitted(record, created=created, warnings=(*each.warnings, *_idle(desk, record)))
         for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
     ]
+
+
+def _idle(desk: Desk, record: WorkRecord) -> Sequence[str]:
+    """What its caller should know of an item that nobody would take as things are."""
+    missing = _lacking(desk, record)
+    return () if missing is None else (f"it waits for {missing}",)
+
+
+def _waits_for(desk: Desk, record: WorkRecord) -> str | None:
+    return waits_for(record, _lacking(desk, record))
+
+
+def _lacking(desk: Desk, record: WorkRecord) -> str | None:
+    return lacking(record.item.agent, desk.house.definitions(), desk.house.unmade())
 
 
 async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
@@ -356,8 +375,8 @@ async def _record(desk: Desk, name: str) -> WorkRecord:
     return record
 
 
-async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float, name: str, state: WorkState) -> None:
-    """Waits until something about the item was committed.
+async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float, still: str) -> None:
+    """Waits until something about the item was committed; `still` is what there is to say when nothing was.
 
     Raises:
         Unavailable: `wait_expired`: the time is up, or nobody listens any more.
@@ -369,7 +388,7 @@ async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float,
     finally:
         ringing.cancel()
     if not bell.is_set():
-        raise Unavailable(f"{name} is still {state.value}", code="wait_expired")
+        raise Unavailable(still, code="wait_expired")
 
 
 def _held(record: WorkRecord) -> tuple[Running, ...]:

@@ -1,12 +1,14 @@
 """Views: what is answered, field by field. Additive within v1; a client passes over fields that it does not know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from darumad.names import AgentName
 from darumad.work.codec import item_to_json
 from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
 
 
 class Said(BaseModel):
@@ -366,6 +368,8 @@ def view(
     attempts: Sequence[Mapping[str, Any]] | None = None,
     steps: Sequence[Mapping[str, Any]] | None = None,
     effects: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    waits_for: str | None = None,
 ) -> WorkView:
     """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
     return WorkView.model_construct(
@@ -394,7 +398,7 @@ def view(
         feedback=record.feedback,
         origin=record.origin,
         submitted_by=record.submitted_by,
-        waits_for=_waits_for(record),
+        waits_for=waits_for,
         asked=item_to_json(record.item),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),
@@ -402,6 +406,16 @@ def view(
     )
 
 
-def _waits_for(record: WorkRecord) -> str | None:
-    """What a parked item needs, in words."""
-    return _FINAL_WAITS.get(record.reason or "") if record.state.value == "parked" else None
+def waits_for(record: WorkRecord, lacking: str | None) -> str | None:
+    """What a parked item needs, or one that nobody can take, in words; `lacking` is what its agent lacks."""
+    if record.state is WorkState.PARKED:
+        return _FINAL_WAITS.get(record.reason or "")
+    return lacking if record.state is WorkState.READY else None
+
+
+def lacking(agent: AgentName, known: Container[AgentName], unmade: Mapping[AgentName, str]) -> str | None:
+    """Why nobody takes the items of `agent`, whatever their state; None while somebody would."""
+    if agent not in known:
+        return f"agent {agent}, which the settings no longer name: name it again, or cancel the item"
+    why = unmade.get(agent)
+    return None if why is None else f"agent {agent}, which cannot be made: {why}"
