@@ -53,7 +53,7 @@ def test_config_check_names_each_with_its_line_and_what_was_perhaps_meant(progra
     said = {line.split(":")[0].strip(): line for line in done.stderr.splitlines()}
     assert "did you mean `general`? (daruma.yaml line 4)" in said["agents.gen.template"]
     assert "gone.py: there is no such file (daruma.yaml line 6)" in said["agents.gone.template"]
-    assert "ValueError: not today (daruma.yaml line 9)" in said["agents.raises.template"]
+    assert "ValueError: not today (raises.py:1) (daruma.yaml line 9)" in said["agents.raises.template"]
 
 
 def test_config_check_is_content_with_what_ships(program: Program, file: Path) -> None:
@@ -97,3 +97,9 @@ def test_an_item_of_an_agent_that_the_settings_no_longer_name_says_so(served: Se
     served.client.submit({"id": "one", "description": TEXT, "agent": "echo", "success_criteria": "it is there"})
     served.room.definitions = {}
     assert "agent echo, which the settings no longer name" in run("work", "show", "one").stdout
+
+
+def test_agents_show_prints_a_long_reason_whole(served: Served, run: Run) -> None:
+    why = "/srv/daruma/templates/contents.py: " + "a module that it imports is missing " * 5 + "(contents.py:17)"
+    served.room.instances[0] = {**served.room.instances[0], "last_error": why}
+    assert f"  ! {why}\n" in run("agents", "show", "echo").stdout

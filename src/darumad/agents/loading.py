@@ -8,6 +8,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from darumad.agents.definition import AgentDefinition
+from darumad.agents.raised import said_of
 from darumad.agents.template import Template
 from darumad.agents.templates import SHIPPED
 from darumad.errors import did_you_mean
@@ -72,7 +73,7 @@ def _from_file(path: Path) -> Template:
     try:
         module = _run(path)
     except Exception as error:
-        raise SpawnRefused(f"{path}: {type(error).__name__}: {error}") from error
+        raise SpawnRefused(f"{path}: {said_of(error, str(path))}") from error
     except SystemExit as error:
         raise SpawnRefused(f"{path}: it asked the process to exit ({error.code})") from error
     template = getattr(module, "TEMPLATE", None)

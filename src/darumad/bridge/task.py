@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
+
+from darumad.agents import said_of
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
 from darumad.journal.requests import Held
@@ -15,6 +18,8 @@ from darumad.names import Seconds
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Agent, Complete, Context
 from darumad.work.result import Failure, StopReason, WorkResult
+
+log = structlog.get_logger(__name__)
 
 _ENDED_BY = {
     Limit.TIMEOUT: (StopReason.TIMEOUT, "item_timeout", "the stage ran longer than the item's timeout"),
@@ -171,19 +176,29 @@ class StageTask:
         self, loop: asyncio.AbstractEventLoop, agent: Agent, open_context: Callable[["StageTask"], Opened]
     ) -> None:
         self._began = True
+        self._name_the_log()
         started = loop.time()
         try:
             result = await self._work(agent, open_context)
         except asyncio.CancelledError:
             result = self._ended()
-        except BaseException as error:  # noqa: BLE001 - an agent's SystemExit must not end the loop under a thousand others
-            result = crashed(error)
+        except BaseException as error:  # an agent's SystemExit must not end the loop under a thousand others
+            result = crashed(error, self.seat.definition.template)
+            if self._why is None:
+                log.exception("agent_crashed", exc_info=error)
         finally:
             if self._watch is not None:
                 self._watch.stop()
         if self._why is not None:
             result = self._ended()  # it came to an end after its cancel: what it says now no longer counts
         self._tell(result, Seconds(loop.time() - started))
+
+    def _name_the_log(self) -> None:
+        """Whatever is logged in this task says for whom; a task's context is its own, so nothing is to be undone."""
+        seat, record = self.seat, self.held.record
+        structlog.contextvars.bind_contextvars(
+            item_id=record.item.id, agent=seat.definition.name, instance=seat.holder, attempt=record.attempt
+        )
 
     async def _work(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> WorkResult:
         opened = open_context(self)
@@ -210,9 +225,12 @@ class StageTask:
         self._finished(self, Done(self.held, replace(result, duration=duration), steps=steps))
 
 
-def crashed(error: BaseException) -> WorkResult:
-    """What is made of an exception that left an agent's coroutine: the item's `agent_crashed`."""
+def crashed(error: BaseException, template: str) -> WorkResult:
+    """What is made of an exception that left an agent's coroutine: the item's `agent_crashed`.
+
+    It names the line of the file `template` that it came from; the whole traceback is the log's.
+    """
     return WorkResult(
         stop_reason=StopReason.AGENT_CRASHED,
-        error=Failure(kind="agent_crashed", message=str(error)[:500], error_type=type(error).__name__),
+        error=Failure(kind="agent_crashed", message=said_of(error, template), error_type=type(error).__name__),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import Json, pairs, table
+from darumad.cli.speaking import WIDEST, Json, pairs, table
 
 
 @click.group()
@@ -43,6 +43,8 @@ def restart(line: Line, name: str) -> None:
 def _show_lines(reply: Json) -> Iterable[str]:
     yield from pairs((("name", reply["name"]), ("template", reply["template"]), ("stages", reply["stages"])))
     yield from _instances(reply["instances"])
+    whole = dict.fromkeys(each["last_error"] for each in reply["instances"] if each.get("last_error"))
+    yield from (f"  ! {' '.join(each.split())}" for each in whole if len(each) > WIDEST)
 
 
 def _instances(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -10,7 +10,8 @@ import click
 
 Form = Literal["table", "json", "ndjson"]
 Json = Mapping[str, Any]
-_WIDEST = 80
+WIDEST = 80
+"""How many characters of a cell a table shows."""
 
 
 def show(reply: Json, form: Form, lines: Callable[[Json], Iterable[str]]) -> None:
@@ -70,7 +71,7 @@ def span(seconds: float | None) -> str | None:
     return f"{minutes}m {whole % 60}s" if minutes else f"{seconds:.1f}s"
 
 
-def _cell(value: Any, widest: int | None = _WIDEST) -> str:
+def _cell(value: Any, widest: int | None = WIDEST) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
