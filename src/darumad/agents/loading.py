@@ -56,9 +56,22 @@ class Templates:
             template = self._loaded[agent] = load_template(self._ref(agent))
         return template
 
-    def reload(self, agent: str) -> None:
-        """Forget what was loaded for `agent`: the next who asks gets its file as it is then."""
-        self._loaded.pop(agent, None)
+    def loaded(self, agent: str) -> Template | None:
+        """The template of `agent` as it was loaded last; None when it never was, or cannot be. No file is run."""
+        return self._loaded.get(agent)
+
+    def reload(self, agent: str) -> Template:
+        """Take up the file of `agent` as it is now, for everybody who asks from here on.
+
+        Raises:
+            SpawnRefused: as for a call; what was loaded before is forgotten.
+        """
+        try:
+            template = self._loaded[agent] = load_template(self._ref(agent))
+        except SpawnRefused:
+            self._loaded.pop(agent, None)
+            raise
+        return template
 
     def _ref(self, agent: str) -> str:
         ref = self._refs.get(AgentName(agent))

@@ -215,7 +215,8 @@ def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
 
 def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) -> Agent:
     """One more life of an agent. It begins with its template's file as it is now: a corrected one is taken up."""
-    templates.reload(definition.name)
+    if role is Role.EXECUTOR:
+        templates.reload(definition.name)
     return make_agent(role, definition, templates)
 
 
@@ -370,7 +371,7 @@ def control_house(
 ) -> House:
     """The daemon as the control room sees it."""
     settings = house.settings
-    accepted = configured.accepted_as(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
+    accepted = configured.Accepted(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
 
     async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
         waiting = asyncio.get_running_loop()

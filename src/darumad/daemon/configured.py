@@ -3,7 +3,8 @@
 Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from darumad.actors import Policy, judge_of
@@ -46,9 +47,30 @@ def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinit
     }
 
 
-def accepted_as(definitions: Sequence[AgentDefinition], templates: Templates) -> Mapping[AgentName, AcceptedAs]:
-    """What the border needs of each definition; one whose template cannot be loaded takes items, and they wait."""
-    return {each.name: _accepted(each, templates) for each in definitions}
+class Accepted(Mapping[AgentName, AcceptedAs]):
+    """What the border needs of each definition, as its template was loaded last: a restart of an agent changes it.
+
+    One whose template cannot be loaded takes items, and they wait.
+    """
+
+    def __init__(self, definitions: Sequence[AgentDefinition], templates: Templates) -> None:
+        self._definitions = {each.name: each for each in definitions}
+        self._templates = templates
+        for each in self._definitions:
+            with suppress(SpawnRefused):
+                templates(each)
+
+    def __getitem__(self, name: AgentName) -> AcceptedAs:
+        definition, template = self._definitions[name], self._templates.loaded(name)
+        if template is None:
+            return AcceptedAs(name, definition.template, ALL_STAGES, complete_by_form=False)
+        return AcceptedAs(name, template.name, template.stages, template.complete_by_form)
+
+    def __iter__(self) -> Iterator[AgentName]:
+        return iter(self._definitions)
+
+    def __len__(self) -> int:
+        return len(self._definitions)
 
 
 def unmade(settings: Settings) -> Mapping[AgentName, str]:
@@ -134,14 +156,6 @@ def _own(name: str, settings: Settings) -> AgentDefinition:
         timeout=said.timeout,
         idle_timeout=said.idle_timeout,
     )
-
-
-def _accepted(definition: AgentDefinition, templates: Templates) -> AcceptedAs:
-    try:
-        template = templates(definition.name)
-    except SpawnRefused:
-        return AcceptedAs(definition.name, definition.template, ALL_STAGES, complete_by_form=False)
-    return AcceptedAs(definition.name, template.name, template.stages, template.complete_by_form)
 
 
 def _refusal(definition: AgentDefinition, templates: Templates) -> str | None:
