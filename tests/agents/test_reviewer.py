@@ -56,6 +56,21 @@ async def test_without_a_model_a_required_gate_that_nothing_checked_is_unknown_a
     assert (found["passed"], found["undecided"], found["issues"]) == (False, [gate.value], [])
 
 
+async def test_a_gate_that_stays_open_says_who_left_it_open(tmp_path: Path) -> None:
+    def said(found: Mapping[str, Any], gate: Gate) -> Any:
+        return found["gates"][gate.value]["issues"]
+
+    both = reviewer(frozenset({Gate.COMPLETENESS, Gate.TESTS_PASSING}))
+    found = await review(both, context(tmp_path, work=DONE))
+    assert said(found, Gate.COMPLETENESS) == ["the check of t@1 leaves it unknown, and no model judged it"]
+    assert said(found, Gate.TESTS_PASSING) == ["the check of t@1 leaves it unknown, and no model can tell"]
+    found = await review(
+        reviewer(frozenset({Gate.COMPLETENESS})),
+        context(tmp_path, Scripted(verdicts({"completeness": "unknown"})), work=DONE),
+    )
+    assert said(found, Gate.COMPLETENESS) == ["the check of t@1 leaves it unknown, and the model could not tell"]
+
+
 async def test_what_the_templates_check_found_is_the_review(tmp_path: Path) -> None:
     gates = {Gate.COMPLETENESS: Finding(Verdict.FAIL, ("half of it is missing",))}
     found = await review(reviewer(frozenset({Gate.COMPLETENESS}), gates), context(tmp_path, work=DONE))

@@ -17,7 +17,9 @@ from darumad.work import (
     WorkState,
 )
 from darumad.work.causes import ENDS, Course, cause_of
+from darumad.work.codec import review_to_json
 from darumad.work.ends import Next, in_line
+from darumad.work.gates import Finding, Gate, Review
 from tests.work.build import FAULTY, NOW, PASSED, UNDECIDED, WALK, done, failed, follows, item, record, reviewed
 
 OPT, EXE, REV = WALK
@@ -147,9 +149,19 @@ def test_a_gate_that_nobody_could_judge_parks_the_item_and_names_the_gate() -> N
     following = follows(record(REV), UNDECIDED)
     assert (following.to, following.reason, following.fence_up) == (WorkState.PARKED, ParkReason.PROVIDER, True)
     assert following.error is not None
-    assert following.error["message"].startswith("no model judged correctness")
+    assert following.error["message"].startswith("correctness (correctness is unknown)")
     assert following.error["hints"] == list(KINDS["model_not_found"].hints)
     assert raised(following) == {"parks": 1}
+
+
+def test_a_gate_that_was_left_open_is_told_with_who_left_it_open() -> None:
+    why = "the check of t@1 leaves it unknown, and no model judged it"
+    gates = {Gate.CORRECTNESS: Finding(Verdict.UNKNOWN, (why,))}
+    data = review_to_json(Review(gates=gates, required=frozenset(gates)))
+    error = follows(record(REV), WorkResult(stop_reason=StopReason.COMPLETED, data=data)).error
+    assert error is not None
+    assert error["message"] == f"correctness ({why}): a required gate that is unknown is no pass"
+    assert error["type"] == "GateUndecided"
 
 
 def test_a_review_cannot_write_itself_a_pass() -> None:

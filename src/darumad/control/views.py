@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from darumad.names import AgentName
 from darumad.work.codec import item_to_json
+from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -344,6 +345,12 @@ _FINAL_WAITS = {
 }
 
 
+_VERDICT = (
+    "a verdict on what its review left unknown: let the template's check judge it, or configure a model, "
+    "then `daruma work retry`"
+)
+
+
 def summary(record: WorkRecord) -> WorkSummary:
     """`record` on one line."""
     item = record.item
@@ -409,6 +416,8 @@ def view(
 def waits_for(record: WorkRecord, lacking: str | None) -> str | None:
     """What a parked item needs, or one that nobody can take, in words; `lacking` is what its agent lacks."""
     if record.state is WorkState.PARKED:
+        if (record.error or {}).get("type") == UNDECIDED:
+            return _VERDICT
         return _FINAL_WAITS.get(record.reason or "")
     return lacking if record.state is WorkState.READY else None
 

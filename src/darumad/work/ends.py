@@ -12,6 +12,7 @@ from darumad.names import Millis, Stage
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
+from darumad.work.gates import Review, in_order
 from darumad.work.item import WorkRecord
 from darumad.work.kinds import KINDS
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -19,6 +20,9 @@ from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 MAX_CRASHES = 3
 """The third crash of our own handling that an item causes is its death."""
+
+UNDECIDED = "GateUndecided"
+"""The error type of a review that left a required gate unknown."""
 
 _S, _C = StopReason, Course
 
@@ -79,7 +83,8 @@ class _Ending:
     @property
     def failure(self) -> Failure:
         """What the result says went wrong, under the kind it was judged by."""
-        said = self.result.error or Failure(kind="", message=self.result.text or _sentence(self))
+        kind = UNDECIDED if self.cause == "gate_undecided" else ""
+        said = self.result.error or Failure(kind="", message=self.result.text or _sentence(self), error_type=kind)
         return replace(said, kind=TOLD_AS.get(self.cause, self.cause))
 
     @property
@@ -356,11 +361,19 @@ def _error(ending: _Ending) -> Mapping[str, Any]:
     return compact(ending.failure, ending.record.item, Site(agent=ending.record.holder or ""))
 
 
+def _left_open(review: Review) -> str:
+    """Each gate that nobody judged, with what the review says of who might have."""
+    said = {gate: "; ".join(review.finding(gate).issues) for gate in in_order(review.undecided)}
+    silent = [gate.value for gate, why in said.items() if not why]
+    told = [f"{gate.value} ({why})" for gate, why in said.items() if why]
+    return "; ".join([*([f"no model judged {', '.join(silent)}"] if silent else []), *told])
+
+
 def _sentence(ending: _Ending) -> str:
     """What to say where the result itself says nothing of what was wrong."""
     review = review_of(ending.result.data) if ending.stage is Stage.REVIEWING else None
     if ending.cause == "gate_undecided" and review is not None:
-        return f"no model judged {', '.join(sorted(review.undecided))}: a required gate that is unknown is no pass"
+        return f"{_left_open(review)}: a required gate that is unknown is no pass"
     if ending.cause == "review_rejected" and review is not None:
         return "; ".join(review.issues)
     known = KINDS.get(ending.cause)

@@ -8,7 +8,7 @@ from typing import Any
 from darumad.agents import artifacts
 from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
-from darumad.agents.roles.judge import judge
+from darumad.agents.roles.judge import NEVER_JUDGED, judge
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import Template, ToolFailed
 from darumad.errors import Problem
@@ -43,6 +43,7 @@ class ReviewerAgent:
             return invalid_item(Problem("/output_schema", str(error)))
         if context.complete.model is not None:
             review = await judge(item, context, review)
+        review = _open(review, template, modelled=context.complete.model is not None)
         return WorkResult(
             stop_reason=StopReason.COMPLETED,
             data=review_to_json(review),
@@ -78,6 +79,22 @@ def _required(template: Template, item: WorkItem) -> frozenset[Gate]:
     if item.tests:
         required |= {Gate.TESTS_PASSING}
     return required
+
+
+def _open(review: Review, template: Template, *, modelled: bool) -> Review:
+    """`review` with a word on each required gate that nobody could judge: who might have."""
+    gates = dict(review.gates)
+    for gate in review.undecided:
+        said = review.finding(gate).issues or (_why_open(gate, template, modelled=modelled),)
+        gates[gate] = Finding(Verdict.UNKNOWN, said)
+    return replace(review, gates=gates)
+
+
+def _why_open(gate: Gate, template: Template, *, modelled: bool) -> str:
+    left = f"the check of {template.ref} leaves it unknown" if template.check else f"{template.ref} has no check"
+    if gate in NEVER_JUDGED:
+        return f"{left}, and no model can tell"
+    return f"{left}, and {'the model could not tell' if modelled else 'no model judged it'}"
 
 
 def _against_schema(review: Review, item: WorkItem, context: Context) -> Review:

@@ -1,0 +1,48 @@
+"""The page of the template holds what the code holds, and what the how-to shows runs."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from darumad.agents import Template, make_agent
+from darumad.agents.definition import AgentDefinition
+from darumad.agents.loading import load_template
+from darumad.agents.roles.reviewer import ReviewerAgent
+from darumad.names import AgentName, Role
+from darumad.work import Context, Gate, Review, WorkResult
+from tests.agents.fakes import context, item
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "template.md").read_text()
+HOW_TO = (DOCS / "how-to" / "write-a-template.md").read_text()
+
+
+@pytest.mark.parametrize("kind", [Template, Context, WorkResult, Review], ids=lambda kind: kind.__name__)
+def test_every_field_has_its_row_in_order(kind: type) -> None:
+    section = PAGE.partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]
+    first_cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    assert [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)] == [
+        each.name for each in fields(kind)
+    ]
+
+
+def test_every_gate_is_named() -> None:
+    assert all(f"`{gate.value}`" in PAGE for gate in Gate)
+
+
+def test_its_imports_are_where_it_says() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(block, {})
+
+
+async def test_the_template_of_the_how_to_works_and_passes_its_review(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL)
+    (tmp_path / "words.py").write_text(block)
+    template = load_template(str(tmp_path / "words.py"))
+    definition = AgentDefinition(name=AgentName("words"), role=Role.EXECUTOR)
+    made = await make_agent(Role.EXECUTOR, definition, lambda _: template).execute_work(item(), context(tmp_path))
+    assert made.success, made.error
+    review = await ReviewerAgent(lambda _: template).execute_work(item(), context(tmp_path, work=made))
+    assert review.data["passed"]
