@@ -14,15 +14,15 @@ from darumad.control import ControlServer
 from darumad.daemon import housekeeping
 from darumad.daemon.assembly import (
     WITHIN,
-    Engine,
     Kernel,
     Minds,
-    control_house,
     credentials_of,
     kernel,
     minds,
 )
 from darumad.daemon.doors import doors, sockets
+from darumad.daemon.engine import Engine
+from darumad.daemon.front import control_house
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.signs import VitalSigns

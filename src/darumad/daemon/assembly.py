@@ -5,58 +5,36 @@ import functools
 import os
 import random  # noqa: TID251 - the one Random of the daemon is made here
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from darumad import __version__
-from darumad.actors import (
-    ROOT,
-    Admission,
-    Beat,
-    Desk,
-    Hint,
-    Station,
-    TreeListener,
-    agent_at,
-    branches,
-    instances,
-    places,
-    restart_instances,
-    root_flags,
-)
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
 from darumad.agents.providers import Broker, Chosen, Keyring, Validations, discover, load_credentials
-from darumad.bridge import Bridge, JournalLedger, Limit, LoopThread, Stopped, Workspaces
+from darumad.bridge import Bridge, JournalLedger, LoopThread, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
 from darumad.control import (
     BUCKETS,
-    House,
 )
-from darumad.control.house import Revoked, Running
 from darumad.daemon import configured
-from darumad.daemon.gauges import gauges
 from darumad.daemon.guardian import Guardian
 from darumad.daemon.keys import Keys, Providers
 from darumad.daemon.telling import hear, tell
-from darumad.daemon.treasury import Treasury
-from darumad.errors import Broken
 from darumad.events import Fact
 from darumad.ids import uuid7
 from darumad.journal import MEASURES, Journal, Publisher
 from darumad.journal.commits import Commits
-from darumad.journal.requests import PAUSED, Note
+from darumad.journal.requests import Note
 from darumad.logs import logger
-from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
+from darumad.names import Role, Seconds
 from darumad.settings import Settings
-from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.supervision import Event
 from darumad.vault import Vault
-from darumad.work.item import WorkRecord
-from darumad.work.ports import Agent, Owner
+from darumad.work.ports import Agent
 
 T = TypeVar("T")
 log = logger(__name__)
@@ -100,7 +78,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     tally = Tally({**BUCKETS, **PROVIDER_BUCKETS, **MEASURES})
     publisher = Publisher(clock)
     publisher.subscribe(tell)
-    signals: Bus[Event] = Bus(_listener_failed)
+    signals: Bus[Event] = Bus(listener_failed)
     signals.subscribe(hear)
     journal = Journal.open(
         settings.state_dir,
@@ -167,7 +145,7 @@ def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
         Vault(house.settings.state_dir, os.environ),
         house.journal,
         house.clock,
-        aside=functools.partial(house.loop.aside, failed=_listener_failed),
+        aside=functools.partial(house.loop.aside, failed=listener_failed),
     )
 
     async def build() -> Minds:
@@ -228,226 +206,12 @@ def _close(broker: Broker, loop: LoopThread) -> None:
         log.warning("broker_not_closed", why="the loop does not turn")
 
 
-class Engine:
-    """The tree and what it is told by: made once, rooted by `start`."""
-
-    def __init__(self, house: Kernel, behind: Minds) -> None:
-        self._house = house
-        self._minds = behind
-        self.admission = Admission(paused=house.journal.reader().setting(PAUSED) == "yes")
-        self._definitions = configured.agent_definitions(house.settings)
-        self._orchestrator: Callable[[object], None] | None = None
-        self.treasury = Treasury(
-            configured.allowance(house.settings),
-            house.journal,
-            house.clock,
-            behind.ledger,
-            provider_of=behind.broker.provider_of,
-            hint=self.hint,
-            aside=functools.partial(house.loop.aside, failed=_listener_failed),
-        )
-        self._root: SupervisorRef | None = None
-
-    @property
-    def root(self) -> SupervisorRef:
-        """The root supervisor.
-
-        Raises:
-            Broken: it was never started.
-        """
-        if self._root is None:
-            raise Broken("the tree does not stand yet")
-        return self._root
-
-    def start(self, doors: Sequence[ChildSpec]) -> None:
-        """Start the tree: the engine first, the doors last; every child is READY when this returns.
-
-        Raises:
-            Broken: the tree could never escalate as it should (the lint), which is a defect of this code.
-        """
-        specs = self._specs(doors)
-        flags = root_flags()
-        findings = lint(flags, specs)
-        if findings:
-            raise Broken("; ".join(findings))
-        signals = self._house.signals
-        signals.subscribe(self._listener())
-        signals.subscribe(self._on_root)
-        self._root = Supervisor.start(
-            flags,
-            specs,
-            name=ROOT,
-            clock=self._house.clock,
-            bus=signals.publish,
-            rng=self._house.rng,
-            leak_cap=self._house.settings.supervision.leak_cap,
-        )
-
-    def tell(self, message: object) -> None:
-        """Tell whoever is the orchestrator now; nobody, if none is: the next one reads the journal."""
-        told = self._orchestrator
-        if told is None:
-            return
-        try:
-            told(message)
-        except ActorDeadError:
-            return
-
-    def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
-        """Work may be ready: so much of it where it is known where, anywhere otherwise."""
-        self.tell(Hint(ready))
-
-    def beat_root(self, heard: Callable[[], None]) -> None:
-        """Have `heard` called on the root's thread, between two of its jobs."""
-        self.root.echo(heard)
-
-    def beat_orchestrator(self, heard: Callable[[], None]) -> None:
-        """Have `heard` called on the thread of whoever is the orchestrator now, between two messages."""
-        self.tell(Beat(heard))
-
-    def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
-        settings = self._house.settings
-        desk = Desk(
-            clock=self._house.clock,
-            rng=self._house.rng,
-            admission=self.admission,
-            post=self._house.journal.post,
-            revoke=self._revoke,
-            gated=self._gated,
-            counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
-            backoff=configured.retry(settings),
-            reread=settings.queue.reread,
-            arrived=self._arrived,
-        )
-        return branches(
-            desk, definitions=self._definitions, station=self._station, policy=configured.policy(settings), doors=doors
-        )
-
-    def _arrived(self, told: Callable[[object], None]) -> None:
-        self._orchestrator = told
-
-    def _station(self, role: Role, definition: Any) -> Station:
-        return Station(
-            role=role,
-            definition=definition,
-            bridge=self._minds.bridge,
-            orchestrator=self.tell,
-            note=self._house.note,
-        )
-
-    def _listener(self) -> TreeListener:
-        return TreeListener(
-            agent_of=agent_at,
-            note=self._house.note,
-            orchestrator=self.tell,
-            forget=self._minds.bridge.forget,
-            degraded_at=self._house.settings.supervision.degraded_at,
-        )
-
-    def _on_root(self, event: Event) -> None:
-        """Why the root is about to end, told before it does: the guardian must not guess."""
-        if event.path != ROOT:
-            return
-        if event.name == "supervisor.leak_cap":
-            self._house.guardian.end("leaked", f"{event.data['count']} threads were abandoned and still run")
-        elif event.name == "supervisor.intensity_exceeded":
-            self._house.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
-
-    def _revoke(self, item: ItemId, fence: Fence) -> None:
-        self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
-
-    def _gated(self) -> frozenset[AgentName]:
-        broker = self._minds.broker
-        names = (each.name for each in self._definitions[Role.EXECUTOR])
-        return frozenset(name for name in names if broker.shut(name))
-
-
-def control_house(
-    house: Kernel,
-    behind: Minds,
-    engine: Engine,
-    signs: Callable[[], dict[str, bool | str]],
-    lost_lines: Callable[[], int],
-) -> House:
-    """The daemon as the control room sees it."""
-    settings = house.settings
-    accepted = configured.Accepted(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
-
-    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
-        waiting = asyncio.get_running_loop()
-        done: asyncio.Future[Stopped] = waiting.create_future()
-
-        def reply(stopped: Stopped) -> None:
-            waiting.call_soon_threadsafe(done.set_result, stopped)
-
-        log.debug("revoking", items=[each[0] for each in running], reason=reason)
-        owned = [Owner(item, fence) for item, _, fence in running]
-        behind.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
-        answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
-        return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
-
-    def drain(by: str) -> None:
-        log.info("drain_asked", by=by)
-        engine.admission.draining = True
-
-    def pause(by: str) -> None:
-        log.info("pause_asked", by=by)
-        engine.admission.paused = True
-
-    def resume(by: str) -> None:
-        log.info("resume_asked", by=by)
-        engine.admission.draining = engine.admission.paused = False
-        engine.hint()
-
-    def workspace_of(record: WorkRecord) -> Path:
-        return behind.workspaces.place(record.item.id, record.failures)
-
-    return House(
-        clock=house.clock,
-        tally=house.tally,
-        journal=house.journal,
-        reader=house.journal.reader(),
-        publisher=house.publisher,
-        tree=lambda: places(engine.root),
-        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
-        unmade=behind.bridge.unmade,
-        vital_signs=signs,
-        hint=engine.hint,
-        revoke=revoke,
-        restart_agent=lambda named: restart_instances(engine.root, named),
-        drain=drain,
-        pause=pause,
-        paused=lambda: engine.admission.paused,
-        resume=resume,
-        stop=lambda by: house.guardian.end("asked", by),
-        draining=lambda: engine.admission.draining,
-        chosen_provider=lambda: {
-            "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
-        },
-        definitions=lambda: accepted,
-        upload_dir=settings.state_dir / "uploads",
-        workspace_of=workspace_of,
-        home_of=behind.workspaces.home_of,
-        remember=Seconds(settings.retention.results + settings.retention.ids),
-        log_file=settings.log.file,
-        new_id=house.new_id,
-        report=_listener_failed,
-        boot=house.journal.boot,
-        version=__version__,
-        started_at=house.clock.wall(),
-        max_unfinished=settings.queue.max_items,
-        treasury=engine.treasury,
-        keys=behind.keys,
-        providers=behind.providers,
-        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
-    )  # fmt: skip
-
-
 def _new_id(clock: SystemClock) -> str:
     return uuid7(clock.wall(), secrets.randbits)
 
 
-def _listener_failed(error: BaseException) -> None:
+def listener_failed(error: BaseException) -> None:
+    """A listener raised: the log hears of it, and nobody else."""
     log.error("listener_failed", error=f"{type(error).__name__}: {error}")
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
-from darumad.daemon.assembly import STUCK, Engine, Kernel, Minds
+from darumad.daemon.assembly import STUCK, Kernel, Minds
+from darumad.daemon.engine import Engine
 from darumad.errors import Broken
 from darumad.events import BridgeStalled
 from darumad.names import Seconds

@@ -1,0 +1,161 @@
+"""The engine: the supervision tree, planted by `start`, and what it is told from outside. It decides nothing."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from darumad.actors import (
+    ROOT,
+    Admission,
+    Beat,
+    Desk,
+    Hint,
+    Station,
+    TreeListener,
+    agent_at,
+    branches,
+    root_flags,
+)
+from darumad.bridge import Limit
+from darumad.daemon import configured
+from darumad.daemon.assembly import Kernel, Minds, listener_failed
+from darumad.daemon.treasury import Treasury
+from darumad.errors import Broken
+from darumad.journal.requests import PAUSED
+from darumad.names import AgentName, Fence, ItemId, Role, Stage
+from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.work.ports import Owner
+
+
+class Engine:
+    """The tree and what it is told by: made once, rooted by `start`."""
+
+    def __init__(self, house: Kernel, behind: Minds) -> None:
+        self._house = house
+        self._minds = behind
+        self.admission = Admission(paused=house.journal.reader().setting(PAUSED) == "yes")
+        self._definitions = configured.agent_definitions(house.settings)
+        self._orchestrator: Callable[[object], None] | None = None
+        self.treasury = Treasury(
+            configured.allowance(house.settings),
+            house.journal,
+            house.clock,
+            behind.ledger,
+            provider_of=behind.broker.provider_of,
+            hint=self.hint,
+            aside=functools.partial(house.loop.aside, failed=listener_failed),
+        )
+        self._root: SupervisorRef | None = None
+
+    @property
+    def root(self) -> SupervisorRef:
+        """The root supervisor.
+
+        Raises:
+            Broken: it was never started.
+        """
+        if self._root is None:
+            raise Broken("the tree does not stand yet")
+        return self._root
+
+    def start(self, doors: Sequence[ChildSpec]) -> None:
+        """Start the tree: the engine first, the doors last; every child is READY when this returns.
+
+        Raises:
+            Broken: the tree could never escalate as it should (the lint), which is a defect of this code.
+        """
+        specs = self._specs(doors)
+        flags = root_flags()
+        findings = lint(flags, specs)
+        if findings:
+            raise Broken("; ".join(findings))
+        signals = self._house.signals
+        signals.subscribe(self._listener())
+        signals.subscribe(self._on_root)
+        self._root = Supervisor.start(
+            flags,
+            specs,
+            name=ROOT,
+            clock=self._house.clock,
+            bus=signals.publish,
+            rng=self._house.rng,
+            leak_cap=self._house.settings.supervision.leak_cap,
+        )
+
+    def tell(self, message: object) -> None:
+        """Tell whoever is the orchestrator now; nobody, if none is: the next one reads the journal."""
+        told = self._orchestrator
+        if told is None:
+            return
+        try:
+            told(message)
+        except ActorDeadError:
+            return
+
+    def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
+        """Work may be ready: so much of it where it is known where, anywhere otherwise."""
+        self.tell(Hint(ready))
+
+    def beat_root(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called on the root's thread, between two of its jobs."""
+        self.root.echo(heard)
+
+    def beat_orchestrator(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called on the thread of whoever is the orchestrator now, between two messages."""
+        self.tell(Beat(heard))
+
+    def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
+        settings = self._house.settings
+        desk = Desk(
+            clock=self._house.clock,
+            rng=self._house.rng,
+            admission=self.admission,
+            post=self._house.journal.post,
+            revoke=self._revoke,
+            gated=self._gated,
+            counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
+            backoff=configured.retry(settings),
+            reread=settings.queue.reread,
+            arrived=self._arrived,
+        )
+        return branches(
+            desk, definitions=self._definitions, station=self._station, policy=configured.policy(settings), doors=doors
+        )
+
+    def _arrived(self, told: Callable[[object], None]) -> None:
+        self._orchestrator = told
+
+    def _station(self, role: Role, definition: Any) -> Station:
+        return Station(
+            role=role,
+            definition=definition,
+            bridge=self._minds.bridge,
+            orchestrator=self.tell,
+            note=self._house.note,
+        )
+
+    def _listener(self) -> TreeListener:
+        return TreeListener(
+            agent_of=agent_at,
+            note=self._house.note,
+            orchestrator=self.tell,
+            forget=self._minds.bridge.forget,
+            degraded_at=self._house.settings.supervision.degraded_at,
+        )
+
+    def _on_root(self, event: Event) -> None:
+        """Why the root is about to end, told before it does: the guardian must not guess."""
+        if event.path != ROOT:
+            return
+        if event.name == "supervisor.leak_cap":
+            self._house.guardian.end("leaked", f"{event.data['count']} threads were abandoned and still run")
+        elif event.name == "supervisor.intensity_exceeded":
+            self._house.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
+
+    def _revoke(self, item: ItemId, fence: Fence) -> None:
+        self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
+
+    def _gated(self) -> frozenset[AgentName]:
+        broker = self._minds.broker
+        names = (each.name for each in self._definitions[Role.EXECUTOR])
+        return frozenset(name for name in names if broker.shut(name))

@@ -1,0 +1,102 @@
+"""The front: the daemon as the control room sees it. Every question is led to the room that can answer it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from darumad import __version__
+from darumad.actors import instances, places, restart_instances
+from darumad.bridge import Limit, Stopped
+from darumad.control import House
+from darumad.control.house import Revoked, Running
+from darumad.daemon import configured
+from darumad.daemon.assembly import Kernel, Minds, listener_failed
+from darumad.daemon.engine import Engine
+from darumad.daemon.gauges import gauges
+from darumad.logs import logger
+from darumad.names import Role, Seconds
+from darumad.work.item import WorkRecord
+from darumad.work.ports import Owner
+
+log = logger(__name__)
+
+
+def control_house(
+    house: Kernel,
+    behind: Minds,
+    engine: Engine,
+    signs: Callable[[], dict[str, bool | str]],
+    lost_lines: Callable[[], int],
+) -> House:
+    """The daemon as the control room sees it."""
+    settings = house.settings
+    accepted = configured.Accepted(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
+
+    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
+        waiting = asyncio.get_running_loop()
+        done: asyncio.Future[Stopped] = waiting.create_future()
+
+        def reply(stopped: Stopped) -> None:
+            waiting.call_soon_threadsafe(done.set_result, stopped)
+
+        log.debug("revoking", items=[each[0] for each in running], reason=reason)
+        owned = [Owner(item, fence) for item, _, fence in running]
+        behind.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
+        answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
+        return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
+
+    def drain(by: str) -> None:
+        log.info("drain_asked", by=by)
+        engine.admission.draining = True
+
+    def pause(by: str) -> None:
+        log.info("pause_asked", by=by)
+        engine.admission.paused = True
+
+    def resume(by: str) -> None:
+        log.info("resume_asked", by=by)
+        engine.admission.draining = engine.admission.paused = False
+        engine.hint()
+
+    def workspace_of(record: WorkRecord) -> Path:
+        return behind.workspaces.place(record.item.id, record.failures)
+
+    return House(
+        clock=house.clock,
+        tally=house.tally,
+        journal=house.journal,
+        reader=house.journal.reader(),
+        publisher=house.publisher,
+        tree=lambda: places(engine.root),
+        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
+        unmade=behind.bridge.unmade,
+        vital_signs=signs,
+        hint=engine.hint,
+        revoke=revoke,
+        restart_agent=lambda named: restart_instances(engine.root, named),
+        drain=drain,
+        pause=pause,
+        paused=lambda: engine.admission.paused,
+        resume=resume,
+        stop=lambda by: house.guardian.end("asked", by),
+        draining=lambda: engine.admission.draining,
+        chosen_provider=lambda: {
+            "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
+        },
+        definitions=lambda: accepted,
+        upload_dir=settings.state_dir / "uploads",
+        workspace_of=workspace_of,
+        home_of=behind.workspaces.home_of,
+        remember=Seconds(settings.retention.results + settings.retention.ids),
+        log_file=settings.log.file,
+        new_id=house.new_id,
+        report=listener_failed,
+        boot=house.journal.boot,
+        version=__version__,
+        started_at=house.clock.wall(),
+        max_unfinished=settings.queue.max_items,
+        treasury=engine.treasury,
+        keys=behind.keys,
+        providers=behind.providers,
+        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
+    )  # fmt: skip
