@@ -224,10 +224,10 @@ class Heard:
         self.facts: list[Any] = []
         self.told: list[Any] = []
         self.forgotten: list[str] = []
-        self._listener = TreeListener(agent_at, self.facts.append, self.told.append, self.forgotten.append)
+        self.listener = TreeListener(agent_at, self.facts.append, self.told.append, self.forgotten.append)
 
     def hear(self, name: str, incarnation: int = 1, path: str = PLACE, **data: object) -> None:
-        self._listener(Event(name, 0.0, path, incarnation, data))
+        self.listener(Event(name, 0.0, path, incarnation, data))
 
     @property
     def names(self) -> list[str]:
@@ -260,6 +260,20 @@ def test_a_restart_is_told_with_what_led_to_it_and_a_first_start_is_none() -> No
     heard.hear("child.started", 2)
     assert heard.names == ["agent.started", "agent.restarted"]
     assert (heard.facts[1].incarnation, heard.facts[1].reason) == (2, "errors")
+
+
+@pytest.mark.parametrize("ends", [["child.exited"], []], ids=["up", "benched"])
+def test_a_restart_that_was_asked_for_is_told_as_such(ends: list[str]) -> None:
+    heard = Heard()
+    heard.listener.requested(PLACE)
+    for name in ends:
+        heard.hear(name, 1, reason=ExitReason("shutdown"))
+    heard.hear("child.started", 2)
+    heard.hear("child.exited", 2, reason=ExitReason("crash"))
+    heard.hear("child.started", 3)
+    assert [(each.name, each.reason) for each in heard.facts] == [
+        ("agent.restarted", "requested"), ("agent.restarted", "crash"),
+    ]  # fmt: skip
 
 
 def test_the_third_counted_error_degrades_and_what_is_ignored_is_not_recorded() -> None:

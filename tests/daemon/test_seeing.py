@@ -79,6 +79,8 @@ def test_an_agent_gives_a_sign_of_life_at_once_and_then_again_and_again(daemon: 
     eventually(lambda: any((each.path, each.incarnation) == (path, 2) for each in beats()))
     last = [each.incarnation for each in beats() if each.path == path]
     assert last == sorted(last), "a life that is over gives none"
+    restarted = lambda: [each["data"]["reason"] for each in daemon.client.events(type="agent.restarted")]  # noqa: E731
+    eventually(lambda: restarted() == ["requested"])
 
 
 def _begin(daemon: Serving, home: Path) -> None:

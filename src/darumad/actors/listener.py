@@ -51,6 +51,10 @@ class TreeListener:
                 self._benched.add(event.path)
                 self.note(AgentBenched(event.path, agent, self._why.get(event.path, "it kept failing")))
 
+    def requested(self, path: str) -> None:
+        """Somebody asked for the restart that the instance at `path` is about to see; on any thread."""
+        self._why[path] = "requested"
+
     def _started(self, event: Event, agent: str) -> None:
         incarnation = event.incarnation
         if event.path in self._benched:

@@ -62,10 +62,10 @@ def _unanswered(row: TreeRow, shut: Callable[[str], bool]) -> str | None:
     return "its provider's circuit is open" if shut(agent) else None
 
 
-def restart_instances(root: SupervisorRef, named: str) -> list[str]:
+def restart_instances(root: SupervisorRef, named: str, requested: Callable[[str], None]) -> list[str]:
     """Starts the instances of the definition `named`, or the one at the path `named`, anew.
 
-    The paths that were restarted.
+    The paths that were restarted; `requested` is told each before.
 
     A benched one is started at once with a clean record.
     """
@@ -74,6 +74,7 @@ def restart_instances(root: SupervisorRef, named: str) -> list[str]:
     for row in wanted:
         parent = rows[row.parent or ""].ref
         if isinstance(parent, SupervisorRef) and row.id is not None:
+            requested(row.path)
             parent.terminate_child(row.id)
             parent.restart_child(row.id)
     return [row.path for row in wanted]

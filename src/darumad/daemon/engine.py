@@ -14,6 +14,7 @@ from darumad.actors import (
     TreeListener,
     agent_at,
     branches,
+    restart_instances,
     root_flags,
 )
 from darumad.bridge import Limit
@@ -45,6 +46,13 @@ class Engine:
             hint=self.hint,
             aside=functools.partial(house.loop.aside, failed=listener_failed),
         )
+        self._listener = TreeListener(
+            agent_of=agent_at,
+            note=house.note,
+            orchestrator=self.tell,
+            forget=behind.bridge.forget,
+            degraded_at=house.settings.supervision.degraded_at,
+        )
         self._root: SupervisorRef | None = None
 
     @property
@@ -70,7 +78,7 @@ class Engine:
         if findings:
             raise Broken("; ".join(findings))
         signals = self._house.signals
-        signals.subscribe(self._listener())
+        signals.subscribe(self._listener)
         signals.subscribe(self._on_root)
         self._root = Supervisor.start(
             flags,
@@ -95,6 +103,10 @@ class Engine:
     def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""
         self.tell(Hint(ready))
+
+    def restart(self, named: str) -> Sequence[str]:
+        """Start the instances that `named` means anew, as their operator asks; their paths."""
+        return restart_instances(self.root, named, self._listener.requested)
 
     def beat_root(self, heard: Callable[[], None]) -> None:
         """Have `heard` called on the root's thread, between two of its jobs."""
@@ -132,15 +144,6 @@ class Engine:
             bridge=self._minds.bridge,
             orchestrator=self.tell,
             note=self._house.note,
-        )
-
-    def _listener(self) -> TreeListener:
-        return TreeListener(
-            agent_of=agent_at,
-            note=self._house.note,
-            orchestrator=self.tell,
-            forget=self._minds.bridge.forget,
-            degraded_at=self._house.settings.supervision.degraded_at,
         )
 
     def _on_root(self, event: Event) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from darumad import __version__
-from darumad.actors import instances, places, restart_instances
+from darumad.actors import instances, places
 from darumad.bridge import Limit, Stopped
 from darumad.control import House
 from darumad.control.house import Revoked, Running
@@ -73,7 +73,7 @@ def control_house(
         vital_signs=signs,
         hint=engine.hint,
         revoke=revoke,
-        restart_agent=lambda named: restart_instances(engine.root, named),
+        restart_agent=engine.restart,
         drain=drain,
         pause=pause,
         paused=lambda: engine.admission.paused,
