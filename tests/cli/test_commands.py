@@ -80,8 +80,21 @@ def test_a_vague_item_comes_back_with_its_questions_and_waiting_for_it_ends_with
     done = run("submit", "just make it better somehow", "--id", "vague", "--wait")
     assert done.returncode == 5
     assert "? What is the goal?" in done.stderr
-    assert "work answer" in done.stderr
+    assert '-> daruma work answer vague "..."' in done.stderr
     assert run("work", "answer", "vague", "a report of the files").stdout == "vague  released\n"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_vague_item_is_accepted_without_a_wait_and_what_it_waits_for_is_on_stderr(run: Run, form: str) -> None:
+    done = run("submit", "just make it better somehow", "--id", "vague", "-o", form)
+    assert done.returncode == 0, "it is kept for good, and nothing is lost by waiting"
+    if form == "table":
+        assert done.stdout == "vague  parked (challenge)\n"
+    else:
+        assert json.loads(done.stdout)["state"] == "parked"
+    assert "vague waits for answers before it begins" in done.stderr
+    assert "? What is the goal?" in done.stderr
+    assert '-> daruma work answer vague "..."' in done.stderr
 
 
 @pytest.mark.parametrize(("end", "code"), [("succeed", 0), ("die", 1)])
@@ -179,8 +192,11 @@ def test_a_result_is_saved_with_its_files(served: Served, run: Run, tmp_path: Pa
     (place / "page.md").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     served.room.succeed((Artifact(name="docs/page.md", media_type="text/markdown", size=7000, sha256=digest),))
+    shown = run("result", "one")
+    assert "docs/page.md  7000 bytes" in shown.stdout
+    assert shown.stderr == "  -> daruma result one --save DIR\n"
     done = run("result", "one", "--save", str(tmp_path / "out"))
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out" / "docs" / "page.md").read_bytes() == content
     assert json.loads((tmp_path / "out" / "result.json").read_text())["item_id"] == "one"
     (place / "page.md").write_bytes(b"changed since")

@@ -9,7 +9,7 @@ import click
 
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
-from darumad.cli.submit import result_lines
+from darumad.cli.submit import show_result
 from darumad.errors import Broken, Problem, Refused
 
 _CHUNK = 1 << 20
@@ -23,7 +23,7 @@ def result(line: Line, name: str, save: Path | None) -> None:
     """What an item made; with --save its files, and the result itself as result.json."""
     reply = line.client.call("result", id=name)
     if save is None:
-        line.show(reply, result_lines)
+        show_result(line, reply)
         return
     saved = []
     for each in reply.get("artifacts") or ():

@@ -15,7 +15,7 @@ from darumad.cli.naming import label_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import packed
 from darumad.cli.speaking import Json
-from darumad.cli.waiting import Patience, settled, tell_end
+from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
 from darumad.errors import Problem, Refused
 
 _PLACE = click.Path(exists=True, path_type=Path)
@@ -70,7 +70,12 @@ def submit(  # noqa: PLR0913 - one parameter an option
     estimate: bool,
     **said: Any,
 ) -> None:
-    """Hand in one item of work: daruma submit "Document this package" --input src/package."""
+    """Hand in one item of work: daruma submit "Document this package" --input src/package.
+
+    Ends with 0 once the item is kept for good, also when it is too vague to begin with: it is parked then, and its
+    questions stand on stderr. With --wait it ends as the item does: 0 succeeded, 1 dead or cancelled, 5 parked, 7 when
+    time is up.
+    """
     asked = dict(_item_of(text, file, item))
     said["success_criteria"] = said.pop("success")
     said["run_at"] = said["run_at"] or moment_in(run_in)
@@ -95,6 +100,9 @@ def submit(  # noqa: PLR0913 - one parameter an option
         _wait(line, str(asked["id"]), within)
     else:
         line.show(reply, _accepted)
+        if reply["questions"]:
+            speaking.note(f"daruma: {reply['id']} waits for answers before it begins")
+        tell_questions(reply)
 
 
 def _estimated(reply: Json) -> Iterable[str]:
@@ -125,25 +133,28 @@ def _wait(line: Line, name: str, within: float | None) -> None:
     view = settled(line, name, Patience(within, met=True))
     code = tell_end(view)
     if code == 0:
-        line.show(line.client.call("result", id=name), result_lines)
+        show_result(line, line.client.call("result", id=name))
     elif line.form != "table":
         line.show(view, _accepted)
     click.get_current_context().exit(code)
 
 
-def result_lines(reply: Json) -> Iterable[str]:
+def show_result(line: Line, reply: Json) -> None:
+    """Prints a result, and says on stderr how the files are fetched that it made."""
+    line.show(reply, _result_lines)
+    if reply.get("artifacts") and line.form == "table":
+        speaking.note(f"  -> daruma result {reply['item_id']} --save DIR")
+
+
+def _result_lines(reply: Json) -> Iterable[str]:
     """A result for people: its text, else its data; then the files it made."""
     data = reply.get("data")
     yield reply.get("text") or (json.dumps(data, indent=2, ensure_ascii=False) if data is not None else "done")
-    for each in reply.get("artifacts") or ():
-        yield f"{each['name']}  {each['size']} bytes"
+    yield from (f"{each['name']}  {each['size']} bytes" for each in reply.get("artifacts") or ())
 
 
 def _accepted(reply: Json) -> Iterable[str]:
     yield f"{reply['id']}  {reply['state']}" + (f" ({reply['reason']})" if reply.get("reason") else "")
-    yield from (f"  ? {question}" for question in reply.get("questions") or ())
-    if reply.get("questions"):
-        yield f'  -> daruma work answer {reply["id"]} "..."'
 
 
 def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:

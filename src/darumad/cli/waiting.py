@@ -111,13 +111,20 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in _WORST_FIRST if code in found), OK)
 
 
+def tell_questions(view: Json) -> None:
+    """Says on stderr what an item asks, and how it is answered; nothing when it asks nothing."""
+    for question in view["questions"]:
+        speaking.note(f"  ? {question}")
+    if view["questions"]:
+        speaking.note(f'  -> daruma work answer {view["id"]} "..."')
+
+
 def tell_end(view: Json) -> int:
     """Says on stderr why an item did not succeed; the exit code for it."""
     state = view["state"]
     if state == "parked":
         speaking.note(f"daruma: {view['id']} is parked ({view['reason']}): it waits for {view['waits_for']}")
-        for question in view["questions"]:
-            speaking.note(f"  ? {question}")
+        tell_questions(view)
     elif state != "succeeded":
         error = (view.get("error") or {}).get("message")
         speaking.note(f"daruma: {view['id']} is {state}" + (f": {error}" if error else ""))
