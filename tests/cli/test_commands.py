@@ -289,6 +289,22 @@ def test_what_is_looked_at_is_on_stdout(run: Run, argv: list[str]) -> None:
     assert done.stdout
 
 
+def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(served: Served, run: Run) -> None:
+    (one,) = served.room.instances
+    more = [{**one, "path": f"daruma/engine/minds/executors/{place}", "agent": place[:-2], "state": state}
+            for place, state in (("echo/2", "busy"), ("echo/3", "benched"), ("slow/1", "degraded"))]  # fmt: skip
+    served.room.instances.extend(more)
+    lines = [line.split() for line in run("agents", "list").stdout.splitlines()]
+    assert lines == [
+        ["AGENT", "INSTANCES", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS"],
+        ["echo", "3", "1", "0", "1", "6", "9"],
+        ["slow", "1", "0", "1", "0", "2", "3"],
+    ]
+    told = run("agents", "list", "--instances").stdout.splitlines()
+    assert [line.split()[0] for line in told[1:]] == [one["path"], *(each["path"] for each in more)]
+    assert len(json.loads(run("agents", "list", "--json").stdout)["items"]) == 4
+
+
 def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     done = run("doctor")
     names = [line[6:21].strip() for line in done.stdout.splitlines()]

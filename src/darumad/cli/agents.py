@@ -1,5 +1,6 @@
 """`daruma agents`: how the agents are, and the word that gets one up again."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,12 @@ def agents() -> None:
 
 
 @agents.command("list")
+@click.option("--instances", "each", is_flag=True, help="A line for every instance, with its last error.")
 @online
-def list_(line: Line) -> None:
-    """Every instance and how it is."""
-    line.show(line.client.call("agents list"), lambda reply: _instances(reply["items"]))
+def list_(line: Line, *, each: bool) -> None:
+    """A line for every agent: how many instances it has, and how they are. As JSON, every instance."""
+    as_lines = _instances if each else _agents
+    line.show(line.client.call("agents list"), lambda reply: as_lines(reply["items"]))
 
 
 @agents.command()
@@ -45,6 +48,21 @@ def _show_lines(reply: Json) -> Iterable[str]:
     yield from _instances(reply["instances"])
     whole = dict.fromkeys(each["last_error"] for each in reply["instances"] if each.get("last_error"))
     yield from (f"  ! {' '.join(each.split())}" for each in whole if len(each) > WIDEST)
+
+
+def _agents(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """What is not as it should be has a column of its own; the rest is idle, or at work."""
+    of: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for each in instances:
+        of[each["agent"]].append(each)
+    headers = ("AGENT", "INSTANCES", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS")
+    return table(headers, (_agent(name, found) for name, found in of.items()))
+
+
+def _agent(name: str, instances: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    states = Counter(each["state"] for each in instances)
+    totals = (sum(each[key] for each in instances) for key in ("errors_in_window", "restarts"))
+    return (name, len(instances), *(states[each] for each in ("busy", "degraded", "benched")), *totals)
 
 
 def _instances(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -76,6 +76,7 @@ COMMANDS: Mapping[str, Entry] = {
         "The agents, and how they are.",
         (
             "daruma agents list",
+            "daruma agents list --instances",
             "daruma agents restart documentation",
             "daruma agents restart documentation/2",
         ),
