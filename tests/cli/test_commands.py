@@ -246,6 +246,15 @@ def test_events_are_lines_that_end_where_the_present_begins(served: Served, run:
     )
 
 
+def test_events_begin_behind_a_position_or_so_long_ago_and_nothing_else(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    everything = run("events").stdout
+    assert run("events", "--since", "0").stdout == run("events", "--since", "1h").stdout == everything
+    done = run("events", "--since", "yesterday")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'yesterday' is neither a position such as 4711 nor a time such as 90s, 10m or 2h" in done.stderr
+
+
 def test_following_events_is_interrupted_with_130(served: Served) -> None:
     command = [sys.executable, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
     served.client.submit({**CLEAR, "id": "one"})

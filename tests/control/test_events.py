@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -42,6 +44,18 @@ def test_a_reader_goes_on_behind_a_position(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "one"})
     everything = list(served.client.events())
     assert list(served.client.events(since=str(everything[0]["seq"]))) == everything[1:]
+
+
+def test_a_reader_begins_with_what_happened_so_long_ago(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    everything = list(served.client.events())
+    assert list(served.client.events(within=3600)) == everything
+    connection = sqlite3.connect(served.room.directory / "state" / "journal.db")
+    with closing(connection), connection:
+        connection.execute("UPDATE event SET at = at - 7200000 WHERE seq < ?", [everything[-1]["seq"]])
+    assert list(served.client.events(within=3600)) == everything[-1:]
+    assert list(served.client.events(within=10_000)) == list(served.client.events())
+    assert list(served.client.events(since="0", within=3600)) == list(served.client.events())
 
 
 def test_only_what_happened_to_one_item_or_of_one_name_is_told_when_asked(served: Served) -> None:

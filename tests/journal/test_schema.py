@@ -197,6 +197,7 @@ READ_WHOLE = {
     "died_before": "the newest boot alone",
     "identity": "one row",
     "last_position": "one row a table",
+    "position_before": "the newest first, no further back than was asked for",
     "claim_suspects": "an index that holds suspects only, and is read only while there are any",
     "counts": "an index over all items, for a person who looks",
     "prune_events": "the oldest, one bite of them",

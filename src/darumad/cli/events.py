@@ -1,6 +1,7 @@
 """`daruma events`: what happened, and with --follow what happens."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -8,19 +9,53 @@ from typing import Any
 import click
 
 from darumad.cli import speaking
+from darumad.cli.durations import DURATION
 from darumad.cli.online import Line, online
+
+_POSITION = re.compile(r"\d{1,18}")
+
+
+class SinceType(click.ParamType[Mapping[str, Any]]):
+    """Where to begin: a position, or a time span back from now. As the daemon is asked for it."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, Any]:
+        """`since` or `within`. Click reports what is neither."""
+        if _POSITION.fullmatch(str(value)):
+            return {"since": str(value)}
+        try:
+            return {"within": DURATION.convert(value, param, ctx)}
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a position such as 4711 nor a time such as 90s, 10m or 2h", param, ctx)
+
+
+SINCE = SinceType()
 
 
 @click.command()
 @click.option("--follow", is_flag=True, help="Go on with what happens from now on.")
-@click.option("--since", default="", metavar="POSITION", help="Begin behind this position; 0 is the beginning.")
+@click.option(
+    "--since",
+    type=SINCE,
+    metavar="POSITION|DURATION",
+    help="Begin behind this position, 0 for the beginning; or so long ago, such as 10m.",
+)
 @click.option("--item", metavar="ID", help="Only what happened to this item.")
 @click.option("--type", "type_", metavar="NAME", help="Only events of this name, such as work.succeeded.")
 @click.option("--until", metavar="NAME", help="End behind the first event of this name.")
 @online
-def events(line: Line, *, follow: bool, until: str | None, type_: str | None, **only: Any) -> None:
-    """What happened, from the beginning or from a position on; with --follow and no position, only what is new."""
-    for each in line.client.events(follow=follow, type=type_, **only):
+def events(  # noqa: PLR0913 - one parameter an option
+    line: Line,
+    *,
+    follow: bool,
+    since: Mapping[str, Any] | None,
+    item: str | None,
+    type_: str | None,
+    until: str | None,
+) -> None:
+    """What happened, from the beginning, a position or a time on; with --follow and no --since, only what is new."""
+    for each in line.client.events(follow=follow, item=item, type=type_, **(since or {})):
         if line.form == "table":
             click.echo(_text(each))
             sys.stdout.flush()

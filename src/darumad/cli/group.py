@@ -113,6 +113,7 @@ COMMANDS: Mapping[str, Entry] = {
         "What happened, and what happens.",
         (
             "daruma events --since 0 --item report",
+            "daruma events --since 10m",
             "daruma events --follow --type work.dead -o ndjson",
             "daruma events --follow --until work.succeeded",
         ),

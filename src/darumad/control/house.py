@@ -94,6 +94,7 @@ class Reader(Protocol):
     def counts(self) -> Mapping[WorkState, int]: ...  # noqa: D102
     def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
     def last_position(self) -> int: ...  # noqa: D102
+    def position_before(self, at: Millis) -> int: ...  # noqa: D102
     def accounts(self, budgets: Iterable[Budget]) -> Mapping[Budget, Account]: ...  # noqa: D102
     def came_to(self, agent: AgentName, limit: int = 100) -> Sequence[Amount]: ...  # noqa: D102
     def settings(self, prefix: str) -> Mapping[str, str]: ...  # noqa: D102

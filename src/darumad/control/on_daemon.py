@@ -12,6 +12,7 @@ from darumad.control.views import Done, HealthView, PanicReply, StatusView, Tree
 from darumad.control.wire import EventsRequest, Nothing
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
 from darumad.journal.requests import PAUSED, Note, Setting
+from darumad.names import Millis
 from darumad.work.states import WorkState
 
 API = 1
@@ -69,7 +70,7 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
     sse = _SSE in ask.accepts
     follow = sse if request.follow is None else request.follow
     asked = ask.resume_from or request.since
-    since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, follow=follow)
+    since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, request.within, follow=follow)
     wanted = Wanted(since, request.item, request.type, follow)
     stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
     headers = {"Cache-Control": "no-store"}
@@ -156,8 +157,15 @@ async def _record(desk: Desk, ask: Ask, *facts: Fact) -> None:
     await desk.commits.commit(Note(facts=facts, audit=ask.audit("daemon")))
 
 
-async def _beginning(desk: Desk, *, follow: bool) -> int:
-    """Where a stream begins that names no position: a follower's at the present, a reader's at the first event."""
+async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
+    """Where a stream begins that names no position.
+
+    With what happened `within` so many seconds, where that is said; else a follower's at the present, a reader's at the
+    first event.
+    """
+    if within is not None:
+        since = Millis(desk.house.clock.wall() - round(within * 1000))
+        return await desk.read(desk.house.reader.position_before, since)
     return await desk.read(desk.house.reader.last_position) if follow else 0
 
 

@@ -287,9 +287,13 @@ class SecretSetRequest(Asked):
 
 
 class EventsRequest(Asked):
-    """Which events, from behind which position. Without `follow` the stream ends where the present begins."""
+    """Which events, from behind which position. Without `follow` the stream ends where the present begins.
+
+    `within` begins with what happened so long ago, by the times that the events bear; a position goes before it.
+    """
 
     since: str | None = Field(default=None, pattern=r"^\d{1,18}$")
+    within: Duration | None = None
     type: str | None = None
     item: str | None = None
     follow: bool | None = None

@@ -643,6 +643,10 @@ INSERT INTO setting (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDA
 -- name: last_position
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
 
+-- name: position_before
+-- Back from the newest: what is read on the way is what the caller asked to see.
+SELECT coalesce((SELECT seq FROM event WHERE at < :at ORDER BY seq DESC LIMIT 1), 0);
+
 -- name: last_audit
 SELECT coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), '');
 

@@ -127,6 +127,10 @@ class Reader:
         """The position of the newest event; 0 before the first."""
         return Position(self._db.value(SQL["last_position"]))
 
+    def position_before(self, at: Millis) -> Position:
+        """The position of the newest event from before `at`, wall milliseconds; 0 when there is none."""
+        return Position(self._db.value(SQL["position_before"], {"at": at}))
+
     def spent(self, day: str) -> NanoUsd:
         """What is settled on `day` (`2026-11-21`)."""
         return NanoUsd(self._db.value(SQL["spent"], {"day": day}))
