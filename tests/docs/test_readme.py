@@ -2,8 +2,10 @@
 
 import re
 
+import click
 import pytest
 
+from darumad.cli.group import COMMANDS, daruma
 from tests.examples.outputs import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -26,3 +28,17 @@ def test_the_first_screen_has_a_sentence_a_picture_two_commands_and_what_is_need
     assert "![" in screen[4]
     assert [line.split("#")[0].strip() for line in screen if line.startswith("make ")] == ["make demo", "make test"]
     assert any(line.startswith("Needed:") for line in screen)
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    missing = README.partition("## What is not there yet")[2]
+    assert [name for name in COMMANDS if f"`{name}`" in missing] == []
+
+
+@pytest.mark.parametrize("line", re.findall(r"^- `daruma (\S+)(.*?)` ", README, re.MULTILINE), ids=" ".join)
+def test_a_command_that_it_speaks_of_is_there_with_its_options(line: tuple[str, str]) -> None:
+    name, rest = line
+    command = daruma.get_command(click.Context(daruma), name)
+    assert command is not None
+    known = {option for each in command.params for option in each.opts}
+    assert set(re.findall(r"--\w+", rest)) <= known
