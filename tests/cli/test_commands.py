@@ -333,6 +333,12 @@ def test_without_a_daemon_a_command_ends_with_3_and_says_how_to_start_one(
     assert "daruma serve" in said.err
 
 
+def test_doctor_suggests_no_provider_where_none_is_wanted(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "daruma.yaml").write_text("provider: {use: offline}\n")
+    done = run("doctor", "--config", str(tmp_path / "daruma.yaml"), "--socket", str(tmp_path / "none.sock"))
+    assert "offline: the settings say offline\n" in done.stdout
+
+
 def test_doctor_looks_for_a_provider_itself_when_no_daemon_is_up(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

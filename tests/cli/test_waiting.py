@@ -1,5 +1,6 @@
 """Waiting outlives the daemon: one that was met is waited for, one that never answered is not, and neither for ever."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -115,3 +116,38 @@ def test_events_end_behind_the_one_that_was_waited_for(served: Served, run: Run)
     done = run("events", "--since", "0", "--follow", "--until", "work.succeeded", "-o", "ndjson")
     assert done.returncode == 0
     assert '"work.succeeded"' in done.stdout.splitlines()[-1]
+
+
+def test_waiting_for_a_parked_item_tells_its_error_and_what_to_do_next(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.park("provider", "the general template works through a model, and none is configured")
+    done = run("work", "wait", "one")
+    assert done.returncode == 5
+    assert "\n  the general template works through a model, and none is configured\n" in done.stderr
+    assert "-> See `daruma work show one --attempts`; `daruma work retry one` tries it again." in done.stderr
+
+
+def test_an_item_that_can_never_be_done_as_it_is_is_not_told_to_be_retried(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.die("invalid_item", "/inputs holds no Python module")
+    done = run("work", "wait", "one")
+    assert "/inputs holds no Python module" in done.stderr
+    assert "-> Correct what is named, and submit it anew under another id" in done.stderr
+    assert "retry" not in done.stderr
+
+
+def test_a_cancelled_item_is_not_told_to_be_retried(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.client.call("work cancel", {}, id="one")
+    assert "retry" not in run("work", "wait", "one").stderr
+
+
+def test_questions_that_were_answered_are_not_asked_again(served: Served, run: Run) -> None:
+    vague = {"id": "vague", "description": "just make it better", "agent": "executor"}
+    served.client.submit(vague)
+    assert "? What is the goal?" in run("work", "show", "vague").stdout
+    served.client.call("work answer", {"answers": ["a report"]}, id="vague")
+    shown = run("work", "show", "vague").stdout
+    assert "?" not in shown
+    assert "! a report" in shown
+    assert "?" not in run("submit", "--item", "-", input=json.dumps(vague)).stdout

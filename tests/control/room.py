@@ -192,10 +192,20 @@ class Room:
         """The best ready item of `echo` is done."""
         self._end(WorkState.SUCCEEDED, artifacts)
 
-    def die(self) -> None:
-        self._end(WorkState.DEAD, ())
+    def die(self, kind: str = "tool_error", message: str = "the tool broke") -> None:
+        self._end(WorkState.DEAD, (), {"kind": kind, "message": message})
 
-    def _end(self, state: WorkState, artifacts: tuple[Artifact, ...]) -> None:
+    def park(self, reason: str, message: str) -> None:
+        """The best ready item of `echo` waits for somebody."""
+        self._end(WorkState.PARKED, (), {"kind": "", "message": message}, reason)
+
+    def _end(
+        self,
+        state: WorkState,
+        artifacts: tuple[Artifact, ...],
+        error: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+    ) -> None:
         record = self.claim().held[0].record
         done = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done", artifacts=artifacts, model="offline")
         succeeded = state is WorkState.SUCCEEDED
@@ -209,9 +219,10 @@ class Room:
             to=state,
             stage=Stage.EXECUTING,
             ends_attempt=True,
-            outcome="completed" if succeeded else "tool_error",
+            outcome="completed" if succeeded else "provider_error" if reason else "tool_error",
             result=result_to_json(done) if succeeded else None,
-            error=None if succeeded else {"kind": "tool_error", "message": "the tool broke"},
+            error=error,
+            reason=reason,
             facts=(fact,) if succeeded else (),
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)

@@ -149,12 +149,9 @@ def _provider(settings: "Settings | None", status: Json | None) -> Finding:
     model = f" {chosen['model']}" if chosen.get("model") else ""
     says = f"{chosen['provider']}{model}: {chosen['why']}"
     if chosen["provider"] == "offline":
-        return Finding(
-            "provider",
-            "note",
-            says,
-            "Start Ollama, or set ANTHROPIC_API_KEY; without a model only computed work is done.",
-        )
+        wanted = chosen["why"] == "the settings say offline"
+        fix = "" if wanted else "Start Ollama, or set ANTHROPIC_API_KEY; without a model only computed work is done."
+        return Finding("provider", "note", says, fix)
     return Finding("provider", "ok", says)
 
 

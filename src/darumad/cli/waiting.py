@@ -4,7 +4,7 @@ A daemon that goes away meanwhile is waited for too: the item is in its journal,
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
@@ -24,6 +24,7 @@ KNOCKS = 0.25
 """Seconds between two knocks at the door of a daemon that is away."""
 EXIT_OF: Mapping[str, int] = {"succeeded": OK, "dead": WORK_FAILED, "cancelled": WORK_FAILED, "parked": PARKED}
 """The exit code for the state that an item was found in."""
+_ASKING = frozenset({"challenge", "question", "approval"})
 _WORST_FIRST = (WORK_FAILED, PARKED, OK)
 
 
@@ -112,26 +113,50 @@ def worst(codes: Iterable[int]) -> int:
 
 
 def tell_questions(view: Json) -> None:
-    """Says on stderr what an item asks, and how it is answered; nothing when it asks nothing."""
-    for question in view["questions"]:
+    """Says on stderr what an item asks now, and how it is answered; nothing when it asks nothing."""
+    asked = open_questions(view)
+    for question in asked:
         speaking.note(f"  ? {question}")
-    if view["questions"]:
+    if asked:
         speaking.note(f'  -> daruma work answer {view["id"]} "..."')
 
 
 def tell_end(view: Json) -> int:
-    """Says on stderr why an item did not succeed; the exit code for it."""
+    """Says on stderr why an item did not succeed and what to do next; the exit code for it."""
     state = view["state"]
+    if state == "succeeded":
+        return EXIT_OF[state]
+    error = view.get("error") or {}
     if state == "parked":
         speaking.note(f"daruma: {view['id']} is parked ({view['reason']}): it waits for {view['waits_for']}")
+    else:
+        speaking.note(f"daruma: {view['id']} is {state}" + (f": {error['message']}" if error.get("message") else ""))
+    if open_questions(view):
         tell_questions(view)
-    elif state != "succeeded":
-        error = (view.get("error") or {}).get("message")
-        speaking.note(f"daruma: {view['id']} is {state}" + (f": {error}" if error else ""))
-        speaking.note(
-            f"  -> See `daruma work show {view['id']} --attempts`; `daruma work retry {view['id']}` tries it again."
-        )
+        return EXIT_OF[state]
+    if state == "parked" and error.get("message"):
+        speaking.note(f"  {error['message']}")
+    speaking.note(f"  -> {_next_step(view, error)}")
     return EXIT_OF[state]
+
+
+def open_questions(view: Json) -> Sequence[str]:
+    """What the item asks now: nothing once it is on its way again, for then somebody has answered or waved it through.
+
+    The record keeps what it asked.
+    """
+    asks = view["state"] == "parked" and view.get("reason") in _ASKING
+    return tuple(view.get("questions") or ()) if asks else ()
+
+
+def _next_step(view: Json, error: Json) -> str:
+    name = view["id"]
+    look = f"See `daruma work show {name} --attempts`"
+    if view["state"] == "cancelled":
+        return f"{look}; submit it anew under another id to have it done after all."
+    if error.get("kind") == "invalid_item":
+        return "Correct what is named, and submit it anew under another id: as it is, every try ends the same."
+    return f"{look}; `daruma work retry {name}` tries it again."
 
 
 def _teller(line: Line, item: str, *, stages: bool) -> Callable[[], None]:

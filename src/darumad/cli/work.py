@@ -11,7 +11,7 @@ from darumad.cli.durations import DURATION
 from darumad.cli.naming import label_of
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, moment, note, pairs, table
-from darumad.cli.waiting import Patience, settled, tell_end, worst
+from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
 
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
 
@@ -216,7 +216,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("description", asked["description"]),
         )
     )
-    yield from (f"  ? {question}" for question in reply["questions"])
+    yield from (f"  ? {question}" for question in open_questions(reply))
     yield from (f"  ! {answer_}" for answer_ in reply["answers"])
     for each in reply["feedback"]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
