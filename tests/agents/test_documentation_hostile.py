@@ -259,7 +259,31 @@ async def test_an_upload_without_python_is_told(hostile: Documented, tmp_path: P
     (tmp_path / "empty").mkdir()
     made = await document(hostile.item, tmp_path / "w", uploads={"package": tmp_path / "empty"})
     assert made.result.error is not None
+    assert made.result.error.kind == "invalid_item"
     assert "the upload holds no package hostile" in made.result.error.message
+    assert "`--input DIR` names" in made.result.error.message
+
+
+async def test_an_upload_whose_python_files_are_no_modules_is_told(hostile: Documented, tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "run-me.py").write_text("print('a script')\n")
+    made = await document(hostile.item, tmp_path / "w", uploads={"package": tmp_path / "tools"})
+    assert made.result.error is not None
+    assert made.result.error.kind == "invalid_item"
+
+
+async def test_a_page_of_prose_is_no_module(hostile: Documented, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Words\n")
+    made = await document(hostile.item, tmp_path / "w", uploads={"package": tmp_path / "README.md"})
+    assert made.result.error is not None
+    assert "README.md is no Python module" in made.result.error.message
+
+
+async def test_an_item_without_a_package_is_told_how_to_hand_one_in(tmp_path: Path) -> None:
+    made = await document(item("Document this package"), tmp_path)
+    assert made.result.error is not None
+    assert made.result.error.kind == "invalid_item"
+    assert "hand one in with `--input DIR`" in made.result.error.message
 
 
 async def test_one_file_may_be_the_package(tmp_path: Path) -> None:

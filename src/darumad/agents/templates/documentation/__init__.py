@@ -23,6 +23,11 @@ PAGE = "reference.md"
 """The artifact."""
 UPLOAD = "package"
 """The name of the input that holds the package, where there are several."""
+_SAY_WHICH = (
+    "holds no package: hand one in with `--input DIR`; "
+    'one that is installed beside the daemon is {"package": NAME, "installed": true} in /input'
+)
+_SAY_WHICH_OF_THEM = f"holds several uploads and none called {UPLOAD}: hand in one `--input DIR`"
 _READER = "darumad.agents.templates.documentation"
 _MOST_ISSUES = 50
 _REQUIRED = frozenset({Gate.DOCUMENTATION_COMPLETE, Gate.COMPLETENESS, Gate.NO_ANTIPATTERNS})
@@ -34,10 +39,13 @@ def problems(item: WorkItem) -> tuple[Problem, ...]:
     if given is not None and not (isinstance(given, Mapping) and isinstance(given.get("package"), str)):
         return (Problem("/input", 'must be {"package": NAME}, or nothing where one upload is the package'),)
     name = _name(item)
-    if name is None or not NAME.fullmatch(name):
+    if name is None:
+        several = any(each.upload for each in item.inputs)
+        return (Problem("/inputs", _SAY_WHICH_OF_THEM if several else _SAY_WHICH),)
+    if not NAME.fullmatch(name):
         return (Problem("/input/package", f'{name!r} is no dotted Python name; say which with {{"package": NAME}}'),)
     if _upload(item) is None and not (given is not None and given.get("installed") is True):
-        return (Problem("/inputs", 'must have the package, unless /input says {"installed": true}'),)
+        return (Problem("/inputs", 'must have the package (`--input DIR`), unless /input says {"installed": true}'),)
     return ()
 
 

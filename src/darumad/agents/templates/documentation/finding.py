@@ -9,6 +9,8 @@ NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 SUFFIXES = (".py", ".pyi")
 """Sources before stubs: a stub stands alone only where there is no source."""
 
+_HAND_IN = "`--input DIR` names the directory of a Python package, or one `.py` file"
+
 
 class NotFound(Exception):  # noqa: N818 - it reads as what it is
     """No package of this name is where it was looked for."""
@@ -34,7 +36,9 @@ def find_uploaded(name: str, upload: Path) -> Path:
         NotFound: there is no Python source.
     """
     if upload.is_file():
-        return upload
+        if upload.suffix in {*SUFFIXES, ""}:
+            return upload
+        raise NotFound(f"the upload {upload.name} is no Python module: {_HAND_IN}")
     parts = name.split(".")
     for place in (upload.joinpath(*parts), upload.joinpath("src", *parts), upload / parts[-1]):
         found = _at(place)
@@ -42,7 +46,8 @@ def find_uploaded(name: str, upload: Path) -> Path:
             return found
     if _has_sources(upload):
         return upload
-    raise NotFound(f"the upload holds no package {name}: neither {name.replace('.', '/')}/ nor Python files of its own")
+    below = name.replace(".", "/")
+    raise NotFound(f"the upload holds no package {name}: neither {below}/ nor Python modules of its own; {_HAND_IN}")
 
 
 def files_of(root: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
@@ -63,7 +68,7 @@ def _files(folder: Path, root: Path, parts: tuple[str, ...]) -> Iterator[tuple[t
         if path.is_dir():
             if path.name.isidentifier() and _is_package(path):
                 yield from _files(path, root, (*parts, path.name))
-        elif path.is_file() and path.suffix in SUFFIXES and path.stem.isidentifier():
+        elif _is_module(path):
             yield (parts if path.stem == "__init__" else (*parts, path.stem)), path
 
 
@@ -78,4 +83,8 @@ def _is_package(folder: Path) -> bool:
 
 
 def _has_sources(folder: Path) -> bool:
-    return any(each.suffix in SUFFIXES or (each.is_dir() and _is_package(each)) for each in folder.iterdir())
+    return any(_is_module(each) or (each.is_dir() and _is_package(each)) for each in folder.iterdir())
+
+
+def _is_module(path: Path) -> bool:
+    return path.suffix in SUFFIXES and path.stem.isidentifier() and path.is_file()
