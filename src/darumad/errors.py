@@ -57,14 +57,22 @@ CODES: Mapping[str, ErrorCode] = {
             5,
             "Look at it with `daruma work show`; what is asked is not possible in its present state.",
         ),
+        ErrorCode("file_exists", 409, 5, "Name another file; nothing that is there is written over."),
         ErrorCode("cycle", 409, 5, "Remove one of the dependencies named."),
         ErrorCode("denied", 403, 6, "Run the command as the daemon's user or as root."),
-        ErrorCode("bad_settings", 400, 78, "Correct the settings named; `config/daruma.yaml` shows every key."),
+        ErrorCode(
+            "bad_settings", 400, 78, "Correct the settings named; `daruma config show --origin` says what holds."
+        ),
         ErrorCode(
             "already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."
         ),
+        ErrorCode(
+            "socket_taken", 409, 78, "Stop the other daemon first, or give this one another socket: `control.socket`."
+        ),
+        ErrorCode("bad_place", 500, 78, "Give the daemon's user the right to write there, or set `state_dir`."),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
+        ErrorCode("no_socket", 503, 3, "Name the daemon's control socket; `daruma config show` says where it is."),
         ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
         ErrorCode("disk_full", 507, 75, "Make room on the disk of the daemon's state directory; it goes on by itself."),
         ErrorCode("draining", 503, 75, "Wait for the daemon to come back, or end the drain with `daruma resume`."),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from darumad.control.client import Client
 from darumad.control.places import socket_path
 from darumad.control.sockets import adopted, open_control_socket, open_metrics_socket
-from darumad.errors import Refused
+from darumad.errors import Refused, Unavailable
 from darumad.settings import places
 
 
@@ -35,10 +36,24 @@ def test_a_second_daemon_on_the_same_socket_is_refused_and_the_first_keeps_it(pa
     control = open_control_socket(path)
     with pytest.raises(Refused) as refused:
         open_control_socket(path)
-    assert refused.value.code == "already_running"
+    assert refused.value.code == "socket_taken"
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(path))
     control.close()
+
+
+def test_a_place_where_no_socket_can_be_is_refused_with_the_setting(path: Path) -> None:
+    path.touch()
+    with pytest.raises(Refused, match=r"control\.socket is .*, and it cannot be had") as refused:
+        open_control_socket(path / "below")
+    assert refused.value.code == "bad_settings"
+
+
+def test_a_client_that_is_given_a_plain_file_is_told_so(path: Path) -> None:
+    path.touch()
+    with pytest.raises(Unavailable, match="is no socket") as told:
+        Client(path).call("status")
+    assert told.value.code == "no_socket"
 
 
 _KILLED = """

@@ -85,11 +85,17 @@ def test_a_copy_is_one_private_file_and_no_half_of_one_is_ever_there(desk: Desk,
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
+def test_a_directory_that_is_not_there_is_told(desk: Desk, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="there is no directory") as refused:
+        back_up(place(desk), tmp_path / "none" / "copy.db")
+    assert code(refused) == "no_file"
+
+
 def test_what_is_there_is_not_overwritten(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(Refused) as refused:
         back_up(place(desk), tmp_path / "mine")
-    assert code(refused) == "conflict"
+    assert code(refused) == "file_exists"
     assert (tmp_path / "mine").read_text() == "mine"
 
 

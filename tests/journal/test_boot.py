@@ -158,7 +158,9 @@ def test_a_reader_that_stays_keeps_the_log_and_costs_no_commit(desk: Desk) -> No
 def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:
     desk.close()
     blocked = Desk(database(desk) / "below", desk.clock)
-    assert "state directory" in refusal(blocked).message
+    error = refusal(blocked)
+    assert "the state directory" in error.message
+    assert "or set `state_dir`" in error.entry.next_step
 
 
 # --- rescue and blame -----------------------------------------------------------------------------------------------

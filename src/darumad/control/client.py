@@ -44,8 +44,12 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(os.fspath(self._path))
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(os.fspath(self._path))
+        except OSError:
+            self.sock.close()
+            raise
 
 
 class Client:
@@ -218,6 +222,8 @@ def _told(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise Refused(f"you may not open {path}", code="denied") from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
+        if path.exists() and not path.is_socket():
+            raise Unavailable(f"{path} is no socket", code="no_socket") from error
         raise Unavailable(f"no daemon answers at {path}", code="unreachable") from error
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(

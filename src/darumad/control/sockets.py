@@ -43,11 +43,14 @@ def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocke
     """Binds and listens at `path`, mode 0660, replacing what a killed daemon left there. `group` is a group id.
 
     Raises:
-        Refused: `bad_settings`: the path cannot hold a socket; `already_running`: another daemon has it.
+        Refused: `bad_settings`: the path cannot hold a socket; `socket_taken`: another daemon has it.
     """
     _check_length(path)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    lock = _lock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = _lock(path)
+    except OSError as error:
+        raise _not_to_be_had(path, error) from error
     try:
         _clear(path)
         listening = _bind(path, group)
@@ -113,7 +116,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise Refused(f"another daemon listens at {path}", code="already_running") from None
+        raise Refused(f"another daemon listens at {path}", code="socket_taken") from None
     return lock
 
 
@@ -136,8 +139,12 @@ def _bind(path: Path, group: int | None) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise Refused(f"control.socket is {path}, and it cannot be had: {error}", code="bad_settings") from error
+        raise _not_to_be_had(path, error) from error
     return listening
+
+
+def _not_to_be_had(path: Path, error: OSError) -> Refused:
+    return Refused(f"control.socket is {path}, and it cannot be had: {error}", code="bad_settings")
 
 
 def _adopt(descriptor: int) -> socket.socket:

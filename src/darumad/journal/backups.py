@@ -39,14 +39,16 @@ def back_up(place: Place, target: Path) -> Copied:
     """A copy of the journal of `place` as of now, whole and checked, at `target`. The daemon may be running.
 
     Raises:
-        Refused: `no_file`: there is no journal; `conflict`: `target` is there already; `bad_journal`: the journal
-            cannot be read, or its copy is not sound.
+        Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
+            `bad_journal`: the journal cannot be read, or its copy is not sound.
         Unavailable: `io_error`: the disk of `target` cannot take it.
     """
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
     if target.exists():
-        raise Refused(f"{target} is there already; name another file", code="conflict")
+        raise Refused(f"{target} is there already", code="file_exists")
+    if not target.parent.is_dir():
+        raise Refused(f"there is no directory {target.parent}", code="no_file")
     try:
         db = Database.copier(place.database)
     except DatabaseError as error:

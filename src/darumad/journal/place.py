@@ -50,7 +50,8 @@ def prepare(place: Place) -> None:
     """Makes the directory, and keeps it to its owner.
 
     Raises:
-        Refused: `bad_journal`: SQLite is too old, the directory cannot be used, or it lies on a network filesystem.
+        Refused: `bad_place`: the directory cannot be used; `bad_journal`: SQLite is too old, or the directory lies on
+            a network filesystem.
     """
     if VERSION < NEEDS:
         wanted = ".".join(map(str, NEEDS))
@@ -60,7 +61,8 @@ def prepare(place: Place) -> None:
         if stat.S_IMODE(place.directory.stat().st_mode) & _FOREIGN_BITS:
             place.directory.chmod(_PRIVATE_DIRECTORY)
     except OSError as error:
-        raise _bad(f"{place.directory} cannot be used: {error.strerror}. Name another state directory.") from error
+        said = f"the state directory {place.directory} cannot be used: {error.strerror}"
+        raise Refused(said, code="bad_place") from error
     kind = _filesystem(place.directory)
     if kind in _REMOTE:
         raise _bad(f"{place.directory} is on {kind}, where locks and syncs do not hold. Use a local disk.")
