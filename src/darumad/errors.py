@@ -131,3 +131,8 @@ class Broken(DarumaError):  # noqa: N818 - the family is named by what the catch
 def unknown_item(item: str) -> Refused:
     """The refusal of an item that the journal does not hold."""
     return Refused(f"no item is called {item}", code="not_found")
+
+
+def unknown_agent(name: str, known: Iterable[str] = ()) -> Refused:
+    """The refusal of an agent that there is not, with the one of `known` that was perhaps meant."""
+    return Refused(f"no agent is called {name}{did_you_mean(name, known)}", code="unknown_agent")

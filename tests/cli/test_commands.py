@@ -15,7 +15,7 @@ import pytest
 
 from darumad.cli import main
 from darumad.cli.packing import packed
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
 from darumad.work import Artifact
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
@@ -410,3 +410,41 @@ def test_a_daemon_of_another_version_is_told(served: Served, capsys: pytest.Capt
         patch.setattr(online, "__version__", "9.9.9")
         assert main(["status", "--socket", str(served.path)]) == 0
     assert "this is 9.9.9, the daemon is 0.1.0" in capsys.readouterr().err
+
+
+def test_a_cancel_says_which_items_died_of_it(served: Served, run: Run) -> None:
+    for name, after in (("one", []), ("two", ["one"]), ("three", ["two"])):
+        served.client.submit({**CLEAR, "id": name, "depends_on": after})
+    assert run("work", "cancel", "one").stdout == "one  cancelled\n  died of it: two\n  died of it: three\n"
+    served.client.submit({**CLEAR, "id": "a", "labels": {"team": "x"}})
+    served.client.submit({**CLEAR, "id": "b", "depends_on": ["a"]})
+    assert run("work", "cancel", "--label", "team=x").stdout == "a  cancelled\n  died of it: b\n"
+
+
+def test_coming_after_an_item_that_goes_nowhere_by_itself_is_said(served: Served, run: Run) -> None:
+    run("submit", "just make it better", "--id", "vague")
+    done = run("submit", TEXT, "--id", "later", "--success", "it is there", "--after", "vague")
+    assert (done.returncode, done.stdout) == (0, "later  waiting\n")
+    assert "daruma: it comes after vague, which is parked (challenge)" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--type", "--until"])
+def test_an_event_that_does_not_exist_is_not_waited_for(run: Run, option: str) -> None:
+    done = run("events", "--follow", option, "work.succeded")
+    assert done.returncode == 2
+    assert "no event is called work.succeded; did you mean `work.succeeded`?" in done.stderr
+
+
+def test_events_of_an_item_that_nobody_knows_are_refused(run: Run) -> None:
+    done = run("events", "--item", "nobody")
+    assert done.returncode == 4
+    assert "no item is called nobody" in done.stderr
+
+
+def test_a_list_of_the_items_of_no_agent_says_that_there_is_no_such_agent(served: Served, run: Run) -> None:
+    done = run("work", "list", "--agent", "ech")
+    assert done.returncode == 4
+    assert "no agent is called ech; did you mean `echo`?" in done.stderr
+    served.client.submit({**CLEAR, "id": "one"})
+    del served.room.definitions[AgentName("echo")]
+    assert "one" in run("work", "list", "--agent", "echo").stdout, "items of an agent that was"

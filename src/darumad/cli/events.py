@@ -11,6 +11,7 @@ import click
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
 from darumad.cli.online import Line, online
+from darumad.errors import Refused
 
 _POSITION = re.compile(r"\d{1,18}")
 
@@ -55,6 +56,12 @@ def events(  # noqa: PLR0913 - one parameter an option
     until: str | None,
 ) -> None:
     """What happened, from the beginning, a position or a time on; with --follow and no --since, only what is new."""
+    if until is not None:
+        from darumad.control.event_names import check_event_name  # noqa: PLC0415 - the catalogue is read when asked for
+
+        check_event_name(until, "--until")
+    if follow and item is not None:
+        _note_unknown(line, item)
     for each in line.client.events(follow=follow, item=item, type=type_, **(since or {})):
         if line.form == "table":
             click.echo(_text(each))
@@ -63,6 +70,14 @@ def events(  # noqa: PLR0913 - one parameter an option
             speaking.line(each)
         if each["type"] == until:
             return
+
+
+def _note_unknown(line: Line, item: str) -> None:
+    """Says that nobody has handed the item in: it may be yet to come, or its id mistyped."""
+    try:
+        line.client.call("work show", id=item)
+    except Refused as refused:
+        speaking.note(f"daruma: {refused.message} yet")
 
 
 def _text(event: Mapping[str, Any]) -> str:

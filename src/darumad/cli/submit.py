@@ -36,7 +36,11 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--requirement", multiple=True, metavar="TEXT", help="Something the result must satisfy.")
 @click.option("--success", metavar="TEXT", help="How you will know that it is done.")
 @click.option("--phase", metavar="WORD", help="What kind of work it is, such as documentation.")
-@click.option("--lane", metavar="NAME", help="The lane it queues in.")
+@click.option(
+    "--lane",
+    metavar="NAME",
+    help="The lane it queues in: lanes take turns, and the settings may give one a weight or a limit.",
+)
 @click.option("--priority", type=int, metavar="0-10", help="Higher is more urgent; 5 unless said.")
 @click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")

@@ -80,9 +80,12 @@ def _those(command: Callable[..., None]) -> Callable[..., None]:
 def _many(line: Line, operation: str, those: dict[str, str | None], done: str, **more: str) -> None:
     """Does it to every item that fits, in one transaction."""
     body = {name: value for name, value in those.items() if value is not None}
-    line.show(
-        line.client.call(operation, {**body, **more}), lambda reply: [f"{each}  {done}" for each in reply["items"]]
-    )
+
+    def lines(reply: Json) -> Iterable[str]:
+        yield from (f"{each}  {done}" for each in reply["items"])
+        yield from _died_lines(reply)
+
+    line.show(line.client.call(operation, {**body, **more}), lines)
 
 
 def _check_said(names: Sequence[str], those: dict[str, str | None]) -> None:
@@ -234,9 +237,14 @@ def _state(view: Json) -> str:
 
 def _cancel_lines(reply: Json) -> Iterable[str]:
     yield f"{reply['id']}  cancelled"
-    yield from (f"  with it: {each}" for each in reply["cancelled"] if each != reply["id"])
+    yield from _died_lines(reply)
     yield from (f"  stopped: {each}" for each in reply["stopped"])
     yield from (f"  did not stop: {each}" for each in reply["not_stopped"])
+
+
+def _died_lines(reply: Json) -> Iterable[str]:
+    """The items that came after one that was cancelled, and theirs: they will never be done now."""
+    yield from (f"  died of it: {each}" for each in reply["died"])
 
 
 def _release_lines(reply: Json) -> Iterable[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from darumad.control.desk import Ask, Desk
 from darumad.control.views import AgentsView, AgentView, RestartReply
 from darumad.control.wire import AgentRequest, Nothing
-from darumad.errors import DarumaError, Refused
+from darumad.errors import unknown_agent
 from darumad.journal.requests import Note
 from darumad.names import AgentName
 
@@ -25,7 +25,7 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
     definition = desk.house.definitions().get(AgentName(request.name))
     instances = tuple(each for each in desk.house.agents() if _is(each, request.name))
     if definition is None and not instances:
-        raise _unknown(request.name)
+        raise unknown_agent(request.name)
     return AgentView.model_construct(
         name=request.name,
         template=definition.template if definition else None,
@@ -42,7 +42,7 @@ async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     """
     restarted = tuple(await desk.read(desk.house.restart_agent, request.name))
     if not restarted:
-        raise _unknown(request.name)
+        raise unknown_agent(request.name)
     await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
     return RestartReply(restarted=restarted)
 
@@ -51,7 +51,3 @@ def _is(instance: Mapping[str, Any], name: str) -> bool:
     """Whether `name` means this instance: its definition, its path, or the end of its path."""
     path = str(instance.get("path", ""))
     return name in {instance.get("agent"), path} or path.endswith(f"/{name}")
-
-
-def _unknown(name: str) -> DarumaError:
-    return Refused(f"no agent is called {name}", code="unknown_agent")

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from starlette.responses import Response, StreamingResponse
 
 from darumad.control.desk import Ask, Desk, replied
+from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, render
 from darumad.control.streams import Wanted, as_ndjson, as_sse
 from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
 from darumad.control.wire import EventsRequest, Nothing
+from darumad.errors import unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
 from darumad.journal.requests import PAUSED, Note, Setting
-from darumad.names import Millis
+from darumad.names import ItemId, Millis
 from darumad.work.states import WorkState
 
 API = 1
@@ -66,15 +68,30 @@ async def tree(desk: Desk, ask: Ask, request: Nothing) -> TreeView:  # noqa: ARG
 
 
 async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
-    """What happened, from a position on, then what happens: as server-sent events or as lines of JSON."""
+    """What happened, from a position on, then what happens: as server-sent events or as lines of JSON.
+
+    Raises:
+        Refused: no event has the name asked for; `not_found`: nothing ever happened to the item asked for.
+    """
     sse = _SSE in ask.accepts
     follow = sse if request.follow is None else request.follow
+    if request.type is not None:
+        check_event_name(request.type, "/type")
+    if request.item is not None and not follow:
+        await _check_heard_of(desk, request.item)
     asked = ask.resume_from or request.since
     since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, request.within, follow=follow)
     wanted = Wanted(since, request.item, request.type, follow)
     stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
     headers = {"Cache-Control": "no-store"}
     return StreamingResponse(stream, headers=headers, media_type=_SSE if sse else _NDJSON)
+
+
+async def _check_heard_of(desk: Desk, subject: str) -> None:
+    """Refuses a subject that is no item and that no event is about; one that is followed may be yet to come."""
+    reader, name = desk.house.reader, ItemId(subject)
+    if await desk.read(reader.record, name) is None and not await desk.read(reader.events, 0, 1, name):
+        raise unknown_item(subject)
 
 
 async def health(desk: Desk, ask: Ask, request: Nothing) -> HealthView:  # noqa: ARG001

@@ -13,6 +13,7 @@ from darumad.control import uploads
 from darumad.control.admission import Admitted, Sent, admit, edited
 from darumad.control.desk import Ask, Desk, replied
 from darumad.control.house import House, Running
+from darumad.control.outlook import held_up, idle, needs
 from darumad.control.views import (
     CancelReply,
     ManyReply,
@@ -24,10 +25,8 @@ from darumad.control.views import (
     UploadReply,
     WorkPage,
     WorkView,
-    lacking,
     summary,
     view,
-    waits_for,
 )
 from darumad.control.wire import (
     LONGEST_WAIT,
@@ -45,7 +44,7 @@ from darumad.control.wire import (
     WaitRequest,
     pointer,
 )
-from darumad.errors import DarumaError, Problem, Refused, Unavailable, unknown_item
+from darumad.errors import DarumaError, Problem, Refused, Unavailable, unknown_agent, unknown_item
 from darumad.events import WorkStopped
 from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Edit, Note, Purge, Release, Released
 from darumad.names import AgentName, ItemId
@@ -89,7 +88,11 @@ async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Response:
 
 
 async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # noqa: ARG001 - an operation's signature
-    """Items, a page at a time."""
+    """Items, a page at a time.
+
+    Raises:
+        Refused: `unknown_agent`: there is no such agent, and there are no items of one that was.
+    """
     key, _, value = (request.label or "").partition("=")
     records = await desk.read(
         desk.house.reader.records,
@@ -99,6 +102,9 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
         after=None if request.after is None else ItemId(request.after),
         limit=request.limit + 1,
     )
+    known = desk.house.definitions()
+    if not records and request.agent is not None and request.agent not in known:
+        raise unknown_agent(request.agent, known)
     page = records[: request.limit]
     more = len(records) > request.limit
     return WorkPage(items=tuple(map(summary, page)), next=page[-1].item.id if more else None)
@@ -111,7 +117,7 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     attempts = await desk.read(reader.attempts, name) if request.attempts else None
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
-    return view(record, attempts, steps, effects, waits_for=_waits_for(desk, record))
+    return view(record, attempts, steps, effects, waits_for=needs(desk, record))
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
@@ -127,7 +133,7 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
             while True:
                 bell.clear()
                 record = await _record(desk, request.id)
-                waiting_for = _waits_for(desk, record)
+                waiting_for = needs(desk, record)
                 if record.state in _SETTLED:
                     return view(record, waits_for=waiting_for)
                 left = deadline - desk.house.clock.monotonic()
@@ -156,10 +162,10 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
         raise await _revoked_all_the_same(desk, before, told, answer)
     cancelled = cast("Cancelled", answer)
     if not cancelled.running:
-        return CancelReply(id=request.id, cancelled=cancelled.items)
+        return CancelReply(id=request.id, cancelled=cancelled.items, died=cancelled.died)
     if not request.wait:
         desk.leave_going(_stop_silently(desk, cancelled, told))
-        return CancelReply(id=request.id, cancelled=cancelled.items)
+        return CancelReply(id=request.id, cancelled=cancelled.items, died=cancelled.died)
     return await _stop(desk, request.id, cancelled, told)
 
 
@@ -171,7 +177,7 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     cancelled = cast("Cancelled", await desk.commits.commit(asked))
     if cancelled.running:
         desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.caller.by}"))
-    return ManyReply(items=cancelled.items)
+    return ManyReply(items=cancelled.items, died=cancelled.died)
 
 
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
@@ -235,7 +241,7 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
         await desk.commits.commit(asked)
         desk.house.hint(None)
     record = await _record(desk, request.id)
-    return view(record, waits_for=_waits_for(desk, record))
+    return view(record, waits_for=needs(desk, record))
 
 
 async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
@@ -312,24 +318,11 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     accepted = cast("Accepted", await desk.commits.commit(accept))
     ready = (each for each in accepted.records if each.state is WorkState.READY)
     desk.house.hint(Counter((each.item.agent, each.stage) for each in ready))
+    stuck = await held_up(desk, accepted.records)
     return [
-        _submitted(record, created=created, warnings=(*each.warnings, *_idle(desk, record)))
+        _submitted(record, created=created, warnings=(*each.warnings, *idle(desk, record), *stuck[record.item.id]))
         for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
     ]
-
-
-def _idle(desk: Desk, record: WorkRecord) -> Sequence[str]:
-    """What its caller should know of an item that nobody would take as things are."""
-    missing = _lacking(desk, record)
-    return () if missing is None else (f"it waits for {missing}",)
-
-
-def _waits_for(desk: Desk, record: WorkRecord) -> str | None:
-    return waits_for(record, _lacking(desk, record))
-
-
-def _lacking(desk: Desk, record: WorkRecord) -> str | None:
-    return lacking(record.item.agent, desk.house.definitions(), desk.house.unmade())
 
 
 async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
@@ -402,7 +395,12 @@ async def _stop(desk: Desk, name: str, cancelled: Cancelled, reason: str) -> Can
     """Revokes the owners, waits for what ran to stop, and records what became of it."""
     fact = await _revoked(desk, name, cancelled.running, reason, cancelled=True)
     return CancelReply(
-        id=name, cancelled=cancelled.items, stopped=fact.stopped, not_stopped=fact.not_stopped, after_ms=fact.after_ms
+        id=name,
+        cancelled=cancelled.items,
+        died=cancelled.died,
+        stopped=fact.stopped,
+        not_stopped=fact.not_stopped,
+        after_ms=fact.after_ms,
     )
 
 

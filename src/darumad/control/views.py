@@ -95,10 +95,14 @@ class WorkView(Said):
 
 
 class CancelReply(Said):
-    """What a cancel reached: the items cancelled or dead of it, what stopped and what did not within the grace."""
+    """What a cancel reached: the items cancelled, what stopped and what did not within the grace.
+
+    `died` are those that were to come after one of them.
+    """
 
     id: str
     cancelled: tuple[str, ...]
+    died: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     not_stopped: tuple[str, ...] = ()
     after_ms: int | None = None
@@ -298,9 +302,10 @@ class HealthView(Said):
 
 
 class ManyReply(Said):
-    """The items it was done to; those that could not be are left out."""
+    """The items it was done to; those that could not be are left out. `died` are those that were to come after one."""
 
     items: tuple[str, ...]
+    died: tuple[str, ...] = ()
 
 
 class PanicReply(Said):

@@ -79,9 +79,9 @@ def _cancel(batch: Batch, asked: Cancel) -> Answer:
     batch.unfinished -= sum(each.state in UNFINISHED for each in found.values())
     batch.record(WorkCancelled(uid, asked.audit.by, asked.reason) for uid in found)
     batch.audit(asked.audit)
-    doom(batch, rows)
+    died = [uid for uids in doom(batch, rows).values() for uid in uids]
     running = [(each.uid, each.holder or "", each.fence) for each in found.values() if each.holder]
-    return Cancelled(tuple(found), tuple(running))
+    return Cancelled(tuple(found), tuple(running), tuple(died))
 
 
 def _release(batch: Batch, asked: Release) -> Answer:

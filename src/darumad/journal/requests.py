@@ -236,10 +236,14 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What was cancelled; of those that ran, who held them under which fence (the one before the cancel)."""
+    """What was cancelled; of those that ran, who held them under which fence (the one before the cancel).
+
+    `died` are those that came after one of them, and theirs.
+    """
 
     items: tuple[ItemId, ...]
     running: tuple[tuple[ItemId, str, Fence], ...]
+    died: tuple[ItemId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
