@@ -20,7 +20,8 @@ from pathlib import Path
 
 from darumad.clock import SystemClock
 from darumad.control.counting import FactCounter
-from darumad.daemon.assembly import Engine, kernel, minds
+from darumad.daemon.assembly import credentials_of, kernel, minds
+from darumad.daemon.engine import Engine
 from darumad.daemon.guardian import Guardian
 from darumad.journal.requests import Accept, Audit, NewItem
 from darumad.logs import configure
@@ -34,13 +35,13 @@ GOAL, GOAL_BESIDE = 2_000, 800
 
 
 def settings_for(home: Path, in_flight: int) -> Settings:
-    """The shipped settings, with as many slots as items in flight."""
+    """The shipped settings, with as many executors as items in flight, and as many of the others as ship at most."""
     return replace(
         Settings(),
         state_dir=home / "state",
         executors=Executors(count=2),
-        optimizers=Optimizers(count=in_flight),
-        reviewers=Reviewers(count=in_flight),
+        optimizers=Optimizers(count=32),
+        reviewers=Reviewers(count=32),
         provider=Provider(use="offline"),
         agents={"echo": AgentSettings(template="echo", count=in_flight)},
         log=Log(format="json", file=home / "daruma.log"),
@@ -96,36 +97,36 @@ def spin(until: threading.Event) -> None:
         count += 1
 
 
-def measure(beside: str, items: int) -> dict[str, float]:
+def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGHT) -> dict[str, float]:
     """Items per second and CPU per item, in this process."""
     home = Path(tempfile.mkdtemp())
     sys.setswitchinterval(Settings().daemon.switch_interval)
-    settings = settings_for(home, IN_FLIGHT)
+    settings = settings_for(home, in_flight)
     clock = SystemClock()
     devnull = os.open(os.devnull, os.O_WRONLY)
     logs = configure(settings.log, clock=clock, environ={}, descriptor=devnull)
     with ExitStack() as stack:
         house = kernel(settings, clock, Guardian(clock, Notifier({})), stack)
         house.publisher.subscribe(FactCounter(house.tally))
-        engine = Engine(house, minds(house, {}, stack))
+        engine = Engine(house, minds(house, credentials_of(settings, {}), stack))
         engine.start([])
         stack.callback(engine.root.stop)
-        feed = Feed(house, engine, items + WARM)
+        feed = Feed(house, engine, items + warm)
         house.publisher.subscribe(feed.hear)
         stop = threading.Event()
         if beside == "spinner":
             threading.Thread(target=spin, args=(stop,), daemon=True).start()
-        feed.submit(IN_FLIGHT)
+        feed.submit(in_flight)
         cpu = time.process_time()
         if not feed.done.wait(300):
-            raise SystemExit(f"only {len(feed.times)} of {items + WARM} ended: {feed.ended}")
+            raise SystemExit(f"only {len(feed.times)} of {items + warm} ended: {feed.ended}")
         cpu = time.process_time() - cpu
         stop.set()
-        took = feed.times[items + WARM - 1] - feed.times[WARM]
+        took = feed.times[items + warm - 1] - feed.times[warm]
     logs.close(Seconds(5.0))
     return {
         "items_per_second": items / took,
-        "cpu_ms_per_item": cpu / (items + WARM) * 1000,
+        "cpu_ms_per_item": cpu / (items + warm) * 1000,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "succeeded": feed.ended["work.succeeded"],
     }
