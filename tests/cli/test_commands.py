@@ -448,3 +448,17 @@ def test_a_list_of_the_items_of_no_agent_says_that_there_is_no_such_agent(served
     served.client.submit({**CLEAR, "id": "one"})
     del served.room.definitions[AgentName("echo")]
     assert "one" in run("work", "list", "--agent", "echo").stdout, "items of an agent that was"
+
+
+def test_show_tells_what_was_asked_for_and_why_it_was_cancelled(served: Served, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "figures.csv").write_text("1,2\n")
+    run("submit", TEXT, "--id", "one", "--agent", "echo", "--label", "team=a", "--priority", "7", "--phase", "analysis",
+        "--input", str(tmp_path / "figures.csv"), "--requirement", "it has a table", "--success", "it is one page",
+        input="")  # fmt: skip
+    run("work", "cancel", "one", "--reason", "no longer needed")
+    shown = run("work", "show", "one").stdout
+    said = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in shown.splitlines() if line[0] != " "}
+    assert (said["priority"], said["phase"], said["labels"]) == ("7", "analysis", "team=a")
+    assert (said["inputs"], said["done when"]) == ("figures.csv", "it is one page")
+    assert said["cancelled by"].endswith(": no longer needed")
+    assert "  requires: it has a table\n" in shown

@@ -138,8 +138,10 @@ def test_an_item_that_can_never_be_done_as_it_is_is_not_told_to_be_retried(serve
 
 def test_a_cancelled_item_is_not_told_to_be_retried(served: Served, run: Run) -> None:
     served.client.submit({**CLEAR, "id": "one"})
-    served.client.call("work cancel", {}, id="one")
-    assert "retry" not in run("work", "wait", "one").stderr
+    served.client.call("work cancel", {"reason": "no longer needed"}, id="one")
+    said = run("work", "wait", "one").stderr
+    assert said.startswith("daruma: one is cancelled: no longer needed\n")
+    assert "retry" not in said
 
 
 def test_questions_that_were_answered_are_not_asked_again(served: Served, run: Run) -> None:

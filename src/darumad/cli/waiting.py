@@ -130,7 +130,8 @@ def tell_end(view: Json) -> int:
     if state == "parked":
         speaking.note(f"daruma: {view['id']} is parked ({view['reason']}): it waits for {view['waits_for']}")
     else:
-        speaking.note(f"daruma: {view['id']} is {state}" + (f": {error['message']}" if error.get("message") else ""))
+        why = error.get("message") or (view.get("cancelled") or {}).get("reason")
+        speaking.note(f"daruma: {view['id']} is {state}" + (f": {why}" if why else ""))
     if open_questions(view):
         tell_questions(view)
         return EXIT_OF[state]

@@ -209,16 +209,23 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("reviews", reply["reviews"] or None),
             ("held by", reply["holder"]),
             ("depends on", asked["depends_on"]),
-            ("labels", asked["labels"]),
+            ("phase", asked["phase"]),
+            ("priority", asked["priority"]),
+            ("labels", [f"{key}={value}" for key, value in asked["labels"].items()]),
+            ("inputs", [each["name"] for each in asked["inputs"]]),
             ("created", moment(reply["created_at"])),
             ("due", moment(reply["scheduled_for"])),
             ("started", moment(reply["started_at"])),
             ("finished", moment(reply["finished_at"])),
             ("by", reply["submitted_by"]),
+            ("cancelled by", _cancelled(reply)),
             ("error", (reply["error"] or {}).get("message")),
             ("description", asked["description"]),
+            ("done when", asked["success_criteria"]),
         )
     )
+    yield from (f"  requires: {each}" for each in asked["requirements"])
+    yield from (f"  keeps to: {each}" for each in asked["constraints"])
     yield from (f"  ? {question}" for question in open_questions(reply))
     yield from (f"  ! {answer_}" for answer_ in reply["answers"])
     for each in reply["feedback"]:
@@ -229,6 +236,11 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield f"step {json.dumps(each, ensure_ascii=False)}"
     for each in reply["effects"] or ():
         yield f"effect {json.dumps(each, ensure_ascii=False)}"
+
+
+def _cancelled(view: Json) -> str | None:
+    said = view["cancelled"]
+    return None if said is None else f"{said['by']}: {said['reason']}"
 
 
 def _state(view: Json) -> str:

@@ -13,7 +13,7 @@ from darumad.control import uploads
 from darumad.control.admission import Admitted, Sent, admit, edited
 from darumad.control.desk import Ask, Desk, replied
 from darumad.control.house import House, Running
-from darumad.control.outlook import held_up, idle, needs
+from darumad.control.outlook import cancelled_by, held_up, idle, needs
 from darumad.control.views import (
     CancelReply,
     ManyReply,
@@ -117,7 +117,8 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     attempts = await desk.read(reader.attempts, name) if request.attempts else None
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
-    return view(record, attempts, steps, effects, waits_for=needs(desk, record))
+    cancelled = await cancelled_by(desk, record)
+    return view(record, attempts, steps, effects, waits_for=needs(desk, record), cancelled=cancelled)
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
@@ -135,7 +136,7 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
                 record = await _record(desk, request.id)
                 waiting_for = needs(desk, record)
                 if record.state in _SETTLED:
-                    return view(record, waits_for=waiting_for)
+                    return view(record, waits_for=waiting_for, cancelled=await cancelled_by(desk, record))
                 left = deadline - desk.house.clock.monotonic()
                 still = f"{request.id} is still {record.state.value}"
                 await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)

@@ -1,12 +1,14 @@
-"""The outlook of an item: what it waits for, and what its caller should know of that.
+"""The outlook of an item: what it waits for or was ended by, and what its caller should know of that.
 
 Read from what the daemon knows of its agents, and from the journal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from darumad.control.desk import Desk
 from darumad.control.views import lacking, waits_for
+from darumad.events import WorkCancelled
 from darumad.names import ItemId
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
@@ -24,6 +26,14 @@ def idle(desk: Desk, record: WorkRecord) -> Sequence[str]:
 def needs(desk: Desk, record: WorkRecord) -> str | None:
     """What a parked item needs, or one that nobody can take; None for one that is under way."""
     return waits_for(record, _lacking(desk, record))
+
+
+async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | None:
+    """Who cancelled the item and why; None when nobody did, or its event is kept no longer."""
+    if record.state is not WorkState.CANCELLED:
+        return None
+    found = await desk.read(desk.house.reader.events, 0, 1, record.item.id, WorkCancelled.name)
+    return found[-1].data if found else None
 
 
 def _lacking(desk: Desk, record: WorkRecord) -> str | None:

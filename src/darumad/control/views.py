@@ -60,7 +60,10 @@ class WorkPage(Said):
 
 
 class WorkView(Said):
-    """One item: what was asked for, and everything that has become of it. Times are wall milliseconds."""
+    """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
+
+    `cancelled` says by whom, and with what reason, as long as its event is kept.
+    """
 
     id: str
     state: str
@@ -88,6 +91,7 @@ class WorkView(Said):
     origin: str
     submitted_by: str
     waits_for: str | None = None
+    cancelled: Mapping[str, Any] | None = None
     asked: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...] | None = None
     steps: tuple[Mapping[str, Any], ...] | None = None
@@ -375,13 +379,14 @@ def summary(record: WorkRecord) -> WorkSummary:
     )
 
 
-def view(
+def view(  # noqa: PLR0913 - one parameter for each part of the view
     record: WorkRecord,
     attempts: Sequence[Mapping[str, Any]] | None = None,
     steps: Sequence[Mapping[str, Any]] | None = None,
     effects: Sequence[Mapping[str, Any]] | None = None,
     *,
     waits_for: str | None = None,
+    cancelled: Mapping[str, Any] | None = None,
 ) -> WorkView:
     """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
     return WorkView.model_construct(
@@ -411,6 +416,7 @@ def view(
         origin=record.origin,
         submitted_by=record.submitted_by,
         waits_for=waits_for,
+        cancelled=cancelled,
         asked=item_to_json(record.item),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),
