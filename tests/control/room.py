@@ -1,6 +1,7 @@
 """A control room on real parts: journal, publisher, server, Unix socket. What stands behind the House is scripted."""
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -166,7 +167,7 @@ class Room:
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
             upload_dir=self.directory / "uploads",
-            home_of=lambda item: self.directory / "workspaces" / item,
+            remove_workspaces=lambda item: shutil.rmtree(self.directory / "workspaces" / item, ignore_errors=True),
             remember=Seconds(60.0),
             log_file=None,
             workspace_of=lambda record: self.directory / "workspaces" / record.item.id,

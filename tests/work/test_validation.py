@@ -33,6 +33,8 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/id", {"id": "a b"}),
         ("/id", {"id": "a/b"}),
         ("/id", {"id": "a\n"}),
+        ("/id", {"id": "."}),
+        ("/id", {"id": ".."}),
         ("/id", {"id": "a" * 257}),
         ("/description", {"description": ""}),
         ("/description", {"description": " \n\t"}),

@@ -1,5 +1,6 @@
 """A directory per item below the state directory, where its agents read what was uploaded and write what they make."""
 
+import hashlib
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from darumad.journal.requests import Held
 from darumad.work.item import Input, WorkItem
 
 TAR = "application/x-tar"
+LONGEST_NAME = 200
+"""Characters of an id that is the name of its directory as it is; a file system takes 255."""
 
 
 class Workspaces:
@@ -26,11 +29,22 @@ class Workspaces:
         return Path(f"{self._home(item_id)}/{lineage}")
 
     def home_of(self, item_id: str) -> Path:
-        """The directory of all workspaces of one item."""
+        """The directory of all workspaces of one item, and of no other item."""
         return Path(self._home(item_id))
 
     def _home(self, item_id: str) -> str:
-        return f"{self._root}/{item_id.replace(':', '_')}"  # one path is made of it, not one for each part
+        return f"{self._root}/{_name_of(item_id)}"  # one path is made of it, not one for each part
+
+    def remove(self, home: Path) -> None:
+        """Let go of `home` with all that is in it, if it is there.
+
+        Raises:
+            ValueError: it lies elsewhere than in the directory of all workspaces. Nothing is removed then.
+        """
+        if home.resolve().parent != self._root.resolve():
+            raise ValueError(f"{home} is no item's directory of workspaces")
+        if home.is_dir():
+            shutil.rmtree(home, ignore_errors=True)
 
     def homes(self) -> list[Path]:
         """The directory of every item that ever had a workspace and still has it."""
@@ -63,6 +77,13 @@ class Workspaces:
             shutil.copyfile(source, partial)
         partial.rename(target)  # whole or not at all: a kill in between leaves no half directory that looks finished
         return target
+
+
+def _name_of(item_id: str) -> str:
+    """A directory's name for each id, never two for one: `+` and `=` are in no id, and none may be `.` or `..`."""
+    if len(item_id) > LONGEST_NAME or item_id.startswith("."):
+        return "=" + hashlib.sha256(item_id.encode()).hexdigest()
+    return item_id.replace(":", "+")
 
 
 def _unpack(source: Path, target: Path) -> None:

@@ -176,8 +176,8 @@ class House:
     """The daemon as the control room sees it.
 
     `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set
-    going: the operation has recorded who asked. `home_of` is where all workspaces of an item lie; the id of one that is
-    gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
+    going: the operation has recorded who asked. `remove_workspaces` removes all that an item wrote; the id of one that
+    is gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
     missing. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping
@@ -207,7 +207,7 @@ class House:
     definitions: Callable[[], Mapping[AgentName, Definition]]
     upload_dir: Path
     workspace_of: Callable[[WorkRecord], Path]
-    home_of: Callable[[str], Path]
+    remove_workspaces: Callable[[str], None]
     remember: Seconds
     log_file: Path | None
     new_id: Callable[[], str]

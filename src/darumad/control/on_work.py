@@ -1,7 +1,6 @@
 """What is asked about work: hand it in, look at it, wait for it, take it back, and fetch what it made."""
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -263,7 +262,7 @@ async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
 
 def _remove_files(house: House, record: WorkRecord) -> tuple[str, ...]:
     """Removes what the item wrote and what was uploaded for it alone; the uploads that others name too."""
-    shutil.rmtree(house.home_of(record.item.id), ignore_errors=True)
+    house.remove_workspaces(record.item.id)
     digests = {each.upload for each in record.item.inputs if each.upload}
     shared = {each for each in digests if house.reader.names_upload(each)}
     for digest in digests - shared:

@@ -86,7 +86,7 @@ def control_house(
         definitions=lambda: accepted,
         upload_dir=settings.state_dir / "uploads",
         workspace_of=workspace_of,
-        home_of=behind.workspaces.home_of,
+        remove_workspaces=lambda item: behind.workspaces.remove(behind.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),
         log_file=settings.log.file,
         new_id=house.new_id,

@@ -3,7 +3,6 @@
 It asks the journal in small bites and waits between them; nobody waits for it.
 """
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -129,10 +128,10 @@ class Housekeeping:
         while behind is not None and not self._closed.wait(BREATH if behind else 0):
             pruned = cast("Pruned", self._house.journal.call(self._bite(behind), WITHIN))
             for item in pruned.items:
-                self._remove(self._house.workspaces.home_of(item))
+                self._house.workspaces.remove(self._house.workspaces.home_of(item))
             behind = pruned.behind
         for place in self._spare_workspaces():
-            self._remove(place)
+            self._house.workspaces.remove(place)
 
     def _bite(self, behind: int) -> Prune:
         kept, now = self._retention, self._house.clock.wall()
@@ -165,11 +164,6 @@ class Housekeeping:
             while page := reader.records(state=state, after=after, limit=500):
                 after = page[-1].item.id
                 yield from (each.item.id for each in page)
-
-    @staticmethod
-    def _remove(place: Path) -> None:
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _before(now: Millis, kept: Seconds) -> Millis:

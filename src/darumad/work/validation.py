@@ -98,6 +98,8 @@ def _warnings(item: WorkItem) -> Iterator[Problem]:
 def _id_errors(pointer: str, value: str) -> Iterator[Problem]:
     if len(value) > MAX_ID or not _ID.fullmatch(value):
         yield Problem(pointer, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
+    elif value in {".", ".."}:
+        yield Problem(pointer, f"must not be '{value}', which names a directory")
 
 
 def _description_errors(item: WorkItem) -> Iterator[Problem]:
