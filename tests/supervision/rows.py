@@ -26,6 +26,7 @@ ON_THE_REAL_CLOCK = ("D2", "G1", "L1", "M1")
 
 ELSEWHERE = {
     "D7": "daemon/test_ending.py::test_a_root_whose_children_fall_too_often_ends_it_with_70_and_says_so",
+    "G8": "e2e/test_outage.py::test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails_none",
     "G9": "e2e/test_supervision.py::test_a_restart_under_load_has_only_that_slot_s_item_claimed_again",
     "G11": "journal/test_boot.py::test_a_killer_is_dead_after_its_third_crash_and_nobody_else_is",
     "L5": "bridge/test_tasks.py::test_while_a_model_call_is_open_both_limits_stand_still",
@@ -38,6 +39,5 @@ ELSEWHERE = {
 
 EXEMPT = {
     "E12": "a daemon with one actor stuck in C ends all the same: comes with the daemon's global stop budget",
-    "G8": "an open circuit restarts nobody: comes with the broker's test of a whole daemon",
 }
 """Rows that have no test yet, by name, and what they wait for."""
