@@ -122,6 +122,26 @@ def test_a_time_without_its_zone_is_refused(served: Served) -> None:
     assert "zone" in _pointers(refused.value)["/run_at"]
 
 
+@pytest.mark.parametrize(
+    ("pointer", "said"),
+    [
+        ("/budget/usd", {"budget": {"usd": "1e999990"}}),
+        ("/budget/usd", {"budget": {"usd": "9" * 5000 + " USD"}}),
+        ("/budget/usd", {"budget": {"usd": 1e300}}),
+        ("/budget/tokens", {"budget": {"tokens": 2**64 - 1}}),
+        ("/budget/calls", {"budget": {"calls": 2**53}}),
+        ("/run_at", {"run_at": "1e400"}),
+        ("/timeout", {"timeout": "1e400"}),
+    ],
+)
+def test_a_number_beyond_all_use_is_refused_by_its_field_before_anybody_counts_with_it(
+    served: Served, pointer: str, said: dict[str, object]
+) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, **said})
+    assert list(_pointers(refused.value)) == [pointer]
+
+
 def test_while_draining_nothing_new_comes_in_but_a_known_item_is_answered(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "known"})
     served.room.is_draining = True

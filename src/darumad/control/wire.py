@@ -16,6 +16,7 @@ from darumad.settings.units import parse_duration, parse_money
 from darumad.work.states import WorkState
 
 _NANO = 1_000_000_000
+_MOST_DIGITS = 20
 LONGEST_WAIT = 300.0
 """Seconds that one request may wait for an item; a client asks again."""
 
@@ -23,7 +24,7 @@ LONGEST_WAIT = 300.0
 def _seconds(value: Any) -> Any:
     """Seconds of `90s`, `5m`, or of a plain number of seconds."""
     if isinstance(value, str):
-        return _number(value) if _is_number(value) else parse_duration(value)
+        return float(_in_range(value)) if _is_number(value) else parse_duration(value)
     return value
 
 
@@ -32,7 +33,7 @@ def _millis(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if _is_number(value):
-        return int(_number(value))
+        return int(_in_range(value))
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
@@ -48,7 +49,7 @@ def _nano_usd(value: Any) -> Any:
         return parse_money(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("an amount in US dollars, such as 2.5 or 2.50 USD")  # noqa: TRY004 - pydantic tells ValueErrors
-    return int(Decimal(str(value)) * _NANO)
+    return int(_in_range(str(value)) * _NANO)
 
 
 def _is_number(text: str) -> bool:
@@ -58,8 +59,16 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _number(text: str) -> float:
-    return float(Decimal(text))
+def _in_range(text: str) -> Decimal:
+    """The number in `text`. One such as `1e999990` would take minutes as an integer, and its loop with it.
+
+    Raises:
+        ValueError: it is longer than anything that is counted here.
+    """
+    number = Decimal(text)
+    if number.adjusted() > _MOST_DIGITS:
+        raise ValueError(f"a number of at most {_MOST_DIGITS} digits")
+    return number
 
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
@@ -68,6 +77,8 @@ Instant = Annotated[int, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
 """A moment: wall milliseconds inside, ISO 8601 with a zone or a number outside."""
 Money = Annotated[int, BeforeValidator(_nano_usd), Field(ge=0, lt=1 << 62)]
 """An amount: nano-dollars inside, dollars outside."""
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+"""So many tokens or calls: what JSON carries exactly and no sum in the journal overflows."""
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -93,8 +104,8 @@ class BudgetAsked(Asked):
     """What an item may spend over all its attempts."""
 
     usd: Money | None = None
-    tokens: int | None = Field(default=None, ge=0)
-    calls: int | None = Field(default=None, ge=0)
+    tokens: Count | None = None
+    calls: Count | None = None
 
 
 class SubmitRequest(Asked):
@@ -257,11 +268,11 @@ class BudgetSetRequest(Asked):
 
     scope: Scope
     daily: Money | NoLimit | None = None
-    daily_tokens: Annotated[int, Field(ge=0)] | NoLimit | None = None
-    daily_calls: Annotated[int, Field(ge=0)] | NoLimit | None = None
+    daily_tokens: Count | NoLimit | None = None
+    daily_calls: Count | NoLimit | None = None
     total: Money | NoLimit | None = None
-    total_tokens: Annotated[int, Field(ge=0)] | NoLimit | None = None
-    total_calls: Annotated[int, Field(ge=0)] | NoLimit | None = None
+    total_tokens: Count | NoLimit | None = None
+    total_calls: Count | NoLimit | None = None
 
 
 class ProviderRequest(Asked):

@@ -15,7 +15,7 @@ _SIZES = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4,
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(d|h|min|ms|us|m|s)")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
-_MONEY = re.compile(r"([0-9]+(?:\.[0-9]{1,9})?) ?USD")
+_MONEY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?USD")
 _NANO = 1_000_000_000
 
 
