@@ -21,12 +21,17 @@ def settle(batch: Batch, succeeded: Sequence[int]) -> Settled:
 
 
 def doom(batch: Batch, ended: Sequence[int]) -> Settled:
-    """Dependents of items that ended without success die, and theirs of them."""
+    """Dependents of items that ended without success die, and theirs of them: a level at a time, each item once."""
     doomed: dict[int, list[ItemId]] = {}
-    for uid, agent, phase, attempt, error, because in batch.run_if_any("doom_dependents", ended):
-        doomed.setdefault(because, []).append(uid)
-        batch.record([WorkDead(uid, agent, phase, attempt, error)])
-        batch.unfinished -= 1
+    root_of = {row: row for row in ended}
+    level: Sequence[int] = ended
+    while rows := batch.run_if_any("doom_dependents", level):
+        for row, uid, agent, phase, attempt, error, because in rows:
+            root_of[row] = root_of[because]
+            doomed.setdefault(root_of[row], []).append(uid)
+            batch.record([WorkDead(uid, agent, phase, attempt, error)])
+        batch.unfinished -= len(rows)
+        level = [row for row, *_ in rows]
     return doomed
 
 

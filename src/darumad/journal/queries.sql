@@ -382,28 +382,21 @@ RETURNING uid, state, reason, run_at, (
     WHERE dependency.item = item.id AND needs IN (SELECT value FROM json_each(:asked)));
 
 -- name: doom_dependents
--- Items that wait on these, directly or through others, die of it: each names the dependency that died before it.
-WITH RECURSIVE doomed(id, because, root) AS (
-    SELECT item, needs, needs FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked))
-    UNION
-    SELECT dependency.item, dependency.needs, doomed.root
-    FROM doomed JOIN dependency ON dependency.needs = doomed.id
-)
+-- Items that wait on these die of it: [id, uid, agent, phase, attempt, why, which of these]. Theirs are the next level.
 UPDATE item SET
     state = 'dead', reason = NULL, finished_at = :now,
     error = json_object('kind', 'dependency_failed', 'dependency', verdict.uid,
         'message', 'the dependency ' || verdict.uid || ' is dead or cancelled')
 FROM (
-    SELECT doomed.id, max(doomed.root) AS root, min(needed.uid) AS uid
-    FROM doomed JOIN item AS needed ON needed.id = doomed.because GROUP BY doomed.id
+    SELECT dependency.item, min(needed.uid) AS uid
+    FROM json_each(:asked) AS asked
+    JOIN dependency ON dependency.needs = asked.value
+    JOIN item AS needed ON needed.id = asked.value
+    GROUP BY dependency.item
 ) AS verdict
-WHERE item.id = verdict.id AND +item.state = 'waiting'
-RETURNING item.uid, item.agent, item.phase, item.attempt, json_extract(item.error, '$.message'), (
-    SELECT max(root) FROM (
-        WITH RECURSIVE up(id) AS (
-            SELECT needs FROM dependency WHERE dependency.item = item.id
-            UNION SELECT dependency.needs FROM up JOIN dependency ON dependency.item = up.id)
-        SELECT id AS root FROM up WHERE id IN (SELECT value FROM json_each(:asked))));
+WHERE item.id = verdict.item AND +item.state = 'waiting'
+RETURNING id, uid, agent, phase, attempt, json_extract(error, '$.message'), (
+    SELECT needed.id FROM item AS needed WHERE needed.uid = json_extract(item.error, '$.dependency'));
 
 -- name: revivable_dependents
 -- Dead of one of these, and of nothing else that is still dead or cancelled: [id, uid, whether all it needs is done].
