@@ -151,7 +151,7 @@ def test_a_death_kills_all_that_wait_on_it_and_each_names_what_died_before(desk:
 
 def test_a_chain_as_long_as_the_queue_dies_in_one_transaction_whose_cost_grows_with_its_length_only(desk: Desk) -> None:
     desk.submit("i0", *(new_item(f"i{n}", needs=[f"i{n - 1}"]) for n in range(1, 4000)), max_unfinished=4000)
-    desk.journal.call(Cancel(items=(ItemId("i0"),), reason="", audit=AUDIT), Seconds(8.0))  # by its square it takes 18 s
+    desk.journal.call(Cancel(items=(ItemId("i0"),), reason="", audit=AUDIT), Seconds(8.0))  # 18 by its square
     assert desk.reader.counts()[WorkState.DEAD] == 3999
 
 
