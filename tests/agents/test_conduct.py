@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from darumad.agents import Template, ToolFailed
+from darumad.agents.roles.conduct import LONGEST, failed
 from darumad.agents.roles.executor import ExecutorAgent
 from darumad.errors import Problem
 from darumad.work.causes import ENDS
@@ -25,6 +26,12 @@ def raises(error: BaseException) -> Template:
         raise error
 
     return template(execute)
+
+
+def test_what_a_tool_says_at_length_is_cut_before_anybody_looks_at_it() -> None:
+    error = failed(ToolFailed("\udcff" + "x" * 10_000_000)).error
+    assert error is not None
+    assert error.message == "?" + "x" * (LONGEST - 1)
 
 
 async def ask_once(work: WorkItem, seen: Context) -> WorkResult:

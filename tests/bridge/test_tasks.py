@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,17 @@ class Deaf:
         self._loop.call_soon_threadsafe(self._go.set)
 
 
+class Unspeakable(Exception):  # noqa: N818 - it reads as what it is
+    """An exception that raises `instead` when it is asked for its words."""
+
+    def __init__(self, instead: BaseException) -> None:
+        super().__init__()
+        self._instead = instead
+
+    def __str__(self) -> str:
+        raise self._instead
+
+
 def owned(held: Held) -> Owner:
     return Owner(held.record.item.id, held.record.fence)
 
@@ -68,8 +80,15 @@ def test_what_the_agent_gives_is_told_with_the_item_it_is_for(room: Rooms) -> No
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("no"), AssertionError("never"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()],
-    ids=lambda error: type(error).__name__,
+    [
+        pytest.param(ValueError("no"), id="an error"),
+        pytest.param(Unspeakable(RuntimeError()), id="an error without words"),
+        pytest.param(Unspeakable(SystemExit(3)), id="an error whose words exit"),
+        pytest.param(AssertionError("never"), id="an assertion"),
+        pytest.param(SystemExit(3), id="an exit"),
+        pytest.param(KeyboardInterrupt(), id="an interrupt"),
+        pytest.param(GeneratorExit(), id="a generator's exit"),
+    ],
 )
 def test_whatever_an_agent_raises_is_its_items_crash_and_the_loop_turns_on(room: Rooms, error: BaseException) -> None:
     async def fall(item: WorkItem, context: Context) -> WorkResult:
@@ -81,6 +100,32 @@ def test_whatever_an_agent_raises_is_its_items_crash_and_the_loop_turns_on(room:
     assert crashed.stop_reason is StopReason.AGENT_CRASHED
     assert crashed.error is not None
     assert (crashed.error.kind, crashed.error.error_type) == ("agent_crashed", type(error).__name__)
+    stage.begin(_done, held=stage.held("two"), seat=stage.seat(2))
+    assert stage.done().result.success
+
+
+def test_an_error_s_words_that_are_no_unicode_are_told_all_the_same(room: Rooms) -> None:
+    async def fall(item: WorkItem, context: Context) -> WorkResult:
+        raise ValueError("file \udcff not found")
+
+    stage = room()
+    stage.begin(fall)
+    error = stage.done().result.error
+    assert error is not None
+    assert error.message.startswith("ValueError: file ? not found (")
+
+
+def test_a_template_that_ends_the_loop_ends_it_for_nobody(room: Rooms) -> None:
+    async def meddle(item: WorkItem, context: Context) -> WorkResult:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.stop)
+        loop.call_soon(sys.exit, 3)
+        await asyncio.sleep(0)
+        return completed()
+
+    stage = room()
+    stage.begin(meddle)
+    assert stage.done().result.success
     stage.begin(_done, held=stage.held("two"), seat=stage.seat(2))
     assert stage.done().result.success
 

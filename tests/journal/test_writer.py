@@ -8,12 +8,13 @@ import pytest
 
 from darumad.bus import Tally
 from darumad.errors import DarumaError, Unavailable
+from darumad.events import AgentBenched
 from darumad.journal import MEASURES, Accept, Accepted, Claim, Journal, Moved, Note, Outcome, PromoteDue, Setting, Slot
 from darumad.journal.checkpoints import FULL_FRAMES, IDLE_FRAMES, Checkpoints
 from darumad.journal.database import Database
 from darumad.journal.rounds import KINDS, groups
 from darumad.journal.writer import HANDLERS
-from darumad.names import AgentName, ItemId, Seconds
+from darumad.names import ActorPath, AgentName, ItemId, Seconds
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, Gate, move, new_item, step, success
 from tests.kit.clock import FakeClock
@@ -44,6 +45,7 @@ class Ear:
         pytest.param(accept(new_item("bad", priority=11)), id="what a CHECK refuses"),
         pytest.param(accept(new_item("bad", state=WorkState.RUNNING)), id="what a trigger refuses"),
         pytest.param(accept(new_item("bad", description="lone \ud800 surrogate")), id="what is no text"),
+        pytest.param(Note(facts=(AgentBenched(ActorPath("a"), "a", "no file \udcff"),)), id="a fact not in Unicode"),
         pytest.param(Setting(key="k", value=2**70, facts=(), audit=AUDIT), id="what no column holds"),  # type: ignore[arg-type] # on purpose
     ],
 )

@@ -15,8 +15,22 @@ def said_of(error: BaseException, template: str) -> str:
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [each for each in frames if each.filename == template or each.filename.startswith(_SHIPPED)]
-    told = f"{type(error).__name__}: {str(error)[:LENGTH]}".removesuffix(": ")
+    told = words_of(error)
     if isinstance(error, SyntaxError) or not frames:
         return told  # a syntax error names its line itself
     at = (own or frames)[-1]
     return f"{told} ({Path(at.filename).name}:{at.lineno})"
+
+
+def words_of(error: BaseException) -> str:
+    """`ValueError: no such page`: what `error` says itself, whatever its `__str__` does."""
+    try:
+        said = str(error)
+    except BaseException as unsaid:  # noqa: BLE001 - it is a template's own code, and no more to be trusted than the rest
+        said = f"its own words cannot be told ({type(unsaid).__name__})"
+    return fitted(f"{type(error).__name__}: {said[:LENGTH]}".removesuffix(": "))
+
+
+def fitted(text: str, length: int = LENGTH + 200) -> str:
+    """At most `length` characters of `text`; half a surrogate pair, which no file takes, becomes a `?`."""
+    return text[:length].encode("utf-8", "replace").decode()

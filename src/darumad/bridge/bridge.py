@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from darumad.agents import AgentDefinition, SpawnRefused
+from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
 from darumad.bridge.effects import Effects
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
@@ -175,9 +175,9 @@ class Bridge:
         try:
             sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
         except SpawnRefused as error:
-            self._try_later(sitting, str(error))
+            self._try_later(sitting, fitted(str(error)))
         except BaseException as error:  # noqa: BLE001 - a user's template must not end the loop under all the others
-            self._try_later(sitting, f"{type(error).__name__}: {error}")
+            self._try_later(sitting, words_of(error))
         else:
             sitting.error = None
             sitting.seat.tell(Spawned())

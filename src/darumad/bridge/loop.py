@@ -31,6 +31,7 @@ class LoopThread:
         self._inbox: deque[Callable[[], None]] = deque()
         self._woken = False
         self._beat_at = clock.monotonic()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
 
@@ -70,6 +71,7 @@ class LoopThread:
 
     def stop(self, within: Seconds) -> bool:
         """Cancel what still runs, close the loop; False when it did not end within `within` seconds."""
+        self._stopping.set()
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(within)
@@ -79,10 +81,18 @@ class LoopThread:
         asyncio.set_event_loop(self.loop)
         self._beat()
         try:
-            self.loop.run_forever()
+            self._turn()
         finally:
             self._cancel_all()
             self.loop.close()
+
+    def _turn(self) -> None:
+        """Until `stop`: what a template throws at the loop, or its own word to stop it, ends it for nobody."""
+        while not self._stopping.is_set():
+            try:
+                self.loop.run_forever()
+            except BaseException:
+                log.exception("loop_disturbed")
 
     def _cancel_all(self) -> None:
         tasks = asyncio.all_tasks(self.loop)

@@ -200,10 +200,14 @@ def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) ->
 
 def _close(broker: Broker, loop: LoopThread) -> None:
     """Closes the providers' sockets; a loop that does not turn any more keeps them until the process is gone."""
+    closing = broker.close()
     try:
-        _on(loop, broker.close())
+        _on(loop, closing)
     except TimeoutError:
         log.warning("broker_not_closed", why="the loop does not turn")
+    except RuntimeError as error:
+        closing.close()  # nobody will ever await it
+        log.warning("broker_not_closed", why=str(error))
 
 
 def _new_id(clock: SystemClock) -> str:

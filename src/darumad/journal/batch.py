@@ -5,7 +5,7 @@ The rooms' handlers change rows through `run`; facts and audits are gathered and
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -79,6 +79,16 @@ class Batch:
         facts, audits, self.unfinished = mark
         del self.facts[facts:]
         del self.audits[audits:]
+
+    def prove(self, mark: tuple[int, int, int]) -> None:
+        """See that what was gathered since `mark` can be written, while it is known whose it is.
+
+        Raises:
+            TypeError: a fact or an audit holds what JSON cannot say, such as text with a lone surrogate.
+        """
+        facts, audits, _ = mark
+        dump([(each.subject, each.data()) for each in self.facts[facts:]])
+        dump([astuple(each) for each in self.audits[audits:]])
 
     def write(self) -> tuple[Recorded, ...]:
         """The gathered facts and audits become rows. What they will be read as, once the batch is committed."""

@@ -350,6 +350,7 @@ def _under_savepoint(batch: Batch, request: Request) -> Answer:
     batch.db.all("SAVEPOINT request")
     try:
         (answer,) = _run(batch, [request])
+        batch.prove(mark)
     except Exception as error:
         if is_full(error):
             raise  # SQLite may have rolled back the whole transaction

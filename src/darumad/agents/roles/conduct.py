@@ -3,11 +3,13 @@
 A known failure becomes a result here. What is not known is raised: it is a crash of the agent, and the bridge tells it.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
 
+from darumad.agents.raised import fitted
 from darumad.agents.template import ToolFailed
 from darumad.errors import Problem
 from darumad.names import Seconds
@@ -23,6 +25,8 @@ from darumad.work.validation import Findings, validate
 
 log = structlog.get_logger(__name__)
 
+LONGEST = 4000
+"""How much of a failure's message is told, in characters: room for what a tool printed, not for a file."""
 RECEIPT_LENGTH = 200
 """How much of a description the receipt shows, in characters."""
 
@@ -100,7 +104,9 @@ class Conduct:
     def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:
         result = failed(error)
         assert result.error is not None
-        log.debug("work failed", item=item.id, context=boxed(result.error, item, Site(agent=self._agent, state="busy")))
+        if log.is_enabled_for(logging.DEBUG):  # the box costs the loop more than the rest of a failure does
+            site = Site(agent=self._agent, state="busy")
+            log.debug("work failed", item=item.id, context=boxed(result.error, item, site))
         return result
 
 
@@ -124,9 +130,10 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
 def ended(kind: str, message: str, *, error_type: str = "") -> WorkResult:
     """A stage that did not complete, for a kind of `work.kinds`; one that nobody knows is a provider's error."""
     end, known = ENDS.get(kind), KINDS.get(kind)
+    hints = known.hints[:3] if known else ()
     return WorkResult(
         stop_reason=end.stop_reason if end else StopReason.PROVIDER_ERROR,
-        error=Failure(kind=kind, message=message, error_type=error_type, hints=known.hints[:3] if known else ()),
+        error=Failure(kind=kind, message=fitted(message, LONGEST), error_type=error_type, hints=hints),
     )
 
 
