@@ -56,6 +56,14 @@ def test_a_client_that_is_given_a_plain_file_is_told_so(path: Path) -> None:
     assert told.value.code == "no_socket"
 
 
+def test_a_client_that_came_too_early_is_answered_when_it_comes_again(path: Path) -> None:
+    with Client(path) as client:
+        for _ in range(2):
+            with pytest.raises(Unavailable) as told:
+                client.call("status")
+            assert told.value.code == "unreachable"
+
+
 _KILLED = """
 import os, sys
 from pathlib import Path

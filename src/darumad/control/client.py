@@ -43,13 +43,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(os.fspath(self._path))
+            opened.settimeout(self.timeout)
+            opened.connect(os.fspath(self._path))
         except OSError:
-            self.sock.close()
+            opened.close()
             raise
+        self.sock = opened
 
 
 class Client:
