@@ -370,7 +370,9 @@ class Bridge:
         Seconds(1), "How late the loop may answer before it is reported as stalled.", POSITIVE
     )
     dead_after: Seconds = setting(
-        Seconds(10), "How long one call may hold the loop before the loop is replaced.", POSITIVE
+        Seconds(10),
+        "How long one call may hold the loop before the process ends with 75, so that it is started again.",
+        POSITIVE,
     )
     max_in_flight: int = setting(256, "How many model calls are open at once, over all providers.", ONE_UP)
 

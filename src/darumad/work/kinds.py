@@ -161,7 +161,9 @@ _KINDS: tuple[Kind, ...] = (
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN,
         hints=("The account has no credit left.",),
-        recovery=("Add credit or raise the spend limit at the provider, then reload the settings.",),
+        recovery=(
+            "Add credit or raise the spend limit at the provider, restart the daemon, then `daruma work retry`.",
+        ),
     ),
     Kind(
         name="auth",
@@ -169,7 +171,10 @@ _KINDS: tuple[Kind, ...] = (
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN,
         hints=("The key is missing, wrong or revoked.", "The key may not use this model."),
-        recovery=("Set a valid key and reload the settings.", "Check with `daruma doctor`."),
+        recovery=(
+            "Set a valid key: a file or the store is read again by itself.",
+            "Ask with `daruma providers check`.",
+        ),
     ),
     Kind(
         name="model_not_found",
@@ -177,7 +182,7 @@ _KINDS: tuple[Kind, ...] = (
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN_MODEL,
         hints=("The configured model does not exist there.", "No model is configured at all."),
-        recovery=("Configure a provider and a model that it has, then reload the settings.",),
+        recovery=("Configure a provider and a model that it has, restart the daemon, then `daruma work retry`.",),
     ),
     # --- the request is wrong -----------------------------------------------------------------------------------------
     Kind(
@@ -344,11 +349,11 @@ _KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="bridge_stalled",
-        comes_from="the loop that agents run on was blocked and replaced",
+        comes_from="the loop that agents run on was blocked until the process was replaced",
         hints=("Some agent's code blocked the loop that all agents share.",),
         recovery=(
             "Look for `bridge.stalled` in the log: it has the stack.",
-            "Run that template with `isolation: process`.",
+            "Take what blocks out of that template's coroutines: `asyncio.to_thread`, or a subprocess.",
         ),
     ),
     Kind(
