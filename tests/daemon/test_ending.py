@@ -1,7 +1,9 @@
 """How the daemon ends: for each reason its exit code, and what becomes of the work that runs."""
 
 import json
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +19,12 @@ from darumad.settings import AgentSettings, Bridge, Supervision
 from darumad.settings import Daemon as DaemonSettings
 from tests.daemon.serving import Manager, Serving, served, settings
 from tests.kit import eventually
-from tests.kit.daemon import Daemon, rows
+from tests.kit.daemon import DARUMA, PATIENCE, Daemon, rows
 
 SLOW = Path(__file__).parent / "templates" / "until_released.py"
 """An agent that works until the file that its item names is there."""
+HANGS = SLOW.with_name("hangs_in_a_thread.py")
+"""An agent that never comes back from a thread; the file that its item names is there once it is in it."""
 
 
 class Wedged:
@@ -174,6 +178,31 @@ def test_sigterm_twice_is_one_stop_without_its_drain(home: Path) -> None:
     finally:
         daemon.close()
     assert _left(home, "one") == ("ready", "executing", 0)
+
+
+def test_a_thread_of_an_agent_that_never_comes_back_does_not_hold_the_process(home: Path) -> None:
+    agents = {"hangs": {"template": str(HANGS), "isolation": "none"}}
+    given = {"executors": {"count": 1}, "provider": {"use": "offline"}, "agents": agents}
+    daemon = Daemon(home, given, {"DARUMA_DAEMON__DRAIN_TIMEOUT": "0"}).start()
+    try:
+        daemon.submit("one", agent="hangs", input=str(home / "begun"))
+        eventually((home / "begun").exists)
+        assert daemon.stop() == 0
+    finally:
+        daemon.close()
+
+
+def test_signals_that_ask_for_nothing_end_nothing_from_its_first_moment_on(home: Path) -> None:
+    daemon = Daemon(home, {})
+    daemon.config.unlink()
+    os.mkfifo(daemon.config)  # a settings file that is read when the test says so
+    serve = [DARUMA, "serve", "--config", daemon.config]
+    with subprocess.Popen(serve, env=daemon.environ, cwd=home, stderr=subprocess.DEVNULL) as process:
+        with daemon.config.open("w") as file:
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                process.send_signal(number)
+            file.write("nonsense: 1")
+        assert process.wait(PATIENCE) == 78
 
 
 def _begin(daemon: Serving, home: Path, name: str) -> None:

@@ -1,6 +1,8 @@
 """`daruma serve`: the daemon itself, in the foreground."""
 
 import os
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +12,24 @@ import click
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 def serve(config: Path | None) -> None:
     """Run the daemon in the foreground."""
+    _outlive_harmless_signals()
     from darumad.daemon import run  # noqa: PLC0415 - the whole house, which no other command needs
     from darumad.settings import load  # noqa: PLC0415 - the same
 
-    click.get_current_context().exit(run(load(config, os.environ)))
+    _leave(run(load(config, os.environ)))
+
+
+def _outlive_harmless_signals() -> None:
+    """What asks for the log's file to be opened anew ends nobody, not even before the house listens for it.
+
+    No SIG_IGN: what an agent starts would inherit it.
+    """
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)
+
+
+def _leave(code: int) -> None:
+    """End the process, which the house has left in order: the interpreter would wait for every thread of an agent."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
