@@ -61,7 +61,10 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("cycle", 409, 5, "Remove one of the dependencies named."),
         ErrorCode("denied", 403, 6, "Run the command as the daemon's user or as root."),
         ErrorCode(
-            "bad_settings", 400, 78, "Correct the settings named; `daruma config show --origin` says what holds."
+            "bad_settings",
+            400,
+            78,
+            "Correct the settings named; `daruma config show --config /dev/null` shows every key at its default.",
         ),
         ErrorCode(
             "already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."

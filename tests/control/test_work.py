@@ -3,17 +3,21 @@
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darumad.control import Client
+from darumad.control.views import waits_for
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.requests import Outcome
-from darumad.work import Artifact
+from darumad.work import Artifact, WorkState
+from darumad.work.ends import UNDECIDED
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
+from tests.work.build import record
 
 
 def test_items_are_listed_a_page_at_a_time(served: Served) -> None:
@@ -233,3 +237,11 @@ def test_an_upload_that_is_not_what_its_digest_says_is_refused_and_leaves_nothin
         served.client.upload("0" * 64, stream, 14)
     assert refused.value.code == "invalid"
     assert list((served.room.directory / "uploads").iterdir()) == []
+
+
+def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a_provider() -> None:
+    error = {"type": UNDECIDED, "message": "no verdict"}
+    open_gate = replace(record(), state=WorkState.PARKED, reason="provider", error=error)
+    refused = replace(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
+    assert str(waits_for(open_gate, None)).startswith("a verdict on what its review left unknown")
+    assert str(waits_for(refused, None)).startswith("a provider that can do it")
