@@ -128,7 +128,7 @@ class Room:
     unmade: dict[AgentName, str] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
-    reported: list[BaseException] = field(default_factory=list)
+    reported: list[tuple[str, BaseException]] = field(default_factory=list)
     hints: int = 0
     is_draining: bool = False
     is_paused: bool = False
@@ -172,7 +172,7 @@ class Room:
             log_file=None,
             workspace_of=lambda record: self.directory / "workspaces" / record.item.id,
             new_id=lambda: f"made-{next(ids)}",
-            report=self.reported.append,
+            report=lambda *told: self.reported.append(told),
             boot=self.journal.boot,
             version="0.1.0",
             started_at=self.clock.wall(),

@@ -112,7 +112,7 @@ def test_a_moment_that_is_not_right_says_when_to_come_back(served: Served) -> No
     assert (response.status, response.headers["Retry-After"], said["code"]) == (503, "5", "draining")
 
 
-def test_a_defect_of_our_own_is_told_without_its_insides_and_reported(
+def test_a_defect_of_our_own_is_told_without_its_insides_and_reported_by_its_operation(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fall() -> Any:
@@ -122,7 +122,9 @@ def test_a_defect_of_our_own_is_told_without_its_insides_and_reported(
     with pytest.raises(Broken) as broken:
         served.client.call("status")
     assert "secret" not in broken.value.message
-    assert isinstance(served.room.reported[0], RuntimeError)
+    ((operation, error),) = served.room.reported
+    assert (operation, type(error)) == ("status", RuntimeError)
+    assert error.__traceback__ is not None
 
 
 def test_a_connection_serves_many_questions(served: Served) -> None:

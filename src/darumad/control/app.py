@@ -71,10 +71,10 @@ def _endpoint(desk: Desk, operation: Operation) -> Endpoint:
         except DarumaError as error:
             return problem.answer(error, request.url.path)
         except OSError as error:
-            desk.house.report(error)
+            desk.house.report(operation.route.name, error)
             return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request.url.path)
         except Exception as error:  # noqa: BLE001 - the caller is told that it is our defect; the log says which
-            desk.house.report(error)
+            desk.house.report(operation.route.name, error)
             return problem.answer(Broken(f"{operation.route.name} failed inside"), request.url.path)
 
     return endpoint

@@ -65,7 +65,7 @@ class Desk:
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._going.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.house.report(error)
+            self.house.report("what was left going behind an answer", error)
 
 
 def replied(view: Said, status: int = 200) -> Response:

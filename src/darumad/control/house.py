@@ -211,7 +211,7 @@ class House:
     remember: Seconds
     log_file: Path | None
     new_id: Callable[[], str]
-    report: Callable[[BaseException], None]
+    report: Callable[[str, BaseException], None]
     boot: Boot
     version: str
     started_at: Millis

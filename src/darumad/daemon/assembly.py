@@ -216,7 +216,7 @@ def _new_id(clock: SystemClock) -> str:
 
 def listener_failed(error: BaseException) -> None:
     """A listener raised: the log hears of it, and nobody else."""
-    log.error("listener_failed", error=f"{type(error).__name__}: {error}")
+    log.error("listener_failed", error=f"{type(error).__name__}: {error}", exc_info=error)
 
 
 def _on(thread: LoopThread, work: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,7 @@ from darumad.bridge import Limit, Stopped
 from darumad.control import House
 from darumad.control.house import Revoked, Running
 from darumad.daemon import configured
-from darumad.daemon.assembly import Kernel, Minds, listener_failed
+from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
 from darumad.daemon.gauges import gauges
 from darumad.logs import logger
@@ -90,7 +90,7 @@ def control_house(
         remember=Seconds(settings.retention.results + settings.retention.ids),
         log_file=settings.log.file,
         new_id=house.new_id,
-        report=listener_failed,
+        report=operation_failed,
         boot=house.journal.boot,
         version=__version__,
         started_at=house.clock.wall(),
@@ -100,3 +100,8 @@ def control_house(
         providers=behind.providers,
         gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
     )  # fmt: skip
+
+
+def operation_failed(operation: str, error: BaseException) -> None:
+    """An operation of the control room broke: its caller was told to look into the log, so the log says where."""
+    log.error("operation_failed", operation=operation, exc_info=error)
