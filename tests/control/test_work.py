@@ -192,7 +192,7 @@ def test_a_file_of_a_result_is_fetched_by_its_name(served: Served) -> None:
         assert (page.size, page.stream.read()) == (7, b"# Page\n")
 
 
-@pytest.mark.parametrize("name", ["docs/other.md", "../../state/journal.db", "/etc/passwd"])
+@pytest.mark.parametrize("name", ["docs/other.md", "../../state/journal.db", "/etc/passwd", "\0", "x" * 300])
 def test_what_the_result_does_not_list_is_not_given_out(served: Served, name: str) -> None:
     _with_artifact(served, b"# Page\n")
     with pytest.raises(Refused) as refused, served.client.download("one", name):

@@ -298,7 +298,8 @@ async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
     made = await result(desk, ask, ItemRequest(id=request.id))
     listed = {each["name"]: each for each in (made.model_extra or {}).get("artifacts") or ()}
     entry = listed.get(request.name)
-    path = _inside(desk.house.workspace_of(await _record(desk, request.id)), request.name)
+    place = desk.house.workspace_of(await _record(desk, request.id))
+    path = None if entry is None else _inside(place, request.name)  # a name that nobody listed need not even be a path
     if entry is None or path is None:
         raise Refused(f"the result of {request.id} has no file {request.name}", code="no_file")
     return FileResponse(path, media_type=entry["media_type"], headers={"Daruma-Sha256": entry["sha256"]})
