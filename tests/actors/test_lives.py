@@ -3,8 +3,10 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from darumad.actors.places import restart_instances
 from darumad.agents import SpawnRefused
 from darumad.bridge import Limit
 from darumad.bridge import bridge as bridges
@@ -58,6 +60,19 @@ def test_the_fifth_error_within_the_window_restarts_it_after_its_backoff_and_it_
     daemon.succeeds("next")
     (fact,) = daemon.facts("agent.restarted")
     assert (fact["agent"], fact["reason"]) == ("executor", "errors")
+
+
+def test_operators_who_restart_an_instance_at_once_all_get_it_restarted(company: Companies) -> None:
+    daemon = company(count=1).start()
+    together, asked = threading.Barrier(8), ThreadPoolExecutor(8)
+
+    def ask(_: int) -> list[str]:
+        together.wait()
+        return restart_instances(daemon.root, PLACE, lambda _: None)
+
+    with asked:
+        assert list(asked.map(ask, range(8))) == [[PLACE]] * 8
+    eventually(lambda: daemon.instance(EXECUTOR).state == "up")
 
 
 def test_errors_that_lie_further_apart_than_the_window_restart_nobody(company: Companies) -> None:

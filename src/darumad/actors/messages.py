@@ -4,11 +4,13 @@ Mailboxes carry hints and answers; no item lives in them alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from darumad.bridge import Done
 from darumad.journal.requests import Held, Outcome
 from darumad.names import AgentName, Role, Stage
+from darumad.supervision import ActorDeadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +84,9 @@ class Beat:
     """A sign of life is wanted: `heard` is called where this is handled, and only posts."""
 
     heard: Callable[[], None] = field(repr=False)
+
+
+def tell_if_alive(tell: Callable[[object], None], message: object) -> None:
+    """Tell a life that may be over: then nobody needs to know, for its successor reads the journal."""
+    with suppress(ActorDeadError):
+        tell(message)

@@ -15,7 +15,19 @@ import structlog
 
 from darumad.actors.decisions import held_next, move_of, put_back
 from darumad.actors.holds import TemplateHolds
-from darumad.actors.messages import Beat, Committed, Due, Finished, Flush, Hint, Reread, SlotDown, SlotUp, Work
+from darumad.actors.messages import (
+    Beat,
+    Committed,
+    Due,
+    Finished,
+    Flush,
+    Hint,
+    Reread,
+    SlotDown,
+    SlotUp,
+    Work,
+    tell_if_alive,
+)
 from darumad.actors.roster import ANY, Backlog, Roster, pool_of
 from darumad.bridge import Done
 from darumad.clock import Clock, TimerHandle
@@ -332,7 +344,9 @@ class Orchestrator(Actor):
 
     def _tick(self) -> None:
         ref = self.actor_ref
-        self._desk.clock.call_at(self._desk.clock.monotonic() + self._desk.reread, lambda: _tell(ref.tell, Reread()))
+        self._desk.clock.call_at(
+            self._desk.clock.monotonic() + self._desk.reread, lambda: tell_if_alive(ref.tell, Reread())
+        )
 
     def _arm(self, when: Millis) -> None:
         if self._due is not None:
@@ -341,18 +355,10 @@ class Orchestrator(Actor):
             self._due[1].cancel()
         clock, ref = self._desk.clock, self.actor_ref
         delay = max(0, when - clock.wall()) / 1000
-        self._due = (when, clock.call_at(clock.monotonic() + delay, lambda: _tell(ref.tell, Due())))
+        self._due = (when, clock.call_at(clock.monotonic() + delay, lambda: tell_if_alive(ref.tell, Due())))
 
     def _post(self, request: Request) -> None:
         self._desk.post(request, self._reply)
 
     def _answered(self, outcomes: object) -> None:
-        _tell(self.actor_ref.tell, Committed(outcomes))  # type: ignore[arg-type] # the journal hands a sequence of outcomes
-
-
-def _tell(tell: Callable[[object], None], message: object) -> None:
-    """Tell a life that may be over: then nobody needs to know, for its successor reads the journal."""
-    try:
-        tell(message)
-    except ActorDeadError:
-        return
+        tell_if_alive(self.actor_ref.tell, Committed(outcomes))  # type: ignore[arg-type] # the journal hands a sequence of outcomes

@@ -4,13 +4,14 @@ Read from tables and counters; no actor is asked.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import Incarnation, Millis, Role, Seconds
-from darumad.supervision import SupervisorRef, TreeRow
+from darumad.supervision import Restarting, Running, SupervisorRef, TreeRow
 from darumad.work.health import Life, Signs, health_of
 
 _LIFE = {
@@ -76,7 +77,8 @@ def restart_instances(root: SupervisorRef, named: str, requested: Callable[[str]
         if isinstance(parent, SupervisorRef) and row.id is not None:
             requested(row.path)
             parent.terminate_child(row.id)
-            parent.restart_child(row.id)
+            with suppress(Running, Restarting):  # who asked at the same time was faster: it has a new life already
+                parent.restart_child(row.id)
     return [row.path for row in wanted]
 
 

@@ -6,13 +6,14 @@ Optimizer, executor and reviewer are the same actor with another agent: what dif
 minds do, and that stands in `agents`.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
 
 from darumad.actors.judge import AgentError, TaskAbandoned
-from darumad.actors.messages import Finished, SlotDown, SlotUp, Work
+from darumad.actors.messages import Finished, SlotDown, SlotUp, Work, tell_if_alive
 from darumad.agents import AgentDefinition
 from darumad.bridge import Bridge, Done, Seat, Spawned, SpawnFailed
 from darumad.events import AgentHealthDegraded, AgentHealthRestored, AgentSpawnFailed, Fact
@@ -51,7 +52,7 @@ class RoleActor(Actor):
             incarnation=Incarnation(self.incarnation),
             role=self._station.role,
             definition=self._station.definition,
-            tell=self.actor_ref.tell,
+            tell=functools.partial(tell_if_alive, self.actor_ref.tell),
         )
         self._station.bridge.spawn(self._seat)
 
