@@ -12,7 +12,7 @@ from typing import Any
 from darumad.actors import Admission, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
 from darumad.agents import AgentDefinition
-from darumad.bridge import Bridge, BridgeLimits, JournalLedger, Limit, LoopThread, Workspaces
+from darumad.bridge import Bridge, BridgeLimits, JournalLedger, Limit, LoopThread, UnpackLimits, Workspaces
 from darumad.clock import SystemClock
 from darumad.events import Fact
 from darumad.journal.commits import Commits
@@ -187,7 +187,9 @@ class Company:
             broker=self.broker,
             commits=commits,
             ledger=JournalLedger(commits, SystemClock(), new_id=str, allowance=Allowance()),
-            workspaces=Workspaces(directory / "workspaces", directory / "uploads"),
+            workspaces=Workspaces(
+                directory / "workspaces", directory / "uploads", UnpackLimits(size=1 << 20, files=100, spare=0)
+            ),
             limits=limits,
             rng=random.Random(1),
             signal=lambda *_: None,

@@ -4,11 +4,22 @@ import queue
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from darumad.agents import AgentDefinition
-from darumad.bridge import Bridge, BridgeLimits, Done, JournalLedger, LoopThread, Seat, Spawned, Workspaces
+from darumad.bridge import (
+    Bridge,
+    BridgeLimits,
+    Done,
+    JournalLedger,
+    LoopThread,
+    Seat,
+    Spawned,
+    UnpackLimits,
+    Workspaces,
+)
 from darumad.clock import SystemClock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
@@ -21,6 +32,7 @@ from darumad.work.result import StopReason, WorkResult
 from tests.journal.desk import Desk, new_item
 
 PATIENCE = 10.0
+UNPACK_LIMITS = UnpackLimits(size=1 << 20, files=1000, spare=0)
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 
 
@@ -69,13 +81,14 @@ class Room:
         stack.callback(self.loop.stop, Seconds(PATIENCE))
         commits = Commits(desk.journal.post, self.loop.loop)
         given = {"timeout": 600.0, "idle_timeout": 600.0, "grace": 5.0, "heartbeat": 600.0, **limits}
+        unpacking = replace(UNPACK_LIMITS, spare=int(given.pop("spare", 0)))
         self.bridge = Bridge(
             self.loop,
             make=self._made,
             broker=self.broker,
             commits=commits,
             ledger=JournalLedger(commits, clock, new_id=str, allowance=Allowance()),
-            workspaces=Workspaces(directory / "workspaces", directory / "uploads"),
+            workspaces=Workspaces(directory / "workspaces", directory / "uploads", unpacking),
             limits=BridgeLimits(**{name: Seconds(value) for name, value in given.items()}),
             rng=random.Random(1),
             signal=lambda *said: self.signals.put(said),

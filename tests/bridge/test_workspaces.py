@@ -1,15 +1,32 @@
 """Each item's files lie in a directory of its own, whatever it is called and whatever was uploaded for it."""
 
+import errno
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darumad.bridge import Workspaces
+from darumad.bridge.unpacking import TAR, Unfit
+from darumad.work.causes import ENDS, Course
+from darumad.work.item import Input
+from darumad.work.kinds import verdict
+from darumad.work.result import StopReason
+from tests.bridge.room import UNPACK_LIMITS, Room
+from tests.work.build import item
+
+Rooms = Callable[..., Room]
 
 
 @pytest.fixture
 def workspaces(tmp_path: Path) -> Workspaces:
-    return Workspaces(tmp_path / "workspaces", tmp_path / "uploads")
+    return Workspaces(tmp_path / "workspaces", tmp_path / "uploads", UNPACK_LIMITS)
 
 
 # --- where they lie ---------------------------------------------------------------------------------------------------
@@ -40,3 +57,104 @@ def test_what_is_no_items_directory_is_not_removed(workspaces: Workspaces, tmp_p
     with pytest.raises(ValueError, match="no item's directory"):
         workspaces.remove(place)
     assert place.is_dir()
+
+
+# --- what is laid out in them -----------------------------------------------------------------------------------------
+
+
+def tarred(*members: tuple[str, bytes], **fields: Any) -> bytes:
+    """A plain tar of these files; `fields` are set on each of its headers."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            for field, value in fields.items():
+                setattr(member, field, value)
+            archive.addfile(member, io.BytesIO(content))
+    return made.getvalue()
+
+
+def uploaded(directory: Path, content: bytes, *names: str, media_type: str = "text/plain") -> tuple[Input, ...]:
+    """`content` as the upload behind each of `names`."""
+    (directory / "uploads").mkdir(exist_ok=True)
+    (directory / "uploads" / ("0" * 64)).write_bytes(content)
+    return tuple(Input(name=name, upload="0" * 64, media_type=media_type) for name in names)
+
+
+def fill(workspaces: Workspaces, inputs: Iterable[Input]) -> dict[str, Path]:
+    return dict(workspaces.fill(item(inputs=tuple(inputs)), workspaces.place("a", 0), threading.Event()))
+
+
+@pytest.mark.parametrize("names", [("a/b/c",), ("x", ".x.partial"), ("n" * 255,), ("a/b", "a/c"), (".partial-0",)])
+def test_every_name_that_is_taken_is_laid_out(workspaces: Workspaces, tmp_path: Path, names: tuple[str, ...]) -> None:
+    placed = fill(workspaces, uploaded(tmp_path, b"here", *names))
+    assert {name: path.read_bytes() for name, path in placed.items()} == dict.fromkeys(names, b"here")
+    assert [each.name for each in workspaces.place("a", 0).iterdir()] == ["inputs"]
+
+
+def test_a_tar_becomes_a_directory(workspaces: Workspaces, tmp_path: Path) -> None:
+    placed = fill(workspaces, uploaded(tmp_path, tarred(("deep/m.py", b"pass")), "package", media_type=TAR))
+    assert (placed["package"] / "deep" / "m.py").read_bytes() == b"pass"
+
+
+UNFIT = {
+    "garbage": b"\x13garbage" * 1000,
+    "nothing at all": b"",
+    "cut short": tarred(("a", bytes(5000)))[:2048],
+    "compressed": b"\x1f\x8b\x08" + bytes(600),
+    "outside": tarred(("../../a", b"1")),
+    "a device": tarred(("a", b""), type=tarfile.CHRTYPE),
+    "a pipe": tarred(("a", b""), type=tarfile.FIFOTYPE),
+    "a link to outside": tarred(("a", b""), type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+    "a file as a directory": tarred(("a", b"1"), ("a/b", b"2")),
+    "a name too long": tarred(("n" * 300, b"1")),
+    "too large": tarred(("a", bytes(UNPACK_LIMITS.size // 2)), ("b", bytes(UNPACK_LIMITS.size // 2 + 1))),
+    "too many files": tarred(*((str(number), b"") for number in range(UNPACK_LIMITS.files + 1))),
+}
+
+
+@pytest.mark.parametrize("content", UNFIT.values(), ids=UNFIT.keys())
+def test_a_tar_that_cannot_be_unpacked_is_named_as_the_fault_and_leaves_nothing(
+    workspaces: Workspaces, tmp_path: Path, content: bytes
+) -> None:
+    with pytest.raises(Unfit) as unfit:
+        fill(workspaces, uploaded(tmp_path, content, "package", media_type=TAR))
+    assert unfit.value.problem.pointer == "/inputs/0"
+    assert list(workspaces.place("a", 0).iterdir()) == []
+
+
+def test_what_nobody_waits_for_is_not_unpacked_to_its_end(workspaces: Workspaces, tmp_path: Path) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    given = item(inputs=uploaded(tmp_path, tarred(("a", b"1")), "package", media_type=TAR))
+    with pytest.raises(InterruptedError):
+        workspaces.fill(given, workspaces.place("a", 0), stopped)
+    assert list(workspaces.place("a", 0).iterdir()) == []
+
+
+def test_the_journals_room_on_the_disk_is_left_to_it(tmp_path: Path) -> None:
+    free = os.statvfs(tmp_path)
+    limits = replace(UNPACK_LIMITS, spare=free.f_blocks * free.f_frsize)
+    with pytest.raises(OSError, match="too little room") as full:
+        fill(Workspaces(tmp_path / "w", tmp_path / "uploads", limits), uploaded(tmp_path, b"here", "a"))
+    assert full.value.errno == errno.ENOSPC
+
+
+def test_a_bad_upload_ends_its_item_as_invalid_and_is_no_crash_of_its_agent(room: Rooms, tmp_path: Path) -> None:
+    stage = room()
+    stage.begin(stage.work, held=stage.held(inputs=uploaded(tmp_path, b"no tar", "package", media_type=TAR)))
+    result = stage.done().result
+    assert result.error is not None
+    assert (result.stop_reason, result.error.kind) == (StopReason.INVALID_ITEM, "invalid_item")
+    assert result.error.message.startswith("/inputs/0 ")
+
+
+def test_a_disk_without_room_is_no_failure_of_the_item_which_waits_for_it(room: Rooms, tmp_path: Path) -> None:
+    stage = room(spare=float(1 << 62))
+    stage.begin(stage.work, held=stage.held(inputs=uploaded(tmp_path, b"here", "a")))
+    error = stage.done().result.error
+    assert error is not None
+    assert error.kind == "no_room"
+    assert verdict("no_room", circuit_open=False, moved={}) == "ignore"
+    assert ENDS["no_room"].course is Course.WAIT_OUT

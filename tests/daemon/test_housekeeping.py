@@ -15,6 +15,7 @@ from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
 from darumad.work.states import WorkState
+from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, new_item
 from tests.kit.clock import FakeClock
 
@@ -48,7 +49,7 @@ class Kept:
     def __init__(self, desk: Desk, retention: Retention | None = None) -> None:
         self.facts: list[Fact] = []
         self.looks = 0
-        self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads")
+        self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads", UNPACK_LIMITS)
         house = House(
             clock=desk.clock,
             journal=desk.journal,

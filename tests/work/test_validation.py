@@ -59,6 +59,8 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/tech_stack/0", {"tech_stack": ("",)}),
         ("/tests/0", {"tests": ("",)}),
         ("/inputs/0", {"inputs": (Input(name="a"),)}),
+        ("/inputs/0/name", {"inputs": (Input(name="a/" + "é" * 128, text=""),)}),
+        ("/inputs/0/name", {"inputs": (Input(name="a/b/c", upload=SHA), Input(name="a", upload=SHA))}),
         ("/inputs/0", {"inputs": (Input(name="a", text="", upload=SHA),)}),
         ("/inputs/0/name", {"inputs": (Input(name="../a", text=""),)}),
         ("/inputs/0/name", {"inputs": (Input(name="/etc/passwd", text=""),)}),

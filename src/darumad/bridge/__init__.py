@@ -10,9 +10,10 @@ from darumad.bridge.bridge import Bridge, BridgeHealth, BridgeLimits
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.unpacking import UnpackLimits
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
     "Bridge", "BridgeHealth", "BridgeLimits", "Done", "JournalLedger", "Limit", "LoopThread", "Seat",
-    "SpawnFailed", "Spawned", "Stopped", "Workspaces",
+    "SpawnFailed", "Spawned", "Stopped", "UnpackLimits", "Workspaces",
 ]  # fmt: skip

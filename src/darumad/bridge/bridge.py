@@ -238,7 +238,7 @@ class Bridge:
         context = self._context(held, steps, complete, watch.progress)
         fill = None
         if any(each.upload for each in item.inputs):
-            fill = lambda: self._workspaces.fill(item, context.workspace)  # noqa: E731 - it is one call, bound to this item
+            fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
         return Opened(context, steps, watch, fill)
 
     def _context(self, held: Held, steps: Steps, complete: Complete, progress: Callable[[], None]) -> Context:

@@ -4,15 +4,17 @@ Its two limits, its cancel, and the one `Done` that comes of it by any path.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
-from darumad.agents import said_of
+from darumad.agents import ended, said_of
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
+from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
 from darumad.names import Seconds
 from darumad.work.model import ModelReply, ModelRequest
@@ -117,13 +119,14 @@ class WatchedComplete:
 class Opened:
     """What a task needs to begin.
 
-    The agent's context, the steps and the watch behind it, and what has to be unpacked first.
+    The agent's context, the steps and the watch behind it, and what has to be unpacked first,
+    until the event that it is given is set.
     """
 
     context: Context
     steps: Steps
     watch: Watch
-    fill: Callable[[], Mapping[str, Path]] | None
+    fill: Callable[[threading.Event], Mapping[str, Path]] | None
 
 
 class StageTask:
@@ -205,7 +208,12 @@ class StageTask:
         self._watch, self._steps = opened.watch, opened.steps
         context = opened.context
         if opened.fill is not None:
-            context = replace(context, uploads=await asyncio.to_thread(opened.fill))
+            try:
+                context = replace(context, uploads=await _laid_out(opened.fill))
+            except Unfit as unfit:
+                return ended("invalid_item", str(unfit), error_type="InvalidItem")
+            except OSError as error:
+                return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
         return await agent.execute_work(self.held.record.item, context)
 
     def _ended(self) -> WorkResult:
@@ -223,6 +231,15 @@ class StageTask:
         self._told = True
         steps = self._steps.riding if self._steps is not None else ()
         self._finished(self, Done(self.held, replace(result, duration=duration), steps=steps))
+
+
+async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:
+    """What `fill` lays out in a thread, which does not go on after it is waited for no longer."""
+    stopped = threading.Event()
+    try:
+        return await asyncio.to_thread(fill, stopped)
+    finally:
+        stopped.set()
 
 
 def crashed(error: BaseException, template: str) -> WorkResult:

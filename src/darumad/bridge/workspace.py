@@ -2,14 +2,14 @@
 
 import hashlib
 import shutil
-import tarfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from darumad.bridge.unpacking import Unpacking, UnpackLimits
 from darumad.journal.requests import Held
-from darumad.work.item import Input, WorkItem
+from darumad.work.item import WorkItem
 
-TAR = "application/x-tar"
 LONGEST_NAME = 200
 """Characters of an id that is the name of its directory as it is; a file system takes 255."""
 
@@ -20,9 +20,10 @@ class Workspaces:
     Blocking: never call it on the loop.
     """
 
-    def __init__(self, root: Path, uploads: Path) -> None:
+    def __init__(self, root: Path, uploads: Path, limits: UnpackLimits) -> None:
         self._root = root
         self._uploads = uploads
+        self._limits = limits
 
     def place(self, item_id: str, lineage: int) -> Path:
         """Where this item's files are. A failure starts a new lineage, so its retry finds an empty directory."""
@@ -54,29 +55,22 @@ class Workspaces:
         """The workspace of a held item."""
         return self.place(held.record.item.id, held.lineage)
 
-    def fill(self, item: WorkItem, workspace: Path) -> Mapping[str, Path]:
-        """Each upload of `item` by its name, unpacked once per workspace.
+    def fill(self, item: WorkItem, workspace: Path, stopped: threading.Event) -> Mapping[str, Path]:
+        """Each upload of `item` by its name, laid out once per workspace. A tar becomes a directory, all else a file.
 
-        A tar becomes a directory, all else a file.
+        Raises:
+            Unfit: an upload or its name is at fault.
+            OSError: the disk or the process has no room for it, or `stopped` was set.
         """
-        placed = workspace / "inputs"
-        return {each.name: self._place(each, placed) for each in item.inputs if each.upload}
-
-    def _place(self, given: Input, placed: Path) -> Path:
-        target = placed / given.name
-        if target.exists():
-            return target
-        placed.mkdir(parents=True, exist_ok=True)
-        source = self._uploads / str(given.upload)
-        partial = placed / f".{given.name}.partial"
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        if given.media_type == TAR:
-            _unpack(source, partial)
-        else:
-            shutil.copyfile(source, partial)
-        partial.rename(target)  # whole or not at all: a kill in between leaves no half directory that looks finished
-        return target
+        unpacking = Unpacking(self._limits, stopped)
+        placed: dict[str, Path] = {}
+        for index, each in enumerate(item.inputs):
+            if each.upload:
+                placed[each.name] = target = workspace / "inputs" / each.name
+                if not target.exists():
+                    source, partial = self._uploads / each.upload, workspace / f".partial-{index}"
+                    unpacking.lay_out(index, each, source, partial, target)
+        return placed
 
 
 def _name_of(item_id: str) -> str:
@@ -84,9 +78,3 @@ def _name_of(item_id: str) -> str:
     if len(item_id) > LONGEST_NAME or item_id.startswith("."):
         return "=" + hashlib.sha256(item_id.encode()).hexdigest()
     return item_id.replace(":", "+")
-
-
-def _unpack(source: Path, target: Path) -> None:
-    target.mkdir(parents=True)
-    with tarfile.open(source) as archive:
-        archive.extractall(target, filter="data")

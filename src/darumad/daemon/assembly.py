@@ -162,7 +162,8 @@ def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
         broker = Broker(used, ledger, house.clock, house.rng, house.tally, keyring)
         executors = configured.agent_definitions(house.settings)[Role.EXECUTOR]
         templates = Templates(executors)
-        workspaces = Workspaces(house.settings.state_dir / "workspaces", house.settings.state_dir / "uploads")
+        state, unpacked = house.settings.state_dir, configured.unpack_limits(house.settings)
+        workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
         bridge = Bridge(
             house.loop,
             make=functools.partial(_new_agent, templates),

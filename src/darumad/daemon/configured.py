@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from darumad.actors import Policy, judge_of
 from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
 from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
-from darumad.bridge import BridgeLimits
+from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
@@ -138,6 +138,13 @@ def limits(settings: Settings) -> BridgeLimits:
         idle_timeout=settings.item.idle_timeout,
         grace=settings.item.cancel_grace,
         heartbeat=settings.daemon.heartbeat,
+    )
+
+
+def unpack_limits(settings: Settings) -> UnpackLimits:
+    """What the uploads of one item may take of the disk, of which the journal's part stays free."""
+    return UnpackLimits(
+        size=settings.item.unpacked_size, files=settings.item.unpacked_files, spare=settings.journal.low_water
     )
 
 

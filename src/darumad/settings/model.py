@@ -132,6 +132,10 @@ class Item:
         "How long what runs for a cancelled item may take to stop before it is reported as not stopped.",
         POSITIVE,
     )
+    unpacked_size: Bytes = setting(
+        parse_size("2GiB"), "How large all that was uploaded for one item may be once it is unpacked.", POSITIVE
+    )
+    unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Limits(at_least=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

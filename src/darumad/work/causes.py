@@ -52,9 +52,10 @@ _S, _C = StopReason, Course
 
 ENDS: Mapping[str, End] = {
     "completed": End(_S.COMPLETED, _C.GO_ON),
-    # of the stage's provider: nobody's fault here
+    # of the stage's provider or of the disk: nobody's fault here
     "rate_limited": End(_S.PROVIDER_ERROR, _C.WAIT_OUT, "delays"),
     "local_saturation": End(_S.PROVIDER_ERROR, _C.WAIT_OUT, "delays"),
+    "no_room": End(_S.INTERRUPTED, _C.WAIT_OUT, "delays"),
     "circuit_open": End(_S.CIRCUIT_OPEN, _C.WAIT_OUT, "delays"),
     "connect": End(_S.PROVIDER_ERROR, _C.PROVIDER_DOWN, "delays"),
     "disconnect": End(_S.PROVIDER_ERROR, _C.PROVIDER_DOWN, "delays"),

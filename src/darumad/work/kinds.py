@@ -330,6 +330,12 @@ _KINDS: tuple[Kind, ...] = (
         recovery=("Wait; the item goes on by itself.", "Raise the provider's `concurrency` if it can take more."),
     ),
     Kind(
+        name="no_room",
+        comes_from="the disk or the process has no room for the item's workspace",
+        hints=("The disk of the state directory is full or failing, or the daemon has too many files open.",),
+        recovery=("Make room on that disk; the item goes on by itself.", "Look at the limit of open files."),
+    ),
+    Kind(
         name="budget_exhausted",
         comes_from="what is spent and the next call's estimate exceed a limit",
         hints=("A budget of the item, its agent or the day is spent.",),

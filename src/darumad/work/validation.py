@@ -16,6 +16,8 @@ from darumad.work.challenge import vague_terms, word_count
 from darumad.work.item import PHASES, WorkItem
 
 MAX_ID = 256
+MAX_NAME_PART = 255
+"""Bytes that a file system takes for the name of one file or directory."""
 MAX_DESCRIPTION = 50_000
 SHORT_DESCRIPTION = 10
 MIN_PLAN_WORDS = 5
@@ -135,12 +137,18 @@ def _blank_errors(pointer: str, entries: tuple[str, ...]) -> Iterator[Problem]:
 
 def _input_errors(item: WorkItem) -> Iterator[Problem]:
     seen: set[str] = set()
+    uploads = {each.name for each in item.inputs if each.upload is not None}
     for index, each in enumerate(item.inputs):
         if not _is_safe_name(each.name):
             yield Problem(f"/inputs/{index}/name", "must be a relative path without '..', '.' or empty parts")
+        elif too_long := [part for part in each.name.split("/") if len(part.encode()) > MAX_NAME_PART]:
+            yield Problem(f"/inputs/{index}/name", f"'{too_long[0][:20]}...' is longer than {MAX_NAME_PART} bytes")
         if each.name in seen:
             yield Problem(f"/inputs/{index}/name", f"'{each.name}' is there twice")
         seen.add(each.name)
+        above = _above(each.name) & uploads
+        if each.upload is not None and above:
+            yield Problem(f"/inputs/{index}/name", f"lies below '{min(above)}', which is an upload itself")
         if (each.text is None) == (each.upload is None):
             yield Problem(f"/inputs/{index}", "must have either text or upload")
         if each.upload is not None and not _SHA256.fullmatch(each.upload):
@@ -150,6 +158,12 @@ def _input_errors(item: WorkItem) -> Iterator[Problem]:
 def _is_safe_name(name: str) -> bool:
     parts = name.split("/")
     return "\\" not in name and name.isprintable() and not any(part in {"", ".", ".."} for part in parts)
+
+
+def _above(name: str) -> set[str]:
+    """The directories that a file of this name lies in."""
+    parts = name.split("/")
+    return {"/".join(parts[:count]) for count in range(1, len(parts))}
 
 
 def _artifact_errors(artifact: Any) -> Iterator[Problem]:

@@ -1,0 +1,117 @@
+"""Laying out what was uploaded: a file as it is, a tar as a directory, whole or not at all and within limits.
+
+What a stranger sends is read here and nowhere else. A fault of it is `Unfit`; a fault of the machine stays an OSError.
+"""
+
+import errno
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from darumad.errors import Problem
+from darumad.work.item import Input
+
+TAR = "application/x-tar"
+_OF_THE_NAMES = frozenset({
+    errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EILSEQ,
+    errno.EINVAL, errno.ENOENT,
+})  # fmt: skip
+"""Errors of a file system that come of what a file is called, and so of what was uploaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackLimits:
+    """What the uploads of one item may take: `size` in bytes, and `files`, directories and links among them.
+
+    `spare` are the bytes that must stay free on the disk.
+    """
+
+    size: int
+    files: int
+    spare: int
+
+
+class Unfit(Exception):  # noqa: N818 - it is said of the upload
+    """The uploads cannot be laid out as the item says; `problem` names the input."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.pointer} {problem.detail}")
+        self.problem = problem
+
+
+class Unpacking:
+    """Lays out the inputs of one item, one after the other, until `stopped` is set. Blocking."""
+
+    def __init__(self, limits: UnpackLimits, stopped: threading.Event) -> None:
+        self._limits = limits
+        self._stopped = stopped
+        self._size = 0
+        self._files = 0
+
+    def lay_out(self, index: int, given: Input, source: Path, partial: Path, target: Path) -> None:
+        """Make `target` of `source`, the upload of the input at `index`. `partial` is its name until it is whole.
+
+        Raises:
+            Unfit: the upload or its name is at fault.
+            OSError: the disk or the process has no room for it.
+        """
+        with _blamed_on(index):
+            _clear(partial)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if given.media_type == TAR:
+                    self._unpack(source, partial)
+                else:
+                    self._count(source.stat().st_size, partial.parent)
+                    shutil.copyfile(source, partial)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                partial.rename(target)  # a kill before this leaves nothing that looks finished
+            finally:
+                _clear(partial)
+
+    def _unpack(self, source: Path, partial: Path) -> None:
+        partial.mkdir()
+        with tarfile.open(source, mode="r:") as archive:  # plain: a small one that is compressed may hold anything
+            for member in archive:
+                self._count(member.size, partial)
+                archive.extract(member, partial, filter="data")
+
+    def _count(self, size: int, place: Path) -> None:
+        """Take `size` bytes and one file of what there may be, before anything of it is written."""
+        if self._stopped.is_set():
+            raise InterruptedError(errno.EINTR, "nobody waits for it any more")
+        self._size, self._files = self._size + size, self._files + 1
+        if self._size > self._limits.size:
+            raise ValueError(f"unpacks to more than {self._limits.size:,} bytes (`item.unpacked_size`)")
+        if self._files > self._limits.files:
+            raise ValueError(f"unpacks to more than {self._limits.files:,} files (`item.unpacked_files`)")
+        disk = os.statvfs(place)
+        if disk.f_bavail * disk.f_frsize < size + self._limits.spare:
+            raise OSError(errno.ENOSPC, "there is too little room on the disk to lay it out")
+
+
+@contextmanager
+def _blamed_on(index: int) -> Iterator[None]:
+    """Makes what a stranger's bytes and names raise the fault of the input at `index`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_NAMES:
+            raise
+        raise Unfit(Problem(f"/inputs/{index}", f"cannot be laid out: {error.strerror}")) from error
+    except tarfile.TarError as error:
+        raise Unfit(Problem(f"/inputs/{index}", f"is no plain tar that can be unpacked: {error}")) from error
+    except (ValueError, LookupError, ArithmeticError, EOFError) as error:
+        raise Unfit(Problem(f"/inputs/{index}", str(error))) from error
+
+
+def _clear(partial: Path) -> None:
+    if partial.is_dir():
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        partial.unlink(missing_ok=True)
