@@ -151,13 +151,13 @@ def test_a_crash_is_told_with_the_template_s_own_line_and_its_traceback_is_in_th
     assert isinstance(crash["exc_info"], json.JSONDecodeError)
 
 
-def test_an_agent_that_cancels_itself_was_interrupted(room: Rooms) -> None:
+def test_an_agent_that_cancels_itself_has_crashed(room: Rooms) -> None:
     async def cancel_itself(item: WorkItem, context: Context) -> WorkResult:
         raise asyncio.CancelledError
 
     stage = room()
     stage.begin(cancel_itself)
-    assert stage.done().result.stop_reason is StopReason.INTERRUPTED
+    assert stage.done().result.stop_reason is StopReason.AGENT_CRASHED
 
 
 # --- limits ---------------------------------------------------------------------------------------------------------

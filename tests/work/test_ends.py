@@ -18,7 +18,7 @@ from darumad.work import (
 )
 from darumad.work.causes import ENDS, Course, cause_of
 from darumad.work.codec import review_to_json
-from darumad.work.ends import Next, in_line
+from darumad.work.ends import LONGEST, SHORTEST, Next, in_line
 from darumad.work.gates import Finding, Gate, Review
 from tests.work.build import FAULTY, NOW, PASSED, UNDECIDED, WALK, done, failed, follows, item, record, reviewed
 
@@ -433,3 +433,12 @@ def test_chance_alone_never_changes_anything_but_when() -> None:
     one, other = (follows(record(), failed("tool_error"), rng_unit=unit) for unit in (0.0, 1.0))
     assert one.run_at != other.run_at
     assert replace(one, run_at=None) == replace(other, run_at=None)
+
+
+@pytest.mark.parametrize(
+    ("told", "waited"),
+    [(-100.0, SHORTEST), (float("nan"), SHORTEST), (float("inf"), LONGEST)],
+)
+def test_a_wait_that_is_none_is_made_one(told: float, waited: float) -> None:
+    following = follows(record(), failed("rate_limited", retry_after=Seconds(told)))
+    assert following.run_at == NOW + waited * 1000

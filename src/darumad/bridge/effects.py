@@ -18,7 +18,6 @@ from darumad.work.effects import (
     standing_in,
     unknown,
 )
-from darumad.work.model import ModelFailed
 
 
 class Effects:
@@ -99,4 +98,4 @@ class Effects:
 
     async def _commit(self, request: EffectStart | EffectEnd) -> None:
         if await self._commits.commit(request) is STALE:
-            raise ModelFailed("stale", "the item is no longer held under this fence")
+            raise self._steps.lose()

@@ -8,7 +8,7 @@ from typing import Any
 
 from darumad.journal.commits import Commits
 from darumad.journal.requests import STALE, Held, Step
-from darumad.work.canonical import digest
+from darumad.work.canonical import canonical, digest
 from darumad.work.model import ModelFailed
 
 
@@ -20,6 +20,7 @@ class Steps:
         self._commits = commits
         self._recorded = {seq: (kind, inputs, output) for seq, kind, inputs, output in held.steps}
         self._seq = 0
+        self._lost = False
         self._replayed: set[int] = set()
         self._riding: tuple[Step, ...] = ()
 
@@ -38,6 +39,16 @@ class Steps:
         """The numbers of the steps that were taken from the journal."""
         return frozenset(self._replayed)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the journal has said that the item is no longer held here."""
+        return self._lost
+
+    def lose(self) -> ModelFailed:
+        """What to raise now that the journal has said so."""
+        self._lost = True
+        return ModelFailed("stale", "the item is no longer held under this fence")
+
     async def once(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
         """See `StepLog.once`.
 
@@ -46,13 +57,18 @@ class Steps:
         """
         known, step = await self._live(kind, inputs, run)
         if step is not None and await self._commits.commit(step) is STALE:
-            raise ModelFailed("stale", "the item is no longer held under this fence")
+            raise self.lose()
         return known
 
     async def last(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
-        """See `StepLog.last`."""
+        """See `StepLog.last`.
+
+        Raises:
+            TypeError: what `run` gave is no JSON.
+        """
         known, step = await self._live(kind, inputs, run)
         if step is not None:
+            canonical([step.kind, step.output])  # the stage's end, with which it rides, would never be stored
             self._riding = (step,)
         return known
 

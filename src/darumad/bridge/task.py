@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from darumad.agents import ended, said_of
+from darumad.bridge.leaving import Leaving, taken
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
@@ -183,8 +184,6 @@ class StageTask:
         started = loop.time()
         try:
             result = await self._work(agent, open_context)
-        except asyncio.CancelledError:
-            result = self._ended()
         except BaseException as error:  # an agent's SystemExit must not end the loop under a thousand others
             result = crashed(error, self.seat.definition.template)
             if self._why is None:
@@ -214,7 +213,12 @@ class StageTask:
                 return ended("invalid_item", str(unfit), error_type="InvalidItem")
             except OSError as error:
                 return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
-        return await agent.execute_work(self.held.record.item, context)
+        record = self.held.record
+        result = await agent.execute_work(record.item, context)
+        leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost)
+        if getattr(result, "artifacts", ()):
+            return await asyncio.to_thread(taken, result, leaving)
+        return taken(result, leaving)
 
     def _ended(self) -> WorkResult:
         reason, kind, sentence = _ENDED_BY[self._why or Limit.INTERRUPTED]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from darumad.names import Millis, Stage
+from darumad.names import Millis, Seconds, Stage
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
@@ -20,6 +20,9 @@ from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 MAX_CRASHES = 3
 """The third crash of our own handling that an item causes is its death."""
+
+SHORTEST, LONGEST = Seconds(1), Seconds(7 * 86_400)
+"""Seconds: what becomes of a wait that somebody asked for, however short or long."""
 
 UNDECIDED = "GateUndecided"
 """The error type of a review that left a required gate unknown."""
@@ -184,7 +187,7 @@ def _go_on_degraded(ending: _Ending) -> Next:
 def _wait_out(ending: _Ending) -> Next:
     failure = ending.result.error
     told = failure.retry_after if failure else None
-    wait = OUTAGE.delay(ending.record.delays, ending.rng_unit) if told is None else max(told, 0.0)
+    wait = OUTAGE.delay(ending.record.delays, ending.rng_unit) if told is None else min(max(SHORTEST, told), LONGEST)
     return Next(
         to=WorkState.SCHEDULED,
         stage=ending.stage,

@@ -1,0 +1,145 @@
+"""What leaves an agent: its result is checked once, here, before anybody journals it, shows it or acts on it.
+
+Templates are other people's code. What they hand back is taken or refused as a whole; a refused result is the agent's
+crash and counts, for what cannot be stored would otherwise be computed again without end.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+from darumad.agents import fitted
+from darumad.agents.artifacts import UnsafePath, place
+from darumad.logs import logger
+from darumad.names import Stage
+from darumad.work.canonical import canonical
+from darumad.work.causes import ENDS, Course, cause_of
+from darumad.work.codec import result_to_json
+from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
+
+log = logger(__name__)
+
+LONGEST = 4000
+"""How much of a failure's message is taken, in characters."""
+LARGEST = 2**53
+"""The largest count of tokens, calls or nano-dollars in one result: beyond it sums leave SQLite's integers."""
+
+_Form = type | UnionType
+_FORMS: Mapping[type, Mapping[str, _Form]] = {
+    WorkResult: {
+        "stop_reason": StopReason,
+        "text": str,
+        "artifacts": tuple | list,
+        "error": Failure | None,
+        "usage": Usage,
+        "model": str,
+        "template": str,
+        "notes": Mapping,
+    },
+    Failure: {
+        "kind": str,
+        "message": str,
+        "error_type": str,
+        "hints": tuple | list,
+        "retry_after": int | float | None,
+    },
+    Usage: {
+        "input_tokens": int,
+        "output_tokens": int,
+        "cached_tokens": int,
+        "calls": int,
+        "nano_usd": int | None,
+    },
+    Artifact: {"name": str, "media_type": str, "size": int, "sha256": str},
+}
+_NOT_ITS_TO_SAY = frozenset({Course.CANCEL, Course.CRASH, Course.PUT_BACK, Course.STAY})
+"""What only the daemon can know of an item: that it was cancelled, interrupted, or taken away."""
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - what RFC 9110 calls a token
+_MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ -!#-~]*"))*')
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class UnfitResult(Exception):  # noqa: N818 - it reads as what it is
+    """A result that cannot be taken; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Where a result comes from. `lost`: the journal has told the stage that its item is no longer held here."""
+
+    stage: Stage
+    stages: tuple[Stage, ...]
+    workspace: Path
+    lost: bool
+
+
+def taken(result: Any, leaving: Leaving) -> WorkResult:
+    """`result` as it may be journalled, or the crash that it is. It looks for files: with any, never on the loop."""
+    try:
+        _see_form(result, WorkResult)
+        return _seen(replace(result, error=_fitted(result.error)), leaving)
+    except UnfitResult as unfit:
+        log.error("unfit_result", why=str(unfit))  # noqa: TRY400 - a traceback would show this file, not the template
+        message = fitted(f"the agent's result cannot be taken: {unfit}")
+        crash = Failure(kind="agent_crashed", message=message, error_type=type(unfit).__name__)
+        return WorkResult(stop_reason=StopReason.AGENT_CRASHED, error=crash)
+
+
+def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:
+    _see_usage(result.usage)
+    _see_end(result, leaving)
+    try:
+        canonical(result_to_json(result))
+    except (TypeError, ValueError) as error:
+        raise UnfitResult(f"it is no JSON: {error}") from error
+    for each in result.artifacts:
+        _see_artifact(each, leaving.workspace)
+    return result
+
+
+def _see_form(value: Any, form: type) -> None:
+    if not isinstance(value, form):
+        raise UnfitResult(f"it is a {type(value).__name__}, no {form.__name__}")
+    for name, wanted in _FORMS[form].items():
+        found = getattr(value, name)
+        if not isinstance(found, wanted):
+            raise UnfitResult(f"{form.__name__}.{name} is a {type(found).__name__}")
+
+
+def _fitted(failure: Failure | None) -> Failure | None:
+    if failure is None:
+        return None
+    _see_form(failure, Failure)
+    return replace(failure, message=fitted(failure.message, LONGEST), error_type=fitted(failure.error_type))
+
+
+def _see_usage(usage: Usage) -> None:
+    _see_form(usage, Usage)
+    for name in _FORMS[Usage]:
+        if not 0 <= (getattr(usage, name) or 0) <= LARGEST:
+            raise UnfitResult(f"Usage.{name} is not between 0 and {LARGEST}")
+
+
+def _see_end(result: WorkResult, leaving: Leaving) -> None:
+    if result.stop_reason is StopReason.COMPLETED:
+        return
+    cause = cause_of(result, leaving.stage, leaving.stages)
+    if ENDS[cause].course in _NOT_ITS_TO_SAY and not leaving.lost:
+        raise UnfitResult(f"'{cause}' is not an agent's to say")
+
+
+def _see_artifact(artifact: Any, workspace: Path) -> None:
+    _see_form(artifact, Artifact)
+    if not _MEDIA_TYPE.fullmatch(artifact.media_type):
+        raise UnfitResult(f"{artifact.media_type!r} is no media type")
+    if not _SHA256.fullmatch(artifact.sha256) or artifact.size < 0:
+        raise UnfitResult(f"the artifact {artifact.name!r} has no size or sha256")
+    try:
+        there = place(workspace, artifact.name).is_file()
+    except (OSError, UnsafePath) as error:
+        raise UnfitResult(str(error)) from error
+    if not there:
+        raise UnfitResult(f"the artifact {artifact.name!r} is no file of the workspace")
