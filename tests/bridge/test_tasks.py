@@ -327,6 +327,27 @@ def test_a_limit_and_a_cancel_at_once_are_told_once_by_the_first(room: Rooms) ->
     assert stage.nothing_more_is_told()
 
 
+def test_threads_that_never_come_back_are_counted_and_starve_nobody(room: Rooms) -> None:
+    stage, go = room(timeout=0.2, grace=60.0), threading.Event()
+
+    async def hang_in_threads(item: WorkItem, context: Context) -> WorkResult:
+        await asyncio.gather(*(asyncio.to_thread(go.wait) for _ in range(40)))
+        return completed()
+
+    async def ask_a_thread(item: WorkItem, context: Context) -> WorkResult:
+        return completed(text=await asyncio.to_thread(str, item.id))
+
+    try:
+        stage.begin(hang_in_threads)
+        assert stage.done().result.stop_reason is StopReason.TIMEOUT
+        eventually(lambda: stage.bridge.health().forsaken == 40)
+        stage.begin(ask_a_thread, stage.held("two"), stage.seat(2))
+        assert stage.done().result.text == "two"
+    finally:
+        go.set()
+    eventually(lambda: stage.bridge.health().forsaken == 0)
+
+
 # --- lives ------------------------------------------------------------------------------------------------------------
 
 

@@ -54,11 +54,15 @@ class BridgeLimits:
 
 @dataclass(frozen=True, slots=True)
 class BridgeHealth:
-    """How the bridge is: seconds its pulse is overdue, what runs on it, and tasks that ignored their cancel."""
+    """How the bridge is: seconds its pulse is overdue, what runs on it, and what ignored its cancel.
+
+    `abandoned` counts such tasks since the start; `forsaken` is how many threads run on now, with nobody to wait.
+    """
 
     late: Seconds
     running: int
     abandoned: int
+    forsaken: int
 
 
 @dataclass(slots=True)
@@ -146,7 +150,7 @@ class Bridge:
 
     def health(self) -> BridgeHealth:
         """How the bridge is, without asking it."""
-        return BridgeHealth(self._thread.late(), len(self._running), self._abandoned)
+        return BridgeHealth(self._thread.late(), len(self._running), self._abandoned, self._thread.threads.forsaken)
 
     def in_flight(self) -> dict[str, Seconds]:
         """Which holders have a task running, and for how many seconds each has made no progress."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import uvloop
 
+from darumad.bridge.threads import Threads
 from darumad.clock import Clock
 from darumad.logs import logger
 from darumad.names import Seconds
@@ -34,6 +35,8 @@ class LoopThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self.threads = Threads(name)
+        self.loop.set_default_executor(self.threads)
 
     def start(self) -> None:
         """Begin; from here on `post` is carried out."""

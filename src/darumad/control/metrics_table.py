@@ -58,7 +58,7 @@ METRICS: Mapping[str, Shape] = {
         Shape("agent_progress_age_seconds", "gauge", "The longest time since a busy instance made progress.",
               ("agent",)),
         Shape("mailbox_depth", "gauge", "Messages that wait for actors of a kind.", ("actor",)),
-        Shape("abandoned_threads", "gauge", "Threads of actors that were given up and still run."),
+        Shape("abandoned_threads", "gauge", "Threads of actors and agents that were given up and still run."),
         Shape("bridge_lag_seconds", "gauge", "How late the agents' loop is."),
         Shape("bridge_abandoned_tasks", "gauge", "Tasks since the start that ignored their cancel."),
         Shape("control_lag_seconds", "gauge", "How late the control loop is."),

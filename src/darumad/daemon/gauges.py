@@ -20,7 +20,7 @@ def gauges(
     values: dict[tuple[str, Labels], float] = {
         ("bridge_lag_seconds", ()): bridge.health().late,
         ("bridge_abandoned_tasks", ()): float(bridge.health().abandoned),
-        ("abandoned_threads", ()): float(root.leaked),
+        ("abandoned_threads", ()): float(root.leaked + bridge.health().forsaken),
         ("journal_bytes", ()): float(journal.size()),
         ("log_lines_dropped_total", ()): float(lost_lines),
     }

@@ -6,6 +6,7 @@ Nothing here waits. An actor is sent a beat and goes on; what is looked at is ho
 import faulthandler
 from collections.abc import Callable
 
+from darumad.bridge import TOO_MANY
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
 from darumad.daemon.assembly import STUCK, Kernel, Minds
@@ -76,10 +77,13 @@ class VitalSigns:
         A stalled loop is recorded once, with its stack.
         """
         settings = self._house.settings.bridge
-        late = self._bridge.health().late
+        health = self._bridge.health()
+        late = health.late
         if late > settings.stalled_after and not self._told_stalled:
             self._house.note(BridgeStalled("bridge", int(late * 1000), self._house.loop.stack()))
         self._told_stalled = late > settings.stalled_after
+        if health.forsaken >= TOO_MANY:
+            return f"{health.forsaken} threads of agents were given up and still run"
         if late <= settings.dead_after:
             return None
         faulthandler.dump_traceback(all_threads=True)
