@@ -167,6 +167,7 @@ class Room:
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
             upload_dir=self.directory / "uploads",
+            low_water=0,
             remove_workspaces=lambda item: shutil.rmtree(self.directory / "workspaces" / item, ignore_errors=True),
             remember=Seconds(60.0),
             log_file=None,

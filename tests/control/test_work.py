@@ -1,15 +1,17 @@
 """Work is looked at, waited for, taken back, and its result fetched."""
 
+import asyncio
 import hashlib
 import os
 import threading
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darumad.control import Client
+from darumad.control import Client, uploads
 from darumad.control.views import waits_for
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.requests import Outcome
@@ -237,6 +239,24 @@ def test_an_upload_that_is_not_what_its_digest_says_is_refused_and_leaves_nothin
         served.client.upload("0" * 64, stream, 14)
     assert refused.value.code == "invalid"
     assert list((served.room.directory / "uploads").iterdir()) == []
+
+
+def test_an_upload_leaves_the_journal_its_room_on_the_disk_and_its_caller_waits(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"here"
+
+    with pytest.raises(Unavailable) as full:
+        asyncio.run(uploads.keep(chunks(), hashlib.sha256(b"here").hexdigest(), tmp_path, spare=1 << 62))
+    assert full.value.code == "disk_full"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_earlier_life_never_had_whole_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".incoming-x1", ".incoming-x2", "0" * 64):
+        (tmp_path / name).write_bytes(b"half")
+    uploads.sweep(tmp_path)
+    uploads.sweep(tmp_path / "never made")
+    assert [each.name for each in tmp_path.iterdir()] == ["0" * 64]
 
 
 def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a_provider() -> None:

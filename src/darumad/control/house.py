@@ -180,9 +180,9 @@ class House:
     is gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
-    missing. `gauges` are values that only the daemon knows, under the names of the metrics table. An agent's mapping
-    has the fields of its health, its `path`, and the definition it is of as `agent`. `unmade` says of each definition
-    none of whose agents can be made why.
+    missing; an upload leaves `low_water` bytes free. `gauges` are values that only the daemon knows, under the
+    names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
+    is of as `agent`. `unmade` says of each definition none of whose agents can be made why.
     """
 
     clock: Clock
@@ -206,6 +206,7 @@ class House:
     chosen_provider: Callable[[], Mapping[str, Any]]
     definitions: Callable[[], Mapping[AgentName, Definition]]
     upload_dir: Path
+    low_water: int
     workspace_of: Callable[[WorkRecord], Path]
     remove_workspaces: Callable[[str], None]
     remember: Seconds

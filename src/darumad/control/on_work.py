@@ -307,7 +307,7 @@ async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
 
 async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
     """Takes a file in, to be named by its digest in an item's `inputs`."""
-    return await uploads.keep(ask.body, request.sha256, desk.house.upload_dir)
+    return await uploads.keep(ask.body, request.sha256, desk.house.upload_dir, desk.house.low_water)
 
 
 async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:

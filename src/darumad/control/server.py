@@ -22,6 +22,7 @@ from darumad.control.house import House
 from darumad.control.on_daemon import API
 from darumad.control.peers import PeerProtocol
 from darumad.control.streams import Streams
+from darumad.control.uploads import sweep
 from darumad.control.watch import Watch
 from darumad.errors import Broken
 from darumad.journal.commits import Commits
@@ -105,6 +106,7 @@ class ControlServer:
         Raises:
             Broken: it did not.
         """
+        sweep(self._house.upload_dir)
         self._counter_off = self._house.publisher.subscribe(FactCounter(self._house.tally))
         self._thread.start()
         if not self._ready.wait(_OPENING):

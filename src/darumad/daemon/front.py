@@ -85,6 +85,7 @@ def control_house(
         },
         definitions=lambda: accepted,
         upload_dir=settings.state_dir / "uploads",
+        low_water=settings.journal.low_water,
         workspace_of=workspace_of,
         remove_workspaces=lambda item: behind.workspaces.remove(behind.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),
