@@ -180,6 +180,25 @@ def test_sigterm_twice_is_one_stop_without_its_drain(home: Path) -> None:
     assert _left(home, "one") == ("ready", "executing", 0)
 
 
+def test_an_actor_that_never_comes_back_does_not_hold_a_stop_which_shows_its_stack_and_ends_with_75(
+    home: Path, monkeypatch: pytest.MonkeyPatch, wedged: Callable[[], Wedged], capfd: pytest.CaptureFixture[str]
+) -> None:
+    quick = Supervision(shutdown=Seconds(0.2))
+    with served(settings(home, supervision=quick), monkeypatch) as daemon:
+        held = wedged()
+        (row,) = [each for each in daemon.engine.root.tree() if each.path.endswith("echo/1")]
+        row.ref.tell("anything")
+        eventually(lambda: _depth(daemon, row.path) == 0)
+        daemon.client.call("stop", {})
+        assert daemon.exit_code() == 75
+        held.release()
+    assert "test_ending.py" in capfd.readouterr().err, "the stack of the handler that waits"
+
+
+def _depth(daemon: Serving, path: str) -> int:
+    return next(each.mailbox_depth for each in daemon.engine.root.tree() if each.path == path)
+
+
 def test_a_thread_of_an_agent_that_never_comes_back_does_not_hold_the_process(home: Path) -> None:
     agents = {"hangs": {"template": str(HANGS), "isolation": "none"}}
     given = {"executors": {"count": 1}, "provider": {"use": "offline"}, "agents": agents}

@@ -26,6 +26,8 @@ ON_THE_REAL_CLOCK = ("D2", "G1", "L1", "M1")
 
 ELSEWHERE = {
     "D7": "daemon/test_ending.py::test_a_root_whose_children_fall_too_often_ends_it_with_70_and_says_so",
+    "E12": "daemon/test_ending.py::"
+    "test_an_actor_that_never_comes_back_does_not_hold_a_stop_which_shows_its_stack_and_ends_with_75",
     "G8": "e2e/test_outage.py::test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails_none",
     "G9": "e2e/test_supervision.py::test_a_restart_under_load_has_only_that_slot_s_item_claimed_again",
     "G11": "journal/test_boot.py::test_a_killer_is_dead_after_its_third_crash_and_nobody_else_is",
@@ -36,8 +38,3 @@ ELSEWHERE = {
     "M6": "agents/providers/test_breaker.py::test_no_walk_has_two_probes_or_calls_through_an_open_circuit",
 }
 """Rows, or the last clauses of rows, that speak of models, the bridge, the journal or the daemon: their tests there."""
-
-EXEMPT = {
-    "E12": "a daemon with one actor stuck in C ends all the same: comes with the daemon's global stop budget",
-}
-"""Rows that have no test yet, by name, and what they wait for."""

@@ -60,8 +60,9 @@ def run(settings: Settings) -> int:
             code = EXIT[ending]
             last_resort = clock.call_at(clock.monotonic() + 2 * WITHIN, lambda: os._exit(code))
         last_resort.cancel()
+        ending, why = guardian.after_all(ending, why)
         log.info("daemon_stopped", ending=ending, why=why)
-        return code
+        return EXIT[ending]
     finally:
         logs.close()
 
@@ -85,7 +86,7 @@ def _serve(
     server.start()
     stack.callback(server.stop, WITHIN)
     engine.start(doors(server, listening))
-    stack.callback(_stop_tree, engine)
+    stack.callback(_stop_tree, engine, guardian)
     engine.treasury.open()
     stack.callback(engine.treasury.close)
     behind.keys.open()
@@ -140,8 +141,12 @@ def _put_back(house: Kernel) -> None:
         log.warning("not_put_back", error=str(error))
 
 
-def _stop_tree(engine: Engine) -> None:
+def _stop_tree(engine: Engine, guardian: Guardian) -> None:
+    """Stop the tree. A thread that does not end with it is shown with its stack, for its process ends all the same."""
     engine.root.stop()
+    guardian.ran_on = engine.root.leaked
+    if guardian.ran_on:
+        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
 
 
 def _on_signals(guardian: Guardian, stack: ExitStack) -> None:

@@ -41,7 +41,10 @@ class Guardian:
 
     What is asked of it from other threads, and from signal handlers, goes through a queue whose `put` may interrupt its
     own `get`: an Event's `set` in a handler can wait for a lock that the interrupted `wait` holds, for ever.
+    `ran_on` counts the actors' threads that did not end when the tree was stopped.
     """
+
+    ran_on = 0
 
     def __init__(self, clock: Clock, notifier: Notifier) -> None:
         self._clock = clock
@@ -75,6 +78,12 @@ class Guardian:
             again = self._heard(_GLANCE)
             if again is not None and again.why == "asked":
                 return
+
+    def after_all(self, ending: Ending, why: str) -> tuple[Ending, str]:
+        """How it ended, now that everything is stopped: a stop that left threads behind is no clean one."""
+        if ending == "asked" and self.ran_on:
+            return "leaked", f"{self.ran_on} actors' threads did not end when they were stopped"
+        return ending, why
 
     def _look(self, watched: Watched, *, late: bool) -> None:
         stuck = watched.stuck()
