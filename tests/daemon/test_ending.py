@@ -97,6 +97,14 @@ def test_a_disk_that_fails_ends_it_with_74(home: Path, monkeypatch: pytest.Monke
         assert daemon.exit_code() == 74
 
 
+def test_a_state_directory_that_is_removed_ends_it_with_74(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(settings(home), monkeypatch) as daemon:
+        (home / "state").rename(home / "elsewhere")
+        assert daemon.exit_code() == 74
+    events = [each["data"] for each in _events_left_in(home, "elsewhere")]
+    assert events[-1]["why"] == "the journal's file was removed or replaced while it was written"
+
+
 def test_a_loop_that_is_held_for_ever_ends_it_with_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
     monkeypatch.setattr("darumad.daemon.assembly.WITHIN", Seconds(0.5))
@@ -235,9 +243,9 @@ def _raise() -> None:
     raise RuntimeError("a defect of the root's own")
 
 
-def _events_left_in(home: Path) -> list[dict[str, Any]]:
+def _events_left_in(home: Path, state: str = "state") -> list[dict[str, Any]]:
     """Everything that was recorded, as the daemon left it."""
-    (found,) = rows(home / "state" / "journal.db", ["SELECT type, data FROM event ORDER BY seq"])
+    (found,) = rows(home / state / "journal.db", ["SELECT type, data FROM event ORDER BY seq"])
     return [{"type": kind, "data": json.loads(data)} for kind, data in found]
 
 

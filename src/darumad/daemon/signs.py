@@ -76,6 +76,8 @@ class VitalSigns:
 
         A stalled loop is recorded once, with its stack.
         """
+        if not self._house.journal.in_place:
+            self._house.guardian.end("broken_disk", "the journal's file was removed or replaced while it was written")
         settings = self._house.settings.bridge
         health = self._bridge.health()
         late = health.late

@@ -10,7 +10,7 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.journal import boot as boots
-from darumad.journal.place import Lock, Place, prepare
+from darumad.journal.place import Lock, Place, file_at, prepare
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Request
 from darumad.journal.room import Room
@@ -30,6 +30,7 @@ class Journal:
 
     def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, standing: Standing) -> None:
         self._place = place
+        self._file = file_at(place.database)
         self._lock = lock
         self._clock = clock
         self._booted = booted
@@ -152,6 +153,11 @@ class Journal:
     def health(self) -> WriterHealth:
         """How the writer is; asks nobody and never waits."""
         return self._writer.health()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that is written is the one at its place: one that was removed is lost with the process."""
+        return file_at(self._place.database) == self._file
 
     def size(self) -> int:
         """Bytes on disk: the database and what is not yet folded into it."""

@@ -131,6 +131,15 @@ def check_identity(place: Place, identity: str) -> None:
         raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
 
 
+def file_at(path: Path) -> tuple[int, int] | None:
+    """Which file lies at `path`, by its device and its number there; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _is_new(place: Place, database: Database) -> bool:
     try:
         application, version, tables = (
