@@ -8,16 +8,19 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 
+from darumad.control import peers
 from darumad.control.client import Client, _UnixConnection
 from darumad.control.operations import OPERATIONS
 from darumad.control.peers import caller_of
 from darumad.control.routes import ROUTES
 from darumad.errors import Broken, Refused, Unavailable
 from tests.control.room import CLEAR, Served
+from tests.kit import eventually
 
 
 def _ask(
@@ -187,3 +190,38 @@ def test_a_daemon_that_does_not_answer_is_given_up_after_the_callers_patience(tm
         with Client(tmp_path / "s") as client, pytest.raises(Unavailable) as unavailable:
             client.call("status", within=0.05)
     assert "did not answer in time" in unavailable.value.message
+
+
+def _raw(served: Served, sent: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(10)
+        caller.connect(str(served.path))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may hang up before everything is sent
+            caller.sendall(sent)
+        return caller.recv(64)
+
+
+@pytest.mark.parametrize(
+    "head", [b"X: " + b"x" * (1 << 20), b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n"]
+)
+def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, head: bytes) -> None:
+    assert _raw(served, b"GET /version HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 431 ")
+    assert served.client.call("version")["api"] == 1
+
+
+def test_a_head_that_does_not_come_ends_its_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "HEAD_WITHIN", 0.05)
+    assert _raw(served, b"") == b""
+    assert _raw(served, b"GET /version HTTP/1.1\r\nX: ") == b""
+
+
+def test_a_door_lets_in_so_many_and_tells_the_next_to_come_back(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "MOST_OVER_UNIX", 2)
+    with ExitStack() as held:
+        idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+        for each in idle:
+            each.connect(str(served.path))
+        assert _raw(served, b"").startswith(b"HTTP/1.1 503 ")
+    eventually(lambda: _raw(served, b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 "))
