@@ -163,3 +163,9 @@ def test_a_client_looks_where_it_is_told_then_where_the_daemon_is_told_then_at_t
 )
 def test_client_and_daemon_mean_the_same_place(environ: dict[str, str], root: bool) -> None:
     assert socket_path(environ, root=root) == places(environ, root=root).socket
+
+
+def test_a_path_without_a_files_name_is_refused() -> None:
+    with pytest.raises(Refused, match="give the path of a file") as refused:
+        open_control_socket(Path("/"))
+    assert refused.value.code == "bad_settings"

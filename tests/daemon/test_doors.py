@@ -1,11 +1,15 @@
 """A door that falls is put up again, and who knocks meanwhile is let in by the next."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darumad.control.server import ControlServer
+from darumad.daemon.doors import sockets
+from darumad.errors import Refused
+from darumad.settings import Control
 from tests.daemon.serving import served, settings
 from tests.kit import eventually
 
@@ -31,3 +35,10 @@ def test_a_door_that_falls_dies_and_its_supervisor_puts_up_another(home: Path, m
         assert daemon.engine.root.wait(0) is None
     assert daemon.exit_code() == 0
     assert all(each.fallen for each in opened), "a door that is closed on purpose stays closed"
+
+
+def test_a_group_that_this_machine_does_not_know_is_refused(home: Path) -> None:
+    nobodys = Control(socket=home / "control.sock", group="no-such-group")
+    with ExitStack() as stack, pytest.raises(Refused, match="no such group") as refused:
+        sockets(settings(home, control=nobodys), stack)
+    assert refused.value.code == "bad_settings"

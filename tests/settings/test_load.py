@@ -229,3 +229,14 @@ def test_the_lane_of_items_that_name_none_has_no_limit(write: Write) -> None:
     settings = load(write("lanes:\n  tree: {max_running: 1}\n  default: {weight: 2}\n"), {})
     assert (settings.lanes["tree"].max_running, settings.lanes["default"].weight) == (1, 2.0)
     assert set(problems_of(write("lanes:\n  default: {max_running: 1}\n"))) == {"lanes.default.max_running"}
+
+
+@pytest.mark.parametrize("text", ["a: &a {<<: *a}", "agents: &x {foo: *x}", "[" * 3000])
+def test_a_file_that_is_nested_without_end_is_refused(write: Write, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        load(write(text), {})
+    assert "is nested too deeply, or within itself" in {each.detail for each in refused.value.problems}
+
+
+def test_a_path_with_a_nul_is_refused(write: Write) -> None:
+    assert set(problems_of(write('state_dir: "/tmp/\\0x"'))) == {"state_dir"}

@@ -31,6 +31,12 @@ def test_a_duration_without_a_known_unit_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+def test_a_duration_of_no_use_is_refused() -> None:
+    assert parse_duration("10000d") == 864_000_000
+    with pytest.raises(ValueError, match="at most"):
+        parse_duration("9" * 5000 + "s")
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("1MiB", 1 << 20), ("1.5GB", 1_500_000_000), ("512B", 512), ("64 KiB", 65536), ("0.5KiB", 512)]
 )

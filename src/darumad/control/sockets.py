@@ -101,6 +101,8 @@ def open_metrics_socket(address: str) -> socket.socket:
 
 
 def _check_length(path: Path) -> None:
+    if not path.name:
+        raise Refused(f"control.socket is {path}: give the path of a file", code="bad_settings")
     length = len(os.fsencode(path))
     if length > LONGEST_PATH:
         raise Refused(

@@ -9,6 +9,7 @@ from typing import Any
 from darumad.control import ControlServer, ControlSocket, adopted, open_control_socket, open_metrics_socket
 from darumad.control.doors import DoorActor
 from darumad.control.sockets import take_over
+from darumad.errors import Refused
 from darumad.settings import Settings
 from darumad.supervision import ChildSpec
 
@@ -24,14 +25,22 @@ def sockets(settings: Settings, stack: ExitStack) -> dict[str, ControlSocket | A
     if named is not None:
         control = take_over(named)
     else:
-        group = grp.getgrnam(settings.control.group).gr_gid if settings.control.group else None
-        control = open_control_socket(settings.control.socket, group=group)
+        control = open_control_socket(settings.control.socket, group=_group(settings.control.group))
     stack.callback(control.close)
     opened: dict[str, Any] = {"control-socket": control.listening}
     if settings.metrics.listen:
         opened["metrics"] = open_metrics_socket(settings.metrics.listen)
         stack.callback(opened["metrics"].close)
     return opened
+
+
+def _group(name: str | None) -> int | None:
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise Refused(f"control.group is {name}, and this machine has no such group", code="bad_settings") from None
 
 
 def doors(server: ControlServer, listening: dict[str, Any]) -> list[ChildSpec]:

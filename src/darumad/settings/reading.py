@@ -95,7 +95,7 @@ class Reading:
         if get_origin(hint) is Literal:
             return _word(value, get_args(hint))
         if hint is Path:
-            return self.here / Path(_text(value)).expanduser()
+            return self.here / _path(_text(value))
         return _READERS[hint](value)
 
     def _unknown(self, path: str, name: str, known: Iterable[str], origin: str) -> None:
@@ -131,6 +131,12 @@ def _keep_within(about: Field[Any] | None, value: Any) -> None:
 
 def _quoted(value: Any) -> str:
     return redact(repr(value))[:80]
+
+
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("a path, which holds no NUL")
+    return Path(text).expanduser()
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ import yaml
 from darumad.errors import Problem
 
 PREFIX = "DARUMA_"
+_TOO_DEEP = "is nested too deeply, or within itself"
 NOT_SETTINGS = frozenset({"DARUMA_CONFIG", "DARUMA_SOCKET"})
 """Variables that are the command line's own: which file to read, and which daemon to speak to."""
 
@@ -49,12 +50,17 @@ def from_yaml(text: str, name: str) -> tuple[Branch, list[Problem]]:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         return empty(name), [Problem(name, _told(error, name))]
+    except RecursionError:
+        return empty(name), [Problem(name, _TOO_DEEP)]
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
         return empty(name), []
     if not isinstance(root, yaml.MappingNode):
         return empty(name), [Problem(name, "is no mapping of sections; see config/daruma.yaml")]
     problems: list[Problem] = []
-    tree = _branch(root, name, "", problems)
+    try:
+        tree = _branch(root, name, "", problems)
+    except RecursionError:  # an alias that holds itself, too
+        return empty(name), [Problem(name, _TOO_DEEP)]
     return tree, problems
 
 

@@ -16,6 +16,7 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(d|h|min|ms|us|m|s)")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
 _MONEY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?USD")
+_LONGEST = 10_000 * 86_400
 _NANO = 1_000_000_000
 
 
@@ -30,7 +31,10 @@ def parse_duration(text: str) -> Seconds:
         return Seconds(0.0)
     if not _DURATION.fullmatch(text):
         raise ValueError("a duration with its unit, such as 250ms, 90s, 5m or 1h30m")
-    return Seconds(float(sum(Decimal(number) * Decimal(_SECONDS[unit]) for number, unit in _PART.findall(text))))
+    seconds = sum(Decimal(number) * Decimal(_SECONDS[unit]) for number, unit in _PART.findall(text))
+    if seconds > _LONGEST:
+        raise ValueError("a duration of 10000 days at most")
+    return Seconds(float(seconds))
 
 
 def parse_size(text: str) -> Bytes:
