@@ -150,6 +150,15 @@ def test_a_bad_upload_ends_its_item_as_invalid_and_is_no_crash_of_its_agent(room
     assert result.error.message.startswith("/inputs/0 ")
 
 
+def test_what_is_said_of_an_upload_is_never_as_long_as_what_was_sent(room: Rooms, tmp_path: Path) -> None:
+    stage, content = room(), tarred(("../" + "a/" * 5000, b""))
+    stage.begin(stage.work, held=stage.held(inputs=uploaded(tmp_path, content, "package", media_type=TAR)))
+    error = stage.done().result.error
+    assert error is not None
+    assert error.kind == "invalid_item"
+    assert len(error.message) < 1000
+
+
 def test_a_disk_without_room_is_no_failure_of_the_item_which_waits_for_it(room: Rooms, tmp_path: Path) -> None:
     stage = room(spare=float(1 << 62))
     stage.begin(stage.work, held=stage.held(inputs=uploaded(tmp_path, b"here", "a")))

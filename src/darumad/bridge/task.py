@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from darumad.agents import ended, said_of
+from darumad.agents import ended, fitted, said_of
 from darumad.bridge.leaving import Leaving, taken
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
@@ -210,7 +210,7 @@ class StageTask:
             try:
                 context = replace(context, uploads=await _laid_out(opened.fill))
             except Unfit as unfit:
-                return ended("invalid_item", str(unfit), error_type="InvalidItem")
+                return ended("invalid_item", fitted(str(unfit)), error_type="InvalidItem")
             except OSError as error:
                 return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
         record = self.held.record
