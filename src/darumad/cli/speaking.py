@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -10,6 +11,8 @@ import click
 
 Form = Literal["table", "json", "ndjson"]
 Json = Mapping[str, Any]
+_CONTROLS = frozenset({"Cc", "Cf", "Cs"})
+_JOINERS = "\u200c\u200d"
 WIDEST = 80
 """How many characters of a cell a table shows."""
 
@@ -76,8 +79,22 @@ def _cell(value: Any, widest: int | None = WIDEST) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = " ".join(value.splitlines()) if isinstance(value, str) else _joined(value)
+    text = _harmless(" ".join(value.splitlines()) if isinstance(value, str) else _joined(value))
     return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
+
+
+def _harmless(text: str) -> str:
+    """`text` with its controls written out: what somebody submitted must not steer or mirror the terminal.
+
+    Invisible joiners stay: scripts and emoji are written with them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if _is_shown(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character) not in _CONTROLS
 
 
 def _joined(value: Any) -> str:
