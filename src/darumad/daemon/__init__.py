@@ -40,6 +40,8 @@ __all__ = ["run"]
 
 log = logger(__name__)
 EXIT: dict[Ending, int] = {"asked": 0, "root": 70, "broken_disk": 74, "stuck": 75, "leaked": 75}
+_LAST_STEPS = Seconds(1.0)
+"""How long an actor's thread that was given up may take to end by itself before the stop is called unclean."""
 
 
 def run(settings: Settings) -> int:
@@ -144,6 +146,7 @@ def _put_back(house: Kernel) -> None:
 def _stop_tree(engine: Engine, guardian: Guardian) -> None:
     """Stop the tree. A thread that does not end with it is shown with its stack, for its process ends all the same."""
     engine.root.stop()
+    guardian.linger(lambda: not engine.root.leaked, _LAST_STEPS)
     guardian.ran_on = engine.root.leaked
     if guardian.ran_on:
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
