@@ -10,8 +10,6 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         named = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + named[1:] if named.startswith("@") else named
-        self.watchdog_us = int(environ.get("WATCHDOG_USEC") or 0)
-        """Within how many microseconds systemd wants each sign of life; 0 when it wants none."""
 
     def tell(self, **state: str | int) -> bool:
         """Sends `state`, such as `READY=1, STATUS="working"`; whether it was sent."""
@@ -33,10 +31,6 @@ class Notifier:
     def alive(self) -> bool:
         """The daemon makes progress; said only when that was seen."""
         return self.tell(WATCHDOG=1)
-
-    def reloading(self, monotonic: float) -> bool:
-        """The settings are being read again. `monotonic` is now, in seconds; `ready` ends it."""
-        return self.tell(RELOADING=1, MONOTONIC_USEC=int(monotonic * 1_000_000))
 
     def stopping(self, status: str, within: float) -> bool:
         """The daemon is on its way down and asks for `within` seconds for it."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from darumad.actors.places import restart_instances
@@ -16,7 +17,7 @@ from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import Company, completed, failed
-from tests.kit import eventually
+from tests.kit import Gate, eventually
 
 Companies = Callable[..., Company]
 ONLY = {"stages": (Stage.EXECUTING,), "max_attempts": 100}
@@ -146,17 +147,15 @@ def test_an_actor_is_up_without_its_agent_and_its_items_wait_until_there_is_one(
 def test_a_task_that_ignores_its_cancel_costs_its_actor_its_life_and_the_slot_is_free_again(
     company: Companies,
 ) -> None:
-    go, begun = threading.Event(), threading.Event()
+    go, begun = Gate(), threading.Event()
 
     async def deaf(item: WorkItem, context: Context) -> WorkResult:
         if item.id != "one":
             return completed()
         begun.set()
-        while not go.is_set():
-            try:
-                await asyncio.sleep(0.005)
-            except asyncio.CancelledError:
-                continue
+        while not go.is_open:
+            with suppress(asyncio.CancelledError):
+                await go.passed()
         return completed()
 
     daemon = company(count=1, grace=0.05, executor=deaf).start()
@@ -170,24 +169,22 @@ def test_a_task_that_ignores_its_cancel_costs_its_actor_its_life_and_the_slot_is
     daemon.succeeds("two")
     assert daemon.instance(EXECUTOR).incarnation == 2
     assert daemon.bridge.health().abandoned == 1
-    go.set()
+    go.open()
     assert daemon.desk.state("one") is WorkState.CANCELLED
 
 
 def test_what_a_life_says_after_its_end_is_dropped_and_a_stale_move_changes_nothing(company: Companies) -> None:
     """The orchestrator has put the item back; its next holder's work counts, the first one's does not."""
     lives: list[str] = []
-    go = threading.Event()
+    go = Gate()
 
     async def first_is_late(item: WorkItem, context: Context) -> WorkResult:
         lives.append("begun")
         if len(lives) > 1:
             return completed(text="by the second life")
-        while not go.is_set():
-            try:
-                await asyncio.sleep(0.005)
-            except asyncio.CancelledError:
-                continue
+        while not go.is_open:
+            with suppress(asyncio.CancelledError):
+                await go.passed()
         return completed(text="by the first life")
 
     daemon = company(count=1, executor=first_is_late).start()
@@ -197,7 +194,7 @@ def test_what_a_life_says_after_its_end_is_dropped_and_a_stale_move_changes_noth
     pool.terminate_child("executor/1")
     pool.restart_child("executor/1")
     daemon.succeeds("one")
-    go.set()
+    go.open()
     eventually(lambda: not daemon.bridge.in_flight())
     result = daemon.desk.reader.result("one")  # type: ignore[arg-type]
     assert result is not None

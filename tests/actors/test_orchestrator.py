@@ -1,7 +1,7 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
-import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, completed, failed, review
-from tests.kit import eventually
+from tests.kit import Gate, eventually
 
 Companies = Callable[..., Company]
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
@@ -30,19 +30,24 @@ class Held:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
-        self._go: set[str] = set()
-        self._all = threading.Event()
+        self._lock = threading.Lock()
+        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
+        self._all = False
 
     async def __call__(self, item: WorkItem, context: Context) -> WorkResult:
         self.begun.append(item.id)
-        while not (self._all.is_set() or item.id in self._go):  # noqa: ASYNC110 - it is let go from another thread
-            await asyncio.sleep(0.002)
+        with self._lock:
+            gate = self._gates[item.id]
+            if self._all:
+                gate.open()
+        await gate.passed()
         return completed(text=f"did {item.id}")
 
     def release(self, *items: str) -> None:
-        self._go.update(items)
-        if not items:
-            self._all.set()
+        with self._lock:
+            self._all = self._all or not items
+            for name in items or tuple(self._gates):
+                self._gates[name].open()
 
 
 def in_turn(*ends: WorkResult) -> Work:

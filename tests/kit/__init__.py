@@ -1,6 +1,7 @@
 """What every room's tests share."""
 
 from tests.kit.clock import FakeClock, settle
+from tests.kit.gate import Gate
 from tests.kit.house import (
     Bus,
     Leaks,
@@ -16,6 +17,7 @@ from tests.kit.probe import Probe, pause
 __all__ = [
     "Bus",
     "FakeClock",
+    "Gate",
     "Leaks",
     "Probe",
     "break_supervisor",

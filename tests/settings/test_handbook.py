@@ -1,5 +1,6 @@
 """What is printed of the settings is what holds: the file and the reference page are the code's own."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def test_the_settings_file_holds_every_setting_at_its_default() -> None:
 def test_no_setting_is_missing_from_the_file() -> None:
     written = flat(yaml.safe_load((ROOT / "config" / "daruma.yaml").read_text()))
     assert written.keys() == flat(as_written(Settings())).keys()
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """A setting that nobody reads would be a promise that nobody keeps."""
+    code = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    keys = {key.split(".")[-1] for key in flat(yaml.safe_load(as_yaml(Settings())))}
+    assert {key for key in keys if not re.search(rf"\.{key}\b", code)} == set()
 
 
 def test_the_reference_page_is_printed_from_the_settings() -> None:

@@ -96,14 +96,14 @@ def test_a_succeeded_dependency_is_settled() -> None:
 @pytest.mark.parametrize("state", [WorkState.DEAD, WorkState.CANCELLED])
 def test_a_dependency_that_cannot_succeed_is_named_at_once(state: WorkState) -> None:
     found = readiness(A, {A[0]: state})
-    assert (found.failed, found.hopeless) == (A, True)
+    assert found.failed == A
 
 
 def test_a_dependency_that_nobody_knows_is_named_at_once() -> None:
     found = readiness(A, {})
-    assert (found.unknown, found.hopeless) == (A, True)
+    assert found.unknown == A
 
 
 def test_a_dependency_on_its_way_is_waited_for() -> None:
     found = readiness((*A, *A), {A[0]: WorkState.PARKED})
-    assert (found.unfinished, found.hopeless) == (A, False)
+    assert found.unfinished == A

@@ -315,8 +315,3 @@ class Bridge:
 
 def _owner(held: Held) -> Owner:
     return Owner(held.record.item.id, held.record.fence)
-
-
-def path_of(holder: str) -> ActorPath:
-    """The path in a holder such as `daruma/engine/minds/executors/executor/2#3`."""
-    return ActorPath(holder.rpartition("#")[0])

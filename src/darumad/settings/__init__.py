@@ -8,8 +8,6 @@ from darumad.settings.loading import load
 from darumad.settings.model import (
     AgentSettings,
     Bridge,
-    Budget,
-    CapSettings,
     Control,
     Daemon,
     Executors,
@@ -19,9 +17,6 @@ from darumad.settings.model import (
     Log,
     Metrics,
     Optimizers,
-    PriceSettings,
-    Provider,
-    ProviderSettings,
     Queue,
     Retention,
     Reviewers,
@@ -29,6 +24,7 @@ from darumad.settings.model import (
     Supervision,
 )
 from darumad.settings.places import Places, places
+from darumad.settings.providers import Budget, CapSettings, PriceSettings, Provider, ProviderSettings
 from darumad.settings.rules import is_path
 from darumad.settings.showing import as_written, flat, origins
 from darumad.settings.units import (

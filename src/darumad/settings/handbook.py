@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from darumad.settings.model import BY_KIND, ProviderSettings, Settings
+from darumad.settings.model import Settings
+from darumad.settings.providers import BY_KIND, ProviderSettings
 from darumad.settings.reading import default_of, settable, types_of
 from darumad.settings.showing import as_written
 

@@ -5,64 +5,21 @@ field means its default.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Literal
 
-from darumad.names import NanoUsd, Seconds
+from darumad.names import Seconds
+from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Limits, computed, nothing, setting
 from darumad.settings.places import places
-from darumad.settings.units import Bytes, parse_money, parse_size
+from darumad.settings.providers import BY_KIND, Budget, PriceSettings, Provider, ProviderSettings
+from darumad.settings.units import Bytes, parse_size
 
-T = TypeVar("T")
 Verdict = Literal["count", "ignore"]
-ProviderKind = Literal["anthropic", "ollama", "openai"]
 MOST_OPTIMIZERS = 32
 """How many optimizers, and reviewers, there are at most when their count follows the executors'."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Where a number may lie; every bound that is given holds."""
-
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-
-    def broken_by(self, value: float) -> str | None:
-        """The bound that `value` breaks, in words."""
-        if self.at_least is not None and value < self.at_least:
-            return f"at least {self.at_least:g}"
-        if self.above is not None and value <= self.above:
-            return f"more than {self.above:g}"
-        if self.at_most is not None and value > self.at_most:
-            return f"at most {self.at_most:g}"
-        return None
-
-
-POSITIVE = Limits(above=0)
-"""More than nothing."""
-ONE_UP = Limits(at_least=1)
-"""A count of something that must be there."""
-SHARE = Limits(at_least=0, at_most=1)
-"""A part of a whole."""
-
-
-def setting(default: T, says: str, limits: Limits | None = None) -> T:
-    """A field with its default, its description and where it may lie."""
-    return field(default=default, metadata={"says": says, "limits": limits})
-
-
-def computed(default: Callable[[], T], says: str, shown: str = "") -> T:
-    """A field whose default is made for whoever runs the daemon; `shown` is that default in words."""
-    return field(default_factory=default, metadata={"says": says, "shown": shown})
-
-
-def _nothing() -> Mapping[str, Any]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +34,6 @@ class Control:
     group: str | None = setting(
         None, "Whose members may read what the daemon does; null leaves the daemon's own group."
     )
-    body_limit: Bytes = setting(parse_size("1MiB"), "The largest request that is read.", POSITIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,145 +145,8 @@ class Supervision:
     )
     leak_cap: int = setting(3, "How many abandoned threads end the process, to be started anew.", ONE_UP)
     count: Mapping[str, Verdict] = field(
-        default_factory=_nothing,
+        default_factory=nothing,
         metadata={"says": "Per kind of error, `count` or `ignore`: overrides whether it counts against the agent."},
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """Which model provider serves an agent that names none."""
-
-    use: str = setting(
-        "auto",
-        "A name from `providers`, `offline` for no model at all, or `auto`: Anthropic if there is a key, "
-        "Ollama if it answers, otherwise offline.",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSettings:
-    """One model provider; several may be of one kind."""
-
-    kind: ProviderKind = setting("anthropic", "Which protocol it speaks; many servers speak `openai`.")
-    base_url: str = setting("https://api.anthropic.com", "Where it answers; without credentials in it.")
-    model: str | None = setting(
-        "claude-sonnet-5-5", "Which model is asked; null takes the first that the server lists (Ollama), or none."
-    )
-    key_file: Path | None = setting(
-        None,
-        "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
-    )
-    key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
-    embedding_model: str | None = setting(None, "Which model makes vectors of texts; null makes none.")
-    fallback: str | None = setting(
-        None, "A name from `providers`: who is asked when this one cannot answer; it may name another in turn."
-    )
-    fallback_when_useless: bool = setting(
-        default=False, says="Whether the fallback is asked too when the answer is a refusal or of no use."
-    )
-    requests_per_minute: int | None = setting(None, "How many calls are sent in any minute at most.", ONE_UP)
-    input_tokens_per_minute: int | None = setting(None, "How many tokens are sent in any minute.", ONE_UP)
-    output_tokens_per_minute: int | None = setting(None, "How many tokens are answered in any minute.", ONE_UP)
-    stream: bool = setting(
-        default=True,
-        says="Whether answers are asked for piece by piece; without, only `total` bounds the wait for one.",
-    )
-    concurrency: int = setting(16, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
-    connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
-    first_token: Seconds = setting(
-        Seconds(30), "How long until the first token; a cold local model takes its time.", POSITIVE
-    )
-    idle: Seconds = setting(
-        Seconds(15), "The longest silence within a reply; keep-alive pings are silence too.", POSITIVE
-    )
-    total: Seconds = setting(Seconds(600), "How long one call may take in all.", POSITIVE)
-    num_ctx: int | None = setting(
-        None, "Ollama only: the context window that is asked for, in tokens.", Limits(at_least=512)
-    )
-
-
-BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
-    {
-        "anthropic": ProviderSettings(),
-        "ollama": ProviderSettings(
-            kind="ollama",
-            base_url="http://127.0.0.1:11434",
-            model=None,
-            key_env=None,
-            concurrency=1,
-            first_token=Seconds(300),
-            num_ctx=8192,
-        ),
-        "openai": ProviderSettings(
-            kind="openai", base_url="https://api.openai.com/v1", model=None, key_env="OPENAI_API_KEY"
-        ),
-    }
-)
-"""What a provider of each kind is like unless it says otherwise; those that are always there are named like them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapSettings:
-    """What one agent or one provider may use, each day and in total; null sets no limit."""
-
-    daily: NanoUsd | None = setting(None, "The most that it may cost in one day.", Limits(at_least=0))
-    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
-    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
-    total: NanoUsd | None = setting(None, "The most that it may ever cost.", Limits(at_least=0))
-    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
-    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What may be spent on models. What does not fit is not called: its item waits, parked, until there is room."""
-
-    daily: NanoUsd = setting(
-        parse_money("5.00 USD"), "The most that all items together may cost in one day.", Limits(at_least=0)
-    )
-    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
-    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
-    total: NanoUsd | None = setting(None, "The most that all items together may ever cost.", Limits(at_least=0))
-    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
-    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
-    item: NanoUsd | None = setting(
-        None, "The most that one item may cost over all its attempts, unless it says.", Limits(at_least=0)
-    )
-    item_tokens: int | None = setting(None, "The most tokens of one item, unless it says.", Limits(at_least=0))
-    item_calls: int | None = setting(None, "The most model calls of one item, unless it says.", Limits(at_least=0))
-    agents: Mapping[str, CapSettings] = field(
-        default_factory=_nothing,
-        metadata={"says": "Limits of an agent definition, by its name."},
-    )
-    providers: Mapping[str, CapSettings] = field(
-        default_factory=_nothing,
-        metadata={"says": "Limits of a provider, by its name in `providers`."},
-    )
-    unknown_price: Literal["allow", "refuse"] = setting(
-        "allow",
-        "What becomes of a call whose price nobody knows: `allow` makes it, and its cost is in no sum; `refuse` parks "
-        "its item.",
-    )
-    time_zone: str = setting("UTC", "In whose midnight a day begins.")
-
-    @property
-    def zone(self) -> tzinfo:
-        """The time zone itself; UTC also on a machine that knows no zones."""
-        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceSettings:
-    """What a model costs, per million tokens."""
-
-    input: NanoUsd | None = setting(None, "A million tokens that it reads; must be said.", Limits(at_least=0))
-    output: NanoUsd | None = setting(None, "A million tokens that it writes; must be said.", Limits(at_least=0))
-    cache_read: NanoUsd | None = setting(
-        None, "A million tokens that it reads from its cache; null is as `input`.", Limits(at_least=0)
-    )
-    cache_write: NanoUsd | None = setting(
-        None, "A million tokens that it reads into its cache; null is as `input`.", Limits(at_least=0)
     )
 
 
@@ -457,18 +276,18 @@ class Settings:
     )
     budget: Budget = field(default_factory=Budget)
     prices: Mapping[str, PriceSettings] = field(
-        default_factory=_nothing,
+        default_factory=nothing,
         metadata={
             "says": "What models cost, by `MODEL` or `PROVIDER/MODEL`; those of Anthropic and OpenAI are known, and "
             "what stands here is believed before them."
         },
     )
     agents: Mapping[str, AgentSettings] = field(
-        default_factory=_nothing,
+        default_factory=nothing,
         metadata={"says": "Agent definitions of your own, by name."},
     )
     lanes: Mapping[str, LaneSettings] = field(
-        default_factory=_nothing,
+        default_factory=nothing,
         metadata={"says": "Lanes with a weight or a limit, by name; `default` is the lane of items that name none."},
     )
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -476,7 +295,7 @@ class Settings:
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
     bridge: Bridge = field(default_factory=Bridge)
-    said: Mapping[str, str] = field(default_factory=_nothing, repr=False, compare=False)
+    said: Mapping[str, str] = field(default_factory=nothing, repr=False, compare=False)
     """Where each value that is no default came from, by its dotted key; see `origins`."""
 
     @property

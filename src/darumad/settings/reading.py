@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from darumad.errors import Problem, did_you_mean
 from darumad.names import NanoUsd, Seconds
 from darumad.redaction import redact
-from darumad.settings.model import BY_KIND, Limits, ProviderSettings
+from darumad.settings.providers import BY_KIND, ProviderSettings
 from darumad.settings.sources import Branch, Leaf, Node, empty
 from darumad.settings.units import Bytes, parse_duration, parse_money, parse_size
+
+if TYPE_CHECKING:
+    from darumad.settings.fields import Limits
 
 T = TypeVar("T")
 

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from darumad.errors import Problem, did_you_mean
-from darumad.settings.model import AgentSettings, ProviderSettings, Settings
+from darumad.settings.model import AgentSettings, Settings
+from darumad.settings.providers import ProviderSettings
 from darumad.work.kinds import KINDS
 from darumad.work.lanes import DEFAULT
 

@@ -27,11 +27,6 @@ class Readiness:
         """Whether every dependency succeeded."""
         return not (self.unfinished or self.failed or self.unknown)
 
-    @property
-    def hopeless(self) -> bool:
-        """Whether a dependency is dead, cancelled or unknown: it is reported at once, never waited for."""
-        return bool(self.failed or self.unknown)
-
 
 def readiness(depends_on: Iterable[ItemId], states: Mapping[ItemId, WorkState]) -> Readiness:
     """How an item with `depends_on` stands. `states` holds what is known, a pruned item's kept outcome too."""

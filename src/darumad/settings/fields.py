@@ -1,0 +1,50 @@
+"""What a setting is made of: its default, its description, and where its number may lie."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where a number may lie; every bound that is given holds."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+
+    def broken_by(self, value: float) -> str | None:
+        """The bound that `value` breaks, in words."""
+        if self.at_least is not None and value < self.at_least:
+            return f"at least {self.at_least:g}"
+        if self.above is not None and value <= self.above:
+            return f"more than {self.above:g}"
+        if self.at_most is not None and value > self.at_most:
+            return f"at most {self.at_most:g}"
+        return None
+
+
+POSITIVE = Limits(above=0)
+"""More than nothing."""
+ONE_UP = Limits(at_least=1)
+"""A count of something that must be there."""
+SHARE = Limits(at_least=0, at_most=1)
+"""A part of a whole."""
+
+
+def setting(default: T, says: str, limits: Limits | None = None) -> T:
+    """A field with its default, its description and where it may lie."""
+    return field(default=default, metadata={"says": says, "limits": limits})
+
+
+def computed(default: Callable[[], T], says: str, shown: str = "") -> T:
+    """A field whose default is made for whoever runs the daemon; `shown` is that default in words."""
+    return field(default_factory=default, metadata={"says": says, "shown": shown})
+
+
+def nothing() -> Mapping[str, Any]:
+    """A mapping without entries."""
+    return MappingProxyType({})
