@@ -390,6 +390,14 @@ class DaemonClockJumped(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonSocketBound(Fact):
+    """The control socket's file was taken away, and was bound anew: meanwhile nobody could reach the daemon."""
+
+    name: ClassVar[str] = "daemon.socket_bound"
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class JournalChecked(Fact):
     """Every page of the journal was looked at; `wrong` says what is not as it was written."""
 
@@ -415,7 +423,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
     AgentUnbenched, AgentSpawnFailed,
     BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
-    DaemonClockJumped, JournalChecked, BridgeStalled,
+    DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled,
 )  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """Where the daemon listens: its own bind, one daemon a socket, systemd's sockets taken over."""
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,45 @@ def test_what_is_no_socket_is_left_alone(path: Path) -> None:
         open_control_socket(path)
     assert refused.value.code == "bad_settings"
     assert path.read_text() == "mine"
+
+
+def test_a_socket_whose_file_is_taken_away_is_bound_again_with_its_mode(path: Path) -> None:
+    control = open_control_socket(path)
+    assert control.in_place
+    path.unlink()
+    assert not control.in_place
+    control.bind_again()
+    assert control.in_place
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    control.close()
+    assert not path.exists()
+
+
+def test_a_socket_whose_directory_is_taken_away_is_bound_and_locked_again() -> None:
+    with tempfile.TemporaryDirectory(prefix="daruma-") as short:
+        path = Path(short) / "run" / "control.sock"
+        control = open_control_socket(path)
+        shutil.rmtree(path.parent)
+        control.bind_again()
+        with pytest.raises(Refused) as refused:
+            open_control_socket(path)
+        assert refused.value.code == "socket_taken"
+        control.close()
+
+
+def test_a_socket_is_not_taken_back_from_a_daemon_that_has_it_by_now(path: Path) -> None:
+    control = open_control_socket(path)
+    path.unlink()
+    path.with_name("control.sock.lock").unlink()
+    other = open_control_socket(path)
+    with pytest.raises(Refused) as refused:
+        control.bind_again()
+    assert refused.value.code == "socket_taken"
+    control.close()
+    assert other.in_place, "and is left to it at the end"
+    other.close()
 
 
 def test_a_path_too_long_for_a_socket_is_refused_with_its_length(tmp_path: Path) -> None:

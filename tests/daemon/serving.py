@@ -52,6 +52,11 @@ class Serving:
         self._thread.start()
         eventually(self._ready, PATIENCE)
 
+    def answers_again(self) -> None:
+        """Returns when whoever connects anew is answered."""
+        self.client.close()
+        eventually(self._ready, PATIENCE)
+
     def exit_code(self) -> int:
         """What the process would end with, once it does."""
         self._thread.join(PATIENCE)

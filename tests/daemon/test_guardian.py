@@ -38,6 +38,7 @@ def looks(**more: Callable[[], Any]) -> Watched:
         "root_ended": lambda: False,
         "stuck": lambda: None,
         "status": lambda: "well",
+        "keep_door": lambda: None,
         **more,
     }
     return Watched(**given)

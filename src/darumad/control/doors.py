@@ -1,9 +1,8 @@
 """A door as an actor: opens when its place in the tree starts, closes when it stops; one that falls is put up again."""
 
-import socket
 from contextlib import suppress
 
-from darumad.control.server import ControlServer, Door, DoorName
+from darumad.control.server import ControlServer, Door, DoorName, Listening
 from darumad.supervision import Actor, ActorDeadError
 
 _CLOSE_WITHIN = 5.0
@@ -16,7 +15,7 @@ class DoorFell(Exception):  # noqa: N818 - it reads as what happened
 class DoorActor(Actor):
     """Serves one app on a dup of a listening socket that outlives it."""
 
-    def __init__(self, server: ControlServer, name: DoorName, listening: socket.socket) -> None:
+    def __init__(self, server: ControlServer, name: DoorName, listening: Listening) -> None:
         super().__init__()
         self._server = server
         self._name: DoorName = name

@@ -1,6 +1,6 @@
 """The server: the control loop on a thread of its own, and the doors that are opened on it.
 
-It is given listening sockets and serves dups of them: whoever owns the sockets outlives a door's restart, so that no
+It is given what listens and serves dups of its socket: whoever owns the sockets outlives a door's restart, so that no
 connection is refused meanwhile. No signal is handled here, and nothing here is a rule.
 """
 
@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import uvicorn
 import uvloop
@@ -38,6 +38,13 @@ _GRACE = 2
 """Seconds that an open request is given when its door closes."""
 _OPENING = 10.0
 _APPS: Mapping[str, Callable[[Desk], Starlette]] = {"control-socket": control_app, "metrics": metrics_app}
+
+
+class Listening(Protocol):
+    """What listens for a door and outlives it."""
+
+    def dup(self) -> socket.socket:
+        """Its socket as it is now, for a door to serve and close."""
 
 
 class _HttpServer(uvicorn.Server):
@@ -71,9 +78,13 @@ class Door:
         Raises:
             TimeoutError: somebody is still in.
         """
+        self.end()
+        self._served.result(within)
+
+    def end(self) -> None:
+        """Lets nobody in any more; returns at once."""
         if not self._served.done():
             self._end()
-        self._served.result(within)
 
     def when_fallen(self, told: Callable[[str], None]) -> None:
         """Have `told` called with the reason once it no longer serves; on the control loop, or here if it has."""
@@ -93,6 +104,7 @@ class ControlServer:
         self._thread = threading.Thread(target=self._run, name="control-loop", daemon=True)
         self._loop = uvloop.new_event_loop()
         self._desk: Desk | None = None
+        self._doors: dict[DoorName, Door] = {}
         self._ready = threading.Event()
         self._counter_off: Callable[[], None] | None = None
         self.ticked_at = house.clock.monotonic()
@@ -112,13 +124,20 @@ class ControlServer:
         if not self._ready.wait(_OPENING):
             raise Broken("the control loop did not start")
 
-    def open(self, name: DoorName, listening: socket.socket) -> Door:
+    def open(self, name: DoorName, listening: Listening) -> Door:
         """Serves `name`'s app on a dup of `listening`; returns when it answers.
 
         Raises:
             Broken: the server would not start.
         """
-        return self._on_loop(self._open(name, listening.dup())).result(_OPENING)
+        door = self._doors[name] = self._on_loop(self._open(name, listening.dup())).result(_OPENING)
+        return door
+
+    def let_fall(self, name: DoorName) -> None:
+        """Has `name`'s door fall, so that it is put up again on what listens now; who is in may finish."""
+        door = self._doors.get(name)
+        if door is not None:
+            door.end()
 
     def stop(self, within: float) -> None:
         """Ends every stream and waiter and then the loop; close the doors after `hush` and before this."""

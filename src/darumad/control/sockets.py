@@ -6,7 +6,6 @@ import socket
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
@@ -17,26 +16,58 @@ _BACKLOG = 1024
 _FIRST_PASSED = 3  # sd_listen_fds(3): SD_LISTEN_FDS_START
 
 
-@dataclass(frozen=True, slots=True)
 class ControlSocket:
-    """A listening Unix socket. Doors serve `dup()`s of it, so that their restart refuses no connection."""
+    """A listening Unix socket. Doors serve `dup()`s of it, so that their restart refuses no connection.
 
-    path: Path
-    listening: socket.socket
-    lock: int | None
+    `lock` is held by whoever bound the socket itself, None where systemd did; `group` is a group id.
+    """
+
+    def __init__(self, path: Path, listening: socket.socket, lock: int | None, group: int | None = None) -> None:
+        self.path = path
+        self._listening = listening
+        self._lock = lock
+        self._group = group
+        self._file = _file_at(path)
+
+    @property
+    def listening(self) -> socket.socket:
+        """The socket itself, as it is bound now."""
+        return self._listening
 
     def dup(self) -> socket.socket:
         """The same listening socket once more, for a door to serve and close."""
-        return self.listening.dup()
+        return self._listening.dup()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file that leads here is still the one that was bound. True where none could ever be seen."""
+        return self._file is None or _file_at(self.path) == self._file
+
+    def bind_again(self) -> None:
+        """Bind and listen anew, under the lock, after somebody took the file away; the doors must be put up again.
+
+        Raises:
+            Refused: the socket is systemd's, the place cannot be had any more, or another daemon has it.
+        """
+        if self._lock is None:
+            raise Refused(f"{self.path} was systemd's: restart its socket unit", code="bad_settings")
+        held = _lock_again(self.path, self._lock)
+        if held != self._lock:
+            os.close(self._lock)
+            self._lock = held
+        _clear(self.path)
+        before, self._listening = self._listening, _bind(self.path, self._group)
+        self._file = _file_at(self.path)
+        before.close()
 
     def close(self) -> None:
         """Stop listening. A socket that was bound here is taken away; one of systemd's stays."""
-        if self.lock is not None:
+        if self._lock is not None and self.in_place:
             with suppress(FileNotFoundError):
                 self.path.unlink()
-        self.listening.close()
-        if self.lock is not None:
-            os.close(self.lock)
+        self._listening.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocket:
@@ -46,18 +77,14 @@ def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocke
         Refused: `bad_settings`: the path cannot hold a socket; `socket_taken`: another daemon has it.
     """
     _check_length(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = _lock(path)
-    except OSError as error:
-        raise _not_to_be_had(path, error) from error
+    lock = _lock(path)
     try:
         _clear(path)
         listening = _bind(path, group)
     except BaseException:
         os.close(lock)
         raise
-    return ControlSocket(path, listening, lock)
+    return ControlSocket(path, listening, lock, group)
 
 
 def adopted(environ: Mapping[str, str], pid: int) -> Mapping[str, socket.socket]:
@@ -113,13 +140,36 @@ def _check_length(path: Path) -> None:
 
 def _lock(path: Path) -> int:
     """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_to_be_had(path, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         raise Refused(f"another daemon listens at {path}", code="socket_taken") from None
     return lock
+
+
+def _lock_again(path: Path, lock: int) -> int:
+    """The lock that others would meet: `lock` itself, or one on a new file where its own was taken away as well."""
+    held = os.fstat(lock)
+    return lock if _file_at(_lock_of(path)) == (held.st_dev, held.st_ino) else _lock(path)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """What lies at `path`, by device and inode; None when that cannot be seen."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _clear(path: Path) -> None:

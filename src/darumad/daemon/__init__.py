@@ -20,7 +20,7 @@ from darumad.daemon.assembly import (
     kernel,
     minds,
 )
-from darumad.daemon.doors import doors, sockets
+from darumad.daemon.doors import Doorkeeper, doors, sockets
 from darumad.daemon.engine import Engine
 from darumad.daemon.front import control_house
 from darumad.daemon.guardian import Ending, Guardian, Watched
@@ -102,7 +102,13 @@ def _serve(
         "daemon_ready_at", socket=str(settings.control.socket), provider=behind.chosen.provider, why=behind.chosen.why
     )
     ending, why = guardian.watch(
-        Watched(signs=signs, root_ended=lambda: engine.root.wait(0) is not None, stuck=signs.stuck, status=signs.status)
+        Watched(
+            signs=signs,
+            root_ended=lambda: engine.root.wait(0) is not None,
+            stuck=signs.stuck,
+            status=signs.status,
+            keep_door=Doorkeeper(listening.control, server, house.note).look,
+        )
     )
     house.note(DaemonStopping("daemon", why or ending))
     notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)

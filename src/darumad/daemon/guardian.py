@@ -22,12 +22,16 @@ Signs = Mapping[str, bool | str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What the guardian looks at; each call reads tables and counters and returns at once."""
+    """What the guardian looks at; each call reads tables and counters and returns at once.
+
+    `keep_door` sees to it that the daemon can still be reached.
+    """
 
     signs: Callable[[], Signs]
     root_ended: Callable[[], bool]
     stuck: Callable[[], str | None]
     status: Callable[[], str]
+    keep_door: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Guardian:
         return ending, why
 
     def _look(self, watched: Watched, *, late: bool) -> None:
+        watched.keep_door()
         stuck = watched.stuck()
         if watched.root_ended():
             self.end("root", "the root supervisor gave up")  # heard unless the tree itself has said why already
