@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
@@ -23,6 +24,7 @@ import orjson
 import structlog
 
 from darumad.clock import Clock
+from darumad.errors import Problem, Refused
 from darumad.redaction import redact
 
 CAPACITY = 10_000
@@ -132,6 +134,22 @@ class WatchedFile:
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+
+def check_file(path: Path) -> None:
+    """Pass a log file that lines can be appended to by whoever asks; nothing is made or written.
+
+    Raises:
+        Refused: `bad_settings`, naming `log.file`: it would swallow every line.
+    """
+    try:
+        if path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC))
+        else:
+            tempfile.TemporaryFile(dir=next(each for each in path.parents if each.exists())).close()
+    except OSError as error:
+        problem = Problem("log.file", f"is {path}, and cannot be written: {error.strerror}")
+        raise Refused("the log's file cannot be had", code="bad_settings", problems=[problem]) from error
 
 
 Sink = Stream | WatchedFile

@@ -1,4 +1,4 @@
-"""Agents that cannot be made: each command that a newcomer would ask says so."""
+"""Agents that cannot be made, and a log that cannot be written: each command that a newcomer would ask says so."""
 
 import subprocess
 import sys
@@ -103,3 +103,27 @@ def test_agents_show_prints_a_long_reason_whole(served: Served, run: Run) -> Non
     why = "/srv/daruma/templates/contents.py: " + "a module that it imports is missing " * 5 + "(contents.py:17)"
     served.room.instances[0] = {**served.room.instances[0], "last_error": why}
     assert f"  ! {why}\n" in run("agents", "show", "echo").stdout
+
+
+@pytest.mark.parametrize("where", ["a-directory", "/proc/nope/log"])
+def test_a_log_file_that_cannot_be_written_is_told_by_check_doctor_and_serve(
+    program: Program, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "a-directory").mkdir()
+    file = tmp_path / "a-directory" / "daruma.yaml"
+    file.write_text(f"state_dir: {tmp_path / 'state'}\nlog: {{file: {tmp_path / where}}}\nprovider: {{use: offline}}\n")
+    for command in (("config", "check"), ("serve",)):
+        done = program(*command, "--config", str(file))
+        assert done.returncode == 78, done.stderr
+        assert f"log.file: is {tmp_path / where}, and cannot be written: " in done.stderr
+    doctor = program("doctor", "--config", str(file))
+    assert doctor.returncode == 1
+    assert f"BAD   log file         log.file is {tmp_path / where}" in doctor.stdout
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_log_file_that_is_yet_to_be_made_is_left_to_the_daemon(program: Program, tmp_path: Path) -> None:
+    log, file = tmp_path / "logs" / "daruma.log", tmp_path / "daruma.yaml"
+    file.write_text(f"log: {{file: {log}}}\n")
+    assert program("config", "check", "--config", str(file)).returncode == 0
+    assert not log.parent.exists()

@@ -26,9 +26,12 @@ def check(file: Path | None) -> None:
     Every agent's template is loaded as the daemon would load it, so a file of your own is run.
     """
     from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
+    from darumad.logs import check_file  # noqa: PLC0415 - needed offline only
     from darumad.settings import load, origins  # noqa: PLC0415 - needed offline only
 
     settings = load(file, os.environ)
+    if settings.log.file:
+        check_file(settings.log.file)
     told = origins(settings)
     problems = [
         Problem(key := f"agents.{name}.template", f"cannot be used: {why} ({told.get(key, 'shipped')})")

@@ -54,6 +54,8 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
     yield finding
     if settings is not None:
         yield _state_directory(settings.state_dir)
+        if settings.log.file:
+            yield _log_file(settings.log.file)
     yield _agents(line, settings, up=status is not None)
     yield _provider(settings, status)
     yield _sandbox()
@@ -106,6 +108,19 @@ def _state_directory(path: Path) -> Finding:
     if free < _LITTLE_DISK:
         return Finding(name, "bad", f"{path} has {free // _MIB} MiB left", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
+
+
+def _log_file(path: Path) -> Finding:
+    from darumad.logs import check_file  # noqa: PLC0415 - no other command needs it
+
+    try:
+        check_file(path)
+    except Refused as refused:
+        (problem,) = refused.problems
+        return Finding(
+            "log file", "bad", f"log.file {problem.detail}", "Set log.file, or run this as the daemon's user."
+        )
+    return Finding("log file", "ok", str(path))
 
 
 def _agents(line: Line, settings: "Settings | None", *, up: bool) -> Finding:

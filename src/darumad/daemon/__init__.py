@@ -29,7 +29,7 @@ from darumad.daemon.signs import VitalSigns
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
 from darumad.journal.requests import Rescue
-from darumad.logs import Logs, configure, logger
+from darumad.logs import Logs, check_file, configure, logger
 from darumad.names import Seconds
 from darumad.notify import Notifier
 from darumad.redaction import redact
@@ -48,9 +48,11 @@ def run(settings: Settings) -> int:
     """Run the daemon in the foreground until it is told to stop or must end; the process's exit code.
 
     Raises:
-        Refused: the settings, the sockets or the state directory cannot be used; nothing was started.
+        Refused: the settings, the log's file, the sockets or the state directory cannot be used; nothing was started.
     """
     faulthandler.enable()
+    if settings.log.file:
+        check_file(settings.log.file)
     sys.setswitchinterval(settings.daemon.switch_interval)
     clock = SystemClock()
     logs = configure(settings.log, clock=clock, environ=os.environ)
