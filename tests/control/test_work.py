@@ -230,6 +230,22 @@ def test_a_file_is_uploaded_once_and_named_by_its_digest(served: Served, tmp_pat
     assert [each.name for each in (served.room.directory / "uploads").iterdir()] == [digest]
 
 
+def test_an_upload_that_is_sent_again_or_named_is_kept_as_long_as_a_new_one(served: Served, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"").hexdigest()
+    kept, file = served.room.directory / "uploads" / digest, tmp_path / "empty"
+    file.touch()
+
+    def sent() -> object:
+        with file.open("rb") as stream:
+            return served.client.upload(digest, stream, 0)
+
+    sent()
+    for asked in (sent, lambda: served.client.submit({**CLEAR, "inputs": [{"name": "it", "upload": digest}]})):
+        os.utime(kept, (1, 1))
+        asked()
+        assert kept.stat().st_mtime > 1
+
+
 def test_an_upload_that_is_not_what_its_digest_says_is_refused_and_leaves_nothing(
     served: Served, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from darumad.journal import PromoteDue
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
+from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, new_item
@@ -54,6 +55,7 @@ class Kept:
             clock=desk.clock,
             journal=desk.journal,
             workspaces=self.workspaces,
+            uploads=desk.directory / "uploads",
             directory=desk.directory,
             note=self.facts.append,
             look_again=self._look,
@@ -114,6 +116,19 @@ def test_when_workspaces_outgrow_their_room_the_oldest_go_first(desk: Desk) -> N
     homes = {name: kept.workspace(name, 1000, age=age, now=now) for name, age in {"a": 30, "b": 20, "c": 10}.items()}
     kept.keeping.tidy()
     assert {name for name, home in homes.items() if home.exists()} == {"b", "c"}
+
+
+def test_uploads_that_no_item_names_go_after_a_day_and_all_others_stay(desk: Desk) -> None:
+    kept, now = Kept(desk), desk.clock.monotonic()
+    uploads = desk.directory / "uploads"
+    uploads.mkdir()
+    named, spare, fresh, half = (uploads / name for name in ("a" * 64, "b" * 64, "c" * 64, ".incoming-x"))
+    for file, age in ((named, 2), (spare, 2), (fresh, 0.5), (half, 2)):
+        file.touch()
+        os.utime(file, (now - age * DAY, now - age * DAY))
+    desk.submit(new_item("reads", inputs=(Input(name="it", upload=named.name),)))
+    kept.keeping.tidy()
+    assert sorted(uploads.iterdir()) == [named, fresh]
 
 
 @pytest.mark.parametrize("by", [JUMP_MS + 1, -JUMP_MS - 1])

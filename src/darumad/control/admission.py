@@ -1,12 +1,12 @@
 """Admission: from what a caller sent to an item that the journal may accept. Each refusal names the field."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from darumad.control.house import Definition, House
+from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, SubmitRequest, pointer
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
@@ -160,7 +160,7 @@ def _missing_uploads(request: SubmitRequest, uploads: Path, at: str) -> Sequence
     return [
         Problem(at + pointer("inputs", index, "upload"), "nothing was uploaded under this digest; upload it first")
         for index, each in enumerate(request.inputs)
-        if each.upload is not None and not os.path.exists(uploads / each.upload)  # noqa: PTH110 - half the cost, on the way of every submit
+        if each.upload is not None and not is_here(uploads, each.upload)
     ]
 
 

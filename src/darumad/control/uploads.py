@@ -28,6 +28,15 @@ def sweep(directory: Path) -> None:
         each.unlink(missing_ok=True)
 
 
+def is_here(directory: Path, sha256: str) -> bool:
+    """Whether this upload is here. Whoever asks is about to name it: it is kept as long as one that was just sent."""
+    try:
+        os.utime(directory / sha256)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 async def keep(chunks: AsyncIterator[bytes], sha256: str, directory: Path, spare: int) -> UploadReply:
     """Stores what `chunks` bring as `directory/sha256`; what is there already is left as it is.
 
@@ -92,7 +101,7 @@ def _write(file: IO[bytes], digest: "hashlib._Hash", held: bytes, spare: int) ->
 
 def _settle(incoming: Path, kept: Path) -> bool:
     """Makes `incoming` durable under its name; whether it was not there before."""
-    if kept.exists():
+    if is_here(kept.parent, kept.name):
         return False
     _sync(incoming)
     incoming.rename(kept)

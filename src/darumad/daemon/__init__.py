@@ -124,6 +124,7 @@ def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
         clock=house.clock,
         journal=house.journal,
         workspaces=behind.workspaces,
+        uploads=house.settings.state_dir / "uploads",
         directory=house.settings.state_dir,
         note=house.note,
         look_again=engine.hint,

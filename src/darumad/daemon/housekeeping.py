@@ -41,6 +41,7 @@ class House:
     clock: Clock
     journal: Journal
     workspaces: Workspaces
+    uploads: Path
     directory: Path
     note: Callable[[Fact], None]
     look_again: Callable[[], None]
@@ -132,6 +133,8 @@ class Housekeeping:
             behind = pruned.behind
         for place in self._spare_workspaces():
             self._house.workspaces.remove(place)
+        for file in self._spare_uploads():
+            file.unlink(missing_ok=True)
 
     def _bite(self, behind: int) -> Prune:
         kept, now = self._retention, self._house.clock.wall()
@@ -157,6 +160,15 @@ class Housekeeping:
             used -= sizes[home]
             yield home
 
+    def _spare_uploads(self) -> Iterator[Path]:
+        """Those that no item names, unless they were sent or asked for lately: somebody may be about to name them."""
+        before = self._house.clock.wall() / 1000 - self._retention.uploads
+        old = [each for each in _files(self._house.uploads) if _is_older(each, before)]
+        named = self._house.journal.reader().named_uploads() if old else frozenset()
+        for each in old:
+            if each.name not in named and _is_older(each, before):  # it may have been asked for since
+                yield each
+
     def _unfinished(self) -> Iterator[ItemId]:
         reader = self._house.journal.reader()
         for state in UNFINISHED:
@@ -172,6 +184,14 @@ def _before(now: Millis, kept: Seconds) -> Millis:
 
 def _size(place: Path) -> int:
     return sum(each.lstat().st_size for each in _files(place))
+
+
+def _is_older(file: Path, than: float) -> bool:
+    """Whether `file` is there and was last touched before `than`, in wall seconds."""
+    try:
+        return file.stat().st_mtime < than
+    except FileNotFoundError:
+        return False
 
 
 def _files(place: Path) -> Sequence[Path]:

@@ -702,6 +702,11 @@ WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
 -- name: names_upload
 SELECT EXISTS (SELECT 1 FROM payload WHERE body LIKE :like);
 
+-- name: named_uploads
+SELECT DISTINCT json_extract(input.value, '$.upload')
+FROM payload, json_each(payload.body, '$.inputs') AS input
+WHERE json_extract(input.value, '$.upload') IS NOT NULL;
+
 -- name: effects
 SELECT effect.key, effect.attempt, effect.seq, effect.tool, effect.arguments, effect.state, effect.idempotent,
     effect.output

@@ -80,6 +80,10 @@ class Reader:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
         return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
 
+    def named_uploads(self) -> frozenset[str]:
+        """Every upload that any item names. Reads every payload: for once an hour."""
+        return frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))
+
     def effects(self, item: ItemId) -> list[dict[str, Any]]:
         """What its tools did outside, attempt by attempt: `started` means that nobody knows whether it was done."""
         names = ("key", "attempt", "seq", "tool", "arguments", "state", "idempotent", "output")

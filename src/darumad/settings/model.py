@@ -249,6 +249,9 @@ class Retention:
     workspaces_size: Bytes = setting(
         parse_size("10GiB"), "How large all workspaces may be together; the oldest go first.", POSITIVE
     )
+    uploads: Seconds = setting(
+        Seconds(86_400), "Uploads that no item names, from when they were sent or last asked for.", POSITIVE
+    )
     every: Seconds = setting(Seconds(3600), "How often what is old is looked for.", POSITIVE)
 
 
