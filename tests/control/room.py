@@ -136,6 +136,8 @@ class Room:
     keys: Keys = field(init=False)
     providers: Providers = field(default_factory=Providers)
     max_unfinished: int = 10_000
+    head_timeout: Seconds = WITHIN
+    body_timeout: Seconds = WITHIN
 
     def __post_init__(self) -> None:
         self.purse = Purse(self.journal)
@@ -168,6 +170,8 @@ class Room:
             definitions=lambda: self.definitions,
             upload_dir=self.directory / "uploads",
             low_water=0,
+            head_timeout=self.head_timeout,
+            body_timeout=self.body_timeout,
             remove_workspaces=lambda item: shutil.rmtree(self.directory / "workspaces" / item, ignore_errors=True),
             remember=Seconds(60.0),
             log_file=None,

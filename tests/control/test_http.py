@@ -8,16 +8,19 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darumad.control import peers
+from darumad.control import peers, server
 from darumad.control.client import Client, _UnixConnection
 from darumad.control.operations import OPERATIONS
 from darumad.control.peers import caller_of
 from darumad.control.routes import ROUTES
+from darumad.control.sockets import open_control_socket
 from darumad.errors import Broken, Refused, Unavailable
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
@@ -192,36 +195,91 @@ def test_a_daemon_that_does_not_answer_is_given_up_after_the_callers_patience(tm
     assert "did not answer in time" in unavailable.value.message
 
 
-def _raw(served: Served, sent: bytes) -> bytes:
+def _raw(path: Path, *sent: bytes) -> bytes:
+    """What is answered to each part of `sent` in turn, or to nothing, before the connection is ended."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(10)
-        caller.connect(str(served.path))
+        caller.connect(str(path))
         with suppress(BrokenPipeError, ConnectionResetError):  # it may hang up before everything is sent
-            caller.sendall(sent)
+            for part in sent:
+                caller.sendall(part)
         return caller.recv(64)
+
+
+@contextmanager
+def _another_door(served: Served, **manners: Any) -> Iterator[Path]:
+    """A control socket of the same house, which minds other manners."""
+    served.server._house = replace(served.server._house, **manners)
+    path = served.room.directory / "other.sock"
+    with closing(open_control_socket(path)) as control:
+        door = served.server.open("control-socket", control)
+        yield path
+        door.close(5)
+
+
+def _count(served: Served, reason: str) -> int:
+    label = f'daruma_connections_refused_total{{door="control-socket",reason="{reason}"}} '
+    (line,) = [line for line in served.client.text("metrics").splitlines() if line.startswith(label)]
+    return int(float(line.removeprefix(label)))
 
 
 @pytest.mark.parametrize(
     "head", [b"X: " + b"x" * (1 << 20), b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n"]
 )
 def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, head: bytes) -> None:
-    assert _raw(served, b"GET /version HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 431 ")
+    assert _raw(served.path, b"GET /version HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 431 ")
     assert served.client.call("version")["api"] == 1
+    assert _count(served, "long") == 1
 
 
-def test_a_head_that_does_not_come_ends_its_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "HEAD_WITHIN", 0.05)
-    assert _raw(served, b"") == b""
-    assert _raw(served, b"GET /version HTTP/1.1\r\nX: ") == b""
+def test_a_head_that_does_not_come_ends_its_connection(served: Served) -> None:
+    with _another_door(served, head_timeout=0.05) as path:
+        assert _raw(path) == b""
+        assert _raw(path, b"GET /version HTTP/1.1\r\nX: ").startswith(b"HTTP/1.1 408 ")
+    assert _count(served, "slow") == 2
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("path", [b"POST /v1/work", b"PUT /v1/blobs/" + b"0" * 64])
+def test_a_body_that_does_not_come_ends_its_connection(served: Served, path: bytes, length: bytes) -> None:
+    with _another_door(served, body_timeout=0.05) as door:
+        assert _raw(door, path + b" HTTP/1.1\r\n" + length + b"\r\n\r\n").startswith(b"HTTP/1.1 408 ")
+    assert _count(served, "slow") == 1
+    assert served.room.reported == []
+
+
+def test_a_body_that_keeps_coming_may_take_longer_than_one_timeout(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "BODY_PACE", 0)  # whatever comes is enough
+    looks: list[int] = []
+    look = peers.PeerProtocol._look_at_body
+
+    def counted(self: peers.PeerProtocol, before: int) -> None:
+        looks.append(before)
+        look(self, before)
+
+    monkeypatch.setattr(peers.PeerProtocol, "_look_at_body", counted)
+    with _another_door(served, body_timeout=0.02) as door, socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(10)
+        caller.connect(str(door))
+        caller.sendall(b"POST /v1/work HTTP/1.1\r\nContent-Length: 2\r\n\r\n{")
+        eventually(lambda: len(looks) > 2)
+        caller.sendall(b"}")
+        assert caller.recv(64).startswith(b"HTTP/1.1 422 ")
+    assert _count(served, "slow") == 0
 
 
 def test_a_door_lets_in_so_many_and_tells_the_next_to_come_back(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "MOST_OVER_UNIX", 2)
-    with ExitStack() as held:
-        idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
-        for each in idle:
-            each.connect(str(served.path))
-        assert _raw(served, b"").startswith(b"HTTP/1.1 503 ")
-    eventually(lambda: _raw(served, b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 200 "))
+    monkeypatch.setitem(server._MOST, "control-socket", 2)
+    with _another_door(served) as path:
+        with ExitStack() as held:
+            idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+            for each in idle:
+                each.connect(str(path))
+            assert _raw(path).startswith(b"HTTP/1.1 503 ")
+        asked = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+        eventually(lambda: _raw(path, asked).startswith(b"HTTP/1.1 200 "))
+    assert _count(served, "full") >= 1

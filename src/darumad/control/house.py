@@ -180,7 +180,8 @@ class House:
     is gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
-    missing; an upload leaves `low_water` bytes free. `gauges` are values that only the daemon knows, under the
+    missing; an upload leaves `low_water` bytes free. `head_timeout` and `body_timeout` are what a request may take to
+    come, as the settings describe them. `gauges` are values that only the daemon knows, under the
     names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
     is of as `agent`. `unmade` says of each definition none of whose agents can be made why.
     """
@@ -207,6 +208,8 @@ class House:
     definitions: Callable[[], Mapping[AgentName, Definition]]
     upload_dir: Path
     low_water: int
+    head_timeout: Seconds
+    body_timeout: Seconds
     workspace_of: Callable[[WorkRecord], Path]
     remove_workspaces: Callable[[str], None]
     remember: Seconds

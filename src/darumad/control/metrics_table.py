@@ -36,6 +36,7 @@ class Shape:
 
 _ENDS = ("succeeded", "dead", "expired", "cancelled")
 _ITEM_ENDS = tuple((phase, end) for phase in (*PHASES, OTHER) for end in _ENDS)
+_REFUSALS = tuple((door, reason) for door in ("control-socket", "metrics") for reason in ("full", "long", "slow"))
 
 METRICS: Mapping[str, Shape] = {
     each.name: each
@@ -62,6 +63,9 @@ METRICS: Mapping[str, Shape] = {
         Shape("bridge_lag_seconds", "gauge", "How late the agents' loop is."),
         Shape("bridge_abandoned_tasks", "gauge", "Tasks since the start that ignored their cancel."),
         Shape("control_lag_seconds", "gauge", "How late the control loop is."),
+        Shape("connections_refused_total", "counter",
+              "Connections that a door refused or ended: it was full, or the request too long or too slow in coming.",
+              ("door", "reason"), starts=_REFUSALS),
         Shape("llm_calls_total", "counter", "Model calls, by how they ended.", ("provider", "model", "outcome")),
         Shape("llm_fallbacks_total", "counter", "Calls that went on to the next provider of their chain.",
               ("provider", "next")),

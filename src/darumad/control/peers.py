@@ -1,12 +1,16 @@
-"""Peers: who is at the other end of the Unix socket, as the kernel says (SO_PEERCRED), and what they may do."""
+"""Peers: who is at the other end of a connection, what they may do, and how long they may take to say what they want.
+
+Who it is, the kernel says (SO_PEERCRED).
+"""
 
 import asyncio
 import os
 import resource
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -16,12 +20,28 @@ MOST_OVER_UNIX = 4096 if _FILES == resource.RLIM_INFINITY else _FILES // 2
 """Connections that the control socket has open at once: half of the files that this process may open."""
 MOST_OVER_TCP = 64
 """Connections that the metrics door has open at once: a scraper and a prober need two, and any local user may ask."""
-HEAD_WITHIN = 10.0
-"""Seconds in which the head of a request must be here whole."""
 LONGEST_HEAD = 64 << 10
 """Bytes that the head of a request may have."""
+BODY_PACE = 1 << 20
+"""Bytes of a body that must come within the body's timeout, or all that is left of it."""
+Fault = Literal["full", "long", "slow"]
+"""Why somebody is turned away: the door is full, the head of the request is too long, or it or the body too slow."""
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """What a door asks of whoever comes: at most `most` are in at once, and both timeouts are in seconds.
+
+    `turned_away` is told of everybody who is.
+    """
+
+    most: int
+    head_timeout: float
+    body_timeout: float
+    turned_away: Callable[[Fault], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +68,18 @@ def caller_of(client: tuple[str, int] | None) -> Caller:
 class PeerProtocol(HttpToolsProtocol):
     """HTTP whose `client` in the ASGI scope is `(uid:1000, pid)` on a Unix socket, asked once per connection.
 
-    A door lets in so many connections and no more, and a request's head must come soon and be short: whoever may
-    connect cannot take every file descriptor or the memory of the daemon.
+    A door lets in so many connections and no more, a request's head must come soon and be short, and its body must keep
+    coming: whoever may connect cannot take every file descriptor or the memory of the daemon.
     """
 
-    _head_due: asyncio.TimerHandle | None = None
-    _head_size = 0
-    _in_head = False
-    _head_fits = True
+    def __init__(self, *args: Any, manners: Manners, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._manners = manners
+        self._due: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self._head_fits = True
+        self._body_size = 0
+        self._reads: Literal["nothing", "head", "body"] = "nothing"
 
     def connection_made(  # type: ignore[override]  # as uvicorn narrows it
         self, transport: asyncio.Transport
@@ -63,37 +87,42 @@ class PeerProtocol(HttpToolsProtocol):
         """Sees who connects before the first byte is read."""
         super().connection_made(transport)
         peer: Any = transport.get_extra_info("socket")
-        most = MOST_OVER_TCP
         if peer is not None and peer.family == socket.AF_UNIX:
             pid, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
             self.client = (f"uid:{uid}", pid)
-            most = MOST_OVER_UNIX
+        most = self._manners.most
         if len(self.connections) == most:
             self.logger.warning("a door is full: %d connections are open, and more are refused until one ends", most)
         if len(self.connections) > most:
-            self._refuse(_FULL)
+            self._turn_away("full", _FULL)
         else:
             self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets what was expected of it."""
-        self._no_longer_expect_head()
+        self._expect_nothing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Reads on, unless it was refused or its head is as long as a body."""
+        """Reads on, unless it was turned away or its head is as long as a body."""
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._reads == "head":
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
-                self._refuse(_LONG)
+                self._turn_away("long", _LONG)
+        elif self._reads == "body":
+            self._body_size += len(data)
+            if self._due is None:  # hardly ever: a small body comes with its head
+                self._due = self.loop.call_later(self._manners.body_timeout, self._look_at_body, self._body_size)
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._in_head, self._head_size = True, 0
+        self._reads, self._head_size, self._body_size = "head", 0, 0
         self._expect_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -106,29 +135,44 @@ class PeerProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is here."""
-        self._in_head = False
-        self._no_longer_expect_head()
+        self._reads = "body"
+        self._expect_nothing()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is here."""
+        self._reads = "nothing"
+        self._expect_nothing()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Says what is wrong with a head that could not be read, and hangs up."""
         if self._head_fits:
             super().send_400_response(msg)
         else:
-            self._refuse(_LONG)
+            self._turn_away("long", _LONG)
 
     def _expect_head(self) -> None:
-        if self._head_due is None:
-            self._head_due = self.loop.call_later(HEAD_WITHIN, self._too_slow)
+        if self._due is None:
+            self._due = self.loop.call_later(self._manners.head_timeout, self._head_is_late)
 
-    def _no_longer_expect_head(self) -> None:
-        if self._head_due is not None:
-            self._head_due.cancel()
-            self._head_due = None
+    def _expect_nothing(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
-    def _too_slow(self) -> None:
-        self.transport.close()
+    def _head_is_late(self) -> None:
+        """Whoever said nothing at all is told nothing: it may be a connection that was kept for later."""
+        self._turn_away("slow", _SLOW if self._reads == "head" else b"")
 
-    def _refuse(self, answer: bytes) -> None:
+    def _look_at_body(self, size_before: int) -> None:
+        """Goes on while enough has come since the last look, or while it is the daemon that does not read."""
+        if not self.flow.read_paused and self._body_size - size_before < BODY_PACE:
+            self._turn_away("slow", b"" if self.cycle.response_started else _SLOW)
+        else:
+            self._due = self.loop.call_later(self._manners.body_timeout, self._look_at_body, self._body_size)
+
+    def _turn_away(self, fault: Fault, answer: bytes) -> None:
+        self._manners.turned_away(fault)
         self.transport.write(answer)
         self.transport.close()

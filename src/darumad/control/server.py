@@ -5,11 +5,12 @@ connection is refused meanwhile. No signal is handled here, and nothing here is 
 """
 
 import asyncio
+import functools
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import uvicorn
 import uvloop
@@ -20,7 +21,7 @@ from darumad.control.counting import FactCounter
 from darumad.control.desk import Desk
 from darumad.control.house import House
 from darumad.control.on_daemon import API
-from darumad.control.peers import PeerProtocol
+from darumad.control.peers import MOST_OVER_TCP, MOST_OVER_UNIX, Fault, Manners, PeerProtocol
 from darumad.control.streams import Streams
 from darumad.control.uploads import sweep
 from darumad.control.watch import Watch
@@ -37,6 +38,7 @@ TICK = 0.25
 _GRACE = 2
 """Seconds that an open request is given when its door closes."""
 _OPENING = 10.0
+_MOST: dict[DoorName, int] = {"control-socket": MOST_OVER_UNIX, "metrics": MOST_OVER_TCP}
 _APPS: Mapping[str, Callable[[Desk], Starlette]] = {"control-socket": control_app, "metrics": metrics_app}
 
 
@@ -158,13 +160,24 @@ class ControlServer:
     async def _open(self, name: DoorName, listening: socket.socket) -> Door:
         if self._desk is None:
             raise Broken("the control loop is not running")
-        server = _HttpServer(_config(_APPS[name](self._desk), self._house.version))
+        server = _HttpServer(_config(_APPS[name](self._desk), self._house.version, self._manners(name)))
         served = self._on_loop(server.serve(sockets=[listening]))
         while not server.started:
             if served.done():
                 raise Broken(f"the door {name} did not open") from served.exception()
             await asyncio.sleep(0)
         return Door(name, lambda: self._loop.call_soon_threadsafe(server.end), served)
+
+    def _manners(self, door: DoorName) -> Manners:
+        def turned_away(fault: Fault) -> None:
+            self._house.tally.add("connections_refused_total", (door, fault))
+
+        return Manners(
+            most=_MOST[door],
+            head_timeout=self._house.head_timeout,
+            body_timeout=self._house.body_timeout,
+            turned_away=turned_away,
+        )
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -207,10 +220,10 @@ def _reason(served: "Future[None]") -> str:
     return "it was closed" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _config(app: Starlette, version: str) -> uvicorn.Config:
+def _config(app: Starlette, version: str, manners: Manners) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=PeerProtocol,
+        http=cast("type[PeerProtocol]", functools.partial(PeerProtocol, manners=manners)),  # uvicorn only calls it
         ws="none",
         lifespan="off",
         log_config=None,

@@ -86,6 +86,8 @@ def control_house(
         definitions=lambda: accepted,
         upload_dir=settings.state_dir / "uploads",
         low_water=settings.journal.low_water,
+        head_timeout=settings.control.head_timeout,
+        body_timeout=settings.control.body_timeout,
         workspace_of=workspace_of,
         remove_workspaces=lambda item: behind.workspaces.remove(behind.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),

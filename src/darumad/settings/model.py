@@ -34,6 +34,12 @@ class Control:
     group: str | None = setting(
         None, "Whose members may read what the daemon does; null leaves the daemon's own group."
     )
+    head_timeout: Seconds = setting(
+        Seconds(10), "How long the head of a request may take to come, here and at `metrics.listen`.", POSITIVE
+    )
+    body_timeout: Seconds = setting(
+        Seconds(30), "How long each MiB of a request's body, or what is left of it, may take to come.", POSITIVE
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
