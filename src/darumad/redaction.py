@@ -5,6 +5,7 @@ keys, and the values that stand behind a telling name. A quick look for tell-tal
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -58,10 +59,10 @@ class Redactor:
         self._exact: tuple[str, ...] = ()
 
     def conceal(self, value: str) -> None:
-        """Look for `value` from now on, as it stands and as JSON, Python and a URL write it."""
+        """Look for `value` from now on, as it stands and as JSON, Python, a URL and base64 write it."""
         value = value.strip()
         if len(value) >= SHORTEST:
-            written = (value, value.translate(_ESCAPES), repr(value)[1:-1], quote(value, safe=""))
+            written = (value, value.translate(_ESCAPES), repr(value)[1:-1], quote(value, safe=""), *_coded(value))
             self._exact = _longest_first({*self._exact, *written})
 
     def suspects(self, text: str) -> bool:
@@ -74,11 +75,19 @@ class Redactor:
             or _any_in(lowered, _SCHEMES)
         )
 
-    def __call__(self, text: str) -> str:
-        """`text` without what is secret in it; the same object when there is nothing."""
+    def loaded(self, text: str) -> str:
+        """`text` without the credentials that were loaded, and otherwise as it is; the same object without any.
+
+        For what is no log: a model may well write of keys and tokens.
+        """
         for value in self._exact:
             if value in text:
                 text = text.replace(value, MASK)
+        return text
+
+    def __call__(self, text: str) -> str:
+        """`text` without what is secret in it; the same object when there is nothing."""
+        text = self.loaded(text)
         for begins, shape in _SHAPES:
             if begins in text:
                 text = shape.sub(MASK, text)
@@ -90,6 +99,17 @@ class Redactor:
         if _tells(lowered):
             text = _NAMED.sub(_mask_value, text)
         return text
+
+
+def _coded(value: str) -> Iterable[str]:
+    """What base64 makes of `value` wherever it stands: behind 0, 1 or 2 bytes of others, without what it shares."""
+    for before in range(3):
+        raw = b"\0" * before + value.encode()
+        shared = 0 if len(raw) % 3 == 0 else 1
+        coded = b64encode(raw).rstrip(b"=").decode()
+        coded = coded[0 if before == 0 else before + 1 : len(coded) - shared]
+        if len(coded) >= SHORTEST:
+            yield coded
 
 
 def _any_in(text: str, words: Iterable[str]) -> bool:

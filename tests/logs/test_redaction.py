@@ -1,5 +1,7 @@
 """Redaction: known values, known shapes and telling names lose what is secret; everything else stays as it is."""
 
+from base64 import b64encode
+
 import orjson
 import pytest
 from hypothesis import given
@@ -86,3 +88,20 @@ def test_a_very_short_credential_is_not_looked_for() -> None:
 def test_what_is_not_suspected_is_not_changed(text: str) -> None:
     redact = Redactor()
     assert redact.suspects(text) or redact(text) == text
+
+
+@given(st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=10), st.binary(), st.binary())
+def test_a_loaded_credential_is_found_in_base64_wherever_it_begins(value: str, before: bytes, behind: bytes) -> None:
+    redact = Redactor()
+    redact.conceal(value)
+    text = b64encode(before + value.encode() + behind).decode()
+    assert redact.suspects(text)
+    assert MASK in redact(text)
+
+
+def test_what_a_model_writes_loses_the_credentials_that_were_loaded_and_nothing_else() -> None:
+    redact = Redactor()
+    redact.conceal("marker-of-mine")
+    text = f"password=hunter-two, {KEYS[0]}"
+    assert redact.loaded(text) is text
+    assert redact.loaded(f"{text}, marker-of-mine") == f"{text}, {MASK}"

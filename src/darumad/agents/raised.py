@@ -1,10 +1,17 @@
-"""What a template raised, for people: the exception, and the line of the template's own code it came from. Pure."""
+"""What a template raised, for people: the exception, and the line of the template's own code it came from.
+
+Nothing secret leaves here, for whoever raises says what was at hand: a URL, a header, a command line.
+"""
 
 import traceback
 from pathlib import Path
 
+from darumad.redaction import redact
+
 LENGTH = 500
 """How much of an exception's own words is told, in characters."""
+_READ = 4
+"""How many times the text that is told is read at most: what may be said has no end, and is looked at on the loop."""
 _SHIPPED = str(Path(__file__).parent / "templates")
 
 
@@ -28,9 +35,12 @@ def words_of(error: BaseException) -> str:
         said = str(error)
     except BaseException as unsaid:  # noqa: BLE001 - it is a template's own code, and no more to be trusted than the rest
         said = f"its own words cannot be told ({type(unsaid).__name__})"
-    return fitted(f"{type(error).__name__}: {said[:LENGTH]}".removesuffix(": "))
+    return fitted(f"{type(error).__name__}: {said[: _READ * LENGTH]}".removesuffix(": "), LENGTH)
 
 
 def fitted(text: str, length: int = LENGTH + 200) -> str:
-    """At most `length` characters of `text`; half a surrogate pair, which no file takes, becomes a `?`."""
-    return text[:length].encode("utf-8", "replace").decode()
+    """At most `length` characters of `text`, and no secret; half a surrogate pair, which no file takes, becomes a `?`.
+
+    The cut comes last: half a key would be known by nobody.
+    """
+    return redact(text[: _READ * length])[:length].encode("utf-8", "replace").decode()

@@ -166,7 +166,7 @@ class Providers:
             "name": name,
             "kind": spec.kind,
             "model": spec.model,
-            "base_url": spec.base_url,
+            "base_url": redact(spec.base_url) if spec.base_url else None,
             "key": self._keyring.origin(name),
             "used": name in self.used,
             "state": found.state,

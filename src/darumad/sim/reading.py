@@ -15,6 +15,7 @@ _MILLI = 0.001
 _FAULT_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name != "name")
 _TURN = frozenset({
     "text", "json", "from_schema", "echo", "tokens", "tool_calls", "thinking", "stop", "output_tokens", "input_tokens",
+    "model",
 })  # fmt: skip
 _THEN = frozenset({"reply", "script", "fault", "latency", "per_frame", "gate", *_FAULT_FIELDS})
 

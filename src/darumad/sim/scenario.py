@@ -103,7 +103,7 @@ class Reply:
 
     In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `{random}` for 16 hex
     digits that no other reply has; `words` draws a length in tokens for an answer that has no text of its own.
-    `unended` leaves out what a stream ends with.
+    `unended` leaves out what a stream ends with; `model` is who says to have answered, in place of who was asked.
     """
 
     text: str = ""
@@ -113,6 +113,7 @@ class Reply:
     output_tokens: int | None = None
     input_tokens: int | None = None
     words: Spread | None = None
+    model: str = ""
     unended: bool = False
     mute: bool = False
 

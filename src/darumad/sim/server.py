@@ -225,7 +225,7 @@ class Simulator:
             if server.overflow == "error":
                 return vendor.failure(Fault(name="context_overflow"), asked, ""), 0
             reply = replace(reply, input_tokens=server.num_ctx // 2 + 2)
-        answer = vendor.answer(asked, reply, entry)
+        answer = vendor.answer(replace(asked, model=reply.model or asked.model), reply, entry)
         return answer, vendor.tokens_said(asked, reply)
 
     def _told(self, vendor: Vendor, answer: Answer, place: _Place) -> Answer:

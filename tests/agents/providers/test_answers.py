@@ -2,6 +2,7 @@
 
 import pytest
 
+from darumad.redaction import redact
 from darumad.sim import Reply, Rule, ToolUse, When
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
 from tests.agents.providers.desk import KEY, Desk, ask
@@ -134,6 +135,16 @@ async def test_each_agent_uses_the_provider_that_its_definition_names(desk: Desk
     assert desk.complete(agent="local").model == "ollama:llama3.2"
     assert desk.complete(agent="executor").model == "anthropic:claude-sonnet-5-5"
     assert desk.complete(agent="lost").model is None
+
+
+async def test_a_key_that_the_model_says_is_in_no_part_of_its_answer(desk: Desk, vendor: str) -> None:
+    redact.conceal(KEY)
+    tool = ToolUse(name=KEY, args={"deep": [{KEY: f"x{KEY}"}], "other": 1})
+    desk.sim.play(Rule(id="said", script=(Reply(text=f"it is {KEY}!", tool_calls=(tool,), thinking=KEY, model=KEY),)))
+    reply = await desk.complete()(ask(tools=(WEATHER,)))
+    assert KEY not in repr(reply)
+    assert (reply.text, reply.model) == ("it is [redacted]!", f"{vendor}:[redacted]")
+    assert reply.calls[0].arguments == {"deep": [{"[redacted]": "x[redacted]"}], "other": 1}
 
 
 def test_ids_of_calls_that_a_vendor_left_out_are_the_same_in_every_replay() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.tls import tls
+from darumad.redaction import redact
 
 PROBE_WITHIN = 2.0
 """Seconds that Ollama has to answer: nobody there is known at once, and a machine that is booting is slow."""
@@ -35,7 +36,8 @@ def choose(
     name, spec = first_of(config, "ollama")
     model = spec.model or ollama_model
     if ollama_answers and model:
-        return Chosen(name, model, f"no Anthropic key, and Ollama answers at {spec.base_url or OLLAMA.base_url}")
+        address = redact(spec.base_url or OLLAMA.base_url or "")
+        return Chosen(name, model, f"no Anthropic key, and Ollama answers at {address}")
     if ollama_answers:
         return Chosen(OFFLINE, None, "no Anthropic key, and Ollama answers but has no model: `ollama pull` one")
     return Chosen(OFFLINE, None, "no Anthropic key, and no Ollama answers")

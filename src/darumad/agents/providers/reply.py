@@ -1,11 +1,13 @@
 """What every vendor's answer must hold before it is one: said once, here."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
 
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.redaction import redact
 from darumad.work.model import ModelReply, ToolCall
 from darumad.work.result import Usage
 
@@ -26,6 +28,25 @@ def checked(reply: ModelReply) -> ModelReply:
     if reply.stop == "end" and not reply.text and not reply.calls:
         raise AttemptFailed("empty_output", "the model said nothing", usage=reply.usage)
     return reply
+
+
+def without_keys(reply: ModelReply) -> ModelReply:
+    """`reply` without a key of ours: who is told one with each call may say it, and what a model says is kept."""
+    plain = replace(reply, text=redact.loaded(reply.text), model=redact.loaded(reply.model))
+    if not (reply.calls or reply.opaque):
+        return plain
+    calls = tuple(
+        ToolCall(id=redact.loaded(each.id), name=redact.loaded(each.name), arguments=_without_keys(each.arguments))
+        for each in reply.calls
+    )
+    return replace(plain, calls=calls, opaque=tuple(map(_without_keys, reply.opaque)))
+
+
+def _without_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = orjson.dumps(given).decode()
+    clean = redact.loaded(said)
+    cleaned: Mapping[str, Any] = given if clean is said else orjson.loads(clean)
+    return cleaned
 
 
 def stop_of(reason: str | None, known: Mapping[str, Stop], usage: Usage) -> Stop:

@@ -11,6 +11,7 @@ from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
+from darumad.redaction import redact
 
 WITHIN = 15.0
 """Seconds that a provider has to answer."""
@@ -97,9 +98,9 @@ async def validated(spec: ProviderSpec, key: Credential | None, within: float = 
     except (TimeoutError, http.TimeoutException):
         return Validity("error", f"it did not answer within {within:g} s")
     except (http.HTTPError, http.InvalidURL):
-        return Validity("error", f"nothing answers at {address}")
+        return Validity("error", f"nothing answers at {redact(address)}")
     except ValueError:
-        return Validity("error", f"what answers at {address} is no {spec.kind} server")
+        return Validity("error", f"what answers at {redact(address)} is no {spec.kind} server")
 
 
 def _headers(kind: Kind, key: Credential | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from darumad.agents.providers.client import Client
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.limiter import Amounts, Measure
 from darumad.agents.providers.prices import cost, likely_tokens, upper_bound
+from darumad.agents.providers.reply import without_keys
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage
@@ -60,7 +61,7 @@ class Answer:
     async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
         """See `Wanted`."""
         reply = await client.complete(self.request, watch)
-        return replace(reply, model=f"{provider}:{reply.model}")
+        return without_keys(replace(reply, model=f"{provider}:{reply.model}"))
 
 
 @dataclass(frozen=True, slots=True)
