@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from darumad.bridge import Workspaces
+from darumad.bridge import Workspaces, unpacking
 from darumad.bridge.unpacking import TAR, Unfit
 from darumad.work.causes import ENDS, Course
 from darumad.work.item import Input
@@ -130,6 +130,32 @@ def test_what_nobody_waits_for_is_not_unpacked_to_its_end(workspaces: Workspaces
     given = item(inputs=uploaded(tmp_path, tarred(("a", b"1")), "package", media_type=TAR))
     with pytest.raises(InterruptedError):
         workspaces.fill(given, workspaces.place("a", 0), stopped)
+    assert list(workspaces.place("a", 0).iterdir()) == []
+
+
+class StoppedAfter(threading.Event):
+    """Is set once somebody has looked so many times whether it is."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.mark.parametrize("media_type", [TAR, "text/plain"])
+def test_one_large_file_that_nobody_waits_for_is_not_laid_out_to_its_end(
+    workspaces: Workspaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, media_type: str
+) -> None:
+    monkeypatch.setattr(unpacking, "_BLOCK", 16 << 10)
+    content = bytes(UNPACK_LIMITS.size // 2)
+    large = tarred(("a", content)) if media_type == TAR else content
+    given, stopped = item(inputs=uploaded(tmp_path, large, "package", media_type=media_type)), StoppedAfter(10)
+    with pytest.raises(InterruptedError):
+        workspaces.fill(given, workspaces.place("a", 0), stopped)
+    assert stopped.looks == -1, "and it was not read on"
     assert list(workspaces.place("a", 0).iterdir()) == []
 
 

@@ -4,6 +4,7 @@ What a stranger sends is read here and nowhere else. A fault of it is `Unfit`; a
 """
 
 import errno
+import io
 import os
 import shutil
 import tarfile
@@ -17,6 +18,7 @@ from darumad.errors import Problem
 from darumad.work.item import Input
 
 TAR = "application/x-tar"
+_BLOCK = 1 << 20
 _OF_THE_NAMES = frozenset({
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EILSEQ,
     errno.EINVAL, errno.ENOENT,
@@ -44,6 +46,24 @@ class Unfit(Exception):  # noqa: N818 - it is said of the upload
         self.problem = problem
 
 
+class _Source(io.FileIO):
+    """An upload that is read no further once `stopped` is set, though a single file in it may be large."""
+
+    def __init__(self, path: Path, stopped: threading.Event) -> None:
+        super().__init__(path)
+        self._stopped = stopped
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes.
+
+        Raises:
+            InterruptedError: nobody waits for them any more.
+        """
+        if self._stopped.is_set():
+            raise InterruptedError(errno.EINTR, "nobody waits for it any more")
+        return super().read(-1 if size is None else size)
+
+
 class Unpacking:
     """Lays out the inputs of one item, one after the other, until `stopped` is set. Blocking."""
 
@@ -67,24 +87,27 @@ class Unpacking:
                 if given.media_type == TAR:
                     self._unpack(source, partial)
                 else:
-                    self._count(source.stat().st_size, partial.parent)
-                    shutil.copyfile(source, partial)
+                    self._copy(source, partial)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 partial.rename(target)  # a kill before this leaves nothing that looks finished
             finally:
                 _clear(partial)
 
+    def _copy(self, source: Path, partial: Path) -> None:
+        with _Source(source, self._stopped) as upload, partial.open("wb") as copy:
+            self._count(source.stat().st_size, partial.parent)
+            shutil.copyfileobj(upload, copy, _BLOCK)
+
     def _unpack(self, source: Path, partial: Path) -> None:
         partial.mkdir()
-        with tarfile.open(source, mode="r:") as archive:  # plain: a small one that is compressed may hold anything
+        # Plain only: a small one that is compressed may hold anything.
+        with _Source(source, self._stopped) as upload, tarfile.open(fileobj=upload, mode="r:") as archive:
             for member in archive:
                 self._count(member.size, partial)
                 archive.extract(member, partial, filter="data")
 
     def _count(self, size: int, place: Path) -> None:
         """Take `size` bytes and one file of what there may be, before anything of it is written."""
-        if self._stopped.is_set():
-            raise InterruptedError(errno.EINTR, "nobody waits for it any more")
         self._size, self._files = self._size + size, self._files + 1
         if self._size > self._limits.size:
             raise ValueError(f"unpacks to more than {self._limits.size:,} bytes (`item.unpacked_size`)")
