@@ -139,3 +139,8 @@ def unknown_item(item: str) -> Refused:
 def unknown_agent(name: str, known: Iterable[str] = ()) -> Refused:
     """The refusal of an agent that there is not, with the one of `known` that was perhaps meant."""
     return Refused(f"no agent is called {name}{did_you_mean(name, known)}", code="unknown_agent")
+
+
+def unknown_provider(name: str, known: Iterable[str]) -> Refused:
+    """The refusal of a provider that there is not, with the one of `known` that was perhaps meant."""
+    return Refused(f"no provider is called {name}{did_you_mean(name, known)}", code="unknown_provider")

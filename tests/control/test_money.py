@@ -53,11 +53,17 @@ def test_a_scope_without_a_limit_is_shown_when_it_is_asked_for(served: Served, s
     assert shown(served, scope)[scope, DAY]["spent"]["calls"] == 1
 
 
-def test_a_limit_on_an_agent_that_there_is_not_is_refused_with_one_that_there_is(served: Served) -> None:
-    with pytest.raises(Refused, match="did you mean `echo`") as refused:
-        served.client.call("budgets set", {"daily": 1}, scope="agent:ehco")
-    assert refused.value.code == "unknown_agent"
-    assert served.client.call("budgets set", {"daily": 1}, scope="agent:echo")["items"]
+@pytest.mark.parametrize(
+    ("scope", "meant", "code"),
+    [("agent:ehco", "agent:echo", "unknown_agent"), ("provider:fra", "provider:far", "unknown_provider")],
+)
+def test_a_limit_on_what_there_is_not_is_refused_with_what_there_is(
+    served: Served, scope: str, meant: str, code: str
+) -> None:
+    with pytest.raises(Refused, match=f"did you mean `{meant.split(':')[1]}`") as refused:
+        served.client.call("budgets set", {"daily": 1}, scope=scope)
+    assert refused.value.code == code
+    assert served.client.call("budgets set", {"daily": 1}, scope=meant)["items"]
 
 
 def test_a_limit_that_was_set_holds_until_it_is_reset_and_says_what_goes_on(served: Served) -> None:

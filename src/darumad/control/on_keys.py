@@ -7,7 +7,7 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.house import Vault
 from darumad.control.views import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
 from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, SecretSetRequest
-from darumad.errors import Refused
+from darumad.errors import Refused, unknown_provider
 from darumad.journal.requests import Note, Setting
 from darumad.redaction import redact
 
@@ -90,7 +90,7 @@ async def _kept(desk: Desk) -> dict[str, str]:
 
 
 def _known(desk: Desk, name: str) -> ProviderView:
-    for each in desk.house.providers.shown():
-        if each["name"] == name:
-            return ProviderView.model_validate(each)
-    raise Refused(f"no provider is called {name}", code="unknown_provider")
+    known = {each["name"]: each for each in desk.house.providers.shown()}
+    if name not in known:
+        raise unknown_provider(name, known)
+    return ProviderView.model_validate(known[name])

@@ -8,7 +8,7 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
 from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
 from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
-from darumad.errors import Problem, Refused, unknown_agent, unknown_item
+from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
@@ -19,7 +19,7 @@ from darumad.work.result import Usage
 
 _SUFFIX: Mapping[str, str] = {"nano_usd": "", "tokens": "_tokens", "calls": "_calls"}
 """How the field of a request goes on after its period, by unit."""
-_ITEM, _AGENT = "item:", "agent:"
+_ITEM, _AGENT, _PROVIDER = "item:", "agent:", "provider:"
 
 
 async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  # noqa: ARG001 - an operation's signature
@@ -50,12 +50,12 @@ async def set_(desk: Desk, ask: Ask, request: BudgetSetRequest) -> BudgetChange:
     """Sets limits from now on, also over restarts. What they make room for goes on at once.
 
     Raises:
-        Refused: nothing was said, or what an item cannot have; there is no such agent or item.
+        Refused: nothing was said, or what an item cannot have; there is no such agent, provider or item.
     """
     said = {where: word for where, word in _said(request) if word is not None}
     _check(request, said)
     await _check_item(desk, request.scope)
-    _check_agent(desk.house, request.scope)
+    _check_name(desk.house, request.scope)
     return await _change(desk, ask, request.scope, said)
 
 
@@ -101,13 +101,18 @@ async def _check_item(desk: Desk, scope: str) -> None:
             raise unknown_item(name)
 
 
-def _check_agent(house: House, scope: str) -> None:
+def _check_name(house: House, scope: str) -> None:
     """A limit on a name that was mistyped would hold nobody back, and its operator would not know."""
     if scope.startswith(_AGENT):
         name = scope.removeprefix(_AGENT)
-        known = {*house.definitions(), *house.unmade(), *(str(each.get("agent", "")) for each in house.agents())}
-        if name not in known:
-            raise unknown_agent(name, known)
+        agents = {*house.definitions(), *house.unmade(), *(str(each.get("agent", "")) for each in house.agents())}
+        if name not in agents:
+            raise unknown_agent(name, agents)
+    if scope.startswith(_PROVIDER):
+        name = scope.removeprefix(_PROVIDER)
+        providers = {str(each["name"]) for each in house.providers.shown()}
+        if name not in providers:
+            raise unknown_provider(name, providers)
 
 
 def _views(desk: Desk, scope: str | None) -> tuple[BudgetView, ...]:
