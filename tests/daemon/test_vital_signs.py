@@ -96,8 +96,8 @@ def _hold_control(daemon: Serving, wedge: Wedge) -> None:
         pytest.param("actors", _hold_root, 10.0, id="root"),
         pytest.param("actors", _hold_orchestrator, 10.0, id="orchestrator"),
         pytest.param("bridge", _hold_loop, 1.0, id="loop"),
-        pytest.param("writer", _hold_writer, 30.0, id="writer"),
-        pytest.param("publisher", _hold_publisher, 30.0, id="publisher"),
+        pytest.param("writer", _hold_writer, 10.0, id="writer"),
+        pytest.param("publisher", _hold_publisher, 10.0, id="publisher"),
         pytest.param("control", _hold_control, 1.0, id="control"),
     ],
 )

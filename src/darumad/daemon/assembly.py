@@ -40,8 +40,6 @@ T = TypeVar("T")
 log = logger(__name__)
 WITHIN = Seconds(10.0)
 """Seconds that a thread of the error kernel may take to answer while the house is built or taken down."""
-STUCK = 30.0
-"""Seconds that one batch may take in the journal's writer or in the publisher before it counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from darumad.bridge import TOO_MANY
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
-from darumad.daemon.assembly import STUCK, Kernel, Minds
+from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
 from darumad.errors import Broken
 from darumad.events import BridgeStalled
@@ -58,11 +58,12 @@ class VitalSigns:
     def __call__(self) -> dict[str, bool | str]:
         """Every part by its name."""
         limit = self._house.settings.bridge.stalled_after
+        patience = self._house.settings.journal.stuck_after
         return {
             "actors": self._actors(),
             "bridge": _turning("the agents' loop", self._bridge.health().late, limit),
-            "writer": _moving(self._house.journal.health().batch_age),
-            "publisher": _moving(self._house.publisher.health().batch_age),
+            "writer": _moving(self._house.journal.health().batch_age, patience),
+            "publisher": _moving(self._house.publisher.health().batch_age, patience),
             "control": self._control(limit),
         }
 
@@ -115,5 +116,5 @@ def _turning(what: str, late: Seconds, limit: Seconds) -> bool | str:
     return True if late <= limit else f"{what} is {late:.1f} s late"
 
 
-def _moving(batch_age: Seconds | None) -> bool | str:
-    return True if batch_age is None or batch_age < STUCK else f"one batch has run for {batch_age:.0f} s"
+def _moving(batch_age: Seconds | None, patience: Seconds) -> bool | str:
+    return True if batch_age is None or batch_age < patience else f"one batch has run for {batch_age:.0f} s"

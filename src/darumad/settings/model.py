@@ -232,6 +232,11 @@ class JournalSettings:
     low_water: Bytes = setting(
         parse_size("128MiB"), "With less room than this on the disk nothing new is taken in.", Limits(at_least=0)
     )
+    stuck_after: Seconds = setting(
+        Seconds(10),
+        "How long writing or telling one batch may take before the daemon counts as unwell; its watchdog starves then.",
+        POSITIVE,
+    )
     check_after: Seconds | None = setting(
         Seconds(60), "How long after a start every page is looked at, by a child process; null for never.", POSITIVE
     )
