@@ -179,7 +179,11 @@ class Company:
     def _bridge(self, directory: Path, grace: float) -> Bridge:
         commits = Commits(self.desk.journal.post, self._loop.loop)
         limits = BridgeLimits(
-            timeout=Seconds(600.0), idle_timeout=Seconds(600.0), grace=Seconds(grace), heartbeat=Seconds(600.0)
+            timeout=Seconds(600.0),
+            idle_timeout=Seconds(600.0),
+            grace=Seconds(grace),
+            heartbeat=Seconds(600.0),
+            result=1 << 20,
         )
         return Bridge(
             self._loop,

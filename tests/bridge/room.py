@@ -80,7 +80,7 @@ class Room:
         self.loop.start()
         stack.callback(self.loop.stop, Seconds(PATIENCE))
         commits = Commits(desk.journal.post, self.loop.loop)
-        given = {"timeout": 600.0, "idle_timeout": 600.0, "grace": 5.0, "heartbeat": 600.0, **limits}
+        given = {"timeout": 600.0, "idle_timeout": 600.0, "grace": 5.0, "heartbeat": 600.0, "result": 1 << 20, **limits}
         unpacking = replace(UNPACK_LIMITS, spare=int(given.pop("spare", 0)))
         self.bridge = Bridge(
             self.loop,
@@ -89,7 +89,7 @@ class Room:
             commits=commits,
             ledger=JournalLedger(commits, clock, new_id=str, allowance=Allowance()),
             workspaces=Workspaces(directory / "workspaces", directory / "uploads", unpacking),
-            limits=BridgeLimits(**{name: Seconds(value) for name, value in given.items()}),
+            limits=BridgeLimits(**given),
             rng=random.Random(1),
             signal=lambda *said: self.signals.put(said),
         )

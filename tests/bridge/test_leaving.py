@@ -7,6 +7,8 @@ import pytest
 
 from darumad.bridge.leaving import LONGEST, Leaving, taken
 from darumad.names import NanoUsd, Seconds, Stage
+from darumad.work.canonical import canonical
+from darumad.work.codec import result_to_json
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Context
@@ -16,10 +18,12 @@ from tests.bridge.room import completed
 from tests.bridge.test_tasks import Rooms
 
 DIGEST = "0" * 64
+LIMIT = 10_000
+"""Bytes that a result may have."""
 
 
 def taken_from(workspace: Path, result: Any, *, lost: bool = False) -> WorkResult:
-    return taken(result, Leaving(Stage.EXECUTING, (Stage.EXECUTING,), workspace, lost))
+    return taken(result, Leaving(Stage.EXECUTING, (Stage.EXECUTING,), workspace, lost, LIMIT))
 
 
 def file(name: str = "page.md", media_type: str = "text/markdown", sha256: str = DIGEST) -> Artifact:
@@ -65,6 +69,22 @@ def test_what_cannot_be_taken_is_the_agent_s_crash(tmp_path: Path, result: Any) 
     assert refused.stop_reason is StopReason.AGENT_CRASHED
     assert refused.error is not None
     assert (refused.error.kind, refused.error.error_type) == ("agent_crashed", "UnfitResult")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"text": "x" * LIMIT}, {"text": "x" * 9 * LIMIT}, {"data": ["x" * 100] * 100}, {"notes": {"x": "\u00e4" * 5000}}],
+    ids=["a text", "a text that is too long by itself", "data", "notes"],
+)
+def test_a_result_that_is_too_large_is_a_failure_of_its_own_kind_and_says_what_to_do(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    refused = taken_from(tmp_path, completed(**more))
+    assert refused.stop_reason is StopReason.SCHEMA_VIOLATION
+    assert refused.error is not None
+    assert refused.error.kind == "result_too_large"
+    assert "`item.result_limit` is 10,000: put what is large into files" in refused.error.message
+    assert len(canonical(result_to_json(refused))) < LIMIT
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ PROVIDER = ("connect", "disconnect", "timeout", "server_error", "overloaded", "m
 OWN = (
     "context_too_long", "request_too_large", "schema_violation", "bad_tool_args", "empty_output", "invalid_request",
     "tool_error", "loop_detected", "max_steps", "max_tokens", "item_timeout", "idle_timeout", "agent_crashed",
-    "child_died",
+    "result_too_large", "child_died",
 )  # fmt: skip
 NEEDS_SOMEBODY = {
     "auth": ParkReason.PROVIDER,

@@ -7,7 +7,7 @@ from darumad.work.kinds import KINDS, Breaker, Counts, Fallback, Retry, verdict
 WHILE_CLOSED = {"connect", "disconnect", "timeout", "server_error", "malformed_response", "truncated_stream"}
 COUNTED = {
     "invalid_request", "request_too_large", "context_too_long", "bad_tool_args", "schema_violation", "empty_output",
-    "loop_detected", "agent_crashed", "tool_error", "item_timeout", "idle_timeout", "child_died",
+    "loop_detected", "agent_crashed", "result_too_large", "tool_error", "item_timeout", "idle_timeout", "child_died",
 }  # fmt: skip
 IGNORED = {
     "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found", "spawn_failed", "refusal", "max_steps",

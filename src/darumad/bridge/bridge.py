@@ -44,12 +44,16 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeLimits:
-    """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat."""
+    """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat.
+
+    `result` is in bytes: how large a result may be as JSON.
+    """
 
     timeout: Seconds
     idle_timeout: Seconds
     grace: Seconds
     heartbeat: Seconds
+    result: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +247,7 @@ class Bridge:
         fill = None
         if any(each.upload for each in item.inputs):
             fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
-        return Opened(context, steps, watch, fill)
+        return Opened(context, steps, watch, fill, self._limits.result)
 
     def _context(self, held: Held, steps: Steps, complete: Complete, progress: Callable[[], None]) -> Context:
         record = held.record

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, ClassVar
 
 from darumad.agents import fitted
 from darumad.agents.artifacts import UnsafePath, place
@@ -65,15 +65,28 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class UnfitResult(Exception):  # noqa: N818 - it reads as what it is
     """A result that cannot be taken; the message says what is wrong with it."""
 
+    kind: ClassVar[str] = "agent_crashed"
+
+
+class LargeResult(UnfitResult):
+    """A result with more in it than the journal takes."""
+
+    kind = "result_too_large"
+
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Where a result comes from. `lost`: the journal has told the stage that its item is no longer held here."""
+    """Where a result comes from.
+
+    `lost`: the journal has told the stage that its item is no longer held here. `limit`: how many bytes a result may
+    have as JSON.
+    """
 
     stage: Stage
     stages: tuple[Stage, ...]
     workspace: Path
     lost: bool
+    limit: int
 
 
 def taken(result: Any, leaving: Leaving) -> WorkResult:
@@ -84,20 +97,27 @@ def taken(result: Any, leaving: Leaving) -> WorkResult:
     except UnfitResult as unfit:
         log.error("unfit_result", why=str(unfit))  # noqa: TRY400 - a traceback would show this file, not the template
         message = fitted(f"the agent's result cannot be taken: {unfit}")
-        crash = Failure(kind="agent_crashed", message=message, error_type=type(unfit).__name__)
-        return WorkResult(stop_reason=StopReason.AGENT_CRASHED, error=crash)
+        crash = Failure(kind=unfit.kind, message=message, error_type=type(unfit).__name__)
+        return WorkResult(stop_reason=ENDS[unfit.kind].stop_reason, error=crash)
 
 
 def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:
     _see_usage(result.usage)
     _see_end(result, leaving)
-    try:
-        canonical(result_to_json(result))
-    except (TypeError, ValueError) as error:
-        raise UnfitResult(f"it is no JSON: {error}") from error
+    _see_size(result, leaving.limit)
     for each in result.artifacts:
         _see_artifact(each, leaving.workspace)
     return result
+
+
+def _see_size(result: WorkResult, limit: int) -> None:
+    """What it comes to as JSON, which it must be; a text that is too long by itself is not written first."""
+    try:
+        size = len(result.text) if len(result.text) > limit else len(canonical(result_to_json(result)))
+    except (TypeError, ValueError) as error:
+        raise UnfitResult(f"it is no JSON: {error}") from error
+    if size > limit:
+        raise LargeResult(f"it has {size:,} bytes, and `item.result_limit` is {limit:,}: put what is large into files")
 
 
 def _see_form(value: Any, form: type) -> None:

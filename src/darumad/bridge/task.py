@@ -121,13 +121,14 @@ class Opened:
     """What a task needs to begin.
 
     The agent's context, the steps and the watch behind it, and what has to be unpacked first,
-    until the event that it is given is set.
+    until the event that it is given is set. `result_limit` is in bytes.
     """
 
     context: Context
     steps: Steps
     watch: Watch
     fill: Callable[[threading.Event], Mapping[str, Path]] | None
+    result_limit: int
 
 
 class StageTask:
@@ -215,7 +216,7 @@ class StageTask:
                 return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
         record = self.held.record
         result = await agent.execute_work(record.item, context)
-        leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost)
+        leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost, opened.result_limit)
         if getattr(result, "artifacts", ()):
             return await asyncio.to_thread(taken, result, leaving)
         return taken(result, leaving)

@@ -138,6 +138,7 @@ def limits(settings: Settings) -> BridgeLimits:
         idle_timeout=settings.item.idle_timeout,
         grace=settings.item.cancel_grace,
         heartbeat=settings.daemon.heartbeat,
+        result=settings.item.result_limit,
     )
 
 

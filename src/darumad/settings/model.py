@@ -94,6 +94,11 @@ class Item:
         "How long what runs for a cancelled item may take to stop before it is reported as not stopped.",
         POSITIVE,
     )
+    result_limit: Bytes = setting(
+        parse_size("16MiB"),
+        "How large a result may be, written as JSON; what belongs into files is not in it.",
+        POSITIVE,
+    )
     unpacked_size: Bytes = setting(
         parse_size("2GiB"), "How large all that was uploaded for one item may be once it is unpacked.", POSITIVE
     )

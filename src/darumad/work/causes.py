@@ -86,6 +86,7 @@ ENDS: Mapping[str, End] = {
     "item_timeout": End(_S.TIMEOUT, _C.TRY_AGAIN, "failures"),
     "idle_timeout": End(_S.IDLE_TIMEOUT, _C.TRY_AGAIN, "failures"),
     "agent_crashed": End(_S.AGENT_CRASHED, _C.TRY_AGAIN, "failures"),
+    "result_too_large": End(_S.SCHEMA_VIOLATION, _C.TRY_AGAIN, "failures"),
     "child_died": End(_S.AGENT_CRASHED, _C.TRY_AGAIN, "failures"),
     "review_rejected": End(_S.REVIEW_REJECTED, _C.SEND_BACK, "reviews"),
     # nothing that another try would mend

@@ -262,6 +262,14 @@ _KINDS: tuple[Kind, ...] = (
         recovery=("Read the traceback in the log and correct the template.",),
     ),
     Kind(
+        name="result_too_large",
+        comes_from="a result with more in it than `item.result_limit`",
+        retry=Retry.BY_ATTEMPTS,
+        counts=Counts.COUNT,
+        hints=("The template returns what belongs into a file.",),
+        recovery=("Have the template write it into a file of its workspace.", "Raise `item.result_limit`."),
+    ),
+    Kind(
         name="handler_crashed",
         comes_from="the daemon's own handler raised, MemoryError, an escaped BaseException",
         counts=Counts.CRASH,
