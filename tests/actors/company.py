@@ -205,6 +205,7 @@ class Company:
             rng=random.Random(1),
             admission=self.admission,
             post=self.desk.journal.post,
+            send=self.bridge.send_work,
             revoke=self._revoke,
             gated=lambda: self.gated,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from darumad.actors import orchestrator as room
-from darumad.actors.messages import Committed, Finished, SlotUp
-from darumad.bridge import Done, Limit
-from darumad.names import AgentName, Role, Stage
-from darumad.supervision import ActorDeadError
+from darumad.actors.messages import Committed, SlotUp
+from darumad.agents import AgentDefinition
+from darumad.bridge import Done, Ended, Limit, Seat
+from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
@@ -310,22 +310,22 @@ def test_an_answer_for_an_item_that_the_slot_does_not_hold_changes_nothing(compa
     ours = daemon.desk.record("one")
     other = daemon.desk.submit("other").records[0]
     stranger = type("Held", (), {"record": replace(other, stage=Stage.EXECUTING)})()
-    daemon.tell(Finished(ours.holder, Done(stranger, completed())))
-    daemon.tell(Finished("nobody#7", Done(stranger, completed())))
+    daemon.tell(Ended((Done(ours.holder, stranger, completed()), Done("nobody#7", stranger, completed()))))
     held.release()
     daemon.succeeds("one", "other")
 
 
 def test_a_slot_that_dies_while_it_is_offered_work_gives_it_back(company: Companies) -> None:
-    """Told between the claim and its commit: the slot is in the claim, and its actor is gone."""
+    """Gone between the claim and its commit: the slot is in the claim, and the bridge no longer knows its life."""
     daemon = company(count=1)
     daemon.start()
-    daemon.tell(SlotUp("gone#1", Role.EXECUTOR, AgentName("ghost"), _dead))
+    ghost = AgentDefinition(name=AgentName("ghost"), role=Role.EXECUTOR, count=1)
+    deaf: Callable[[object], None] = lambda message: None  # noqa: E731 - nobody is there
+    path, first = ActorPath("gone"), Incarnation(1)
+    daemon.tell(
+        SlotUp(Seat(path=path, incarnation=first, role=ghost.role, definition=ghost, tell=deaf, report=daemon.tell))
+    )
     daemon.submit("one", agent=AgentName("ghost"), stages=(Stage.EXECUTING,))
     interrupted = daemon.until("work.interrupted", "one")
     assert interrupted[0]["why"] == "its slot had ended"
     assert daemon.desk.record("one").crashes == 0
-
-
-def _dead(message: object) -> None:
-    raise ActorDeadError("gone")

@@ -10,9 +10,10 @@ from darumad.actors.holds import TemplateHolds
 from darumad.actors.judge import AgentError, TaskAbandoned
 from darumad.actors.messages import SlotDown
 from darumad.actors.roster import ANY, MOST, Backlog, Roster, pool_of
-from darumad.bridge import Done
+from darumad.agents import AgentDefinition
+from darumad.bridge import Done, Seat
 from darumad.journal.requests import Held, Slot
-from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds, Stage
+from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
@@ -31,12 +32,21 @@ def nobody(message: object) -> None:
     raise AssertionError(message)
 
 
+def seat(path: str) -> Seat:
+    """The first life of an executor's slot."""
+    definition = AgentDefinition(name=EXECUTOR, role=Role.EXECUTOR, count=1)
+    return Seat(
+        path=ActorPath(path), incarnation=Incarnation(1), role=Role.EXECUTOR, definition=definition,
+        tell=nobody, report=nobody,
+    )  # fmt: skip
+
+
 # --- the roster -------------------------------------------------------------------------------------------------------
 
 
 def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
     roster = Roster()
-    roster.add("x/1#1", DOING, nobody)
+    roster.add(seat("x/1"))
     (slot,) = roster.offer({DOING: 5})
     assert (slot.holder, slot.stage, slot.agent) == ("x/1#1", Stage.EXECUTING, EXECUTOR)
     assert roster.offer({DOING: 5}) == ()
@@ -50,7 +60,7 @@ def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
 
 def test_a_slot_that_is_gone_gives_back_what_it_held_and_is_offered_no_more() -> None:
     roster = Roster()
-    roster.add("x/1#1", DOING, nobody)
+    roster.add(seat("x/1"))
     roster.hold("x/1#1", held())
     gone = roster.remove("x/1#1")
     assert gone is not None
@@ -65,7 +75,7 @@ def test_a_slot_that_is_gone_gives_back_what_it_held_and_is_offered_no_more() ->
 def test_a_free_slot_that_died_is_skipped() -> None:
     roster = Roster()
     for number in (1, 2):
-        roster.add(f"x/{number}#1", DOING, nobody)
+        roster.add(seat(f"x/{number}"))
     roster.remove("x/1#1")
     assert [slot.holder for slot in roster.offer({DOING: 2})] == ["x/2#1"]
 
@@ -171,7 +181,7 @@ def test_the_settings_move_a_kind_from_one_verdict_to_another() -> None:
 
 
 def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
-    done = Done(held(), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
+    done = Done("x/1#1", held(), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     follows = build.follows(done.held.record, done.result)
     move = move_of(done, follows, holder=None, now=Millis(5))
     assert (move.to, move.stage, move.holder) == (WorkState.READY, Stage.REVIEWING, None)
@@ -181,7 +191,7 @@ def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
 
 
 def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
-    done = Done(held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
+    done = Done("x/1#1", held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5))
     following = held_next(done.held, move, Fence(3), "y/1#1")
     assert (following.record.stage, following.record.holder, following.brief) == (
@@ -193,19 +203,19 @@ def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
 
 
 def test_a_stage_that_failed_leaves_nothing_for_the_next() -> None:
-    done = Done(held(), build.failed("tool_error"))
+    done = Done("x/1#1", held(), build.failed("tool_error"))
     assert output_of(done, build.follows(done.held.record, done.result)) is None
 
 
 def test_an_optimizer_that_failed_leaves_a_brief_that_says_so() -> None:
-    done = Done(held(stage=Stage.OPTIMIZING), build.failed("server_error"))
+    done = Done("x/1#1", held(stage=Stage.OPTIMIZING), build.failed("server_error"))
     follows = build.follows(done.held.record, done.result)
     assert output_of(done, follows) == {"degraded": True, "intent": "write the report"}
 
 
 @pytest.mark.parametrize(("ours", "crashes"), [(True, 1), (False, 0)])
 def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(ours: bool, crashes: int) -> None:
-    done = put_back(held(), "its actor ended: crash", crashed=ours)
+    done = put_back("x/1#1", held(), "its actor ended: crash", crashed=ours)
     move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5))
     assert (move.to, move.stage, move.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
     (fact,) = move.facts

@@ -13,6 +13,7 @@ from darumad.bridge import (
     Bridge,
     BridgeLimits,
     Done,
+    Ended,
     JournalLedger,
     LoopThread,
     Seat,
@@ -66,12 +67,14 @@ class Broker:
 
 
 class Room:
-    """`told` are the messages that the actor gets; `make` is what makes agents."""
+    """`reported` is what ended, `wrong` what the actor is told of that, `told` all else; `make` makes agents."""
 
     def __init__(self, desk: Desk, directory: Path, stack: ExitStack, limits: Mapping[str, float]) -> None:
         clock = SystemClock()
         self.desk = desk
         self.told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.wrong: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self.reported: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.signals: queue.SimpleQueue[tuple[str, str, int, Mapping[str, object]]] = queue.SimpleQueue()
         self.broker = Broker()
         self.work: Work = done
@@ -100,7 +103,8 @@ class Room:
             incarnation=Incarnation(incarnation),
             role=Role.OPTIMIZER,
             definition=AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, **definition),
-            tell=self.told.put,
+            tell=self._tell,
+            report=self.reported.put,
         )
 
     def spawned(self, seat: Seat | None = None) -> Seat:
@@ -127,9 +131,9 @@ class Room:
         return self.told.get(timeout=PATIENCE)
 
     def done(self) -> Done:
-        said = self.next()
-        assert isinstance(said, Done), said
-        return said
+        """What is reported next; it ended alone."""
+        (done,) = self.reported.get(timeout=PATIENCE).dones
+        return done
 
     def settled(self) -> None:
         """Everything that was posted to the loop before this has been carried out."""
@@ -139,7 +143,14 @@ class Room:
 
     def nothing_more_is_told(self) -> bool:
         self.settled()
-        return self.told.empty()
+        self.settled()  # what ended in that turn is reported in the next
+        return self.told.empty() and self.reported.empty()
+
+    def _tell(self, message: object) -> None:
+        if isinstance(message, Done):
+            self.wrong.put(message)
+        else:
+            self.told.put(message)
 
     def _made(self, role: Role, definition: AgentDefinition) -> Agent:
         return self.make(role, definition)

@@ -242,9 +242,8 @@ def test_a_cancel_revokes_the_owner_first_then_ends_the_task_and_says_what_stopp
     held = stage.begin(watch)
     stage.settled()
     stage.bridge.cancel([owned(held)], Limit.CANCELLED, stage.told.put, "cancelled by uid:7: enough")
-    said = [stage.next(), stage.next()]
-    (stopped,) = [each for each in said if isinstance(each, Stopped)]
-    (done,) = [each for each in said if not isinstance(each, Stopped)]
+    stopped, done = stage.next(), stage.done()
+    assert isinstance(stopped, Stopped)
     assert (stopped.stopped, stopped.not_stopped) == (("one",), ())
     assert done.result.stop_reason is StopReason.CANCELLED
     assert done.result.error.message == "cancelled by uid:7: enough"
@@ -295,9 +294,8 @@ def test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted
     held = stage.begin(deaf)
     stage.settled()
     stage.bridge.cancel([owned(held)], Limit.CANCELLED, stage.told.put)
-    said = [stage.next(), stage.next()]
-    (stopped,) = [each for each in said if isinstance(each, Stopped)]
-    (done,) = [each for each in said if not isinstance(each, Stopped)]
+    stopped, done = stage.next(), stage.done()
+    assert isinstance(stopped, Stopped)
     assert (stopped.stopped, stopped.not_stopped) == ((), ("one",))
     assert stopped.after_ms >= 49, "the clock of a loop is as coarse as its timer"
     assert (done.abandoned, done.result.stop_reason) == (True, StopReason.CANCELLED)
@@ -366,8 +364,47 @@ def test_work_for_a_life_that_is_over_is_not_begun(room: Rooms) -> None:
     seat, held = stage.spawned(), stage.held()
     stage.bridge.forget(seat.holder)
     stage.bridge.send_work(seat, held)
+    assert stage.done().result.stop_reason is StopReason.INTERRUPTED, "it is given back at once"
     assert stage.nothing_more_is_told()
     assert stage.bridge.in_flight() == {}
+
+
+def test_what_ends_in_one_turn_is_reported_at_once_and_then_the_actors_of_what_went_wrong_are_told(room: Rooms) -> None:
+    stage, go = room(), asyncio.Event()
+
+    async def all_together(item: WorkItem, context: Context) -> WorkResult:
+        await go.wait()
+        if item.id == "two":
+            raise ValueError(item.id)
+        return completed()
+
+    for number, name in enumerate(("one", "two", "three"), 1):
+        stage.begin(all_together, stage.held(name), stage.seat(number))
+    eventually(lambda: len(stage.bridge.in_flight()) == 3)
+    assert stage.wrong.empty()
+    stage.loop.post(go.set)
+    ended = stage.reported.get(timeout=PATIENCE)
+    assert [each.held.record.item.id for each in ended.dones] == ["one", "two", "three"]
+    assert stage.wrong.get(timeout=PATIENCE) is ended.dones[1]
+    assert stage.wrong.empty(), "what went well is not its actor's business"
+
+
+def test_an_actor_that_heard_of_a_failure_hears_of_the_next_success_and_of_none_after(room: Rooms) -> None:
+    stage, words = room(), iter((False, True, True))
+    seat = stage.spawned()
+
+    async def fall_once(item: WorkItem, context: Context) -> WorkResult:
+        if not next(words):
+            raise ValueError(item.id)
+        return completed()
+
+    stage.work = fall_once
+    for name in ("one", "two", "three"):
+        stage.bridge.send_work(seat, stage.held(name))
+        stage.done()
+    stage.settled()
+    heard = [stage.wrong.get(timeout=PATIENCE).held.record.item.id for _ in range(2)]
+    assert (heard, stage.wrong.empty()) == (["one", "two"], True)
 
 
 def test_a_restart_ends_what_runs_and_makes_the_agent_anew(room: Rooms) -> None:

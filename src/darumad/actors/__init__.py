@@ -1,6 +1,6 @@
 """The actors.
 
-The orchestrator, which alone hands work out, and the role actors that carry it over the bridge to their agents.
+The orchestrator, which alone hands work out, and the role actors, each the life of one slot and of its agent.
 """
 
 from darumad.actors.judge import AgentError, judge_of

@@ -66,10 +66,10 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
     )
 
 
-def put_back(held: Held, why: str, *, crashed: bool) -> Done:
+def put_back(holder: str, held: Held, why: str, *, crashed: bool) -> Done:
     """The end of a stage whose slot is gone. It is held against the item only when our own handler raised on it."""
     kind = "handler_crashed" if crashed else "interrupted"
-    return Done(held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
+    return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
 def output_of(done: Done, follows: Next) -> Any:

@@ -1,4 +1,4 @@
-"""What the role actors and the orchestrator say to each other.
+"""What the orchestrator is told, beside the ends of work that the bridge reports.
 
 Mailboxes carry hints and answers; no item lives in them alone.
 """
@@ -7,20 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from darumad.bridge import Done
-from darumad.journal.requests import Held, Outcome
-from darumad.names import AgentName, Role, Stage
+from darumad.bridge import Seat
+from darumad.journal.requests import Outcome
+from darumad.names import AgentName, Stage
 from darumad.supervision import ActorDeadError
 
 
 @dataclass(frozen=True, slots=True)
 class SlotUp:
-    """A role actor's agent is there: its slot can take work. `tell` reaches this life only."""
+    """A role actor's agent is there: its slot can take work."""
 
-    holder: str
-    role: Role
-    agent: AgentName
-    tell: Callable[[object], None] = field(repr=False)
+    seat: Seat
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +30,6 @@ class SlotDown:
     holder: str
     why: str
     crashed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Run this held item's stage. From the orchestrator to a role actor."""
-
-    held: Held
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A stage has ended. From a role actor to the orchestrator."""
-
-    holder: str
-    done: Done
 
 
 @dataclass(frozen=True, slots=True)

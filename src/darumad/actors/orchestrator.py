@@ -19,17 +19,15 @@ from darumad.actors.messages import (
     Beat,
     Committed,
     Due,
-    Finished,
     Flush,
     Hint,
     Reread,
     SlotDown,
     SlotUp,
-    Work,
     tell_if_alive,
 )
-from darumad.actors.roster import ANY, Backlog, Roster, pool_of
-from darumad.bridge import Done
+from darumad.actors.roster import Backlog, Roster, pool_of
+from darumad.bridge import Done, Ended, Seat
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import DarumaError
 from darumad.journal.requests import (
@@ -47,8 +45,8 @@ from darumad.journal.requests import (
     Rescue,
     Rescued,
 )
-from darumad.names import AgentName, Fence, ItemId, Millis, Role, Seconds, Stage
-from darumad.supervision import Actor, ActorDeadError
+from darumad.names import AgentName, Fence, ItemId, Millis, Seconds, Stage
+from darumad.supervision import Actor
 from darumad.work.backoff import Backoff
 from darumad.work.ends import Next, what_follows
 from darumad.work.item import WorkItem
@@ -76,7 +74,9 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What the orchestrator works with, given once. `post` is the journal's; `revoke` ends what runs for an item.
+    """What the orchestrator works with, given once. `post` is the journal's.
+
+    `send` has a held item's stage run at a seat; `revoke` ends what runs for an item.
 
     `arrived` is given how to tell this life: whoever speaks to the orchestrator speaks to the latest.
     """
@@ -85,6 +85,7 @@ class Desk:
     rng: random.Random
     admission: Admission
     post: Callable[[Request, Callable[[object], None] | None], None] = field(repr=False)
+    send: Callable[[Seat, Held], None]
     revoke: Callable[[ItemId, Fence], None]
     gated: Callable[[], frozenset[AgentName]]
     counts: Mapping[AgentName, int]
@@ -95,10 +96,9 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class _Moving:
-    """A posted move whose commit has not come back: what ended, where it ran, and the slot taken for what follows."""
+    """A posted move whose commit has not come back: what ended, and the slot taken for what follows."""
 
     done: Done
-    came_from: str
     holder: str | None
 
 
@@ -145,14 +145,14 @@ class Orchestrator(Actor):
 
     def _take_in(self, message: object) -> None:
         match message:
-            case Finished():
-                self._stage_ended(message)
+            case Ended():
+                for done in message.dones:
+                    self._stage_ended(done)
             case Committed():
                 for outcome in message.outcomes:
                     self._committed(outcome)
             case SlotUp():
-                pool = (message.role, message.agent if message.role is Role.EXECUTOR else ANY)
-                self._roster.add(message.holder, pool, message.tell)
+                self._roster.add(message.seat)
             case SlotDown():
                 self._slot_down(message)
             case Hint():
@@ -165,31 +165,30 @@ class Orchestrator(Actor):
             case _:
                 log.error("unknown_message", message=repr(message)[:200])
 
-    def _stage_ended(self, message: Finished) -> None:
-        done = message.done
-        seated = self._roster.find(message.holder)
+    def _stage_ended(self, done: Done) -> None:
+        seated = self._roster.find(done.holder)
         if seated is None or seated.held is None or seated.held.record.item.id != done.held.record.item.id:
             return  # that life's item was already put back: the journal would call this stale
-        self._roster.free(message.holder)
+        self._roster.free(done.holder)
         if done.result.stop_reason is StopReason.CANCELLED:
             self._make_room(done.held.record.item)
             return  # whoever cancelled has moved the item already
-        self._decide(done, message.holder)
+        self._decide(done)
 
     def _make_room(self, item: WorkItem) -> None:
         """One item fewer of its definition is under way: one that was held back for that may begin."""
         if item.agent in self._held_back:
             self._backlog.add(pool_of(item.stages[0], item.agent))
 
-    def _decide(self, done: Done, came_from: str) -> None:
+    def _decide(self, done: Done) -> None:
         try:
-            self._carry_out(done, came_from)
+            self._carry_out(done)
         except Exception as error:
             # What one decision raises is that item's: the rest of the batch is carried out.
             log.exception("decision_failed", item_id=done.held.record.item.id)
-            self._carry_out(put_back(done.held, f"{type(error).__name__}: {error}", crashed=True), came_from)
+            self._carry_out(put_back(done.holder, done.held, f"{type(error).__name__}: {error}", crashed=True))
 
-    def _carry_out(self, done: Done, came_from: str) -> None:
+    def _carry_out(self, done: Done) -> None:
         record = done.held.record
         follows = self._follows(done)
         if not follows.moves:
@@ -199,7 +198,7 @@ class Orchestrator(Actor):
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
-        self._moving[move.item] = _Moving(done, came_from, holder)
+        self._moving[move.item] = _Moving(done, holder)
         if holder is not None:
             self._going_on[record.item.agent] += 1
         self._post(move)
@@ -237,7 +236,7 @@ class Orchestrator(Actor):
     def _slot_down(self, message: SlotDown) -> None:
         seated = self._roster.remove(message.holder)
         if seated is not None and seated.held is not None:
-            self._decide(put_back(seated.held, message.why, crashed=message.crashed), message.holder)
+            self._decide(put_back(message.holder, seated.held, message.why, crashed=message.crashed))
 
     def _hint(self, message: Hint) -> None:
         if message.ready is None:
@@ -310,12 +309,9 @@ class Orchestrator(Actor):
     def _hand_out(self, held: Held, holder: str) -> None:
         seated = self._roster.hold(holder, held)
         if seated is None:
-            self._decide(put_back(held, "its slot had ended", crashed=False), holder)
+            self._decide(put_back(holder, held, "its slot had ended", crashed=False))
             return
-        try:
-            seated.tell(Work(held))
-        except ActorDeadError:
-            self._slot_down(SlotDown(holder, "its slot had ended"))
+        self._desk.send(seated.seat, held)
 
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
@@ -336,7 +332,7 @@ class Orchestrator(Actor):
         return {agent: max(0, count - busy[agent]) for agent, count in self._desk.counts.items()}
 
     def _reread(self) -> None:
-        moving = {each for move in self._moving.values() for each in (move.came_from, move.holder) if each}
+        moving = {each for move in self._moving.values() for each in (move.done.holder, move.holder) if each}
         self._post(Rescue(live=self._roster.busy() | moving))
         self._post(PromoteDue())
         self._backlog.anywhere()

@@ -1,6 +1,9 @@
-"""A role's actor: one slot, one agent behind the bridge, one item at a time.
+"""A role's actor: the life of one slot, which takes one item at a time, and of the one agent behind the bridge.
 
-Its handlers hand over and return; they never wait.
+It has its agent made, offers its seat to the orchestrator, and is told what goes wrong there: errors count against
+this life, and its end takes the agent and what runs there along. The items themselves pass between orchestrator and
+bridge by lists; through a mailbox for each slot, every item would wake six threads more, which cost half of all it
+costs. Handlers post and return; they never wait.
 
 Optimizer, executor and reviewer are the same actor with another agent: what differs between them is what their
 minds do, and that stands in `agents`.
@@ -13,7 +16,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from darumad.actors.judge import AgentError, TaskAbandoned
-from darumad.actors.messages import Finished, SlotDown, SlotUp, Work, tell_if_alive
+from darumad.actors.messages import SlotDown, SlotUp, tell_if_alive
 from darumad.agents import AgentDefinition
 from darumad.bridge import Bridge, Done, Seat, Spawned, SpawnFailed
 from darumad.events import AgentHealthDegraded, AgentHealthRestored, AgentSpawnFailed, Fact
@@ -53,14 +56,13 @@ class RoleActor(Actor):
             role=self._station.role,
             definition=self._station.definition,
             tell=functools.partial(tell_if_alive, self.actor_ref.tell),
+            report=self._station.orchestrator,
         )
         self._station.bridge.spawn(self._seat)
 
     def on_receive(self, message: object) -> None:
         """See the module."""
         match message:
-            case Work():
-                self._station.bridge.send_work(self._seat, message.held)
             case Done():
                 self._done(message)
             case Spawned():
@@ -71,8 +73,6 @@ class RoleActor(Actor):
                 log.error("unknown_message", message=repr(message)[:200])
 
     def _done(self, done: Done) -> None:
-        # First the outcome, then the error: if it is one too many and this life ends, its item has already moved on.
-        self._station.orchestrator(Finished(self._seat.holder, done))
         if done.abandoned:
             raise TaskAbandoned(f"the task of {done.held.record.item.id} ignored its cancel")
         if done.result.error is not None:
@@ -84,8 +84,7 @@ class RoleActor(Actor):
         if self._spawn_failures:
             self._station.note(AgentHealthRestored(self.path, self._station.definition.name))
         self._spawn_failures = 0
-        seat = self._seat
-        self._station.orchestrator(SlotUp(seat.holder, seat.role, seat.definition.name, self.actor_ref.tell))
+        self._station.orchestrator(SlotUp(self._seat))
 
     def _spawn_failed(self, message: SpawnFailed) -> None:
         agent = self._station.definition.name

@@ -1,9 +1,10 @@
 """The roster: which slots live, which are free, what each holds. Memory only; the journal decides who owns what."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from darumad.bridge import Seat
 from darumad.journal.requests import Held, Slot
 from darumad.names import AgentName, Role, Stage
 
@@ -33,9 +34,8 @@ def pool_of(stage: Stage, agent: AgentName) -> Pool:
 class Seated:
     """One live slot, and the item it holds."""
 
-    holder: str
+    seat: Seat
     pool: Pool
-    tell: Callable[[object], None] = field(repr=False)
     held: Held | None = None
 
 
@@ -48,10 +48,11 @@ class Roster:
         self._offered: set[str] = set()
         self._under_way: Counter[AgentName] = Counter()
 
-    def add(self, holder: str, pool: Pool, tell: Callable[[object], None]) -> None:
+    def add(self, seat: Seat) -> None:
         """A new life of a slot, free."""
-        self._seated[holder] = Seated(holder, pool, tell)
-        self._free[pool].append(holder)
+        pool = (seat.role, seat.definition.name if seat.role is Role.EXECUTOR else ANY)
+        self._seated[seat.holder] = Seated(seat, pool)
+        self._free[pool].append(seat.holder)
 
     def remove(self, holder: str) -> Seated | None:
         """The slot is gone; what it held is the caller's to put back."""
@@ -108,7 +109,7 @@ class Roster:
 
     def busy(self) -> frozenset[str]:
         """Every holder that the journal may rightly name: it holds an item, or is offered in a claim under way."""
-        return frozenset(each.holder for each in self._seated.values() if each.held is not None) | self._offered
+        return frozenset(holder for holder, each in self._seated.items() if each.held is not None) | self._offered
 
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""

@@ -4,6 +4,7 @@ Every call posts and returns; answers come back as messages.
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,9 +13,9 @@ from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
 from darumad.bridge.effects import Effects
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
-from darumad.bridge.seat import Done, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped
 from darumad.bridge.steps import Steps
-from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
+from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete, gone
 from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
@@ -71,14 +72,24 @@ class BridgeHealth:
 
 @dataclass(slots=True)
 class _Sitting:
-    """One life's state on the loop: its agent once there is one, and the task it works on."""
+    """One life's state on the loop: its agent once there is one, and the task it works on.
+
+    `erring` from a failure that its actor was told of to the next success, which it is told of too.
+    """
 
     seat: Seat
     agent: Agent | None = None
     tries: int = 0
     error: str | None = None
     task: StageTask | None = None
+    erring: bool = False
     gone: bool = False
+
+    def concerns_its_actor(self, done: Done) -> bool:
+        """Whether the actor, which counts what goes wrong, has to hear of this end."""
+        wrong, healed = done.abandoned or done.result.error is not None, self.erring and done.result.success
+        self.erring = (self.erring or wrong) and not healed
+        return wrong or healed
 
 
 @dataclass(slots=True)
@@ -120,6 +131,7 @@ class Bridge:
         self._sittings: dict[str, _Sitting] = {}
         self._running: dict[Owner, StageTask] = {}
         self._cancels: list[_Cancel] = []
+        self._ended: list[tuple[_Sitting, Done]] = []
         self._abandoned = 0
         self._beating = False
 
@@ -133,7 +145,7 @@ class Bridge:
         self._thread.post(lambda: self._sit(seat))
 
     def send_work(self, seat: Seat, held: Held) -> None:
-        """Run a held item's stage on the agent of `seat`; exactly one `Done` is told to it."""
+        """Run a held item's stage on the agent of `seat`; exactly one `Done` of it is reported, in some `Ended`."""
         self._thread.post(lambda: self._begin(seat, held))
 
     def restart(self, seat: Seat) -> None:
@@ -225,7 +237,8 @@ class Bridge:
     def _begin(self, seat: Seat, held: Held) -> None:
         sitting = self._sittings.get(seat.holder)
         if sitting is None or sitting.agent is None:
-            return  # that life is over: the journal's re-read puts its item back
+            seat.report(Ended((gone(seat, held),)))
+            return
         task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
         sitting.task = self._running[_owner(held)] = task
         task.start(sitting.agent, self._open)
@@ -277,7 +290,25 @@ class Bridge:
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
             sitting.task = None
-            task.seat.tell(done)
+            self._report(sitting, done)
+
+    def _report(self, sitting: _Sitting, done: Done) -> None:
+        """Report it with all that ends in this turn of the loop."""
+        if not self._ended:
+            self._thread.loop.call_soon(self._report_all)
+        self._ended.append((sitting, done))
+
+    def _report_all(self) -> None:
+        """First the ends, then what was wrong: if that is one error too many, the item has moved on by then."""
+        ended, self._ended = self._ended, []
+        mail: defaultdict[Callable[[Ended], None], list[Done]] = defaultdict(list)
+        for sitting, done in ended:
+            mail[sitting.seat.report].append(done)
+        for report, dones in mail.items():
+            report(Ended(tuple(dones)))
+        for sitting, done in ended:
+            if sitting.concerns_its_actor(done):
+                sitting.seat.tell(done)
 
     def _leave(self, holder: str) -> None:
         sitting = self._sittings.pop(holder, None)

@@ -12,9 +12,11 @@ from darumad.work.result import WorkResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """One life of one slot: where messages to its actor go, and which agent sits behind it.
+    """One life of one slot: which agent sits behind it, and who hears what of it.
 
-    `holder` is who holds an item that runs here, as the journal writes it.
+    `tell` reaches its actor: that its agent is there or not, and what goes wrong with its work. `report` reaches
+    whoever hands work out: all that ended here, in batches. `holder` is who holds an item that runs here, as the
+    journal writes it.
     """
 
     path: ActorPath
@@ -22,6 +24,7 @@ class Seat:
     role: Role
     definition: AgentDefinition
     tell: Callable[[object], None] = field(repr=False)
+    report: Callable[["Ended"], None] = field(repr=False)
     holder: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,15 +60,23 @@ class SpawnFailed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A stage's task has ended, for whatever reason.
+    """The task of a stage that ran at `holder` has ended, for whatever reason.
 
     `abandoned` tasks ignored their cancel and may still run, revoked.
     """
 
+    holder: str
     held: Held
     result: WorkResult
     abandoned: bool = False
     steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended in one turn of the loop, in order: one message, however many agents end at once."""
+
+    dones: tuple[Done, ...]
 
 
 @dataclass(frozen=True, slots=True)

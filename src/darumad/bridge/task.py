@@ -228,14 +228,20 @@ class StageTask:
     def _abandon(self) -> None:
         if not self._told:
             self._told = True
-            self._finished(self, Done(self.held, self._ended(), abandoned=True))
+            self._finished(self, Done(self.seat.holder, self.held, self._ended(), abandoned=True))
 
     def _tell(self, result: WorkResult, duration: Seconds) -> None:
         if self._told:
             return
         self._told = True
         steps = self._steps.riding if self._steps is not None else ()
-        self._finished(self, Done(self.held, replace(result, duration=duration), steps=steps))
+        self._finished(self, Done(self.seat.holder, self.held, replace(result, duration=duration), steps=steps))
+
+
+def gone(seat: Seat, held: Held) -> Done:
+    """The end of a stage that never began, because that life of its slot was over."""
+    failure = Failure(kind="interrupted", message="its slot had ended")
+    return Done(seat.holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure))
 
 
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:

@@ -123,6 +123,7 @@ class Engine:
             rng=self._house.rng,
             admission=self.admission,
             post=self._house.journal.post,
+            send=self._minds.bridge.send_work,
             revoke=self._revoke,
             gated=self._gated,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
