@@ -280,6 +280,9 @@ def test_a_door_lets_in_so_many_and_tells_the_next_to_come_back(
             for each in idle:
                 each.connect(str(path))
             assert _raw(path).startswith(b"HTTP/1.1 503 ")
+            with Client(path) as client, pytest.raises(Unavailable, match="as many callers are connected") as told:
+                client.call("version")
+            assert told.value.retry_after == 5
         asked = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
         eventually(lambda: _raw(path, asked).startswith(b"HTTP/1.1 200 "))
     assert _count(served, "full") >= 1

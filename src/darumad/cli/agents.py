@@ -19,7 +19,10 @@ def agents() -> None:
 @click.option("--instances", "each", is_flag=True, help="A line for every instance, with its last error.")
 @online
 def list_(line: Line, *, each: bool) -> None:
-    """A line for every agent: how many instances it has, and how they are. As JSON, every instance."""
+    """How many instances every agent has, and how they are.
+
+    As JSON, every instance.
+    """
     as_lines = _instances if each else _agents
     line.show(line.client.call("agents list"), lambda reply: as_lines(reply["items"]))
 
@@ -28,7 +31,7 @@ def list_(line: Line, *, each: bool) -> None:
 @click.argument("name")
 @online
 def show(line: Line, name: str) -> None:
-    """One definition with its instances, or one instance by its path."""
+    """One agent with its instances, or one instance by its path."""
     line.show(line.client.call("agents show", name=name), _show_lines)
 
 
@@ -36,7 +39,10 @@ def show(line: Line, name: str) -> None:
 @click.argument("name")
 @online
 def restart(line: Line, name: str) -> None:
-    """Restart the instances of a definition, or one instance; benched ones get up at once."""
+    """Restart all instances of an agent, or one by its path.
+
+    Benched ones get up at once, and a corrected template is taken up.
+    """
     line.show(
         line.client.call("agents restart", {}, name=name),
         lambda reply: [f"{each}  restarting" for each in reply["restarted"]],

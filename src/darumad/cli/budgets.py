@@ -49,7 +49,10 @@ def show(line: Line, scope: str | None) -> None:
 @click.option("--total-calls", metavar="N", help="The most model calls ever.")
 @online
 def set_(line: Line, scope: str, **limits: str | None) -> None:
-    """Set limits that stand over the settings until they are reset; items that waited for them go on."""
+    """Set limits that stand over the settings until they are reset.
+
+    SCOPE is all, agent:NAME, provider:NAME or item:ID. Items that waited for room go on at once.
+    """
     said = {name: word for name, word in limits.items() if word is not None}
     line.show(line.client.call("budgets set", said, scope=scope), _changed)
 

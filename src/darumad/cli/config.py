@@ -21,9 +21,10 @@ def config() -> None:
 @config.command()
 @_FILE
 def check(file: Path | None) -> None:
-    """Name everything that is wrong with the settings at once; end with 78 when something is.
+    """Name everything that is wrong with the settings at once.
 
-    Every agent's template is loaded as the daemon would load it, so a file of your own is run.
+    Ends with 78 when something is. Every agent's template is loaded as the daemon would load it, so a file of your own
+    is run.
     """
     from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
     from darumad.logs import check_file  # noqa: PLC0415 - needed offline only

@@ -18,7 +18,7 @@ class Entry:
     examples: tuple[str, ...] = ()
 
 
-COMMANDS: Mapping[str, Entry] = {
+_WORK: Mapping[str, Entry] = {
     "submit": Entry(
         "submit",
         "Hand in one item of work.",
@@ -55,6 +55,8 @@ COMMANDS: Mapping[str, Entry] = {
             "daruma result report --save out/",
         ),
     ),
+}
+_SIGHT: Mapping[str, Entry] = {
     "status": Entry(
         "status",
         "The daemon on one screen.",
@@ -99,18 +101,9 @@ COMMANDS: Mapping[str, Entry] = {
             "daruma providers check anthropic",
         ),
     ),
-    "secrets": Entry(
-        "secrets",
-        "Keep keys, sealed; their values are never shown.",
-        (
-            "daruma secrets set anthropic-api-key < key.txt",
-            "daruma secrets list",
-            "daruma secrets rotate",
-        ),
-    ),
     "events": Entry(
         "events",
-        "What happened, and what happens.",
+        "What happened; with --follow, what happens.",
         (
             "daruma events --since 0 --item report",
             "daruma events --since 10m",
@@ -120,29 +113,23 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "health": Entry(
         "health",
-        "What lives and what does not.",
+        "Whether every part of the daemon makes progress.",
         (
             "daruma health",
             "daruma health --within 20s",
         ),
     ),
-    "metrics": Entry("metrics", "The Prometheus page.", ("daruma metrics | grep ^daruma_queue_items",)),
-    "drain": Entry("drain", "Take nothing new in and hand nothing out."),
-    "pause": Entry("pause", "Claim nothing new, also over a restart."),
-    "panic": Entry("panic", "Stop everything that runs, at once."),
-    "resume": Entry("resume", "End a drain or a pause."),
-    "stop": Entry("stop", "End the daemon in good order."),
-    "backup": Entry(
-        "backup",
-        "Copy the journal, also while the daemon runs.",
-        ("daruma backup /var/backups/daruma.db",),
+    "metrics": Entry("metrics", "Metrics, as Prometheus reads them.", ("daruma metrics | grep ^daruma_queue_items",)),
+}
+_DAEMON: Mapping[str, Entry] = {
+    "serve": Entry(
+        "serve",
+        "Run the daemon in the foreground.",
+        (
+            "daruma serve",
+            "daruma serve --config config/daruma.yaml",
+        ),
     ),
-    "restore": Entry(
-        "restore",
-        "Put a copy of the journal back in its place.",
-        ("daruma restore /var/backups/daruma.db",),
-    ),
-    "journal": Entry("journal", "Check that the journal is what was written.", ("daruma journal check",)),
     "doctor": Entry(
         "doctor",
         "What is in the way, and how to mend it.",
@@ -159,17 +146,44 @@ COMMANDS: Mapping[str, Entry] = {
             "daruma config show --origin",
         ),
     ),
-    "serve": Entry(
-        "serve",
-        "Run the daemon in the foreground.",
+    "secrets": Entry(
+        "secrets",
+        "Keep keys, sealed; their values are never shown.",
         (
-            "daruma serve",
-            "daruma serve --config config/daruma.yaml",
+            "daruma secrets set anthropic-api-key < key.txt",
+            "daruma secrets list",
+            "daruma secrets rotate",
         ),
     ),
+    "drain": Entry("drain", "Take nothing new in and hand nothing out."),
+    "pause": Entry("pause", "Claim nothing new, also over a restart."),
+    "resume": Entry("resume", "End a drain or a pause."),
+    "panic": Entry("panic", "Stop everything that runs, at once."),
+    "stop": Entry("stop", "End the daemon in good order."),
+    "backup": Entry(
+        "backup",
+        "Copy the journal, also while the daemon runs.",
+        ("daruma backup /var/backups/daruma.db",),
+    ),
+    "restore": Entry(
+        "restore",
+        "Put a copy of the journal back in its place.",
+        ("daruma restore /var/backups/daruma.db",),
+    ),
+    "journal": Entry("journal", "Check that the journal is what was written.", ("daruma journal check",)),
     "sim": Entry("sim", "Run a simulated model server.", ("daruma sim --listen ollama=:11434 --model qwen3",)),
-    "version": Entry("version", "Which version this is, and which answers."),
+    "version": Entry("version", "The version of this program and of the daemon."),
 }
+SECTIONS: Mapping[str, Mapping[str, Entry]] = {"Work": _WORK, "What goes on": _SIGHT, "The daemon": _DAEMON}
+"""Under what the help lists each command."""
+COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+_EXIT_CODES = """\b
+Exit codes:
+  0  done                        5  not possible now; parked
+  1  the work failed             6  denied
+  2  wrong usage, or refused     7  time is up
+  3  no daemon answers          75  try again later
+  4  not found                  78  the settings are wrong"""
 
 
 class LazyGroup(click.Group):
@@ -201,14 +215,16 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """The table, without importing what it names."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.says) for name, entry in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), entry.says) for name, entry in entries.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="daruma")
 def daruma() -> None:
     """Keeps LLM agents working unattended.
 
-    Start a daemon with `daruma serve`, then hand it work with `daruma submit`.
+    Start a daemon with `daruma serve`, then hand it work with `daruma submit`; each COMMAND --help has examples.
     """

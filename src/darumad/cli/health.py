@@ -1,4 +1,4 @@
-"""`daruma health`: what lives and what does not; the exit code says it too."""
+"""`daruma health`: whether every part of the daemon makes progress; the exit code says it too."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -16,7 +16,7 @@ from darumad.cli.waiting import KNOCKS, Patience
 @click.option("--within", type=DURATION, metavar="DURATION", help="Wait this long for a daemon that is starting.")
 @online
 def health(line: Line, within: float | None) -> None:
-    """What lives and what does not. Ends with 1 when something does not.
+    """Whether every part of the daemon makes progress. Ends with 1 when one does not.
 
     An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on.
     """

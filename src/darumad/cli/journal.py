@@ -22,7 +22,10 @@ def journal() -> None:
 @click.option("--quick", is_flag=True, help="Leave out indexes, references and payloads.")
 @offline
 def check(place: "Place", show: Callable[..., None], *, quick: bool) -> None:
-    """Look at every page, reference, digest and audit row; end with 1 when something is wrong."""
+    """Look at every page, reference, digest and audit row.
+
+    Ends with 1 when something is wrong.
+    """
     from darumad.journal.checking import check as look  # noqa: PLC0415 - needed offline only
 
     found = look(place, quick=quick)

@@ -8,5 +8,5 @@ from darumad.cli.online import Line, online
 @click.command()
 @online
 def metrics(line: Line) -> None:
-    """The Prometheus page."""
+    """Metrics, as Prometheus reads them."""
     click.echo(line.client.text("metrics"), nl=False)

@@ -26,9 +26,9 @@ def list_(line: Line) -> None:
 @click.argument("name")
 @online
 def check(line: Line, name: str) -> None:
-    """Ask a provider now whether it takes its key and has its model; end with 1 when it does not.
+    """Ask a provider whether it takes its key and has its model.
 
-    The key is read anew, so this is also how a changed key file is heeded at once.
+    Ends with 1 when it does not. The key is read anew, so this is also how a changed key file is heeded at once.
     """
     reply = line.client.call("providers check", {}, name=name)
     line.show(reply, lambda found: _providers([found]))

@@ -22,7 +22,10 @@ def secrets() -> None:
 @click.argument("name")
 @online
 def set_(line: Line, name: str) -> None:
-    """Keep a secret, read from standard input; asked for on a terminal, without an echo."""
+    """Keep a secret, read from standard input.
+
+    On a terminal it is asked for, without an echo.
+    """
     value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     if not value.strip():
         raise Refused("nothing came on standard input; pipe the value in", code="invalid")

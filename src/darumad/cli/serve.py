@@ -11,7 +11,11 @@ import click
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 def serve(config: Path | None) -> None:
-    """Run the daemon in the foreground."""
+    """Run the daemon in the foreground, until a signal or `daruma stop` ends it.
+
+    Ends with 0 when it was stopped, 64 and 78 for what a restart would not mend (the call, the settings), and 70, 74 or
+    75 for what another start may: it fell too often, the disk failed, something hung.
+    """
     _outlive_harmless_signals()
     from darumad.daemon import run  # noqa: PLC0415 - the whole house, which no other command needs
     from darumad.settings import load  # noqa: PLC0415 - the same

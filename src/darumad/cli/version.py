@@ -10,7 +10,7 @@ from darumad.errors import Unavailable
 @click.command()
 @online
 def version(line: Line) -> None:
-    """Which version this is, and which answers."""
+    """The version of this program, and of the daemon when one answers."""
     try:
         daemon = line.client.call("version")["version"]
     except Unavailable:

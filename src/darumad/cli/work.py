@@ -158,7 +158,10 @@ def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
 @online
 def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence[str], **said: Any) -> None:
-    """Change what was asked for, while nobody works on it: before a retry of a dead item, or while it waits."""
+    """Change what was asked for, while nobody works on it.
+
+    That is while it waits, or before a retry of a dead item.
+    """
     body = {field: value for field, value in said.items() if value is not None}
     if requirements:
         body["requirements"] = list(requirements)
@@ -173,9 +176,9 @@ def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
 @online
 def purge(line: Line, names: Sequence[str]) -> None:
-    """Let go of finished items now: what was asked, done and made, and what their events say.
+    """Let go of finished items now, and of a secret in their text.
 
-    For a secret that was pasted into a description. The id stays taken.
+    What was asked, done and made goes, and what their events say. The id stays taken.
     """
     for name in names:
         line.show(line.client.call("work purge", {}, id=name), _purge_lines)

@@ -24,7 +24,12 @@ PATIENCE = 30.0
 """Seconds that a call may take unless it says otherwise: over a local socket an answer takes milliseconds."""
 _CHUNK = 1 << 18
 _HTTP_ERROR = 400
-_HTTP_TOO_MANY, _HTTP_BROKEN = 429, 500
+_HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_BROKEN, _HTTP_FULL = 408, 429, 500, 503
+_AT_THE_DOOR: Mapping[int, str] = {
+    _HTTP_TOO_SLOW: "the daemon did not get the request in time",
+    _HTTP_FULL: "as many callers are connected as the daemon lets in",
+}
+"""What is meant where a door turned the caller away, which says no word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +243,9 @@ def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:
         said = json.loads(body)
         detail = str(said.get("detail") or said.get("title") or status)
     except (ValueError, AttributeError):
-        said, detail = {}, f"the daemon answered {status}"
+        said, detail = {}, _AT_THE_DOOR.get(status, f"the daemon answered {status}")
     code = said.get("code") if said.get("code") in CODES else None
-    if status in {_HTTP_TOO_MANY, 503, 504}:
+    if status in {_HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_FULL, 504}:
         return Unavailable(detail, code=code, retry_after=float(retry_after) if retry_after else None)
     if status >= _HTTP_BROKEN:
         return Broken(detail, code=code)

@@ -64,7 +64,7 @@ METRICS: Mapping[str, Shape] = {
         Shape("bridge_abandoned_tasks", "gauge", "Tasks since the start that ignored their cancel."),
         Shape("control_lag_seconds", "gauge", "How late the control loop is."),
         Shape("connections_refused_total", "counter",
-              "Connections that a door refused or ended: it was full, or the request too long or too slow in coming.",
+              "Callers that a door turned away: it was full, the request too long, or too slow.",
               ("door", "reason"), starts=_REFUSALS),
         Shape("llm_calls_total", "counter", "Model calls, by how they ended.", ("provider", "model", "outcome")),
         Shape("llm_fallbacks_total", "counter", "Calls that went on to the next provider of their chain.",

@@ -75,10 +75,10 @@ class Conduct:
             AssertionError: the agent was given an item while it was busy with another.
             Exception: whatever `work` raised that is no known failure.
         """
-        log.debug("work received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
+        log.debug("work_received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
         findings = find(item, context)
         for doubt in findings.warnings:
-            log.warning("work taken with a doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
+            log.warning("work_taken_with_a_doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
         if findings.errors:
             return invalid_item(*findings.errors)
         if context.effects.unknown:
@@ -106,7 +106,7 @@ class Conduct:
         assert result.error is not None
         if log.is_enabled_for(logging.DEBUG):  # the box costs the loop more than the rest of a failure does
             site = Site(agent=self._agent, state="busy")
-            log.debug("work failed", item=item.id, context=boxed(result.error, item, site))
+            log.debug("work_failed", item=item.id, context=boxed(result.error, item, site))
         return result
 
 
