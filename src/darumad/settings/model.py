@@ -95,9 +95,7 @@ class Item:
         POSITIVE,
     )
     result_limit: Bytes = setting(
-        parse_size("16MiB"),
-        "How large a result may be, written as JSON; what belongs into files is not in it.",
-        POSITIVE,
+        parse_size("16MiB"), "How large a result may be as JSON; the files beside it do not count.", POSITIVE
     )
     unpacked_size: Bytes = setting(
         parse_size("2GiB"), "How large all that was uploaded for one item may be once it is unpacked.", POSITIVE
@@ -182,7 +180,7 @@ class AgentSettings:
 class Log:
     """What the daemon writes down while it runs."""
 
-    level: Literal["debug", "info", "warning", "error"] = setting("info", "The least important line that is written.")
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "The least important level that is written.")
     format: Literal["auto", "json", "console"] = setting(
         "auto", "`json`, or `console` for people; `auto` is console on a terminal and JSON elsewhere."
     )
@@ -238,9 +236,7 @@ class JournalSettings:
         parse_size("128MiB"), "With less room than this on the disk nothing new is taken in.", Limits(at_least=0)
     )
     stuck_after: Seconds = setting(
-        Seconds(10),
-        "How long writing or telling one batch may take before the daemon counts as unwell; its watchdog starves then.",
-        POSITIVE,
+        Seconds(10), "How long one batch may take to be written, or told, before the daemon counts as unwell.", POSITIVE
     )
     check_after: Seconds | None = setting(
         Seconds(60), "How long after a start every page is looked at, by a child process; null for never.", POSITIVE

@@ -130,7 +130,7 @@ class Budget:
         "What becomes of a call whose price nobody knows: `allow` makes it, and its cost is in no sum; `refuse` parks "
         "its item.",
     )
-    time_zone: str = setting("UTC", "In whose midnight a day begins.")
+    time_zone: str = setting("UTC", "The time zone in whose midnight a day begins.")
 
     @property
     def zone(self) -> tzinfo:
