@@ -1,6 +1,8 @@
 """A provider goes down and comes back: what it costs the items, the agents, and whoever uses another provider."""
 
+import time
 from collections.abc import Callable, Iterator
+from statistics import median
 
 import pytest
 
@@ -11,6 +13,9 @@ from tests.kit.house import eventually
 ITEMS = 6
 DOWN = Fault(name="http_status", code=500)
 PATIENCE = 60.0
+ONE_BY_ONE = 15
+NOTICED = 0.05
+"""Seconds that nobody notices."""
 
 
 @pytest.fixture
@@ -71,3 +76,31 @@ def _instances(daemon: Daemon, agent: str) -> list[dict[str, object]]:
 
 def _succeeded(daemon: Daemon) -> int:
     return sum(each["state"] == "succeeded" and each["id"].startswith("down") for each in daemon.listed())
+
+
+def test_while_one_provider_is_down_no_item_of_another_waits_noticeably_longer(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(_well())
+    daemon = house(settings(sim), environ={"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+    for agent in ("up", "down"):  # the client is imported for the first call of each
+        assert daemon.client.submit(work(f"{agent}-first", agent))
+        assert daemon.settled(f"{agent}-first")["state"] == "succeeded"
+    before = median(_took(daemon, f"up-before-{n}") for n in range(ONE_BY_ONE))
+    sim.play(
+        Rule(id="hangs", when=When(listener="anthropic", every=2), fault=Fault(name="hang_headers")),
+        Rule(id="down", when=When(listener="anthropic"), fault=DOWN),
+        _well(),
+    )
+    daemon.client.batch([work(f"down-{n}", "down") for n in range(20 * ITEMS)])
+    sim.wait(lambda attempts: sum(each.listener == "anthropic" for each in attempts) >= 2, PATIENCE)
+    meanwhile = median(_took(daemon, f"up-meanwhile-{n}") for n in range(ONE_BY_ONE))
+    assert meanwhile <= 2 * before + NOTICED, (before, meanwhile)
+
+
+def _took(daemon: Daemon, name: str) -> float:
+    """Seconds from handing the item in to its end."""
+    began = time.monotonic()
+    daemon.client.submit(work(name, "up"))
+    assert daemon.settled(name)["state"] == "succeeded"
+    return time.monotonic() - began

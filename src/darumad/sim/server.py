@@ -210,10 +210,11 @@ class Simulator:
         else:
             reply = _filled(choice, asked) if fault is None else spoil(_filled(choice, asked), fault, asked)
             answer, said = self._given(vendor, asked, reply, entry)
-        place.account.note(_now(), vendor.tokens_of(asked), said)
+        read = vendor.tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
+        place.account.note(_now(), read, said)
         self.log.note(
             entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
-            input_tokens=vendor.tokens_of(asked), output_tokens=said, said=reply.text,
+            input_tokens=read, output_tokens=said, said=reply.text,
         )  # fmt: skip
         answer = replace(self._told(vendor, answer, place), path=request.path)
         return _held(choice, plan(answer, fault, per_frame=rule.per_frame))

@@ -1,6 +1,7 @@
 """The limits of a minute: as values over every window, as a server's word, and as a simulated server sees them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.limiter import WINDOW, Left, Limiter, Measure
 from darumad.names import Millis, Seconds
-from darumad.sim import Quota, Reply, Rule, most_within
+from darumad.sim import Fault, Quota, Reply, Rule, When, most_within
 from tests.agents.providers.desk import SLOW, Desk, ask, seen
 from tests.kit import FakeClock
 
@@ -114,6 +115,19 @@ async def test_the_server_never_sees_more_calls_a_minute_than_are_allowed(sim) -
     assert (await desk.complete()(ask())).stop == "end"
     assert len(sim.attempts()) == 3
     await desk.broker.close()
+
+
+async def test_a_call_that_was_refused_took_a_request_and_no_tokens_and_a_hung_one_may_have_taken_all(
+    desk: Desk,
+) -> None:
+    most = {Measure.REQUESTS: 9, Measure.OUTPUT: 1_000}
+    desk.change(per_minute=most, limits=replace(SLOW, first_token=Seconds(0.2), total=Seconds(0.2)))
+    desk.sim.play(
+        Rule(id="refuses", when=When(nth=(1,)), fault=Fault(name="http_status", code=400)),
+        Rule(id="hangs", when=When(nth=(1,)), fault=Fault(name="hang_headers")),
+    )
+    kinds = [(await desk.failure()).kind for _ in range(3)]
+    assert kinds == ["invalid_request", "timeout", "local_saturation"]
 
 
 async def test_a_quota_that_a_server_tells_is_kept_before_it_refuses(desk: Desk, vendor: str) -> None:

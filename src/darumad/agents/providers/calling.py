@@ -17,9 +17,9 @@ from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.half import LoopHalf
 from darumad.agents.providers.limiter import Amounts, Booking
-from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, Retries, Rng, Tried, pause
+from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, UNSENT, Retries, Rng, Tried, pause
 from darumad.agents.providers.standing import Standing, Target
-from darumad.agents.providers.wanted import NOTHING, R, Wanted, used_of
+from darumad.agents.providers.wanted import R, Wanted, used_of
 from darumad.agents.providers.watch import Watch
 from darumad.bus import Tally
 from darumad.clock import Clock
@@ -28,7 +28,7 @@ from darumad.work.result import Usage
 
 FIRST_TOKEN = "llm_time_to_first_token_seconds"  # noqa: S105 - a metric, not a password
 
-_UNSENT = frozenset({"connect", "local_saturation", "cancelled"})
+_NEVER_SENT = frozenset({"connect", "local_saturation", "cancelled"})
 """It never reached the provider: it costs nothing and is no call."""
 _NOT_BILLED = frozenset({
     "server_error", "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found",
@@ -125,16 +125,12 @@ class Caller:
         client = await half.client(name, call.spec, self._keys.get(name))
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             booking = await self._booked(call)
-            used = NOTHING
             try:
                 await self._wait_until_wanted(call)
                 async with half.everybody.hold(call.agent, within=within):
-                    used = call.needs
-                    reply = await self._admitted(client, call, tried)
-                    used = used_of(reply.usage)
-                    return reply
+                    return await self._admitted(client, call, tried)
             finally:
-                self._standing.settle(name, booking, used)
+                self._standing.settle(name, booking, call.needs if tried.used is None else used_of(tried.used))
 
     async def _booked(self, call: Call[R]) -> Booking:
         """A place within the limits of the provider's minute.
@@ -190,17 +186,16 @@ class Caller:
     async def _paid(self, client: Client, call: Call[R], tried: Tried) -> R:
         """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""
         reservation = await self._reserve(call)
-        used = Usage()
         try:
             self._refuse_revoked(call)
-            used = call.estimate
+            tried.used = None
             reply = await self._send(client, call, tried)
-            used = reply.usage
+            tried.used = reply.usage
         except AttemptFailed as failed:
-            used = _billed(failed, call.estimate, tried)
+            tried.used = _billed(failed, tried)
             raise
         finally:
-            self._ledger.settle(reservation, used)
+            self._ledger.settle(reservation, call.estimate if tried.used is None else tried.used)
         return reply
 
     async def _reserve(self, call: Call[R]) -> str:
@@ -249,10 +244,10 @@ class Caller:
             raise AttemptFailed(_CANCELLED.kind, _CANCELLED.message)
 
 
-def _billed(failed: AttemptFailed, estimate: Usage, tried: Tried) -> Usage:
+def _billed(failed: AttemptFailed, tried: Tried) -> Usage | None:
+    """What a failed attempt was billed; None when nobody knows."""
     if failed.usage is not None:
         return failed.usage
-    if failed.diagnosis.kind in _UNSENT:
-        return Usage()
-    refused = failed.diagnosis.kind in _NOT_BILLED and not tried.received
-    return Usage(calls=1) if refused else estimate
+    if failed.diagnosis.kind in _NEVER_SENT:
+        return UNSENT
+    return Usage(calls=1) if failed.diagnosis.kind in _NOT_BILLED and not tried.received else None

@@ -14,6 +14,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.clock import Clock
 from darumad.work import KINDS, Fallback, Retry
+from darumad.work.result import Usage
 
 T = TypeVar("T")
 
@@ -58,12 +59,20 @@ def treatment_of(kind: str) -> Treatment:
     return TREATMENTS.get(KINDS[kind].retry, NEVER)
 
 
+UNSENT = Usage()
+"""What is billed for a call that never left."""
+
+
 @dataclass(slots=True)
 class Tried:
-    """What the policy must know of a call beyond its error: `received`, whether any of the failed answer had come."""
+    """What must be known of a call's last try beyond its error.
+
+    `received` is whether any of the failed answer had come, `used` what was billed: None for what nobody knows.
+    """
 
     attempts: int = 0
     received: bool = False
+    used: Usage | None = UNSENT
 
 
 def falls_back(
@@ -102,7 +111,7 @@ class Retries:
 
         async def once() -> T:
             tried.attempts += 1
-            tried.received = False
+            tried.received, tried.used = False, UNSENT
             return await attempt(tried)
 
         try:

@@ -95,7 +95,3 @@ def used_of(usage: Usage) -> Amounts:
     """What a call took of its provider's limits."""
     fresh = usage.input_tokens - usage.cached_tokens
     return {Measure.REQUESTS: min(1, usage.calls), Measure.INPUT: fresh, Measure.OUTPUT: usage.output_tokens}
-
-
-NOTHING: Amounts = {}
-"""What an unsent call took."""
