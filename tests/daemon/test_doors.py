@@ -10,10 +10,15 @@ from darumad.control.server import ControlServer
 from darumad.daemon.doors import sockets
 from darumad.errors import Refused
 from darumad.settings import Control, Log
-from tests.daemon.serving import served, settings
+from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
 DOOR = "daruma/doors/control-socket"
+
+
+def _door_of(daemon: Serving) -> Any:
+    (door,) = [each for each in daemon.client.call("tree")["items"] if each["path"] == DOOR]
+    return door
 
 
 def test_a_door_that_falls_dies_and_its_supervisor_puts_up_another(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +34,7 @@ def test_a_door_that_falls_dies_and_its_supervisor_puts_up_another(home: Path, m
         opened[0]._end()
         eventually(lambda: len(opened) == 2)
         assert daemon.client.call("health")["live"] is True
-        (door,) = [each for each in daemon.client.call("tree")["items"] if each["path"] == DOOR]
+        door = _door_of(daemon)
         assert (door["incarnation"], door["state"]) == (2, "up")
         assert door["last_exit"] == "crash: the door control-socket fell: it was closed"
         assert daemon.engine.root.wait(0) is None
@@ -46,6 +51,7 @@ def test_a_socket_whose_file_was_removed_is_bound_again_and_the_daemon_says_so(
         daemon.answers_again()
         (told,) = daemon.client.events(type="daemon.socket_bound")
         assert told["data"]["path"] == str(given.control.socket)
+        assert _door_of(daemon)["incarnation"] == 1, "it moved, and did not fall"
     assert daemon.exit_code() == 0
     assert not given.control.socket.exists()
 

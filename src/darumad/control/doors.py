@@ -24,17 +24,26 @@ class DoorActor(Actor):
 
     def on_start(self) -> None:
         """Open; the start of this place fails when the door does not open."""
-        self._door = self._server.open(self._name, self._listening)
-        self._door.when_fallen(self._tell_of_the_fall)
+        self._door = self._open()
 
     def on_receive(self, message: object) -> None:
-        """The one thing that is told is the door's fall: this life ends, so that its supervisor puts up another."""
-        raise DoorFell(f"the door {self._name} fell: {message}")
+        """Told that its door does not serve any more: open the one that moves, and let this life end for any other.
+
+        Its supervisor then puts up another.
+        """
+        if self._door is None or not self._door.moves:
+            raise DoorFell(f"the door {self._name} fell: {message}")
+        self._door = self._open()
 
     def on_stop(self) -> None:
         """Close; who is in may finish."""
         if self._door is not None:
             self._door.close(_CLOSE_WITHIN)
+
+    def _open(self) -> Door:
+        door = self._server.open(self._name, self._listening)
+        door.when_fallen(self._tell_of_the_fall)
+        return door
 
     def _tell_of_the_fall(self, why: str) -> None:
         with suppress(ActorDeadError):  # this life closed its door itself

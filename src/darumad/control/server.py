@@ -66,13 +66,14 @@ class _HttpServer(uvicorn.Server):
         self._ended.set()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Door:
-    """A door that is open: requests come in until it is closed."""
+    """A door that is open: requests come in until it is closed. `moves`: it is to be opened anew elsewhere."""
 
     name: DoorName
     _end: Callable[[], object]
     _served: "Future[None]"
+    moves: bool = False
 
     def close(self, within: float) -> None:
         """Lets nobody in any more and waits until who is in has left, at most `within` seconds. Safe to call twice.
@@ -135,10 +136,11 @@ class ControlServer:
         door = self._doors[name] = self._on_loop(self._open(name, listening.dup())).result(_OPENING)
         return door
 
-    def let_fall(self, name: DoorName) -> None:
-        """Has `name`'s door fall, so that it is put up again on what listens now; who is in may finish."""
+    def move(self, name: DoorName) -> None:
+        """Have `name`'s door closed and opened anew, on what listens now; who is in may finish."""
         door = self._doors.get(name)
         if door is not None:
+            door.moves = True
             door.end()
 
     def stop(self, within: float) -> None:

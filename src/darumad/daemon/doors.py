@@ -97,5 +97,5 @@ class Doorkeeper:
             self._told = error.message
             return
         self._told = ""
-        self._server.let_fall("control-socket")
+        self._server.move("control-socket")
         self._note(DaemonSocketBound("daemon", str(self._control.path)))
