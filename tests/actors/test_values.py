@@ -193,12 +193,12 @@ def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
 def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
     done = Done("x/1#1", held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5))
-    following = held_next(done.held, move, Fence(3), "y/1#1")
+    following = held_next(done, move, Fence(3), "y/1#1")
     assert (following.record.stage, following.record.holder, following.brief) == (
         Stage.REVIEWING, "y/1#1", {"intent": "x"},
     )  # fmt: skip
     assert following.work is not None
-    assert following.work["text"] == "it is done"
+    assert following.work.text == "it is done"
     assert following.steps == ()
 
 

@@ -2,8 +2,11 @@ import pytest
 
 from darumad.journal import Claim, Slot
 from darumad.names import AgentName
+from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item, step
+
+WORK = {"stop_reason": "completed", "text": "work"}
 
 
 def ids(held) -> list[str]:
@@ -128,14 +131,21 @@ def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
     assert (retry.record.attempt, retry.steps, retry.failed, retry.lineage) == (2, (), (failure,), 1)
 
 
+def test_finished_work_that_cannot_be_read_is_none_and_costs_nobody_else_the_claim(desk: Desk) -> None:
+    desk.submit(new_item("one"))
+    desk.call(move(desk.claim_one(PREPARE), WorkState.READY, DO))
+    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW, output={"stop_reason": "of no known set"}))
+    assert desk.claim_one(REVIEW).work is None
+
+
 def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) -> None:
     desk.submit("a")
     desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
-    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW, output={"text": "work"}))
+    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW, output=WORK))
     held = desk.claim_one(REVIEW)
     desk.call(move(held, WorkState.READY, REVIEW, ends_attempt=True, outcome="provider_error", failures=1))
     again = desk.claim_one(REVIEW)
-    assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, {"text": "work"})
+    assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, result_from_json(WORK))
 
 
 @pytest.mark.parametrize("count", [1, 2, 300])

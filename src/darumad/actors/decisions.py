@@ -85,20 +85,21 @@ def output_of(done: Done, follows: Next) -> Any:
     return result_to_json(result) if stage is Stage.EXECUTING else result.data
 
 
-def held_next(held: Held, move: Move, fence: Fence, holder: str) -> Held:
+def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:
     """The held item as its next stage begins, at its new slot."""
+    held = done.held
     record = replace(held.record, stage=move.stage, holder=holder, fence=fence)
     brief = move.output if move.from_stage is Stage.OPTIMIZING else held.brief
-    work = move.output if move.from_stage is Stage.EXECUTING else held.work
+    work = done.result if move.from_stage is Stage.EXECUTING else held.work
     return replace(held, record=record, steps=(), brief=brief, work=work)
 
 
 def _final(done: Done, now: Millis) -> Mapping[str, Any]:
     held, record = done.held, done.held.record
     reviewed = record.stage is Stage.REVIEWING
-    work = held.work if reviewed and held.work is not None else result_to_json(done.result)
+    work = held.work if reviewed and held.work is not None else done.result
     return {
-        **work,
+        **result_to_json(work),
         "item_id": record.item.id,
         "attempt": record.attempt,
         "success": True,
@@ -142,7 +143,7 @@ def _ready_fact(record: WorkRecord, follows: Next, done: Done) -> Fact:
 
 def _succeeded(done: Done, now: Millis) -> WorkSucceeded:
     record = done.held.record
-    model = str(done.held.work.get("model", "")) if done.held.work is not None else done.result.model
+    model = (done.held.work or done.result).model
     took = now - (record.started_at or now)
     return WorkSucceeded(record.item.id, record.item.agent, record.item.phase, record.attempt, model, took)
 

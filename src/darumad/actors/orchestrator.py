@@ -302,7 +302,7 @@ class Orchestrator(Actor):
             return
         held = moving.done.held
         if moving.holder is not None:
-            self._hand_out(held_next(held, move, moved.fence, moving.holder), moving.holder)
+            self._hand_out(held_next(moving.done, move, moved.fence, moving.holder), moving.holder)
         elif move.to is WorkState.READY:
             self._backlog.add(pool_of(move.stage, held.record.item.agent))
 

@@ -20,7 +20,6 @@ from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, AgentName, Attempt, Incarnation, ItemId, Role, Seconds
-from darumad.work.codec import result_from_json
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
@@ -240,13 +239,12 @@ class Bridge:
             seat.report(Ended((gone(seat, held),)))
             return
         task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
-        sitting.task = self._running[_owner(held)] = task
+        sitting.task = self._running[task.owner] = task
         task.start(sitting.agent, self._open)
 
     def _open(self, task: StageTask) -> Opened:
-        held, definition = task.held, task.seat.definition
+        held, definition, owner = task.held, task.seat.definition, task.owner
         item = held.record.item
-        owner = _owner(held)
         watch = Watch(
             self._thread.loop,
             hard=item.timeout or definition.timeout or self._limits.timeout,
@@ -258,7 +256,7 @@ class Bridge:
         complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
         context = self._context(held, steps, complete, watch.progress)
         fill = None
-        if any(each.upload for each in item.inputs):
+        if item.inputs and any(each.upload for each in item.inputs):
             fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
         return Opened(context, steps, watch, fill, self._limits.result)
 
@@ -273,20 +271,21 @@ class Bridge:
             complete=complete,
             progress=progress,
             brief=held.brief,
-            work=result_from_json(held.work) if held.work is not None else None,
+            work=held.work,
             feedback=record.feedback,
             failures=held.failed,
             answers=record.answers,
         )
 
     def _finished(self, task: StageTask, done: Done) -> None:
-        owned = _owner(task.held)
+        owned = task.owner
         if done.abandoned:
             self._abandoned += 1
         if self._running.get(owned) is task:
             del self._running[owned]
         self._ledger.forget(owned)
-        self._settle_cancels(owned, abandoned=done.abandoned)
+        if self._cancels:
+            self._settle_cancels(owned, abandoned=done.abandoned)
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
             sitting.task = None
@@ -316,7 +315,7 @@ class Bridge:
             return
         sitting.gone = True
         if sitting.task is not None:
-            self._end([_owner(sitting.task.held)], Limit.INTERRUPTED)
+            self._end([sitting.task.owner], Limit.INTERRUPTED)
 
     def _cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
         waiting = {each for each in owned if each in self._running}
@@ -346,7 +345,3 @@ class Bridge:
         for each in answered:
             after = int((self._thread.loop.time() - each.began) * 1000)
             each.reply(Stopped(tuple(each.stopped), tuple(each.abandoned), after))
-
-
-def _owner(held: Held) -> Owner:
-    return Owner(held.record.item.id, held.record.fence)

@@ -19,7 +19,7 @@ from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
 from darumad.names import Seconds
 from darumad.work.model import ModelReply, ModelRequest
-from darumad.work.ports import Agent, Complete, Context
+from darumad.work.ports import Agent, Complete, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
 
 log = structlog.get_logger(__name__)
@@ -142,6 +142,7 @@ class StageTask:
     ) -> None:
         self.seat = seat
         self.held = held
+        self.owner = Owner(held.record.item.id, held.record.fence)
         self._grace = grace
         self._finished = finished
         self._why: Limit | None = None

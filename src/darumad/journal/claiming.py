@@ -12,8 +12,10 @@ from darumad.journal.encoding import dump, load, record_from_row
 from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
 from darumad.names import AgentName, Stage
 from darumad.work.blame import SETTLED_AFTER
+from darumad.work.codec import result_from_json
 from darumad.work.item import WorkRecord
 from darumad.work.lanes import Turns
+from darumad.work.result import WorkResult
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
@@ -202,10 +204,18 @@ def _held(batch: Batch, row: Sequence[Any], slot: Slot, gathered: _Gathered) -> 
         steps=tuple(gathered.steps[row[0]]),
         effects=gathered.effects.get(row[0], ()),
         brief=made.get(Stage.OPTIMIZING),
-        work=made.get(Stage.EXECUTING),
+        work=_finished(made.get(Stage.EXECUTING)),
         failed=tuple(gathered.failures[row[0]]),
         lineage=row[_LINEAGE],
     )
+
+
+def _finished(body: Any) -> WorkResult | None:
+    """The executing stage's result. One that cannot be read is as good as none: it must not cost others their claim."""
+    try:
+        return None if body is None else result_from_json(body)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _place(record: WorkRecord) -> int:

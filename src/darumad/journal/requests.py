@@ -16,7 +16,7 @@ from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.effects import Effect, EffectState
 from darumad.work.item import Limits, WorkItem, WorkRecord
-from darumad.work.result import Usage
+from darumad.work.result import Usage, WorkResult
 from darumad.work.states import WorkState
 
 
@@ -103,8 +103,8 @@ class Held:
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
 
     `effects` are those of all attempts, `steps` (seq, kind, input digest, output) of this attempt and stage.
-    `brief` and `work` are the outputs of this attempt's optimizing and executing stages, if they are done. `lineage`
-    counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
+    `brief` is what this attempt's optimizing stage left, `work` the result of its executing one, if they are done.
+    `lineage` counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
     """
 
     record: WorkRecord
@@ -112,7 +112,7 @@ class Held:
     steps: tuple[tuple[int, str, str, Any], ...] = ()
     effects: tuple[Effect, ...] = ()
     brief: Any = None
-    work: Mapping[str, Any] | None = None
+    work: WorkResult | None = None
     failed: tuple[Mapping[str, Any], ...] = ()
     lineage: int = 0
 

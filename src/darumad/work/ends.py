@@ -174,10 +174,16 @@ def _its_own(failure: Failure | None) -> bool:
 # --- the courses ----------------------------------------------------------------------------------------------------
 
 
+_SUCCEEDED = {
+    each: Next(to=WorkState.SUCCEEDED, stage=each, ends_attempt=True, outcome=_S.COMPLETED.value) for each in Stage
+}
+_RUNNING = {each: Next(to=WorkState.RUNNING, stage=each) for each in Stage}
+"""What most ends lead to, made once: it depends on the stage alone."""
+
+
 def _go_on(ending: _Ending) -> Next:
-    if ending.following is None:
-        return Next(to=WorkState.SUCCEEDED, stage=ending.stage, ends_attempt=True, outcome=_S.COMPLETED.value)
-    return Next(to=WorkState.RUNNING, stage=ending.following)
+    following = ending.following
+    return _SUCCEEDED[ending.stage] if following is None else _RUNNING[following]
 
 
 def _go_on_degraded(ending: _Ending) -> Next:
