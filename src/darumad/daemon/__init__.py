@@ -112,9 +112,10 @@ def _serve(
             keep_door=Doorkeeper(listening.control, server, house.note).look,
         )
     )
+    engine.admission.draining = True  # before anybody is told: who hears of the stop and still submits is refused
     house.note(DaemonStopping("daemon", why or ending))
     notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)
-    _wind_down(house, behind, engine, ending)
+    _wind_down(house, behind, ending)
     server.hush()
     return ending, why
 
@@ -131,9 +132,8 @@ def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
     )
 
 
-def _wind_down(house: Kernel, behind: Minds, engine: Engine, ending: Ending) -> None:
-    """Drain with the doors open for reads and cancels, then put back what still runs."""
-    engine.admission.draining = True
+def _wind_down(house: Kernel, behind: Minds, ending: Ending) -> None:
+    """Let what runs finish, with the doors open for reads and cancels, then put back what still runs."""
     within = house.settings.daemon.drain_timeout if ending == "asked" else Seconds(0.0)
     # What the bridge has finished is still to be moved on: only the journal knows that nothing runs any more.
     reader = house.journal.reader()
