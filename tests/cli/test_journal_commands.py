@@ -113,7 +113,9 @@ def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(serv
     assert (done.returncode, done.stdout) == (0, "a  ready  edited\n")
     done = run("work", "cancel", "--label", "wall=north")
     assert (done.returncode, done.stdout) == (0, "b  cancelled\n")
-    assert run("work", "retry", "--label", "wall=south", "--state", "dead").returncode == 0
+    nothing = run("work", "retry", "--label", "wall=south", "--state", "dead")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "daruma: no item was released: none fits\n"
     for argv in (["cancel"], ["retry"], ["retry", "a", "--state", "dead"], ["edit", "a"]):
         assert run("work", *argv).returncode == 2, argv
 

@@ -85,7 +85,10 @@ def _many(line: Line, operation: str, those: dict[str, str | None], done: str, *
         yield from (f"{each}  {done}" for each in reply["items"])
         yield from _died_lines(reply)
 
-    line.show(line.client.call(operation, {**body, **more}), lines)
+    reply = line.client.call(operation, {**body, **more})
+    line.show(reply, lines)
+    if not reply["items"]:
+        note(f"daruma: no item was {done}: none fits")
 
 
 def _check_said(names: Sequence[str], those: dict[str, str | None]) -> None:
