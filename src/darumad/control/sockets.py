@@ -50,7 +50,8 @@ class ControlSocket:
             Refused: the socket is systemd's, the place cannot be had any more, or another daemon has it.
         """
         if self._lock is None:
-            raise Refused(f"{self.path} is gone, and was systemd's: restart its socket unit with the service", code="bad_settings")
+            said = f"{self.path} is gone, and was systemd's: restart its socket unit with the service"
+            raise Refused(said, code="bad_settings")
         held = _lock_again(self.path, self._lock)
         if held != self._lock:
             os.close(self._lock)
