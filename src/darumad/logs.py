@@ -377,9 +377,25 @@ def configure(
     return Logs(tuple(outlets), file, handler)
 
 
+class _Logger:
+    """A module's logger, whose methods are looked up once.
+
+    structlog's own binds anew for each line, also for those below the level: they would cost 3 us instead of nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(structlog.get_logger(self._name).bind(), method)
+        if structlog.get_config()["cache_logger_on_first_use"]:
+            setattr(self, method, found)
+        return found
+
+
 def logger(name: str) -> Any:
     """A logger that says `name` in each line; made once, at the top of a module, also before `configure`."""
-    return structlog.get_logger(name)
+    return _Logger(name)
 
 
 @dataclass(frozen=True, slots=True)

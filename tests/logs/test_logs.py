@@ -66,6 +66,16 @@ def _raise(message: str) -> None:
     raise RuntimeError(message)
 
 
+def test_what_is_below_the_level_costs_its_caller_one_empty_call(capture: Capture) -> None:
+    capture(level="info")
+    log, called = logger("a"), []
+    log.debug("met for the first time")
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+    log.debug("detail", item_id="x1")
+    sys.setprofile(None)
+    assert len(called) == 1
+
+
 def test_an_exception_and_a_warning_take_the_same_road(capture: Capture) -> None:
     captured = capture()
     try:
