@@ -26,6 +26,8 @@ CATEGORIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """Each category of detail: the question to ask when it is missing, and the words that show it is there."""
 
+_WORD = re.compile(r"[\w'-]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -69,8 +71,10 @@ def challenge_of(item: WorkItem, *, complete_by_form: bool) -> Challenge:
 
 def vague_terms(text: str) -> tuple[str, ...]:
     """The vague terms in `text`, each once, in the order of `VAGUE_TERMS`."""
-    words = set(_words(text))
-    return tuple(term for term in VAGUE_TERMS if term in words)
+    lowered = text.lower()
+    suspected = [term for term in VAGUE_TERMS if term in lowered]  # few texts have any, so few are taken apart
+    words = set(_words(text)) if suspected else ()
+    return tuple(term for term in suspected if term in words)
 
 
 def word_count(text: str) -> int:
@@ -79,7 +83,7 @@ def word_count(text: str) -> int:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[\w'-]+", text.lower())
+    return _WORD.findall(text.lower())
 
 
 def _too_short(words: list[str]) -> Issue | None:

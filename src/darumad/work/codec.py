@@ -6,15 +6,17 @@ default for a field that is not there and passes over one it does not know, so o
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from darumad.names import Role, Stage
 from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
 from darumad.work.item import Input, Limits, WorkItem
-from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
 
 Json = dict[str, Any]
 T = TypeVar("T")
+W = TypeVar("W", bound=StrEnum)
 Readers = Mapping[str, Callable[[Any], Any]]
 
 
@@ -25,9 +27,9 @@ def item_to_json(item: WorkItem) -> Json:
         "description": item.description,
         "phase": item.phase,
         "priority": item.priority,
-        "role": item.role.value,
+        "role": str(item.role),
         "agent": item.agent,
-        "stages": [stage.value for stage in item.stages],
+        "stages": list(map(str, item.stages)),
         "input": item.input,
         "lane": item.lane,
         "depends_on": list(item.depends_on),
@@ -36,7 +38,7 @@ def item_to_json(item: WorkItem) -> Json:
         "constraints": list(item.constraints),
         "tech_stack": list(item.tech_stack),
         "tests": list(item.tests),
-        "inputs": [_input_to_json(each) for each in item.inputs],
+        "inputs": list(map(_input_to_json, item.inputs)),
         "output_schema": item.output_schema,
         "timeout": item.timeout,
         "idle_timeout": item.idle_timeout,
@@ -65,10 +67,10 @@ def result_to_json(result: WorkResult) -> Json:
     """`result` as JSON. `success` is told for the reader's sake; `nano_usd` stays an integer, or null where unknown."""
     return {
         "success": result.success,
-        "stop_reason": result.stop_reason.value,
+        "stop_reason": str(result.stop_reason),
         "data": result.data,
         "text": result.text,
-        "artifacts": [_artifact_to_json(each) for each in result.artifacts],
+        "artifacts": list(map(_artifact_to_json, result.artifacts)),
         "error": failure_to_json(result.error) if result.error else None,
         "usage": usage_to_json(result.usage),
         "duration": result.duration,
@@ -92,11 +94,11 @@ def review_to_json(review: Review) -> Json:
     """`review` as JSON, with what it sums up to: `passed`, `undecided`, `issues` and `confidence` are derived."""
     return {
         "passed": review.passed,
-        "undecided": in_order(review.undecided),
+        "undecided": list(map(str, in_order(review.undecided))),
         "issues": list(review.issues),
         "confidence": review.confidence,
-        "gates": {gate.value: _finding_to_json(found) for gate, found in review.gates.items()},
-        "required": in_order(review.required),
+        "gates": {str(gate): _finding_to_json(found) for gate, found in review.gates.items()},
+        "required": list(map(str, in_order(review.required))),
         "recommendations": list(review.recommendations),
         "suggested_tests": list(review.suggested_tests),
         "requirements": dict(review.requirements),
@@ -126,7 +128,7 @@ def usage_to_json(usage: Usage) -> Json:
 
 def usage_from_json(data: Mapping[str, Any]) -> Usage:
     """The usage that `usage_to_json` wrote."""
-    return _read(Usage, data, {})
+    return UNUSED if data == _UNUSED else _read(Usage, data, {})
 
 
 def limits_to_json(limits: Limits) -> Json:
@@ -170,23 +172,41 @@ def _artifact_to_json(each: Artifact) -> Json:
 
 
 def _finding_to_json(finding: Finding) -> Json:
-    return {"verdict": finding.verdict.value, "issues": list(finding.issues)}
+    return {"verdict": str(finding.verdict), "issues": list(finding.issues)}
 
 
 def _read(kind: type[T], data: Mapping[str, Any], readers: Readers) -> T:
     """A `kind` of the fields of `data` that it knows, each through its reader if it has one."""
-    known = _NAMES[kind]
-    return kind(
-        **{name: readers[name](value) if name in readers else value for name, value in data.items() if name in known}
-    )
+    names = _NAMES[kind]
+    known = {name: value for name, value in data.items() if name in names}
+    for name, read in readers.items():
+        if name in known:
+            known[name] = read(known[name])
+    return kind(**known)
 
 
 def _many(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(read(each) for each in values)
+    return lambda values: tuple(map(read, values))
+
+
+def _word_of(words: type[W]) -> Callable[[Any], W]:
+    """Reads a word of a closed set. A table is asked: calling an enum takes longer than all the rest of a result."""
+    known: Mapping[Any, W] = {word.value: word for word in words}
+
+    def read(word: Any) -> W:
+        try:
+            return known[word]
+        except (KeyError, TypeError):
+            return words(word)  # raises the ValueError that names it
+
+    return read
+
+
+_gate, _verdict, _stage = _word_of(Gate), _word_of(Verdict), _word_of(Stage)
 
 
 def _finding_from_json(data: Mapping[str, Any]) -> Finding:
-    return Finding(Verdict(data["verdict"]), tuple(data["issues"]))
+    return Finding(_verdict(data["verdict"]), tuple(data["issues"]))
 
 
 _NAMES: Mapping[type, frozenset[str]] = {
@@ -194,8 +214,8 @@ _NAMES: Mapping[type, frozenset[str]] = {
     for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review)
 }
 _ITEM: Readers = {
-    "role": Role,
-    "stages": _many(Stage),
+    "role": _word_of(Role),
+    "stages": _many(_stage),
     "depends_on": tuple,
     "requirements": tuple,
     "constraints": tuple,
@@ -204,16 +224,17 @@ _ITEM: Readers = {
     "inputs": _many(lambda each: _read(Input, each, {})),
     "budget": limits_from_json,
 }
+_UNUSED = usage_to_json(UNUSED)
 _FAILURE: Readers = {"hints": tuple}
 _RESULT: Readers = {
-    "stop_reason": StopReason,
+    "stop_reason": _word_of(StopReason),
     "artifacts": _many(lambda each: _read(Artifact, each, {})),
     "error": lambda each: failure_from_json(each) if each else None,
     "usage": usage_from_json,
 }
 _REVIEW: Readers = {
-    "gates": lambda gates: {Gate(gate): _finding_from_json(found) for gate, found in gates.items()},
-    "required": lambda gates: frozenset(Gate(gate) for gate in gates),
+    "gates": lambda gates: {_gate(gate): _finding_from_json(found) for gate, found in gates.items()},
+    "required": lambda gates: frozenset(map(_gate, gates)),
     "recommendations": tuple,
     "suggested_tests": tuple,
 }

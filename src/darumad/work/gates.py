@@ -52,28 +52,36 @@ class Review:
     @property
     def issues(self) -> tuple[str, ...]:
         """What the required gates found, in gate order, and each requirement that is not met."""
-        failed = (gate for gate in self.required if self.finding(gate).verdict is Verdict.FAIL)
-        found = [issue for gate in in_order(failed) for issue in self.gates[gate].issues or (f"{gate.value} failed",)]
-        found += [f"requirement not satisfied: {name}" for name, met in self.requirements.items() if not met]
+        found: list[str] = []
+        for gate in in_order(self._required_with(Verdict.FAIL)):
+            found += self.gates[gate].issues or (f"{gate.value} failed",)
+        for name, met in self.requirements.items():
+            if not met:
+                found.append(f"requirement not satisfied: {name}")
         return tuple(found)
 
     @property
     def passed(self) -> bool:
         """Whether the work may succeed. A gate that could not be judged is no pass."""
-        gates = all(self.finding(gate).verdict in _FINE for gate in self.required)
-        return gates and all(self.requirements.values())
+        for gate in self.required:
+            if self.finding(gate).verdict not in _FINE:
+                return False
+        return all(self.requirements.values())
 
     @property
     def undecided(self) -> frozenset[Gate]:
         """The required gates that nobody could judge."""
-        return frozenset(gate for gate in self.required if self.finding(gate).verdict is Verdict.UNKNOWN)
+        return frozenset(self._required_with(Verdict.UNKNOWN))
 
     @property
     def confidence(self) -> float:
         """The share of the applicable gates that passed, 0.0 to 1.0."""
-        applicable = [each for each in self.gates.values() if each.verdict is not Verdict.NOT_APPLICABLE]
-        passed = [each for each in applicable if each.verdict is Verdict.PASS]
-        return len(passed) / len(applicable) if applicable else 0.0
+        verdicts = [each.verdict for each in self.gates.values()]
+        applicable = len(verdicts) - verdicts.count(Verdict.NOT_APPLICABLE)
+        return verdicts.count(Verdict.PASS) / applicable if applicable else 0.0
+
+    def _required_with(self, verdict: Verdict) -> list[Gate]:
+        return [gate for gate in self.required if self.finding(gate).verdict is verdict]
 
     def finding(self, gate: Gate) -> Finding:
         """What `gate` found; a gate nobody looked at is unknown."""

@@ -1,10 +1,10 @@
 """One model call, in our own words: no vendor's type goes past the providers' room."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from darumad.work.result import Usage
+from darumad.work.result import UNUSED, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class ModelReply:
     opaque: tuple[Mapping[str, Any], ...] = ()
     model: str = ""
     stop: Literal["end", "tools", "max_tokens", "refusal"] = "end"
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = UNUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Embeddings:
 
     vectors: tuple[tuple[float, ...], ...]
     model: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = UNUSED
 
 
 class ModelFailed(Exception):  # noqa: N818 - it reads as what happened

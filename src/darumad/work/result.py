@@ -57,6 +57,10 @@ class Usage:
         )
 
 
+UNUSED = Usage()
+"""Nothing was used: what most stages of most items come to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """One produced file: its path below the item's workspace, and what it was when the stage ended."""
@@ -93,7 +97,7 @@ class WorkResult:
     text: str = ""
     artifacts: tuple[Artifact, ...] = ()
     error: Failure | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = UNUSED
     duration: Seconds = Seconds(0.0)
     model: str = ""
     template: str = ""

@@ -73,10 +73,13 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _stage_errors(item)
     if not item.lane:
         yield Problem("/lane", "must not be empty")
-    yield from _dependency_errors(item)
+    if item.depends_on:
+        yield from _dependency_errors(item)
     for field in ("requirements", "constraints", "tech_stack", "tests"):
-        yield from _blank_errors(f"/{field}", getattr(item, field))
-    yield from _input_errors(item)
+        if entries := getattr(item, field):
+            yield from _blank_errors(f"/{field}", entries)
+    if item.inputs:
+        yield from _input_errors(item)
     if item.role is Role.REVIEWER:
         yield from _artifact_errors(item.input)
     if item.output_schema is not None:
@@ -115,10 +118,12 @@ def _description_errors(item: WorkItem) -> Iterator[Problem]:
 
 def _stage_errors(item: WorkItem) -> Iterator[Problem]:
     walk = STAGES_OF[item.role]
+    if item.stages == walk:
+        return
     in_order = tuple(stage for stage in walk if stage in item.stages) == item.stages
     if item.role is Role.EXECUTOR and not (in_order and Stage.EXECUTING in item.stages):
         yield Problem("/stages", "must be some of optimizing, executing, reviewing, in this order, with executing")
-    elif item.role is not Role.EXECUTOR and item.stages != walk:
+    elif item.role is not Role.EXECUTOR:
         yield Problem("/stages", f"an item for the {item.role.value} walks {walk[0].value} and nothing else")
 
 
