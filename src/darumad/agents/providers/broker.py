@@ -67,15 +67,16 @@ class Broker:
         self._standing = Standing(clock, rng)
         self._caller = Caller(self._standing, ledger, clock, rng, tally, keys or {})
         self._half: LoopHalf | None = None
+        self._offline = Offline()
 
     # --- for the bridge ---------------------------------------------------------------------------------------------
 
     def complete_for(self, owner: Owner, agent: str) -> Complete:
         """The model as `agent` may call it for `owner`. Never fails: what is not configured says so when called."""
-        name = self._config.provider_of(agent)
+        name = self.provider_of(agent)
+        if name == OFFLINE:
+            return self._offline
         spec, chain = self._config.spec(name), self._config.chain(name)
-        if name in {OFFLINE, "auto"}:
-            return Offline()
         if spec is None:
             return Offline(f"The agent {agent} uses the provider {name}, which is not there: add `providers.{name}`.")
         if not spec.model:

@@ -13,13 +13,11 @@ HOW = (
 class Offline:
     """A `Complete` without a model: its `model` is None, and a call says how to configure one."""
 
+    model: None = None
+    """There is no model."""
+
     def __init__(self, why: str = HOW) -> None:
         self._why = why
-
-    @property
-    def model(self) -> None:
-        """None: there is no model."""
-        return
 
     async def __call__(self, request: ModelRequest) -> Never:  # noqa: ARG002 - whatever is asked, nobody is there
         """Refuse.

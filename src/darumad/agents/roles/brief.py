@@ -87,6 +87,8 @@ def build_brief(
 
 def over_budget(item: WorkItem, brief: Mapping[str, Any]) -> tuple[Over, ...]:
     """The inputs of `item` that `brief` had to cut, with the room each was given."""
+    if not item.inputs:
+        return ()
     cut = {each["name"]: len(each["text"].encode()) for each in brief["inputs"] if each.get("cut")}
     return tuple(Over(each.name, each.text or "", cut[each.name]) for each in item.inputs if each.name in cut)
 
@@ -114,6 +116,8 @@ def _fit_input(value: Any, room: int) -> tuple[Any, int]:
 
 def _fit(inputs: Sequence[Input], condensed: Mapping[str, str], room: int) -> list[dict[str, Any]]:
     """Each input with as much of its text as its share allows; what small ones leave goes to the larger ones."""
+    if not inputs:
+        return []
     texts = {each.name: condensed.get(each.name, each.text or "") for each in inputs}
     shares = _shares({name: len(text.encode()) for name, text in texts.items()}, room)
     return [_told(each, texts[each.name], shares[each.name], short=each.name in condensed) for each in inputs]
@@ -141,4 +145,7 @@ def _shares(sizes: Mapping[str, int], room: int) -> dict[str, int]:
 
 
 def _pressure(use: float) -> str:
-    return next((word for up_to, word in PRESSURE if use < up_to), "critical")
+    for up_to, word in PRESSURE:
+        if use < up_to:
+            return word
+    return "critical"

@@ -7,11 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-import structlog
-
 from darumad.agents.raised import fitted
 from darumad.agents.template import ToolFailed
 from darumad.errors import Problem
+from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.work.causes import ENDS
 from darumad.work.effects import sentence
@@ -20,30 +19,29 @@ from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.model import ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Context
-from darumad.work.result import Failure, StopReason, Usage, WorkResult
+from darumad.work.result import UNUSED, Failure, StopReason, WorkResult
 from darumad.work.validation import Findings, validate
 
-log = structlog.get_logger(__name__)
+log = logger(__name__)
 
 LONGEST = 4000
 """How much of a failure's message is told, in characters: room for what a tool printed, not for a file."""
 RECEIPT_LENGTH = 200
 """How much of a description the receipt shows, in characters."""
 
+Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
+"""A role's own part: what it makes of an item that is fit."""
+
 
 class Meter:
     """Counts what the model calls of one stage used. Replayed steps call nobody, so they count nothing."""
 
-    __slots__ = ("_complete", "usage")
+    __slots__ = ("_complete", "model", "usage")
 
     def __init__(self, complete: Complete) -> None:
         self._complete = complete
-        self.usage = Usage()
-
-    @property
-    def model(self) -> str | None:
-        """See `Complete.model`."""
-        return self._complete.model
+        self.model = complete.model
+        self.usage = UNUSED
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
@@ -65,7 +63,7 @@ class Conduct:
         context: Context,
         *,
         find: Callable[[WorkItem, Context], Findings],
-        work: Callable[[WorkItem, Context], Awaitable[WorkResult]],
+        work: Work,
     ) -> WorkResult:
         """The outcome of this stage of `item`: what `work` made, or why it could not.
 
@@ -86,19 +84,23 @@ class Conduct:
         assert not self._busy, f"{self._agent} was given {item.id} while it works on another item"
         self._busy = True
         try:
+            if context.complete.model is None:
+                return await self._tried(item, context, work)
             return await self._metered(item, context, work)
         finally:
             self._busy = False
 
-    async def _metered(
-        self, item: WorkItem, context: Context, work: Callable[[WorkItem, Context], Awaitable[WorkResult]]
-    ) -> WorkResult:
-        """What `work` made or why it failed, with what its calls used; without a model there is nothing to count."""
-        meter = Meter(context.complete)
+    async def _tried(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
+        """What `work` made, or why it failed."""
         try:
-            result = await work(item, replace(context, complete=meter) if meter.model is not None else context)
+            return await work(item, context)
         except (ModelFailed, ToolFailed) as error:
-            result = self._failed(error, item)
+            return self._failed(error, item)
+
+    async def _metered(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
+        """As `_tried`, with what its calls used."""
+        meter = Meter(context.complete)
+        result = await self._tried(item, replace(context, complete=meter), work)
         return replace(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
     def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:

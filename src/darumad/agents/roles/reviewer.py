@@ -63,10 +63,10 @@ class ReviewerAgent:
 
     async def _look(self, template: Template, item: WorkItem, context: Context) -> Review:
         """What can be judged without a model."""
-        review = Review(gates={}, required=frozenset())
-        if template.check is not None:
-            review = await template.check(item, context)
-        review = replace(review, required=review.required | _required(template, item))
+        required = _required(template, item)
+        review = await template.check(item, context) if template.check else Review(gates={}, required=required)
+        if not required <= review.required:
+            review = replace(review, required=review.required | required)
         review = _against_schema(review, item, context)
         return await _for_unfinished(review, context)
 
@@ -83,8 +83,11 @@ def _required(template: Template, item: WorkItem) -> frozenset[Gate]:
 
 def _open(review: Review, template: Template, *, modelled: bool) -> Review:
     """`review` with a word on each required gate that nobody could judge: who might have."""
+    undecided = review.undecided
+    if not undecided:
+        return review
     gates = dict(review.gates)
-    for gate in review.undecided:
+    for gate in undecided:
         said = review.finding(gate).issues or (_why_open(gate, template, modelled=modelled),)
         gates[gate] = Finding(Verdict.UNKNOWN, said)
     return replace(review, gates=gates)

@@ -17,11 +17,12 @@ _OTHER = Review(
 
 async def execute(item: WorkItem, context: Context) -> WorkResult:
     """Hand the item's input back as `data`, or its description as `text` when there is no input."""
+    heard = _heard(item)
 
     async def say() -> Any:
-        return _heard(item)
+        return heard
 
-    said = await context.steps.last("echo", _heard(item), say)
+    said = await context.steps.last("echo", heard, say)
     return WorkResult(stop_reason=StopReason.COMPLETED, data=said["data"], text=said["text"], model="offline")
 
 
