@@ -32,12 +32,12 @@ class Effects:
     @property
     def unknown(self) -> tuple[Effect, ...]:
         """See `EffectLog.unknown`."""
-        return unknown(self._known)
+        return unknown(self._known) if self._known else ()
 
     @property
     def done(self) -> tuple[Effect, ...]:
         """See `EffectLog.done`."""
-        return done_before(self._known, self._record.attempt)
+        return done_before(self._known, self._record.attempt) if self._known else ()
 
     async def once(
         self, tool: str, arguments: Any, run: Callable[[str], Awaitable[Any]], *, idempotent: bool, repeatable: bool

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from darumad.bridge.unpacking import Unpacking, UnpackLimits
@@ -22,19 +23,17 @@ class Workspaces:
 
     def __init__(self, root: Path, uploads: Path, limits: UnpackLimits) -> None:
         self._root = root
+        self._within = f"{root}/"
         self._uploads = uploads
         self._limits = limits
 
     def place(self, item_id: str, lineage: int) -> Path:
         """Where this item's files are. A failure starts a new lineage, so its retry finds an empty directory."""
-        return Path(f"{self._home(item_id)}/{lineage}")
+        return _path(f"{self._within}{_name_of(item_id)}/{lineage}")
 
     def home_of(self, item_id: str) -> Path:
         """The directory of all workspaces of one item, and of no other item."""
-        return Path(self._home(item_id))
-
-    def _home(self, item_id: str) -> str:
-        return f"{self._root}/{_name_of(item_id)}"  # one path is made of it, not one for each part
+        return Path(f"{self._within}{_name_of(item_id)}")
 
     def remove(self, home: Path) -> None:
         """Let go of `home` with all that is in it, if it is there.
@@ -71,6 +70,12 @@ class Workspaces:
                     source, partial = self._uploads / each.upload, workspace / f".partial-{index}"
                     unpacking.lay_out(index, each, source, partial, target)
         return placed
+
+
+@lru_cache(1024)
+def _path(place: str) -> Path:
+    """The stages of an item follow one another in one place, whose path is made once."""
+    return Path(place)
 
 
 def _name_of(item_id: str) -> str:
