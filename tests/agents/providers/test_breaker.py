@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from darumad.agents.providers.breaker import (
     FIRST_OPEN,
+    IN_A_ROW,
+    JITTER,
     LONGEST_OPEN,
     WINDOW,
     Admission,
@@ -15,7 +17,10 @@ from darumad.agents.providers.breaker import (
     State,
     end_of,
 )
+from darumad.agents.providers.standing import Standing
 from darumad.work import KINDS
+from tests.agents.providers.desk import Draws
+from tests.kit import FakeClock
 
 NO_PROBE, PROBE = Admission(probe=False), Admission(probe=True)
 OPEN = Circuit(opened=1, until=10.0)
@@ -139,6 +144,20 @@ def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tu
             circuit = circuit.ended(end, admission, now, kind="auth", unit=unit)
         assert sum(each.failed for each in circuit.samples) <= sum(each.ended for each in circuit.samples)
         assert len(circuit.samples) <= WINDOW + 1
+
+
+def test_a_half_open_circuit_is_open_to_one_and_shut_while_that_one_is_on_its_way() -> None:
+    clock, target = FakeClock(), ("anthropic", "model")
+    standing = Standing(clock, Draws())
+    for _ in range(IN_A_ROW):
+        standing.ended(target, standing.admit(target), "server_error")
+    assert standing.open_until("anthropic") is not None
+    clock.advance(FIRST_OPEN * (1 + JITTER))
+    assert standing.open_until("anthropic") is None
+    probe = standing.admit(target)
+    assert standing.open_until("anthropic") is not None
+    standing.ended(target, probe, None)
+    assert standing.open_until("anthropic") is None
 
 
 def test_every_kind_says_of_its_target_what_the_table_does() -> None:

@@ -25,11 +25,20 @@ LONGEST_HOLD = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open."""
+    """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
+
+    `probed`: it is half-open, and the one call that it lets through is on its way.
+    """
 
     state: State
     half_opens_at: float | None
     kind: str | None = None
+    probed: bool = False
+
+    @property
+    def shut(self) -> bool:
+        """Whether the next call would be refused."""
+        return self.probed or self.state in {State.OPEN, State.HARD_OPEN}
 
 
 class Standing:
@@ -105,10 +114,12 @@ class Standing:
             return {target: _shown(circuit, now) for target, circuit in self._circuits.items()}
 
     def open_until(self, provider: str) -> float | None:
-        """When the last of its open circuits half-opens: monotonic seconds, `inf` for never; None when none is open."""
-        shown = [each for (name, _), each in self.circuits().items() if name == provider]
-        opens = [each for each in shown if each.state in {State.OPEN, State.HARD_OPEN}]
-        return max((inf if each.half_opens_at is None else each.half_opens_at for each in opens), default=None)
+        """When the last of its shut circuits half-opens: monotonic seconds, `inf` for never; None when none is shut.
+
+        One that is half-open is shut while its probe is out: whoever came would only be sent away.
+        """
+        shut = [each for (name, _), each in self.circuits().items() if name == provider and each.shut]
+        return max((inf if each.half_opens_at is None else each.half_opens_at for each in shut), default=None)
 
     def reset(self, provider: str) -> None:
         """Forget what is known against a provider: its settings changed."""
@@ -200,4 +211,6 @@ class Standing:
 
 
 def _shown(circuit: Circuit, now: float) -> CircuitState:
-    return CircuitState(circuit.state(now), circuit.until if circuit.hard is None else None, circuit.hard)
+    state = circuit.state(now)
+    probed = state is State.HALF_OPEN and circuit.probing
+    return CircuitState(state, circuit.until if circuit.hard is None else None, circuit.hard, probed)
