@@ -415,6 +415,15 @@ class BridgeStalled(Fact):
     stack: str
 
 
+@dataclass(frozen=True, slots=True)
+class BridgeReplaced(Fact):
+    """One call held the loop for so long that another loop took its place. So many items were interrupted by that."""
+
+    name: ClassVar[str] = "bridge.replaced"
+    held_ms: int
+    interrupted: int
+
+
 CATALOGUE: tuple[type[Fact], ...] = (
     WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
     WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
@@ -423,7 +432,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
     AgentUnbenched, AgentSpawnFailed,
     BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
-    DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled,
+    DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,
 )  # fmt: skip
 
 

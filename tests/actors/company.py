@@ -12,7 +12,17 @@ from typing import Any
 from darumad.actors import Admission, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
 from darumad.agents import AgentDefinition
-from darumad.bridge import Bridge, BridgeLimits, JournalLedger, Limit, LoopThread, UnpackLimits, Workspaces
+from darumad.bridge import (
+    Bridge,
+    BridgeLimits,
+    JournalLedger,
+    Limit,
+    LoopHalf,
+    Loops,
+    LoopThread,
+    UnpackLimits,
+    Workspaces,
+)
 from darumad.clock import SystemClock
 from darumad.events import Fact
 from darumad.journal.commits import Commits
@@ -93,7 +103,7 @@ class Company:
             Role.EXECUTOR: [_definition("executor", Role.EXECUTOR, count), _definition("other", Role.EXECUTOR, count)],
             Role.REVIEWER: [_definition("reviewer", Role.REVIEWER, count)],
         }
-        self._loop = LoopThread(SystemClock())
+        self._loop = Loops(SystemClock())
         self._loop.start()
         stack.callback(self._loop.stop, Seconds(PATIENCE))
         self.bridge = self._bridge(directory, grace)
@@ -177,7 +187,6 @@ class Company:
     # --- how it is built ----------------------------------------------------------------------------------------------
 
     def _bridge(self, directory: Path, grace: float) -> Bridge:
-        commits = Commits(self.desk.journal.post, self._loop.loop)
         limits = BridgeLimits(
             timeout=Seconds(600.0),
             idle_timeout=Seconds(600.0),
@@ -185,19 +194,27 @@ class Company:
             heartbeat=Seconds(600.0),
             result=1 << 20,
         )
-        return Bridge(
-            self._loop,
-            make=lambda role, definition: self.make(role, definition),  # noqa: PLW0108 - a test may change it
-            broker=self.broker,
-            commits=commits,
-            ledger=JournalLedger(commits, SystemClock(), new_id=str, allowance=Allowance()),
-            workspaces=Workspaces(
-                directory / "workspaces", directory / "uploads", UnpackLimits(size=1 << 20, files=100, spare=0)
-            ),
-            limits=limits,
-            rng=random.Random(1),
-            signal=lambda *_: None,
-        )
+        post = self.desk.journal.post
+        ledger = JournalLedger(Commits(post, self._loop.now.loop), SystemClock(), new_id=str, allowance=Allowance())
+
+        def half_on(thread: LoopThread) -> LoopHalf:
+            commits = Commits(post, thread.loop)
+            ledger.move_to(commits)
+            return LoopHalf(
+                thread,
+                make=lambda role, definition: self.make(role, definition),  # noqa: PLW0108 - a test may change it
+                broker=self.broker,
+                commits=commits,
+                ledger=ledger,
+                workspaces=Workspaces(
+                    directory / "workspaces", directory / "uploads", UnpackLimits(size=1 << 20, files=100, spare=0)
+                ),
+                limits=limits,
+                rng=random.Random(1),
+                signal=lambda *_: None,
+            )
+
+        return Bridge(self._loop, half_on, self.broker)
 
     def _given(self) -> Given:
         return Given(

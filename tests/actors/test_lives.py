@@ -9,8 +9,7 @@ from typing import Any
 
 from darumad.actors.places import restart_instances
 from darumad.agents import SpawnRefused
-from darumad.bridge import Limit
-from darumad.bridge import bridge as bridges
+from darumad.bridge import Limit, half
 from darumad.names import Role, Stage
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
@@ -121,7 +120,7 @@ def test_an_instance_that_keeps_falling_is_benched_and_comes_back_when_somebody_
 def test_an_actor_is_up_without_its_agent_and_its_items_wait_until_there_is_one(
     company: Companies, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(bridges, "RESPAWN_FIRST", 0.01)
+    monkeypatch.setattr(half, "RESPAWN_FIRST", 0.01)
     daemon, key = company(count=1), threading.Event()
     make = daemon.make
 

@@ -15,6 +15,8 @@ from darumad.bridge import (
     Done,
     Ended,
     JournalLedger,
+    LoopHalf,
+    Loops,
     LoopThread,
     Seat,
     Spawned,
@@ -79,23 +81,31 @@ class Room:
         self.broker = Broker()
         self.work: Work = done
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: Agent(self._do)
-        self.loop = LoopThread(clock)
+        self.loop = Loops(clock)
         self.loop.start()
         stack.callback(self.loop.stop, Seconds(PATIENCE))
-        commits = Commits(desk.journal.post, self.loop.loop)
         given = {"timeout": 600.0, "idle_timeout": 600.0, "grace": 5.0, "heartbeat": 600.0, "result": 1 << 20, **limits}
         unpacking = replace(UNPACK_LIMITS, spare=int(given.pop("spare", 0)))
-        self.bridge = Bridge(
-            self.loop,
-            make=self._made,
-            broker=self.broker,
-            commits=commits,
-            ledger=JournalLedger(commits, clock, new_id=str, allowance=Allowance()),
-            workspaces=Workspaces(directory / "workspaces", directory / "uploads", unpacking),
-            limits=BridgeLimits(**given),
-            rng=random.Random(1),
-            signal=lambda *said: self.signals.put(said),
+        self.ledger = JournalLedger(
+            Commits(desk.journal.post, self.loop.now.loop), clock, new_id=str, allowance=Allowance()
         )
+
+        def half_on(thread: LoopThread) -> LoopHalf:
+            commits = Commits(desk.journal.post, thread.loop)
+            self.ledger.move_to(commits)
+            return LoopHalf(
+                thread,
+                make=self._made,
+                broker=self.broker,
+                commits=commits,
+                ledger=self.ledger,
+                workspaces=Workspaces(directory / "workspaces", directory / "uploads", unpacking),
+                limits=BridgeLimits(**given),
+                rng=random.Random(1),
+                signal=lambda *said: self.signals.put(said),
+            )
+
+        self.bridge = Bridge(self.loop, half_on, self.broker)
 
     def seat(self, number: int = 1, incarnation: int = 1, **definition: Any) -> Seat:
         return Seat(

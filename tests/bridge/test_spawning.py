@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from darumad.agents import SpawnRefused
-from darumad.bridge import Spawned, SpawnFailed
-from darumad.bridge import bridge as bridges
+from darumad.bridge import Spawned, SpawnFailed, half
 from tests.bridge.room import Agent, Room
 from tests.kit import eventually
 
@@ -30,8 +29,8 @@ def failing(room: Room, times: int, error: BaseException) -> None:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridges, "RESPAWN_FIRST", 0.001)
-    monkeypatch.setattr(bridges, "RESPAWN_MAX", 0.004)
+    monkeypatch.setattr(half, "RESPAWN_FIRST", 0.001)
+    monkeypatch.setattr(half, "RESPAWN_MAX", 0.004)
 
 
 def test_the_wait_doubles_up_to_its_most_and_spreads_by_a_fifth(room: Rooms) -> None:
@@ -46,8 +45,8 @@ def test_the_wait_doubles_up_to_its_most_and_spreads_by_a_fifth(room: Rooms) -> 
 
 
 def test_why_it_cannot_be_made_is_shown_until_it_can(room: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridges, "RESPAWN_FIRST", 600.0)
-    monkeypatch.setattr(bridges, "RESPAWN_MAX", 600.0)
+    monkeypatch.setattr(half, "RESPAWN_FIRST", 600.0)
+    monkeypatch.setattr(half, "RESPAWN_MAX", 600.0)
     stage = room()
     failing(stage, 1, SpawnRefused("no key"))
     stage.bridge.spawn(stage.seat())
@@ -72,14 +71,14 @@ def test_whatever_a_template_raises_while_its_agent_is_made_the_loop_turns_on(
 
 def test_a_life_that_is_over_is_not_tried_again(room: Rooms) -> None:
     stage, waited = room(), threading.Event()
-    failing(stage, 1, SpawnRefused("no key"))
 
-    def fail_and_leave() -> None:
-        stage.bridge._sit(stage.seat())
-        stage.bridge._leave("actor/1#1")
-        stage.loop.loop.call_later(0.05, waited.set)
+    def fail_and_leave(role: Any, definition: Any) -> Agent:
+        stage.bridge.forget("actor/1#1")
+        stage.loop.now.loop.call_later(0.05, waited.set)
+        raise SpawnRefused("no key")
 
-    stage.loop.post(fail_and_leave)
+    stage.make = fail_and_leave
+    stage.bridge.spawn(stage.seat())
     assert isinstance(stage.next(), SpawnFailed)
     assert waited.wait(10)
     assert stage.nothing_more_is_told()

@@ -280,11 +280,11 @@ def test_a_task_that_is_cancelled_before_its_first_turn_is_told_of_too(room: Roo
 
     stage.work = run
 
-    def both() -> None:
-        stage.bridge._begin(seat, held)
-        stage.bridge._cancel([owned(held)], Limit.CANCELLED, lambda _: None, "")
-
-    stage.loop.post(both)
+    gate = threading.Event()
+    stage.loop.post(lambda: gate.wait(PATIENCE) and None)
+    stage.bridge.send_work(seat, held)
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    gate.set()
     assert stage.done().result.stop_reason is StopReason.CANCELLED
     assert ran == []
 
@@ -352,7 +352,7 @@ def test_threads_that_never_come_back_are_counted_and_starve_nobody(room: Rooms)
 def test_a_life_that_is_over_is_revoked_its_task_ended_and_nothing_of_it_heard(room: Rooms) -> None:
     stage = room()
     held = stage.begin(hang)
-    eventually(stage.bridge.in_flight)
+    stage.settled()
     stage.bridge.forget("actor/1#1")
     eventually(lambda: not stage.bridge.in_flight())
     assert stage.broker.revoked == [Owner(held.record.item.id, held.record.fence)]
@@ -380,7 +380,8 @@ def test_what_ends_in_one_turn_is_reported_at_once_and_then_the_actors_of_what_w
 
     for number, name in enumerate(("one", "two", "three"), 1):
         stage.begin(all_together, stage.held(name), stage.seat(number))
-    eventually(lambda: len(stage.bridge.in_flight()) == 3)
+    stage.settled()
+    assert len(stage.bridge.in_flight()) == 3
     assert stage.wrong.empty()
     stage.loop.post(go.set)
     ended = stage.reported.get(timeout=PATIENCE)

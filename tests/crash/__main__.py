@@ -55,7 +55,7 @@ def planned(kills: int, seed: int) -> Iterator[list[Plan]]:
     lines = sorted({each.rpartition(" ")[0] for each in sent_for if each not in first})
     sides = _sides(sent_for, lines, rng)
     raised = [each for each in sent_for if "Orchestrator" in each]
-    deaths = max(kills, len(lines) + len(lines) * AT_RANDOM // 100)
+    deaths = max(kills, -(-len(lines) * 100 // (100 - AT_RANDOM)))
     count = max(2, -(-deaths // A_CAMPAIGN))
     for number in range(count):
         size = deaths // count + 1

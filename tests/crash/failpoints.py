@@ -30,9 +30,9 @@ POSTS = frozenset({
 WATCHED = (
     "darumad.journal.boot", "darumad.journal.commits", "darumad.journal.publisher", "darumad.journal.writer",
     "darumad.actors.orchestrator", "darumad.actors.role", "darumad.actors.listener",
-    "darumad.bridge.bridge", "darumad.bridge.ledger", "darumad.bridge.loop", "darumad.bridge.steps",
-    "darumad.bridge.task", "darumad.control.on_work", "darumad.daemon.assembly", "darumad.daemon.engine",
-    "darumad.daemon.front",
+    "darumad.bridge.half", "darumad.bridge.ledger", "darumad.bridge.loop", "darumad.bridge.steps",
+    "darumad.bridge.task", "darumad.bridge.whole", "darumad.control.on_work", "darumad.daemon.assembly",
+    "darumad.daemon.engine", "darumad.daemon.front",
 )  # fmt: skip
 """The modules through which an item passes."""
 _REACHED = "__reached__"

@@ -41,7 +41,8 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "actors.listener.TreeListener._started 1": "a benched agent is up again, after 15 minutes",
     "actors.listener.TreeListener._started 3": "an agent is restarted: five errors that count, in one life",
     "actors.listener.TreeListener._exited 1": "the same",
-    "bridge.bridge.Bridge.forget 1": "the same",
+    "bridge.half.LoopHalf.forget 1": "the same",
+    "bridge.half.LoopHalf._leave 1": "the same",
     "journal.writer.Writer._keep_what_happened 1": "the disk is full: tests/journal",
     "control.on_work.purge 1": "an operator purges an item, and who was told of it finds it gone: tests/journal",
     "control.on_work.edit 1": "an operator edits an item while nobody works on it",
@@ -52,7 +53,12 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "control.on_work.retry_many 1": "an operator retries many at once",
     "control.on_work.retry_many 2": "the same",
     "bridge.loop.LoopThread.aside 1": "a day begins, or a key changes",
-    "bridge.bridge.Bridge.restart 1": "an operator restarts an agent",
+    "bridge.whole.Bridge.restart 1": "an operator restarts an agent",
+    "bridge.whole.Bridge.replace 1": "an agent holds the loop for ten seconds",
+    "bridge.whole.Bridge.replace 2": "the same",
+    "bridge.whole.Bridge.replace 3": "the same",
+    "bridge.loop.LoopThread.let_go 1": "the same",
+    "journal.commits.Commits.drop 1": "the same",
     "bridge.task.StageTask._abandon 1": "a task ignores its cancel for five seconds",
 }
 """Lines that these campaigns do not come to, and who does. Their posts are those of lines that are covered."""

@@ -105,16 +105,31 @@ def test_a_state_directory_that_is_removed_ends_it_with_74(home: Path, monkeypat
     assert events[-1]["why"] == "the journal's file was removed or replaced while it was written"
 
 
-def test_a_loop_that_is_held_for_ever_ends_it_with_75(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    impatient = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
+@pytest.mark.parametrize(
+    ("leak_cap", "replaced", "why"),
+    [
+        (2, 1, "the agents' loop is held up, and with its thread 2 were given up and still run"),
+        (9, 2, "the agents' loop was held up 3 times within 60 minutes"),
+    ],
+)
+def test_a_loop_that_is_held_up_once_too_often_ends_it_with_75(
+    home: Path, monkeypatch: pytest.MonkeyPatch, leak_cap: int, replaced: int, why: str
+) -> None:
+    impatient = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.3))
+    monkeypatch.setattr("darumad.daemon.WITHIN", Seconds(0.5))
     monkeypatch.setattr("darumad.daemon.assembly.WITHIN", Seconds(0.5))
     go = threading.Event()
-    with served(settings(home, bridge=impatient), monkeypatch) as daemon:
-        daemon.house.loop.post(lambda: go.wait(60))
+    given = settings(home, bridge=impatient, supervision=Supervision(leak_cap=leak_cap))
+    with served(given, monkeypatch) as daemon:
+        for count in range(replaced + 1):
+            eventually(lambda count=count: _replaced(daemon) == count)
+            daemon.house.loops.post(lambda: go.wait(60))
         assert daemon.exit_code() == 75
         go.set()
-    types = [each["type"] for each in _events_left_in(home)]
-    assert types[-2:] == ["bridge.stalled", "daemon.stopping"]
+    events = _events_left_in(home)
+    types = [each["type"] for each in events if each["type"].startswith("bridge.")]
+    assert types == ["bridge.stalled", "bridge.replaced"] * replaced + ["bridge.stalled"]
+    assert events[-1]["data"]["why"] == why
 
 
 # --- because it was asked ---------------------------------------------------------------------------------------------
@@ -201,6 +216,10 @@ def test_an_actor_that_never_comes_back_does_not_hold_a_stop_which_shows_its_sta
         assert daemon.exit_code() == 75
         held.release()
     assert "test_ending.py" in capfd.readouterr().err, "the stack of the handler that waits"
+
+
+def _replaced(daemon: Serving) -> int:
+    return [each["type"] for each in daemon.client.events()].count("bridge.replaced")
 
 
 def _depth(daemon: Serving, path: str) -> int:

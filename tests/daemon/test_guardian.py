@@ -74,16 +74,19 @@ def test_a_stuck_loop_ends_it() -> None:
 
 
 def test_a_guardian_that_was_itself_late_convicts_nobody_in_that_round() -> None:
-    clock, seen = FakeClock(), list[float]()
+    clock, rounds = FakeClock(), list[bool]()
     asked = guardian(clock)
 
-    def stuck() -> str | None:
-        seen.append(clock.monotonic())
-        clock.jump(60.0 if len(seen) == 1 else 0.0)
-        return "it does not turn" if len(seen) > 1 else None
+    def ended() -> bool:  # asked in every round
+        rounds.append(False)
+        clock.jump(60.0 if len(rounds) == 1 else 0.0)
+        return False
 
-    asked.watch(looks(stuck=stuck))
-    assert len(seen) == 3, "the round after the pause was forgiven, the next was not"
+    def stuck() -> str | None:
+        return "it does not turn" if rounds else None
+
+    asked.watch(looks(stuck=stuck, root_ended=ended))
+    assert len(rounds) == 3, "the round after the pause was forgiven, the next was not"
 
 
 def test_one_red_sign_keeps_the_watchdog_hungry() -> None:

@@ -72,7 +72,7 @@ def _hold_orchestrator(daemon: Serving, wedge: Wedge) -> None:
 
 
 def _hold_loop(daemon: Serving, wedge: Wedge) -> None:
-    daemon.house.loop.post(wedge)
+    daemon.house.loops.post(wedge)
 
 
 def _hold_writer(daemon: Serving, wedge: Wedge) -> None:

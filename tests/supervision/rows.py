@@ -32,7 +32,8 @@ ELSEWHERE = {
     "G9": "e2e/test_supervision.py::test_a_restart_under_load_has_only_that_slot_s_item_claimed_again",
     "G11": "journal/test_boot.py::test_a_killer_is_dead_after_its_third_crash_and_nobody_else_is",
     "L5": "bridge/test_tasks.py::test_while_a_model_call_is_open_both_limits_stand_still",
-    "L7": "daemon/test_ending.py::test_a_loop_that_is_held_for_ever_ends_it_with_75",
+    "L7": "daemon/test_loop_watch.py::"
+    "test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment_and_the_daemon_a_loop",
     "L8": "bridge/test_tasks.py::test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted",
     "L9": "daemon/test_ending.py::test_three_threads_that_never_come_back_end_it_with_75_and_say_so",
     "M6": "agents/providers/test_breaker.py::test_no_walk_has_two_probes_or_calls_through_an_open_circuit",

@@ -49,7 +49,9 @@ class Roster:
         self._under_way: Counter[AgentName] = Counter()
 
     def add(self, seat: Seat) -> None:
-        """A new life of a slot, free."""
+        """A new life of a slot, free. One that is up already stays as it is: its agent was made anew beneath it."""
+        if seat.holder in self._seated:
+            return
         pool = (seat.role, seat.definition.name if seat.role is Role.EXECUTOR else ANY)
         self._seated[seat.holder] = Seated(seat, pool)
         self._free[pool].append(seat.holder)

@@ -6,15 +6,17 @@ Everything an actor says to its agent and back crosses here, in batches: a deque
 a future; agents never see a thread.
 """
 
-from darumad.bridge.bridge import Bridge, BridgeHealth, BridgeLimits
+from darumad.bridge.half import BridgeLimits, LoopHalf
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
+from darumad.bridge.loops import Loops
 from darumad.bridge.seat import Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped
 from darumad.bridge.threads import TOO_MANY
 from darumad.bridge.unpacking import UnpackLimits
+from darumad.bridge.whole import Bridge, BridgeHealth
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Done", "Ended", "JournalLedger", "Limit", "LoopThread",
-    "Seat", "SpawnFailed", "Spawned", "Stopped", "UnpackLimits", "Workspaces",
+    "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Done", "Ended", "JournalLedger", "Limit", "LoopHalf",
+    "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped", "UnpackLimits", "Workspaces",
 ]  # fmt: skip

@@ -4,11 +4,11 @@ What a call may cost is reserved on disk before it is made, what it did cost is 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from darumad.clock import Clock
 from darumad.journal.commits import Commits
-from darumad.journal.requests import OverBudget, Reserve, Settle
+from darumad.journal.requests import Answer, OverBudget, Reserve, Settle
 from darumad.names import NanoUsd
 from darumad.settings.units import show_money
 from darumad.work.allowance import Allowance
@@ -35,7 +35,7 @@ _UNPRICED = (
 
 
 class JournalLedger:
-    """Implements `work.ports.Ledger`. Used on the bridge's loop only, but for `allow`."""
+    """Implements `work.ports.Ledger`. Used on the bridge's loop only, but for `allow` and `move_to`."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class JournalLedger:
         self._allowance = allowance
         self._patience = patience
         self._own: dict[Owner, Limits] = {}
-        self._open: dict[str, Mapping[Budget, Limits]] = {}
+        self._open: dict[str, Reserve] = {}
         self._settlement = asyncio.Event()  # the next one: a new event for each, so that nobody misses it
 
     def know(self, owner: Owner, limits: Limits) -> None:
@@ -67,6 +67,19 @@ class JournalLedger:
         """What holds for every reservation from now on. From any thread."""
         self._allowance = allowance
 
+    def move_to(self, commits: Commits) -> None:
+        """From now on calls are made on the loop of `commits`, and the one before it will not turn again.
+
+        What is open there is booked at its estimate, as it may have been billed; what it still comes to is not heard.
+        """
+        self._commits, self._settlement = commits, asyncio.Event()
+        self._own.clear()
+        for each in [self._open.pop(name) for name in list(self._open)]:
+            likely = Usage(
+                input_tokens=each.estimate.tokens, calls=each.estimate.calls, nano_usd=each.estimate.nano_usd
+            )
+            commits.drop(Settle(id=each.id, usage=likely, limits=each.limits))
+
     async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
         """See `Ledger.reserve`."""
         if estimate.nano_usd is None and self._allowance.priced_only:
@@ -77,17 +90,21 @@ class JournalLedger:
             request = self._request(owner, agent, provider, estimate_of(estimate))
             refused = await self._commits.commit(request)
             if not isinstance(refused, OverBudget):
-                self._open[request.id] = request.limits
+                self._open[request.id] = request
                 return request.id
             await self._room(refused, request, settlement, until)
 
     def settle(self, reservation: str, usage: Usage) -> None:
         """See `Ledger.settle`."""
-        limits = self._open.pop(reservation, {})
-        booked = self._commits.begin(Settle(id=reservation, usage=usage, limits=limits))
+        reserved = self._open.pop(reservation, None)
+        if reserved is None:
+            return  # booked at its estimate when its loop was replaced
+        booked = self._commits.begin(Settle(id=reservation, usage=usage, limits=reserved.limits))
         booked.add_done_callback(self._announce)
 
-    def _announce(self, _: object) -> None:
+    def _announce(self, booked: "asyncio.Future[Answer]") -> None:
+        if booked.get_loop() is not self._commits.loop:
+            return
         self._settlement.set()
         self._settlement = asyncio.Event()
 

@@ -1,6 +1,7 @@
 """The bridge's loop thread.
 
-One asyncio loop, an inbox that is a deque with one wake-up, and a pulse that others can read.
+One asyncio loop, an inbox that is a deque with one wake-up, and a pulse that others can read. A thread that is held up
+for ever cannot be killed: it is let go, and another takes its place (see `loops`).
 """
 
 import asyncio
@@ -8,7 +9,9 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import FrameType
 
 import uvloop
 
@@ -22,13 +25,21 @@ PULSE = 0.25
 """Seconds between two beats of the loop's pulse."""
 TURN = 32
 """How many posted calls one turn of the loop carries out: a burst of new tasks cannot starve the running ones."""
+ONE_LOOK = Seconds(0.5)
+"""The most that one look tells of how long a callback holds the loop: who looks seldom, or slept, knows no more."""
+
+
+async def _nothing() -> None:
+    return
 
 
 class LoopThread:
-    """Runs one asyncio loop on a daemon thread, from `start` to `stop`."""
+    """Runs one asyncio loop on a daemon thread, from `start` to `stop`. `at_end` is awaited before the loop closes."""
 
-    def __init__(self, clock: Clock, *, name: str = "bridge") -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, *, name: str = "bridge", at_end: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self.clock = clock
+        self._at_end = at_end
+        self._grip = _Grip()
         self._inbox: deque[Callable[[], None]] = deque()
         self._woken = False
         self._beat_at = clock.monotonic()
@@ -65,12 +76,38 @@ class LoopThread:
 
     def late(self) -> Seconds:
         """How many seconds the pulse is overdue; 0 while the loop turns freely."""
-        return Seconds(max(0.0, self._clock.monotonic() - self._beat_at - PULSE))
+        return Seconds(max(0.0, self.clock.monotonic() - self._beat_at - PULSE))
+
+    def held(self) -> Seconds:
+        """For how many seconds the same callback has held the loop, as far as those who looked can tell.
+
+        Many short calls in one turn make the pulse late as well: but each look finds another of them.
+        """
+        if not self.late():
+            self._grip = _Grip()
+            return Seconds(0.0)
+        self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, self._callback())
+        return self._grip.held
 
     def stack(self) -> str:
         """What the loop's thread is doing right now, as a traceback."""
-        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way to see a stuck thread
+        frame = self._frame()
         return "".join(traceback.format_stack(frame)) if frame else ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs, be it only to find that it was let go."""
+        return self._thread.is_alive()
+
+    def let_go(self) -> "deque[Callable[[], None]]":
+        """Have the loop end as soon as its thread comes back to itself, and wait for nothing.
+
+        Returns what was posted and never carried out: it is the caller's now.
+        """
+        self._stopping.set()
+        left, self._inbox = self._inbox, deque()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        return left
 
     def stop(self, within: Seconds) -> bool:
         """Cancel what still runs, close the loop; False when it did not end within `within` seconds."""
@@ -87,6 +124,7 @@ class LoopThread:
             self._turn()
         finally:
             self._cancel_all()
+            self._end_well()
             self.loop.close()
 
     def _turn(self) -> None:
@@ -105,8 +143,24 @@ class LoopThread:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
 
+    def _end_well(self) -> None:
+        try:
+            self.loop.run_until_complete(self._at_end())
+        except Exception:
+            log.exception("loop_ended_badly")
+
+    def _callback(self) -> FrameType | None:
+        """The frame of what the loop called last: it stays the same object until that call returns."""
+        frame, turn = self._frame(), self._turn.__code__
+        while frame is not None and frame.f_back is not None and frame.f_back.f_code is not turn:
+            frame = frame.f_back
+        return frame
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way to see a stuck thread
+
     def _beat(self) -> None:
-        self._beat_at = self._clock.monotonic()
+        self._beat_at = self.clock.monotonic()
         self.loop.call_later(PULSE, self._beat)
 
     def _drain(self) -> None:
@@ -114,6 +168,8 @@ class LoopThread:
         # seldom.
         self._woken = False
         for _ in range(min(len(self._inbox), TURN)):
+            if self._stopping.is_set():
+                return
             self._carry_out(self._inbox.popleft())
         if self._inbox and not self._woken:
             self._woken = True
@@ -126,3 +182,19 @@ class LoopThread:
             call()
         except Exception:
             log.exception("posted_call_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Grip:
+    """What was found on the loop between two beats of its pulse, and for how many seconds of looking."""
+
+    held: Seconds = Seconds(0.0)  # noqa: RUF009 - calling a NewType gives the value itself
+    looked_at: float = 0.0
+    beat_at: float = 0.0
+    callback: FrameType | None = None
+
+    def seen(self, now: float, beat_at: float, callback: FrameType | None) -> "_Grip":
+        """The next look, at `now`, finds this callback."""
+        same = callback is self.callback and beat_at == self.beat_at
+        held = Seconds(self.held + min(now - self.looked_at, ONE_LOOK)) if same else Seconds(0.0)
+        return _Grip(held, now, beat_at, callback)

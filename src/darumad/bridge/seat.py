@@ -35,7 +35,8 @@ class Limit(StrEnum):
     """Why the bridge ended a task.
 
     Stands on the handle before the task is cancelled, since every cancel looks alike. CANCELLED: the journal has
-    cancelled the item already; REVOKED: somebody stops what runs, and where the item goes is still to be decided.
+    cancelled the item already; REVOKED: somebody stops what runs, and where the item goes is still to be decided;
+    STALLED: the loop it ran on was replaced.
     """
 
     TIMEOUT = "timeout"
@@ -43,6 +44,7 @@ class Limit(StrEnum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     REVOKED = "revoked"
+    STALLED = "stalled"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,11 @@ _ENDED_BY = {
     Limit.CANCELLED: (StopReason.CANCELLED, "cancelled", "the item was cancelled"),
     Limit.INTERRUPTED: (StopReason.INTERRUPTED, "interrupted", "the stage was interrupted through no fault of its own"),
     Limit.REVOKED: (StopReason.INTERRUPTED, "interrupted", "the item was taken away from who held it"),
+    Limit.STALLED: (
+        StopReason.INTERRUPTED,
+        "bridge_stalled",
+        "the loop that all agents share was blocked, and was replaced",
+    ),
 }
 
 
@@ -177,6 +182,11 @@ class StageTask:
                 self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
                 return
             self._task.get_loop().call_later(self._grace, self._abandon)
+
+    def lost(self, why: Limit) -> Done:
+        """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late."""
+        self._why = self._why or why
+        return Done(self.seat.holder, self.held, self._ended())
 
     async def _run(
         self, loop: asyncio.AbstractEventLoop, agent: Agent, open_context: Callable[["StageTask"], Opened]

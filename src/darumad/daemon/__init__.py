@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from darumad.clock import SystemClock
@@ -25,6 +26,7 @@ from darumad.daemon.engine import Engine
 from darumad.daemon.front import control_house
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
+from darumad.daemon.loop_watch import LoopWatch
 from darumad.daemon.signs import VitalSigns
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
@@ -81,7 +83,7 @@ def _serve(
         redact.conceal(each.reveal())
     listening = sockets(settings, stack)
     house = kernel(settings, clock, guardian, stack)
-    behind = minds(house, keyring, stack)
+    behind = minds(house, keyring)
     engine = Engine(house, behind)
     behind.keys.serve(behind.broker, behind.providers, engine.hint)
     signs = VitalSigns(house, behind, engine)
@@ -107,7 +109,7 @@ def _serve(
         Watched(
             signs=signs,
             root_ended=lambda: engine.root.wait(0) is not None,
-            stuck=signs.stuck,
+            stuck=_stuck(house, behind, engine),
             status=signs.status,
             keep_door=Doorkeeper(listening.control, server, house.note).look,
         )
@@ -118,6 +120,18 @@ def _serve(
     _wind_down(house, behind, ending)
     server.hush()
     return ending, why
+
+
+def _stuck(house: Kernel, behind: Minds, engine: Engine) -> Callable[[], str | None]:
+    """What the guardian asks again and again: why the process must be replaced, if it must."""
+    loop = LoopWatch(house, behind.bridge, lambda: engine.root.leaked)
+
+    def stuck() -> str | None:
+        if not house.journal.in_place:
+            house.guardian.end("broken_disk", "the journal's file was removed or replaced while it was written")
+        return loop.look()
+
+    return stuck
 
 
 def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:

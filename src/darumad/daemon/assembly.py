@@ -14,7 +14,7 @@ from darumad import __version__
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
 from darumad.agents.providers import Broker, Chosen, Keyring, Validations, discover, load_credentials
-from darumad.bridge import Bridge, JournalLedger, LoopThread, Workspaces
+from darumad.bridge import Bridge, JournalLedger, LoopHalf, Loops, LoopThread, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
 from darumad.control import (
@@ -53,7 +53,7 @@ class Kernel:
     tally: Tally
     publisher: Publisher
     journal: Journal
-    loop: LoopThread
+    loops: Loops
     guardian: Guardian
     signals: Bus[Event]
 
@@ -67,7 +67,7 @@ class Kernel:
 
 
 def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: ExitStack) -> Kernel:
-    """The publisher, the journal and the bridge's loop, running.
+    """The publisher, the journal and the loop that agents run on, running.
 
     Raises:
         Refused: the state directory cannot be had or the journal cannot be used.
@@ -96,9 +96,9 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     stack.callback(publisher.close, WITHIN)
     journal.start()
     stack.callback(journal.close, WITHIN)
-    loop = LoopThread(clock)
-    loop.start()
-    stack.callback(loop.stop, WITHIN)
+    loops = Loops(clock)
+    loops.start()
+    stack.callback(loops.stop, WITHIN)
     return Kernel(
         settings=settings,
         clock=clock,
@@ -107,7 +107,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         tally=tally,
         publisher=publisher,
         journal=journal,
-        loop=loop,
+        loops=loops,
         guardian=guardian,
         signals=signals,
     )
@@ -136,22 +136,21 @@ def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> Key
     return load_credentials(configured.provider_config(settings), environ)
 
 
-def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
+def minds(house: Kernel, keyring: Keyring) -> Minds:
     """The bridge and what stands behind it; looks for a provider when the settings leave the choice."""
     keys = Keys(
         keyring,
         Vault(house.settings.state_dir, os.environ),
         house.journal,
         house.clock,
-        aside=functools.partial(house.loop.aside, failed=listener_failed),
+        aside=functools.partial(house.loops.aside, failed=listener_failed),
     )
 
     async def build() -> Minds:
         config = configured.provider_config(house.settings)
         chosen = await discover(config, keyring.known())
-        commits = Commits(house.journal.post, house.loop.loop)
         ledger = JournalLedger(
-            commits,
+            Commits(house.journal.post, house.loops.now.loop),
             house.clock,
             new_id=house.new_id,
             allowance=configured.allowance(house.settings),
@@ -162,31 +161,36 @@ def minds(house: Kernel, keyring: Keyring, stack: ExitStack) -> Minds:
         templates = Templates(executors)
         state, unpacked = house.settings.state_dir, configured.unpack_limits(house.settings)
         workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
-        bridge = Bridge(
-            house.loop,
-            make=functools.partial(_new_agent, templates),
-            broker=broker,
-            commits=commits,
-            ledger=ledger,
-            workspaces=workspaces,
-            limits=configured.limits(house.settings),
-            rng=house.rng,
-            signal=house.signal,
-        )
-        validations = Validations(used, keyring.get, house.clock, house.loop.loop)
+
+        def half_on(thread: LoopThread) -> LoopHalf:
+            commits = Commits(house.journal.post, thread.loop)
+            ledger.move_to(commits)
+            return LoopHalf(
+                thread,
+                make=functools.partial(_new_agent, templates),
+                broker=broker,
+                commits=commits,
+                ledger=ledger,
+                workspaces=workspaces,
+                limits=configured.limits(house.settings),
+                rng=house.rng,
+                signal=house.signal,
+            )
+
+        validations = Validations(used, keyring.get, house.clock, house.loops.post)
         return Minds(
             chosen=chosen,
             broker=broker,
-            providers=Providers(used, keyring, validations, house.loop.loop),
+            providers=Providers(used, keyring, validations, lambda: house.loops.now.loop),
             keys=keys,
             templates=templates,
-            bridge=bridge,
+            bridge=Bridge(house.loops, half_on, broker),
             workspaces=workspaces,
             ledger=ledger,
         )
 
-    built = _on(house.loop, build())
-    stack.callback(_close, built.broker, house.loop)
+    built = _on(house.loops.now, build())
+    house.loops.at_end(built.broker.close)
     return built
 
 
@@ -195,18 +199,6 @@ def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) ->
     if role is Role.EXECUTOR:
         templates.reload(definition.name)
     return make_agent(role, definition, templates)
-
-
-def _close(broker: Broker, loop: LoopThread) -> None:
-    """Closes the providers' sockets; a loop that does not turn any more keeps them until the process is gone."""
-    closing = broker.close()
-    try:
-        _on(loop, closing)
-    except TimeoutError:
-        log.warning("broker_not_closed", why="the loop does not turn")
-    except RuntimeError as error:
-        closing.close()  # nobody will ever await it
-        log.warning("broker_not_closed", why=str(error))
 
 
 def _new_id(clock: SystemClock) -> str:

@@ -44,7 +44,7 @@ class Engine:
             behind.ledger,
             provider_of=behind.broker.provider_of,
             hint=self.hint,
-            aside=functools.partial(house.loop.aside, failed=listener_failed),
+            aside=functools.partial(house.loops.aside, failed=listener_failed),
         )
         self._listener = TreeListener(
             agent_of=agent_at,
@@ -160,6 +160,8 @@ class Engine:
         self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
 
     def _gated(self) -> frozenset[AgentName]:
-        broker = self._minds.broker
+        """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""
+        broker, settings = self._minds.broker, self._house.settings
+        stalled = self._house.loops.now.late() > settings.bridge.stalled_after
         names = (each.name for each in self._definitions[Role.EXECUTOR])
-        return frozenset(name for name in names if broker.shut(name))
+        return frozenset(name for name in names if stalled or broker.shut(name))

@@ -17,10 +17,11 @@ def gauges(
     journal: Journal, bridge: Bridge, broker: Broker, root: SupervisorRef, lost_lines: int
 ) -> dict[tuple[str, Labels], float]:
     """Their values now, under the names of the metrics table; `lost_lines` is what the log dropped so far."""
+    health = bridge.health()
     values: dict[tuple[str, Labels], float] = {
-        ("bridge_lag_seconds", ()): bridge.health().late,
-        ("bridge_abandoned_tasks", ()): float(bridge.health().abandoned),
-        ("abandoned_threads", ()): float(root.leaked + bridge.health().forsaken),
+        ("bridge_lag_seconds", ()): health.late,
+        ("bridge_abandoned_tasks", ()): float(health.abandoned),
+        ("abandoned_threads", ()): float(root.leaked + health.forsaken),
         ("journal_bytes", ()): float(journal.size()),
         ("log_lines_dropped_total", ()): float(lost_lines),
     }

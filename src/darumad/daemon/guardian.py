@@ -91,10 +91,10 @@ class Guardian:
 
     def _look(self, watched: Watched, *, late: bool) -> None:
         watched.keep_door()
-        stuck = watched.stuck()
+        stuck = None if late else watched.stuck()
         if watched.root_ended():
             self.end("root", "the root supervisor gave up")  # heard unless the tree itself has said why already
-        elif stuck and not late:
+        elif stuck:
             self.end("stuck", stuck)
         elif all(sign is True for sign in watched.signs().values()):
             self.notifier.alive()

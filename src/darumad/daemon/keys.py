@@ -125,7 +125,11 @@ class Providers:
     """The providers as people see them: how each was found, and where its key came from, never what it is."""
 
     def __init__(
-        self, config: ProviderConfig, keyring: Keyring, validations: Validations, loop: asyncio.AbstractEventLoop
+        self,
+        config: ProviderConfig,
+        keyring: Keyring,
+        validations: Validations,
+        loop: Callable[[], asyncio.AbstractEventLoop],
     ) -> None:
         self._config = config
         self._keyring = keyring
@@ -144,7 +148,7 @@ class Providers:
 
     async def check(self, provider: str) -> None:
         """Ask one now; on any loop."""
-        asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop())
         await asyncio.wrap_future(asked)
 
     def quote(self, item: WorkItem) -> Quote:

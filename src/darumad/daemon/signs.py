@@ -3,16 +3,13 @@
 Nothing here waits. An actor is sent a beat and goes on; what is looked at is how long a beat has not come back.
 """
 
-import faulthandler
 from collections.abc import Callable
 
-from darumad.bridge import TOO_MANY
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
 from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
 from darumad.errors import Broken
-from darumad.events import BridgeStalled
 from darumad.names import Seconds
 
 BEAT = Seconds(0.25)
@@ -52,7 +49,6 @@ class VitalSigns:
         self._engine = engine
         self._root = Pulse(house.clock, engine.beat_root)
         self._orchestrator = Pulse(house.clock, engine.beat_orchestrator)
-        self._told_stalled = False
         self.server: ControlServer | None = None
 
     def __call__(self) -> dict[str, bool | str]:
@@ -71,26 +67,6 @@ class VitalSigns:
         """One line for the service manager."""
         health = self._bridge.health()
         return f"boot {self._house.journal.boot}, {health.running} running"
-
-    def stuck(self) -> str | None:
-        """Why the process must be replaced; None while it need not be.
-
-        A stalled loop is recorded once, with its stack.
-        """
-        if not self._house.journal.in_place:
-            self._house.guardian.end("broken_disk", "the journal's file was removed or replaced while it was written")
-        settings = self._house.settings.bridge
-        health = self._bridge.health()
-        late = health.late
-        if late > settings.stalled_after and not self._told_stalled:
-            self._house.note(BridgeStalled("bridge", int(late * 1000), self._house.loop.stack()))
-        self._told_stalled = late > settings.stalled_after
-        if health.forsaken >= TOO_MANY:
-            return f"{health.forsaken} threads of agents were given up and still run"
-        if late <= settings.dead_after:
-            return None
-        faulthandler.dump_traceback(all_threads=True)
-        return f"the bridge's loop has not turned for {late:.1f} s"
 
     def _actors(self) -> bool | str:
         """The root, which restarts everything else, and the orchestrator, which hands everything out."""

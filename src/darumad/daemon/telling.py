@@ -19,8 +19,8 @@ _INFO = frozenset({
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-    "budget.threshold", "budget.exhausted", "bridge.stalled", "daemon.clock_jumped", "daemon.socket_bound",
-    "work.purged", "panicked",
+    "budget.threshold", "budget.exhausted", "bridge.stalled", "bridge.replaced", "daemon.clock_jumped",
+    "daemon.socket_bound", "work.purged", "panicked",
 })  # fmt: skip
 
 

@@ -16,15 +16,19 @@ class Commits:
 
     def __init__(self, post: Post, loop: asyncio.AbstractEventLoop) -> None:
         self._post = post
-        self._loop = loop
+        self.loop = loop
         self._waiting: dict[int, tuple[Request, asyncio.Future[Answer]]] = {}
 
     def begin(self, request: Request) -> "asyncio.Future[Answer]":
         """Posts `request` now, whatever becomes of the caller; the future brings its answer after COMMIT."""
-        future: asyncio.Future[Answer] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self.loop.create_future()
         self._waiting[id(request)] = (request, future)
         self._post(request, self._arrived)
         return future
+
+    def drop(self, request: Request) -> None:
+        """Posts `request`, whose answer nobody waits for. From any thread."""
+        self._post(request, _unheard)
 
     async def commit(self, request: Request) -> Answer:
         """The answer to `request`, after COMMIT.
@@ -41,7 +45,7 @@ class Commits:
 
     def _arrived(self, outcomes: Sequence[Outcome]) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._resolve, outcomes)
+            self.loop.call_soon_threadsafe(self._resolve, outcomes)
         except RuntimeError:
             return  # the loop has closed: nobody waits any more
 
@@ -50,3 +54,7 @@ class Commits:
             _, future = self._waiting.pop(id(outcome.request))
             if not future.done():
                 future.set_result(outcome.answer)
+
+
+def _unheard(_: Sequence[Outcome]) -> None:
+    return

@@ -203,7 +203,7 @@ class Bridge:
     )
     dead_after: Seconds = setting(
         Seconds(10),
-        "How long one call may hold the loop before the process ends with 75, so that it is started again.",
+        "How long one call may hold the loop before another loop takes its place.",
         POSITIVE,
     )
     max_in_flight: int = setting(256, "How many model calls are open at once, over all providers.", ONE_UP)

@@ -26,6 +26,7 @@ from darumad.supervision.errors import (
     WouldDeadlock,
 )
 from darumad.supervision.event import Bus, Event
+from darumad.supervision.intensity import Intensity
 from darumad.supervision.lint import lint
 from darumad.supervision.reasons import ExitReason
 from darumad.supervision.ref import ActorRef
@@ -51,6 +52,7 @@ __all__ = [
     "Event",
     "ExitReason",
     "FatalError",
+    "Intensity",
     "Judge",
     "Liveness",
     "MailboxFull",

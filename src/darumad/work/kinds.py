@@ -363,7 +363,7 @@ _KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="bridge_stalled",
-        comes_from="the loop that agents run on was blocked until the process was replaced",
+        comes_from="the loop that agents run on was blocked, and was replaced",
         hints=("Some agent's code blocked the loop that all agents share.",),
         recovery=(
             "Look for `bridge.stalled` in the log: it has the stack.",

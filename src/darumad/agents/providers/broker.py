@@ -68,6 +68,7 @@ class Broker:
         self._caller = Caller(self._standing, ledger, clock, rng, tally, keys or {})
         self._half: LoopHalf | None = None
         self._offline = Offline()
+        self._halves: dict[asyncio.AbstractEventLoop, LoopHalf] = {}
 
     # --- for the bridge ---------------------------------------------------------------------------------------------
 
@@ -99,10 +100,12 @@ class Broker:
             half.loop.call_soon_threadsafe(half.abort, owner)
 
     async def close(self) -> None:
-        """Abort what is open on this loop and close every client of it."""
-        half, self._half = self._half, None
-        if half is None or half.loop is not asyncio.get_running_loop():
+        """Abort what is open on the running loop and close every client of it."""
+        half = self._halves.pop(asyncio.get_running_loop(), None)
+        if half is None:
             return
+        if half is self._half:
+            self._half = None
         await half.close()
 
     # --- for whoever looks on; from any thread ----------------------------------------------------------------------
@@ -169,7 +172,7 @@ class Broker:
             owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, deadline=deadline,
             scope=asyncio.timeout(max(0.0, deadline - begun)),
         )  # fmt: skip
-        answer = await self._caller.ask(half, call, lambda: self._half)
+        answer = await self._caller.ask(half, call)
         self._count(target, answer, self._clock.monotonic() - begun)
         if not isinstance(answer, Diagnosis):
             return answer
@@ -184,11 +187,14 @@ class Broker:
     # --- small things -----------------------------------------------------------------------------------------------
 
     def _half_here(self) -> LoopHalf:
-        """The half of the running loop; another loop's is let go, its probes are forgotten."""
-        if self._half is None or self._half.loop is not asyncio.get_running_loop():
-            self._standing.forget_probes()
-            self._half = LoopHalf.here(self._config.max_in_flight)
-        return self._half
+        """The half of the running loop. An earlier loop's is let go: it ends there, once that loop comes to it."""
+        loop = asyncio.get_running_loop()
+        half = self._halves.get(loop)
+        if half is None:
+            if self._half is not None:
+                self._standing.let_go()
+            half = self._half = self._halves[loop] = LoopHalf.here(self._config.max_in_flight)
+        return half
 
     def _count(self, target: Target, answer: ModelReply | Embeddings | Diagnosis, seconds: float) -> None:
         outcome = answer.kind if isinstance(answer, Diagnosis) else "ok"

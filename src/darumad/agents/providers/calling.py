@@ -5,10 +5,9 @@ Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it,
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Generic, Protocol
+from typing import Generic, Protocol
 
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify, headers_of
 from darumad.agents.providers.client import Client
@@ -88,11 +87,8 @@ class Caller:
         self._tally = tally
         self._keys = keys
 
-    async def ask(self, half: LoopHalf, call: Call[R], current: Callable[[], Any]) -> R | Diagnosis:
-        """The answer, or what came of the call; a value, so that no client's exception hangs on what is raised.
-
-        `current` gives the half that holds now: a call whose own was let go is cancelled.
-        """
+    async def ask(self, half: LoopHalf, call: Call[R]) -> R | Diagnosis:
+        """The answer, or what came of the call; a value, so that no client's exception hangs on what is raised."""
         try:
             async with call.scope:
                 with half.opened(call.owner, call.scope):
@@ -102,7 +98,7 @@ class Caller:
         except TimeoutError:
             if not call.scope.expired():
                 raise
-            if self._standing.is_revoked(call.owner) or current() is not half:
+            if self._standing.is_revoked(call.owner) or half.closing:
                 return _CANCELLED
             return Diagnosis("timeout", f"no answer within {call.spec.limits.total:g} s in all")
 

@@ -46,6 +46,7 @@ class LoopHalf:
     retired: list[Client] = field(default_factory=list)
     making: asyncio.Lock = field(default_factory=asyncio.Lock)
     open: dict[asyncio.Timeout, _Opened] = field(default_factory=dict)
+    closing: bool = False
 
     @classmethod
     def here(cls, most: int) -> "LoopHalf":
@@ -93,6 +94,7 @@ class LoopHalf:
 
     async def close(self) -> None:
         """Abort what is open and close every client."""
+        self.closing = True
         self.abort()
         for client in (*self.clients.values(), *self.retired):
             await client.close()

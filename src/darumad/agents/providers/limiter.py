@@ -65,9 +65,9 @@ class _Window:
             self.held -= self.ended.popleft()[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Booking:
-    """Leave to send a call that needs so much."""
+    """Leave to send a call that needs so much. Each is itself only: two calls may need the same."""
 
     needs: Amounts
 
@@ -78,6 +78,7 @@ class Limiter:
     def __init__(self, limits: Amounts) -> None:
         self._windows = {measure: _Window(limit) for measure, limit in limits.items()}
         self._left: dict[Measure, tuple[int, float]] = {}
+        self._open: set[Booking] = set()
 
     def when(self, now: float, needs: Amounts) -> float:
         """When a call that needs so much may be sent."""
@@ -98,12 +99,22 @@ class Limiter:
                 self._left[measure] = (remaining - amount, resets_at)
         for measure, window in self._windows.items():
             window.open += needs.get(measure, 0)
-        return Booking(needs)
+        booking = Booking(needs)
+        self._open.add(booking)
+        return booking
 
     def settle(self, now: float, booking: Booking, used: Amounts) -> None:
-        """A booked call has ended; it used nothing when it was never sent."""
+        """A booked call has ended; it used nothing when it was never sent. Of one that was let go nothing is heard."""
+        if booking not in self._open:
+            return
+        self._open.discard(booking)
         for measure, window in self._windows.items():
             window.end(now, booking.needs.get(measure, 0), used.get(measure, 0))
+
+    def let_go(self, now: float) -> None:
+        """Who made the open calls is gone: they count as if they had ended now, as booked."""
+        for booking in tuple(self._open):
+            self.settle(now, booking, booking.needs)
 
     def heed(self, now: float, said: Mapping[Measure, Left]) -> None:
         """Take a server's word for what is left."""

@@ -127,10 +127,15 @@ class Standing:
             self._circuits = {target: each for target, each in self._circuits.items() if target[0] != provider}
             self._not_before.pop(provider, None)
 
-    def forget_probes(self) -> None:
-        """The loop is gone and its probes with it: their circuits stay half-open for the next."""
+    def let_go(self) -> None:
+        """The loop is gone with every call that was open on it: what they held is free for those of the next.
+
+        A circuit that waited for its probe stays half-open; what was booked counts as sent.
+        """
         with self._lock:
             self._circuits = {target: each.forget_probe() for target, each in self._circuits.items()}
+            for each in self._limiters.values():
+                each.let_go(self._clock.monotonic())
 
     # --- waits and retries ------------------------------------------------------------------------------------------
 
@@ -159,7 +164,7 @@ class Standing:
             return limiter.book(needs) if wait <= 0 else wait
 
     def settle(self, provider: str, booking: Booking, used: Amounts) -> None:
-        """A booked call has ended: count what it really used of its provider's limits."""
+        """A booked call has ended: count what it really used of its provider's limits. Once it was let go: nothing."""
         with self._lock:
             self._limiters[provider].settle(self._clock.monotonic(), booking, used)
 

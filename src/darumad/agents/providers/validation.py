@@ -39,19 +39,19 @@ class Validity:
 
 
 class Validations:
-    """What is known of each provider. `begin` is for every thread, the asking is done on the loop."""
+    """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`."""
 
     def __init__(
         self,
         config: ProviderConfig,
         keys: Callable[[str], Credential | None],
         clock: Clock,
-        loop: asyncio.AbstractEventLoop,
+        post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._config = config
         self._keys = keys
         self._clock = clock
-        self._loop = loop
+        self._post = post
         self._found: dict[str, Validity] = {}
         self._asking: set[asyncio.Task[Validity]] = set()
 
@@ -62,7 +62,7 @@ class Validations:
     def begin(self, provider: str) -> None:
         """Ask in the background."""
         self._found[provider] = Validity("pending", "it is being asked", self._clock.wall())
-        self._loop.call_soon_threadsafe(self._begin, provider)
+        self._post(lambda: self._begin(provider))
 
     async def check(self, provider: str) -> Validity:
         """Ask now. On the loop."""
@@ -74,7 +74,7 @@ class Validations:
         return found
 
     def _begin(self, provider: str) -> None:
-        task = self._loop.create_task(self.check(provider))
+        task = asyncio.get_running_loop().create_task(self.check(provider))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 

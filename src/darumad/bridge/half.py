@@ -1,6 +1,8 @@
-"""The bridge itself: what an actor may ask of the world of agents.
+"""The half of the bridge that belongs to one loop, and dies with it: agents, their tasks, and cancels under way.
 
-Every call posts and returns; answers come back as messages.
+What is handed over stands in its books before the call returns. So a loop that never comes back loses nothing: whoever
+gives its half up reads there what it held, and tells of it in its place. Whoever takes a task out of the books tells of
+it, so each is told of once; what is told by a loop that was given up is late, and is dropped.
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
@@ -19,7 +21,7 @@ from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete, gone
 from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, AgentName, Attempt, Incarnation, ItemId, Role, Seconds
+from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
@@ -56,19 +58,6 @@ class BridgeLimits:
     result: int
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeHealth:
-    """How the bridge is: seconds its pulse is overdue, what runs on it, and what ignored its cancel.
-
-    `abandoned` counts such tasks since the start; `forsaken` is how many threads run on now, with nobody to wait.
-    """
-
-    late: Seconds
-    running: int
-    abandoned: int
-    forsaken: int
-
-
 @dataclass(slots=True)
 class _Sitting:
     """One life's state on the loop: its agent once there is one, and the task it works on.
@@ -91,19 +80,35 @@ class _Sitting:
         return wrong or healed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Cancel:
     """A cancel under way: what it still waits for."""
 
     began: float
+    why: Limit
     waiting: set[Owner]
-    stopped: list[ItemId] = field(default_factory=list)
+    stopped: list[ItemId]
+    reply: Callable[[Stopped], None]
     abandoned: list[ItemId] = field(default_factory=list)
-    reply: Callable[[Stopped], None] = lambda _: None
+
+    def answer(self, now: float) -> None:
+        """Say what stopped; whatever is still waited for has not."""
+        left = (*self.abandoned, *(each.item for each in self.waiting))
+        self.reply(Stopped(tuple(self.stopped), left, int((now - self.began) * 1000)))
 
 
-class Bridge:
-    """Joins seats to agents on one loop. Public methods are safe from any thread and never wait."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
+
+    seats: Sequence[Seat]
+    lost: Sequence[Owner]
+    ended: Sequence[tuple[Seat, Done]]
+    cancels: Sequence[_Cancel]
+
+
+class LoopHalf:
+    """Joins seats to agents on one loop. What is asked of it is asked under the bridge's lock."""
 
     def __init__(  # noqa: PLR0913 - the bridge joins this many rooms
         self,
@@ -131,62 +136,68 @@ class Bridge:
         self._running: dict[Owner, StageTask] = {}
         self._cancels: list[_Cancel] = []
         self._ended: list[tuple[_Sitting, Done]] = []
-        self._abandoned = 0
         self._beating = False
+        self.abandoned = 0
+        """How many tasks ignored their cancel."""
 
-    # --- what actors and the daemon ask -----------------------------------------------------------------------------
+    # --- under the bridge's lock, from any thread -------------------------------------------------------------------
 
     def spawn(self, seat: Seat) -> None:
-        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it.
-
-        A failure is tried again with backoff.
-        """
-        self._thread.post(lambda: self._sit(seat))
+        """See `Bridge.spawn`."""
+        sitting = self._sittings[seat.holder] = _Sitting(seat)
+        self._thread.post(lambda: self._try(sitting))
 
     def send_work(self, seat: Seat, held: Held) -> None:
-        """Run a held item's stage on the agent of `seat`; exactly one `Done` of it is reported, in some `Ended`."""
-        self._thread.post(lambda: self._begin(seat, held))
-
-    def restart(self, seat: Seat) -> None:
-        """End what runs at `seat` and make its agent anew."""
-        self.forget(seat.holder)
-        self.spawn(seat)
+        """See `Bridge.send_work`."""
+        task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
+        self._running[task.owner] = task
+        self._thread.post(lambda: self._begin(task))
 
     def forget(self, holder: str) -> None:
-        """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
-        self._thread.post(lambda: self._leave(holder))
+        """See `Bridge.forget`."""
+        sitting = self._sittings.pop(holder, None)
+        if sitting is not None:
+            sitting.gone = True
+            self._thread.post(lambda: self._leave(sitting))
 
-    def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str = "") -> None:
-        """Revoke these owners, then cancel their tasks; `because` says in words who wants that, and why.
+    def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
+        """See `Bridge.cancel`."""
+        waiting = {each for each in owned if each in self._running}
+        done = [each.item for each in owned if each not in waiting]
+        self._cancels.append(_Cancel(self._thread.clock.monotonic(), why, waiting, done, reply))
+        self._thread.post(lambda: self._cancel(owned, why, because))
 
-        `reply` is called on the loop when all have stopped or the grace is over.
-        """
-        self._thread.post(lambda: self._cancel(owned, why, reply, because))
+    def give_up(self) -> Left:
+        """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""
+        sittings, self._sittings = self._sittings, {}
+        for each in sittings.values():
+            each.gone = True
+        lost = [task for owned in list(self._running) if (task := self._running.pop(owned, None)) is not None]
+        cancels, self._cancels = self._cancels, []
+        why = {owned: each.why for each in cancels for owned in each.waiting}
+        ended, self._ended = self._ended, []
+        return Left(
+            seats=[each.seat for each in sittings.values()],
+            lost=[task.owner for task in lost],
+            ended=[
+                *((sitting.seat, done) for sitting, done in ended),
+                *((task.seat, task.lost(why.get(task.owner, Limit.STALLED))) for task in lost),
+            ],
+            cancels=cancels,
+        )
 
-    def health(self) -> BridgeHealth:
-        """How the bridge is, without asking it."""
-        return BridgeHealth(self._thread.late(), len(self._running), self._abandoned, self._thread.threads.forsaken)
+    # --- for whoever looks on, from any thread ----------------------------------------------------------------------
 
-    def in_flight(self) -> dict[str, Seconds]:
-        """Which holders have a task running, and for how many seconds each has made no progress."""
-        return {each.seat.holder: each.idle for each in list(self._running.values())}
+    @property
+    def running(self) -> Sequence[StageTask]:
+        """What was handed over and has not ended."""
+        return list(self._running.values())
 
-    def spawn_errors(self) -> dict[str, str]:
-        """Why the agents that cannot be made cannot be made, by holder."""
-        return {each.seat.holder: each.error for each in list(self._sittings.values()) if each.error}
-
-    def unmade(self) -> dict[AgentName, str]:
-        """Why the definitions of which no instance has an agent have none, by their names."""
-        sittings = list(self._sittings.values())
-        served = {each.seat.definition.name for each in sittings if each.error is None}
-        errors = {each.seat.definition.name: each.error for each in sittings if each.error is not None}
-        return {name: error for name, error in errors.items() if name not in served}
+    def refusals(self) -> Sequence[tuple[Seat, str | None]]:
+        """Every seat, and why its agent cannot be made: None where it can, or was not tried yet."""
+        return [(each.seat, each.error) for each in list(self._sittings.values())]
 
     # --- on the loop ------------------------------------------------------------------------------------------------
-
-    def _sit(self, seat: Seat) -> None:
-        self._sittings[seat.holder] = sitting = _Sitting(seat)
-        self._try(sitting)
 
     def _try(self, sitting: _Sitting) -> None:
         if sitting.gone:
@@ -198,10 +209,15 @@ class Bridge:
         except BaseException as error:  # noqa: BLE001 - a user's template must not end the loop under all the others
             self._try_later(sitting, words_of(error))
         else:
-            sitting.error = None
-            sitting.seat.tell(Spawned())
-            self._heartbeat(sitting)
-            self._keep_beating()
+            self._is_up(sitting)
+
+    def _is_up(self, sitting: _Sitting) -> None:
+        if sitting.gone:  # while it was made
+            return
+        sitting.error = None
+        sitting.seat.tell(Spawned())
+        self._heartbeat(sitting)
+        self._keep_beating()
 
     def _keep_beating(self) -> None:
         if not self._beating:
@@ -210,7 +226,7 @@ class Bridge:
 
     def _beat(self) -> None:
         self._beating = False
-        for sitting in self._sittings.values():
+        for sitting in list(self._sittings.values()):  # other threads seat others
             if sitting.agent is not None:
                 self._heartbeat(sitting)
         self._keep_beating()
@@ -233,13 +249,14 @@ class Bridge:
         self._thread.loop.call_later(delay, self._try, sitting)
         sitting.seat.tell(SpawnFailed(error, delay))
 
-    def _begin(self, seat: Seat, held: Held) -> None:
-        sitting = self._sittings.get(seat.holder)
+    def _begin(self, task: StageTask) -> None:
+        sitting = self._sittings.get(task.seat.holder)
         if sitting is None or sitting.agent is None:
-            seat.report(Ended((gone(seat, held),)))
+            if self._running.pop(task.owner, None) is not None:
+                self._settle_cancels(task.owner, abandoned=False)
+                task.seat.report(Ended((gone(task.seat, task.held),)))
             return
-        task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
-        sitting.task = self._running[task.owner] = task
+        sitting.task = task
         task.start(sitting.agent, self._open)
 
     def _open(self, task: StageTask) -> Opened:
@@ -278,14 +295,13 @@ class Bridge:
         )
 
     def _finished(self, task: StageTask, done: Done) -> None:
-        owned = task.owner
-        if done.abandoned:
-            self._abandoned += 1
-        if self._running.get(owned) is task:
-            del self._running[owned]
-        self._ledger.forget(owned)
+        if self._running.pop(task.owner, None) is None:
+            self._drop(task, done)
+            return
+        self.abandoned += done.abandoned
+        self._ledger.forget(task.owner)
         if self._cancels:
-            self._settle_cancels(owned, abandoned=done.abandoned)
+            self._settle_cancels(task.owner, abandoned=done.abandoned)
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
             sitting.task = None
@@ -300,37 +316,27 @@ class Bridge:
     def _report_all(self) -> None:
         """First the ends, then what was wrong: if that is one error too many, the item has moved on by then."""
         ended, self._ended = self._ended, []
-        mail: defaultdict[Callable[[Ended], None], list[Done]] = defaultdict(list)
-        for sitting, done in ended:
-            mail[sitting.seat.report].append(done)
-        for report, dones in mail.items():
-            report(Ended(tuple(dones)))
+        report((sitting.seat, done) for sitting, done in ended)
         for sitting, done in ended:
             if sitting.concerns_its_actor(done):
                 sitting.seat.tell(done)
 
-    def _leave(self, holder: str) -> None:
-        sitting = self._sittings.pop(holder, None)
-        if sitting is None:
-            return
-        sitting.gone = True
+    def _drop(self, task: StageTask, done: Done) -> None:
+        """It was told of already, when this half was given up."""
+        late = {"what": "result", "item": done.held.record.item.id, "fence": done.held.record.fence}
+        self._signal("stale.dropped", task.seat.path, task.seat.incarnation, late)
+
+    def _leave(self, sitting: _Sitting) -> None:
         if sitting.task is not None:
-            self._end([sitting.task.owner], Limit.INTERRUPTED)
+            self._broker.revoke(sitting.task.owner)
+            sitting.task.end(Limit.INTERRUPTED)
 
-    def _cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
-        waiting = {each for each in owned if each in self._running}
-        done = [each.item for each in owned if each not in waiting]
-        cancel = _Cancel(self._thread.loop.time(), waiting, done, reply=reply)
-        self._cancels.append(cancel)
-        self._end(owned, why, because)
-        self._answer_cancels()
-
-    def _end(self, owned: Iterable[Owner], why: Limit, because: str = "") -> None:
+    def _cancel(self, owned: Sequence[Owner], why: Limit, because: str) -> None:
         for each in owned:
-            self._broker.revoke(each)
             task = self._running.get(each)
             if task is not None:
                 task.end(why, because)
+        self._answer_cancels()
 
     def _settle_cancels(self, owned: Owner, *, abandoned: bool) -> None:
         for cancel in self._cancels:
@@ -340,8 +346,15 @@ class Bridge:
         self._answer_cancels()
 
     def _answer_cancels(self) -> None:
-        answered = [each for each in self._cancels if not each.waiting]
-        self._cancels = [each for each in self._cancels if each.waiting]
-        for each in answered:
-            after = int((self._thread.loop.time() - each.began) * 1000)
-            each.reply(Stopped(tuple(each.stopped), tuple(each.abandoned), after))
+        for each in [each for each in self._cancels if not each.waiting]:
+            self._cancels.remove(each)  # in place: others are appended from other threads
+            each.answer(self._thread.clock.monotonic())
+
+
+def report(ended: Iterable[tuple[Seat, Done]]) -> None:
+    """Report each end to whoever its seat reports to: all that are one addressee's in one message."""
+    mail: defaultdict[Callable[[Ended], None], list[Done]] = defaultdict(list)
+    for seat, done in ended:
+        mail[seat.report].append(done)
+    for addressee, dones in mail.items():
+        addressee(Ended(tuple(dones)))

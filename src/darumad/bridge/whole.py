@@ -1,0 +1,125 @@
+"""The bridge itself: what an actor may ask of the world of agents.
+
+Every call posts and returns; answers come back as messages. This outlives the loops; what belongs to one of them is
+`half`.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from darumad.bridge.half import Broker, LoopHalf, report
+from darumad.bridge.loop import LoopThread
+from darumad.bridge.loops import Loops
+from darumad.bridge.seat import Limit, Seat, Stopped
+from darumad.journal.requests import Held
+from darumad.names import AgentName, Seconds
+from darumad.work.ports import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeHealth:
+    """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
+
+    `abandoned` counts the tasks that ignored their cancel since the start. `forsaken` is how many threads run on now
+    with nobody to wait for them, `let_go` how many of them are those of loops that were replaced.
+    """
+
+    late: Seconds
+    running: int
+    abandoned: int
+    forsaken: int
+    let_go: int
+
+
+class Bridge:
+    """Joins seats to agents, on whichever loop turns now. Public methods are safe from any thread and never wait."""
+
+    def __init__(self, loops: Loops, half_on: Callable[[LoopThread], LoopHalf], broker: Broker) -> None:
+        self._loops = loops
+        self._half_on = half_on
+        self._broker = broker
+        self._changing = threading.Lock()
+        self._half = half_on(loops.now)
+        self._abandoned = 0
+
+    # --- what actors and the daemon ask -----------------------------------------------------------------------------
+
+    def spawn(self, seat: Seat) -> None:
+        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it.
+
+        A failure is tried again with backoff. When the loop is replaced its agent is made anew, and told of again.
+        """
+        with self._changing:
+            self._half.spawn(seat)
+
+    def send_work(self, seat: Seat, held: Held) -> None:
+        """Run a held item's stage on the agent of `seat`; exactly one `Done` of it is reported, in some `Ended`."""
+        with self._changing:
+            self._half.send_work(seat, held)
+
+    def restart(self, seat: Seat) -> None:
+        """End what runs at `seat` and make its agent anew."""
+        with self._changing:
+            self._half.forget(seat.holder)
+            self._half.spawn(seat)
+
+    def forget(self, holder: str) -> None:
+        """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
+        with self._changing:
+            self._half.forget(holder)
+
+    def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str = "") -> None:
+        """Revoke these owners, then cancel their tasks; `because` says in words who wants that, and why.
+
+        `reply` is called when all have stopped or the grace is over, and when the loop that they run on was replaced.
+        """
+        for each in owned:
+            self._broker.revoke(each)
+        with self._changing:
+            self._half.cancel(owned, why, reply, because)
+
+    def replace(self) -> int:
+        """Let the loop go, whose thread does not come back, and go on with another; the number of tasks it held.
+
+        They are reported as interrupted, once, and their owners are revoked; no actor hears of it, for it is nobody's
+        error. Every agent is made anew.
+        """
+        with self._changing:
+            left = self._half.give_up()
+            self._abandoned += self._half.abandoned
+            self._half = self._half_on(self._loops.replace())
+            for seat in left.seats:
+                self._half.spawn(seat)
+        for each in left.lost:
+            self._broker.revoke(each)
+        report(left.ended)
+        for cancel in left.cancels:
+            cancel.answer(self._loops.now.clock.monotonic())
+        return len(left.lost)
+
+    def health(self) -> BridgeHealth:
+        """How the bridge is, without asking it."""
+        loops, half = self._loops, self._half
+        let_go = loops.abandoned
+        return BridgeHealth(
+            late=loops.now.late(),
+            running=len(half.running),
+            abandoned=self._abandoned + half.abandoned,
+            forsaken=loops.forsaken + let_go,
+            let_go=let_go,
+        )
+
+    def in_flight(self) -> dict[str, Seconds]:
+        """Which holders have a task running, and for how many seconds each has made no progress."""
+        return {each.seat.holder: each.idle for each in self._half.running}
+
+    def spawn_errors(self) -> dict[str, str]:
+        """Why the agents that cannot be made cannot be made, by holder."""
+        return {seat.holder: error for seat, error in self._half.refusals() if error}
+
+    def unmade(self) -> dict[AgentName, str]:
+        """Why the definitions of which no instance has an agent have none, by their names."""
+        found = [(seat.definition.name, error) for seat, error in self._half.refusals()]
+        served = {name for name, error in found if error is None}
+        return {name: error for name, error in found if error is not None and name not in served}

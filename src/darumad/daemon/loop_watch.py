@@ -1,0 +1,65 @@
+"""The watch over the loop that all agents share: a stall is told, a loop that one call holds for too long is replaced.
+
+A loop is a life like any other: when it must be replaced too often, or too many threads were given up, the process is.
+"""
+
+import faulthandler
+from collections.abc import Callable
+
+from darumad.bridge import TOO_MANY, Bridge
+from darumad.daemon.assembly import Kernel
+from darumad.events import BridgeReplaced, BridgeStalled
+from darumad.supervision import Intensity
+
+MOST, PERIOD = 2, 3600.0
+"""So many loops may be replaced within so many seconds; one more, and the process is."""
+
+
+class LoopWatch:
+    """Looked through by the guardian, a few times a second. `leaked` counts the actors' threads that were given up."""
+
+    def __init__(self, house: Kernel, bridge: Bridge, leaked: Callable[[], int]) -> None:
+        self._house = house
+        self._bridge = bridge
+        self._leaked = leaked
+        self._intensity = Intensity(MOST, PERIOD)
+        self._told = False
+
+    def look(self) -> str | None:
+        """Why the process must be replaced; None while it need not be. It records a stall once, with its stack."""
+        settings, loop = self._house.settings.bridge, self._house.loops.now
+        self._tell_stall()
+        health = self._bridge.health()
+        if health.forsaken >= TOO_MANY:
+            return f"{health.forsaken} threads of agents were given up and still run"
+        held = loop.held()
+        if held < settings.dead_after:
+            return None
+        too_often = self._too_often()
+        if too_often is None:
+            self._replace(int(held * 1000))
+        return too_often
+
+    def _tell_stall(self) -> None:
+        loop, limit = self._house.loops.now, self._house.settings.bridge.stalled_after
+        late = loop.late()
+        if late > limit and not self._told:
+            self._house.note(BridgeStalled("bridge", int(late * 1000), loop.stack()))
+        self._told = late > limit
+
+    def _too_often(self) -> str | None:
+        """Why it would be one replacement too many."""
+        given_up = self._leaked() + self._bridge.health().let_go + 1
+        if given_up >= self._house.settings.supervision.leak_cap:
+            why = f"the agents' loop is held up, and with its thread {given_up} were given up and still run"
+        elif self._intensity.exceeded_by(self._house.clock.monotonic()):
+            why = f"the agents' loop was held up {MOST + 1} times within {PERIOD / 60:.0f} minutes"
+        else:
+            return None
+        faulthandler.dump_traceback(all_threads=True)
+        return why
+
+    def _replace(self, held_ms: int) -> None:
+        interrupted = self._bridge.replace()
+        self._told = False
+        self._house.note(BridgeReplaced("bridge", held_ms, interrupted))

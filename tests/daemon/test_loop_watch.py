@@ -1,0 +1,139 @@
+"""The loop that all agents share is held up: it is told, the loop is replaced, and nobody loses more than a moment."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from darumad.bridge import Loops
+from darumad.daemon.loop_watch import LoopWatch
+from darumad.events import BridgeStalled, Fact
+from darumad.names import Seconds
+from darumad.settings import AgentSettings, Bridge, Settings
+from tests.daemon.serving import Serving, served, settings
+from tests.kit import FakeClock, eventually
+
+TEMPLATES = Path(__file__).parent / "templates"
+IMPATIENT = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
+
+
+@pytest.fixture
+def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+    agents = {
+        name: AgentSettings(template=str(TEMPLATES / f"{template}.py"), isolation="none")
+        for name, template in {"sleeps": "sleeps_on_the_loop", "slow": "until_released"}.items()
+    }
+    with served(settings(home, bridge=IMPATIENT, agents=agents), monkeypatch) as daemon:
+        yield daemon
+
+
+def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment_and_the_daemon_a_loop(
+    house: Serving, home: Path
+) -> None:
+    heard: list[Any] = []
+    house.house.signals.subscribe(heard.append)
+    _submit(house, "neighbour", "slow", home / "go")
+    eventually(lambda: house.client.call("work show", id="neighbour")["stage"] == "executing")
+    _submit(house, "sleeper", "sleeps", home / "begun")
+
+    eventually(lambda: _told(house, "bridge.replaced"))
+    (stalled,), (replaced,) = _told(house, "bridge.stalled"), _told(house, "bridge.replaced")
+    assert "time.sleep(SECONDS)" in stalled["data"]["stack"]
+    assert stalled["data"]["late_ms"] < 3000, "told while it was held, not when it came back"
+    assert replaced["data"]["interrupted"] == 2
+    assert replaced["data"]["held_ms"] >= 500
+    (home / "go").touch()
+    for name in ("sleeper", "neighbour"):
+        assert house.client.wait(name, within=20.0)["state"] == "succeeded", "a new loop takes new work"
+        record = house.client.call("work show", id=name)
+        assert (record["attempt"], record["failures"], record["crashes"]) == (1, 0, 0)
+    assert house.client.call("result", id="sleeper")["text"] == "in time"
+    interrupted = _told(house, "work.interrupted")
+    assert sorted(each["subject"] for each in interrupted) == ["neighbour", "sleeper"], "each of them once"
+    assert house.health() == {}, "what turns now is what is looked at"
+
+    eventually(lambda: house.behind.bridge.health().let_go == 0)
+    late = {each.data["item"] for each in heard if each.name == "stale.dropped"}
+    assert late == {"neighbour", "sleeper"}
+    assert _told(house, "agent.error_recorded") == [], "none of it counts against an agent"
+    assert house.client.call("result", id="sleeper")["text"] == "in time"
+
+
+def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
+    go = threading.Event()
+    house.house.loops.post(lambda: go.wait(60))
+    eventually(lambda: house.engine._gated() == {"documentation", "echo", "executor", "sleeps", "slow"})
+    go.set()
+    eventually(lambda: not house.engine._gated())
+
+
+def _submit(house: Serving, name: str, agent: str, path: Path) -> None:
+    house.client.submit({"id": name, "description": "Take your time", "agent": agent, "input": str(path)})
+
+
+def _told(house: Serving, kind: str) -> list[dict[str, Any]]:
+    return [each for each in house.client.events() if each["type"] == kind]
+
+
+# --- the watch alone, on a clock that the test winds ------------------------------------------------------------------
+
+
+@dataclass
+class Kernel:
+    """What the watch needs of the error kernel."""
+
+    settings: Settings
+    clock: FakeClock
+    loops: Loops
+    noted: list[Fact] = field(default_factory=list)
+
+    def note(self, fact: Fact) -> None:
+        self.noted.append(fact)
+
+
+class Health:
+    """A bridge on which nothing runs."""
+
+    forsaken = let_go = 0
+
+    def health(self) -> "Health":
+        return self
+
+
+@pytest.fixture
+def kernel(home: Path) -> Iterator[Kernel]:
+    clock, held, go = FakeClock(), threading.Event(), threading.Event()
+    kernel = Kernel(settings(home), clock, Loops(clock))
+    kernel.loops.start()
+    kernel.loops.post(held.set)
+    kernel.loops.post(lambda: go.wait(60))
+    assert held.wait(10)
+    yield kernel
+    go.set()
+    assert kernel.loops.stop(Seconds(10.0))
+
+
+def test_l7_a_stall_is_told_after_a_second_once_with_the_stack(kernel: Kernel) -> None:
+    watch = LoopWatch(kernel, Health(), lambda: 0)  # type: ignore[arg-type]
+    kernel.clock.jump(1.2)
+    assert watch.look() is None
+    assert kernel.noted == [], "the pulse itself takes a quarter of a second"
+    kernel.clock.jump(0.1)
+    assert watch.look() is None
+    (told,) = kernel.noted
+    assert isinstance(told, BridgeStalled)
+    assert told.late_ms == 1050
+    assert "test_loop_watch.py" in told.stack
+    kernel.clock.jump(0.1)
+    assert watch.look() is None
+    assert len(kernel.noted) == 1
+
+
+def test_threads_of_agents_that_never_come_back_are_a_reason_to_go(kernel: Kernel) -> None:
+    bridge = Health()
+    bridge.forsaken = 64
+    watch = LoopWatch(kernel, bridge, lambda: 0)  # type: ignore[arg-type]
+    assert watch.look() == "64 threads of agents were given up and still run"
