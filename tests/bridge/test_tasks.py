@@ -12,13 +12,15 @@ import pytest
 import structlog
 
 from darumad.bridge import Limit, Stopped
+from darumad.bridge.task import Watch, WatchedComplete
 from darumad.journal.requests import Held
+from darumad.names import Seconds
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import PATIENCE, Room, completed
-from tests.kit import eventually
+from tests.kit import FakeClock, eventually
 
 Rooms = Callable[..., Room]
 
@@ -211,19 +213,40 @@ def test_an_items_own_limit_goes_before_its_definitions_and_that_before_the_sett
     assert stage.done().result.stop_reason is ended
 
 
-def test_while_a_model_call_is_open_both_limits_stand_still(room: Rooms) -> None:
-    async def slow(request: ModelRequest) -> ModelReply:
-        await asyncio.sleep(0.3)
-        return ModelReply(text="here", model="scripted:model")
+class Wound(FakeClock):
+    """As much of a loop as a watch sees, whose time is wound."""
 
-    async def ask(item: WorkItem, context: Context) -> WorkResult:
-        reply = await context.complete(ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10))
-        return completed(text=reply.text)
+    time = FakeClock.monotonic
 
-    stage = room(timeout=0.15, idle_timeout=0.1)
-    stage.broker.answer = slow
-    stage.begin(ask)
-    assert stage.done().result.text == "here"
+
+async def test_while_a_model_call_is_open_both_limits_stand_still() -> None:
+    loop, ended, gate = Wound(), list[Limit](), asyncio.Event()
+
+    class Slow:
+        model = "scripted:model"
+
+        async def __call__(self, request: ModelRequest) -> ModelReply:
+            await gate.wait()
+            return ModelReply(text="here", model=self.model)
+
+    watch = Watch(loop, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
+    request = ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10)
+    call = asyncio.ensure_future(WatchedComplete(Slow(), watch)(request))
+    loop.advance(20.0)
+    await asyncio.sleep(0)
+    loop.advance(10_000.0)
+    assert ended == [], "the broker's own limits hold in their place"
+    gate.set()
+    assert (await call).text == "here"
+    loop.advance(29.0)
+    assert ended == [], "an answer is progress"
+    watch.progress()
+    loop.advance(29.0)
+    watch.progress()
+    loop.advance(21.0)
+    assert ended == []
+    loop.advance(1.0)
+    assert ended == [Limit.TIMEOUT], "the seconds of the call are not of the hundred"
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------------

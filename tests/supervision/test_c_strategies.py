@@ -86,12 +86,25 @@ def test_c7_a_sibling_that_fails_to_start_takes_the_group_down_again(house) -> N
 
 @SWITCHING
 def test_c9_a_crash_during_a_slow_stop_is_handled_after_it(house, switching) -> None:
-    root = house.start(house.spec("a"), house.spec("b", probe={"on_stop": lambda _: pause(0.4)}), house.spec("c"))
-    stopper = threading.Thread(target=root.terminate_child, args=("b",))
+    stopping = threading.Event()
+
+    def slowly(actor) -> None:
+        pause(0.4)
+        actor.note("has stopped")
+
+    def stop() -> None:
+        stopping.set()
+        root.terminate_child("b")
+        house.log.append(("terminated", "b", 1))
+
+    root = house.start(house.spec("a"), house.spec("b", probe={"on_stop": slowly}), house.spec("c"))
+    stopper = threading.Thread(target=stop)
     stopper.start()
+    stopping.wait(10)
     root.address("a").tell(ValueError())
     stopper.join()
     house.up("root/a", 2)
+    assert house.whats("has stopped", "terminated") == [("has stopped", "b"), ("terminated", "b")]
     crashed, stopped = ("exited", "a"), ("exited", "b")
     order = house.order("child.starting", "child.exited")[3:]
     # The crash may have been first; then the stop came after the restart. In no case do the two mix.
