@@ -10,7 +10,7 @@ from darumad.sim import Fault, Reply, Rule, Simulation, When
 from tests.kit.daemon import Daemon
 from tests.kit.house import eventually
 
-ITEMS = 6
+ITEMS = 100
 DOWN = Fault(name="http_status", code=500)
 PATIENCE = 60.0
 ONE_BY_ONE = 15
