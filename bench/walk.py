@@ -108,7 +108,7 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
     with ExitStack() as stack:
         house = kernel(settings, clock, Guardian(clock, Notifier({})), stack)
         house.publisher.subscribe(FactCounter(house.tally))
-        engine = Engine(house, minds(house, credentials_of(settings, {}), stack))
+        engine = Engine(house, minds(house, credentials_of(settings, {})))
         engine.start([])
         stack.callback(engine.root.stop)
         feed = Feed(house, engine, items + warm)
