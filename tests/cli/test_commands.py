@@ -317,8 +317,28 @@ def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(
 def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     done = run("doctor")
     names = [line[6:21].strip() for line in done.stdout.splitlines()]
-    assert names == ["settings", "daemon", "state directory", "agents", "provider", "sandbox", "systemd"]
+    assert names == ["settings", "daemon", "state directory", "journal", "agents", "provider", "sandbox", "systemd"]
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said", "code"),
+    [
+        (None, "note  journal          not looked at since the daemon started", 0),
+        ((), "ok    journal          what was read of it after the start is as it was written", 0),
+        (("the result of a is not what was written",), "BAD   journal          the result of a is not what was", 1),
+    ],
+)
+def test_doctor_and_health_tell_what_a_check_of_the_journal_found(
+    served: Served, run: Run, wrong: tuple[str, ...] | None, said: str, code: int
+) -> None:
+    served.room.journal_wrong = wrong
+    done = run("doctor")
+    assert said in done.stdout
+    assert done.returncode == code
+    told = run("health")
+    assert told.returncode == 0
+    assert ("!!   journal: the result of a" in told.stdout, "degraded" in told.stdout) == (bool(wrong), bool(wrong))
 
 
 # --- without a daemon -------------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ class Room:
     journal: Journal
     publisher: Publisher
     tally: Tally
+    journal_wrong: tuple[str, ...] | None = None
     signs: dict[str, bool | str] = field(default_factory=lambda: dict.fromkeys(("actor", "loop", "writer"), True))
     rows: list[Row] = field(default_factory=lambda: [Row("daruma", "supervisor"), Row("daruma/engine", "supervisor"),
                                                     Row("daruma/engine/orchestrator", mailbox_depth=3)])  # fmt: skip
@@ -155,6 +156,7 @@ class Room:
             agents=lambda: self.instances,
             unmade=lambda: self.unmade,
             vital_signs=lambda: self.signs,
+            journal_wrong=lambda: self.journal_wrong,
             hint=self._hint,
             revoke=self._revoke,
             restart_agent=lambda name: [

@@ -210,4 +210,5 @@ def test_an_agent_that_cannot_be_made_degrades_the_daemon_and_keeps_it_alive(ser
     served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
     health = served.client.call("health")
     assert (health["live"], health["ready"], health["degraded"]) == (True, True, True)
+    assert health["journal"] is None
     assert (health["agents"]["echo"], health["agents"]["executor"]) == ("echo.py: there is no such file", True)

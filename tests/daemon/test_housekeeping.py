@@ -174,7 +174,7 @@ def test_every_page_is_looked_at_by_a_child_and_what_it_found_is_told(desk: Desk
     desk.clock.advance(61)
     kept.keeping.tick()
     assert kept.keeping.last_check is not None
-    assert kept.keeping.last_check.wrong == ()
+    assert kept.keeping.journal_wrong() == ()
     assert kept.facts == [kept.keeping.last_check]
 
 
@@ -184,7 +184,7 @@ def test_what_the_child_finds_wrong_is_told_in_sentences(desk: Desk) -> None:
     desk.sql("UPDATE audit SET hash = ''")
     kept.keeping.check()
     assert kept.keeping.last_check is not None
-    assert "audit" in kept.keeping.last_check.wrong[0]
+    assert "audit" in kept.keeping.journal_wrong()[0]
 
 
 def test_it_stops_when_it_is_told_to(desk: Desk) -> None:

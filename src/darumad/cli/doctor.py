@@ -56,7 +56,10 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
         yield _state_directory(settings.state_dir)
         if settings.log.file:
             yield _log_file(settings.log.file)
-    yield _agents(line, settings, up=status is not None)
+    health = line.client.call("health") if status is not None else None
+    if health is not None:
+        yield _journal(health["journal"])
+    yield _agents(settings, health)
     yield _provider(settings, status)
     yield _sandbox()
     yield _systemd()
@@ -123,10 +126,22 @@ def _log_file(path: Path) -> Finding:
     return Finding("log file", "ok", str(path))
 
 
-def _agents(line: Line, settings: "Settings | None", *, up: bool) -> Finding:
+def _journal(wrong: Sequence[str] | None) -> Finding:
+    """What the daemon's own check found, some time after its start."""
+    if wrong is None:
+        return Finding(
+            "journal", "note", "not looked at since the daemon started", "`daruma journal check` looks at it now."
+        )
+    if not wrong:
+        return Finding("journal", "ok", "what was read of it after the start is as it was written")
+    fix = "Stop the daemon, then `daruma restore` the last good backup; docs/how-to/back-up-and-restore.md says how."
+    return Finding("journal", "bad", "; ".join(wrong), fix)
+
+
+def _agents(settings: "Settings | None", health: Json | None) -> Finding:
     """Which agents the daemon could make; with none up, which one could make now."""
-    if up:
-        made: Mapping[str, bool | str] = line.client.call("health")["agents"]
+    if health is not None:
+        made: Mapping[str, bool | str] = health["agents"]
     elif settings is None:
         return Finding("agents", "note", "not looked for: the settings are wrong")
     else:

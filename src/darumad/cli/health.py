@@ -18,7 +18,8 @@ from darumad.cli.waiting import KNOCKS, Patience
 def health(line: Line, within: float | None) -> None:
     """Whether every part of the daemon makes progress. Ends with 1 when one does not.
 
-    An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on.
+    An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on. So does a
+    journal in which something is not as it was written.
     """
     reply = line.client.call("health") if within is None else _risen(line, Patience(within, expects=True))
     line.show(reply, _lines)
@@ -40,6 +41,8 @@ def _lines(reply: Json) -> Iterable[str]:
     yield ", ".join((*words, *(["degraded"] if reply["degraded"] else [])))
     for name, sign in reply["vital_signs"].items():
         yield f"  {'ok ' if sign is True else 'RED'}  {name}" + (f": {sign}" if isinstance(sign, str) else "")
+    for each in reply["journal"] or ():
+        yield f"  !!   journal: {each}"
     for name, why in reply["agents"].items():
         if why is not True:
             yield f"  !!   agent {name} cannot be made: {why}"

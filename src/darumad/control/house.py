@@ -183,7 +183,8 @@ class House:
     missing; an upload leaves `low_water` bytes free. `head_timeout` and `body_timeout` are what a request may take to
     come, as the settings describe them. `gauges` are values that only the daemon knows, under the
     names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
-    is of as `agent`. `unmade` says of each definition none of whose agents can be made why.
+    is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `journal_wrong`, in
+    sentences, what is not as it was written, None before anybody has looked.
     """
 
     clock: Clock
@@ -195,6 +196,7 @@ class House:
     agents: Callable[[], Sequence[Mapping[str, Any]]]
     unmade: Callable[[], Mapping[AgentName, str]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
+    journal_wrong: Callable[[], Sequence[str] | None]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
     restart_agent: Callable[[str], Sequence[str]]

@@ -188,13 +188,14 @@ async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
 
 def _health(desk: Desk) -> HealthView:
     signs = desk.house.vital_signs()
-    live, unmade = _live(signs), desk.house.unmade()
+    live, unmade, wrong = _live(signs), desk.house.unmade(), desk.house.journal_wrong()
     return HealthView(
         live=live,
         ready=live and not desk.house.draining(),
-        degraded=bool(unmade),
+        degraded=bool(unmade or wrong),
         vital_signs=signs,
         agents={name: unmade.get(name, True) for name in desk.house.definitions()},
+        journal=None if wrong is None else tuple(wrong),
     )
 
 

@@ -294,8 +294,9 @@ class SecretsRotated(Said):
 class HealthView(Said):
     """What lives and what does not; `ready` is also false while draining.
 
-    `degraded`: some agent cannot be made, and its items wait; `agents` is True for those that can, and says why for
-    those that cannot.
+    `degraded`: some agent cannot be made, and its items wait, or the journal is not what was written. `agents` is True
+    for those that can be made, and says why for those that cannot. `journal` is what a child found that looked at all
+    of it after the start, in sentences: none is well, null when none has looked yet.
     """
 
     live: bool
@@ -303,6 +304,7 @@ class HealthView(Said):
     degraded: bool
     vital_signs: Mapping[str, bool | str]
     agents: Mapping[str, bool | str]
+    journal: tuple[str, ...] | None
 
 
 class ManyReply(Said):

@@ -23,7 +23,7 @@ from darumad.daemon.assembly import (
 )
 from darumad.daemon.doors import Doorkeeper, doors, sockets
 from darumad.daemon.engine import Engine
-from darumad.daemon.front import control_house
+from darumad.daemon.front import Watchers, control_house
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
@@ -87,7 +87,9 @@ def _serve(
     engine = Engine(house, behind)
     behind.keys.serve(behind.broker, behind.providers, engine.hint)
     signs = VitalSigns(house, behind, engine)
-    server = ControlServer(control_house(house, behind, engine, signs, lambda: logs.dropped))
+    keeping = Housekeeping(_kept(house, behind, engine), settings.retention, settings.journal.check_after)
+    watchers = Watchers(signs=signs, journal_wrong=keeping.journal_wrong, lost_lines=lambda: logs.dropped)
+    server = ControlServer(control_house(house, behind, engine, watchers))
     signs.server = server
     server.start()
     stack.callback(server.stop, WITHIN)
@@ -97,7 +99,6 @@ def _serve(
     stack.callback(engine.treasury.close)
     behind.keys.open()
     stack.callback(behind.keys.close)
-    keeping = Housekeeping(_kept(house, behind, engine), settings.retention, settings.journal.check_after)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
     house.note(DaemonReady("daemon", behind.chosen.provider))

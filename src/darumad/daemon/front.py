@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from darumad import __version__
@@ -21,13 +22,16 @@ from darumad.work.ports import Owner
 log = logger(__name__)
 
 
-def control_house(
-    house: Kernel,
-    behind: Minds,
-    engine: Engine,
-    signs: Callable[[], dict[str, bool | str]],
-    lost_lines: Callable[[], int],
-) -> House:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchers:
+    """Who knows how the daemon is: its vital signs, what a check found in the journal, how many log lines were lost."""
+
+    signs: Callable[[], dict[str, bool | str]]
+    journal_wrong: Callable[[], Sequence[str] | None]
+    lost_lines: Callable[[], int]
+
+
+def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watchers) -> House:
     """The daemon as the control room sees it."""
     settings = house.settings
     accepted = configured.Accepted(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
@@ -70,7 +74,8 @@ def control_house(
         tree=lambda: places(engine.root),
         agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
         unmade=behind.bridge.unmade,
-        vital_signs=signs,
+        vital_signs=watchers.signs,
+        journal_wrong=watchers.journal_wrong,
         hint=engine.hint,
         revoke=revoke,
         restart_agent=engine.restart,
@@ -101,7 +106,7 @@ def control_house(
         treasury=engine.treasury,
         keys=behind.keys,
         providers=behind.providers,
-        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, lost_lines()),
+        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, watchers.lost_lines()),
     )  # fmt: skip
 
 

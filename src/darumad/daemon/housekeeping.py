@@ -61,6 +61,10 @@ class Housekeeping:
         self._child: subprocess.Popen[bytes] | None = None
         self.last_check: JournalChecked | None = None
 
+    def journal_wrong(self) -> Sequence[str] | None:
+        """What the last check found, in sentences; None before there was one."""
+        return None if self.last_check is None else self.last_check.wrong
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()
