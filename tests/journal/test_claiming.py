@@ -1,6 +1,7 @@
 import pytest
 
 from darumad.journal import Claim, Slot
+from darumad.journal.sql import shaped
 from darumad.names import AgentName
 from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
@@ -153,3 +154,17 @@ def test_no_item_is_ever_held_twice(desk: Desk, count: int) -> None:
     desk.submit(*(f"i{n}" for n in range(count)))
     held = [*desk.claim(count=count // 2 or 1), *desk.claim(count=count)]
     assert sorted(ids(held)) == sorted(f"i{n}" for n in range(count))
+
+
+@pytest.mark.parametrize("how", ["it is held", "it was cancelled", "it is done"])
+def test_only_what_is_ready_is_claimed(desk: Desk, how: str) -> None:
+    """The statement itself asks, whoever chose the item, and whatever happened to it since."""
+    desk.submit("a")
+    held = desk.claim_one()
+    if how == "it was cancelled":
+        desk.cancel("a")
+    elif how == "it is done":
+        desk.succeed(held)
+    before = desk.sql("SELECT * FROM item")
+    desk.sql(shaped("claim", 2, 1), desk.clock.wall(), 1, 0, 1, "somebody/1#1")
+    assert desk.sql("SELECT * FROM item") == before

@@ -1,21 +1,43 @@
 """Every fenced statement meets an old fence and an old stage: nothing changes, one event says so, cost is booked."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from darumad.events import Fact, WorkParked
-from darumad.journal import STALE, Held, Moved
+from darumad.journal import STALE, EffectEnd, EffectStart, Held, Moved
+from darumad.journal.batch import Batch
+from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, ItemId
+from darumad.work.effects import EffectState
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, Gate, move, step, success
 
-TABLES = ("item", "step", "output", "result", "correspondence", "hold", "dependency", "reservation", "budget")
+TABLES = ("item", "step", "effect", "output", "result", "correspondence", "hold", "dependency", "reservation", "budget")
 
+
+def begins(held: Held, key: str = "a:1:executing:2", **more: Any) -> EffectStart:
+    record = held.record
+    given = {"fence": record.fence, "attempt": record.attempt, "stage": record.stage, **more}
+    return EffectStart(
+        item=record.item.id, seq=2, key=key, tool="send", arguments={"to": "x"}, idempotent=False, **given
+    )
+
+
+def ends(held: Held, **more: Any) -> EffectEnd:
+    record = held.record
+    given = {"fence": record.fence, "attempt": record.attempt, "stage": record.stage, **more}
+    return EffectEnd(item=record.item.id, key=BEGUN, state=EffectState.DONE, output="sent", **given)
+
+
+BEGUN = "a:1:executing:1"
 LATE: dict[str, Callable[..., Any]] = {
     "a step": step,
+    "the beginning of an effect": begins,
+    "the end of an effect": ends,
     "a stage's end": lambda held, **more: move(
         held, WorkState.RUNNING, REVIEW, output={"o": 1}, steps=(step(held, 7),), facts=_facts(held), **more
     ),
@@ -33,6 +55,12 @@ LATE: dict[str, Callable[..., Any]] = {
         held, WorkState.DEAD, ends_attempt=True, error={"kind": "refusal"}, facts=_facts(held), **more
     ),
 }
+AFTER_ITS_MOVE = frozenset({"keep_outputs", "keep_steps_of_moves"})
+"""Statements that are told a fence and need not ask: they write what belongs to moves that have been applied."""
+FENCED = {
+    name for name, sql in SQL.items() if re.search(r"WITH asked\([^)]*\bfence\b", sql) and name not in AFTER_ITS_MOVE
+}
+"""Every statement that is told under which fence it was asked for."""
 
 
 def _facts(held: Held) -> tuple[Fact, ...]:
@@ -47,13 +75,37 @@ def rows(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
 def held(desk: Desk) -> Held:
     desk.submit("a")
     desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
-    return desk.claim_one(DO)
+    claimed = desk.claim_one(DO)
+    desk.call(begins(claimed, BEGUN))
+    return claimed
+
+
+def test_what_is_told_a_fence_and_a_stage_holds_the_item_against_both() -> None:
+    assert {"move", "keep_results", "keep_steps", "start_effects"} <= FENCED
+    for name in FENCED:
+        assert "item.fence = asked.fence" in SQL[name], name
+        assert re.search(r"item\.stage = asked\.(from_)?stage", SQL[name]), name
+
+
+def test_there_is_something_late_for_every_statement_that_is_fenced(
+    desk: Desk, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, run = set[str](), Batch.run
+
+    def noted(batch: Batch, name: str, *asked: Any, **more: Any) -> Any:
+        ran.add(name)
+        return run(batch, name, *asked, **more)
+
+    monkeypatch.setattr(Batch, "run", noted)
+    for late in LATE.values():
+        assert desk.call(late(held, fence=Fence(held.record.fence - 1))) is STALE
+    assert FENCED - ran == set()
 
 
 @pytest.mark.parametrize("what", LATE)
 @pytest.mark.parametrize("older", ["an old fence", "a fence to come", "an old stage"])
 def test_what_is_late_changes_nothing_and_is_one_event(desk: Desk, held: Held, what: str, older: str) -> None:
-    stage = "stage" if what == "a step" else "from_stage"
+    stage = "from_stage" if hasattr(LATE[what](held), "from_stage") else "stage"
     wrong: dict[str, Any] = {
         "an old fence": {"fence": Fence(held.record.fence - 1)},
         "a fence to come": {"fence": Fence(held.record.fence + 1)},
