@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: kill campaigns and power cuts, at a time as many as there are processors, and one report.
+"""`python -m tests.crash`: kill campaigns and power cuts, several at a time, and one report.
 
 The exit code is 1 when a promise was broken, or when a line that posts, or a state of an item, was met by no death.
 """
@@ -22,6 +22,8 @@ A_CAMPAIGN = 100
 """Deaths on one state directory, at most."""
 AT_RANDOM, RAISED = 16, 8
 """Of a campaign's deaths, about so many in a hundred are at random; and of orchestrators, so many more."""
+AT_ONCE = 2 * (os.cpu_count() or 1)
+"""A campaign waits more than it computes: for boots, for points to be reached, for a silent model to be given up."""
 RECORDINGS = ((20, 20, 20), (60, 15))
 """The power cuts' recorded daemons: the items that each of their lives accepts."""
 
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
     asked = _parser().parse_args(argv)
     began = time.monotonic()
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(AT_ONCE) as pool:
         rounds = list(planned(asked.kills, asked.seed))
         campaigns = [pool.submit(campaign, plans, asked.seed + number) for number, plans in enumerate(rounds)]
         recordings = [pool.submit(_cut, lives, asked.cuts // len(RECORDINGS), asked.seed) for lives in RECORDINGS]

@@ -1,5 +1,7 @@
 """A client of a campaign: hands in work over the control socket, tries again when an answer is lost, reads, cancels.
 
+Now and then it does what an operator does: edits, cancels and retries many at once, restarts an agent.
+
 Run as a program it writes down all it does, before and after, until its input ends; then it settles what it left open.
 """
 
@@ -22,6 +24,10 @@ from tests.crash.model import REFUSED, SLOW
 PERSISTS = 0.8
 """How often a client asks again for what broke; otherwise it never learns what became of it."""
 AGAIN_AFTER = 0.03
+INSTANCES = tuple(f"daruma/engine/minds/executors/of-executor/executor/{number}" for number in range(1, 5))
+"""Of the built-in executor's instances, those that are at work when there is little to do."""
+AT_WORK_AFTER = 0.15
+"""Seconds after which an item that was handed in is mostly at work."""
 _LATER = 1_500
 _PLAIN = (
     "Write the two parts of the report on the following figures, because the board must have them by noon, and include"
@@ -44,12 +50,14 @@ class Loader:
         self._mine: list[str] = []
         self._open: list[str] = []
         self._vague: list[str] = []
+        self._refused: list[str] = []
         self.stopping = threading.Event()
 
     def run(self) -> None:
         """Hand in, read and cancel at random; at the end, cancel whatever waits for an answer that nobody will give."""
         deeds: Sequence[Callable[[], None]] = (
             self._one, self._one, self._several, self._read, self._read, self._cancel, self._cancel, self._answer,
+            self._edit, self._cancel_many, self._retry_many, self._restart,
         )  # fmt: skip
         while not self.stopping.is_set():
             self._rng.choice(deeds)()
@@ -64,12 +72,13 @@ class Loader:
 
     def _several(self) -> None:
         """A batch in which each but the first needs the one before it."""
-        items = [self._item(plain=True) for _ in range(self._rng.randint(2, 4))]
+        items = [self._item("plain") for _ in range(self._rng.randint(2, 4))]
         for before, item in pairwise(items):
             item["depends_on"] = [before["id"]]
         self._submit(items)
 
-    def _submit(self, items: Sequence[Json]) -> None:
+    def _submit(self, items: Sequence[Json]) -> bool:
+        """Whether the daemon has said that it has them."""
         for item in items:
             self._note(
                 "sent", item["id"], description=item["description"], needs=item.get("depends_on", []), fate=_fate(item)
@@ -78,7 +87,7 @@ class Loader:
             lambda: self._client.batch(items) if len(items) > 1 else self._client.submit(items[0]), PERSISTS
         )
         if told is None:
-            return
+            return False
         for item in items:
             self._note("answered", item["id"])
             self._mine.append(item["id"])
@@ -86,13 +95,20 @@ class Loader:
                 self._open.append(item["id"])
             if item["labels"]["kind"] == "vague":
                 self._vague.append(item["id"])
+            if item["labels"]["kind"] == "refused":
+                self._refused.append(item["id"])
+        return True
 
-    def _item(self, *, plain: bool = False) -> dict[str, Any]:
+    def _item(self, kind: str | None = None) -> dict[str, Any]:
         self._count += 1
         name = f"{self._name}-{self._count}"
-        kind = "plain" if plain else self._rng.choice(_KINDS)
+        kind = kind or self._rng.choice(_KINDS)
         description = f"{_VAGUE if kind == 'vague' else _PLAIN}. [[sim:{name}]]"
-        item: dict[str, Any] = {"id": name, "description": description, "labels": {"kind": kind}}
+        item: dict[str, Any] = {
+            "id": name,
+            "description": description,
+            "labels": {"kind": kind, "of": f"{self._name}-{kind}"},
+        }
         if kind != "vague":
             item["success_criteria"] = "Both parts are there."
         if kind == "later":
@@ -128,6 +144,34 @@ class Loader:
             item = self._vague[-1]
             self._persist(lambda: self._answered(item), PERSISTS)
         self._persist(lambda: self._client.call("resume"), 0.0)
+
+    def _edit(self) -> None:
+        """What is for later is to come sooner than others then."""
+        item = self._item("later")
+        if self._submit([item]):
+            self._persist(lambda: self._unless_refused("work edit", {"priority": 2}, id=item["id"]), 0.0)
+
+    def _cancel_many(self) -> None:
+        """Whatever of mine nobody wants, while it is at work; at the end each is asked about."""
+        if self._submit([self._item("unwanted")]):
+            self.stopping.wait(AT_WORK_AFTER)
+            self._persist(lambda: self._unless_refused("cancel many", {"label": f"of={self._name}-unwanted"}), PERSISTS)
+
+    def _retry_many(self) -> None:
+        """The dead of mine that will die again."""
+        for item in self._refused:
+            self._note("retried", item)
+        self._persist(lambda: self._unless_refused("retry many", {"label": f"of={self._name}-refused"}), PERSISTS)
+
+    def _restart(self) -> None:
+        """An instance at random; what it does goes on elsewhere."""
+        instance = self._rng.choice(INSTANCES)
+        self._note("restarted", instance)
+        self._persist(lambda: self._client.call("agents restart", name=instance), 0.0)
+
+    def _unless_refused(self, operation: str, body: Json, **params: str) -> None:
+        with suppress(Refused):
+            self._client.call(operation, body, **params)
 
     def _answered(self, item: str) -> None:
         with suppress(Refused):

@@ -44,6 +44,14 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A client was about to ask for this: an item to be retried, or an agent to be restarted."""
+
+    at: int
+    whom: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A client read an item: its state, and of a finished one the words of its result."""
 
@@ -98,6 +106,8 @@ class History:
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     answered: tuple[Answered, ...] = ()
     cancelled: tuple[Cancelled, ...] = ()
+    retried: tuple[Asked, ...] = ()
+    restarted: tuple[Asked, ...] = ()
     seen: tuple[Seen, ...] = ()
     calls: tuple[Call, ...] = ()
     kills: tuple[Kill, ...] = ()
@@ -109,6 +119,8 @@ class History:
             self,
             answered=tuple(each for each in self.answered if each.at <= instant),
             cancelled=tuple(each for each in self.cancelled if each.at <= instant),
+            retried=tuple(each for each in self.retried if each.at <= instant),
+            restarted=tuple(each for each in self.restarted if each.at <= instant),
             seen=tuple(each for each in self.seen if each.at <= instant),
             calls=tuple(each for each in self.calls if each.at <= instant),
             kills=(),
@@ -124,12 +136,14 @@ def clients_said(logs: Iterable[Path]) -> History:
     lines = sorted((line for log in logs for line in read_lines(log)), key=lambda line: int(line["at"]))
     of = {
         kind: tuple(line for line in lines if line["what"] == kind)
-        for kind in ("sent", "answered", "cancelled", "seen")
+        for kind in ("sent", "answered", "cancelled", "retried", "restarted", "seen")
     }
     return History(
         wishes={line["item"]: _wish(line) for line in of["sent"]},
         answered=tuple(Answered(line["at"], line["item"]) for line in of["answered"]),
         cancelled=tuple(Cancelled(line["at"], line["item"]) for line in of["cancelled"]),
+        retried=tuple(Asked(line["at"], line["item"]) for line in of["retried"]),
+        restarted=tuple(Asked(line["at"], line["item"]) for line in of["restarted"]),
         seen=tuple(Seen(line["at"], line["item"], line["state"], line["result"]) for line in of["seen"]),
     )
 

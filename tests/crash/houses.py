@@ -19,6 +19,8 @@ from tests.kit import eventually
 
 PATIENCE = 120.0
 """Seconds after which whatever a campaign waits for will not come."""
+OFTEN, SELDOM = 0.01, 0.2
+"""Seconds between two looks at what is soon there, and at what makes the daemon count all its items."""
 _ROOT = Path(__file__).parents[2]
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
@@ -191,7 +193,7 @@ def asked(place: Place, operation: str, **params: Any) -> Json | None:
 
 def until_answering(place: Place, over: Callable[[], bool]) -> None:
     """Return when the daemon answers, or when `over` says that it never will."""
-    eventually(lambda: over() or asked(place, "health") is not None, PATIENCE)
+    eventually(lambda: over() or asked(place, "health") is not None, PATIENCE, OFTEN)
 
 
 def until_drained(place: Place) -> None:
@@ -203,10 +205,10 @@ def until_drained(place: Place) -> None:
             status["queue"][each] for each in ("waiting", "ready", "scheduled", "running")
         )
 
-    eventually(drained, PATIENCE)
+    eventually(drained, PATIENCE, SELDOM)
 
 
 def watched(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
     """Return when `true` comes true; fail when the process ends before."""
-    eventually(lambda: process.poll() is not None or true(), PATIENCE)
+    eventually(lambda: process.poll() is not None or true(), PATIENCE, 5 * OFTEN)
     assert process.poll() is None, f"it ended with {process.returncode}"

@@ -39,24 +39,13 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "actors.role.RoleActor._spawned 1": "an agent that could not be made is made after all: somebody mends its file",
     "actors.listener.TreeListener.__call__ 1": "an agent is benched: eight restarts with their backoff take minutes",
     "actors.listener.TreeListener._started 1": "a benched agent is up again, after 15 minutes",
-    "actors.listener.TreeListener._started 3": "an agent is restarted: five errors that count, in one life",
-    "actors.listener.TreeListener._exited 1": "the same",
-    "bridge.half.LoopHalf.forget 1": "the same",
-    "bridge.half.LoopHalf._leave 1": "the same",
     "journal.writer.Writer._keep_what_happened 1": "the disk is full: tests/journal",
     "control.on_work.purge 1": "an operator purges an item, and who was told of it finds it gone: tests/journal",
-    "control.on_work.edit 1": "an operator edits an item while nobody works on it",
-    "control.on_work.edit 2": "the same",
-    "control.on_work.cancel_many 1": "an operator cancels many at once",
-    "control.on_work._stop_many 1": "the same",
-    "control.on_work._stop_many 2": "the same",
-    "control.on_work.retry_many 1": "an operator retries many at once",
-    "control.on_work.retry_many 2": "the same",
-    "bridge.loop.LoopThread.aside 1": "a day begins, or a key changes",
-    "bridge.whole.Bridge.restart 1": "an operator restarts an agent",
+    "bridge.loop.LoopThread.aside 1": "a day begins, or a key is looked for again, once a minute",
+    "bridge.task.StageTask.end 1": "a task is cancelled in the turn of the loop that made it",
+    "bridge.whole.Bridge.restart 1": "nobody in the daemon: an agent is restarted through the tree",
     "bridge.whole.Bridge.replace 1": "an agent holds the loop for ten seconds",
     "bridge.whole.Bridge.replace 2": "the same",
-    "bridge.whole.Bridge.replace 3": "the same",
     "bridge.loop.LoopThread.let_go 1": "the same",
     "journal.commits.Commits.drop 1": "the same",
     "bridge.task.StageTask._abandon 1": "a task ignores its cancel for five seconds",
@@ -66,6 +55,14 @@ FAULTS = 0.03
 CLIENTS, PACE = 2, 0.12
 TIMES = (1, 1, 1, 3, 9)
 """At which of its times a point fails; one that was missed is sent for again, at its first."""
+LIVES = 3
+"""How many lives are spent on a point that is not reached."""
+SELDOM = (
+    "journal.boot.", "actors.orchestrator.Orchestrator._reread", "actors.role.RoleActor._spawn_failed",
+    "actors.listener.TreeListener._", "bridge.half.LoopHalf.forget", "bridge.half.LoopHalf._leave",
+    "control.on_work.",
+)  # fmt: skip
+"""Lines to which a life comes once, or every few seconds: they fail at their first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +75,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What came of it. `boots` are seconds from the birth of a life to its first answer."""
+    """What came of it, and where. `boots` are seconds from the birth of a life to its first answer."""
 
     history: History
     violations: tuple[Violation, ...]
     boots: tuple[float, ...]
+    home: Path
 
     @property
     def items(self) -> int:
@@ -107,23 +105,23 @@ class Campaign:
 
 
 def campaign(plans: Sequence[Plan], seed: int, home: Path | None = None) -> Campaign:
-    """Carry out these plans, and judge."""
+    """Carry out these plans, and judge. What broke a promise stays where it lay, for whoever looks into it."""
     place = Place(Path(tempfile.mkdtemp(prefix="crash-", dir=home)))
     rng = random.Random(seed)
-    try:
-        with model_server(place, faults=FAULTS), nursery(place) as cradle, ExitStack() as load:
-            lives = _Lives(place, cradle, rng)
-            kills = [*lives.one(plans[0])]
-            for number in range(CLIENTS):
-                load.enter_context(client(place, f"client{number}", pace=PACE))
-            kills += [kill for plan in plans[1:] for kill in lives.one(plan)]
-            with daemon(place):
-                load.close()  # the clients settle what they left open, with a daemon that lives
-                until_drained(place)
-        history = _history(place, kills)
-        return Campaign(history, tuple(check(history, DRAINED)), tuple(lives.boots))
-    finally:
+    with model_server(place, faults=FAULTS), nursery(place) as cradle, ExitStack() as load:
+        lives = _Lives(place, cradle, rng)
+        kills = [*lives.one(plans[0])]
+        for number in range(CLIENTS):
+            load.enter_context(client(place, f"client{number}", pace=PACE))
+        kills += [kill for plan in plans[1:] for kill in lives.one(plan)]
+        with daemon(place):
+            load.close()  # the clients settle what they left open, with a daemon that lives
+            until_drained(place)
+    history = _history(place, kills)
+    found = tuple(check(history, DRAINED))
+    if not found:
         shutil.rmtree(place.home, ignore_errors=True)
+    return Campaign(history, found, tuple(lives.boots), place.home)
 
 
 def _history(place: Place, kills: Sequence[Kill]) -> History:
@@ -144,9 +142,11 @@ class _Lives:
 
     def one(self, plan: Plan) -> Iterator[Kill]:
         """A life and its death, and before that the orchestrator's, if that is planned."""
-        once = plan.point is None or plan.point.startswith("journal.boot") or _line(plan.point) in AT_THE_END
+        once = plan.point is None or plan.point.startswith(SELDOM) or _line(plan.point) in AT_THE_END
         yield from self._life(plan, 1 if once else self._rng.choice(TIMES))
-        if plan.point is not None and not self._reached:
+        for _ in range(1, LIVES):
+            if plan.point is None or self._reached:
+                return
             yield from self._life(plan, 1)
 
     def _life(self, plan: Plan, nth: int) -> Iterator[Kill]:

@@ -67,7 +67,8 @@ class Report:
         if self.found:
             more = len(self.found) - SHOWN
             listed = [*self.found[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
-            parts += ["## What was found", "\n".join(f"- {each}" for each in listed)]
+            left = [f"it lies in {campaign.home}" for campaign in self.campaigns if campaign.violations]
+            parts += ["## What was found", "\n".join(f"- {each}" for each in [*listed, *left])]
         parts += ["## Deaths that met an item, by its state", _table("state", "times", self.states.items())]
         parts += ["## Deaths by the line that posts", _table("line", "deaths", self.lines.items())]
         parts += ["## Lines that were not sent for", _table("line", "who comes to it", NOT_SENT_FOR.items())]

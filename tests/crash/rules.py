@@ -21,6 +21,7 @@ _ENDS: Mapping[str, frozenset[str]] = {
     "cancelled": frozenset({"work.cancelled"}),
 }
 _CUTS_A_CALL = frozenset({"work.interrupted", "work.rescued", "work.cancelled"})
+_PUTS_BACK = frozenset({"work.interrupted", "work.rescued"})
 _AFTER_THE_END = frozenset({"work.stale_result", "work.stopped"})
 """Events that change no state, and may come of what was still under way."""
 
@@ -57,11 +58,15 @@ def nothing_comes_from_nowhere(history: History) -> Found:
 
 
 def what_was_read_stays(history: History) -> Found:
-    """An end that somebody has read is the end, and its result is the result. A dead item may still be cancelled."""
+    """An end that somebody has read is the end, and its result is the result.
+
+    A dead item may still be cancelled, and one that somebody wished to retry may live again.
+    """
+    again = {each.whom for each in history.retried}
     states = _states(history)
     results = {row["uid"]: json.loads(row["body"])["text"] for row in history.tables["result"]}
     for each in history.seen:
-        if each.state not in _FINISHED:
+        if each.state not in _FINISHED or (each.state == "dead" and each.item in again):
             continue
         if states.get(each.item) not in {each.state, "cancelled" if each.state == "dead" else each.state}:
             yield each.item, f"was read as {each.state} and is {states.get(each.item)}"
@@ -233,10 +238,13 @@ def every_dead_letter_is_earned(history: History) -> Found:
 
 
 def no_answered_call_is_repeated(history: History) -> Found:
-    """A call that was answered is made again at most once a death that caught its item, and afresh in a new attempt."""
+    """A call that was answered is made again at most once a death that caught its item, and afresh in a new attempt.
+
+    What ends alone - an orchestrator that fails, an agent that is restarted - catches an item when this is put back.
+    """
     deaths = Counter(item for kill in history.kills for item in kill.states if kill.caught(item))
-    raised = sum(not kill.daemon for kill in history.kills)
-    rescues = Counter(row["subject"] for row in history.tables["event"] if row["type"] == "work.rescued")
+    raised = sum(not kill.daemon for kill in history.kills) + len(history.restarted)
+    rescues = Counter(row["subject"] for row in history.tables["event"] if row["type"] in _PUTS_BACK)
     attempts = {row["uid"]: max(row["attempt"], 1) for row in history.tables["item"]}
     answered: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for call in history.calls:

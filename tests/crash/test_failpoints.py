@@ -24,6 +24,10 @@ def test_a_run_sends_a_death_to_every_line_but_those_that_say_why_not() -> None:
     assert sent == LINES - NOT_SENT_FOR.keys()
 
 
+def test_no_excuse_is_made_for_a_line_that_is_gone() -> None:
+    assert NOT_SENT_FOR.keys() - LINES == set()
+
+
 def test_a_long_run_dies_on_both_sides_of_a_line() -> None:
     sent = {plan.point for plans in planned(2_000, seed=1) for plan in plans}
     assert {each for each in points() if each.rpartition(" ")[0] not in NOT_SENT_FOR} <= sent

@@ -50,13 +50,16 @@ class Bus:
         return [(e.name, e.path, e.incarnation) for e in list(self.events)]
 
 
-def eventually(true: Callable[[], Any], within: float = CEILING) -> None:
-    """Fail unless `true` comes true within real seconds; for states that no event tells of."""
+def eventually(true: Callable[[], Any], within: float = CEILING, every: float = 0.002) -> None:
+    """Fail unless `true` comes true within real seconds; for states that no event tells of.
+
+    `every` are the seconds from one look to the next: more where looking costs something.
+    """
     tick, until = threading.Event(), time.monotonic() + within
     while time.monotonic() < until:
         if true():
             return
-        tick.wait(0.002)
+        tick.wait(every)
     raise AssertionError("it never came true")
 
 
