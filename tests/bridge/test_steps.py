@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from darumad.journal.requests import Rescue
 from darumad.work.item import WorkItem
+from darumad.work.model import ModelFailed
 from darumad.work.ports import Context
 from darumad.work.result import WorkResult
 from tests.bridge.room import Room, completed
@@ -42,6 +45,27 @@ def rescued(stage: Room) -> Any:
 
 def journalled(stage: Room) -> list[tuple[int, Any]]:
     return [(each["seq"], each["output"]["said"]) for each in stage.desk.reader.steps("one")]
+
+
+@pytest.mark.parametrize("way", ["once", "last"])
+def test_a_step_with_too_much_in_it_fails_and_is_not_kept(room: Rooms, way: str) -> None:
+    async def too_much(item: WorkItem, context: Context) -> WorkResult:
+        try:
+            await getattr(context.steps, way)("read", {}, _too_much)
+        except ModelFailed as failed:
+            return completed(data=[failed.kind, failed.message])
+        raise AssertionError
+
+    stage = room(result=1000)
+    stage.begin(too_much)
+    done = stage.done()
+    assert done.result.data[0] == "result_too_large"
+    assert "the step read has 1,010 bytes, and `item.result_limit` is 1,000" in done.result.data[1]
+    assert (done.steps, stage.desk.reader.steps("one")) == ((), [])
+
+
+async def _too_much() -> str:
+    return "x" * 999
 
 
 def test_a_step_is_on_disk_before_the_next_begins(room: Rooms) -> None:

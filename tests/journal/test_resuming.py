@@ -28,6 +28,10 @@ TURNS = 12
 SPEC = ToolSpec(name="note", says="Writes it down.", schema={"type": "object"})
 
 
+LIMIT = 1 << 20
+"""Bytes that a step may return."""
+
+
 class Killed(BaseException):
     """The process is gone."""
 
@@ -96,7 +100,7 @@ def held(desk: Desk) -> Held:
 
 
 async def loop(held: Held, commits: Commits, model: Model, *tools: Any, system: str = "") -> Answer:
-    steps = Steps(held, commits)
+    steps = Steps(held, commits, LIMIT)
     context = Context(
         stage=Stage.EXECUTING,
         attempt=Attempt(held.record.attempt),
@@ -242,7 +246,7 @@ async def test_an_unknown_outcome_of_an_idempotent_tool_is_done_again_under_its_
     with pytest.raises(Killed):
         await loop(held, Dying(desk, (EffectEnd,), 1, before=True).commits(), model, mail.tool(idempotent=True))
     held = next_life(desk)
-    assert not Effects(held, living(desk), Steps(held, living(desk))).unknown
+    assert not Effects(held, living(desk), Steps(held, living(desk), LIMIT)).unknown
     await loop(held, living(desk), model, mail.tool(idempotent=True))
     assert mail.sent == 2 * ["a:1:executing:2"]
     assert effects(desk) == [("a:1:executing:2", "done")]
@@ -256,7 +260,7 @@ async def killed_while_outside(desk: Desk, held: Held, mail: Mail, model: Model)
 
 async def test_any_other_unknown_outcome_keeps_the_stage_from_beginning(desk: Desk, held: Held) -> None:
     held = await killed_while_outside(desk, held, Mail(), Model(2, "mail"))
-    (found,) = Effects(held, living(desk), Steps(held, living(desk))).unknown
+    (found,) = Effects(held, living(desk), Steps(held, living(desk), LIMIT)).unknown
     assert (found.tool, found.arguments, found.state) == ("mail", {"turn": 1}, EffectState.STARTED)
 
 
@@ -291,7 +295,7 @@ async def test_a_retry_does_not_send_the_letter_again_unless_the_tool_is_repeata
     desk.call(move(held, WorkState.SCHEDULED, run_at=0, failures=1, ends_attempt=True, reason="backoff"))
     desk.release("a")
     held = desk.claim_one(DO)
-    (fact,) = Effects(held, living(desk), Steps(held, living(desk))).done
+    (fact,) = Effects(held, living(desk), Steps(held, living(desk), LIMIT)).done
     assert (fact.tool, fact.output) == ("mail", "sent as 1")
     await loop(held, living(desk), model, mail.tool())
     assert mail.sent == ["a:1:executing:2"]
@@ -343,7 +347,7 @@ async def test_what_a_failed_tool_leaves(desk: Desk, held: Held, failure: Except
 async def test_nothing_outside_begins_under_an_old_fence(desk: Desk, held: Held) -> None:
     desk.cancel("a")
     mail = Mail()
-    steps = Steps(held, living(desk))
+    steps = Steps(held, living(desk), LIMIT)
     with pytest.raises(ModelFailed) as failed:
         await Effects(held, living(desk), steps).once("mail", {}, lambda _: mail.run({}, "k"), idempotent=False,
                                                      repeatable=False)  # fmt: skip

@@ -269,7 +269,7 @@ class LoopHalf:
             expired=task.end,
         )
         self._ledger.know(owner, item.budget)
-        steps = Steps(held, self._commits)
+        steps = Steps(held, self._commits, self._limits.result)
         complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
         context = self._context(held, steps, complete, watch.progress)
         fill = None

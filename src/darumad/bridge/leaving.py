@@ -11,7 +11,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
-from darumad.agents import fitted
+from darumad.agents import ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
 from darumad.logs import logger
 from darumad.names import Stage
@@ -99,8 +99,7 @@ def taken(result: Any, leaving: Leaving) -> WorkResult:
     except UnfitResult as unfit:
         log.error("unfit_result", why=str(unfit))  # noqa: TRY400 - a traceback would show this file, not the template
         message = fitted(f"the agent's result cannot be taken: {unfit}")
-        crash = Failure(kind=unfit.kind, message=message, error_type=type(unfit).__name__)
-        return WorkResult(stop_reason=ENDS[unfit.kind].stop_reason, error=crash)
+        return ended(unfit.kind, message, error_type=type(unfit).__name__)
 
 
 def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:

@@ -13,11 +13,15 @@ from darumad.work.model import ModelFailed
 
 
 class Steps:
-    """Implements `work.ports.StepLog`. Used on the loop by one task at a time."""
+    """Implements `work.ports.StepLog`. Used on the loop by one task at a time.
 
-    def __init__(self, held: Held, commits: Commits) -> None:
+    `limit` is in bytes: how large what a step returns may be as JSON.
+    """
+
+    def __init__(self, held: Held, commits: Commits, limit: int) -> None:
         self._held = held
         self._commits = commits
+        self._limit = limit
         self._recorded = {seq: (kind, inputs, output) for seq, kind, inputs, output in held.steps}
         self._seq = 0
         self._lost = False
@@ -53,7 +57,8 @@ class Steps:
         """See `StepLog.once`.
 
         Raises:
-            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow.
+            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow; `result_too_large`.
+            TypeError: what `run` gave is no JSON.
         """
         known, step = await self._live(kind, inputs, run)
         if step is not None and await self._commits.commit(step) is STALE:
@@ -64,11 +69,11 @@ class Steps:
         """See `StepLog.last`.
 
         Raises:
+            ModelFailed: kind `result_too_large`.
             TypeError: what `run` gave is no JSON.
         """
         known, step = await self._live(kind, inputs, run)
         if step is not None:
-            canonical([step.kind, step.output])  # the stage's end, with which it rides, would never be stored
             self._riding = (step,)
         return known
 
@@ -83,7 +88,15 @@ class Steps:
         anew = recorded is not None
         self._recorded.clear()
         output = await run()
+        self._see_size(kind, output)
         return output, self._step(kind, inputs_digest, output, anew=anew)
+
+    def _see_size(self, kind: str, output: Any) -> None:
+        """What cannot be stored must not be relied on either; the stage's end, with which it may ride, would not be."""
+        size = len(canonical([kind, output]))
+        if size > self._limit:
+            said = f"the step {kind} has {size:,} bytes, and `item.result_limit` is {self._limit:,}"
+            raise ModelFailed("result_too_large", f"{said}: put what is large into files")
 
     def _step(self, kind: str, input_digest: str, output: Any, *, anew: bool) -> Step:
         record = self._held.record

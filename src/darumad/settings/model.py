@@ -95,7 +95,7 @@ class Item:
         POSITIVE,
     )
     result_limit: Bytes = setting(
-        parse_size("16MiB"), "How large a result may be as JSON; the files beside it do not count.", POSITIVE
+        parse_size("16MiB"), "How large a result, or what a step returns, may be as JSON; files do not count.", POSITIVE
     )
     unpacked_size: Bytes = setting(
         parse_size("2GiB"), "How large all that was uploaded for one item may be once it is unpacked.", POSITIVE

@@ -263,7 +263,7 @@ _KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="result_too_large",
-        comes_from="a result with more in it than `item.result_limit`",
+        comes_from="a result, or what a step returned, is larger than `item.result_limit`",
         retry=Retry.BY_ATTEMPTS,
         counts=Counts.COUNT,
         hints=("The template returns what belongs into a file.",),
