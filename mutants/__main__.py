@@ -46,7 +46,7 @@ def _verdict(patch: Path) -> str:
     test = re.match(r"Fails: (test_\w+)\nBreaks: \S", patch.read_text())
     if test is None:
         return f"{name}: does not begin with Fails: and Breaks:"
-    with _copy(room) as place:
+    with _copy() as place:
         applied = subprocess.run(
             ["git", "apply", os.fspath(patch)], cwd=place, capture_output=True, text=True, check=False
         )
@@ -83,20 +83,14 @@ def _run(command: list[str], place: Path, environ: dict[str, str]) -> subprocess
 
 
 @contextmanager
-def _copy(room: str) -> Iterator[Path]:
-    """The source and the room's tests, in a place where they may be broken."""
+def _copy() -> Iterator[Path]:
+    """The source and the tests, in a place where they may be broken."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as made:
         place = Path(made)
         forget = shutil.ignore_patterns("__pycache__")
         Path(place, "pytest.ini").write_text("[pytest]\npythonpath = .\n")
         shutil.copytree(CHECKOUT / "src", place / "src", ignore=forget)
-        for each in ("__init__.py", "kit", room):
-            found = CHECKOUT / "tests" / each
-            if found.is_dir():
-                shutil.copytree(found, place / "tests" / each, ignore=forget)
-            else:
-                (place / "tests").mkdir(exist_ok=True)
-                shutil.copy(found, place / "tests")
+        shutil.copytree(CHECKOUT / "tests", place / "tests", ignore=forget)  # all: rooms borrow from each other's
         yield place
 
 
