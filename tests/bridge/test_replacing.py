@@ -1,6 +1,7 @@
 """A loop that is held up is replaced: what it held is told of once, what is next runs, what it still says is late."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -148,6 +149,32 @@ def test_a_cancel_that_waits_for_a_blocked_loop_is_told_what_did_not_stop(room: 
     (stopped,) = [each for each in said if isinstance(each, Stopped)]
     assert stage.done().result.stop_reason is StopReason.CANCELLED
     assert (stopped.stopped, stopped.not_stopped) == ((), ("one",))
+
+
+def test_who_answers_a_blocked_loop_is_hung_up_on_while_it_is_blocked(room: Rooms, block: Block) -> None:
+    stage = room()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        async def call_and_block(item: WorkItem, context: Context) -> WorkResult:
+            reader, writer = await asyncio.open_connection(*server.getsockname())
+            reading = asyncio.ensure_future(reader.read())
+            writer.write(b"a question")
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.01, block.hold)
+            await reading
+            writer.close()
+            return completed()
+
+        stage.begin(call_and_block)
+        answering, _ = server.accept()
+        with answering:
+            answering.settimeout(PATIENCE)
+            assert answering.recv(100) == b"a question"
+            block.holds()
+            stage.bridge.replace()
+            assert answering.recv(100) == b"", "the other end is told, though the loop has not come back"
+        block.release()
+        eventually(lambda: stage.bridge.health().let_go == 0)
 
 
 def test_what_was_reserved_on_a_blocked_loop_is_booked_at_its_estimate_and_a_late_bill_changes_nothing(

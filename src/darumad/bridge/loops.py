@@ -1,12 +1,13 @@
 """The loops that agents run on, one after the other: whoever holds this holds a place, not a life.
 
-A loop whose thread is held up for ever is let go and another takes its place; its thread ends when it comes back to
-itself, closing what is its own, and counts as abandoned until then.
+A loop whose thread is held up for ever is let go and another takes its place. Its connections are shut down at once;
+its thread ends when it comes back to itself, closing what is its own, and counts as abandoned until then.
 """
 
 import threading
 from collections.abc import Awaitable, Callable
 
+from darumad.bridge.connections import hang_up
 from darumad.bridge.loop import LoopThread
 from darumad.clock import Clock
 from darumad.logs import logger
@@ -53,6 +54,7 @@ class Loops:
             self.now.start()
             for call in old.let_go():
                 self.now.post(call)
+            hang_up(old.loop)
             self._let_go = [each for each in (*self._let_go, old) if each.alive or each.threads.forsaken]
             return self.now
 
