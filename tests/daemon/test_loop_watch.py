@@ -30,9 +30,7 @@ def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
         yield daemon
 
 
-def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment_and_the_daemon_a_loop(
-    house: Serving, home: Path
-) -> None:
+def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment(house: Serving, home: Path) -> None:
     heard: list[Any] = []
     house.house.signals.subscribe(heard.append)
     _submit(house, "neighbour", "slow", home / "go")

@@ -67,7 +67,7 @@ def test_each_row_about_time_runs_on_the_real_clock_beside_a_busy_thread(row) ->
     assert any("real_clock" in marks(node) for node in named_after(row))
 
 
-@pytest.mark.parametrize(("row", "where"), ELSEWHERE.items())
+@pytest.mark.parametrize(("row", "where"), [(row, each) for row, tests in ELSEWHERE.items() for each in tests])
 def test_each_row_of_another_room_is_tested_there(row, where) -> None:
     file, _, name = where.partition("::")
     assert name in functions(TESTS / file)
