@@ -135,3 +135,13 @@ def test_threads_of_agents_that_never_come_back_are_a_reason_to_go(kernel: Kerne
     bridge.forsaken = 64
     watch = LoopWatch(kernel, bridge, lambda: 0)  # type: ignore[arg-type]
     assert watch.look() == "64 threads of agents were given up and still run"
+
+
+def test_the_threads_of_loops_and_of_actors_are_counted_together_against_the_leak_cap(kernel: Kernel) -> None:
+    bridge = Health()
+    bridge.let_go = 1
+    leaked = [1]
+    watch = LoopWatch(kernel, bridge, lambda: leaked[0])  # type: ignore[arg-type]
+    assert watch.look() is None
+    leaked[0] = 2
+    assert watch.look() == "2 threads of actors and 1 of loops were given up and still run"

@@ -32,6 +32,8 @@ class LoopWatch:
         health = self._bridge.health()
         if health.forsaken >= TOO_MANY:
             return f"{health.forsaken} threads of agents were given up and still run"
+        if health.let_go and self._at_the_cap(health.let_go):
+            return f"{self._leaked()} threads of actors and {health.let_go} of loops were given up and still run"
         held = loop.held()
         if held < settings.dead_after:
             return None
@@ -49,15 +51,19 @@ class LoopWatch:
 
     def _too_often(self) -> str | None:
         """Why it would be one replacement too many."""
-        given_up = self._leaked() + self._bridge.health().let_go + 1
-        if given_up >= self._house.settings.supervision.leak_cap:
-            why = f"the agents' loop is held up, and with its thread {given_up} were given up and still run"
+        with_this = self._bridge.health().let_go + 1
+        if self._at_the_cap(with_this):
+            why = f"the agents' loop is held up, and with its thread {self._leaked() + with_this} would be given up"
         elif self._intensity.exceeded_by(self._house.clock.monotonic()):
             why = f"the agents' loop was held up {MOST + 1} times within {PERIOD / 60:.0f} minutes"
         else:
             return None
         faulthandler.dump_traceback(all_threads=True)
         return why
+
+    def _at_the_cap(self, loops: int) -> bool:
+        """Whether the threads of so many loops are too many, with those of actors."""
+        return self._leaked() + loops >= self._house.settings.supervision.leak_cap
 
     def _replace(self, held_ms: int) -> None:
         interrupted = self._bridge.replace()
