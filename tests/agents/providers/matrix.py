@@ -47,6 +47,8 @@ SCRIPTS = {
 }
 """Per fault, where it is not a long answer on every call: the script, whether it is a fault, and on which calls."""
 SILENT = ("hang", "pings_only", "drip")
+PATIENCE = Seconds(2.5)
+"""How long silence is borne: a request that a busy machine sends late must arrive before it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,9 @@ async def cell(sim: Simulation, name: str, path: str) -> str:
 def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     limits = SLOW
     if name.startswith("drip"):
-        limits = replace(SLOW, total=Seconds(1.5))
+        limits = replace(SLOW, total=PATIENCE)
     elif name.startswith(SILENT):
-        short = {"first_token": Seconds(1), "idle": Seconds(1)} if way == "streamed" else {"total": Seconds(1.5)}
+        short = {"first_token": PATIENCE, "idle": PATIENCE} if way == "streamed" else {"total": PATIENCE}
         limits = replace(SLOW, **short)
     return replace(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
 
