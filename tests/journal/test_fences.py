@@ -55,8 +55,8 @@ LATE: dict[str, Callable[..., Any]] = {
         held, WorkState.DEAD, ends_attempt=True, error={"kind": "refusal"}, facts=_facts(held), **more
     ),
 }
-AFTER_ITS_MOVE = frozenset({"keep_outputs", "keep_steps_of_moves"})
-"""Statements that are told a fence and need not ask: they write what belongs to moves that have been applied."""
+AFTER_ITS_MOVE = frozenset({"keep_results", "keep_outputs", "keep_steps_of_moves"})
+"""Statements that are told a fence and need not ask: they write what belongs to moves whose standing was found good."""
 FENCED = {
     name for name, sql in SQL.items() if re.search(r"WITH asked\([^)]*\bfence\b", sql) and name not in AFTER_ITS_MOVE
 }
@@ -81,7 +81,7 @@ def held(desk: Desk) -> Held:
 
 
 def test_what_is_told_a_fence_and_a_stage_holds_the_item_against_both() -> None:
-    assert {"move", "keep_results", "keep_steps", "start_effects"} <= FENCED
+    assert {"standing_of_held", "keep_steps", "start_effects"} <= FENCED
     for name in FENCED:
         assert "item.fence = asked.fence" in SQL[name], name
         assert re.search(r"item\.stage = asked\.(from_)?stage", SQL[name]), name

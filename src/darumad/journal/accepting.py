@@ -6,7 +6,7 @@ from typing import Any
 from darumad.events import WorkChallenged, WorkSubmitted
 from darumad.journal.admission import Admitted, Known, admit
 from darumad.journal.batch import Batch
-from darumad.journal.encoding import dump, record_from_row, sha256
+from darumad.journal.encoding import STATES, WORDS, dump, record_from_row, sha256
 from darumad.journal.requests import Accept, Accepted, Answer, NewItem
 from darumad.names import ItemId, Millis
 from darumad.work.codec import item_to_json
@@ -19,7 +19,7 @@ Created = tuple[NewItem, WorkState]
 def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
     """Each submit is accepted or refused whole; a refused one costs the others nothing."""
     rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
-    known = {uid: Known(row[2], WorkState(row[3])) for uid, row in rows.items()}
+    known = {uid: Known(row[2], STATES[row[3]]) for uid, row in rows.items()}
     low = batch.room is not None and batch.room.low()
     verdicts = []
     for each in accepts:
@@ -31,7 +31,8 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
             batch.audit(each.audit)
     created = {new.item.id: (new, state) for each in verdicts if isinstance(each, Admitted) for new, state in each.new}
     records = _write(batch, created, {uid: row[1] for uid, row in rows.items() if row[1] is not None})
-    records |= _held_before(batch, accepts, rows) | _gone_before(accepts, rows)
+    if rows:
+        records |= _held_before(batch, accepts, rows) | _gone_before(accepts, rows)
     return [
         _answer(each, verdict, records) if isinstance(verdict, Admitted) else verdict
         for each, verdict in zip(accepts, verdicts, strict=True)
@@ -39,8 +40,8 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
 
 
 def _names(accepts: Sequence[Accept]) -> list[ItemId]:
-    named = {each.item.id for accept in accepts for each in accept.items}
-    return list(named.union(*(each.item.depends_on for accept in accepts for each in accept.items)))
+    items = [each.item for accept in accepts for each in accept.items]
+    return list({each.id for each in items}.union(*[each.depends_on for each in items]))
 
 
 def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkRecord]) -> Accepted:
@@ -59,7 +60,7 @@ def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, 
 def _gone_before(accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
     """Items that were kept for their time: what is left of them is how they ended."""
     return {
-        new.item.id: WorkRecord(item=new.item, state=WorkState(rows[new.item.id][3]), stage=new.item.stages[-1])
+        new.item.id: WorkRecord(item=new.item, state=STATES[rows[new.item.id][3]], stage=new.item.stages[-1])
         for accept in accepts
         for new in accept.items
         if new.item.id in rows and rows[new.item.id][1] is None
@@ -70,7 +71,8 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
     if not created:
         return {}
     records = {uid: _record(batch, *each) for uid, each in created.items()}
-    ids: dict[ItemId, int] = dict(batch.run("accept_items", [_row(each) for each in records.values()]))
+    ids = dict(zip(created, batch.new_rows(len(created)), strict=True))
+    batch.run("accept_items", [_row(ids[uid], each) for uid, each in records.items()])
     batch.run("accept_payloads", [_payload(batch, ids[uid], new) for uid, (new, _) in created.items()])
     batch.run_if_any(
         "accept_labels",
@@ -115,10 +117,10 @@ def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
     )
 
 
-def _row(record: WorkRecord) -> tuple[Any, ...]:
+def _row(row: int, record: WorkRecord) -> tuple[Any, ...]:
     item = record.item
     return (
-        item.id, item.agent, item.phase, item.lane, record.stage.value, item.priority, record.state.value,
+        row, item.id, item.agent, item.phase, item.lane, WORDS[record.stage], item.priority, WORDS[record.state],
         record.reason, record.rank, record.run_at, item.expires_at, record.ready_at,
     )  # fmt: skip
 

@@ -53,12 +53,14 @@ def admit(
 def _refusal(
     accept: Accept, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known], unfinished: int
 ) -> DarumaError | None:
-    problems = [each for place, item in enumerate(accept.items) for each in _lost(place, item, new, known)]
-    if problems:
-        return Refused("; ".join(each.detail for each in problems), problems=problems)
-    members = find_cycle({uid: each.item.depends_on for uid, each in new.items()})
-    if members:
-        return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
+    needs = {uid: each.item.depends_on for uid, each in new.items() if each.item.depends_on}
+    if needs:
+        problems = [each for place, item in enumerate(accept.items) for each in _lost(place, item, new, known)]
+        if problems:
+            return Refused("; ".join(each.detail for each in problems), problems=problems)
+        members = find_cycle(needs)
+        if members:
+            return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
     if new and unfinished + len(new) > accept.max_unfinished:
         said = f"{unfinished} items are unfinished and {accept.max_unfinished} is the limit; {len(new)} more do not fit"
         return Unavailable(said, code="queue_full")
@@ -80,8 +82,10 @@ def _lost(place: int, each: NewItem, new: Mapping[ItemId, NewItem], known: Mappi
 
 
 def _begins(each: NewItem, known: Mapping[ItemId, Known]) -> WorkState:
-    settled = all(uid in known and known[uid].state is WorkState.SUCCEEDED for uid in each.item.depends_on)
-    return each.state if settled else WorkState.WAITING
+    for uid in each.item.depends_on:
+        if uid not in known or known[uid].state is not WorkState.SUCCEEDED:
+            return WorkState.WAITING
+    return each.state
 
 
 def _digest(each: NewItem | None) -> str | None:

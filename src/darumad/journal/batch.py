@@ -5,8 +5,7 @@ The rooms' handlers change rows through `run`; facts and audits are gathered and
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field, replace
-from itertools import chain
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from darumad.events import Fact, Recorded
@@ -14,19 +13,21 @@ from darumad.journal.database import Database, Row
 from darumad.journal.encoding import RecentItems, dump
 from darumad.journal.requests import Audit
 from darumad.journal.room import Room
-from darumad.journal.sql import LARGEST, ROWS, SQL, fitting, shaped
+from darumad.journal.sql import LARGEST, NULL, OVER_ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
 from darumad.work.lanes import Turns
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
     """Where the journal ends: what the next batch goes on from. Replaced after COMMIT, so a ROLLBACK needs no undoing.
 
-    `unfinished` counts the items that are waiting, ready, scheduled, running or parked.
+    `seq` is the last event's, `row` the last item's; `unfinished` counts the items that are waiting, ready, scheduled,
+    running or parked.
     """
 
     seq: int
+    row: int
     audit_hash: str
     unfinished: int
 
@@ -46,6 +47,7 @@ class Batch:
     room: Room | None = None
     turns: Turns = field(default_factory=Turns)
     unfinished: int = 0
+    rows: int = 0
     facts: list[Fact] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)
 
@@ -54,13 +56,21 @@ class Batch:
 
         `now`, `boot` and `ageing` are there for every statement.
         """
-        if ROWS in SQL[name]:
-            return [row for part in _parts(asked) for row in self._run_rows(name, part)]
-        return self.db.all(SQL[name], {"asked": dump(asked), **self._given, **more})
+        if name not in OVER_ROWS:
+            return self.db.all(SQL[name], {"asked": dump(asked), **self._given, **more})
+        if len(asked) <= LARGEST:
+            return self._run_rows(name, asked)
+        return [row for part in _parts(asked) for row in self._run_rows(name, part)]
 
     def run_if_any(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
         """As `run`; nothing at all when `asked` is empty."""
         return self.run(name, asked, **more) if asked else []
+
+    def new_rows(self, count: int) -> range:
+        """Numbers for so many new items. Those of a request that is rolled back stay unused."""
+        first = self.tail.row + self.rows + 1
+        self.rows += count
+        return range(first, first + count)
 
     def record(self, facts: Iterable[Fact]) -> None:
         """These facts become events when the batch is written."""
@@ -94,15 +104,21 @@ class Batch:
         """The gathered facts and audits become rows. What they will be read as, once the batch is committed."""
         recorded = self._recorded()
         self.run_if_any("record_events", [(each.seq, each.type, each.subject, dump(each.data)) for each in recorded])
-        self.run_if_any("record_audits", self._chained())
-        last = recorded[-1].seq if recorded else self.tail.seq
-        self.tail = replace(self.tail, seq=last, unfinished=self.tail.unfinished + self.unfinished)
+        audits, last_hash = self._chained()
+        self.run_if_any("record_audits", audits)
+        self.tail = Tail(
+            seq=self.tail.seq + len(recorded),
+            row=self.tail.row + self.rows,
+            audit_hash=last_hash,
+            unfinished=self.tail.unfinished + self.unfinished,
+        )
         return recorded
 
     def _run_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> list[Row]:
         columns, size = len(rows[0]), fitting(len(rows))
-        values = [self.now, self.boot, self.ageing_ms, *chain.from_iterable(rows)]
-        values += [None] * (columns * (size - len(rows)))
+        values: list[Any] = [self.now, self.boot, self.ageing_ms]
+        values += [NULL if value is None else value for row in rows for value in row]
+        values += [NULL] * (columns * (size - len(rows)))
         return self.db.all(shaped(name, columns, size), values)
 
     @property
@@ -111,11 +127,14 @@ class Batch:
 
     def _recorded(self) -> tuple[Recorded, ...]:
         return tuple(
-            Recorded(seq, self.now, fact.name, fact.subject, fact.data())
-            for seq, fact in enumerate(self.facts, self.tail.seq + 1)
+            [
+                Recorded(seq, self.now, fact.name, fact.subject, fact.data())
+                for seq, fact in enumerate(self.facts, self.tail.seq + 1)
+            ]
         )
 
-    def _chained(self) -> list[tuple[Any, ...]]:
+    def _chained(self) -> tuple[list[tuple[Any, ...]], str]:
+        """The audits' rows, each with the hash of the one before it, and the last hash."""
         rows = []
         previous = self.tail.audit_hash
         for each in self.audits:
@@ -123,8 +142,7 @@ class Batch:
             link = audit_hash(previous, self.now, row)
             rows.append((*row, previous, link))
             previous = link
-        self.tail = replace(self.tail, audit_hash=previous)
-        return rows
+        return rows, previous
 
 
 def _parts(rows: Sequence[Any]) -> list[Sequence[Any]]:

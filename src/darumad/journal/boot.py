@@ -118,4 +118,9 @@ def _row(db: Database, now: Millis, node: str, version: str) -> Boot:
 
 def _tail(db: Database) -> Tail:
     """Where the lives before this one left off."""
-    return Tail(db.value(SQL["last_position"]), db.value(SQL["last_audit"]), db.value(SQL["unfinished"]))
+    return Tail(
+        seq=db.value(SQL["last_position"]),
+        row=db.value(SQL["last_row"]),
+        audit_hash=db.value(SQL["last_audit"]),
+        unfinished=db.value(SQL["unfinished"]),
+    )

@@ -53,7 +53,7 @@ class Database:
         Raises:
             DatabaseError: the file is no database, or SQLite would not promise durability on it.
         """
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         database = cls(connection)
         for pragma in (*_SHARED_PRAGMAS, *_WRITER_PRAGMAS):
             database.all(f"PRAGMA {pragma}")

@@ -14,7 +14,9 @@ Settled = Mapping[int, list[ItemId]]
 def settle(batch: Batch, succeeded: Sequence[int]) -> Settled:
     """Dependents for which the last unfinished dependency was among `succeeded` go on."""
     settled: dict[int, list[ItemId]] = {}
-    for uid, state, reason, run_at, because in batch.run_if_any("settle_dependents", succeeded):
+    if not any(waits for (waits,) in batch.run_if_any("any_dependents", succeeded)):
+        return settled
+    for uid, state, reason, run_at, because in batch.run("settle_dependents", succeeded):
         settled.setdefault(because, []).append(uid)
         batch.record([_went_on(uid, WorkState(state), reason, run_at)])
     return settled

@@ -14,6 +14,12 @@ from darumad.work.codec import item_from_json
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
 
+STATES: Mapping[str, WorkState] = {each.value: each for each in WorkState}
+STAGES: Mapping[str, Stage] = {each.value: each for each in Stage}
+"""What a stored word means."""
+WORDS: Mapping[Stage | WorkState, str] = {each: each.value for each in (*Stage, *WorkState)}
+"""How it is stored: the plain text, for a word that is more than a `str` makes the driver look for an adapter."""
+
 
 def dump(value: Any) -> str:
     """`value` as JSON text.
@@ -59,8 +65,8 @@ def record_from_row(row: Row, recent: "RecentItems | None" = None) -> WorkRecord
     ) = row  # fmt: skip
     return WorkRecord(
         item=_with_expiry((recent or RecentItems(0)).read(body, digest, uid), expires_at),
-        state=WorkState(state),
-        stage=Stage(stage),
+        state=STATES[state],
+        stage=STAGES[stage],
         reason=reason,
         rank=rank,
         fence=Fence(fence),

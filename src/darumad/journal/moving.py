@@ -3,38 +3,43 @@
 Fenced: what comes under an older fence or of another stage changes nothing but its cost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darumad.events import WorkStaleResult
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom, settle
-from darumad.journal.encoding import dump, dump_or_null, sha256
+from darumad.journal.encoding import WORDS, dump, dump_or_null, load, sha256
 from darumad.journal.requests import APPLIED, STALE, Answer, Move, Moved, Step
 from darumad.names import Fence, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import UNFINISHED, WorkState
 
-Applied = Mapping[ItemId, tuple[int, Fence]]
-"""The row and the fence that holds now, of each item that was moved."""
+Rows = Mapping[ItemId, int]
+"""The row of each item."""
 _UNUSED = Usage()
 
 
 def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     """At most one move an item; the writer puts a second one into the next round."""
-    batch.run_if_any("keep_results", [_result(each) for each in moves if each.to is WorkState.SUCCEEDED])
-    rows = batch.run_if_any("go_on", [_going_on(each) for each in moves if each.to is WorkState.RUNNING])
-    rows += batch.run_if_any("move", [_leaving(each) for each in moves if each.to is not WorkState.RUNNING])
-    applied: Applied = {uid: (row, fence) for uid, row, fence in rows}
+    rows, applied = _standing(batch, moves)
     done = [each for each in moves if each.item in applied]
-    _keep(batch, done, applied)
-    batch.run_if_any("book_attempts", [_booked(each, applied) for each in moves if _books(each, applied)])
-    left = [(applied[each.item][0], each.outcome or each.to.value) for each in done if each.to is not WorkState.RUNNING]
-    batch.run_if_any("close_holds", left)
+    leaving = [each for each in done if each.to is not WorkState.RUNNING]
+    batch.run_if_any("keep_results", [_result(each, rows) for each in leaving if each.to is WorkState.SUCCEEDED])
+    batch.run_if_any("go_on", [_going_on(each, rows) for each in done if each.to is WorkState.RUNNING])
+    batch.run_if_any("move", [_leaving(each, rows) for each in leaving])
+    _keep(batch, done, rows)
+    _book(batch, moves, rows, applied)
+    batch.run_if_any("close_holds", [(rows[each.item], _outcome(each)) for each in leaving])
     for each in moves:
         batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.to}")])
-    settled = _settle(batch, done, applied)
-    return [_answer(each, applied, settled) for each in moves]
+    settled = _settle(batch, leaving, rows)
+    return [
+        Moved(each.item, Fence(each.fence + each.fence_up), tuple(settled.get(rows[each.item], ())))
+        if each.item in applied
+        else STALE
+        for each in moves
+    ]
 
 
 def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
@@ -43,35 +48,36 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
     applied = {uid for uid, _ in rows}
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
     anew = [each for each in steps if each.anew and each.item in applied]
-    batch.run_if_any("drop_steps_behind", [(each.item, each.attempt, each.stage.value, each.seq) for each in anew])
+    batch.run_if_any("drop_steps_behind", [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in anew])
     batch.record(_stale(each, f"step {each.seq}") for each in steps if each.item not in applied)
     return [APPLIED if each.item in applied else STALE for each in steps]
 
 
-def _answer(each: Move, applied: Applied, settled: Mapping[int, list[ItemId]]) -> Answer:
-    if each.item not in applied:
-        return STALE
-    row, fence = applied[each.item]
-    return Moved(each.item, fence, tuple(settled.get(row, ())))
+def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[ItemId]]:
+    """The rows of the items that are to be moved, and which of them are held as their moves believe."""
+    asked = [(each.item, each.fence, WORDS[each.from_stage]) for each in moves]
+    rows: dict[ItemId, int] = {}
+    stale: list[ItemId] = []
+    for found, otherwise in batch.run("standing_of_held", asked):
+        rows |= load(found)
+        stale += load(otherwise)
+    return rows, frozenset(rows.keys() - stale)
 
 
-def _settle(batch: Batch, done: Iterable[Move], applied: Applied) -> Mapping[int, list[ItemId]]:
-    ended = [each for each in done if each.to not in UNFINISHED]
-    batch.unfinished -= len(ended)
-    won = [applied[each.item][0] for each in ended if each.to is WorkState.SUCCEEDED]
-    lost = [applied[each.item][0] for each in ended if each.to is not WorkState.SUCCEEDED]
+def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, list[ItemId]]:
+    won = [rows[each.item] for each in leaving if each.to is WorkState.SUCCEEDED]
+    lost = [rows[each.item] for each in leaving if each.to is not WorkState.SUCCEEDED and each.to not in UNFINISHED]
+    batch.unfinished -= len(won) + len(lost)
     return {**settle(batch, won), **doom(batch, lost)}
 
 
-def _keep(batch: Batch, done: Sequence[Move], applied: Applied) -> None:
+def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
     """What the applied moves bring with them: steps, the stage's output, questions and feedback."""
-    batch.run_if_any(
-        "keep_steps_of_moves", [(applied[each.item][0], *_step(step)) for each in done for step in each.steps]
-    )
+    batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(step)) for each in done for step in each.steps])
     batch.run_if_any(
         "keep_outputs",
         [
-            (applied[each.item][0], each.attempt, each.from_stage.value, each.fence, dump(each.output))
+            (rows[each.item], each.attempt, WORDS[each.from_stage], each.fence, dump(each.output))
             for each in done
             if each.output is not None
         ],
@@ -79,28 +85,35 @@ def _keep(batch: Batch, done: Sequence[Move], applied: Applied) -> None:
     batch.run_if_any(
         "correspond",
         [
-            (applied[each.item][0], dump(each.questions), "[]", dump([each.feedback] if each.feedback else []))
+            (rows[each.item], dump(each.questions), "[]", dump([each.feedback] if each.feedback else []))
             for each in done
             if each.questions or each.feedback
         ],
     )
 
 
-def _result(each: Move) -> tuple[Any, ...]:
+def _book(batch: Batch, moves: Sequence[Move], rows: Rows, applied: frozenset[ItemId]) -> None:
+    """What the moves used, and how the attempts ended that did. Of a stale one only the usage counts."""
+    booked = []
+    for each in moves:
+        ends = each.ends_attempt and each.item in applied
+        if (ends or each.usage != _UNUSED) and each.item in rows:
+            booked.append(_booked(each, rows, ends=ends))
+    batch.run_if_any("book_attempts", booked)
+
+
+def _result(each: Move, rows: Rows) -> tuple[Any, ...]:
     body = dump(each.result)
-    return each.item, each.fence, each.from_stage.value, body, sha256(body)
+    return rows[each.item], each.fence, body, sha256(body)
 
 
-def _going_on(each: Move) -> tuple[Any, ...]:
+def _going_on(each: Move, rows: Rows) -> tuple[Any, ...]:
+    return rows[each.item], WORDS[each.stage], each.holder, _progress(each), dump_or_null(each.error)
+
+
+def _leaving(each: Move, rows: Rows) -> tuple[Any, ...]:
     return (
-        each.item, each.fence, each.from_stage.value, each.stage.value, each.holder,
-        _progress(each), dump_or_null(each.error),
-    )  # fmt: skip
-
-
-def _leaving(each: Move) -> tuple[Any, ...]:
-    return (
-        each.item, each.fence, each.from_stage.value, each.to.value, each.stage.value, each.reason, each.run_at,
+        rows[each.item], WORDS[each.to], WORDS[each.stage], each.reason, each.run_at,
         int(each.fence_up), int(each.ends_attempt), int(each.keep_rank),
         each.failures, each.crashes, each.delays, each.parks, each.reviews,
         _progress(each), dump_or_null(each.error),
@@ -113,23 +126,20 @@ def _progress(each: Move) -> int:
 
 def _step(each: Step) -> tuple[Any, ...]:
     return (
-        each.attempt, each.stage.value, each.seq, each.fence, each.kind, each.input_digest, dump(each.output),
+        each.attempt, WORDS[each.stage], each.seq, each.fence, each.kind, each.input_digest, dump(each.output),
     )  # fmt: skip
 
 
-def _books(each: Move, applied: Applied) -> bool:
-    return each.usage != _UNUSED or (each.ends_attempt and each.item in applied)
-
-
-def _booked(each: Move, applied: Applied) -> tuple[Any, ...]:
-    """What the move used, and how the attempt ended if it did. Of a stale one only the usage counts."""
-    ends = each.ends_attempt and each.item in applied
+def _booked(each: Move, rows: Rows, *, ends: bool) -> tuple[Any, ...]:
     used = each.usage
-    error = dump_or_null(each.error) if ends else None
     return (
-        each.item, each.attempt, int(ends), each.outcome or each.to.value, error,
+        rows[each.item], each.attempt, int(ends), _outcome(each), dump_or_null(each.error) if ends else None,
         used.input_tokens, used.output_tokens, used.cached_tokens, used.calls, used.nano_usd,
     )  # fmt: skip
+
+
+def _outcome(each: Move) -> str:
+    return each.outcome or WORDS[each.to]
 
 
 def _stale(each: Move | Step, what: str) -> WorkStaleResult:

@@ -17,13 +17,13 @@ FROM json_each(:asked) AS asked
 JOIN idempotency ON idempotency.uid = asked.value;
 
 -- name: accept_items
-WITH asked(uid, agent, phase, lane, stage, priority, state, reason, rank, run_at, expires_at,
+-- [id, uid, ...]; the writer numbers them, for it alone writes.
+WITH asked(id, uid, agent, phase, lane, stage, priority, state, reason, rank, run_at, expires_at,
     ready_at) AS (VALUES :rows)
-INSERT INTO item (uid, agent, phase, lane, first_stage, stage, priority, state, reason, rank, run_at, expires_at,
+INSERT INTO item (id, uid, agent, phase, lane, first_stage, stage, priority, state, reason, rank, run_at, expires_at,
     created_at, ready_at)
-SELECT uid, agent, phase, lane, stage, stage, priority, state, reason, rank, run_at, expires_at, :now, ready_at
-FROM asked WHERE uid IS NOT NULL
-RETURNING uid, id;
+SELECT id, uid, agent, phase, lane, stage, stage, priority, state, reason, rank, run_at, expires_at, :now, ready_at
+FROM asked WHERE id IS NOT NULL;
 
 -- name: accept_payloads
 WITH asked(item, body, sha256, digest, origin, submitted_by) AS (VALUES :rows)
@@ -133,8 +133,7 @@ ORDER BY walk.rank, walk.id;
 SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.lane, item.state = 'ready' AND suspect = 0
 FROM json_each(:asked) AS asked
 CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
-WHERE item.lane <> 'default' AND item.attempt > 0
-    AND item.state IN ('waiting', 'ready', 'scheduled', 'running', 'parked')
+WHERE item.lane <> 'default' AND item.attempt > 0 AND item.finished_at IS NULL
 ORDER BY item.lane, item.state = 'ready', item.attempt_open DESC, item.rank, item.id;
 
 -- name: claim_suspects
@@ -187,19 +186,26 @@ ORDER BY attempt.item, attempt.attempt;
 
 -- === moves and steps, all fenced ===================================================================================
 
--- name: keep_results
--- [uid, fence, stage, body, sha256]. Before the moves, for success needs its result.
-WITH asked(uid, fence, stage, body, sha256) AS (VALUES :rows)
-INSERT INTO result (item, fence, sha256, body)
-SELECT item.id, item.fence, asked.sha256, asked.body
+-- name: standing_of_held
+-- [uid, fence, stage]: the row of each item, and which of them are not held as was believed: those that do not run,
+-- or not under this fence, or not in this stage. One row of JSON: the interpreter's lock is handed over at every row.
+WITH asked(uid, fence, stage) AS (VALUES :rows)
+SELECT json_group_object(item.uid, item.id), json_group_array(item.uid)
+    FILTER (WHERE NOT (item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage))
 FROM asked
-CROSS JOIN item ON item.uid = asked.uid
-WHERE +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.stage;
+CROSS JOIN item ON item.uid = asked.uid;
+
+-- name: keep_results
+-- [item, fence, body, sha256]. Before the moves, for success needs its result.
+WITH asked(item, fence, body, sha256) AS (VALUES :rows)
+INSERT INTO result (item, fence, sha256, body)
+SELECT item, fence, sha256, body
+FROM asked WHERE item IS NOT NULL;
 
 -- name: go_on
--- [uid, fence, stage, next stage, holder, progress, error]: on to the next stage at once, held under the same fence as
--- before. The commonest change of all, so it names no column that an index of held items knows.
-WITH asked(uid, fence, from_stage, stage, holder, progress, error) AS (VALUES :rows)
+-- [id, next stage, holder, progress, error]: on to the next stage at once, held under the same fence as before. The
+-- commonest change of all, so it names no column that an index of held items knows.
+WITH asked(id, stage, holder, progress, error) AS (VALUES :rows)
 UPDATE item SET
     stage = asked.stage,
     holder = asked.holder,
@@ -208,12 +214,12 @@ UPDATE item SET
     suspect = item.suspect * (1 - asked.progress),
     error = coalesce(asked.error, item.error)
 FROM asked
-WHERE item.uid = asked.uid AND +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
-RETURNING item.uid, item.id, item.fence;
+WHERE item.id = asked.id;
 
 -- name: move
--- The decided moves that end a hold. A move without keep_rank queues anew, from the moment it is ready; progress clears suspicion.
-WITH asked(uid, fence, from_stage, state, stage, reason, run_at, fence_up, ends_attempt,
+-- The decided moves that end a hold. A move without keep_rank queues anew, from the moment it is ready; progress clears
+-- suspicion.
+WITH asked(id, state, stage, reason, run_at, fence_up, ends_attempt,
     keep_rank, failures, crashes, delays, parks, reviews, progress, error) AS (VALUES :rows)
 UPDATE item SET
     state = asked.state,
@@ -238,11 +244,10 @@ UPDATE item SET
     parks = item.parks + asked.parks,
     reviews = item.reviews + asked.reviews,
     ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE item.ready_at END,
-    finished_at = CASE WHEN asked.state IN ('succeeded', 'dead', 'cancelled') THEN :now END,
+    finished_at = CASE asked.state WHEN 'succeeded' THEN :now WHEN 'dead' THEN :now WHEN 'cancelled' THEN :now END,
     error = CASE asked.state WHEN 'succeeded' THEN NULL ELSE coalesce(asked.error, item.error) END
 FROM asked
-WHERE item.uid = asked.uid AND +item.state = 'running' AND item.fence = asked.fence AND item.stage = asked.from_stage
-RETURNING item.uid, item.id, item.fence;
+WHERE item.id = asked.id;
 
 -- name: keep_outputs
 -- [item, attempt, stage, fence, body]
@@ -335,9 +340,9 @@ WHERE item IN (SELECT value FROM json_each(:asked)) AND state = 'started' AND id
 UPDATE item SET lives = 0, crashes = 0, suspect = 0 WHERE uid IN (SELECT value FROM json_each(:asked));
 
 -- name: book_attempts
--- [uid, attempt, ends, outcome, error, input, output, cached tokens, calls, nano-USD]. Usage is never fenced; an
+-- [item, attempt, ends, outcome, error, input, output, cached tokens, calls, nano-USD]. Usage is never fenced; an
 -- unknown price makes the sum unknown.
-WITH asked(uid, attempt, ends, outcome, error, input_tokens, output_tokens, cached_tokens, calls,
+WITH asked(item, attempt, ends, outcome, error, input_tokens, output_tokens, cached_tokens, calls,
     nano_usd) AS (VALUES :rows)
 UPDATE attempt SET
     ended_at = CASE WHEN asked.ends THEN coalesce(attempt.ended_at, :now) ELSE attempt.ended_at END,
@@ -349,7 +354,7 @@ UPDATE attempt SET
     calls = attempt.calls + asked.calls,
     nano_usd = attempt.nano_usd + asked.nano_usd
 FROM asked
-WHERE attempt.item = (SELECT id FROM item WHERE item.uid = asked.uid) AND attempt.attempt = asked.attempt;
+WHERE attempt.item = asked.item AND attempt.attempt = asked.attempt;
 
 -- name: close_holds
 -- [item, why]: nobody holds these items any more.
@@ -364,6 +369,9 @@ UPDATE attempt SET ended_at = :now, outcome = :outcome
 WHERE item IN (SELECT value FROM json_each(:asked)) AND ended_at IS NULL;
 
 -- === dependents ====================================================================================================
+
+-- name: any_dependents
+SELECT EXISTS (SELECT 1 FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked)));
 
 -- name: settle_dependents
 -- Items that waited on these, the last of their unfinished dependencies, go where their submit wished them.
@@ -505,7 +513,7 @@ WHERE item.id = asked.id;
 UPDATE item INDEXED BY item_expiry SET
     state = 'dead', reason = NULL, attempt_open = 0, finished_at = :now,
     error = json_object('kind', 'expired', 'message', 'it was not done by its expires_at')
-WHERE expires_at <= :now AND state IN ('waiting', 'ready', 'scheduled', 'parked')
+WHERE expires_at <= :now AND finished_at IS NULL AND state <> 'running'
 RETURNING id, uid, agent, phase;
 
 -- name: promote_due
@@ -639,6 +647,9 @@ SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0);
 -- name: position_before
 -- Back from the newest: what is read on the way is what the caller asked to see.
 SELECT coalesce((SELECT seq FROM event WHERE at < :at ORDER BY seq DESC LIMIT 1), 0);
+
+-- name: last_row
+SELECT coalesce(max(id), 0) FROM item;
 
 -- name: last_audit
 SELECT coalesce((SELECT hash FROM audit ORDER BY id DESC LIMIT 1), '');

@@ -39,6 +39,10 @@ SQL: Mapping[str, str] = named("queries.sql")
 
 ROWS = "VALUES :rows"
 """Where a statement takes a table of bound rows."""
+OVER_ROWS = frozenset(name for name, text in SQL.items() if ROWS in text)
+"""The statements that take one."""
+NULL = float("nan")
+"""A NULL, as it is bound: SQLite takes NaN for one. For a None the driver looks for an adapter, which takes 1 us."""
 LARGEST = 256
 """Rows bound to one statement, at most."""
 _SHARED = {":now": "?1", ":boot": "?2", ":ageing": "?3"}
@@ -46,8 +50,10 @@ _SHARED = {":now": "?1", ":boot": "?2", ":ageing": "?3"}
 
 
 def fitting(rows: int) -> int:
-    """The shape that `rows` are bound to: few shapes, so that SQLite keeps them all prepared."""
-    return 1 << (rows - 1).bit_length()
+    """The shape that `rows` are bound to: few shapes (1, 2, 3, 4, 6, 8, 12, 16..), so that they all stay prepared."""
+    power = 1 << (rows - 1).bit_length()
+    less = power - power // 4
+    return less if rows <= less else power
 
 
 @functools.cache
