@@ -53,6 +53,16 @@ def test_what_was_never_sent_makes_room_again() -> None:
     assert limiter.when(1.0, ONE) == 1.0
 
 
+def test_what_is_open_when_its_loop_is_let_go_counts_as_sent_and_its_late_end_as_nothing() -> None:
+    limiter = Limiter({Measure.REQUESTS: 2})
+    first, second = limiter.book(ONE), limiter.book(ONE)
+    limiter.settle(1.0, first, {})
+    limiter.let_go(5.0)
+    limiter.settle(50.0, second, ONE)
+    assert limiter.when(50.0, {Measure.REQUESTS: 2}) == 5.0 + WINDOW
+    assert limiter.when(5.0 + WINDOW, {Measure.REQUESTS: 2}) == 5.0 + WINDOW
+
+
 def test_a_call_larger_than_the_limit_goes_alone_and_not_never() -> None:
     limiter, large = Limiter({Measure.INPUT: 10}), {Measure.INPUT: 50}
     assert limiter.when(0.0, large) == 0.0
