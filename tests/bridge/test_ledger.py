@@ -64,6 +64,18 @@ async def test_a_call_waits_for_the_room_that_another_has_reserved(desk: Desk) -
         assert (await waiting).startswith("r")
 
 
+async def test_who_is_cancelled_while_it_reserves_has_reserved_nothing(desk: Desk) -> None:
+    books = ledger(desk)
+    for _ in range(3):  # were one of them kept, there would be no room for the next
+        cancelled = asyncio.ensure_future(reserve(books))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+    async with asyncio.timeout(20):
+        assert await reserve(books)
+
+
 async def test_a_call_does_not_wait_for_ever(desk: Desk) -> None:
     books = ledger(desk, patience=0.01)
     await reserve(books)

@@ -88,11 +88,28 @@ class JournalLedger:
         while True:
             settlement = self._settlement
             request = self._request(owner, agent, provider, estimate_of(estimate))
-            refused = await self._commits.commit(request)
+            refused = await self._refused(request)
             if not isinstance(refused, OverBudget):
                 self._open[request.id] = request
                 return request.id
             await self._room(refused, request, settlement, until)
+
+    async def _refused(self, request: Reserve) -> Answer:
+        """What came of a request; whoever is cancelled before it has come is given back what it reserved."""
+        begun = self._commits.begin(request)
+        try:
+            answer = await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(lambda _: self._give_back(request, begun.result()))
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _give_back(self, request: Reserve, answer: Answer) -> None:
+        if not isinstance(answer, OverBudget | Exception):
+            self._open[request.id] = request
+            self.settle(request.id, Usage())
 
     def settle(self, reservation: str, usage: Usage) -> None:
         """See `Ledger.settle`."""

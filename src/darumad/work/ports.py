@@ -99,7 +99,8 @@ class Ledger(Protocol):
     async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
         """An open reservation's id. `estimate` is the most that the call can use; its price is None when unknown.
 
-        Waits while only the reservations of other calls stand in its way.
+        Waits while only the reservations of other calls stand in its way. Who is cancelled meanwhile has reserved
+        nothing: what was on its way is given back.
 
         Raises:
             ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit, or calls of

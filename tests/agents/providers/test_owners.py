@@ -101,16 +101,14 @@ async def test_a_slot_is_free_again_after_a_revoke(desk: Desk) -> None:
     assert (await desk.complete(Owner(ItemId("next"), 1))(ask())).stop == "end"
 
 
-async def test_a_revoke_while_the_money_is_being_reserved_gives_it_back(desk: Desk) -> None:
+async def test_a_revoke_while_the_money_is_being_reserved_ends_the_call_at_once(desk: Desk) -> None:
     desk.books.held = asyncio.Event()
     task = asyncio.ensure_future(desk.complete()(ask()))
     await desk.books.asked.wait()
     desk.broker.revoke(OWNER)
     with pytest.raises(ModelFailed, match="revoked"):
         await task
-    desk.books.held.set()
-    await turns(lambda: bool(desk.books.settled))
-    assert (desk.books.used[0].calls, desk.sim.attempts()) == (0, ())
+    assert (desk.books.reserved, desk.sim.attempts()) == ({}, ())
 
 
 async def test_a_cancel_does_not_count_against_the_provider(desk: Desk) -> None:

@@ -143,13 +143,12 @@ class Circuit:
 
     def _counted(self, end: End, now: float) -> "Circuit":
         second, failed = int(now), int(end is End.FAILED)
-        kept = tuple(each for each in self.samples if each.second > now - WINDOW)
-        if kept and kept[-1].second == second:
-            last = Sample(second, kept[-1].ended + 1, kept[-1].failed + failed)
-            kept = (*kept[:-1], last)
+        samples = self.samples
+        if samples and samples[-1].second == second:
+            kept, last = samples[:-1], Sample(second, samples[-1].ended + 1, samples[-1].failed + failed)
         else:
-            kept = (*kept, Sample(second, 1, failed))
-        return replace(self, samples=kept, failed_in_a_row=self.failed_in_a_row + 1 if failed else 0)
+            kept, last = tuple(each for each in samples if each.second > now - WINDOW), Sample(second, 1, failed)
+        return Circuit((*kept, last), self.failed_in_a_row + 1 if failed else 0, self.opened)
 
 
 def _too_many(circuit: Circuit) -> bool:

@@ -181,7 +181,9 @@ class Caller:
 
     async def _paid(self, client: Client, call: Call[R], tried: Tried) -> R:
         """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""
-        reservation = await self._reserve(call)
+        reservation = await self._ledger.reserve(
+            call.owner, agent=call.agent, provider=call.target[0], estimate=call.estimate
+        )
         try:
             self._refuse_revoked(call)
             tried.used = None
@@ -193,21 +195,6 @@ class Caller:
         finally:
             self._ledger.settle(reservation, call.estimate if tried.used is None else tried.used)
         return reply
-
-    async def _reserve(self, call: Call[R]) -> str:
-        """A reservation. When the call is cancelled while it is being made, it is given back as soon as it stands."""
-        reserving = asyncio.ensure_future(
-            self._ledger.reserve(call.owner, agent=call.agent, provider=call.target[0], estimate=call.estimate)
-        )
-        try:
-            return await asyncio.shield(reserving)
-        except asyncio.CancelledError:
-            reserving.add_done_callback(self._give_back)
-            raise
-
-    def _give_back(self, reserving: "asyncio.Future[str]") -> None:
-        if not reserving.cancelled() and reserving.exception() is None:
-            self._ledger.settle(reserving.result(), Usage())
 
     async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
         watch = Watch(call.spec.limits, streamed=call.spec.stream)

@@ -1,4 +1,4 @@
-"""Ollama through its own client.
+"""Ollama through its own client, with aiohttp beneath it: its own pool looks at every connection for each call.
 
 A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
 """
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import httpx
+import httpx_aiohttp
 import ollama  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.classify import AttemptFailed
@@ -22,6 +23,7 @@ from darumad.work.result import Usage
 
 _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
+_SPARE_CONNECTIONS = 16
 _KEEPALIVE = 4.0
 
 
@@ -40,12 +42,15 @@ class OllamaClient:
             host=spec.base_url or OLLAMA.base_url,
             follow_redirects=False,
             trust_env=False,
-            verify=tls(),
+            transport=httpx_aiohttp.AiohttpTransport(
+                verify=tls(),
+                trust_env=False,
+                limits=httpx.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
+            ),
             headers={"authorization": f"Bearer {key.reveal() if key else 'none'}"},
             timeout=httpx.Timeout(
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
-            limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE),
             event_hooks={"response": [_bound]},
         )
 

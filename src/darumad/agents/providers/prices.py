@@ -49,9 +49,16 @@ def cost(price: Price | None, *, fresh: int, cached: int, written: int, output: 
     return NanoUsd(-(-exact // _MILLION))
 
 
-def upper_bound(price: Price | None, request: ModelRequest) -> Usage:
-    """The most that a call can use: its input at one token a byte, the dearer way; its output at `max_tokens`."""
-    tokens = request_bytes(request) + _FRAME * (len(request.messages) + 1) + (_TOOL_FRAME if request.tools else 0)
+def upper_bound(price: Price | None, request: ModelRequest, size: int | None = None) -> Usage:
+    """The most that a call can use: its input at one token a byte, the dearer way; its output at `max_tokens`.
+
+    `size` is `request_bytes` of it, where that is known.
+    """
+    tokens = (
+        (request_bytes(request) if size is None else size)
+        + _FRAME * (len(request.messages) + 1)
+        + (_TOOL_FRAME if request.tools else 0)
+    )
     ways = (
         cost(price, fresh=tokens, cached=0, written=0, output=request.max_tokens),
         cost(price, fresh=0, cached=0, written=tokens, output=request.max_tokens),
@@ -64,9 +71,14 @@ def upper_bound(price: Price | None, request: ModelRequest) -> Usage:
     )
 
 
-def likely_tokens(request: ModelRequest) -> int:
-    """The input's tokens as a guess, for a check against a context window: bytes / 3.2, and 4 a message."""
-    return ceil(request_bytes(request) / _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(request.messages)
+def likely_tokens(request: ModelRequest, size: int | None = None) -> int:
+    """The input's tokens as a guess, for a check against a context window: bytes / 3.2, and 4 a message.
+
+    `size` is `request_bytes` of it, where that is known.
+    """
+    return ceil((request_bytes(request) if size is None else size) / _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(
+        request.messages
+    )
 
 
 def request_bytes(request: ModelRequest) -> int:

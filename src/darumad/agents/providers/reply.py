@@ -1,7 +1,6 @@
 """What every vendor's answer must hold before it is one: said once, here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
@@ -30,16 +29,20 @@ def checked(reply: ModelReply) -> ModelReply:
     return reply
 
 
-def without_keys(reply: ModelReply) -> ModelReply:
-    """`reply` without a key of ours: who is told one with each call may say it, and what a model says is kept."""
-    plain = replace(reply, text=redact.loaded(reply.text), model=redact.loaded(reply.model))
-    if not (reply.calls or reply.opaque):
-        return plain
+def without_keys(reply: ModelReply, provider: str) -> ModelReply:
+    """The reply of `provider`, without a key of ours: who is told one with each call may say it, and it is kept."""
     calls = tuple(
         ToolCall(id=redact.loaded(each.id), name=redact.loaded(each.name), arguments=_without_keys(each.arguments))
         for each in reply.calls
     )
-    return replace(plain, calls=calls, opaque=tuple(map(_without_keys, reply.opaque)))
+    return ModelReply(
+        text=redact.loaded(reply.text),
+        calls=calls,
+        opaque=tuple(map(_without_keys, reply.opaque)),
+        model=redact.loaded(f"{provider}:{reply.model}"),
+        stop=reply.stop,
+        usage=reply.usage,
+    )
 
 
 def _without_keys(given: Mapping[str, Any]) -> Mapping[str, Any]:

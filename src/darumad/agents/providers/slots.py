@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from darumad.agents.providers.classify import AttemptFailed
 
@@ -15,20 +13,16 @@ class Slots:
         self._free = limit
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
-    @asynccontextmanager
-    async def hold(self, agent: str, *, within: float) -> AsyncIterator[None]:
+    def hold(self, agent: str, *, within: float) -> "_Hold":
         """A slot, for as long as the block runs.
 
-        Raises:
+        Raises on entry:
             AttemptFailed: kind `local_saturation`, when none was free `within` seconds.
         """
-        await self._take(agent, within)
-        try:
-            yield
-        finally:
-            self._give()
+        return _Hold(self, agent, within)
 
-    async def _take(self, agent: str, within: float) -> None:
+    async def take(self, agent: str, within: float) -> None:
+        """A slot, to be given back. Raises as `hold`."""
         if self._free > 0:
             self._free -= 1
             return
@@ -47,13 +41,14 @@ class Slots:
     def _leave(self, agent: str, turn: "asyncio.Future[None]") -> None:
         """Out of the queue; a slot that was handed over in the same moment goes to the next."""
         if turn.done() and not turn.cancelled():
-            self._give()
+            self.give()
             return
         queue = self._waiting.get(agent)
         if queue and turn in queue:
             queue.remove(turn)
 
-    def _give(self) -> None:
+    def give(self) -> None:
+        """A slot is free again: the next agent's in turn."""
         while self._waiting:
             agent, queue = self._waiting.popitem(last=False)
             turn = queue.popleft() if queue else None
@@ -63,3 +58,18 @@ class Slots:
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+class _Hold:
+    """The block that holds a slot. A class, for each call enters two, and a generator costs more than the slot."""
+
+    __slots__ = ("_agent", "_slots", "_within")
+
+    def __init__(self, slots: Slots, agent: str, within: float) -> None:
+        self._slots, self._agent, self._within = slots, agent, within
+
+    async def __aenter__(self) -> None:
+        await self._slots.take(self._agent, self._within)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots.give()

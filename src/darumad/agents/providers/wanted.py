@@ -1,12 +1,12 @@
 """What may be wanted of a model: an answer, or the vectors of texts. The broker treats both alike."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from darumad.agents.providers.client import Client
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.limiter import Amounts, Measure
-from darumad.agents.providers.prices import cost, likely_tokens, upper_bound
+from darumad.agents.providers.prices import cost, likely_tokens, request_bytes, upper_bound
 from darumad.agents.providers.reply import without_keys
 from darumad.agents.providers.watch import Watch
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
@@ -39,11 +39,15 @@ class Wanted(Protocol[R_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """The answer to a request."""
+    """The answer to a request, whose bytes are counted once."""
 
     request: ModelRequest
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = request_bytes(self.request)
 
     def model_of(self, spec: ProviderSpec) -> str | None:
         """See `Wanted`."""
@@ -51,17 +55,17 @@ class Answer:
 
     def estimate(self, spec: ProviderSpec) -> Usage:
         """See `Wanted`."""
-        return upper_bound(spec.price_of(spec.model or ""), self.request)
+        return upper_bound(spec.price_of(spec.model or ""), self.request, self.size)
 
     def needs(self) -> Amounts:
         """See `Wanted`."""
-        likely = int(likely_tokens(self.request) * _MARGIN)
+        likely = int(likely_tokens(self.request, self.size) * _MARGIN)
         return {Measure.REQUESTS: 1, Measure.INPUT: likely, Measure.OUTPUT: self.request.max_tokens}
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
         """See `Wanted`."""
         reply = await client.complete(self.request, watch)
-        return without_keys(replace(reply, model=f"{provider}:{reply.model}"))
+        return without_keys(reply, provider)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Self
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Limits
 
+_SLACK, _MOST_SLACK = 0.05, 0.5
+"""By how much silence may be told late, as a share of its limit and in seconds: a timer for each piece costs more."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """An answer longer than this is none: no client bounds what it reads."""
 
@@ -29,6 +31,7 @@ class Watch:
         self._begun = self._loop.time()
         self._scope = asyncio.timeout_at(self._begun + self._patience)
         self._bytes = 0
+        self._slack = min(_SLACK * limits.idle, _MOST_SLACK)
         self.headers: Mapping[str, str] = {}
         self.first_after: float | None = None
         """Seconds until the first event came; None before it."""
@@ -57,8 +60,9 @@ class Watch:
         now = self._loop.time()
         if self.first_after is None:
             self.first_after = now - self._begun
-        if not self._scope.expired():
-            self._scope.reschedule(now + self._limits.idle)
+        due, when = now + self._limits.idle, self._scope.when()
+        if when is not None and not due <= when <= due + self._slack and not self._scope.expired():
+            self._scope.reschedule(due + self._slack)
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
