@@ -4,6 +4,7 @@ Nothing is left out: synchronous=FULL, the log written, metrics counted. The flo
 same run; a fresh process per measurement, so that one row's memory is not another's.
 """
 
+import gc
 import json
 import os
 import resource
@@ -111,6 +112,7 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
         engine = Engine(house, minds(house, credentials_of(settings, {})))
         engine.start([])
         stack.callback(engine.root.stop)
+        gc.freeze()
         feed = Feed(house, engine, items + warm)
         house.publisher.subscribe(feed.hear)
         stop = threading.Event()

@@ -1,5 +1,6 @@
 """What can be seen of a running daemon and is counted nowhere: gauges and heartbeats."""
 
+import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def test_what_only_the_daemon_knows_is_on_the_metrics_page(daemon: Serving) -> N
     assert values["daruma_bridge_abandoned_tasks"] == 0
     assert values["daruma_log_lines_dropped_total"] == 0
     assert values["daruma_journal_bytes"] > 4096
+
+
+def test_what_stands_when_it_is_ready_is_not_looked_through_for_garbage_until_it_ends(daemon: Serving) -> None:
+    eventually(lambda: gc.get_freeze_count() > 0)
+    daemon.stop()
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_circuit_shows_how_it_stands(daemon: Serving) -> None:
