@@ -1,12 +1,14 @@
 """A loop that is held up is replaced: what it held is told of once, what is next runs, what it still says is late."""
 
 import asyncio
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from darumad.bridge import Limit, Spawned, SpawnFailed, Stopped
 from darumad.bridge.loop import LoopThread
@@ -88,6 +90,22 @@ def test_l7_what_a_blocked_loop_held_is_interrupted_once_and_a_new_loop_takes_ne
     assert stage.nothing_more_is_told()
 
 
+def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(room: Rooms, block: Block) -> None:
+    async def unfit(item: WorkItem, context: Context) -> WorkResult:
+        block.hold()
+        return "no result at all"  # type: ignore[return-value]
+
+    stage = room()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with structlog.testing.capture_logs() as told:
+        stage.begin(unfit)
+        block.holds()
+        stage.bridge.replace()
+        block.release()
+        eventually(lambda: stage.bridge.health().let_go == 0)
+    assert told == []
+
+
 def test_what_was_handed_over_while_the_loop_was_held_is_not_lost(room: Rooms, block: Block) -> None:
     stage = room()
     seat = stage.spawned()
@@ -143,8 +161,8 @@ def test_a_cancel_that_waits_for_a_blocked_loop_is_told_what_did_not_stop(room: 
     held = stage.begin(block)
     block.holds()
     stage.bridge.cancel([Owner(held.record.item.id, held.record.fence)], Limit.CANCELLED, stage.told.put)
-    assert stage.broker.revoked, "it may spend no more, though the loop has not heard of it"
     stage.bridge.replace()
+    assert stage.broker.revoked
     said = [stage.next(), stage.next()]
     (stopped,) = [each for each in said if isinstance(each, Stopped)]
     assert stage.done().result.stop_reason is StopReason.CANCELLED

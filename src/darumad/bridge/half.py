@@ -333,6 +333,7 @@ class LoopHalf:
 
     def _cancel(self, owned: Sequence[Owner], why: Limit, because: str) -> None:
         for each in owned:
+            self._broker.revoke(each)
             task = self._running.get(each)
             if task is not None:
                 task.end(why, because)

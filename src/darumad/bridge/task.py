@@ -204,7 +204,7 @@ class StageTask:
             if self._watch is not None:
                 self._watch.stop()
         if self._why is not None:
-            result = self._ended()  # it came to an end after its cancel: what it says now no longer counts
+            result = self._ended()  # nor what it raises
         self._tell(result, Seconds(loop.time() - started))
 
     def _name_the_log(self) -> None:
@@ -227,6 +227,8 @@ class StageTask:
                 return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
         record = self.held.record
         result = await agent.execute_work(record.item, context)
+        if self._why is not None:
+            return self._ended()  # it came to an end after its cancel: what it says now no longer counts
         leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost, opened.result_limit)
         if getattr(result, "artifacts", ()):
             return await asyncio.to_thread(taken, result, leaving)

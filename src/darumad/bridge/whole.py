@@ -74,8 +74,6 @@ class Bridge:
 
         `reply` is called when all have stopped or the grace is over, and when the loop that they run on was replaced.
         """
-        for each in owned:
-            self._broker.revoke(each)
         with self._changing:
             self._half.cancel(owned, why, reply, because)
 
