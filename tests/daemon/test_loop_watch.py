@@ -86,6 +86,7 @@ class Kernel:
     settings: Settings
     clock: FakeClock
     loops: Loops
+    go: threading.Event
     noted: list[Fact] = field(default_factory=list)
 
     def note(self, fact: Fact) -> None:
@@ -104,7 +105,7 @@ class Health:
 @pytest.fixture
 def kernel(home: Path) -> Iterator[Kernel]:
     clock, held, go = FakeClock(), threading.Event(), threading.Event()
-    kernel = Kernel(settings(home), clock, Loops(clock))
+    kernel = Kernel(settings(home), clock, Loops(clock), go)
     kernel.loops.start()
     kernel.loops.post(held.set)
     kernel.loops.post(lambda: go.wait(60))
@@ -114,8 +115,9 @@ def kernel(home: Path) -> Iterator[Kernel]:
     assert kernel.loops.stop(Seconds(10.0))
 
 
-def test_l7_a_stall_is_told_after_a_second_once_with_the_stack(kernel: Kernel) -> None:
-    watch = LoopWatch(kernel, Health(), lambda: 0)  # type: ignore[arg-type]
+def test_l7_a_stall_is_told_after_a_second_once_with_the_stack_and_so_is_its_end(kernel: Kernel) -> None:
+    over = list[bool]()
+    watch = LoopWatch(kernel, Health(), leaked=lambda: 0, over=lambda: over.append(True))  # type: ignore[arg-type]
     kernel.clock.jump(1.2)
     assert watch.look() is None
     assert kernel.noted == [], "the pulse itself takes a quarter of a second"
@@ -127,13 +129,18 @@ def test_l7_a_stall_is_told_after_a_second_once_with_the_stack(kernel: Kernel) -
     assert "test_loop_watch.py" in told.stack
     kernel.clock.jump(0.1)
     assert watch.look() is None
-    assert len(kernel.noted) == 1
+    assert (len(kernel.noted), over) == (1, [])
+    kernel.go.set()
+    eventually(lambda: kernel.loops.now.late() == 0.0)
+    assert watch.look() is None
+    assert watch.look() is None
+    assert over == [True], "what was not claimed meanwhile is looked for at once"
 
 
 def test_threads_of_agents_that_never_come_back_are_a_reason_to_go(kernel: Kernel) -> None:
     bridge = Health()
     bridge.forsaken = 64
-    watch = LoopWatch(kernel, bridge, lambda: 0)  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None)  # type: ignore[arg-type]
     assert watch.look() == "64 threads of agents were given up and still run"
 
 
@@ -141,7 +148,7 @@ def test_the_threads_of_loops_and_of_actors_are_counted_together_against_the_lea
     bridge = Health()
     bridge.let_go = 1
     leaked = [1]
-    watch = LoopWatch(kernel, bridge, lambda: leaked[0])  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, bridge, leaked=lambda: leaked[0], over=lambda: None)  # type: ignore[arg-type]
     assert watch.look() is None
     leaked[0] = 2
     assert watch.look() == "2 threads of actors and 1 of loops were given up and still run"

@@ -48,7 +48,7 @@ ELSEWHERE = {
     ),
     "L7": (
         "daemon/test_loop_watch.py::test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment",
-        "daemon/test_loop_watch.py::test_l7_a_stall_is_told_after_a_second_once_with_the_stack",
+        "daemon/test_loop_watch.py::test_l7_a_stall_is_told_after_a_second_once_with_the_stack_and_so_is_its_end",
         "bridge/test_replacing.py::test_l7_what_a_blocked_loop_held_is_interrupted_once_and_a_new_loop_takes_new_work",
         "bridge/test_replacing.py::test_l7_a_thousand_healthy_calls_make_the_pulse_late_and_convict_nobody",
     ),

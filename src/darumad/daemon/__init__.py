@@ -128,7 +128,7 @@ def _serve(
 
 def _stuck(house: Kernel, behind: Minds, engine: Engine) -> Callable[[], str | None]:
     """What the guardian asks again and again: why the process must be replaced, if it must."""
-    loop = LoopWatch(house, behind.bridge, lambda: engine.root.leaked)
+    loop = LoopWatch(house, behind.bridge, leaked=lambda: engine.root.leaked, over=engine.hint)
 
     def stuck() -> str | None:
         if not house.journal.in_place:

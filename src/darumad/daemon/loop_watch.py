@@ -16,12 +16,16 @@ MOST, PERIOD = 2, 3600.0
 
 
 class LoopWatch:
-    """Looked through by the guardian, a few times a second. `leaked` counts the actors' threads that were given up."""
+    """Looked through by the guardian, a few times a second.
 
-    def __init__(self, house: Kernel, bridge: Bridge, leaked: Callable[[], int]) -> None:
+    `leaked` counts the actors' threads that were given up; `over` is called when a stall is: nothing was claimed in it.
+    """
+
+    def __init__(self, house: Kernel, bridge: Bridge, *, leaked: Callable[[], int], over: Callable[[], None]) -> None:
         self._house = house
         self._bridge = bridge
         self._leaked = leaked
+        self._over = over
         self._intensity = Intensity(MOST, PERIOD)
         self._told = False
 
@@ -47,6 +51,8 @@ class LoopWatch:
         late = loop.late()
         if late > limit and not self._told:
             self._house.note(BridgeStalled("bridge", int(late * 1000), loop.stack()))
+        elif self._told and late <= limit:
+            self._over()
         self._told = late > limit
 
     def _too_often(self) -> str | None:
@@ -67,5 +73,4 @@ class LoopWatch:
 
     def _replace(self, held_ms: int) -> None:
         interrupted = self._bridge.replace()
-        self._told = False
         self._house.note(BridgeReplaced("bridge", held_ms, interrupted))
