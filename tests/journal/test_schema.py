@@ -165,10 +165,10 @@ def plan(db: sqlite3.Connection, statement: str) -> list[str]:
 
 
 def test_a_claim_reads_the_claim_index_and_no_other_way(db: sqlite3.Connection) -> None:
-    seen = plan(db, SQL["claim_candidates"])
-    assert any("item_claim (stage=? AND agent=? AND lane=? AND fresh=? AND rank=? AND " in each for each in seen), seen
-    assert any("item_claim (stage=? AND agent=? AND lane=? AND fresh=? AND rank>?)" in each for each in seen)
-    assert not [each for each in seen if each.startswith(("SCAN item", "SCAN next", "SCAN best"))]
+    seen = plan(db, SQL["best_of_ranges"]) + plan(db, SQL["ranges_of_ready"])
+    assert any("item_claim (stage=? AND agent=? AND lane=? AND fresh=?)" in each for each in seen), seen
+    assert any("item_claim (stage=? AND agent=? AND lane>?)" in each for each in seen)
+    assert not [each for each in seen if each.startswith(("SCAN item", "SCAN next", "SCAN here"))]
 
 
 @pytest.mark.parametrize(

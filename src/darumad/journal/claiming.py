@@ -1,14 +1,14 @@
 """Claims: the best ready items for the free slots, each under a new fence, with all that its stage needs to go on."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from darumad.events import WorkAssigned, WorkExpired
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom
 from darumad.journal.effects import effects_by_row
-from darumad.journal.encoding import dump, load, record_from_row
+from darumad.journal.encoding import WORDS, load, record_from_row
 from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
 from darumad.names import AgentName, Stage
 from darumad.work.blame import SETTLED_AFTER
@@ -19,17 +19,25 @@ from darumad.work.result import WorkResult
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
-_LINEAGE = 31
+_FENCE, _LINEAGE = 8, 31
+"""Where they stand in a row of the `record` view."""
 
 
 class _Candidate(NamedTuple):
+    """A ready item, as the statements give it; in the order of these, the best first.
+
+    `fresh`: it would begin its walk. `resumed`: its attempt is open. `begun`: it was claimed before.
+    """
+
+    rank: int
     id: int
+    resumed: int
+    begun: int
+    expires_at: int | None
+    stage: str
     agent: AgentName
-    stage: Stage
-    fresh: bool
-    resumed: bool
     lane: str
-    begun: bool
+    fresh: int
 
 
 Choice = tuple[_Candidate, Slot]
@@ -51,11 +59,19 @@ def _claim(batch: Batch, asked: Claim) -> Claimed:
     batch.run("claim", [(each.id, slot.holder) for each, slot in chosen])
     batch.run_if_any("open_attempts", [each.id for each, _ in chosen if not each.resumed])
     batch.run("open_holds", ids)
-    rows = {row[0]: row for row in batch.run("records_by_id", ids)}
-    gathered = _Gathered(batch, [row for row in rows.values() if _needs_more(row)])
-    held = tuple(_held(batch, rows[each.id], slot, gathered) for each, slot in chosen)
-    batch.record(_assigned(each.record) for each in held)
+    held = _taken(batch, chosen, ids)
+    batch.record([_assigned(each.record) for each in held])
     return Claimed(held)
+
+
+def _taken(batch: Batch, chosen: Sequence[Choice], ids: Sequence[int]) -> tuple[Held, ...]:
+    """What was claimed, as it stands now, with the items that were lately accepted or read not read once more."""
+    ((claimed,),) = batch.run("claimed", ids)
+    rows = {row[0]: row for row in load(claimed)}
+    unknown = [row[0] for row in rows.values() if not batch.recent.knows(row[3])]
+    bodies: dict[int, str] = dict(batch.run_if_any("payloads_by_id", unknown))
+    gathered = _Gathered(batch, [row[0] for row in rows.values() if _has_history(row)])
+    return tuple([_held(batch, rows[each.id], bodies.get(each.id), slot, gathered) for each, slot in chosen])
 
 
 def expire(batch: Batch) -> None:
@@ -70,25 +86,31 @@ def expire(batch: Batch) -> None:
 
 
 def _candidates(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
-    wanted = Counter((slot.stage, slot.agent) for slot in asked.slots)
-    pools = [(stage, agent, count) for (stage, agent), count in wanted.items()]
-    bounds = {
-        "gated": dump(sorted(asked.gated)),
-        "first": dump(dict(asked.first)),
-        "closed": dump([*batch.turns.paused, *lanes.full]),
-    }
-    rows = batch.run_if_any("claim_candidates", pools, **bounds)
-    if any(expires_at is not None and expires_at <= batch.now for *_, expires_at in rows):
+    found = _best(batch, asked, lanes)
+    if any(each.expires_at is not None and each.expires_at <= batch.now for each in found):
         expire(batch)
-        rows = batch.run("claim_candidates", pools, **bounds)
-    return [*lanes.ready(asked.gated), *(each for each in _read(rows) if lanes.lets_in(each))]
+        found = _best(batch, asked, lanes)
+    return [*lanes.ready(asked.gated), *filter(lanes.lets_in, found)]
 
 
-def _read(rows: Iterable[Sequence[Any]]) -> list[_Candidate]:
-    return [
-        _Candidate(row, agent, Stage(stage), bool(fresh), bool(attempt_open), lane, bool(begun))
-        for row, agent, stage, fresh, attempt_open, lane, begun, _ in rows
+def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
+    """Of each range that is asked for as many items as there could be slots for them; all of them, best first."""
+    wanted = {(slot.stage, slot.agent) for slot in asked.slots}
+    ((present,),) = batch.run("ranges_of_ready", list({WORDS[stage] for stage, _ in wanted}))
+    shut = {*batch.turns.paused, *lanes.full}
+    ranges = [
+        (stage, agent, lane, fresh)
+        for stage, agent, lane in load(present)
+        if (stage, agent) in wanted or (stage, ANY) in wanted
+        if agent not in asked.gated and lane not in shut
+        for fresh in ((0, 1) if asked.first.get(agent, 1) > 0 else (0,))
     ]
+    if not ranges:
+        return []
+    most = max(Counter([slot.stage for slot in asked.slots]).values())
+    ((best,),) = batch.run("best_of_ranges", ranges, most=most)
+    found = zip(ranges, load(best), strict=True)
+    return sorted([_Candidate._make((*item, *where)) for where, items in found for item in items])
 
 
 class _Lanes:
@@ -98,7 +120,7 @@ class _Lanes:
         self._left = dict(batch.turns.limits)
         self._ready: list[_Candidate] = []
         for *row, ready in batch.run_if_any("under_way_in_lanes", list(self._left)):
-            (each,) = _read([(*row, True, None)])
+            each = _Candidate(*row)
             if ready and self._left[each.lane] > 0:
                 self._ready.append(each)
             self._left[each.lane] -= 1
@@ -124,9 +146,9 @@ class _Lanes:
         return self._left[each.lane] >= 0
 
 
-def _choose(asked: Claim, candidates: Iterable[_Candidate], turns: Turns, lanes: _Lanes) -> list[Choice]:
+def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes: _Lanes) -> list[Choice]:
     """The candidates, best first and lane by lane, into the slots: those of their own definition before any."""
-    free: defaultdict[tuple[Stage, str], deque[Slot]] = defaultdict(deque)
+    free: defaultdict[tuple[str, str], deque[Slot]] = defaultdict(deque)
     for slot in asked.slots:
         free[slot.stage, slot.agent].append(slot)
     begun: Counter[AgentName] = Counter()
@@ -143,12 +165,15 @@ def _choose(asked: Claim, candidates: Iterable[_Candidate], turns: Turns, lanes:
     return chosen
 
 
-def _in_turn(candidates: Iterable[_Candidate], turns: Turns) -> Iterator[_Candidate]:
+def _in_turn(candidates: Sequence[_Candidate], turns: Turns) -> Iterator[_Candidate]:
     """Each lane's in their order, and of the lanes the one that is furthest behind; of equals the better rank."""
     queues: defaultdict[str, deque[tuple[int, _Candidate]]] = defaultdict(deque)
     for place, each in enumerate(candidates):
         queues[each.lane].append((place, each))
     turns.meet(queues)
+    if len(queues) == 1:
+        yield from candidates
+        return
     while queues:
         lane = min(queues, key=lambda name: (turns.position(name), queues[name][0][0]))
         _, each = queues[lane].popleft()
@@ -164,24 +189,20 @@ def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _L
     taken = {slot for _, slot in chosen}
     free = Claim(slots=tuple(each for each in asked.slots if each not in taken), first=asked.first)
     shut = frozenset(batch.turns.paused)
-    found = [
-        each
-        for each in _read(batch.run("claim_suspects", ()))
-        if each.agent not in asked.gated and each.lane not in shut
-    ]
+    suspects = [_Candidate(*row) for row in batch.run("claim_suspects", ())]
+    found = [each for each in suspects if each.agent not in asked.gated and each.lane not in shut]
     return _choose(free, found, batch.turns, lanes)[:1]
 
 
-def _needs_more(row: Sequence[Any]) -> bool:
-    """Whether a held row has a history: a first attempt in its first stage has none, unless it was put back before."""
-    return bool(row[8] > 1)
+def _has_history(row: Sequence[Any]) -> bool:
+    """A first attempt in its first stage has none, unless it was put back before."""
+    return bool(row[_FENCE] > 1)
 
 
 class _Gathered:
     """The steps, effects, outputs and failures of the held items that have a history, by row."""
 
-    def __init__(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
-        ids = [row[0] for row in rows]
+    def __init__(self, batch: Batch, ids: Sequence[int]) -> None:
         self.steps: dict[int, list[tuple[int, str, str, Any]]] = defaultdict(list)
         self.outputs: dict[int, dict[str, Any]] = defaultdict(dict)
         self.failures: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
@@ -194,10 +215,12 @@ class _Gathered:
             self.failures[row].append(load(error))
 
 
-def _held(batch: Batch, row: Sequence[Any], slot: Slot, gathered: _Gathered) -> Held:
-    record = record_from_row(tuple(row), batch.recent)
+def _held(batch: Batch, row: Sequence[Any], body: str | None, slot: Slot, gathered: _Gathered) -> Held:
+    record = record_from_row(row, batch.recent.read(body, row[3], row[1]))
+    if not _has_history(row):
+        return Held(record=record, slot=slot, lineage=row[_LINEAGE])
     before = record.item.stages[: _place(record)]
-    made = {stage: body for stage, body in gathered.outputs[row[0]].items() if stage in before}
+    made = {stage: output for stage, output in gathered.outputs[row[0]].items() if stage in before}
     return Held(
         record=record,
         slot=slot,

@@ -1,14 +1,13 @@
 """Values as the journal stores them: JSON text with its sha256, and rows of the `record` view as work records."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from darumad.errors import Broken
-from darumad.journal.database import Row
 from darumad.names import Attempt, Fence, Millis, Stage
 from darumad.work.codec import item_from_json
 from darumad.work.item import WorkItem, WorkRecord
@@ -56,15 +55,19 @@ def verified(body: str, digest: str, what: str) -> Any:
     return load(body)
 
 
-def record_from_row(row: Row, recent: "RecentItems | None" = None) -> WorkRecord:
-    """A row of the `record` view."""
+def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRecord:
+    """A row of the `record` view; with `item`, if it is known already, the row need not bring the body.
+
+    Raises:
+        Broken: the body is not what was written.
+    """
     (
         _, uid, body, digest, state, stage, reason, rank, fence, attempt, attempt_open, boot, holder, failures, crashes,
         suspect, delays, parks, reviews, run_at, expires_at, created_at, ready_at, started_at, finished_at, error,
         origin, submitted_by, questions, answers, feedback, *_,
     ) = row  # fmt: skip
     return WorkRecord(
-        item=_with_expiry((recent or RecentItems(0)).read(body, digest, uid), expires_at),
+        item=_with_expiry(item or item_of(body, digest, uid), expires_at),
         state=STATES[state],
         stage=STAGES[stage],
         reason=reason,
@@ -94,6 +97,15 @@ def record_from_row(row: Row, recent: "RecentItems | None" = None) -> WorkRecord
     )
 
 
+def item_of(body: str, digest: str, uid: str) -> WorkItem:
+    """The item of this payload.
+
+    Raises:
+        Broken: the payload is not what was written.
+    """
+    return item_from_json(verified(body, digest, f"the payload of {uid}"))
+
+
 class RecentItems:
     """Items lately accepted or read, by the sha256 of their payload, so that a claim need not read them once more.
 
@@ -114,16 +126,20 @@ class RecentItems:
         """Forget all of them."""
         self._items.clear()
 
-    def read(self, body: str, digest: str, uid: str) -> WorkItem:
-        """The item of this payload.
+    def knows(self, digest: str) -> bool:
+        """Whether the item of this payload need not be read."""
+        return digest in self._items
+
+    def read(self, body: str | None, digest: str, uid: str) -> WorkItem:
+        """The item of this payload; its `body` is needed only if it is not known.
 
         Raises:
             Broken: the payload is not what was written.
         """
-        item = self._items.get(digest)
-        if item is None or sha256(body) != digest:
-            item = item_from_json(verified(body, digest, f"the payload of {uid}"))
-            self.add(digest, item)
+        if body is None:
+            return self._items[digest]
+        item = item_of(body, digest, uid)
+        self.add(digest, item)
         return item
 
 

@@ -60,77 +60,48 @@ ON CONFLICT (item) DO UPDATE SET
 
 -- === claiming ======================================================================================================
 
--- name: claim_candidates
--- Up to `want` best ready items of each definition in each stage asked for: [stage, agent or '*', want, want to begin].
--- A walk along the claim's index, one seek an item: neither gated definitions nor a long queue are read.
-WITH RECURSIVE
-asked(stage, agent, want) AS MATERIALIZED (
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-    FROM json_each(:asked)
-),
-present(stage, agent, want) AS (
-    SELECT stage, (SELECT min(agent) FROM item WHERE state = 'ready' AND suspect = 0 AND item.stage = asked.stage),
-        want
-    FROM asked WHERE agent = '*'
+-- name: ranges_of_ready
+-- Which ranges the claim's index has in these stages: one JSON array of [stage, agent, lane]. One seek a range, however
+-- long it is.
+WITH RECURSIVE range(stage, id) AS (
+    SELECT value, (
+        SELECT id FROM item WHERE state = 'ready' AND suspect = 0 AND stage = asked.value ORDER BY agent, lane LIMIT 1)
+    FROM json_each(:asked) AS asked
     UNION ALL
-    SELECT stage, (SELECT min(agent) FROM item
-            WHERE state = 'ready' AND suspect = 0 AND item.stage = present.stage AND item.agent > present.agent),
-        want
-    FROM present WHERE agent IS NOT NULL
-),
-definitions(stage, agent, want) AS (
-    SELECT stage, agent, sum(want) FROM (
-        SELECT stage, agent, want FROM present WHERE agent IS NOT NULL
-        UNION ALL
-        SELECT stage, agent, want FROM asked WHERE agent <> '*'
-    )
-    WHERE agent NOT IN (SELECT value FROM json_each(:gated))
-    GROUP BY stage, agent
-),
-every_lane(stage, agent, lane, want) AS (
-    SELECT stage, agent, (SELECT min(lane) FROM item WHERE state = 'ready' AND suspect = 0
-            AND item.stage = definitions.stage AND item.agent = definitions.agent),
-        want
-    FROM definitions
-    UNION ALL
-    SELECT stage, agent, (SELECT min(lane) FROM item WHERE state = 'ready' AND suspect = 0
-            AND item.stage = every_lane.stage AND item.agent = every_lane.agent AND item.lane > every_lane.lane),
-        want
-    FROM every_lane WHERE lane IS NOT NULL
-),
-lanes(stage, agent, lane, want) AS (
-    SELECT stage, agent, lane, want FROM every_lane
-    WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(:closed))
-),
-walk(stage, agent, lane, fresh, remaining, rank, id) AS (
-    SELECT stage, agent, lane, 0, want, -9223372036854775808, 0 FROM lanes
-    UNION ALL
-    SELECT stage, agent, lane, 1,
-        min(want, coalesce((SELECT value FROM json_each(:first) WHERE key = lanes.agent), want)),
-        -9223372036854775808, 0
-    FROM lanes
-    UNION ALL
-    SELECT walk.stage, walk.agent, walk.lane, walk.fresh, walk.remaining - 1, best.rank, best.id
-    FROM walk JOIN item AS best ON best.id = coalesce((
-        SELECT next.id FROM item AS next
-        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
-            AND next.lane = walk.lane AND next.fresh = walk.fresh AND next.rank = walk.rank AND next.id > walk.id
-        ORDER BY next.id LIMIT 1
+    SELECT range.stage, coalesce((
+        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage
+            AND next.agent = here.agent AND next.lane > here.lane
+        ORDER BY next.lane LIMIT 1
     ), (
-        SELECT next.id FROM item AS next
-        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = walk.stage AND next.agent = walk.agent
-            AND next.lane = walk.lane AND next.fresh = walk.fresh AND next.rank > walk.rank
-        ORDER BY next.rank, next.id LIMIT 1
+        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage
+            AND next.agent > here.agent
+        ORDER BY next.agent, next.lane LIMIT 1
     ))
-    WHERE walk.remaining > 0
+    FROM range JOIN item AS here ON here.id = range.id
 )
-SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.lane, item.attempt > 0, item.expires_at
-FROM walk JOIN item ON item.id = walk.id
-ORDER BY walk.rank, walk.id;
+SELECT json_group_array(json_array(here.stage, here.agent, here.lane))
+FROM range CROSS JOIN item AS here ON here.id = range.id;
+
+-- name: best_of_ranges
+-- The `:most` best of each range [stage, agent, lane, fresh], as one JSON array in the order asked; of each item its
+-- rank, id, whether its attempt is open, whether it was ever claimed, and when it expires.
+WITH range(stage, agent, lane, fresh) AS (
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        json_extract(value, '$[3]')
+    FROM json_each(:asked)
+)
+SELECT json_group_array((
+    SELECT json_group_array(json_array(rank, id, attempt_open, attempt > 0, expires_at)) FROM (
+        SELECT next.rank, next.id, next.attempt_open, next.attempt, next.expires_at FROM item AS next
+        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage AND next.agent = range.agent
+            AND next.lane = range.lane AND next.fresh = range.fresh
+        ORDER BY next.rank, next.id LIMIT :most)))
+FROM range;
 
 -- name: under_way_in_lanes
 -- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried.
-SELECT item.id, item.agent, item.stage, item.fresh, item.attempt_open, item.lane, item.state = 'ready' AND suspect = 0
+SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh,
+    item.state = 'ready' AND suspect = 0
 FROM json_each(:asked) AS asked
 CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
 WHERE item.lane <> 'default' AND item.attempt > 0 AND item.finished_at IS NULL
@@ -138,7 +109,7 @@ ORDER BY item.lane, item.state = 'ready', item.attempt_open DESC, item.rank, ite
 
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
-SELECT id, agent, stage, fresh, attempt_open, lane, 1, expires_at
+SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh
 FROM item INDEXED BY item_suspect
 WHERE state = 'ready' AND suspect = 1
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)
@@ -163,6 +134,22 @@ SELECT id, fence, attempt, boot, holder, stage, :now FROM item WHERE id IN (SELE
 
 -- name: records_by_id
 SELECT * FROM record WHERE id IN (SELECT value FROM json_each(:asked));
+
+-- name: claimed
+-- The records of these items as one JSON array, each as the `record` view has it, but for the bodies of their payloads.
+SELECT json_group_array(json_array(
+    item.id, item.uid, NULL, payload.sha256, item.state, item.stage, item.reason, item.rank, item.fence,
+    item.attempt, item.attempt_open, item.boot, item.holder, item.failures, item.crashes, item.suspect,
+    item.delays, item.parks, item.reviews, item.run_at, item.expires_at, item.created_at, item.ready_at,
+    item.started_at, item.finished_at, item.error, payload.origin, payload.submitted_by,
+    correspondence.questions, correspondence.answers, correspondence.feedback, item.lineage))
+FROM json_each(:asked) AS asked
+JOIN item ON item.id = asked.value
+JOIN payload ON payload.item = item.id
+LEFT JOIN correspondence ON correspondence.item = item.id;
+
+-- name: payloads_by_id
+SELECT item, body FROM payload WHERE item IN (SELECT value FROM json_each(:asked));
 
 -- name: steps_of_held
 -- The steps of each held item's own attempt and stage, in their order.
