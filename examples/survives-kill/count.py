@@ -25,7 +25,7 @@ states = Counter(item["state"] for item in listed["items"])
 print(f"accepted: {ITEMS}, succeeded: {states['succeeded']}, lost: {ITEMS - sum(states.values())}")
 print(f"steps of the items: {ITEMS * STEPS}, done: {len(begun)}")
 print(
-    f"begun a second time: none but those under way, of which there were at most {SLOTS}"
+    f"begun a second time: {again}, of at most {SLOTS} that were under way"
     if again <= SLOTS
     else f"begun a second time: {again}; only {SLOTS} were under way, so finished steps were repeated"
 )

@@ -18,6 +18,7 @@ NORMALISED = (
     (r"^ *\d+  (?=<time>)", "<position>  "),
     (r"^(\$ kill -9) \d+", r"\1 <pid>"),
     (r"\bbegin brick-\d+ [123]$", "begin brick-<id> <step>"),
+    (r"^begun a second time: \d+, ", "begun a second time: <count>, "),
     # The size of the package that is documented, which is Daruma's own `supervision` and grows with it.
     (r"\b\d+ entries of supervision in \d+ modules", "<count> entries of supervision in <count> modules"),
     (r"^reference\.md  \d+ bytes", "reference.md  <count> bytes"),
