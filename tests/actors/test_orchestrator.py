@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,16 @@ from darumad.actors.messages import Committed, SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat
 from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
+from darumad.work.blame import SETTLED_AFTER
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, completed, failed, review
+from tests.journal.desk import Desk, new_item
 from tests.kit import Gate, eventually
+from tests.kit.clock import FakeClock
 
 Companies = Callable[..., Company]
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
@@ -225,6 +229,16 @@ def test_a_lost_hint_costs_no_more_than_the_next_look_at_the_journal(company: Co
     daemon.submit("one", hint=False)
     daemon.clock.advance(REREAD)
     daemon.succeeds("one")
+
+
+def test_a_suspect_begins_as_soon_as_the_one_before_it_has_ended(company: Companies, tmp_path: Path) -> None:
+    before = Desk(tmp_path / "state", FakeClock(0.0)).open()
+    before.submit(*(new_item(name, stages=(Stage.EXECUTING,)) for name in "abc"))
+    before.sql("UPDATE item SET lives = 2, suspect = 1")
+    before.close()
+    daemon = company()
+    daemon.clock.advance(SETTLED_AFTER)
+    daemon.start().succeeds("a", "b", "c")  # on a clock that stands still: nobody looks again
 
 
 def test_what_one_decision_raises_is_its_items_and_the_others_go_on(

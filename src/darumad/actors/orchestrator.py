@@ -301,6 +301,8 @@ class Orchestrator(Actor):
         if moving is None:
             return
         held = moving.done.held
+        if held.record.suspect:
+            self._backlog.anywhere()  # suspects go one by one: the next of them may begin
         if moving.holder is not None:
             self._hand_out(held_next(moving.done, move, moved.fence, moving.holder), moving.holder)
         elif move.to is WorkState.READY:
