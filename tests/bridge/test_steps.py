@@ -136,3 +136,35 @@ def test_a_step_under_an_old_fence_changes_nothing_is_told_and_ends_its_task(roo
     assert late.live == ["a"], "nothing follows a step that was refused"
     assert journalled(stage) == []
     assert stage.desk.events("one").count("work.stale_result") == 1
+
+
+def dialogue(*messages: str) -> dict[str, Any]:
+    return {"system": "be brief", "messages": list(messages)}
+
+
+def asked(stage: Room) -> list[Any]:
+    return [each["asked"] for each in stage.desk.reader.steps("one")]
+
+
+def test_what_the_model_was_asked_is_kept_beyond_what_it_was_asked_before(room: Rooms) -> None:
+    stage = room()
+    stage.begin(Paid(dialogue("a"), {"path": "x"}, dialogue("a", "b"), dialogue("c")))
+    stage.done()
+    assert asked(stage) == [
+        {"system": "be brief", "messages": ["a"], "behind": 0}, None, {"messages": ["b"], "behind": 1},
+        {"messages": ["c"], "behind": 0},
+    ]  # fmt: skip
+
+
+def test_a_run_that_was_resumed_keeps_the_same_as_one_that_was_not(room: Rooms) -> None:
+    stage = room()
+    stage.begin(Paid(dialogue("a"), dialogue("a", "b")))
+    stage.done()
+    stage.begin(
+        Paid(dialogue("a"), dialogue("a", "b"), dialogue("a", "b", "c")), held=rescued(stage), seat=stage.seat(2)
+    )
+    stage.done()
+    assert [each["behind"] for each in asked(stage)] == [0, 1, 2]
+    stage.begin(Paid(dialogue("a"), {"path": "y"}), held=rescued(stage), seat=stage.seat(3))
+    stage.done()
+    assert [each and each["behind"] for each in asked(stage)] == [0, None]

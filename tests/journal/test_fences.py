@@ -16,7 +16,19 @@ from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, Gate, move, step, success
 
-TABLES = ("item", "step", "effect", "output", "result", "correspondence", "hold", "dependency", "reservation", "budget")
+TABLES = (
+    "item",
+    "step",
+    "prompt",
+    "effect",
+    "output",
+    "result",
+    "correspondence",
+    "hold",
+    "dependency",
+    "reservation",
+    "budget",
+)
 
 
 def begins(held: Held, key: str = "a:1:executing:2", **more: Any) -> EffectStart:
@@ -35,7 +47,7 @@ def ends(held: Held, **more: Any) -> EffectEnd:
 
 BEGUN = "a:1:executing:1"
 LATE: dict[str, Callable[..., Any]] = {
-    "a step": step,
+    "a step": lambda held, **more: step(held, asked={"messages": ["do"]}, **more),
     "the beginning of an effect": begins,
     "the end of an effect": ends,
     "a stage's end": lambda held, **more: move(

@@ -27,7 +27,7 @@ def prune(desk: Desk, *, steps: float = 7, events: float = 30, items: float = 90
 def finish(desk: Desk, item: str, **more: Any) -> None:
     desk.submit(new_item(item, stages=(DO,), **more))
     held = desk.claim_one(DO)
-    desk.call(step(held, 1))
+    desk.call(step(held, 1, asked={"messages": ["do"]}))
     desk.succeed(held, output={"o": 1})
 
 
@@ -41,7 +41,7 @@ def test_finished_items_go_when_their_time_is_over_with_all_that_is_theirs(desk:
     assert desk.reader.record(ItemId("old")) is None
     assert desk.state("young") is WorkState.SUCCEEDED
     assert desk.state("unfinished") is WorkState.READY
-    for table in ("payload", "result", "step", "attempt", "hold", "label", "output"):
+    for table in ("payload", "result", "step", "prompt", "attempt", "hold", "label", "output"):
         assert desk.sql(f"SELECT count(*) FROM {table} WHERE item = 1") == [(0,)], table
     assert desk.sql("PRAGMA foreign_key_check") == []
 
@@ -143,7 +143,7 @@ def purge(desk: Desk, item: str) -> Any:
 def test_a_secret_that_was_pasted_is_in_no_file_of_the_journal_any_more(desk: Desk) -> None:
     desk.submit(new_item("a", description=f"log in with {SECRET}", labels={"k": SECRET}, stages=(DO,)))
     held = desk.claim_one(DO)
-    desk.call(step(held, 1, output={"said": SECRET}))
+    desk.call(step(held, 1, asked={"messages": [SECRET]}, output={"said": SECRET}))
     desk.succeed(held, output={"o": SECRET}, result={"text": SECRET})
     assert SECRET.encode() in b"".join(each.read_bytes() for each in desk.directory.iterdir())
     purge(desk, "a")

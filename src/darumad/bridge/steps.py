@@ -8,6 +8,7 @@ from typing import Any
 
 from darumad.journal.commits import Commits
 from darumad.journal.requests import STALE, Held, Step
+from darumad.work.asked import Asked, beyond, is_dialogue
 from darumad.work.canonical import canonical, digest
 from darumad.work.model import ModelFailed
 
@@ -23,6 +24,7 @@ class Steps:
         self._commits = commits
         self._limit = limit
         self._recorded = {seq: (kind, inputs, output) for seq, kind, inputs, output in held.steps}
+        self._asked: Asked | None = None
         self._seq = 0
         self._lost = False
         self._replayed: set[int] = set()
@@ -80,6 +82,7 @@ class Steps:
     async def _live(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> tuple[Any, Step | None]:
         self._seq += 1
         inputs_digest = digest(inputs)
+        before, self._asked = self._asked, inputs if is_dialogue(inputs) else self._asked
         recorded = self._recorded.get(self._seq)
         if recorded is not None and recorded[:2] == (kind, inputs_digest):
             self._replayed.add(self._seq)
@@ -89,7 +92,8 @@ class Steps:
         self._recorded.clear()
         output = await run()
         self._see_size(kind, output)
-        return output, self._step(kind, inputs_digest, output, anew=anew)
+        asked = beyond(before, inputs) if is_dialogue(inputs) else None
+        return output, self._step(kind, inputs_digest, output, asked=asked, anew=anew)
 
     def _see_size(self, kind: str, output: Any) -> None:
         """What cannot be stored must not be relied on either; the stage's end, with which it may ride, would not be."""
@@ -98,7 +102,7 @@ class Steps:
             said = f"the step {kind} has {size:,} bytes, and `item.result_limit` is {self._limit:,}"
             raise ModelFailed("result_too_large", f"{said}: put what is large into files")
 
-    def _step(self, kind: str, input_digest: str, output: Any, *, anew: bool) -> Step:
+    def _step(self, kind: str, input_digest: str, output: Any, *, asked: Asked | None, anew: bool) -> Step:
         record = self._held.record
         return Step(
             item=record.item.id,
@@ -109,5 +113,6 @@ class Steps:
             kind=kind,
             input_digest=input_digest,
             output=output,
+            asked=asked,
             anew=anew,
         )

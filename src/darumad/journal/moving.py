@@ -3,7 +3,7 @@
 Fenced: what comes under an older fence or of another stage changes nothing but its cost.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.events import WorkStaleResult
@@ -49,6 +49,7 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
     anew = [each for each in steps if each.anew and each.item in applied]
     batch.run_if_any("drop_steps_behind", [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in anew])
+    _keep_prompts(batch, [each for each in steps if each.item in applied])
     batch.record(_stale(each, f"step {each.seq}") for each in steps if each.item not in applied)
     return [APPLIED if each.item in applied else STALE for each in steps]
 
@@ -74,6 +75,7 @@ def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, l
 def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
     """What the applied moves bring with them: steps, the stage's output, questions and feedback."""
     batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(step)) for each in done for step in each.steps])
+    _keep_prompts(batch, [step for each in done for step in each.steps])
     batch.run_if_any(
         "keep_outputs",
         [
@@ -90,6 +92,15 @@ def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
             if each.questions or each.feedback
         ],
     )
+
+
+def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
+    rows = [
+        (each.item, each.attempt, WORDS[each.stage], each.seq, dump_or_null(each.asked))
+        for each in steps
+        if each.asked is not None or each.anew
+    ]
+    batch.run_if_any("keep_prompts", rows)
 
 
 def _book(batch: Batch, moves: Sequence[Move], rows: Rows, applied: frozenset[ItemId]) -> None:

@@ -15,7 +15,7 @@ from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, Dat
 
 APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _PRIVATE_DIRECTORY = 0o700
 _SHARED_DIRECTORY = 0o777
 """As the umask leaves it: what lies above a state directory is not ours to close."""

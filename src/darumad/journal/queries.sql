@@ -280,6 +280,16 @@ DELETE FROM step WHERE rowid IN (
         AND later.seq > asked.seq
 );
 
+-- name: keep_prompts
+-- [uid, attempt, stage, seq, body], of steps that were kept. NULL takes the place of what a replaced step was asked.
+WITH asked(uid, attempt, stage, seq, body) AS (VALUES :rows)
+INSERT INTO prompt (item, attempt, stage, seq, body)
+SELECT item.id, asked.attempt, asked.stage, asked.seq, asked.body
+FROM asked
+CROSS JOIN item ON item.uid = asked.uid
+WHERE true
+ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET body = excluded.body;
+
 -- name: start_effects
 -- [uid, fence, attempt, stage, seq, key, tool, arguments, idempotent]. A key that is there is one that is tried again.
 WITH asked(uid, fence, attempt, stage, seq, key, tool, arguments, idempotent) AS (VALUES :rows)
@@ -693,8 +703,11 @@ FROM item JOIN attempt ON attempt.item = item.id
 WHERE item.uid = :uid ORDER BY attempt.attempt;
 
 -- name: steps
-SELECT step.attempt, step.stage, step.seq, step.kind, step.input_digest, step.output, step.at
-FROM item JOIN step ON step.item = item.id
+SELECT step.attempt, step.stage, step.seq, step.kind, step.input_digest, prompt.body, step.output, step.at
+FROM item
+JOIN step ON step.item = item.id
+LEFT JOIN prompt ON prompt.item = step.item AND prompt.attempt = step.attempt AND prompt.stage = step.stage
+    AND prompt.seq = step.seq
 WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
 
 -- name: names_upload

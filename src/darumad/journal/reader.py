@@ -71,10 +71,10 @@ class Reader:
         return [_attempt(row) for row in self._db.all(SQL["attempts"], {"uid": item})]
 
     def steps(self, item: ItemId) -> list[dict[str, Any]]:
-        """Every journalled step, attempt by attempt in the order they were made."""
-        names = ("attempt", "stage", "seq", "kind", "input_digest", "output", "at")
+        """Every journalled step, attempt by attempt in the order they were made. `asked`: see `work.asked`."""
+        names = ("attempt", "stage", "seq", "kind", "input_digest", "asked", "output", "at")
         rows = self._db.all(SQL["steps"], {"uid": item})
-        return [{**dict(zip(names, row, strict=True)), "output": load(row[5])} for row in rows]
+        return [{**dict(zip(names, row, strict=True)), "asked": load(row[5]), "output": load(row[6])} for row in rows]
 
     def names_upload(self, sha256: str) -> bool:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""

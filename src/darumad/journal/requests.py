@@ -130,6 +130,7 @@ class Step:
 
     Accepted also while the item is ready by `interrupted` under the same fence: what was paid for is kept.
     `anew` says that it took the place of another: what was recorded behind it goes, for it belongs to another walk.
+    `asked` is what a model was asked, beyond what it was asked in the step before.
     """
 
     item: ItemId
@@ -140,6 +141,7 @@ class Step:
     kind: str
     input_digest: str
     output: Any
+    asked: Mapping[str, Any] | None = None
     anew: bool = False
 
 

@@ -1,4 +1,4 @@
--- The journal's tables, version 3. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 4. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -164,6 +164,17 @@ CREATE TABLE step (
     at INTEGER NOT NULL,
     PRIMARY KEY (item, attempt, stage, seq)
 ) STRICT;
+
+-- What the model was asked in a step, beyond what it was asked in the step before; NULL where it was not asked.
+CREATE TABLE prompt (
+    item INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    body TEXT,
+    PRIMARY KEY (item, attempt, stage, seq),
+    FOREIGN KEY (item, attempt, stage, seq) REFERENCES step (item, attempt, stage, seq) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 
 -- What a tool did outside the house, where no rollback reaches. Written as started before it is done; found so after a
 -- crash, nobody knows whether it was. `void`: it is known that nothing was done, or somebody said to do it again.
