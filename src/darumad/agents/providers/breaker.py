@@ -92,6 +92,11 @@ class Circuit:
     probing: bool = False
     hard: str | None = None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it lets everybody through."""
+        return self.until is None and self.hard is None
+
     def state(self, now: float) -> State:
         """What it does with a call at `now` (monotonic seconds)."""
         if self.hard is not None:

@@ -63,8 +63,10 @@ class Standing:
         Raises:
             AttemptFailed: as `admit`.
         """
-        with self._lock:
-            _, answer = self._circuit(target).admit(self._clock.monotonic())
+        circuit = self._circuits.get(target)
+        if circuit is None or circuit.closed:
+            return
+        _, answer = circuit.admit(self._clock.monotonic())
         self._refused(target, answer)
 
     def admit(self, target: Target) -> Admission:
