@@ -121,8 +121,11 @@ def test_a_silent_stream_gives_signs_of_life(served: Served, monkeypatch: pytest
     connection.close()
 
 
-def test_what_is_no_longer_there_is_told_as_a_gap(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = [Recorded(seq=number, at=1, type="work.ready", subject="one", data={}) for number in range(50, 53)]
+@pytest.mark.parametrize(("oldest", "to"), [(50, 49), (53, 52)], ids=["some are left", "none is left"])
+def test_what_is_no_longer_there_is_told_as_a_gap(
+    served: Served, monkeypatch: pytest.MonkeyPatch, oldest: int, to: int
+) -> None:
+    kept = [Recorded(seq=number, at=1, type="work.ready", subject="one", data={}) for number in range(oldest, 53)]
 
     def events(since: int, limit: int = 500, item: ItemId | None = None, type: str | None = None) -> list[Recorded]:  # noqa: A002
         return [each for each in kept if each.seq > since][:limit]
@@ -133,8 +136,8 @@ def test_what_is_no_longer_there_is_told_as_a_gap(served: Served, monkeypatch: p
     monkeypatch.setattr(served.server._desk.streams, "_reader", reader)
     monkeypatch.setattr(served.server._desk.streams, "_publisher", publisher())
     told = list(served.client.events(since="10"))
-    assert told[0] == {"type": "gap", "subject": "events", "data": {"from": 11, "to": 49}}
-    assert [each["seq"] for each in told[1:]] == [50, 51, 52]
+    assert told[0] == {"type": "gap", "subject": "events", "data": {"from": 11, "to": to}}
+    assert [each["seq"] for each in told[1:]] == list(range(oldest, 53))
 
 
 def test_so_many_streams_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

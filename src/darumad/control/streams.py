@@ -123,11 +123,16 @@ class Streams:
         """What is asked for and no longer there, said once at the beginning."""
         if not wanted.everything or wanted.since == 0:
             return ()
-        oldest = await asyncio.to_thread(self._reader.events, 0, 1)
-        first = oldest[0].seq if oldest else wanted.since + 1
+        first = await asyncio.to_thread(self._first_kept)
         if first <= wanted.since + 1:
             return ()
         return ({"type": "gap", "subject": "events", "data": {"from": wanted.since + 1, "to": first - 1}},)
+
+    def _first_kept(self) -> int:
+        """The position of the oldest event that is still there, or of the next one that comes."""
+        newest = self._reader.last_position()
+        oldest = self._reader.events(0, 1)
+        return oldest[0].seq if oldest else newest + 1
 
     async def _next(self, wanted: Wanted, position: int, present: int) -> tuple[Sequence[dict[str, Any]], int, bool]:
         """The next events behind `position`, the position behind them, and whether there may be more at once.
