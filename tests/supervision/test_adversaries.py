@@ -116,9 +116,10 @@ def test_a_child_that_dies_while_it_is_terminated_stays_down_and_is_told_of_once
 def test_what_a_stuck_life_of_a_deleted_child_reports_counts_for_no_namesake(house, wake) -> None:
     """The thread of a child that was abandoned and deleted comes back when its name is somebody else's."""
     budget = ErrorBudget(limit=2, within=60.0)
-    reported = threading.Event()
+    stuck, reported = threading.Event(), threading.Event()
 
     def come_back_and_complain(actor) -> None:
+        stuck.set()
         wake.wait(60)
         for _ in range(5):
             actor.report(ValueError("late"))
@@ -126,6 +127,7 @@ def test_what_a_stuck_life_of_a_deleted_child_reports_counts_for_no_namesake(hou
 
     root = house.start(house.spec("a", shutdown=0.05, error_budget=budget))
     root.address("a").tell(come_back_and_complain)
+    assert stuck.wait(10)
     root.terminate_child("a")
     root.delete_child("a")
     root.start_child(house.spec("a", error_budget=budget))
