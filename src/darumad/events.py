@@ -6,7 +6,7 @@ The names are stable API: each has its heading in docs/reference/events.md. Sign
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,9 +436,8 @@ CATALOGUE: tuple[type[Fact], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A fact as the journal holds it: with its sequence number and its wall time in milliseconds."""
+class Recorded(NamedTuple):
+    """A fact as the journal holds it, a row: with its sequence number and its wall time in milliseconds."""
 
     seq: int
     at: int

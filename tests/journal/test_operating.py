@@ -2,7 +2,7 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.events import DaemonPaused
-from darumad.journal import APPLIED, Note, PromoteDue, Rescue, Setting
+from darumad.journal import APPLIED, Note, PromoteDue, Release, Released, Rescue, Setting
 from darumad.journal.batch import audit_hash
 from darumad.names import ItemId
 from darumad.work.result import Usage
@@ -145,6 +145,13 @@ def test_a_dead_dependent_cannot_live_before_what_it_needs(desk: Desk) -> None:
     with pytest.raises(Refused, match="b depends on a, which is cancelled") as refused:
         desk.release("b")
     assert refused.value.code == "conflict"
+
+
+def test_of_those_that_can_be_retried_there_may_be_none(desk: Desk) -> None:
+    desk.submit("a", new_item("b", needs=["a"]))
+    desk.cancel("a")
+    assert desk.call(Release(items=(ItemId("b"),), audit=AUDIT, those_that_can=True)) == Released(())
+    assert desk.state("b") is WorkState.DEAD
 
 
 def test_dead_items_that_need_each_other_are_retried_together(desk: Desk) -> None:

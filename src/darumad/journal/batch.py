@@ -58,7 +58,7 @@ class Batch:
         """
         if name not in OVER_ROWS:
             return self.db.all(SQL[name], {"asked": dump(asked), **self._given, **more})
-        if len(asked) <= LARGEST:
+        if 0 < len(asked) <= LARGEST:
             return self._run_rows(name, asked)
         return [row for part in _parts(asked) for row in self._run_rows(name, part)]
 

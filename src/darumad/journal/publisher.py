@@ -116,7 +116,7 @@ class Ring:
             if self._dropped_to is None:
                 self._dropped_to = batch[0].seq - 1
             self._let_go(batch)
-            self._positions.extend(each.seq for each in batch)
+            self._positions.extend([each.seq for each in batch])
             self._lines.extend(lines)
 
     def _let_go(self, batch: Sequence[Recorded]) -> None:
@@ -143,7 +143,8 @@ class Ring:
 
 def render(event: Recorded) -> bytes:
     """One event as one line of JSON."""
-    body = {"seq": event.seq, "at": event.at, "type": event.type, "subject": event.subject, "data": event.data}
+    seq, at, kind, subject, data = event
+    body = {"seq": seq, "at": at, "type": kind, "subject": subject, "data": data}
     return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
 

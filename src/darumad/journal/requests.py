@@ -9,7 +9,7 @@ changed, the outcome is `STALE`, and a `work.stale_result` is recorded in place 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
@@ -444,8 +444,7 @@ Answer = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One request and its answer, after COMMIT (or its error, after ROLLBACK)."""
 
     request: Request

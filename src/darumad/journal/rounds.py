@@ -40,7 +40,10 @@ KINDS: tuple[type[Any], ...] = (
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
+_PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
 _LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
+_OF_ONE_ITEM = frozenset({Move, Step, EffectStart, EffectEnd})
+"""What touches the item that it names and nothing else."""
 
 
 def _none(_: Any) -> Iterable[Hashable]:
@@ -48,30 +51,32 @@ def _none(_: Any) -> Iterable[Hashable]:
 
 
 _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
-    Move: lambda each: (each.item,),
-    Step: lambda each: (each.item,),
-    EffectStart: lambda each: (each.item,),
-    EffectEnd: lambda each: (each.item,),
     Reserve: lambda each: (each.item, ("reservation", each.id)),
     Settle: lambda each: (("reservation", each.id),),
     Cancel: lambda each: each.items,
     Release: lambda each: each.items,
     Edit: lambda each: (each.item.id,),
-    Accept: lambda each: (new.item.id for new in each.items),
+    Accept: lambda each: [new.item.id for new in each.items],
     Setting: lambda each: (("setting", each.key),),
 }
-"""What a request touches, so that a later one that touches it too comes in a later round."""
+"""What any other request touches, so that a later one that touches it too comes in a later round."""
 
 
 def groups(requests: Sequence[Request]) -> list[Group]:
     """The statements to run, in order."""
-    rounds: defaultdict[int, defaultdict[type[Any], list[Any]]] = defaultdict(lambda: defaultdict(list))
+    rounds: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
     busy: dict[Hashable, int] = {}
     for each in requests:
         kind = type(each)
-        turn = len(requests) if kind in _LAST else _turn(busy, _TOUCHES.get(kind, _none)(each))
-        rounds[turn][kind].append(each)
-    return [(kind, rounds[turn][kind]) for turn in sorted(rounds) for kind in KINDS if kind in rounds[turn]]
+        if kind in _OF_ONE_ITEM:
+            turn = busy.get(each.item, 0)  # type: ignore[union-attr] # these kinds have one
+            busy[each.item] = turn + 1  # type: ignore[union-attr] # as above
+        elif kind in _LAST:
+            turn = len(requests)
+        else:
+            turn = _turn(busy, _TOUCHES.get(kind, _none)(each))
+        rounds[turn, _PLACE[kind]].append(each)
+    return [(KINDS[place], rounds[turn, place]) for turn, place in sorted(rounds)]
 
 
 def _turn(busy: dict[Hashable, int], touched: Iterable[Hashable]) -> int:
