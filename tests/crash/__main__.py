@@ -15,13 +15,13 @@ from pathlib import Path
 
 from tests.crash import cuts
 from tests.crash.failpoints import points
-from tests.crash.kills import NOT_SENT_FOR, Plan, campaign
+from tests.crash.kills import NOT_SENT_FOR, Plan, campaign, fails_alone
 from tests.crash.report import Report
 
 A_CAMPAIGN = 100
 """Deaths on one state directory, at most."""
-AT_RANDOM, RAISED = 16, 8
-"""Of a campaign's deaths, about so many in a hundred are at random; and of orchestrators, so many more."""
+AT_RANDOM = 8
+"""Of a campaign's deaths, about so many in a hundred are at random; so are those behind an orchestrator's failure."""
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """A campaign waits more than it computes: for boots, for points to be reached, for a silent model to be given up."""
 RECORDINGS = ((20, 20, 20), (60, 15))
@@ -50,20 +50,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def planned(kills: int, seed: int) -> Iterator[list[Plan]]:
-    """At least so many deaths, in campaigns; at least one at each line that posts, before or behind it."""
+    """At least so many deaths, in campaigns: at least one at each line that posts, before or behind it.
+
+    As many more as it takes for the orchestrator to fail alone at each of its own.
+    """
     rng = random.Random(seed)
     sent_for = [each for each in points() if each.rpartition(" ")[0] not in NOT_SENT_FOR]
     first = [each for each in sent_for if "_create" in each]
     lines = sorted({each.rpartition(" ")[0] for each in sent_for if each not in first})
     sides = _sides(sent_for, lines, rng)
-    raised = [each for each in sent_for if "Orchestrator" in each]
+    own = [each for each in lines if fails_alone(each)]
+    alone = _sides(sent_for, own, rng)
     deaths = max(kills, -(-len(lines) * 100 // (100 - AT_RANDOM)))
     count = max(2, -(-deaths // A_CAMPAIGN))
     for number in range(count):
         size = deaths // count + 1
         aimed = [Plan(next(sides)) for _ in range(size - size * AT_RANDOM // 100)]
         mixed = aimed + [Plan() for _ in range(size - len(aimed))]
-        mixed += [Plan(rng.choice(raised), "raise") for _ in range(size * RAISED // 100)]
+        mixed += [Plan(next(alone), "raise") for _ in range(-(-len(own) // count))]
         rng.shuffle(mixed)
         yield [Plan(first[number % len(first)]), *mixed]
 

@@ -94,8 +94,13 @@ class Campaign:
 
     @property
     def points(self) -> Counter[str]:
-        """How often each point was where it happened."""
-        return Counter(kill.where for kill in self.history.kills)
+        """How often the daemon died at each point."""
+        return Counter(kill.where for kill in self.history.kills if kill.daemon)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How often the orchestrator failed at each point, and its daemon lived."""
+        return Counter(kill.where for kill in self.history.kills if not kill.daemon)
 
     @property
     def states(self) -> Counter[str]:
@@ -158,6 +163,8 @@ class _Lives:
         if plan.point is not None and plan.deed == "kill":
             self._send_for(plan.point)
         else:
+            if plan.point is not None:
+                _wait(lambda: self._cradle.dead or len(self._said()) > self._told, LIFE)
             _wait(lambda: self._cradle.dead, self._rng.uniform(SOONEST, LATEST))
         self._cradle.kill()
         yield from self._deaths(plan)
@@ -168,13 +175,22 @@ class _Lives:
             self._cradle.stop()
             _wait(lambda: self._cradle.dead, STOPPING)
 
+    def _said(self) -> list[str]:
+        """Which points were reached so far, over all lives."""
+        return self._place.told.read_text().splitlines()
+
     def _deaths(self, plan: Plan) -> Iterator[Kill]:
-        told = self._place.told.read_text().splitlines()
+        told = self._said()
         self._reached, self._told = told[self._told :], len(told)
         if plan.deed == "raise":
             yield from (Kill(time.monotonic_ns(), each, daemon=False) for each in self._reached)
         where = self._reached[0] if self._reached and plan.deed == "kill" else AT_RANDOM
         yield dead_file(self._place, where)
+
+
+def fails_alone(line: str) -> bool:
+    """Whether what fails at this line is the orchestrator, and not the whole daemon."""
+    return ".Orchestrator." in line and line not in NOT_SENT_FOR
 
 
 def _line(point: str) -> str:

@@ -8,7 +8,7 @@ from statistics import median
 from tests.crash.checker import Violation
 from tests.crash.cuts import Cuts
 from tests.crash.failpoints import points
-from tests.crash.kills import AT_RANDOM, NOT_SENT_FOR, Campaign
+from tests.crash.kills import AT_RANDOM, NOT_SENT_FOR, Campaign, fails_alone
 
 STATES = (
     "waiting", "ready", "scheduled", "running optimizing", "running executing", "running reviewing", "parked",
@@ -35,13 +35,14 @@ class Report:
     @property
     def lines(self) -> dict[str, int]:
         """How many deaths met each line that they were sent for, before or behind it."""
-        hits: Counter[str] = Counter()
-        for campaign in self.campaigns:
-            for point, times in campaign.points.items():
-                hits[point.rpartition(" ")[0]] += times
-        return {
-            line: hits[line] for line in dict.fromkeys(_line(each) for each in points()) if line not in NOT_SENT_FOR
-        }
+        hits = _by_line(campaign.points for campaign in self.campaigns)
+        return {line: hits[line] for line in _lines() if line not in NOT_SENT_FOR}
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often the orchestrator failed alone at each of its lines."""
+        hits = _by_line(campaign.failures for campaign in self.campaigns)
+        return {line: hits[line] for line in _lines() if fails_alone(line)}
 
     @property
     def states(self) -> dict[str, int]:
@@ -55,6 +56,7 @@ class Report:
     def found(self) -> list[str]:
         """What is wrong: broken promises, and what no death has met."""
         missed = [f"no death met {each}" for each, times in {**self.lines, **self.states}.items() if not times]
+        missed += [f"the orchestrator never failed at {each}" for each, times in self.failures.items() if not times]
         return [str(each) for each in self.violations] + missed
 
     def summary(self) -> str:
@@ -71,6 +73,7 @@ class Report:
             parts += ["## What was found", "\n".join(f"- {each}" for each in [*listed, *left])]
         parts += ["## Deaths that met an item, by its state", _table("state", "times", self.states.items())]
         parts += ["## Deaths by the line that posts", _table("line", "deaths", self.lines.items())]
+        parts += ["## Failures of the orchestrator by its line", _table("line", "failures", self.failures.items())]
         parts += ["## Lines that were not sent for", _table("line", "who comes to it", NOT_SENT_FOR.items())]
         return "\n\n".join(parts) + "\n"
 
@@ -90,6 +93,19 @@ class Report:
         yield "items promised at a cut", f"{self.cuts.promised:.0f} on average"
         yield "violations", len(self.violations)
         yield "took", f"{self.seconds:.0f} s"
+
+
+def _lines() -> dict[str, None]:
+    """Every line that posts, in the order of the source."""
+    return dict.fromkeys(_line(each) for each in points())
+
+
+def _by_line(counts: Iterable[Counter[str]]) -> Counter[str]:
+    hits: Counter[str] = Counter()
+    for each in counts:
+        for point, times in each.items():
+            hits[_line(point)] += times
+    return hits
 
 
 def _line(point: str) -> str:

@@ -24,6 +24,16 @@ def test_a_run_sends_a_death_to_every_line_but_those_that_say_why_not() -> None:
     assert sent == LINES - NOT_SENT_FOR.keys()
 
 
+def test_a_run_has_the_orchestrator_fail_alone_at_each_of_its_lines() -> None:
+    failing = {
+        plan.point.rpartition(" ")[0]
+        for plans in planned(60, seed=1)
+        for plan in plans
+        if plan.deed == "raise" and plan.point
+    }
+    assert failing == {each for each in LINES if ".Orchestrator." in each} - NOT_SENT_FOR.keys()
+
+
 def test_no_excuse_is_made_for_a_line_that_is_gone() -> None:
     assert NOT_SENT_FOR.keys() - LINES == set()
 
