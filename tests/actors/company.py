@@ -11,6 +11,7 @@ from typing import Any
 
 from darumad.actors import Admission, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
+from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import (
     Bridge,
@@ -97,6 +98,7 @@ class Company:
         self.broker = Broker()
         self.broker.model = None
         self.signals: list[Event] = []
+        self._up: set[str] = set()
         self._told: Callable[[object], None] | None = None
         self._definitions = {
             Role.OPTIMIZER: [_definition("optimizer", Role.OPTIMIZER, count)],
@@ -137,6 +139,12 @@ class Company:
         self._stack.callback(self._root.stop)
         return self
 
+    def seated(self) -> "Company":
+        """Once every slot is up: what is submitted from now on meets all of them."""
+        slots = sum(each.count for group in self._definitions.values() for each in group)
+        eventually(lambda: len(self._up) == slots, PATIENCE)
+        return self
+
     # --- what a test says ---------------------------------------------------------------------------------------------
 
     def submit(self, *names: str, hint: bool = True, **fields: Any) -> None:
@@ -145,6 +153,8 @@ class Company:
             self.tell(Hint())
 
     def tell(self, message: object) -> None:
+        if isinstance(message, SlotUp):
+            self._up.add(message.seat.holder)
         if self._told is not None:
             try:
                 self._told(message)

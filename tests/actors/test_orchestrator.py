@@ -92,7 +92,7 @@ def test_an_item_walks_only_the_stages_it_has(company: Companies) -> None:
 
 def test_there_is_never_more_under_way_of_a_definition_than_it_has_slots(company: Companies) -> None:
     held = Held()
-    daemon = company(count=2, executor=held).start()
+    daemon = company(count=2, executor=held).start().seated()
     daemon.submit(*(f"i{number}" for number in range(6)))
     eventually(lambda: len(held.begun) == 2)
     running = [each.state for each in daemon.desk.reader.records() if each.state is WorkState.RUNNING]
