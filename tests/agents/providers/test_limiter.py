@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.limiter import WINDOW, Left, Limiter, Measure
 from darumad.names import Millis, Seconds
@@ -138,6 +139,34 @@ async def test_a_call_that_was_refused_took_a_request_and_no_tokens_and_a_hung_o
     )
     kinds = [(await desk.failure()).kind for _ in range(3)]
     assert kinds == ["invalid_request", "timeout", "local_saturation"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 10_000)), max_size=50))
+def test_a_guess_is_never_more_than_twice_off_by_what_was_learned(seen: list[tuple[int, int]]) -> None:
+    learned = Calibration()
+    for guessed, read in seen:
+        learned = learned.learned(guessed, read)
+    assert 0.5 <= learned.factor <= 2.0
+
+
+@pytest.mark.parametrize(("read", "factor"), [(300, 1.5), (100, 0.5), (10**6, 2.0), (200, 1.0)])
+def test_a_factor_comes_to_what_the_server_counts(read: int, factor: float) -> None:
+    learned = Calibration()
+    for _ in range(40):
+        learned = learned.learned(200, read)
+    assert learned.factor == pytest.approx(factor, abs=0.01)
+
+
+async def test_a_model_that_reads_more_tokens_than_guessed_has_more_booked_for_its_next_call(desk: Desk) -> None:
+    prompt = "word " * 640  # a thousand tokens, as they are guessed
+    desk.change(per_minute={Measure.INPUT: 9_000})
+    desk.sim.play(Rule(id="dense", script=(Reply(text="fine", input_tokens=2_000),)))
+    for _ in range(3):
+        assert (await desk.complete()(ask(prompt))).text == "fine"
+    # 6,000 are used; a fourth is taken for 1,000 x 1.49 x 1.15, a fifth would be for more than is left
+    assert (await desk.complete()(ask(prompt))).text == "fine"
+    assert (await desk.failure(prompt)).kind == "local_saturation"
+    assert desk.broker._standing.factor(("anthropic", "claude-sonnet-5-5")) == pytest.approx(1.59, abs=0.02)
 
 
 async def test_a_quota_that_a_server_tells_is_kept_before_it_refuses(desk: Desk, vendor: str) -> None:

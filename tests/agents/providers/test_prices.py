@@ -108,3 +108,9 @@ def test_no_call_costs_more_than_its_estimate(text: str, price: Price, tools: bo
         paid = cost(price, fresh=fresh, cached=cached, written=written, output=data.draw(st.integers(0, 1_000)))
         assert (paid or 0) <= (most.nano_usd or NanoUsd(0)) + 1
     assert likely_tokens(request) <= most.input_tokens
+
+
+def test_short_words_are_more_tokens_than_their_bytes_say() -> None:
+    bytes_only, words = ask("x" * 2_000), ask("x " * 1_000)
+    assert likely_tokens(bytes_only) == pytest.approx(2_000 / 3.2, abs=10)
+    assert likely_tokens(words) == pytest.approx(1_300, abs=10)

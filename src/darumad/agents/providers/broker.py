@@ -170,7 +170,7 @@ class Broker:
         target, half = (name, model), self._half_here()
         call = Call(
             owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, deadline=deadline,
-            scope=asyncio.timeout(max(0.0, deadline - begun)),
+            scope=asyncio.timeout(max(0.0, deadline - begun)), factor=self._standing.factor(target),
         )  # fmt: skip
         answer = await self._caller.ask(half, call)
         self._count(target, answer, self._clock.monotonic() - begun)

@@ -42,7 +42,8 @@ _CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
 class Call(Generic[R]):
     """One logical call on its way to one target. `scope` bounds it; a revoke expires it early.
 
-    `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds.
+    `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds; `factor` is the target's tokens
+    for each that is guessed.
     """
 
     owner: Owner
@@ -52,13 +53,14 @@ class Call(Generic[R]):
     wanted: Wanted[R]
     scope: asyncio.Timeout
     deadline: float
+    factor: float = 1.0
     estimate: Usage = field(init=False)
     needs: Amounts = field(init=False)
     sent_at: float = inf
 
     def __post_init__(self) -> None:
         self.estimate = self.wanted.estimate(self.spec)
-        self.needs = self.wanted.needs()
+        self.needs = self.wanted.needs(self.factor)
 
 
 class Keys(Protocol):
@@ -189,6 +191,8 @@ class Caller:
             tried.used = None
             reply = await self._send(client, call, tried)
             tried.used = reply.usage
+            if call.spec.kind != "ollama":  # what Ollama still has of a prompt it does not count
+                self._standing.learn(call.target, call.wanted.likely(), reply.usage.input_tokens)
         except AttemptFailed as failed:
             tried.used = _billed(failed, tried)
             raise

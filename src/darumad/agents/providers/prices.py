@@ -33,6 +33,7 @@ FREE = Price(0, 0, 0, 0)
 
 _MILLION = 1_000_000
 _BYTES_A_TOKEN = 3.2
+_TOKENS_A_WORD = 1.3
 _TOKENS_A_MESSAGE = 4
 _FRAME = 16
 """Tokens that a vendor adds to a message at most, as its role and its borders."""
@@ -72,13 +73,14 @@ def upper_bound(price: Price | None, request: ModelRequest, size: int | None = N
 
 
 def likely_tokens(request: ModelRequest, size: int | None = None) -> int:
-    """The input's tokens as a guess, for a check against a context window: bytes / 3.2, and 4 a message.
+    """The input's tokens as a guess: its bytes / 3.2, or its words x 1.3 where they are shorter, and 4 a message.
 
     `size` is `request_bytes` of it, where that is known.
     """
-    return ceil((request_bytes(request) if size is None else size) / _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(
-        request.messages
-    )
+    size = request_bytes(request) if size is None else size
+    spaces = request.system.count(" ") + sum(message.text.count(" ") for message in request.messages)
+    words = min(spaces, size // 2)
+    return ceil(max(size / _BYTES_A_TOKEN, _TOKENS_A_WORD * words)) + _TOKENS_A_MESSAGE * len(request.messages)
 
 
 def request_bytes(request: ModelRequest) -> int:

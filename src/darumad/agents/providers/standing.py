@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from darumad.agents.providers.breaker import Admission, Circuit, End, State, end_of
+from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
 from darumad.agents.providers.policy import RetryBudget, Rng
@@ -15,6 +16,8 @@ from darumad.work.ports import Owner
 
 Target = tuple[str, str]
 """A provider's name and a model of it."""
+
+_UNCALIBRATED = Calibration()
 
 MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
@@ -53,6 +56,7 @@ class Standing:
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._limiters: dict[str, Limiter] = {}
         self._not_before: dict[str, float] = {}
+        self._calibrations: dict[Target, Calibration] = {}
         self._revoked: OrderedDict[str, int] = OrderedDict()
 
     # --- circuits ---------------------------------------------------------------------------------------------------
@@ -164,6 +168,15 @@ class Standing:
                 limiter = self._limiters[provider] = Limiter(limits)
             wait = limiter.when(now, needs) - now
             return limiter.book(needs) if wait <= 0 else wait
+
+    def factor(self, target: Target) -> float:
+        """What a guess at the tokens of a prompt for this target is multiplied by."""
+        return self._calibrations.get(target, _UNCALIBRATED).factor
+
+    def learn(self, target: Target, guessed: int, read: int) -> None:
+        """Its server counted `read` tokens of a prompt for which so many were guessed, before the factor."""
+        with self._lock:
+            self._calibrations[target] = self._calibrations.get(target, _UNCALIBRATED).learned(guessed, read)
 
     def settle(self, provider: str, booking: Booking, used: Amounts) -> None:
         """A booked call has ended: count what it really used of its provider's limits. Once it was let go: nothing."""

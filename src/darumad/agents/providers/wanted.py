@@ -30,8 +30,12 @@ class Wanted(Protocol[R_co]):
         """The most that it can use there."""
         ...
 
-    def needs(self) -> Amounts:
-        """What it will probably take of a provider's limits."""
+    def likely(self) -> int:
+        """A guess at the tokens that a server will read of it."""
+        ...
+
+    def needs(self, factor: float) -> Amounts:
+        """What it will probably take of a provider's limits, whose server reads `factor` tokens for each guessed."""
         ...
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> R_co:
@@ -57,10 +61,14 @@ class Answer:
         """See `Wanted`."""
         return upper_bound(spec.price_of(spec.model or ""), self.request, self.size)
 
-    def needs(self) -> Amounts:
+    def likely(self) -> int:
         """See `Wanted`."""
-        likely = int(likely_tokens(self.request, self.size) * _MARGIN)
-        return {Measure.REQUESTS: 1, Measure.INPUT: likely, Measure.OUTPUT: self.request.max_tokens}
+        return likely_tokens(self.request, self.size)
+
+    def needs(self, factor: float) -> Amounts:
+        """See `Wanted`."""
+        read = int(self.likely() * factor * _MARGIN)
+        return {Measure.REQUESTS: 1, Measure.INPUT: read, Measure.OUTPUT: self.request.max_tokens}
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
         """See `Wanted`."""
@@ -84,10 +92,13 @@ class Vectors:
         price = spec.price_of(spec.embedding_model or "")
         return Usage(input_tokens=tokens, calls=1, nano_usd=cost(price, fresh=tokens, cached=0, written=0, output=0))
 
-    def needs(self) -> Amounts:
+    def likely(self) -> int:
         """See `Wanted`."""
-        likely = sum(len(text.encode()) for text in self.texts) / _BYTES_A_TOKEN * _MARGIN
-        return {Measure.REQUESTS: 1, Measure.INPUT: int(likely)}
+        return int(sum(len(text.encode()) for text in self.texts) / _BYTES_A_TOKEN)
+
+    def needs(self, factor: float) -> Amounts:
+        """See `Wanted`."""
+        return {Measure.REQUESTS: 1, Measure.INPUT: int(self.likely() * factor * _MARGIN)}
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> Embeddings:
         """See `Wanted`."""
