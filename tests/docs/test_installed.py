@@ -103,7 +103,7 @@ def test_make_alone_says_what_can_be_made() -> None:
 def test_ci_calls_what_a_person_calls() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert [line.split()[1] for line in script.splitlines() if line.startswith("make ")] == [
-        "lint", "test", "mutants", "demo",
+        "lint", "test", "mutants", "crash", "demo",
     ]  # fmt: skip
     assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
 
