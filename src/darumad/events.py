@@ -417,10 +417,11 @@ class BridgeStalled(Fact):
 
 @dataclass(frozen=True, slots=True)
 class BridgeReplaced(Fact):
-    """One call held the loop for so long that another loop took its place. So many items were interrupted by that."""
+    """One call held the loop for too long, or too many tasks on it ignored their cancel: another took its place."""
 
     name: ClassVar[str] = "bridge.replaced"
     held_ms: int
+    ignoring: int
     interrupted: int
 
 

@@ -323,9 +323,11 @@ def test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted
     assert stopped.after_ms >= 49, "the clock of a loop is as coarse as its timer"
     assert (done.abandoned, done.result.stop_reason) == (True, StopReason.CANCELLED)
     assert deaf.heard.is_set()
-    assert (stage.bridge.health().abandoned, stage.bridge.health().running) == (1, 0)
+    health = stage.bridge.health()
+    assert (health.abandoned, health.ignoring, health.running) == (1, 1, 0)
     deaf.release()
     assert stage.nothing_more_is_told(), "what it says in the end no longer counts"
+    eventually(lambda: stage.bridge.health().ignoring == 0)
 
 
 def test_what_a_task_says_after_its_cancel_does_not_count(room: Rooms) -> None:

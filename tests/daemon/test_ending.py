@@ -108,8 +108,8 @@ def test_a_state_directory_that_is_removed_ends_it_with_74(home: Path, monkeypat
 @pytest.mark.parametrize(
     ("leak_cap", "replaced", "why"),
     [
-        (2, 1, "the agents' loop is held up, and with its thread 2 would be given up"),
-        (9, 2, "the agents' loop was held up 3 times within 60 minutes"),
+        (2, 1, "the agents' loop must be replaced, and with its thread 2 would be given up"),
+        (9, 2, "the agents' loop had to be replaced 3 times within 60 minutes"),
     ],
 )
 def test_a_loop_that_is_held_up_once_too_often_ends_it_with_75(

@@ -96,7 +96,11 @@ class Kernel:
 class Health:
     """A bridge on which nothing runs."""
 
-    forsaken = let_go = 0
+    forsaken = let_go = ignoring = replaced = 0
+
+    def replace(self) -> int:
+        self.replaced, self.ignoring = self.replaced + 1, 0
+        return 3
 
     def health(self) -> "Health":
         return self
@@ -142,6 +146,21 @@ def test_threads_of_agents_that_never_come_back_are_a_reason_to_go(kernel: Kerne
     bridge.forsaken = 64
     watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None)  # type: ignore[arg-type]
     assert watch.look() == "64 threads of agents were given up and still run"
+
+
+def test_a_loop_full_of_tasks_that_ignore_their_cancel_is_replaced_and_at_the_third_time_the_process(
+    kernel: Kernel,
+) -> None:
+    bridge = Health()
+    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None)  # type: ignore[arg-type]
+    bridge.ignoring = 31
+    assert (watch.look(), bridge.replaced) == (None, 0)
+    for times in (1, 2):
+        bridge.ignoring = 32
+        assert (watch.look(), bridge.replaced) == (None, times)
+    bridge.ignoring = 32
+    assert watch.look() == "the agents' loop had to be replaced 3 times within 60 minutes"
+    assert [each.data() for each in kernel.noted] == [{"held_ms": 0, "ignoring": 32, "interrupted": 3}] * 2
 
 
 def test_the_threads_of_loops_and_of_actors_are_counted_together_against_the_leak_cap(kernel: Kernel) -> None:

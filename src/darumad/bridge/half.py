@@ -138,6 +138,7 @@ class LoopHalf:
         self._ended: list[tuple[_Sitting, Done]] = []
         self._beating = False
         self.abandoned = 0
+        self._ignoring: set[StageTask] = set()
         """How many tasks ignored their cancel."""
 
     # --- under the bridge's lock, from any thread -------------------------------------------------------------------
@@ -192,6 +193,11 @@ class LoopHalf:
     def running(self) -> Sequence[StageTask]:
         """What was handed over and has not ended."""
         return list(self._running.values())
+
+    @property
+    def ignoring(self) -> int:
+        """How many tasks run on though they were cancelled and given up."""
+        return len(self._ignoring)
 
     def refusals(self) -> Sequence[tuple[Seat, str | None]]:
         """Every seat, and why its agent cannot be made: None where it can, or was not tried yet."""
@@ -298,7 +304,8 @@ class LoopHalf:
         if self._running.pop(task.owner, None) is None:
             self._drop(task, done)
             return
-        self.abandoned += done.abandoned
+        if done.abandoned:
+            self._give_up_on(task)
         self._ledger.forget(task.owner)
         if self._cancels:
             self._settle_cancels(task.owner, abandoned=done.abandoned)
@@ -306,6 +313,11 @@ class LoopHalf:
         if sitting is not None and sitting.task is task:
             sitting.task = None
             self._report(sitting, done)
+
+    def _give_up_on(self, task: StageTask) -> None:
+        self.abandoned += 1
+        self._ignoring.add(task)
+        task.when_over(self._ignoring.discard)
 
     def _report(self, sitting: _Sitting, done: Done) -> None:
         """Report it with all that ends in this turn of the loop."""

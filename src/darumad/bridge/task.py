@@ -183,6 +183,11 @@ class StageTask:
                 return
             self._task.get_loop().call_later(self._grace, self._abandon)
 
+    def when_over(self, call: Callable[["StageTask"], None]) -> None:
+        """Have `call` called on the loop once nothing of it runs any more, told of or not."""
+        assert self._task is not None
+        self._task.add_done_callback(lambda _: call(self))
+
     def lost(self, why: Limit) -> Done:
         """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late."""
         self._why = self._why or why

@@ -21,13 +21,15 @@ from darumad.work.ports import Owner
 class BridgeHealth:
     """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
 
-    `abandoned` counts the tasks that ignored their cancel since the start. `forsaken` is how many threads run on now
+    `abandoned` counts the tasks that ignored their cancel since the start, `ignoring` is how many of them still run on
+    the loop that turns now. `forsaken` is how many threads run on now
     with nobody to wait for them, `let_go` how many of them are those of loops that were replaced.
     """
 
     late: Seconds
     running: int
     abandoned: int
+    ignoring: int
     forsaken: int
     let_go: int
 
@@ -78,7 +80,7 @@ class Bridge:
             self._half.cancel(owned, why, reply, because)
 
     def replace(self) -> int:
-        """Let the loop go, whose thread does not come back, and go on with another; the number of tasks it held.
+        """Let the loop go and go on with another, whether or not its thread comes back; the number of tasks it held.
 
         They are reported as interrupted, once, and their owners are revoked; no actor hears of it, for it is nobody's
         error. Every agent is made anew.
@@ -104,6 +106,7 @@ class Bridge:
             late=loops.now.late(),
             running=len(half.running),
             abandoned=self._abandoned + half.abandoned,
+            ignoring=half.ignoring,
             forsaken=loops.forsaken + let_go,
             let_go=let_go,
         )

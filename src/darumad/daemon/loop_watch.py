@@ -1,6 +1,7 @@
-"""The watch over the loop that all agents share: a stall is told, a loop that one call holds for too long is replaced.
+"""The watch over the loop that all agents share: a stall is told, a loop that is of no more use is replaced.
 
-A loop is a life like any other: when it must be replaced too often, or too many threads were given up, the process is.
+One call holds it, or too many tasks that were cancelled run on. A loop is a life like any other: when it must be
+replaced too often, or too many threads were given up, the process is.
 """
 
 import faulthandler
@@ -13,6 +14,8 @@ from darumad.supervision import Intensity
 
 MOST, PERIOD = 2, 3600.0
 """So many loops may be replaced within so many seconds; one more, and the process is."""
+TOO_DEAF = 32
+"""So many tasks that ignore their cancel are too many: what they hold is let go with their loop."""
 
 
 class LoopWatch:
@@ -39,11 +42,11 @@ class LoopWatch:
         if health.let_go and self._at_the_cap(health.let_go):
             return f"{self._leaked()} threads of actors and {health.let_go} of loops were given up and still run"
         held = loop.held()
-        if held < settings.dead_after:
+        if held < settings.dead_after and health.ignoring < TOO_DEAF:
             return None
         too_often = self._too_often()
         if too_often is None:
-            self._replace(int(held * 1000))
+            self._replace(int(held * 1000), health.ignoring)
         return too_often
 
     def _tell_stall(self) -> None:
@@ -59,9 +62,11 @@ class LoopWatch:
         """Why it would be one replacement too many."""
         with_this = self._bridge.health().let_go + 1
         if self._at_the_cap(with_this):
-            why = f"the agents' loop is held up, and with its thread {self._leaked() + with_this} would be given up"
+            why = (
+                f"the agents' loop must be replaced, and with its thread {self._leaked() + with_this} would be given up"
+            )
         elif self._intensity.exceeded_by(self._house.clock.monotonic()):
-            why = f"the agents' loop was held up {MOST + 1} times within {PERIOD / 60:.0f} minutes"
+            why = f"the agents' loop had to be replaced {MOST + 1} times within {PERIOD / 60:.0f} minutes"
         else:
             return None
         faulthandler.dump_traceback(all_threads=True)
@@ -71,6 +76,6 @@ class LoopWatch:
         """Whether the threads of so many loops are too many, with those of actors."""
         return self._leaked() + loops >= self._house.settings.supervision.leak_cap
 
-    def _replace(self, held_ms: int) -> None:
+    def _replace(self, held_ms: int, ignoring: int) -> None:
         interrupted = self._bridge.replace()
-        self._house.note(BridgeReplaced("bridge", held_ms, interrupted))
+        self._house.note(BridgeReplaced("bridge", held_ms, ignoring, interrupted))
