@@ -7,11 +7,14 @@ import pytest
 from darumad.supervision import (
     IGNORE,
     ActorDeadError,
+    Backoff,
     ChildSpec,
     ErrorBudget,
     NotFound,
     StartError,
+    Supervisor,
     SupervisorDead,
+    SupervisorFlags,
 )
 from tests.kit import Probe, eventually, pause
 from tests.supervision.conftest import SWITCHING
@@ -283,3 +286,59 @@ def test_of_a_significant_end_and_a_siblings_crash_at_once_the_first_decides(hou
     assert root.is_alive()
     there = [name for name, _, _ in house.states(root)]
     assert ("significant" in there) == (restart == "transient"), "a temporary one is forgotten"
+
+
+class SpeechlessError(Exception):
+    """An error that fails again when it is asked what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_an_error_without_a_text_is_told_of_like_any_other(house) -> None:
+    def refuse() -> None:
+        raise SpeechlessError
+
+    with pytest.raises(StartError) as failed:
+        house.start(house.spec("a"), ChildSpec("b", refuse), name="stillborn")
+    assert isinstance(failed.value.cause, SpeechlessError)
+    assert "SpeechlessError: (it has no text)" in str(failed.value)
+    root = house.start(house.spec("a"), house.spec("b", error_budget=ErrorBudget(limit=2)))
+    house.crash(root, "a")
+    for _ in range(2):
+        root.address("b").tell(SpeechlessError())
+    house.up("root/b", 2)
+    with pytest.raises(StartError):
+        root.start_child(ChildSpec("c", refuse))
+    assert house.states(root) == [("a", "up", 2), ("b", "up", 2)]
+
+
+def test_a_failed_start_shows_what_it_came_of(house) -> None:
+    def refuse() -> None:
+        raise LookupError("not here")
+
+    root = house.start()
+    with pytest.raises(StartError) as failed:
+        root.start_child(ChildSpec("a", refuse))
+    assert failed.value.__cause__ is failed.value.cause
+    with pytest.raises(StartError) as failed:
+        root.start_child(house.spec("a", probe={"on_start": lambda actor: actor.exit("shutdown")}))
+    assert failed.value.__cause__ is None
+    assert failed.value.cause.kind == "shutdown"
+
+
+def test_a_source_of_jitter_that_raises_costs_the_jitter(house) -> None:
+    class Dry:
+        def random(self) -> float:
+            raise RuntimeError("no more numbers")
+
+    flags = SupervisorFlags(intensity=5, period=60.0)
+    specs = [house.spec("a", backoff=Backoff(min=2.0, max=9.0))]
+    root = Supervisor.start(flags, specs, clock=house.clock, bus=house.bus, rng=Dry())
+    house.roots.append(root)
+    root.address("a").tell(ValueError())
+    assert house.bus.until("child.restart_scheduled").data["delay"] == 2.0
+    house.clock.advance(2.0)
+    house.up("root/a", 2)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from darumad.supervision.pykka_door import ActorDeadError, Timeout
+from darumad.supervision.reasons import text_of
 
 if TYPE_CHECKING:
     from darumad.supervision.ref import ActorRef
@@ -42,10 +43,16 @@ class SupervisionError(Exception):
 
 
 class StartError(SupervisionError):
-    """A child did not become READY."""
+    """A child did not become READY.
+
+    Attributes:
+        id: the child's id; None in a pool.
+        cause: the exception that its factory or `on_start` raised (`__cause__`, too), or the `ExitReason` with which it
+            left while it started.
+    """
 
     def __init__(self, child: str | None, cause: object) -> None:
-        super().__init__(f"{child}: {type(cause).__name__}: {cause}")
+        super().__init__(f"{child}: {text_of(cause)}")
         self.id = child
         self.cause = cause
 

@@ -16,7 +16,7 @@ from darumad.supervision.errors import (
 from darumad.supervision.life import Life
 from darumad.supervision.nursery import bring_up, take_down
 from darumad.supervision.ref import ActorRef
-from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_child
+from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_apart, check_child
 from darumad.supervision.supervisor_ref import ChildInfo, ChildState
 from darumad.supervision.tree import Tree
 
@@ -49,6 +49,7 @@ class Housekeeping:
         there = self._by_id(spec.id)
         if there is not None:
             raise AlreadyStarted(there.ref) if there.is_up else AlreadyPresent(spec.id)
+        check_apart([spec.id, *(child.spec.id for child in self._children.values())])
         return self._start_new(self._enter(spec), keep_ignored=spec.restart != "temporary")
 
     def _start_new(self, child: Child, *, keep_ignored: bool) -> ActorRef | None:

@@ -37,7 +37,7 @@ def bring_up(tree: Tree, child: Child, supervisor: Life) -> ActorRef | None:
             return None
         return _adopt(tree, child, birth, ref)
     except StartFailed as failed:
-        raise _start_failed(tree, child, birth, failed.cause) from None
+        raise _start_failed(tree, child, birth, failed.cause) from failed.chained
     except Superseded:
         raise
     except BaseException as error:
@@ -51,8 +51,13 @@ class StartFailed(Exception):  # noqa: N818 - inside this file only
     """The child's own thread, or the clock, said no."""
 
     def __init__(self, cause: object) -> None:
-        super().__init__(str(cause))
+        super().__init__(text_of(cause))
         self.cause = cause
+
+    @property
+    def chained(self) -> BaseException | None:
+        """The cause, if it is an exception."""
+        return self.cause if isinstance(self.cause, BaseException) else None
 
 
 def _start_failed(tree: Tree, child: Child, birth: Birth, cause: object) -> StartError:

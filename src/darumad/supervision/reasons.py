@@ -52,5 +52,8 @@ def reason_of(said: object) -> ExitReason:
 
 def text_of(error: object) -> str:
     """An error in one line, `Type: message`, for people and tables."""
-    said = str(error)
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - what an actor raised speaks for itself, or not at all
+        said = "(it has no text)"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

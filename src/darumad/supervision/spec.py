@@ -119,8 +119,8 @@ class ChildSpec:
 
     def _check_names(self) -> None:
         _is_a("id", self.id, str)
-        if not self.id:
-            raise ValueError("id: a name, not nothing")
+        if not self.id.isprintable() or not self.id:
+            raise ValueError(f"id: a printable name, not {self.id!r}")
         _is_a("start", self.start, Callable)
         _one_of("restart", self.restart, Restart)
         _is_a("significant", self.significant, bool)
@@ -156,6 +156,20 @@ def check_child(flags: SupervisorFlags, spec: ChildSpec) -> None:
         raise ValueError(f"significant: {spec.id} is, but auto_shutdown is never")
 
 
+def check_apart(names: Iterable[str]) -> None:
+    """Whether siblings of these names can live side by side: places are told apart by their paths.
+
+    Raises:
+        ValueError: one lies below another, as `a/b` below `a`, where `a`'s own child `b` has its place.
+    """
+    known = set(names)
+    for name in known:
+        parts = name.split("/")
+        above = known.intersection("/".join(parts[:length]) for length in range(1, len(parts)))
+        if above:
+            raise ValueError(f"id: {name} lies below its sibling {min(above)}")
+
+
 def check(flags: SupervisorFlags, specs: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
     """The specs, once they are known to fit `flags` and each other.
 
@@ -172,4 +186,5 @@ def check(flags: SupervisorFlags, specs: Iterable[ChildSpec]) -> tuple[ChildSpec
     twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
     if twice:
         raise ValueError(f"id: used twice: {', '.join(sorted(twice))}")
+    check_apart(ids)
     return found

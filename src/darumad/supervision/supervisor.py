@@ -280,11 +280,18 @@ class Supervisor(Housekeeping, Actor):
         elif child.failures.exhausted(backoff):
             self._bench(child, backoff)
         else:
-            self._schedule(child, backoff.delay(child.failures.in_a_row, self._tree.rng))
+            self._schedule(child, self._delay(backoff, child.failures.in_a_row))
 
     def _give_up(self) -> None:
         self._life.emit("supervisor.intensity_exceeded", history=self._intensity.history)
         self._leaving = SHUTDOWN
+
+    def _delay(self, backoff: Backoff, nth: int) -> float:
+        try:
+            return backoff.delay(nth, self._tree.rng)
+        except Exception as error:  # noqa: BLE001 - jitter is not worth a tree
+            log.error("%s: the source of jitter raised", str(self), exc_info=error)
+            return backoff.base_delay(nth)
 
     def _schedule(self, child: Child, delay: float) -> None:
         self._arm(child, delay)
