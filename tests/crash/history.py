@@ -176,6 +176,7 @@ _READ: Mapping[str, str] = {
     " FROM step JOIN item ON item.id = step.item ORDER BY item.uid, step.attempt, step.stage, step.seq",
     "hold": "SELECT item.uid, hold.fence, hold.attempt, hold.boot, hold.claimed_at, hold.ended_at"
     " FROM hold JOIN item ON item.id = hold.item ORDER BY item.uid, hold.fence",
+    "boot": "SELECT boot, started_at FROM boot ORDER BY boot",
     "dependency": "SELECT item.uid, needed.uid AS needs FROM dependency"
     " JOIN item ON item.id = dependency.item JOIN item AS needed ON needed.id = dependency.needs",
     "event": "SELECT seq, type, subject FROM event WHERE type LIKE 'work.%' ORDER BY seq",

@@ -21,6 +21,8 @@ _ENDS: Mapping[str, frozenset[str]] = {
     "cancelled": frozenset({"work.cancelled"}),
 }
 _CUTS_A_CALL = frozenset({"work.interrupted", "work.rescued", "work.cancelled"})
+SOON = 1_000
+"""Milliseconds from the beginning of a life to the end of what the one before it held."""
 _PUTS_BACK = frozenset({"work.interrupted", "work.rescued"})
 _AFTER_THE_END = frozenset({"work.stale_result", "work.stopped"})
 """Events that change no state, and may come of what was still under way."""
@@ -102,6 +104,15 @@ def fences_only_rise(history: History) -> Found:
         for row in history.tables[table]:
             if row["fence"] > now.get(row["uid"], -1):
                 yield row["uid"], f"has fence {now.get(row['uid'])} and a {table} under {row['fence']}"
+
+
+def what_ran_is_put_back_at_once(history: History) -> Found:
+    """Whatever a life held when it died is free again within a second of the next life's beginning."""
+    began = {row["boot"]: row["started_at"] for row in history.tables["boot"]}
+    after = {one: began[other] for one, other in pairwise(sorted(began))}
+    for row in history.tables["hold"]:
+        if row["boot"] in after and (row["ended_at"] is None or row["ended_at"] > after[row["boot"]] + SOON):
+            yield row["uid"], f"was held under fence {row['fence']} by a life that was over"
 
 
 def nothing_happens_after_the_end(history: History) -> Found:
@@ -304,8 +315,8 @@ def what_is_booked_was_counted(history: History) -> Found:
 
 STANDING: tuple[Rule, ...] = (
     nothing_acknowledged_is_lost, nothing_comes_from_nowhere, what_was_read_stays, a_result_is_its_holders,
-    fences_only_rise, nothing_happens_after_the_end, an_end_and_its_event_are_one, a_step_is_kept_before_the_next_call,
-    replies_do_not_mix, books_add_up,
+    fences_only_rise, what_ran_is_put_back_at_once, nothing_happens_after_the_end, an_end_and_its_event_are_one,
+    a_step_is_kept_before_the_next_call, replies_do_not_mix, books_add_up,
 )  # fmt: skip
 DRAINED: tuple[Rule, ...] = (
     *STANDING, everything_ends_as_it_must, every_dead_letter_is_earned, no_answered_call_is_repeated,

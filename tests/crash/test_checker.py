@@ -46,6 +46,7 @@ def in_order() -> History:
             "result": [_result("first", 2, "done f2"), _result("second", 1, "done s1")],
             "step": [_step("first", 1, 1, "f1"), _step("first", 2, 1, "f2"), _step("second", 1, 1, "s1")],
             "hold": [_hold("doomed", 1, 1), _hold("first", 1, 1), _hold("first", 2, 2), _hold("second", 1, 2)],
+            "boot": [{"boot": 1, "started_at": 0}, {"boot": 2, "started_at": 2_000}],
             "dependency": [{"uid": "second", "needs": "first"}],
             "event": _events(
                 "submitted first, submitted second, submitted doomed, submitted gone, assigned first, cancelled gone,"
@@ -83,7 +84,14 @@ def _step(uid: str, seq: int, fence: int, output: str) -> dict[str, Any]:
 
 
 def _hold(uid: str, fence: int, boot: int) -> dict[str, Any]:
-    return {"uid": uid, "fence": fence, "attempt": 1, "boot": boot, "claimed_at": 1000 * boot + fence}
+    return {
+        "uid": uid,
+        "fence": fence,
+        "attempt": 1,
+        "boot": boot,
+        "claimed_at": 1000 * boot + fence,
+        "ended_at": 2_000,
+    }
 
 
 def _reservation(uid: str, nano_usd: int | None) -> dict[str, Any]:
@@ -158,6 +166,11 @@ FORGED: Mapping[str, tuple[Forge, str, str]] = {
         "second",
     ),
     "a fence went back over a crash": (changing("item", {"uid": "first"}, fence=0), "fences_only_rise", "first"),
+    "an item was held on by a life that was over": (
+        changing("hold", {"uid": "first", "fence": 1}, ended_at=9_000),
+        "what_ran_is_put_back_at_once",
+        "first",
+    ),
     "an item succeeded twice": (
         adding("event", *_events("succeeded second")),
         "nothing_happens_after_the_end",
