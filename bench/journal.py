@@ -61,7 +61,7 @@ def _loaded(socket: Path, clients: int, batch: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _daemon(home: Path) -> Iterator[Daemon]:
-    settings = {"provider": {"use": "offline"}, "queue": {"max_items": ROOM}, "control": {"body_limit": "8MiB"}}
+    settings = {"provider": {"use": "offline"}, "queue": {"max_items": ROOM}}
     daemon = Daemon(home, settings).start()
     try:
         yield daemon
