@@ -152,9 +152,10 @@ def test_c11_a_pool_knows_its_children_by_ref(house) -> None:
         with pytest.raises(PoolNeedsRef):
             call("w1")
     foreign = Probe.start(house.log, "foreign")
-    for stranger in (foreign, refs[3], refs[5]):
-        with pytest.raises(NotFound):
-            root.terminate_child(stranger)
+    with pytest.raises(NotFound):
+        root.terminate_child(foreign)
+    for gone in (refs[3], refs[5]):
+        root.terminate_child(gone)
     assert foreign.ask("who", timeout=5) == ("foreign", 0)
     foreign.stop()
     assert root.start_child("new").path == "pool/101"

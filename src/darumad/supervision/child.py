@@ -1,5 +1,6 @@
 """A child as its supervisor keeps it: the place, not the life. Only the supervisor's thread writes it; any reads."""
 
+import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from darumad.supervision.backoff import Failures
@@ -18,6 +19,7 @@ class Child:
     """One row of the ownership table."""
 
     __slots__ = (
+        "_handle",
         "args",
         "failures",
         "id",
@@ -55,6 +57,7 @@ class Child:
         self.retry_at = 0.0
         self.timer: TimerHandle | None = None
         self.token = 0
+        self._handle: weakref.ref[ActorRef] | None = None
 
     @property
     def is_up(self) -> bool:
@@ -65,6 +68,10 @@ class Child:
     def is_active(self) -> bool:
         """Whether it is up or will be without anybody's call. OTP: its pid is not `undefined`."""
         return self.state != "undefined"
+
+    def is_named_by(self, ref: "ActorRef") -> bool:
+        """Whether `ref` is of the life that runs, or of the last that did while none does. OTP: `{restarting, Pid}`."""
+        return self._handle is not None and self._handle() is ref
 
     def void_timer(self) -> None:
         """Whatever was armed for it means nothing any more."""
@@ -80,6 +87,7 @@ class Child:
     def went_up(self, ref: "ActorRef", now: float) -> None:
         """The new life is READY."""
         self.ref, self.started_at = ref, now
+        self._handle = weakref.ref(ref)
         self.restarts += self.last_exit is not None
         self.state = "up"
 

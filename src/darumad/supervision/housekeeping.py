@@ -64,6 +64,8 @@ class Housekeeping:
 
     def do_terminate_child(self, who: str | ActorRef) -> None:
         """See `SupervisorRef.terminate_child`."""
+        if self._is_of_the_past(who):
+            return
         child = self._find(who)
         child.void_timer()
         if child.is_up:
@@ -108,23 +110,31 @@ class Housekeeping:
         """See `SupervisorRef.get_childspec`."""
         if self.is_pool and isinstance(who, str):
             raise NotFound(who)
-        return self._find(who).spec
+        return self._specs[0] if self._is_of_the_past(who) else self._find(who).spec
 
     def _by_id(self, name: str) -> Child | None:
         return self._children.get(f"{self._life.path}/{name}")
 
     def _find(self, who: str | ActorRef) -> Child:
         if isinstance(who, ActorRef):
-            child = self._children.get(who.path)
-            if child is None or child.ref is not who:
+            named = self._named_by(who)
+            if named is None:
                 raise NotFound(who)
-            return child
+            return named
         if self.is_pool:
             raise PoolNeedsRef(f"{self._life.path} is a pool")
         child = self._by_id(who)
         if child is None:
             raise NotFound(who)
         return child
+
+    def _named_by(self, ref: ActorRef) -> Child | None:
+        child = self._children.get(ref.path)
+        return child if child is not None and child.is_named_by(ref) else None
+
+    def _is_of_the_past(self, who: str | ActorRef) -> bool:
+        """Whether a pool is asked about a life that is over and gone: only a living stranger is not found, as in OTP."""
+        return self.is_pool and isinstance(who, ActorRef) and not who.is_alive() and self._named_by(who) is None
 
     def _stopped(self, who: str) -> Child:
         if self.is_pool:
