@@ -1,5 +1,6 @@
 """Pools: children without names, which their refs name. OTP: `simple_one_for_one`."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -60,3 +61,19 @@ def test_to_stop_what_is_over_is_no_error_in_a_pool_and_stops_no_other_life(hous
         root.terminate_child(living)
     assert living.stop(timeout=5)
     root.terminate_child(living)
+
+
+@pytest.mark.parametrize(("restart", "kept"), [("temporary", False), ("transient", True)])
+def test_what_a_child_was_started_with_is_kept_only_if_it_may_be_started_again(house, restart, kept) -> None:
+    """`do_not_save_start_parameters_for_temporary_children`."""
+
+    class Parcel:
+        """Something one may refer to weakly."""
+
+    root = pool(house, start=lambda _: Probe.start(house.log, "w"), restart=restart)
+    parcel = Parcel()
+    seen = weakref.ref(parcel)
+    root.start_child(parcel)
+    del parcel
+    root.which_children()  # its thread has put the call before down by now
+    assert (seen() is not None) == kept

@@ -60,6 +60,8 @@ class Housekeeping:
             raise
         if ref is None and not keep_ignored:
             self._remove(child)
+        if child.spec.restart == "temporary":
+            child.args = ()  # it is never started again
         return ref
 
     def do_terminate_child(self, who: str | ActorRef) -> None:
@@ -133,7 +135,7 @@ class Housekeeping:
         return child if child is not None and child.is_named_by(ref) else None
 
     def _is_of_the_past(self, who: str | ActorRef) -> bool:
-        """Whether a pool is asked about a life that is over and gone: only a living stranger is not found, as in OTP."""
+        """Whether a pool is asked about a life that is gone: only a living stranger is not found, as in OTP."""
         return self.is_pool and isinstance(who, ActorRef) and not who.is_alive() and self._named_by(who) is None
 
     def _stopped(self, who: str) -> Child:
