@@ -20,8 +20,8 @@ from tests.crash.report import Report
 
 A_CAMPAIGN = 100
 """Deaths on one state directory, at most."""
-AT_RANDOM = 8
-"""Of a campaign's deaths, about so many in a hundred are at random; so are those behind an orchestrator's failure."""
+AT_RANDOM, ALONE = 8, 8
+"""Of a campaign's deaths, about so many in a hundred are at random; so are so many more, behind the orchestrator's."""
 AT_ONCE = 2 * (os.cpu_count() or 1)
 """A campaign waits more than it computes: for boots, for points to be reached, for a silent model to be given up."""
 RECORDINGS = ((20, 20, 20), (60, 15))
@@ -67,7 +67,7 @@ def planned(kills: int, seed: int) -> Iterator[list[Plan]]:
         size = deaths // count + 1
         aimed = [Plan(next(sides)) for _ in range(size - size * AT_RANDOM // 100)]
         mixed = aimed + [Plan() for _ in range(size - len(aimed))]
-        mixed += [Plan(next(alone), "raise") for _ in range(-(-len(own) // count))]
+        mixed += [Plan(next(alone), "raise") for _ in range(max(-(-len(own) // count), size * ALONE // 100))]
         rng.shuffle(mixed)
         yield [Plan(first[number % len(first)]), *mixed]
 
