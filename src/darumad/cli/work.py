@@ -39,7 +39,9 @@ def list_(line: Line, **only: Any) -> None:
 @work.command()
 @click.argument("name", metavar="ID")
 @click.option("--attempts", is_flag=True, help="With every attempt and how it ended.")
-@click.option("--steps", is_flag=True, help="With every journalled step, and what its tools did outside.")
+@click.option(
+    "--steps", is_flag=True, help="With every step, what a model was asked in it, and what tools did outside."
+)
 @online
 def show(line: Line, name: str, *, attempts: bool, steps: bool) -> None:
     """One item and everything that has become of it."""
