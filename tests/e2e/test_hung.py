@@ -16,6 +16,7 @@ from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
 
 AT_ONCE = 0.25
+"""Seconds until an answer, on a machine where the cheapest question of all takes a tenth of that at the most."""
 """Seconds in which a person is answered."""
 GRACE = 5.0
 """Seconds in which a socket that is to be closed is closed on the noisiest machine; a quiet one takes hundredths."""
@@ -40,7 +41,8 @@ def hanging() -> Iterator[Simulation]:
 def hung(hanging: Simulation) -> Iterator[Daemon]:
     """A daemon whose agent `caller` has every slot in the middle of a call that never answers, and more to do."""
     with tempfile.TemporaryDirectory(prefix="daruma-") as place:
-        daemon = Daemon(Path(place), _settings(hanging), {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+        settings = _settings(hanging, first_token="1h", idle="1h", total="1h")
+        daemon = Daemon(Path(place), settings, {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
         daemon.client.batch([_asking(f"hung-{number}", "caller") for number in range(4 * TIMES)])
         yield daemon
         daemon.close()
@@ -102,8 +104,9 @@ def test_status_tree_cancel_and_restart_answer_at_once(hung: Daemon, hanging: Si
         "agents restart": lambda _: hung.client.call("agents restart", name=FIRST_SLOT),
     }
     took = {name: median(_took(ask, _held(hung, hanging)[0]) for _ in range(TIMES)) for name, ask in asked.items()}
-    print(took)
-    assert {name: seconds for name, seconds in took.items() if seconds >= AT_ONCE} == {}
+    cheapest = median(_took(lambda _: hung.client.call("version"), "") for _ in range(TIMES))
+    print(took, cheapest)
+    assert {name: seconds for name, seconds in took.items() if seconds >= max(AT_ONCE, 10 * cheapest)} == {}
 
 
 def _took(ask: Callable[[str], object], held: str) -> float:
@@ -168,13 +171,13 @@ OBEYS = {
 TALKATIVE = Reply(text="word " * 5_000)
 HUNG_CALLS = [
     pytest.param(
-        {"first_token": "300ms"}, Rule(id="mute", fault=Fault(name="hang_headers")), "no first token", id="first",
+        {"first_token": "1500ms"}, Rule(id="mute", fault=Fault(name="hang_headers")), "no first token", id="first",
     ),
     pytest.param(
-        {"idle": "300ms"}, Rule(id="stuck", script=(TALKATIVE,), fault=Fault(name="hang_body", after=2)),
+        {"idle": "1500ms"}, Rule(id="stuck", script=(TALKATIVE,), fault=Fault(name="hang_body", after=2)),
         "nothing more came", id="idle",
     ),
-    pytest.param({"total": "600ms"}, Rule(id="drip", script=(TALKATIVE,), per_frame=0.05), "in all", id="total"),
+    pytest.param({"total": "2500ms"}, Rule(id="drip", script=(TALKATIVE,), per_frame=0.05), "in all", id="total"),
 ]  # fmt: skip
 
 
