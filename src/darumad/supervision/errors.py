@@ -58,7 +58,7 @@ class StartError(SupervisionError):
 
 
 class AlreadyStarted(SupervisionError):  # noqa: N818 - OTP's word
-    """The id belongs to a child that is up or restarting."""
+    """The id belongs to a child that is up."""
 
     def __init__(self, ref: "ActorRef | None") -> None:
         super().__init__(str(ref))
@@ -66,7 +66,7 @@ class AlreadyStarted(SupervisionError):  # noqa: N818 - OTP's word
 
 
 class AlreadyPresent(SupervisionError):  # noqa: N818 - OTP's word
-    """The id belongs to a child that is not running: restart it or delete it."""
+    """The id belongs to a child that is not up: it is restarting, or restart it or delete it."""
 
 
 class NotFound(SupervisionError):  # noqa: N818 - OTP's word
@@ -90,7 +90,7 @@ class SupervisorDead(ActorDeadError):  # noqa: N818 - the contract's word
 
 
 class WouldDeadlock(SupervisionError):  # noqa: N818 - the contract's word
-    """Waiting here could never end: the one who is asked waits for the asker."""
+    """Waiting here could never end: the one who is asked waits for the asker, perhaps through others."""
 
 
 class MailboxFull(SupervisionError):  # noqa: N818 - the contract's word

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from darumad.supervision.signals import Call
     from darumad.supervision.spec import ChildSpec
     from darumad.supervision.tree import Tree
+    from darumad.supervision.waits import Wait
 
 REAL = SystemClock()
 """READY, stop, join and liveness run on real time, whatever clock the tree has."""
@@ -39,7 +40,7 @@ class Phase(Enum):
 
 
 class Life:
-    """Shared by the actor, its refs and its supervisor. Only the actor's thread moves `phase` and `in_hand`."""
+    """Shared by the actor, its refs and its supervisor. Only the actor's thread moves `phase`, `in_hand`, `waiting`."""
 
     __slots__ = (
         "__weakref__",
@@ -66,6 +67,7 @@ class Life:
         "spec",
         "thread",
         "tree",
+        "waiting",
     )
 
     def __init__(self, birth: "Birth | None", mailbox: Mailbox) -> None:
@@ -89,6 +91,7 @@ class Life:
         self.last_error = ""
         self.consecutive_errors = 0
         self.answering: Call | None = None
+        self.waiting: Wait | None = None
         self._ref: weakref.ref[PykkaRef[Any]] | None = None
         self._told = False
         self._settling = threading.Lock()
@@ -215,14 +218,6 @@ class _Here(threading.local):
 
 
 here = _Here()
-
-
-def would_deadlock(target: Life) -> bool:
-    """Whether this thread, waiting for `target`, waits for itself or for one that waits for it."""
-    me = here.life
-    if me is None:
-        return False
-    return me is target or (me.phase is not Phase.RUNNING and target.is_above(me))
 
 
 def stale(me: Life | None) -> bool:

@@ -14,6 +14,7 @@ from darumad.supervision.reasons import ABANDONED, KILLED, NORMAL, SHUTDOWN, Exi
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.signals import Stop
 from darumad.supervision.tree import Superseded, Tree
+from darumad.supervision.waits import announce, await_child
 
 LINGER = 5.0
 """Seconds in which a thread ends that has nothing left to do."""
@@ -78,6 +79,7 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
     child.begins(life)
     if life.parent is not None and life.parent.fenced:  # too late for whoever fenced the subtree to have seen it
         life.fence(ABANDONED)
+    announce(life, life.ready)
     birth.settle(life)
     _await_ready(tree, life, child.spec.start_timeout)
     child.went_up(ref, tree.now())
@@ -89,7 +91,7 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
 def _await_ready(tree: Tree, life: Life, timeout: float | None) -> None:
     supervisor = life.parent
     assert supervisor is not None
-    in_time = life.ready.wait(timeout)
+    in_time = await_child(life, life.ready, timeout)
     _not_superseded(supervisor)
     if not in_time:
         tree.abandon(life)
@@ -147,7 +149,7 @@ def mark_down(tree: Tree, child: Child, supervisor: Life) -> ExitReason:
 def _ended(life: Life, supervisor: Life, within: float | None, since: float | None) -> bool:
     """Whether the life has ended in time, and its thread with it."""
     passed = 0.0 if since is None else REAL.monotonic() - since
-    in_time = life.ended.wait(None if within is None else max(0.0, within - passed))
+    in_time = await_child(life, life.ended, None if within is None else max(0.0, within - passed))
     _not_superseded(supervisor)
     if in_time and not life.fenced and life.thread is not None:
         life.thread.join(LINGER)

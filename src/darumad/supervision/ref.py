@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from darumad.supervision.errors import ActorDeadError, Timeout, WouldDeadlock
-from darumad.supervision.life import REAL, current_birth, here, stale, would_deadlock
+from darumad.supervision.errors import ActorDeadError, MailboxFull, Timeout, WouldDeadlock
+from darumad.supervision.life import REAL, current_birth, here, stale
 from darumad.supervision.pykka_door import Envelope, PykkaRef
 from darumad.supervision.reasons import NORMAL, ExitReason
 from darumad.supervision.reply import Reply
 from darumad.supervision.signals import Stop
+from darumad.supervision.waits import await_end, would_deadlock
 
 if TYPE_CHECKING:
     from darumad.supervision.actor import Actor
@@ -55,21 +56,29 @@ class ActorRef(PykkaRef[Any]):
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Post `message` and wait for the answer, or get a future of it. It always ends: with the life at the latest.
 
+        Where asks without a timeout wait for each other in a ring, whoever closes it is refused.
+
         Raises:
             ActorDeadError: this life is over, or ended before it answered.
             MailboxFull: its message lane is at its bound.
             Timeout: `timeout` seconds passed. The message may still be handled.
-            WouldDeadlock: the asked one is this thread, or waits for it.
+            WouldDeadlock: the asked one is this thread, or waits for it, perhaps through others.
             Exception: what the handler raised.
         """
-        if block and would_deadlock(self._life):
+        if block and would_deadlock(self._life, limited=timeout is not None):
             raise WouldDeadlock(f"{self} is waiting for this thread")
         birth = current_birth()
         if birth is not None:
             birth.let_go()
         reply = Reply(self._life)
-        if stale(here.life) or not self._put(Envelope(message, reply_to=reply)):
-            reply.set_exception((ActorDeadError, ActorDeadError(f"{self} is dead"), None))
+        if block and timeout is None:
+            reply.announce()
+        try:
+            if stale(here.life) or not self._put(Envelope(message, reply_to=reply)):
+                reply.refuse(ActorDeadError(f"{self} is dead"))
+        except MailboxFull as full:
+            reply.refuse(full)
+            raise
         return reply.get(timeout=timeout) if block else reply
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
@@ -79,7 +88,7 @@ class ActorRef(PykkaRef[Any]):
             Timeout: it did not end within `timeout` seconds.
             WouldDeadlock: waiting for it means waiting for this thread.
         """
-        if block and self._stops_the_caller():
+        if block and (self._stops_the_caller() or would_deadlock(self._life, limited=timeout is not None)):
             raise WouldDeadlock(f"{self} cannot end while this thread waits for it")
         birth = current_birth()
         if birth is not None:
@@ -103,7 +112,9 @@ class ActorRef(PykkaRef[Any]):
 
     def _await_end(self, timeout: float | None) -> bool:
         started = REAL.monotonic()
-        if not self._life.ended.wait(timeout):
+        if timeout is None:
+            await_end(self._life)
+        elif not self._life.ended.wait(timeout):
             raise Timeout(f"{timeout} seconds")
         thread = self._life.thread
         if thread is not None and not self._life.fenced:

@@ -10,8 +10,9 @@ from typing import Any
 
 from darumad.supervision.errors import Timeout, WouldDeadlock
 from darumad.supervision.latch import Latch
-from darumad.supervision.life import Life, would_deadlock
+from darumad.supervision.life import Life
 from darumad.supervision.pykka_door import Future, OptExcInfo
+from darumad.supervision.waits import announce, await_answer, would_deadlock
 
 
 class Reply(Future[Any]):
@@ -63,6 +64,21 @@ class Reply(Future[Any]):
         """
         self._settle((None, exc_info or sys.exc_info()))
 
+    def announce(self) -> None:
+        """Say that this thread is going to wait for it without a limit."""
+        if self._asked is not None:
+            announce(self._asked, self._settled, self)
+
+    def refuse(self, error: BaseException) -> None:
+        """Answer with `error`; harmless if it is answered."""
+        with suppress(queue.Full):
+            self.set_exception((type(error), error, error.__traceback__))
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is answered."""
+        return self._settled.is_open
+
     def __await__(self) -> Generator[Any, None, Any]:
         """The answer, without blocking the loop: Pykka's own future would."""
         loop = asyncio.get_running_loop()
@@ -76,7 +92,9 @@ class Reply(Future[Any]):
     def _wait(self, timeout: float | None) -> None:
         if self._asked is not None and would_deadlock(self._asked):
             raise WouldDeadlock(f"{self._asked.path or 'actor'} is waiting for this thread")
-        if not self._settled.wait(timeout):
+        if self._asked is not None and timeout is None:
+            await_answer(self._asked, self._settled, self)
+        elif not self._settled.wait(timeout):
             raise Timeout(f"{timeout} seconds")
 
     def _settle(self, outcome: tuple[Any, OptExcInfo | None]) -> None:

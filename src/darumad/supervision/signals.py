@@ -67,9 +67,9 @@ class Call:
 
     __slots__ = ("reply", "run")
 
-    def __init__(self, run: "Callable[[Any], object]") -> None:
+    def __init__(self, run: "Callable[[Any], object]", asked: Life | None = None) -> None:
         self.run = run
-        self.reply = Reply()
+        self.reply = Reply(asked)
 
     def answer(self, value: object) -> None:
         """Hand back what the call found."""
@@ -78,8 +78,7 @@ class Call:
 
     def fail(self, error: BaseException) -> None:
         """Hand back why the call was not done."""
-        with suppress(queue.Full):
-            self.reply.set_exception((type(error), error, error.__traceback__))
+        self.reply.refuse(error)
 
     def refuse(self) -> None:
         """The supervisor ended first."""

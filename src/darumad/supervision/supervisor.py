@@ -188,6 +188,8 @@ class Supervisor(Housekeeping, Actor):
                 signal.deliver(self)
 
     def _answer_call(self, call: Call) -> None:
+        if call.reply.settled:  # refused: what its caller was told is not done is not to be done
+            return
         self._life.answering = call
         if self._life.fenced:
             raise Superseded

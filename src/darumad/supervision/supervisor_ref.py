@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from darumad.supervision.address import Address
 from darumad.supervision.child import Child
 from darumad.supervision.errors import NotFound, PoolNeedsRef, SupervisorDead, WouldDeadlock
-from darumad.supervision.life import Life, here, stale, would_deadlock
+from darumad.supervision.life import Life, here, stale
 from darumad.supervision.reasons import SHUTDOWN, ExitReason
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.signals import Call
 from darumad.supervision.spec import ChildSpec, ChildType
+from darumad.supervision.waits import would_deadlock
 
 if TYPE_CHECKING:
     from darumad.supervision.supervisor import Supervisor
@@ -45,8 +46,8 @@ class SupervisorRef(ActorRef):
 
         Raises:
             StartError: it did not become READY; its spec is not kept.
-            AlreadyStarted: the id is up or restarting.
-            AlreadyPresent: the id is there and not running.
+            AlreadyStarted: the id is up.
+            AlreadyPresent: the id is there and not up: stopped, benched or restarting.
             ValueError: the spec is wrong, or does not fit this supervisor.
         """
         found: ActorRef | None = self._call(lambda sup: sup.do_start_child(spec_or_args))
@@ -144,11 +145,12 @@ class SupervisorRef(ActorRef):
         self._life.mailbox.post(Call(lambda _: heard()))
 
     def _call(self, run: "Callable[[Supervisor], object]") -> Any:
-        if would_deadlock(self._life):
+        if would_deadlock(self._life, limited=False):
             raise WouldDeadlock(f"{self} is waiting for this thread")
-        call = Call(run)
+        call = Call(run, self._life)
+        call.reply.announce()
         if stale(here.life) or not self._life.mailbox.post(call):
-            raise SupervisorDead(f"{self} has ended")
+            call.fail(SupervisorDead(f"{self} has ended"))
         return call.reply.get()
 
     def _refuse_suicide(self, child: str | ActorRef) -> None:
