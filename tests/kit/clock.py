@@ -5,8 +5,7 @@ import itertools
 import threading
 from collections.abc import Callable
 
-from darumad.supervision.pykka_door import ActorRegistry
-from darumad.supervision.supervisor import Supervisor
+from darumad.supervision import Supervisor
 
 CEILING = 10.0
 """Real seconds after which a supervisor that does not come to rest is left alone."""
@@ -77,11 +76,16 @@ def settle(ceiling: float = CEILING) -> None:
     """Return when every supervisor has emptied its system lane."""
     pause, quiet = threading.Event(), 0
     for _ in range(int(ceiling / 0.001)):
-        refs = ActorRegistry.get_by_class(Supervisor)
-        quiet = quiet + 1 if all(_at_rest(ref) for ref in refs) else 0
+        quiet = quiet + 1 if all(_at_rest(ref) for ref in _supervisors()) else 0
         if quiet == 2:
             return
         pause.wait(0.001 if quiet == 0 else 0)
+
+
+def _supervisors() -> list[object]:
+    """The refs of all that have a thread; nobody keeps a list of them."""
+    actors = [getattr(getattr(thread, "_target", None), "__self__", None) for thread in threading.enumerate()]
+    return [actor.actor_ref for actor in actors if isinstance(actor, Supervisor)]
 
 
 def _at_rest(ref: object) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from darumad.supervision import (
     IGNORE,
     Actor,
+    ActorDeadError,
     AlreadyPresent,
     AlreadyStarted,
     Backoff,
@@ -121,8 +122,11 @@ def test_a_start_that_hangs_is_abandoned_after_its_time(house, wake) -> None:
 
 
 def test_a6_no_thread_left_is_a_failed_start_without_a_zombie(house, monkeypatch) -> None:
-    root = house.start(house.spec("a"))
-    before = ActorRegistry.get_all()
+    root, made = house.start(house.spec("a")), []
+
+    def make() -> object:
+        made.append(Probe.start(house.log, "x"))
+        return made[-1]
 
     def no_thread(_self) -> None:
         raise RuntimeError("can't start new thread")
@@ -130,12 +134,20 @@ def test_a6_no_thread_left_is_a_failed_start_without_a_zombie(house, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", no_thread)
         with pytest.raises(StartError, match="can't start new thread"):
-            root.start_child(house.spec("x"))
+            root.start_child(ChildSpec("x", make))
         with pytest.raises(StartError, match="can't start new thread"):
             house.start(name="another")
-    assert ActorRegistry.get_all() == before
+    assert not made[0].is_alive()
+    with pytest.raises(ActorDeadError):
+        made[0].tell("to nobody")
     assert house.states(root) == [("a", "up", 1)]
-    assert ActorRegistry.stop_all(timeout=5)
+
+
+def test_pykkas_registry_holds_nobody_that_is_supervised_so_that_no_stop_all_ends_a_tree(house) -> None:
+    root = house.start(house.spec("a"), house.nested("inner", house.spec("b")))
+    assert ActorRegistry.get_all() == []
+    assert ActorRegistry.stop_all(timeout=5) == []
+    assert root.address("a").ask("who", within=5) == ("a", 1)
 
 
 def test_a7_ignored_children_keep_a_place_unless_temporary(house) -> None:

@@ -72,7 +72,8 @@ class Actor(ThreadingActor):
     @classmethod
     def _spawn(cls, *args: Any, **kwargs: Any) -> Any:
         actor = cls(*args, **kwargs)
-        ActorRegistry.register(actor._actor_ref)
+        if current_birth() is None:  # a supervised one is found by its tree, and no `stop_all` is to end that
+            ActorRegistry.register(actor._actor_ref)
         actor._start_actor_loop()
         return actor._actor_ref
 

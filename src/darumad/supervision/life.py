@@ -16,7 +16,7 @@ from darumad.supervision.error_window import ErrorBudget, ErrorWindow
 from darumad.supervision.errors import ActorDeadError
 from darumad.supervision.latch import Latch
 from darumad.supervision.mailbox import Mailbox
-from darumad.supervision.pykka_door import ActorRegistry, Envelope, PykkaRef
+from darumad.supervision.pykka_door import Envelope, PykkaRef
 from darumad.supervision.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Life:
             self.fenced = True
         self.settle(reason)
         held, answering = self.in_hand, self.answering
-        self.leave_registry()
+        self._flag_stopped()
         self.bury()
         if held is not None:
             answer_dead(held, self)
@@ -142,11 +142,10 @@ class Life:
         """Take the ref by which others know this life."""
         self._ref = weakref.ref(ref)
 
-    def leave_registry(self) -> None:
-        """Pykka is to know nothing of it any more."""
+    def _flag_stopped(self) -> None:
+        """Say so where Pykka does."""
         ref = self._ref() if self._ref is not None else None
         if ref is not None:
-            ActorRegistry.unregister(ref)
             ref.actor_stopped.set()
 
     def bury(self) -> None:
