@@ -4,6 +4,7 @@ A small OTP: supervisors, child specs, restart intensity, incarnations, error bu
 above speaks of `Address`, `ChildSpec` and messages.
 """
 
+from darumad.clock import TimerHandle
 from darumad.supervision.actor import Actor
 from darumad.supervision.address import Address
 from darumad.supervision.backoff import Backoff, Rng
@@ -68,6 +69,7 @@ __all__ = [
     "SupervisorFlags",
     "SupervisorRef",
     "Timeout",
+    "TimerHandle",
     "TreeRow",
     "Verdict",
     "WouldDeadlock",

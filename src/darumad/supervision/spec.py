@@ -86,7 +86,8 @@ class Liveness:
 class ChildSpec:
     """How a child is started, restarted and stopped; with the last three at None it is plain OTP.
 
-    `start` is a factory: it returns the new actor's ref, or `IGNORE`. `shutdown` is in seconds.
+    `start` is a factory: it returns the new actor's ref, or `IGNORE`. It runs in the supervisor's thread, and
+    `start_timeout` does not bound it, but the `on_start` that follows. Both that and `shutdown` are in seconds.
     """
 
     id: str
