@@ -16,7 +16,7 @@ from darumad.supervision.waits import would_deadlock
 
 if TYPE_CHECKING:
     from darumad.supervision.supervisor import Supervisor
-    from darumad.supervision.tree import Tree, TreeRow
+    from darumad.supervision.tree import Tree, TreeRows
 
 ChildState = Literal["up", "restarting", "undefined", "benched"]
 
@@ -124,8 +124,11 @@ class SupervisorRef(ActorRef):
             raise NotFound(child)
         return Address(self._tree, path, _above(found))
 
-    def tree(self) -> "list[TreeRow]":
-        """This supervisor and all below it, parents first, siblings in start order; read without asking anyone."""
+    def tree(self) -> "TreeRows":
+        """This supervisor and all below it, parents first, siblings in start order; read without asking anyone.
+
+        Printed, it is drawn: one place a line, indented under its parent.
+        """
         return self._tree.rows(self.path)
 
     def wait(self, timeout: float | None = None) -> ExitReason | None:

@@ -56,6 +56,32 @@ class TreeRow:
     retry_at: float | None
 
 
+class TreeRows(list[TreeRow]):
+    """The places under one of them, which is the first; printed, one a line, each indented under its parent."""
+
+    def __str__(self) -> str:
+        depths: dict[str | None, int] = {}
+        lines = []
+        for row in self:
+            depth = depths[row.path] = depths.get(row.parent, -1) + 1
+            lines.append("  " * depth + _line(row))
+        return "\n".join(lines)
+
+
+def _line(row: TreeRow) -> str:
+    """A place, how it is, and what is remarkable about it."""
+    said = [row.path, row.state, f"life {row.incarnation}"]
+    if row.restarts:
+        said.append(f"restarts {row.restarts}")
+    if row.errors_in_window:
+        said.append(f"errors {row.errors_in_window}")
+    if row.mailbox_depth:
+        said.append(f"mail {row.mailbox_depth}")
+    if row.last_exit is not None:
+        said.append(f"last {row.last_exit.kind}" + (f" ({row.last_error})" if row.last_error else ""))
+    return "  ".join(said)
+
+
 class Tree:
     """What everything under one root shares."""
 
@@ -130,14 +156,14 @@ class Tree:
         with self._lock:
             return list(self._children.values())
 
-    def rows(self, path: str) -> list[TreeRow]:
+    def rows(self, path: str) -> TreeRows:
         """`path` and every place below it, parents first, siblings in start order."""
         children = self._snapshot()
         below: dict[str | None, list[Child]] = {}
         for child in children:
             below.setdefault(child.parent.path if child.parent else None, []).append(child)
         top = [child for child in children if child.path == path]
-        return [self._row(child) for child in _depth_first(top, below)]
+        return TreeRows(self._row(child) for child in _depth_first(top, below))
 
     def _row(self, child: Child) -> TreeRow:
         life = child.life
