@@ -140,7 +140,7 @@ def test_asking_where_no_answer_can_come_is_refused_at_once(house) -> None:
     root = house.start(house.spec("a", probe={"on_stop": tries("on_stop", lambda _: holder["root"].which_children())}))
     holder["root"] = root
     root.start_child(house.spec("b", probe={"on_start": tries("on_start", lambda _: root.which_children())}))
-    root.start_child(house.spec("c", probe={"on_start": tries("ask above", lambda _: root.ask("x"))}))
+    root.start_child(house.spec("c", probe={"on_start": tries("ask above", lambda _: root.ask("x", timeout=1))}))
     a = root.address("a")
     a.ask(tries("self", lambda actor: actor.actor_ref.ask("x")), within=5)
     a.ask(tries("own address", lambda _: a.ask("x", within=5)), within=5)
