@@ -153,13 +153,13 @@ class Company:
             self.tell(Hint())
 
     def tell(self, message: object) -> None:
-        if isinstance(message, SlotUp):
-            self._up.add(message.seat.holder)
         if self._told is not None:
             try:
                 self._told(message)
             except ActorDeadError:
                 return
+        if isinstance(message, SlotUp):
+            self._up.add(message.seat.holder)  # from here on all that is told comes behind it
 
     def note(self, fact: Fact) -> None:
         self.desk.journal.post(Note(facts=(fact,)))

@@ -133,7 +133,8 @@ async def test_never_more_calls_are_open_than_the_provider_has_slots(desk: Desk)
     desk.change(concurrency=2)
     desk.sim.play(Rule(id="slow", script=(Reply(text="fine"),), latency=0.05))
     await asyncio.gather(*(desk.complete()(ask()) for _ in range(8)))
-    spans = [(each.t_arrive, each.t_end) for each in desk.sim.attempts()]
+    attempts = await seen(desk.sim, lambda attempts: all(each.t_end is not None for each in attempts))
+    spans = [(each.t_arrive, each.t_end) for each in attempts]
     assert max(sum(a <= at < b for a, b in spans) for at, _ in spans) == 2
 
 
