@@ -87,7 +87,7 @@ def test_under_faults_and_outages_every_item_ends_and_every_limit_holds(
 ) -> None:
     daemon = house(_settings(sim), environ={"OPENAI_API_KEY": "sk-sim", "ANTHROPIC_API_KEY": "sk-sim"}).start()
     sim.play(*_rules(), seed=42)  # its time begins when the daemon is there
-    items = [_work(name, n) for n in range(int(2 * SECONDS)) for name in PROVIDERS]
+    items = [_work(name, n) for n in range(int(1.5 * SECONDS)) for name in PROVIDERS]
     for first in range(0, len(items), 30):
         daemon.client.batch(items[first : first + 30])
     eventually(lambda: _unsettled(daemon) == 0, PATIENCE)
