@@ -18,7 +18,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent
-AT_ONCE = 2
+AT_ONCE = 4
+"""Mutants tried at once: most of a try is a wait, for a test that hangs to be given up."""
 SECONDS = 90
 """A mutant that hangs its test for so long has not made it fail."""
 FAILED = 1
