@@ -89,7 +89,7 @@ def brokered(vendor: str, url: str):
     )
     config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
     key = {"anthropic": Credential("sk-bench")}
-    broker = Broker(config, Books(), SystemClock(), _Draws(), Tally(BUCKETS), key)
+    broker = Broker(config, Books(), SystemClock(), _Draws(), Tally(BUCKETS), lambda _: None, key)
     numbers = iter(range(10**9))
     return lambda word: broker.complete_for(Owner(ItemId(f"i{next(numbers)}"), 1), "bench")(ASKED[word]), broker.close
 

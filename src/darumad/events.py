@@ -293,6 +293,25 @@ class AgentSpawnFailed(Fact):
     error: str
 
 
+# --- providers ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCircuitOpened(Fact):
+    """A model is not called for now: its calls fail. Told once, until it closes. The subject is `provider:model`."""
+
+    name: ClassVar[str] = "provider.circuit_opened"
+    kind: str
+    half_opens_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCircuitClosed(Fact):
+    """A model whose circuit was open is called again: it has answered, or its settings or key changed."""
+
+    name: ClassVar[str] = "provider.circuit_closed"
+
+
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
@@ -431,7 +450,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
     WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
-    BudgetThreshold, BudgetExhausted,
+    ProviderCircuitOpened, ProviderCircuitClosed, BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
     DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,
 )  # fmt: skip

@@ -62,6 +62,9 @@ def test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails
     eventually(lambda: _succeeded(daemon) == ITEMS, PATIENCE)
     assert not daemon.events("agent.restarted")
     assert not daemon.events("agent.error_recorded")
+    (alert,), (over,) = daemon.events("provider.circuit_opened"), daemon.events("provider.circuit_closed")
+    assert alert["subject"] == over["subject"] == "down:claude-sonnet-5-5"
+    assert alert["data"]["kind"] == "server_error"
     items = [daemon.item(f"down-{n}") for n in range(ITEMS)]
     assert {(each["failures"], each["attempt"]) for each in items} == {(0, 1)}
 

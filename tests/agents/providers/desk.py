@@ -83,6 +83,7 @@ class Desk:
         self.use = "anthropic"
         self.max_in_flight = 256
         self.by_agent: dict[str, str] = {}
+        self.facts: list[object] = []
         self.keys = {"anthropic": Credential(KEY)}
         self._broker: Broker | None = None
 
@@ -95,7 +96,7 @@ class Desk:
             config = ProviderConfig(
                 use=self.use, providers=self.specs, by_agent=self.by_agent, max_in_flight=self.max_in_flight
             )
-            self._broker = Broker(config, self.books, self.clock, Draws(), self.tally, self.keys)
+            self._broker = Broker(config, self.books, self.clock, Draws(), self.tally, self.facts.append, self.keys)
         return self._broker
 
     def complete(self, owner: Owner = OWNER, agent: str = "executor") -> Complete:

@@ -18,6 +18,7 @@ from darumad.agents.providers.breaker import (
     end_of,
 )
 from darumad.agents.providers.standing import Standing
+from darumad.events import Fact
 from darumad.work import KINDS
 from tests.agents.providers.desk import Draws
 from tests.kit import FakeClock
@@ -148,7 +149,7 @@ def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tu
 
 def test_a_half_open_circuit_is_open_to_one_and_shut_while_that_one_is_on_its_way() -> None:
     clock, target = FakeClock(), ("anthropic", "model")
-    standing = Standing(clock, Draws())
+    standing = Standing(clock, Draws(), lambda _: None)
     for _ in range(IN_A_ROW):
         standing.ended(target, standing.admit(target), "server_error")
     assert standing.open_until("anthropic") is not None
@@ -158,6 +159,28 @@ def test_a_half_open_circuit_is_open_to_one_and_shut_while_that_one_is_on_its_wa
     assert standing.open_until("anthropic") is not None
     standing.ended(target, probe, None)
     assert standing.open_until("anthropic") is None
+
+
+def test_a_circuit_that_opens_is_told_once_until_it_closes() -> None:
+    clock, target, told = FakeClock(), ("anthropic", "model"), list[Fact]()
+    standing = Standing(clock, Draws(), told.append)
+    for _ in range(IN_A_ROW):
+        standing.ended(target, standing.admit(target), "server_error")
+    (opened,) = told
+    assert (opened.name, opened.subject) == ("provider.circuit_opened", "anthropic:model")
+    assert opened.data()["kind"] == "server_error"
+    clock.advance(FIRST_OPEN * (1 + JITTER))
+    standing.ended(target, standing.admit(target), "server_error")
+    assert told == [opened], "a probe that fails is the same outage"
+    clock.advance(10 * FIRST_OPEN)
+    standing.ended(target, standing.admit(target), None)
+    assert [each.name for each in told] == ["provider.circuit_opened", "provider.circuit_closed"]
+    standing.ended(target, standing.admit(target), "auth")
+    standing.reset("anthropic")
+    assert [(each.name, each.data()) for each in told[2:]] == [
+        ("provider.circuit_opened", {"kind": "auth", "half_opens_ms": None}),
+        ("provider.circuit_closed", {}),
+    ]
 
 
 def test_every_kind_says_of_its_target_what_the_table_does() -> None:

@@ -17,6 +17,7 @@ from darumad.agents.providers.standing import CircuitState, Standing, Target
 from darumad.agents.providers.wanted import Answer, R, Vectors, Wanted
 from darumad.bus import Tally
 from darumad.clock import Clock
+from darumad.events import Fact
 from darumad.work.model import Embeddings, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Embed, Ledger, Owner
 
@@ -59,12 +60,13 @@ class Broker:
         clock: Clock,
         rng: Rng,
         tally: Tally,
+        note: Callable[[Fact], None],
         keys: Keys | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._tally = tally
-        self._standing = Standing(clock, rng)
+        self._standing = Standing(clock, rng, note)
         self._caller = Caller(self._standing, ledger, clock, rng, tally, keys or {})
         self._half: LoopHalf | None = None
         self._offline = Offline()

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -12,6 +12,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.clock import Clock
+from darumad.events import Fact, ProviderCircuitClosed, ProviderCircuitOpened
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -45,11 +46,15 @@ class CircuitState:
 
 
 class Standing:
-    """The pure values, one lock around them, and the clock and draws that they are asked with."""
+    """The pure values, one lock around them, and the clock and draws that they are asked with.
 
-    def __init__(self, clock: Clock, rng: Rng) -> None:
+    `note` records a fact: that a circuit has opened or closed.
+    """
+
+    def __init__(self, clock: Clock, rng: Rng, note: Callable[[Fact], None]) -> None:
         self._clock = clock
         self._rng = rng
+        self._note = note
         self._lock = threading.Lock()
         self._circuits: dict[Target, Circuit] = {}
         self._answered: dict[Target, float] = {}
@@ -86,14 +91,18 @@ class Standing:
 
     def ended(self, target: Target, admission: Admission, kind: str | None) -> None:
         """An admitted attempt ended: with an answer (`kind` None), or with a kind of failure."""
-        end = End.ANSWERED if kind is None else end_of(kind)
+        end, now = End.ANSWERED if kind is None else end_of(kind), self._clock.monotonic()
         with self._lock:
             if kind is None:
-                self._answered[target] = self._clock.monotonic()
-            circuit = self._circuit(target)
-            self._circuits[target] = circuit.ended(
-                end, admission, self._clock.monotonic(), kind=kind or "", unit=self._rng.random()
-            )
+                self._answered[target] = now
+            before = self._circuit(target)
+            after = before.ended(end, admission, now, kind=kind or "", unit=self._rng.random())
+            self._circuits[target] = after
+        if before.closed and not after.closed:
+            half_opens_ms = None if after.until is None or after.hard else int((after.until - now) * 1000)
+            self._note(ProviderCircuitOpened(":".join(target), kind or "", half_opens_ms))
+        elif after.closed and not before.closed:
+            self._note(ProviderCircuitClosed(":".join(target)))
 
     def answered_since(self, target: Target, sent_at: float) -> bool:
         """Whether another call was answered after this one was sent (monotonic seconds): its failure is its own."""
@@ -130,8 +139,12 @@ class Standing:
     def reset(self, provider: str) -> None:
         """Forget what is known against a provider: its settings changed."""
         with self._lock:
-            self._circuits = {target: each for target, each in self._circuits.items() if target[0] != provider}
+            known = self._circuits
+            self._circuits = {target: each for target, each in known.items() if target[0] != provider}
             self._not_before.pop(provider, None)
+        for target, each in known.items():
+            if target[0] == provider and not each.closed:
+                self._note(ProviderCircuitClosed(":".join(target)))
 
     def let_go(self) -> None:
         """The loop is gone with every call that was open on it: what they held is free for those of the next.
