@@ -26,7 +26,10 @@ _STAGE_OF = {role: stage for stage, role in _ROLE_OF.items()}
 
 def pool_of(stage: Stage, agent: AgentName) -> Pool:
     """The pool whose slots carry out `stage` of an item of the definition `agent`."""
-    role = _ROLE_OF[stage]
+    return _pool(_ROLE_OF[stage], agent)
+
+
+def _pool(role: Role, agent: AgentName) -> Pool:
     return role, agent if role is Role.EXECUTOR else ANY
 
 
@@ -52,7 +55,7 @@ class Roster:
         """A new life of a slot, free. One that is up already stays as it is: its agent was made anew beneath it."""
         if seat.holder in self._seated:
             return
-        pool = (seat.role, seat.definition.name if seat.role is Role.EXECUTOR else ANY)
+        pool = _pool(seat.role, seat.definition.name)
         self._seated[seat.holder] = Seated(seat, pool)
         self._free[pool].append(seat.holder)
 

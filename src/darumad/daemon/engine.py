@@ -16,6 +16,7 @@ from darumad.actors import (
     branches,
     restart_instances,
     root_flags,
+    tell_if_alive,
 )
 from darumad.bridge import Limit
 from darumad.daemon import configured
@@ -24,7 +25,7 @@ from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
 from darumad.journal.requests import PAUSED
 from darumad.names import AgentName, Fence, ItemId, Role, Stage
-from darumad.supervision import ActorDeadError, ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.ports import Owner
 
 
@@ -92,13 +93,8 @@ class Engine:
 
     def tell(self, message: object) -> None:
         """Tell whoever is the orchestrator now; nobody, if none is: the next one reads the journal."""
-        told = self._orchestrator
-        if told is None:
-            return
-        try:
-            told(message)
-        except ActorDeadError:
-            return
+        if self._orchestrator is not None:
+            tell_if_alive(self._orchestrator, message)
 
     def hint(self, ready: Mapping[tuple[AgentName, Stage], int] | None = None) -> None:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""

@@ -14,7 +14,7 @@ from darumad.supervision import Intensity
 
 MOST, PERIOD = 2, 3600.0
 """So many loops may be replaced within so many seconds; one more, and the process is."""
-TOO_DEAF = 32
+IGNORING_CAP = 32
 """So many tasks that ignore their cancel are too many: what they hold is let go with their loop."""
 
 
@@ -42,7 +42,7 @@ class LoopWatch:
         if health.let_go and self._at_the_cap(health.let_go):
             return f"{self._leaked()} threads of actors and {health.let_go} of loops were given up and still run"
         held = loop.held()
-        if held < settings.dead_after and health.ignoring < TOO_DEAF:
+        if held < settings.dead_after and health.ignoring < IGNORING_CAP:
             return None
         too_often = self._too_often()
         if too_often is None:
