@@ -21,6 +21,7 @@ from pathlib import Path
 
 from darumad.clock import SystemClock
 from darumad.control.counting import FactCounter
+from darumad.cores import one_core
 from darumad.daemon.assembly import credentials_of, kernel, minds
 from darumad.daemon.engine import Engine
 from darumad.daemon.guardian import Guardian
@@ -107,6 +108,7 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
     devnull = os.open(os.devnull, os.O_WRONLY)
     logs = configure(settings.log, clock=clock, environ={}, descriptor=devnull)
     with ExitStack() as stack:
+        stack.enter_context(one_core())
         house = kernel(settings, clock, Guardian(clock, Notifier({})), stack)
         house.publisher.subscribe(FactCounter(house.tally))
         engine = Engine(house, minds(house, credentials_of(settings, {})))

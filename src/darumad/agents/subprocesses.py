@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from darumad.agents.template import ToolFailed
+from darumad.cores import any_core
 
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """All that the process sees of ours: no key, no setting, no way into it."""
@@ -38,15 +39,16 @@ async def ask_module(module: str, request: Any) -> Any:
 
 
 async def _run(command: Sequence[str], stdin: bytes) -> tuple[bytes, bytes, int]:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=_ENVIRONMENT,
-        cwd="/",
-        start_new_session=True,
-    )
+    with any_core():
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
     try:
         said, errors = await process.communicate(stdin)
     finally:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from darumad.cores import leave
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ class Threads(ThreadPoolExecutor):
     """A loop's default executor that knows which of its threads nobody waits for any more."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(MOST, thread_name_prefix=name)
+        super().__init__(MOST, thread_name_prefix=name, initializer=leave)
         self._calls: set[_Call[Any]] = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 from darumad.clock import SystemClock
 from darumad.control import ControlServer
+from darumad.cores import one_core
 from darumad.daemon import housekeeping
 from darumad.daemon.assembly import (
     WITHIN,
@@ -62,6 +63,8 @@ def run(settings: Settings) -> int:
     guardian = Guardian(clock, Notifier(os.environ))
     try:
         with ExitStack() as stack:
+            if settings.daemon.one_core:
+                stack.enter_context(one_core())
             _on_rotation(guardian, logs, stack)
             ending, why = _serve(settings, clock, guardian, logs, stack)
             code = EXIT[ending]

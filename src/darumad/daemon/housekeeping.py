@@ -15,6 +15,7 @@ import orjson
 
 from darumad.bridge import Workspaces
 from darumad.clock import Clock
+from darumad.cores import any_core
 from darumad.errors import DarumaError
 from darumad.events import DaemonClockJumped, Fact, JournalChecked
 from darumad.journal import Journal, Prune, Pruned
@@ -115,7 +116,8 @@ class Housekeeping:
         """Have a child look at every page: it takes long, and may not be done by a thread that shares our locks."""
         began = self._house.clock.monotonic()
         command = [sys.executable, "-m", "darumad.journal.checking", str(self._house.directory)]
-        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own program
+        with any_core():
+            self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own program
         said, _ = self._child.communicate()
         failed, self._child = self._child.returncode != 0, None
         if self._closed.is_set():

@@ -51,6 +51,11 @@ class Daemon:
     switch_interval: Seconds = setting(
         Seconds(0.0005), "How long a Python thread may compute before another gets its turn.", POSITIVE
     )
+    one_core: bool = setting(
+        default=True,
+        says="Whether the threads that share the interpreter keep to the core that the daemon starts on; children and"
+        " the threads beside the agents' loop run anywhere.",
+    )
     heartbeat: Seconds = setting(
         Seconds(30), "How often a sign of life is published; the first comes at once.", POSITIVE
     )
