@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from darumad.actors import orchestrator as room
-from darumad.actors.messages import Committed, SlotUp
+from darumad.actors.messages import Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat
+from darumad.journal import Rescue
 from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.gates import Verdict
@@ -22,6 +23,7 @@ from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, completed, failed, review
 from tests.journal.desk import Desk, new_item
+from tests.journal.desk import Gate as Writer
 from tests.kit import Gate, eventually
 from tests.kit.clock import FakeClock
 
@@ -30,9 +32,10 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 
 
 class Held:
-    """Work that waits until it is let go, item by item or all at once."""
+    """Work that waits until it is let go, item by item or all at once, and then ends as said."""
 
-    def __init__(self) -> None:
+    def __init__(self, end: WorkResult | None = None) -> None:
+        self._end = end
         self.begun: list[str] = []
         self._lock = threading.Lock()
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
@@ -45,7 +48,7 @@ class Held:
             if self._all:
                 gate.open()
         await gate.passed()
-        return completed(text=f"did {item.id}")
+        return self._end or completed(text=f"did {item.id}")
 
     def release(self, *items: str) -> None:
         with self._lock:
@@ -314,6 +317,27 @@ def test_a_revoked_item_that_nobody_moved_is_put_back_and_done(company: Companie
     held.release()
     daemon.succeeds("one")
     assert daemon.facts("work.interrupted", "one")[0]["why"] == "cancelled by uid:7"
+
+
+def test_of_two_that_end_with_the_same_item_at_once_the_later_holder_counts_and_no_slot_is_lost(
+    company: Companies,
+) -> None:
+    held, reviewed = Held(), Held(review(Verdict.PASS))
+    daemon = company(count=2, executor=held, reviewer=reviewed).start()
+    daemon.submit("a")
+    eventually(lambda: held.begun == ["a"])
+    daemon.desk.call(Rescue(live=frozenset()))
+    daemon.tell(Hint())
+    eventually(lambda: held.begun == ["a", "a"])
+    writer = Writer(daemon.desk)
+    held.release()
+    eventually(lambda: daemon.bridge.health().running == 0)
+    writer.open()
+    daemon.until("work.stale_result", "a")
+    reviewed.release("a")
+    daemon.succeeds("a")
+    daemon.submit("b", "c")
+    eventually(lambda: sorted(reviewed.begun) == ["a", "b", "c"])  # a reviewer each, and neither let go
 
 
 def test_an_answer_for_an_item_that_the_slot_does_not_hold_changes_nothing(company: Companies) -> None:

@@ -236,13 +236,6 @@ def test_items_of_lost_holders_go_back_with_their_steps(desk: Desk) -> None:
     assert (again.record.attempt, len(again.steps)) == (1, 1)
 
 
-def test_a_rescue_can_be_bound_to_certain_holders(desk: Desk) -> None:
-    desk.submit("a", "b")
-    desk.claim(count=2)
-    said = desk.call(Rescue(live=frozenset(), only=frozenset({"actor/2#1"})))
-    assert said.items == ("b",)
-
-
 def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one()

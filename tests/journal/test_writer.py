@@ -9,7 +9,21 @@ import pytest
 from darumad.bus import Tally
 from darumad.errors import DarumaError, Unavailable
 from darumad.events import AgentBenched
-from darumad.journal import MEASURES, Accept, Accepted, Claim, Journal, Moved, Note, Outcome, PromoteDue, Setting, Slot
+from darumad.journal import (
+    MEASURES,
+    STALE,
+    Accept,
+    Accepted,
+    Claim,
+    Journal,
+    Moved,
+    Note,
+    Outcome,
+    PromoteDue,
+    Rescue,
+    Setting,
+    Slot,
+)
 from darumad.journal.checkpoints import FULL_FRAMES, IDLE_FRAMES, Checkpoints
 from darumad.journal.database import Database
 from darumad.journal.rounds import KINDS, groups
@@ -218,6 +232,37 @@ def test_a_claim_sees_what_its_own_batch_made_ready(desk: Desk) -> None:
     claimed, moved = ear.answers
     assert isinstance(moved, Moved)
     assert [each.record.item.id for each in claimed.held] == ["b"]
+
+
+def test_a_rescue_knows_nothing_of_what_was_posted_after_it(desk: Desk) -> None:
+    """Else an item that goes on to another slot in the same batch would be taken from it."""
+    desk.submit("a", "b")
+    goes_on, lost = desk.claim(count=2)
+    ear, gate = Ear(), Gate(desk)
+    desk.journal.post(Rescue(live=frozenset({goes_on.slot.holder})), ear.hear)
+    desk.journal.post(move(goes_on, WorkState.RUNNING, DO, holder="next#1"), ear.hear)
+    desk.journal.post(success(lost), ear.hear)
+    gate.open()
+    desk.close()
+    rescued, moved, late = ear.answers
+    assert rescued.items == ("b",)
+    assert isinstance(moved, Moved)
+    assert late is STALE
+
+
+def test_what_was_posted_before_a_rescue_is_seen_by_it(desk: Desk) -> None:
+    desk.submit("a", "b")
+    ends, goes_on = desk.claim(count=2)
+    ear, gate = Ear(), Gate(desk)
+    desk.journal.post(success(ends), ear.hear)
+    desk.journal.post(move(goes_on, WorkState.RUNNING, DO, holder="next#1"), ear.hear)
+    desk.journal.post(Rescue(live=frozenset()), ear.hear)
+    gate.open()
+    desk.close()
+    ended, moved, rescued = ear.answers
+    assert isinstance(ended, Moved)
+    assert isinstance(moved, Moved)
+    assert rescued.items == ("b",)
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------------------

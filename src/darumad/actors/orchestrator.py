@@ -110,7 +110,7 @@ class Orchestrator(Actor):
         self._desk = desk
         self._roster = Roster()
         self._gathered: list[object] = []
-        self._moving: dict[ItemId, _Moving] = {}
+        self._moving: dict[tuple[ItemId, Fence], _Moving] = {}
         self._going_on: Counter[AgentName] = Counter()  # moving to a slot taken for them: under way, and held by none
         self._backlog = Backlog()
         self._held_back: set[AgentName] = set()
@@ -198,7 +198,7 @@ class Orchestrator(Actor):
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
-        self._moving[move.item] = _Moving(done, holder)
+        self._moving[move.item, move.fence] = _Moving(done, holder)
         if holder is not None:
             self._going_on[record.item.agent] += 1
         self._post(move)
@@ -279,7 +279,7 @@ class Orchestrator(Actor):
         self._held_back = {agent for agent, most in request.first.items() if begun[agent] >= most}
 
     def _moved(self, move: Move, answer: Answer) -> None:
-        moving = self._moving.pop(move.item, None)
+        moving = self._moving.pop((move.item, move.fence), None)
         if moving is not None and moving.holder is not None:
             self._going_on[moving.done.held.record.item.agent] -= 1
         if isinstance(answer, Moved):

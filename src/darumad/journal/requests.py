@@ -286,13 +286,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescue:
-    """Put back every running item of this node whose holder is not in `live` (`path#incarnation`). Answer: `Rescued`.
+    """Put back every running item of this node whose holder is not in `live` (`path#incarnation`).
 
-    With `only` set, only items held by these holders are looked at.
+    Answer: `Rescued`.
     """
 
     live: frozenset[str]
-    only: frozenset[str] | None = None
     why: str = "its holder was gone"
 
 

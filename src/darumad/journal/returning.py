@@ -55,13 +55,9 @@ def promote_due(batch: Batch, asked: Sequence[PromoteDue]) -> list[Answer]:
 
 
 def _rescue(batch: Batch, asked: Rescue) -> Rescued:
-    gone = [each for each in _running(batch) if _is_gone(each.holder, asked)]
+    gone = [each for each in _running(batch) if each.holder not in asked.live]
     _put_back(batch, [(each, each.standing) for each in gone])
     return Rescued(tuple(each.uid for each in gone))
-
-
-def _is_gone(holder: str, asked: Rescue) -> bool:
-    return holder not in asked.live and (asked.only is None or holder in asked.only)
 
 
 def _running(batch: Batch) -> list[Running]:

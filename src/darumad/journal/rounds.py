@@ -3,11 +3,12 @@
 All of one kind at once, but each item's requests as they were posted.
 
 Two requests of one item never share a statement: of two moves in one UPDATE only the first would count. What names no
-item (claims, rescues, promotions) comes last and sees what the batch did before it.
+item (claims, promotions) comes last and sees what the batch did before it. A rescue names the holders that lived when
+it was posted: what was posted after it, perhaps for a holder that it does not know, is carried out after it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from darumad.journal.requests import (
@@ -36,7 +37,7 @@ Group = tuple[type[Any], list[Any]]
 
 KINDS: tuple[type[Any], ...] = (
     Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note, PromoteDue,
-    Rescue, Claim, Purge, Prune,
+    Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
@@ -64,6 +65,20 @@ _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
 
 def groups(requests: Sequence[Request]) -> list[Group]:
     """The statements to run, in order."""
+    return [group for stretch in _stretches(requests) for group in _rounds(stretch)]
+
+
+def _stretches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """The requests in parts, each up to a rescue."""
+    begin = 0
+    for place, each in enumerate(requests, 1):
+        if type(each) is Rescue:
+            yield requests[begin:place]
+            begin = place
+    yield requests[begin:]
+
+
+def _rounds(requests: Sequence[Request]) -> list[Group]:
     rounds: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
     busy: dict[Hashable, int] = {}
     for each in requests:
