@@ -1,118 +1,134 @@
-"""The app: the operations over HTTP, one endpoint each, all of one shape: who asks, what is asked, do it, answer."""
+"""The app: the operations over HTTP. One table says who answers where, and nothing stands between it and the server.
 
-from collections.abc import Awaitable, Callable
+The endpoints are all of one shape: who asks, what is asked, do it, answer.
+"""
 
-from starlette.applications import Starlette
-from starlette.requests import Request
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
 from starlette.responses import Response
-from starlette.routing import Route as HttpRoute
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from darumad.control import on_daemon, problem
-from darumad.control.border import body_of, checked, chunks_of
+from darumad.control.border import Json, Request, body_of, checked
 from darumad.control.desk import Ask, Desk
 from darumad.control.operations import OPERATIONS, Operation
-from darumad.control.peers import Caller, caller_of
+from darumad.control.peers import caller_of
 from darumad.errors import Broken, DarumaError, Refused
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
+Place = tuple[str, str]
+"""A method and a path, which may have places with names: `/v1/work/{id}`."""
 _NOTHING: dict[str, object] = {}
-_OUR_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
+_OUR_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def control_app(desk: Desk) -> Starlette:
+class App:
+    """A table of endpoints as an ASGI app. Paths as they stand are looked up; then those with places, in their order.
+
+    Who may ask by GET may ask by HEAD.
+    """
+
+    def __init__(self, endpoints: Mapping[Place, Endpoint]) -> None:
+        self._plain = {place: endpoint for place, endpoint in endpoints.items() if "{" not in place[1]}
+        shaped = {place: endpoint for place, endpoint in endpoints.items() if place not in self._plain}
+        self._shaped = [(method, compile_path(path)[0], endpoint) for (method, path), endpoint in shaped.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        endpoint, places = self._found(scope["method"], scope["path"])
+        answer = await endpoint(Request(scope, receive, places))
+        await answer(scope, receive, send)
+
+    def _found(self, asked: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+        """Who answers, and what stands in the path's places."""
+        method = "GET" if asked == "HEAD" else asked
+        endpoint = self._plain.get((method, path))
+        if endpoint is not None:
+            return endpoint, {}
+        for known, shape, shaped in self._shaped:
+            if known == method and (found := shape.match(path)):
+                return shaped, found.groupdict()
+        return _unknown, {}
+
+
+def control_app(desk: Desk) -> App:
     """Everything there is, for the control socket."""
-    routes = [
-        HttpRoute(each.route.path, _endpoint(desk, each), methods=[each.route.method]) for each in OPERATIONS.values()
-    ]
-    return _app(routes + _probes(desk))
+    routes = {(each.route.method, each.route.path): _endpoint(desk, each) for each in OPERATIONS.values()}
+    return App(routes | _probes(desk))
 
 
-def metrics_app(desk: Desk) -> Starlette:
+def metrics_app(desk: Desk) -> App:
     """What a scraper and a prober need, for a loopback port: read only, whoever asks."""
 
     async def metrics(_: Request) -> Response:
         return await on_daemon.metrics(desk)
 
-    routes = [HttpRoute("/metrics", metrics, methods=["GET"]), *_probes(desk)]
-    return _app([HttpRoute(each.path, _local_only(each.endpoint), methods=["GET"]) for each in routes])
+    routes: dict[Place, Endpoint] = {("GET", "/metrics"): metrics} | _probes(desk)
+    return App({place: _local_only(endpoint) for place, endpoint in routes.items()})
 
 
 def _local_only(endpoint: Endpoint) -> Endpoint:
     """Refuses what a web page in a browser asks of a loopback port, also under a name that it made point there."""
 
-    async def guarded(request: Request) -> Response:
-        if request.url.hostname not in _OUR_NAMES:
+    async def guarded(request: Request) -> ASGIApp:
+        if _host_of(request) not in _OUR_NAMES:
             return Response("this is not the host you asked for\n", 421)
-        if "origin" in request.headers or request.headers.get("sec-fetch-site") == "cross-site":
+        if request.header(b"origin") is not None or request.header(b"sec-fetch-site") == "cross-site":
             return Response("not for web pages\n", 403)
         return await endpoint(request)
 
     return guarded
 
 
-def _app(routes: list[HttpRoute]) -> Starlette:
-    return Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+def _host_of(request: Request) -> str | None:
+    """The name, without its port, under which somebody found the way here."""
+    try:
+        return urlsplit(f"//{request.header(b'host') or 'localhost'}").hostname
+    except ValueError:
+        return None
 
 
-def _probes(desk: Desk) -> list[HttpRoute]:
-    async def livez(_: Request) -> Response:
+def _probes(desk: Desk) -> dict[Place, Endpoint]:
+    async def livez(_: Request) -> ASGIApp:
         return await on_daemon.live(desk)
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(_: Request) -> ASGIApp:
         return await on_daemon.ready(desk)
 
-    return [HttpRoute("/livez", livez, methods=["GET"]), HttpRoute("/readyz", readyz, methods=["GET"])]
+    return {("GET", "/livez"): livez, ("GET", "/readyz"): readyz}
 
 
 def _endpoint(desk: Desk, operation: Operation) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> ASGIApp:
         try:
             return await _answer(desk, operation, request)
         except DarumaError as error:
-            return problem.answer(error, request.url.path)
+            return problem.answer(error, request.path)
         except OSError as error:
             desk.house.report(operation.route.name, error)
-            return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request.url.path)
+            return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request.path)
         except Exception as error:  # noqa: BLE001 - the caller is told that it is our defect; the log says which
             desk.house.report(operation.route.name, error)
-            return problem.answer(Broken(f"{operation.route.name} failed inside"), request.url.path)
+            return problem.answer(Broken(f"{operation.route.name} failed inside"), request.path)
 
     return endpoint
 
 
-async def _answer(desk: Desk, operation: Operation, request: Request) -> Response:
-    caller, route = caller_of(request.scope["client"]), operation.route
+async def _answer(desk: Desk, operation: Operation, request: Request) -> ASGIApp:
+    caller, route = caller_of(request.client), operation.route
     if route.writes and not caller.may_write:
         raise Refused(f"{route.name} is for the daemon's own user and root, and you are {caller.by}", code="denied")
     # A body that is streamed is the operation's to read; a GET has none.
     reads = not operation.streams and route.method != "GET"
     sent = await body_of(request, route.limit) if reads else _NOTHING
-    query = dict(request.query_params) if request.scope["query_string"] else {}
-    asked = checked(operation.request, sent, request.path_params, query)
-    answer = await operation.run(desk, _ask(request, operation, caller, sent), asked)
-    if isinstance(answer, Response):
-        return answer
-    return Response(answer.model_dump_json(), media_type="application/json")
+    asked = checked(operation.request, sent, request.places, request.parameters)
+    answer = await operation.run(desk, Ask(caller, route, sent, request), asked)
+    return Json(answer) if isinstance(answer, BaseModel) else answer
 
 
-def _ask(request: Request, operation: Operation, caller: Caller, sent: dict[str, object]) -> Ask:
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    headers = request.headers
-    return Ask(
-        caller=caller,
-        operation=operation.route.name,
-        sent=sent,
-        body=chunks_of(request, operation.route.limit),
-        gone=gone,
-        key=headers.get("idempotency-key"),
-        accepts=headers.get("accept", ""),
-        resume_from=headers.get("last-event-id"),
-    )
-
-
-async def _unknown(request: Request, _: Exception) -> Response:
-    refusal = Refused(f"there is no {request.method} {request.url.path}", code="unknown_operation")
-    return problem.answer(refusal, request.url.path)
+async def _unknown(request: Request) -> Response:
+    refusal = Refused(f"there is no {request.method} {request.path}", code="unknown_operation")
+    return problem.answer(refusal, request.path)

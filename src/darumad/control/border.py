@@ -1,17 +1,80 @@
-"""The border: where a request's bytes become a checked request, or a refusal that names what is wrong with them."""
+"""The border: where a request's bytes become a checked request, or a refusal that names what is wrong with them.
+
+And where an answer becomes bytes. HTTP itself is uvicorn's; here is what ASGI hands over, and no more of it than is
+asked for.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
 
 from darumad.control.wire import problems_of
 from darumad.errors import Problem, Refused
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
+Chunk = tuple[bytes, bool]
+"""A piece of a body, and whether there is more to come."""
+
+
+class Request:
+    """A request as it came. `places` is what stood in its path where the route has a name for it."""
+
+    __slots__ = ("_headers", "_receive", "client", "method", "path", "places", "query")
+
+    def __init__(self, scope: Scope, receive: Receive, places: Mapping[str, str]) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.client: tuple[str, int] | None = scope["client"]
+        self.places = places
+        self.query: bytes = scope["query_string"]
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two of a name, the first
+        self._receive = receive
+
+    def header(self, name: bytes) -> str | None:
+        """The header of this name, which is given in small letters; None when it did not come."""
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What stands in the address behind the question mark."""
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)) if self.query else {}
+
+    async def chunk(self) -> Chunk:
+        """The next piece of the body.
+
+        Raises:
+            Refused: `malformed`: the caller hung up in the middle.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Refused("the caller hung up before the body was whole", code="malformed")
+        return message.get("body", b""), message.get("more_body", False)
+
+    async def gone(self) -> None:
+        """Returns when the caller has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class Json:
+    """An answer in JSON, on its way out; an ASGI app."""
+
+    __slots__ = ("_body", "_status")
+
+    def __init__(self, view: BaseModel, status: int = 200) -> None:
+        self._body, self._status = view.model_dump_json().encode(), status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI calls it
+        """Sends it."""
+        headers = [(b"content-length", b"%d" % len(self._body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
 
 
 async def body_of(request: Request, limit: int) -> dict[str, Any]:
@@ -20,9 +83,10 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
     Raises:
         Refused: `too_large`, declared or not; `malformed`: it is no JSON object.
     """
-    held = bytearray()
-    async for chunk in chunks_of(request, limit):
-        held += chunk
+    _check_declared(request, limit)
+    held, more = first = await request.chunk()
+    if more or len(held) > limit:
+        held = b"".join([each async for each in chunks_of(request, limit, first)])
     if not held:
         return {}
     try:
@@ -34,25 +98,20 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
     return found
 
 
-async def chunks_of(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most `limit` bytes of it.
+async def chunks_of(request: Request, limit: int, first: Chunk | None = None) -> AsyncIterator[bytes]:
+    """The body as it comes, at most `limit` bytes of it; `first` is what was read of it already.
 
     Raises:
         Refused: `too_large`: more is declared, or more came; `malformed`: the caller hung up in the middle.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit + _DISCARDED:
-                break
-            if size <= limit:
-                yield chunk
-    except ClientDisconnect:
-        raise Refused("the caller hung up before the body was whole", code="malformed") from None
+    _check_declared(request, limit)
+    size, more = 0, True
+    while more and size <= limit + _DISCARDED:
+        chunk, more = first or await request.chunk()
+        first = None
+        size += len(chunk)
+        if size <= limit:
+            yield chunk
     if size > limit:
         raise _too_large(limit)
 
@@ -63,13 +122,19 @@ def checked(model: type[BaseModel], body: Mapping[str, Any], path: Mapping[str, 
     Raises:
         Refused: everything that is wrong, each with its JSON pointer.
     """
-    doubled = [Problem(f"/{name}", "stands in the address already") for name in body if name in path]
+    doubled = [Problem(f"/{name}", "stands in the address already") for name in body if name in path] if path else ()
     if doubled:
         raise Refused("the request is not valid", problems=doubled)
     try:
         return model.model_validate({**query, **body, **path})
     except ValidationError as error:
         raise Refused("the request is not valid", problems=problems_of(error, model)) from None
+
+
+def _check_declared(request: Request, limit: int) -> None:
+    declared = request.header(b"content-length")
+    if declared is not None and declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
 
 
 def _too_large(limit: int) -> Refused:

@@ -1,16 +1,15 @@
 """The desk: what an operation has at hand. One `Desk` per server, one `Ask` per request; on the control loop only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
-from starlette.responses import Response
-
+from darumad.control.border import Request, chunks_of
 from darumad.control.house import House
 from darumad.control.peers import Caller
+from darumad.control.routes import Route
 from darumad.control.streams import Streams
-from darumad.control.views import Said
 from darumad.control.watch import Watch
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
@@ -21,24 +20,40 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: who asks, what stood in its body, and whether they still listen.
-
-    `key` is its Idempotency-Key, `accepts` its Accept header, `resume_from` its Last-Event-ID. `body` is for
-    operations that read it as it comes; `gone` returns when the caller has hung up.
-    """
+    """One request: who asks, by which route, what stood in its body, and the request itself."""
 
     caller: Caller
-    operation: str
+    route: Route
     sent: Mapping[str, Any]
-    body: AsyncIterator[bytes]
-    gone: Callable[[], Awaitable[None]]
-    key: str | None = None
-    accepts: str = ""
-    resume_from: str | None = None
+    request: Request
+
+    @property
+    def key(self) -> str | None:
+        """Its Idempotency-Key."""
+        return self.request.header(b"idempotency-key")
+
+    @property
+    def accepts(self) -> str:
+        """Its Accept header."""
+        return self.request.header(b"accept") or ""
+
+    @property
+    def resume_from(self) -> str | None:
+        """Its Last-Event-ID."""
+        return self.request.header(b"last-event-id")
+
+    @property
+    def body(self) -> AsyncIterator[bytes]:
+        """Its body as it comes, for operations that read it themselves."""
+        return chunks_of(self.request, self.route.limit)
+
+    async def gone(self) -> None:
+        """Returns when the caller has hung up."""
+        await self.request.gone()
 
     def audit(self, target: str) -> Audit:
         """The audit row of this request."""
-        return Audit(by=self.caller.by, action=self.operation, target=target, pid=self.caller.pid)
+        return Audit(by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +81,3 @@ class Desk:
         self._going.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.house.report("what was left going behind an answer", error)
-
-
-def replied(view: Said, status: int = 200) -> Response:
-    """`view` as a response with a status of its own."""
-    return Response(view.model_dump_json(), status, media_type="application/json")

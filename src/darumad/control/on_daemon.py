@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from starlette.responses import Response, StreamingResponse
 
-from darumad.control.desk import Ask, Desk, replied
+from darumad.control.border import Json
+from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, render
 from darumad.control.streams import Wanted, as_ndjson, as_sse
@@ -99,16 +100,16 @@ async def health(desk: Desk, ask: Ask, request: Nothing) -> HealthView:  # noqa:
     return _health(desk)
 
 
-async def live(desk: Desk) -> Response:
+async def live(desk: Desk) -> Json:
     """200 while every part of the daemon makes progress, else 503: a service manager should start it anew."""
     view = _health(desk)
-    return replied(view, 200 if view.live else _UNHEALTHY)
+    return Json(view, 200 if view.live else _UNHEALTHY)
 
 
-async def ready(desk: Desk) -> Response:
+async def ready(desk: Desk) -> Json:
     """200 while the daemon takes work in, else 503."""
     view = _health(desk)
-    return replied(view, 200 if view.ready else _UNHEALTHY)
+    return Json(view, 200 if view.ready else _UNHEALTHY)
 
 
 async def metrics(desk: Desk, ask: Ask | None = None, request: Nothing | None = None) -> Response:  # noqa: ARG001
@@ -158,11 +159,11 @@ async def _remember_pause(desk: Desk, ask: Ask, fact: Fact, *, paused: bool) -> 
     await desk.commits.commit(setting)
 
 
-async def stop(desk: Desk, ask: Ask, request: Nothing) -> Response:  # noqa: ARG001
+async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001
     """Ends the daemon as SIGTERM does; answered before."""
     await _record(desk, ask)
     desk.house.stop(ask.caller.by)
-    return replied(Done(state="stopping"), _ACCEPTED)
+    return Json(Done(state="stopping"), _ACCEPTED)
 
 
 async def version(desk: Desk, ask: Ask, request: Nothing) -> VersionView:  # noqa: ARG001

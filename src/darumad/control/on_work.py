@@ -10,7 +10,8 @@ from starlette.responses import FileResponse, Response
 
 from darumad.control import uploads
 from darumad.control.admission import Admitted, Sent, admit, edited
-from darumad.control.desk import Ask, Desk, replied
+from darumad.control.border import Json
+from darumad.control.desk import Ask, Desk
 from darumad.control.house import House, Running
 from darumad.control.outlook import cancelled_by, held_up, idle, needs
 from darumad.control.views import (
@@ -58,17 +59,17 @@ _SETTLED = frozenset({WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED, 
 _CREATED = 201
 
 
-async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Response:
+async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
     """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
     admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
     try:
         (reply,) = await _accept(desk, ask, [admitted])
     except Refused as refused:
         raise _of_one(refused) from None
-    return replied(reply, _CREATED if reply.created else 200)
+    return Json(reply, _CREATED if reply.created else 200)
 
 
-async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Response:
+async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     """Accepts many items in one transaction, all or none."""
     sent, house, by = ask.sent["items"], desk.house, ask.caller.by
     admitted: list[Admitted] = []
@@ -83,7 +84,7 @@ async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Response:
         raise Refused("the batch is not valid, and nothing of it was accepted", problems=problems)
     _check_distinct(admitted)
     replies = tuple(await _accept(desk, ask, admitted))
-    return replied(SubmittedBatch(items=replies), _CREATED if any(each.created for each in replies) else 200)
+    return Json(SubmittedBatch(items=replies), _CREATED if any(each.created for each in replies) else 200)
 
 
 async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # noqa: ARG001 - an operation's signature

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from darumad.control import on_agents, on_daemon, on_keys, on_money, on_work, views, wire
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
 
-Answer = BaseModel | Response
+Answer = BaseModel | ASGIApp
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
 
-from darumad.control.app import control_app, metrics_app
+from darumad.control.app import App, control_app, metrics_app
 from darumad.control.counting import FactCounter
 from darumad.control.desk import Desk
 from darumad.control.house import House
@@ -39,7 +38,7 @@ _GRACE = 2
 """Seconds that an open request is given when its door closes."""
 _OPENING = 10.0
 _MOST: dict[DoorName, int] = {"control-socket": MOST_OVER_UNIX, "metrics": MOST_OVER_TCP}
-_APPS: Mapping[str, Callable[[Desk], Starlette]] = {"control-socket": control_app, "metrics": metrics_app}
+_APPS: Mapping[str, Callable[[Desk], App]] = {"control-socket": control_app, "metrics": metrics_app}
 
 
 class Listening(Protocol):
@@ -222,7 +221,7 @@ def _reason(served: "Future[None]") -> str:
     return "it was closed" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _config(app: Starlette, version: str, manners: Manners) -> uvicorn.Config:
+def _config(app: App, version: str, manners: Manners) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=cast("type[PeerProtocol]", functools.partial(PeerProtocol, manners=manners)),  # uvicorn only calls it

@@ -38,7 +38,7 @@ class Commits:
         Raises:
             DarumaError: the journal refused the request, or could not say what became of it.
         """
-        answer = await asyncio.shield(self.begin(request))
+        answer = await self.begin(request)
         if isinstance(answer, Exception):
             raise answer
         return answer
