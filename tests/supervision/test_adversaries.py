@@ -1,6 +1,7 @@
 """Scenarios after Erlang/OTP's `supervisor_SUITE`, made to catch a supervisor that only knows its rows."""
 
 import threading
+import traceback
 
 import pytest
 
@@ -327,6 +328,18 @@ def test_a_failed_start_shows_what_it_came_of(house) -> None:
         root.start_child(house.spec("a", probe={"on_start": lambda actor: actor.exit("shutdown")}))
     assert failed.value.__cause__ is None
     assert failed.value.cause.kind == "shutdown"
+
+
+def test_a_crashs_traceback_begins_in_the_actors_own_code(house, caplog) -> None:
+    def handler(actor) -> None:
+        raise ValueError("here")
+
+    root = house.start(house.spec("a"))
+    root.address("a").tell(handler)
+    house.up("root/a", 2)
+    (crashed,) = [record for record in caplog.records if "crashed" in record.message]
+    frames = traceback.extract_tb(crashed.exc_info[2])
+    assert [frame.name for frame in frames] == ["on_receive", "handler"]
 
 
 def test_a_source_of_jitter_that_raises_costs_the_jitter(house) -> None:

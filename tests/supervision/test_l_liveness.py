@@ -109,6 +109,22 @@ def test_l1_beside_a_busy_thread_the_stuck_is_found_in_time_and_the_slow_is_left
     assert slow.incarnation == 1
 
 
+def test_l1_one_that_never_slept_is_found_stuck_in_its_first_message(house, wake) -> None:
+    # It has no moment of waking at which it could begin to be looked at.
+    blocks = {"on_start": lambda actor: actor.incarnation == 1 and actor.actor_ref.tell(("block", wake))}
+    house.start(house.spec("a", liveness=Liveness(0.1), probe=blocks))
+    house.up("root/a", 2)
+    assert house.bus.named("child.unresponsive", "root/a")
+
+
+def test_l1_one_that_slept_longer_than_its_deadline_is_not_blamed_for_that(house) -> None:
+    root = house.start(house.spec("a", liveness=Liveness(0.1)))
+    for _ in range(3):
+        pause(0.2)
+        assert root.address("a").ask("who", within=5) == ("a", 1)
+    assert house.bus.named("child.unresponsive") == []
+
+
 def test_l1_an_actor_that_waits_or_is_busy_with_short_messages_is_left_alone(house) -> None:
     root = house.start(house.spec("a", liveness=Liveness(0.1)))
     address, until = root.address("a"), time.monotonic() + 0.4

@@ -140,6 +140,27 @@ def test_an_end_that_comes_at_any_step_of_a_get_leaves_the_message_to_one_of_the
         assert [each.message for each in (got, *left) if each is not None] == ["first"]
 
 
+def test_a_consumer_stands_on_the_roll_while_it_is_awake_and_only_then() -> None:
+    mailbox, roll, seen = Mailbox(), set(), []
+
+    def consume() -> None:
+        mailbox.sign(roll, "me")
+        seen.append(set(roll))
+        while mailbox.get() is not None:
+            seen.append(set(roll))
+
+    thread = threading.Thread(target=consume, daemon=True)
+    thread.start()
+    for nth in range(3):
+        eventually(lambda: sleeps(mailbox))
+        assert roll == set()
+        mailbox.put(Envelope(nth))
+        eventually(lambda nth=nth: len(seen) == nth + 2)
+    mailbox.close()
+    thread.join(10)
+    assert seen == [{"me"}] * 4
+
+
 def test_no_wake_up_is_lost() -> None:
     there, back, rounds = Mailbox(), Mailbox(), 4000
 

@@ -62,6 +62,8 @@ class Backoff:
 class Failures:
     """How often in a row a child has failed: restarts without `reset_after` of health between them."""
 
+    __slots__ = ("in_a_row",)
+
     def __init__(self) -> None:
         self.in_a_row = 0
 

@@ -6,7 +6,6 @@ most once, and its exit is told at most once.
 
 import queue
 import threading
-import weakref
 from contextvars import ContextVar
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from darumad.supervision.error_window import ErrorBudget, ErrorWindow
 from darumad.supervision.errors import ActorDeadError
 from darumad.supervision.latch import Latch
 from darumad.supervision.mailbox import Mailbox
-from darumad.supervision.pykka_door import Envelope, PykkaRef
+from darumad.supervision.pykka_door import Envelope
 from darumad.supervision.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ class Life:
 
     __slots__ = (
         "__weakref__",
-        "_ref",
         "_settling",
         "_told",
         "answering",
@@ -92,7 +90,6 @@ class Life:
         self.consecutive_errors = 0
         self.answering: Call | None = None
         self.waiting: Wait | None = None
-        self._ref: weakref.ref[PykkaRef[Any]] | None = None
         self._told = False
         self._settling = threading.Lock()
 
@@ -122,7 +119,6 @@ class Life:
             self.fenced = True
         self.settle(reason)
         held, answering = self.in_hand, self.answering
-        self._flag_stopped()
         self.bury()
         if held is not None:
             answer_dead(held, self)
@@ -137,16 +133,6 @@ class Life:
         with self._settling:
             told, self._told = self._told, True
             return not told
-
-    def known_as(self, ref: "PykkaRef[Any]") -> None:
-        """Take the ref by which others know this life."""
-        self._ref = weakref.ref(ref)
-
-    def _flag_stopped(self) -> None:
-        """Say so where Pykka does."""
-        ref = self._ref() if self._ref is not None else None
-        if ref is not None:
-            ref.actor_stopped.set()
 
     def bury(self) -> None:
         """Close the mailbox: what waits in it becomes dead letters, and who waits for an answer is told."""
@@ -187,6 +173,8 @@ class Life:
 
 class LockedWindow:
     """The error window of one life, for many threads."""
+
+    __slots__ = ("_lock", "_window", "budget")
 
     def __init__(self, budget: ErrorBudget) -> None:
         self.budget = budget

@@ -7,6 +7,7 @@ deadlines of their own. One thread per root that has watched children, on real t
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,51 +24,47 @@ LATE_BY: Final = 2
 
 
 @dataclass(slots=True)
-class _Watched:
-    life: Life
-    deadline: float
-    in_hand: Envelope[Any] | None = None
-    since: float = 0.0
-    convicted: bool = False
+class _Held:
+    """A message in hand, and when it was first seen there."""
 
-    def look(self, now: float) -> float | None:
-        """Seconds for which the message in hand is overdue, told once; None if it is not."""
-        held = self.life.in_hand
-        if held is None or held is not self.in_hand:
-            self.in_hand, self.since, self.convicted = held, now, False
-            return None
-        held_for = now - self.since
-        if self.convicted or held_for < self.deadline:
-            return None
-        self.convicted = True
-        return held_for
+    envelope: Envelope[Any]
+    since: float
+    convicted: bool = False
 
 
 class Prober:
-    """Convicts actors whose message in hand is overdue: posts `Unresponsive` to their supervisor."""
+    """Convicts actors whose message in hand is overdue: posts `Unresponsive` to their supervisor.
+
+    An actor is on the roll while it is awake, so that a look costs nothing for the many that sleep.
+    """
 
     def __init__(self, tell_of_pause: Callable[[float], None]) -> None:
         self._tell_of_pause = tell_of_pause
-        self._watched: list[_Watched] = []
-        self._shortest = float("inf")
-        self._grown = False
+        self._roll: set[Life] = set()
+        self._held: dict[Life, _Held] = {}
+        self._deadlines: Counter[float] = Counter()
+        self._interval = SLOWEST
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._nudge = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, life: Life, deadline: float) -> None:
-        """Probe `life` from now on, until it is over."""
+        """Probe `life` from now on; on its own thread, before it takes its first message."""
+        life.mailbox.sign(self._roll, life)
         with self._lock:
-            hurried = deadline < self._shortest
-            self._shortest = min(deadline, self._shortest)
-            self._grown = True
-            self._watched.append(_Watched(life, deadline))
+            self._deadlines[deadline] += 1
             if self._thread is None and not self._closed.is_set():
                 self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
                 self._thread.start()
-        if hurried:
+        if _interval_of(deadline) < self._interval:
             self._nudge.set()
+
+    def unwatch(self, life: Life, deadline: float) -> None:
+        """Probe `life` no more."""
+        self._roll.discard(life)
+        with self._lock:
+            self._deadlines[deadline] -= 1
 
     def close(self) -> None:
         """End the thread."""
@@ -78,7 +75,7 @@ class Prober:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            interval = self._interval()
+            self._interval = interval = self._next_interval()
             before = REAL.monotonic()
             nudged = self._nudge.wait(interval)
             if nudged:
@@ -90,33 +87,42 @@ class Prober:
             else:
                 self._look(now)
 
-    def _interval(self) -> float:
-        return min(SLOWEST, max(FASTEST, self._shortest / LOOKS_PER_DEADLINE))
+    def _next_interval(self) -> float:
+        with self._lock:
+            self._deadlines = +self._deadlines  # without those that nobody has any more
+            return min(map(_interval_of, self._deadlines), default=SLOWEST)
 
     def _forgive(self, gap: float) -> None:
-        with self._lock:
-            for watched in self._watched:
-                watched.since += gap
+        for held in self._held.values():
+            held.since += gap
         self._tell_of_pause(gap)
 
     def _look(self, now: float) -> None:
-        with self._lock:
-            if self._grown:
-                self._grown = False
-                self._watched = [each for each in self._watched if not each.life.over]
-                self._shortest = min((each.deadline for each in self._watched), default=float("inf"))
-            # Most have nothing in hand and had nothing at the last look: passing them by is all they cost.
-            watched = [each for each in self._watched if each.in_hand is not None or each.life.in_hand is not None]
-        for one in watched:
-            overdue = one.look(now)
-            if overdue is not None:
-                _convict(one, overdue)
+        seen: dict[Life, _Held] = {}
+        for life in self._roll.copy():  # in one step of the interpreter, whoever signs meanwhile
+            envelope = life.in_hand
+            if envelope is None or life.over:
+                continue
+            held = self._held.get(life)
+            seen[life] = held if held is not None and held.envelope is envelope else _Held(envelope, now)
+        self._held = seen
+        for life, held in seen.items():
+            _judge(life, held, now)
 
 
-def _convict(watched: _Watched, overdue: float) -> None:
-    life, held = watched.life, watched.in_hand
-    if life.parent is not None and held is not None:
-        life.parent.mailbox.post(Unresponsive(life, held, overdue, stack_of(life.thread)))
+def _interval_of(deadline: float) -> float:
+    return min(SLOWEST, max(FASTEST, deadline / LOOKS_PER_DEADLINE))
+
+
+def _judge(life: Life, held: _Held, now: float) -> None:
+    """Convict the life, once, if its message is overdue."""
+    assert life.spec is not None
+    assert life.spec.liveness is not None
+    held_for = now - held.since
+    if held.convicted or held_for < life.spec.liveness.ping_deadline or life.parent is None:
+        return
+    held.convicted = True
+    life.parent.mailbox.post(Unresponsive(life, held.envelope, held_for, stack_of(life.thread)))
 
 
 def stack_of(thread: threading.Thread | None) -> str:

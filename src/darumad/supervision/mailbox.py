@@ -18,7 +18,7 @@ UNBOUNDED: Final = 1 << 62
 class Mailbox:
     """Many threads put, one gets. `bound` limits the message lane only; many at once may pass it by one each."""
 
-    __slots__ = ("_asleep", "_bound", "_closed", "_lock", "_messages", "_system", "_wake")
+    __slots__ = ("_asleep", "_bound", "_closed", "_lock", "_messages", "_roll", "_system", "_wake", "_whose")
 
     def __init__(self, bound: int = UNBOUNDED) -> None:
         self._lock = threading.Lock()
@@ -27,6 +27,8 @@ class Mailbox:
         self._asleep = False
         self._closed = False
         self._bound = bound
+        self._roll: set[Any] | None = None
+        self._whose: object = None
         self._messages: deque[Envelope[Any]] = deque()
         self._system: deque[object] = deque()
 
@@ -77,6 +79,19 @@ class Mailbox:
             self._rouse_locked()
         return signals, self._emptied()
 
+    def sign(self, roll: set[Any], whose: object) -> None:
+        """Keep `whose` on `roll` while the consumer is awake, from now on; only the consumer's thread may call it.
+
+        Who looks for the busy among many reads the roll, which costs neither side anything for those that sleep.
+        """
+        self._roll, self._whose = roll, whose
+        roll.add(whose)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing gets in any more."""
+        return self._closed
+
     @property
     def depth(self) -> int:
         """How many messages wait."""
@@ -92,7 +107,12 @@ class Mailbox:
         # Whoever puts from here on sees a sleeper and wakes it; what was put before is seen by this look.
         if self._system or self._messages or self._closed:
             self._rouse()
+        if self._roll is None:
+            self._wake.acquire()
+            return
+        self._roll.discard(self._whose)
         self._wake.acquire()
+        self._roll.add(self._whose)
 
     def _rouse(self) -> None:
         with self._lock:

@@ -83,7 +83,6 @@ def _adopt(tree: Tree, child: Child, birth: Birth, ref: object) -> ActorRef:
     birth.settle(life)
     _await_ready(tree, life, child.spec.start_timeout)
     child.went_up(ref, tree.now())
-    tree.watch(life)
     tree.emit("child.started", child.path, child.incarnation)
     return ref
 

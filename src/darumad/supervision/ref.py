@@ -20,7 +20,6 @@ class ActorRef(PykkaRef[Any]):
     def __init__(self, actor: "Actor") -> None:
         super().__init__(actor)
         self._life = actor._life  # noqa: SLF001 - a ref is the other half of its actor
-        self._life.known_as(self)
         self._put = self._life.mailbox.put
 
     def __repr__(self) -> str:

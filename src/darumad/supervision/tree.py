@@ -188,9 +188,14 @@ class Tree:
         )
 
     def watch(self, life: Life) -> None:
-        """Probe this life, if its spec says so."""
+        """Probe this life, if its spec says so, until `unwatch`; on its own thread."""
         if life.spec is not None and life.spec.liveness is not None:
             self._prober.watch(life, life.spec.liveness.ping_deadline)
+
+    def unwatch(self, life: Life) -> None:
+        """Probe this life no more: it handles no messages now."""
+        if life.spec is not None and life.spec.liveness is not None:
+            self._prober.unwatch(life, life.spec.liveness.ping_deadline)
 
     def _tell_of_pause(self, seconds: float) -> None:
         if self.root is not None:
