@@ -160,8 +160,16 @@ async def _measured(make, what: str, vendor: str, url: str) -> dict[str, float]:
 
 
 def _in_a_process(way: str, what: str, vendor: str, url: str) -> dict[str, float]:
+    """What such a process measured.
+
+    Raises:
+        SystemExit: it failed; says what it said.
+    """
     command = [sys.executable, "-m", "bench.providers", way, what, vendor, url]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"providers: `{' '.join(command[1:])}` ended with {ended.returncode}:\n{ended.stderr}")
+    return json.loads(ended.stdout)
 
 
 def cold_start() -> tuple[float, float]:

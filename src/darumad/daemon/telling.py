@@ -13,14 +13,14 @@ log = logger("darumad.facts")
 
 _INFO = frozenset({
     "work.succeeded", "work.cancelled", "work.parked", "work.challenged",
-    "agent.unbenched", "agent.health_restored", "provider.circuit_closed",
+    "agent.unbenched", "agent.health_restored", "provider.circuit_closed", "provider.fallback",
     "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "paused", "resumed",
 })  # fmt: skip
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-    "provider.circuit_opened", "budget.threshold", "budget.exhausted", "bridge.stalled", "bridge.replaced",
-    "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
+    "provider.circuit_opened", "provider.rate_limited", "budget.threshold", "budget.exhausted",
+    "bridge.stalled", "bridge.replaced", "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
 })  # fmt: skip
 
 

@@ -9,11 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from darumad.sim.scenario import Asked, Fault, Quota, Reply
+from darumad.sim.scenario import Asked, Fault, Quota, Reply, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
 BUSY = "Overloaded"
+MODELS: Sequence[str] = (
+    "claude-fable-5-2", "claude-mythos-5-2", "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5",
+    "claude-fable-5-1", "claude-opus-5", "claude-sonnet-5", "claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5",
+)  # fmt: skip
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -45,9 +49,11 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
     """What is answered without asking a model: refusals, and the list of models; None for a message in order."""
     match request.method, request.path.split("/")[1:]:
         case "POST", ["v1", "messages"]:
-            return _refusal(request)
+            return _refusal(request, models)
         case "POST", ["v1", "messages", "count_tokens"]:
-            return _refusal(request, counting=True) or json_answer(200, {"input_tokens": _tokens(len(request.body))})
+            return _refusal(request, models, counting=True) or json_answer(
+                200, {"input_tokens": _tokens(len(request.body))}
+            )
         case "GET", ["v1", "models"]:
             return json_answer(200, {"data": [_model(each) for each in models], "has_more": False})
         case "GET", ["v1", "models", name] if name in models:
@@ -60,7 +66,7 @@ def _model(name: str) -> dict[str, Any]:
     return {"type": "model", "id": name, "display_name": name, "created_at": "2026-10-21T00:00:00Z"}
 
 
-def _refusal(request: Request, *, counting: bool = False) -> Answer | None:
+def _refusal(request: Request, models: Sequence[str], *, counting: bool = False) -> Answer | None:
     if not (request.headers.get("authorization", "").startswith("Bearer ") or request.headers.get("x-api-key")):
         return error(401, "API key is invalid.")
     if request.headers.get("anthropic-version") not in _VERSIONS:
@@ -75,7 +81,11 @@ def _refusal(request: Request, *, counting: bool = False) -> Answer | None:
         return error(413, "Request exceeds the maximum size")
     asked = {"max_tokens": 1, **body} if counting else body
     wrong = next(_wrong(asked, request.headers["anthropic-version"]), None)
-    return error(400, wrong) if wrong is not None else None
+    return _unknown(body["model"], models) if wrong is None else error(400, wrong)
+
+
+def _unknown(model: str, models: Sequence[str]) -> Answer | None:
+    return None if alias_free(model) in models else error(404, f"model: {model}")
 
 
 def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:

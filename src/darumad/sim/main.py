@@ -38,7 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="YAML or JSON rules; without it, each call is fine"
     )
-    parser.add_argument("--model", action="append", metavar="NAME", help="a model that the listeners have")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="a model that the listeners have, in place of those that their vendors have; may be given again",
+    )
     parser.add_argument("--seed", type=int, help="the seed of chance, in place of the scenario's")
     return parser
 
@@ -71,7 +76,7 @@ def _scenario(path: Path | None, seed: int | None) -> Scenario:
 async def _serve(
     listeners: Sequence[Listener], admin: Listener, scenario: Scenario, models: Sequence[str] | None
 ) -> int:
-    simulator = Simulator(scenario, models=models or ("llama3.2",))
+    simulator = Simulator(scenario, models=models or ())
     ports = {each.name: await simulator.listen(each) for each in (*listeners, admin)}
     print(json.dumps(ports), flush=True)  # noqa: T201 - the command's answer
     stop = asyncio.Event()

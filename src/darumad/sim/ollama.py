@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.sim.embedding import vector
-from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse
+from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
@@ -21,6 +21,7 @@ _TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; increase the context length or"
     " shorten the prompt"
 )
+MODELS: Sequence[str] = ("llama3.2",)
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _ASKING = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})
 
@@ -66,7 +67,7 @@ def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
         return error(400, "invalid JSON")
     if not isinstance(body, dict) or not body.get("model"):
         return error(400, "model is required")
-    if models and body["model"].partition("@")[0] not in models:
+    if alias_free(str(body["model"])) not in models:
         return error(404, f"model '{body['model']}' not found")
     return None
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.sim.embedding import vector
-from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse
+from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
 BUSY = "The server is overloaded"
+MODELS: Sequence[str] = ("gpt-sim", "embedding-sim")
 _CREATED = 1_795_219_200
 _BYTES_A_TOKEN = 3.2
 _PIECE = 24
@@ -51,7 +52,7 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
         return error(401, "You didn't provide an API key.")
     match request.method, request.path.split("/")[1:]:
         case "POST", _ if request.path in _ASKING:
-            return _refusal(request)
+            return _refusal(request, models)
         case "GET", ["v1", "models"]:
             return json_answer(200, {"object": "list", "data": [_model(each) for each in models]})
         case "GET", ["v1", "models", name] if name in models:
@@ -64,13 +65,17 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "sim"}
 
 
-def _refusal(request: Request) -> Answer | None:
+def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
     try:
         body = json.loads(request.body)
     except ValueError:
         return error(400, "We could not parse the JSON body of your request.")
     wrong = next(_wrong(body, request.path), None) if isinstance(body, dict) else "not an object"
-    return error(400, wrong) if wrong is not None else None
+    if wrong is not None:
+        return error(400, wrong)
+    if alias_free(body["model"]) in models:
+        return None
+    return error(404, f"The model `{body['model']}` does not exist or you do not have access to it.")
 
 
 def _wrong(body: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -37,6 +37,11 @@ class Asked:
     open: int = 1
 
 
+def alias_free(model: str) -> str:
+    """The model's own name: `NAME@KEY` says who asks, too."""
+    return model.partition("@")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class When:
     """Which requests a rule is for; None matches everything. `nth` counts the caller's requests that match the rest.

@@ -60,10 +60,13 @@ class _Place:
 
 @dataclass(slots=True)
 class Simulator:
-    """Start it on a running loop and ask everything else on that loop. The log is safe anywhere."""
+    """Start it on a running loop and ask everything else on that loop. The log is safe anywhere.
+
+    `models` are what every listener has, in place of its vendor's own.
+    """
 
     scenario: Scenario = field(default_factory=Scenario)
-    models: Sequence[str] = ("llama3.2",)
+    models: Sequence[str] = ()
     log: Log = field(default_factory=Log)
     _director: Director = field(init=False)
     _began: float = 0.0
@@ -163,7 +166,9 @@ class Simulator:
 
     async def _answer(self, listener: Listener, request: Request, place: _Place, handled: _Handled) -> None:
         vendor = VENDORS.get(listener.kind)
-        unasked = json_answer(404, {}) if vendor is None else vendor.without_model(request, self.models)
+        unasked = (
+            json_answer(404, {}) if vendor is None else vendor.without_model(request, self.models or vendor.MODELS)
+        )
         if vendor is None or unasked is not None:
             self.log.note(handled.entry, status=unasked.status if unasked else None)
             await self._carry_out(handled, plan(unasked or json_answer(404, {}), None))

@@ -21,7 +21,7 @@ class Simulation:
     Every instant in an attempt is monotonic seconds, the same on all threads of the machine.
     """
 
-    def __init__(self, *listeners: str, models: Sequence[str] = ("llama3.2",)) -> None:
+    def __init__(self, *listeners: str, models: Sequence[str] = ()) -> None:
         self._listeners = listeners or tuple(VENDORS)
         self._simulator = Simulator(models=models)
         self._loop = asyncio.new_event_loop()

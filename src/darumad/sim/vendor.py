@@ -12,6 +12,8 @@ class Vendor(Protocol):
     """How requests are read and answers are worded."""
 
     BUSY: str
+    MODELS: Sequence[str]
+    """The models that a listener has when nobody names others."""
 
     def without_model(self, request: Request, models: Sequence[str]) -> Answer | None:
         """What is answered without asking a model; None for a request in order."""

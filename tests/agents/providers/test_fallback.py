@@ -120,10 +120,11 @@ async def test_ollama_s_thinking_is_carried_too(desk: Desk) -> None:
 @pytest.mark.parametrize("provider", ["ollama", "openai"])
 async def test_vectors_come_one_for_each_text_through_the_same_door(desk: Desk, provider: str) -> None:
     desk.keys["openai"] = desk.keys["anthropic"]
-    desk.change(embedding_model="llama3.2")
+    model = {"ollama": "llama3.2", "openai": "embedding-sim"}[provider]
+    desk.change(embedding_model=model)
     found = await desk.broker.embed_for(OWNER, provider)(["the cat sat", "the cat sat", "prices fell"])
     a, b, c = found.vectors
-    assert (a == b, a == c, found.model, found.usage.calls) == (True, False, f"{provider}:llama3.2", 1)
+    assert (a == b, a == c, found.model, found.usage.calls) == (True, False, f"{provider}:{model}", 1)
     assert [len(each) for each in desk.books.settled.values()] == [1]
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 from darumad.agents.providers import Credential, ProviderSpec
 from darumad.agents.providers.validation import validated
 from darumad.sim import Simulation
-from tests.agents.providers.desk import KEY
+from tests.agents.providers.desk import KEY, Desk
 
 VENDORS = {"anthropic": "", "ollama": "", "openai": "/v1"}
 """The kinds, and where their base address ends."""
@@ -96,3 +97,16 @@ async def test_nobody_there_and_nobody_who_answers_are_told_apart() -> None:
         assert found.reason == "it did not answer within 0.05 s"
     found = await validated(spec("ollama", url), None)
     assert found.reason == f"nothing answers at {url}"
+
+
+async def test_a_client_of_which_a_part_is_missing_says_what_to_install(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an environment older than the lock file, or without the extra."""
+    for part in ("darumad.agents.providers.ollama", "httpx_aiohttp"):
+        monkeypatch.delitem(sys.modules, part, raising=False)
+    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    desk.use = "ollama"
+    failed = await desk.failure()
+    assert failed.kind == "model_not_found"
+    assert "httpx_aiohttp is not installed: pip install --upgrade 'darumad'" in str(failed)

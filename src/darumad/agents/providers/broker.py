@@ -158,7 +158,7 @@ class Broker:
             left = deadline - self._clock.monotonic()
             if following is None or not falls_back(failed.kind, failed.retry_after, spec, following, left):
                 break
-            self._tally.add("llm_fallbacks_total", (name, chain[at + 1][0]))
+            self._fell_back(name, chain[at + 1][0], failed.kind)
         raise failed
 
     async def _asked(  # noqa: PLR0913, PLR0917 - one step of a chain, which has all of these
@@ -197,6 +197,10 @@ class Broker:
                 self._standing.let_go()
             half = self._half = self._halves[loop] = LoopHalf.here(self._config.max_in_flight)
         return half
+
+    def _fell_back(self, provider: str, to: str, kind: str) -> None:
+        self._tally.add("llm_fallbacks_total", (provider, to))
+        self._standing.fell_back(provider, to, kind)
 
     def _count(self, target: Target, answer: ModelReply | Embeddings | Diagnosis, seconds: float) -> None:
         outcome = answer.kind if isinstance(answer, Diagnosis) else "ok"

@@ -170,8 +170,8 @@ class Caller:
             kind = None
         except AttemptFailed as failed:
             kind = failed.diagnosis.kind
-            if kind == "rate_limited" and failed.diagnosis.retry_after:
-                self._standing.hold_back(call.target[0], failed.diagnosis.retry_after)
+            if kind == "rate_limited":
+                self._standing.rate_limited(call.target[0], failed.diagnosis.retry_after)
             raise
         except asyncio.CancelledError:
             if call.scope.expired() and not self._standing.is_revoked(call.owner):

@@ -38,15 +38,19 @@ class Client(Protocol):
 
 
 def load(kind: Kind) -> None:
-    """Import the vendor's package: up to seconds and 70 MiB, so it is done once, when wanted, and never on a loop.
+    """Import the vendor's package, and what stands on it here: up to seconds and 70 MiB.
+
+    So it is done once, when wanted, and never on a loop.
 
     Raises:
-        AttemptFailed: `model_not_found`: it is an extra that was not installed.
+        AttemptFailed: `model_not_found`: part of it is not installed, as an extra that nobody asked for.
     """
     try:
-        importlib.import_module(kind)
-    except ImportError:
-        raise AttemptFailed("model_not_found", f"install `darumad[{kind}]` to use {kind}") from None
+        importlib.import_module(f"{__package__}.{kind}")
+    except ImportError as missing:
+        wanted = "darumad[openai]" if kind == "openai" else "darumad"
+        said = f"{kind} cannot be used, for {missing.name} is not installed: pip install --upgrade '{wanted}'"
+        raise AttemptFailed("model_not_found", said) from None
     tls()
 
 

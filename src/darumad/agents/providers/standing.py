@@ -11,8 +11,9 @@ from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
 from darumad.agents.providers.policy import RetryBudget, Rng
+from darumad.agents.providers.sparing import Sparing
 from darumad.clock import Clock
-from darumad.events import Fact, ProviderCircuitClosed, ProviderCircuitOpened
+from darumad.events import Fact, ProviderCircuitClosed, ProviderCircuitOpened, ProviderFallback, ProviderRateLimited
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -48,7 +49,7 @@ class CircuitState:
 class Standing:
     """The pure values, one lock around them, and the clock and draws that they are asked with.
 
-    `note` records a fact: that a circuit has opened or closed.
+    `note` records a fact: that a circuit has opened or closed, that a provider refuses calls or another has to answer.
     """
 
     def __init__(self, clock: Clock, rng: Rng, note: Callable[[Fact], None]) -> None:
@@ -63,6 +64,7 @@ class Standing:
         self._not_before: dict[str, float] = {}
         self._calibrations: dict[Target, Calibration] = {}
         self._revoked: OrderedDict[str, int] = OrderedDict()
+        self._sparing = Sparing()
 
     # --- circuits ---------------------------------------------------------------------------------------------------
 
@@ -158,11 +160,23 @@ class Standing:
 
     # --- waits and retries ------------------------------------------------------------------------------------------
 
-    def hold_back(self, provider: str, seconds: float) -> None:
-        """No call to `provider` for so long, an hour at most: it said so."""
+    def rate_limited(self, provider: str, seconds: float | None) -> None:
+        """`provider` refused a call for its rate: no other for so long, an hour at most, if it said how long."""
+        now = self._clock.monotonic()
         with self._lock:
-            until = self._clock.monotonic() + min(seconds, LONGEST_HOLD)
-            self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
+            if seconds:
+                until = now + min(seconds, LONGEST_HOLD)
+                self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
+            times = self._sparing.times(provider, now)
+        if times:
+            self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))
+
+    def fell_back(self, provider: str, to: str, kind: str) -> None:
+        """A call to `provider` failed with `kind`, and the provider `to` is asked in its place."""
+        with self._lock:
+            times = self._sparing.times((provider, to), self._clock.monotonic())
+        if times:
+            self._note(ProviderFallback(provider, to, kind, times))
 
     def held_back(self, provider: str) -> float:
         """Seconds until `provider` wants to be called again; 0.0 for now."""

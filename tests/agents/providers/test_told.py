@@ -1,0 +1,61 @@
+"""What is told of a provider that refuses calls, or whose calls another has to answer: facts, and few of them."""
+
+from dataclasses import replace
+
+from darumad.agents.providers.sparing import PERIOD
+from darumad.agents.providers.standing import Standing
+from darumad.events import Fact
+from darumad.sim import Fault, Rule, When
+from tests.agents.providers.desk import Desk, Draws, ask
+from tests.kit import FakeClock
+
+
+def test_a_storm_of_refusals_is_one_fact_a_minute_that_counts_them() -> None:
+    clock, told = FakeClock(), list[Fact]()
+    standing = Standing(clock, Draws(), told.append)
+    for _ in range(50):
+        standing.rate_limited("anthropic", 2.5)
+    assert [(each.name, each.subject, each.data()) for each in told] == [
+        ("provider.rate_limited", "anthropic", {"wait_ms": 2_500, "times": 1})
+    ]
+    clock.advance(PERIOD)
+    standing.rate_limited("anthropic", None)
+    assert told[1].data() == {"wait_ms": None, "times": 50}
+    standing.rate_limited("openai", 1.0)
+    assert told[2].subject == "openai", "another provider's are its own"
+
+
+def test_a_storm_of_fallbacks_is_one_fact_a_minute_for_each_way() -> None:
+    clock, told = FakeClock(), list[Fact]()
+    standing = Standing(clock, Draws(), told.append)
+    for to in ("openai", "ollama") * 30:
+        standing.fell_back("anthropic", to, "overloaded")
+    assert [(each.name, each.subject, each.data()["to"]) for each in told] == [
+        ("provider.fallback", "anthropic", "openai"),
+        ("provider.fallback", "anthropic", "ollama"),
+    ]
+    clock.advance(PERIOD)
+    standing.fell_back("anthropic", "ollama", "timeout")
+    assert told[2].data() == {"to": "ollama", "kind": "timeout", "times": 30}
+
+
+async def test_a_call_that_is_refused_for_its_rate_tells_so_whether_or_not_it_is_answered_later(desk: Desk) -> None:
+    refusal = Fault(name="http_status", code=429, retry_after=0.01)
+    desk.sim.play(Rule(id="full", when=When(nth=(1, 2)), fault=refusal))
+    assert (await desk.complete()(ask())).stop == "end"
+    assert [(each.name, each.data()) for each in desk.facts] == [("provider.rate_limited", {"wait_ms": 10, "times": 1})]
+
+
+async def test_a_call_that_another_provider_answers_tells_who_and_why(desk: Desk) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    desk.specs["anthropic"] = replace(desk.specs["anthropic"], fallback="openai")
+    desk.sim.play(Rule(id="large", when=When(listener="anthropic"), fault=Fault(name="http_status", code=413)))
+    assert (await desk.failure()).kind == "request_too_large"
+    assert not desk.facts, "a request that is too large is too large for one of the same size"
+    desk.sim.play(Rule(id="busy", when=When(listener="anthropic"), fault=Fault(name="http_status", code=402)))
+    assert (await desk.complete()(ask())).model == "openai:gpt-sim"
+    assert [(each.name, each.subject) for each in desk.facts] == [
+        ("provider.circuit_opened", "anthropic:claude-sonnet-5-5"),
+        ("provider.fallback", "anthropic"),
+    ]
+    assert desk.facts[1].data() == {"to": "openai", "kind": "quota_exhausted", "times": 1}
