@@ -24,7 +24,7 @@ ALL = ("all", "ever")
 
 @pytest.fixture
 def sim() -> Iterator[Simulation]:
-    with Simulation("anthropic", "ollama", models=(MODEL, UNPRICED)) as running:
+    with Simulation("anthropic", "ollama", models=(MODEL, UNPRICED, "claude-sonnet-5-5")) as running:
         running.play(ANSWERS)
         yield running
 
