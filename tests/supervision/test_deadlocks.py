@@ -161,6 +161,28 @@ def test_a_group_goes_down_though_one_of_it_has_called_the_supervisor(house) -> 
     assert house.bus.named("child.stop_timeout") == []
 
 
+@pytest.mark.parametrize("ends", ["stop", "wait"])
+def test_stops_alone_that_wait_for_each_other_through_a_supervisor_end(house, ends) -> None:
+    # Nobody in this ring asks anything: all wait for an end, and the supervisor is the one who closes it.
+    root, other = house.start(house.spec("a", shutdown="infinity")), house.start(house.spec("b"), name="other")
+    (a,), (b,), go, said = refs(root), refs(other), threading.Event(), []
+    b.tell(lambda _: (go.wait(10), root.stop(block=False), said.append(refusal_of(getattr(root, ends)))))
+    stands_in(other, "other/b", "<lambda>")
+    a.tell(lambda _: said.append(refusal_of(b.stop)))
+    stands_in(root, "root/a", "stop")
+    go.set()
+    assert root.wait(10).kind == "shutdown"
+    assert said == [WouldDeadlock, True]
+
+
+def test_a_child_that_waits_for_the_end_of_its_root_does_not_hold_that_up(house) -> None:
+    root, said = house.start(house.spec("a", shutdown="infinity")), []
+    refs(root)[0].tell(lambda _: said.append(refusal_of(root.wait)))
+    stands_in(root, "root/a", "wait")
+    root.stop(timeout=10)
+    assert said == [WouldDeadlock]
+
+
 def test_a_grandchild_that_has_called_the_root_does_not_hold_up_the_stop_of_its_supervisor(house) -> None:
     younger_waits, said = threading.Event(), []
     patient = house.spec("y", shutdown="infinity", probe={"on_stop": lambda _: younger_waits.wait(10)})

@@ -330,7 +330,7 @@ class Actor(ThreadingActor):
         if not self._life.over:
             self._report_exit(ExitReason("crash"))
         self._life.ready.open()
-        self._life.ended.open()
+        self._life.end()
         here.life = None
 
     def on_failure(

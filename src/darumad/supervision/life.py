@@ -45,6 +45,7 @@ class Life:
         "__weakref__",
         "_settling",
         "_told",
+        "_until_ended",
         "answering",
         "birth",
         "consecutive_errors",
@@ -91,6 +92,7 @@ class Life:
         self.answering: Call | None = None
         self.waiting: Wait | None = None
         self._told = False
+        self._until_ended: tuple[Latch, ...] = ()
         self._settling = threading.Lock()
 
     def disown(self) -> None:
@@ -125,8 +127,21 @@ class Life:
         if answering is not None:
             answering.refuse()
         self.ready.open()
-        self.ended.open()
+        self.end()
         return True
+
+    def end(self) -> None:
+        """Let go whoever waits for the end. Safe to call twice."""
+        self.ended.open()
+        for latch in self._until_ended:
+            latch.open()
+
+    def opens_at_end(self, latch: Latch) -> None:
+        """Open `latch`, too, when the life ends; at once, if it has."""
+        with self._settling:
+            self._until_ended = (*self._until_ended, latch)
+        if self.ended.is_open:
+            latch.open()
 
     def tell_once(self) -> bool:
         """Whether the exit of this life is still to be told; from now on it is not."""

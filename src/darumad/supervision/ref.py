@@ -85,7 +85,8 @@ class ActorRef(PykkaRef[Any]):
 
         Raises:
             Timeout: it did not end within `timeout` seconds.
-            WouldDeadlock: waiting for it means waiting for this thread.
+            WouldDeadlock: waiting for it means waiting for this thread. It is only the waiting that is refused: a stop
+                that others made part of a ring has been asked for by then.
         """
         if block and (self._stops_the_caller() or would_deadlock(self._life, limited=timeout is not None)):
             raise WouldDeadlock(f"{self} cannot end while this thread waits for it")

@@ -12,7 +12,7 @@ from darumad.supervision.reasons import SHUTDOWN, ExitReason
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.signals import Call
 from darumad.supervision.spec import ChildSpec, ChildType
-from darumad.supervision.waits import would_deadlock
+from darumad.supervision.waits import await_end, would_deadlock
 
 if TYPE_CHECKING:
     from darumad.supervision.supervisor import Supervisor
@@ -132,8 +132,16 @@ class SupervisorRef(ActorRef):
         return self._tree.rows(self.path)
 
     def wait(self, timeout: float | None = None) -> ExitReason | None:
-        """Why this life ended, once it has; None if it has not within `timeout` seconds."""
-        return self._life.reason if self._life.ended.wait(timeout) else None
+        """Why this life ended, once it has; None if it has not within `timeout` seconds.
+
+        Raises:
+            WouldDeadlock: without a timeout: it cannot end while this thread waits.
+        """
+        if timeout is None:
+            await_end(self._life)
+        elif not self._life.ended.wait(timeout):
+            return None
+        return self._life.reason
 
     @property
     def leaked(self) -> int:

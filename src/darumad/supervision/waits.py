@@ -6,13 +6,11 @@ close such a ring at once, one at least sees all of it. A wait that has a limit 
 no ring goes through it. An entry whose latch is open means nothing.
 """
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from darumad.supervision.errors import WouldDeadlock
+from darumad.supervision.latch import Latch
 from darumad.supervision.life import Life, Phase, here
-
-if TYPE_CHECKING:
-    from darumad.supervision.latch import Latch
 
 
 class Refusable(Protocol):
@@ -27,10 +25,23 @@ class Wait:
 
     __slots__ = ("latch", "reply", "target")
 
-    def __init__(self, target: Life, latch: "Latch", reply: Refusable | None = None) -> None:
+    def __init__(self, target: Life, latch: Latch, reply: Refusable | None = None) -> None:
         self.target: Final = target
         self.latch: Final = latch
         self.reply: Final = reply
+
+
+class _Farewell:
+    """A wait for an end, which may be refused before that comes."""
+
+    def __init__(self) -> None:
+        self.latch: Final = Latch()
+        self.refusal: BaseException | None = None
+
+    def refuse(self, error: BaseException) -> None:
+        """Wait no longer."""
+        self.refusal = error
+        self.latch.open()
 
 
 def would_deadlock(target: Life, *, limited: bool = True) -> bool:
@@ -46,14 +57,14 @@ def would_deadlock(target: Life, *, limited: bool = True) -> bool:
     return not limited and bool(_twice_the_same(target.waiting, me))
 
 
-def announce(target: Life, latch: "Latch", reply: Refusable | None = None) -> None:
+def announce(target: Life, latch: Latch, reply: Refusable | None = None) -> None:
     """Say that this thread is about to wait; it must, or `latch` must be opened."""
     me = here.life
     if me is not None:
         me.waiting = Wait(target, latch, reply)
 
 
-def await_answer(asked: Life, latch: "Latch", reply: Refusable) -> None:
+def await_answer(asked: Life, latch: Latch, reply: Refusable) -> None:
     """Wait until `latch` opens, which `asked` is to do; if it cannot, `reply` is refused, which opens it too."""
     me = here.life
     if me is None:
@@ -78,16 +89,20 @@ def await_end(life: Life) -> None:
     if me is None:
         life.ended.wait()
         return
-    me.waiting = mine = Wait(life, life.ended)
+    farewell = _Farewell()
+    me.waiting = mine = Wait(life, farewell.latch, farewell)
     try:
         if _twice_the_same(mine, me):
             raise _deadlock(life)
-        life.ended.wait()
+        life.opens_at_end(farewell.latch)
+        farewell.latch.wait()
     finally:
         me.waiting = None
+    if farewell.refusal is not None and not life.ended.is_open:
+        raise farewell.refusal
 
 
-def await_child(child: Life, latch: "Latch", timeout: float | None) -> bool:
+def await_child(child: Life, latch: Latch, timeout: float | None) -> bool:
     """Wait, as the child's supervisor, for its start or its end; whether it came within `timeout` seconds.
 
     The supervisor goes on whatever happens: if the child waits for it, that wait is refused. Its own wait counts though
