@@ -1,7 +1,5 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
-import threading
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,39 +20,14 @@ from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, completed, failed, review
+from tests.actors.held import Held
 from tests.journal.desk import Desk, new_item
 from tests.journal.desk import Gate as Writer
-from tests.kit import Gate, eventually
+from tests.kit import eventually
 from tests.kit.clock import FakeClock
 
 Companies = Callable[..., Company]
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
-
-
-class Held:
-    """Work that waits until it is let go, item by item or all at once, and then ends as said."""
-
-    def __init__(self, end: WorkResult | None = None) -> None:
-        self._end = end
-        self.begun: list[str] = []
-        self._lock = threading.Lock()
-        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
-        self._all = False
-
-    async def __call__(self, item: WorkItem, context: Context) -> WorkResult:
-        self.begun.append(item.id)
-        with self._lock:
-            gate = self._gates[item.id]
-            if self._all:
-                gate.open()
-        await gate.passed()
-        return self._end or completed(text=f"did {item.id}")
-
-    def release(self, *items: str) -> None:
-        with self._lock:
-            self._all = self._all or not items
-            for name in items or tuple(self._gates):
-                self._gates[name].open()
 
 
 def in_turn(*ends: WorkResult) -> Work:
