@@ -10,6 +10,7 @@ from darumad.errors import Refused, Unavailable
 from darumad.names import ItemId
 from darumad.work import WorkState
 from tests.control.room import CLEAR, Served
+from tests.kit import eventually
 
 
 def _pointers(refused: Refused) -> dict[str, str]:
@@ -23,7 +24,7 @@ def test_an_accepted_item_is_in_the_journal_and_the_orchestrator_is_told(served:
     assert record is not None
     assert record.item.labels == {"team": "a"}
     assert record.submitted_by.startswith("uid:")
-    assert served.room.hints == 1
+    eventually(lambda: served.room.hints == 1)
 
 
 def test_an_item_without_an_id_is_given_one(served: Served) -> None:

@@ -10,6 +10,7 @@ from darumad.control.house import House
 from darumad.control.peers import Caller
 from darumad.control.routes import Route
 from darumad.control.streams import Streams
+from darumad.control.turn import Turn
 from darumad.control.watch import Watch
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
@@ -58,12 +59,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The daemon, and what belongs to the control loop: commits, watch, streams; `lag` is that loop's, in seconds."""
+    """The daemon, and what belongs to the control loop: commits, watch, streams, its turn; `lag` is its own, in seconds."""
 
     house: House
     commits: Commits
     watch: Watch
     streams: Streams
+    turn: Turn
     lag: Callable[[], float]
     _going: set[asyncio.Task[None]] = field(default_factory=set)
 

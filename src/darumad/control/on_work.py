@@ -1,7 +1,6 @@
 """What is asked about work: hand it in, look at it, wait for it, take it back, and fetch what it made."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -318,11 +317,14 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
     accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
     accepted = cast("Accepted", await desk.commits.commit(accept))
-    ready = (each for each in accepted.records if each.state is WorkState.READY)
-    desk.house.hint(Counter((each.item.agent, each.stage) for each in ready))
+    for record in accepted.records:
+        if record.state is WorkState.READY:
+            desk.turn.became_ready(record.item.agent, record.stage)
     stuck = await held_up(desk, accepted.records)
     return [
-        _submitted(record, created=created, warnings=(*each.warnings, *idle(desk, record), *stuck[record.item.id]))
+        _submitted(
+            record, created=created, warnings=(*each.warnings, *idle(desk, record), *stuck.get(record.item.id, ()))
+        )
         for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
     ]
 

@@ -37,18 +37,20 @@ async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | No
 
 
 def _lacking(desk: Desk, record: WorkRecord) -> str | None:
-    return lacking(record.item.agent, desk.house.definitions(), desk.house.unmade())
+    return lacking(record.item.agent, desk.house.definitions(), desk.turn.unmade())
 
 
 async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, Sequence[str]]:
     """By item, what its caller should know of those it depends on: one that is parked or dead lets nobody on.
 
-    Those that were handed in together are not looked at: their own answers tell.
+    Those that were handed in together are not looked at: their own answers tell. An item that is not named here has
+    nothing to be told.
     """
-    together = {each.item.id for each in records}
-    wanted = {each for record in records for each in record.item.depends_on} - together
+    following = [each for each in records if each.item.depends_on]
+    together = {each.item.id for each in records} if following else set()
+    wanted = {each for record in following for each in record.item.depends_on} - together
     found = await desk.read(_states, desk, wanted) if wanted else {}
-    return {record.item.id: [found[each] for each in record.item.depends_on if each in found] for record in records}
+    return {record.item.id: [found[each] for each in record.item.depends_on if each in found] for record in following}
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:

@@ -4,6 +4,7 @@ Who it is, the kernel says (SO_PEERCRED).
 """
 
 import asyncio
+import functools
 import os
 import resource
 import socket
@@ -57,6 +58,7 @@ NOBODY = Caller("tcp", 0, may_write=False)
 """Whoever comes over TCP: reads what that door shows, and nothing else."""
 
 
+@functools.lru_cache(maxsize=256)
 def caller_of(client: tuple[str, int] | None) -> Caller:
     """The caller that an ASGI scope's `client` stands for."""
     by, pid = client or ("", 0)
@@ -111,6 +113,7 @@ class PeerProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._reads == "head":
+            self._expect_head()  # hardly ever: a head comes whole
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
                 self._turn_away("long", _LONG)
@@ -123,7 +126,6 @@ class PeerProtocol(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._reads, self._head_size, self._body_size = "head", 0, 0
-        self._expect_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One more line of the head; too much of it and uvicorn refuses what raised here."""

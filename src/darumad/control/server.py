@@ -22,6 +22,7 @@ from darumad.control.house import House
 from darumad.control.on_daemon import API
 from darumad.control.peers import MOST_OVER_TCP, MOST_OVER_UNIX, Fault, Manners, PeerProtocol
 from darumad.control.streams import Streams
+from darumad.control.turn import Turn
 from darumad.control.uploads import sweep
 from darumad.control.watch import Watch
 from darumad.errors import Broken
@@ -189,6 +190,7 @@ class ControlServer:
             commits=Commits(house.journal.post, self._loop),
             watch=watch,
             streams=Streams(house.publisher, house.reader, watch),
+            turn=Turn(house, self._loop),
             lag=lambda: self.lag,
         )
         self._loop.call_soon(self._tick, house.clock.monotonic())
