@@ -59,7 +59,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The daemon, and what belongs to the control loop: commits, watch, streams, its turn; `lag` is its own, in seconds."""
+    """The daemon, and what belongs to the control loop: commits, watch, streams, turn, and its `lag` in seconds."""
 
     house: House
     commits: Commits
