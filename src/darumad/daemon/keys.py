@@ -21,6 +21,8 @@ from darumad.work.states import ParkReason, WorkState
 log = logger(__name__)
 LOOK_EVERY = Seconds(30.0)
 """Seconds after which the key files are read again."""
+ASK_AFTER = Seconds(0.5)
+"""Seconds after the start until the providers are asked: what asking imports is as much as a third of the start."""
 SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
 _PAGE = 500
 _BY = Audit(by="daemon", action="release", target="items parked for want of a provider", via="daemon")
@@ -50,6 +52,7 @@ class Keys:
         self._providers: Providers | None = None
         self._hint: Callable[[], None] = lambda: None
         self._refused = ""
+        self._first: TimerHandle | None = None
         self._timer: TimerHandle | None = None
         self._closed = False
         keyring.look_into(self._stored)
@@ -60,17 +63,16 @@ class Keys:
         self._broker, self._providers, self._hint = broker, providers, hint
 
     def open(self) -> None:
-        """Ask the providers in use, in the background, and keep an eye on the key files."""
-        if self._providers is not None:
-            for provider in self._providers.used:
-                self._providers.begin(provider)
+        """Ask the providers in use, in the background and not at once, and keep an eye on the key files."""
+        self._first = self._clock.call_at(self._clock.monotonic() + ASK_AFTER, self._ask)
         self._look_later()
 
     def close(self) -> None:
         """Look at no file any more."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._first, self._timer):
+            if timer is not None:
+                timer.cancel()
 
     def refresh(self) -> Sequence[str]:
         """Heed what changed; the providers whose key is another now. Reads and blocks: on no loop, and no timer."""
@@ -110,6 +112,11 @@ class Keys:
                 if each.reason == ParkReason.PROVIDER:
                     self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
             after = page[-1].item.id
+
+    def _ask(self) -> None:
+        if self._providers is not None and not self._closed:
+            for provider in self._providers.used:
+                self._providers.begin(provider)
 
     def _look_later(self) -> None:
         self._timer = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)

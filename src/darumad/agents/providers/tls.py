@@ -3,10 +3,10 @@
 import ssl
 from functools import cache
 
+import certifi
+
 
 @cache
 def tls() -> ssl.SSLContext:
     """Verifies servers as the vendors' clients do by themselves, whatever the environment says. Any loop may use it."""
-    import httpx  # noqa: PLC0415 - nobody pays for it before a provider is wanted
-
-    return httpx.create_ssl_context(trust_env=False)
+    return ssl.create_default_context(cafile=certifi.where())
