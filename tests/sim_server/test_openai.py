@@ -167,7 +167,7 @@ def test_rules_know_the_time_the_headers_and_how_many_calls_are_open(sim: Simula
     ],
 )
 def test_a_spread_picks_by_its_draw(raw: object, middle: float, late: float) -> None:
-    spread = spread_of(raw)
+    spread = spread_of("latency", raw)
     assert (spread.at(0.5), spread.at(0.99)) == (pytest.approx(middle), pytest.approx(late, rel=0.01))
     assert spread.times(2).at(0.99) == pytest.approx(2 * spread.at(0.99))
 
@@ -175,7 +175,7 @@ def test_a_spread_picks_by_its_draw(raw: object, middle: float, late: float) -> 
 @pytest.mark.parametrize("raw", ["soon", {"normal": 1}, {"fixed": 1, "uniform": [1, 2]}, {"uniform": ["a", 2]}])
 def test_what_is_no_spread_is_refused(raw: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any of them
-        spread_of(raw)
+        spread_of("latency", raw)
 
 
 def test_a_whole_scenario_is_read_from_a_document() -> None:
@@ -208,7 +208,7 @@ def test_a_whole_scenario_is_read_from_a_document() -> None:
      {"rules": [{"id": "x", "then": {"fault_name": "rst"}}]}],
 )  # fmt: skip
 def test_a_document_that_is_wrong_is_refused(document: object) -> None:
-    with pytest.raises(ValueError, match=r"scenario|quota x|rule x"):
+    with pytest.raises(ValueError, match=r"scenario|quotas.x|rule x"):
         scenario_of(document)
 
 

@@ -15,6 +15,7 @@ from darumad.sim.server import Listener, Simulator
 from darumad.sim.vendor import VENDORS
 
 _USAGE = 2
+_LAST_PORT = 65_535
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         listeners = [_listener(each) for each in arguments.listen or [f"{each}=:0" for each in VENDORS]]
+        _refuse_twice([each.name for each in listeners])
         scenario = _scenario(arguments.scenario, arguments.seed)
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
     except (OSError, ValueError) as error:
@@ -53,10 +55,16 @@ def _listener(text: str) -> Listener:
     return Listener(name, _port(address or ":0"))
 
 
+def _refuse_twice(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two listeners are called {twice}: add to the vendor's name, as in {twice}-b")
+
+
 def _port(address: str) -> int:
     port = address.rpartition(":")[2]
-    if not port.isdigit():
-        raise ValueError(f"{address!r} is no `:PORT`")
+    if not port.isdigit() or int(port) > _LAST_PORT:
+        raise ValueError(f"{address!r} is no `:PORT` from 0 to {_LAST_PORT}")
     return int(port)
 
 
@@ -67,9 +75,9 @@ def _scenario(path: Path | None, seed: int | None) -> Scenario:
 
     try:
         document = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
+        scenario = scenario_of(document)
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-    scenario = scenario_of(document)
     return scenario if seed is None else replace(scenario, seed=seed)
 
 

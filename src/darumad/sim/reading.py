@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darumad.sim.faults import FAULTS, VENDOR_FAULTS
+from darumad.sim.fitting import fitting, listed, mapped, number
 from darumad.sim.scenario import Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.spoiled import SPOILED
 from darumad.sim.spread import Spread, spread_of
@@ -12,6 +13,8 @@ from darumad.sim.spread import Spread, spread_of
 _TOKENS_A_FRAME = 7.5
 """A piece of a stream is 24 characters, at 3.2 characters a token."""
 _MILLI = 0.001
+_SCENARIO = frozenset({"seed", "rules", "quotas", "servers", "time_scale"})
+_RULE = frozenset({"id", "when", "then"})
 _FAULT_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name != "name")
 _TURN = frozenset({
     "text", "json", "from_schema", "echo", "tokens", "tool_calls", "thinking", "stop", "output_tokens", "input_tokens",
@@ -20,109 +23,130 @@ _TURN = frozenset({
 _THEN = frozenset({"reply", "script", "fault", "latency", "per_frame", "gate", *_FAULT_FIELDS})
 
 
-def scenario_of(document: Mapping[str, Any]) -> Scenario:
+def scenario_of(document: Any) -> Scenario:
     """The scenario that a document describes.
 
     Raises:
-        ValueError: names the rule and what is wrong with it.
+        ValueError: names the rule, the key, and what it must be.
     """
-    if not isinstance(document, Mapping):
-        raise ValueError("a scenario is a mapping with `rules`")  # noqa: TRY004 - one family for what is wrong in a file
-    unknown = set(document) - {"seed", "rules", "quotas", "servers", "time_scale"}
-    if unknown:
-        raise ValueError(f"a scenario has no {', '.join(sorted(unknown))}")
+    found = mapped("scenario", document, _SCENARIO)
     return Scenario(
-        tuple(_rule(number, each) for number, each in enumerate(document.get("rules") or [], 1)),
-        int(document.get("seed", 0)),
-        quotas={glob: _part("quota", glob, Quota, each) for glob, each in (document.get("quotas") or {}).items()},
-        servers={glob: _part("server", glob, Server, each) for glob, each in (document.get("servers") or {}).items()},
-        time_scale=float(document.get("time_scale", 1.0)),
+        _rules(listed("rules", found.get("rules"))),
+        number("seed", found.get("seed", 0), int),
+        quotas=_parts("quotas", Quota, found.get("quotas")),
+        servers=_parts("servers", Server, found.get("servers")),
+        time_scale=number("time_scale", found.get("time_scale", 1.0)),
     )
 
 
-def _part(what: str, name: str, kind: type[Any], raw: Mapping[str, Any]) -> Any:
-    try:
-        return kind(**raw)
-    except TypeError as error:
-        raise ValueError(f"{what} {name}: {error}") from error
+def _parts(what: str, form: type[Any], raw: Any) -> dict[str, Any]:
+    return {str(glob): form(**fitting(f"{what}.{glob}", form, each)) for glob, each in mapped(what, raw).items()}
 
 
-def _rule(number: int, raw: Mapping[str, Any]) -> Rule:
-    name = str(raw.get("id", f"rule-{number}"))
+def _rules(raw: Sequence[Any]) -> tuple[Rule, ...]:
+    rules = tuple(_rule(number, each) for number, each in enumerate(raw, 1))
+    names = [each.id for each in rules]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two rules are called {twice}: each is counted under its name")
+    return rules
+
+
+def _rule(number: int, raw: Any) -> Rule:
+    found = mapped(f"rule {number}", raw, _RULE)
+    name = str(found.get("id", f"rule-{number}"))
     try:
-        return _built(name, raw)
-    except (TypeError, ValueError, AttributeError) as error:
+        return _built(name, found)
+    except ValueError as error:
         raise ValueError(f"rule {name}: {error}") from error
 
 
 def _built(name: str, raw: Mapping[str, Any]) -> Rule:
-    then = dict(raw.get("then") or {})
-    unknown = set(then) - _THEN
-    if unknown:
-        raise ValueError(f"`then` has no {', '.join(sorted(unknown))}")
+    then = mapped("then", raw.get("then"), _THEN)
     latency, per_frame = _latency(then.get("latency", 0.0))
     return Rule(
         id=name,
-        when=When(**_when(raw.get("when") or {})),
+        when=_when(raw.get("when")),
         script=_script(then),
-        fault=_fault(then.get("fault"), then),
+        fault=_fault(then),
         latency=latency,
-        per_frame=float(then.get("per_frame", per_frame)),
-        gate=then.get("gate"),
+        per_frame=number("then.per_frame", then.get("per_frame", per_frame)),
+        gate=None if then.get("gate") is None else str(then["gate"]),
     )
 
 
-def _when(raw: Mapping[str, Any]) -> dict[str, Any]:
-    when = dict(raw)
+def _when(raw: Any) -> When:
+    when = mapped("when", raw)
     nth = when.get("nth")
-    if isinstance(nth, str) and nth.startswith("every:"):
+    if isinstance(nth, str) and nth.startswith("every:") and nth.removeprefix("every:").isdigit():
         when["every"] = int(nth.removeprefix("every:"))
         del when["nth"]
     elif nth is not None:
-        when["nth"] = tuple(nth) if isinstance(nth, Sequence) else (int(nth),)
-    if "t" in when:
-        begin, end = when["t"]
-        when["t"] = (float(begin), float(end))
+        when["nth"] = _counts(nth)
+    if when.get("t") is not None:
+        when["t"] = _window(when["t"])
     if "max" in when:
-        when["most"] = int(when.pop("max"))
-    return when
+        when["most"] = when.pop("max")
+    return When(**fitting("when", When, when, "max"))
+
+
+def _counts(raw: Any) -> tuple[int, ...]:
+    counts = tuple(raw) if isinstance(raw, list | tuple) else (raw,)
+    if not all(isinstance(each, int) and each >= 1 for each in counts):
+        raise ValueError(f"`when.nth` must be a count from 1, a list of them, or `every:K`, not {raw!r}")
+    return counts
+
+
+def _window(raw: Any) -> tuple[float, float]:
+    ends = [each for each in listed("when.t", raw) if isinstance(each, int | float)]
+    if len(ends) != 2 or ends[0] > ends[1]:  # noqa: PLR2004 - a begin and an end
+        raise ValueError(f"`when.t` must be two numbers of seconds, the begin and the end, not {raw!r}")
+    return float(ends[0]), float(ends[1])
 
 
 def _latency(raw: Any) -> tuple[Spread | float, float]:
     """Seconds before the answer and before each further piece: of a number, a spread in seconds, or milliseconds."""
     if isinstance(raw, dict) and set(raw) <= {"ttft_ms", "per_token_ms"}:
-        first = spread_of(raw.get("ttft_ms", 0.0)).times(_MILLI)
-        return first, float(raw.get("per_token_ms", 0.0)) * _MILLI * _TOKENS_A_FRAME
-    return spread_of(raw), 0.0
+        first = spread_of("then.latency.ttft_ms", raw.get("ttft_ms", 0.0)).times(_MILLI)
+        a_token = number("then.latency.per_token_ms", raw.get("per_token_ms", 0.0))
+        return first, a_token * _MILLI * _TOKENS_A_FRAME
+    return spread_of("then.latency", raw), 0.0
 
 
 def _script(then: Mapping[str, Any]) -> tuple[Reply, ...]:
-    turns = then.get("script") or ([then["reply"]] if "reply" in then else [])
+    turns = listed("then.script", then.get("script")) or ([then["reply"]] if "reply" in then else [])
     return tuple(_turn(each) for each in turns)
 
 
 def _turn(raw: Any) -> Reply:
     if isinstance(raw, str):
         return Reply(text=raw)
-    turn = dict(raw)
-    unknown = set(turn) - _TURN
-    if unknown:
-        raise ValueError(f"a reply has no {', '.join(sorted(unknown))}")
+    turn = mapped("reply", raw, _TURN)
     if turn.pop("echo", False):
         turn["text"] = "{prompt}"
     if "json" in turn:
         turn["text"] = json.dumps(turn.pop("json"))
     turn.pop("from_schema", None)  # an answer without words of its own is made from the schema that was asked for
     if "tokens" in turn:
-        turn["words"] = spread_of(turn.pop("tokens"))
-    turn["tool_calls"] = tuple(ToolUse(**each) for each in turn.get("tool_calls", ()))
-    return Reply(**turn)
+        turn["words"] = spread_of("reply.tokens", turn.pop("tokens"))
+    calls = listed("reply.tool_calls", turn.get("tool_calls"))
+    turn["tool_calls"] = tuple(_call(each) for each in calls)
+    return Reply(**fitting("reply", Reply, turn))
 
 
-def _fault(name: Any, then: Mapping[str, Any]) -> Fault | None:
+def _call(raw: Any) -> ToolUse:
+    call = fitting("tool_calls", ToolUse, raw)
+    if "name" not in call:
+        raise ValueError("`tool_calls` says no `name` of a tool")
+    return ToolUse(**call)
+
+
+def _fault(then: Mapping[str, Any]) -> Fault | None:
+    name = then.get("fault")
     if name is None:
         return None
     known = {*FAULTS, *VENDOR_FAULTS, *SPOILED}
     if name not in known:
         raise ValueError(f"there is no fault {name!r}; there are {', '.join(sorted(known))}")
-    return Fault(name=str(name), **{each: then[each] for each in _FAULT_FIELDS if each in then})
+    parameters = {each: then[each] for each in _FAULT_FIELDS if each in then}
+    return Fault(name=str(name), **fitting("then", Fault, parameters))

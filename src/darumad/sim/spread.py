@@ -40,18 +40,22 @@ SHAPES: Mapping[str, Callable[[float, float, float], float]] = {
     "pareto": _pareto,
 }
 """`fixed: value`, `uniform: [least, most]`, `lognormal: [median, sigma]`, `pareto: [p50, p99]`."""
+PARAMETERS: Mapping[str, int] = {"fixed": 1}
+"""How many a shape takes; the others take two."""
 
 
-def spread_of(raw: Any) -> Spread:
-    """The spread that a document describes: a number, or one shape with its parameters.
+def spread_of(what: str, raw: Any) -> Spread:
+    """The spread that a document describes under the key `what`: a number, or one shape with its parameters.
 
     Raises:
         ValueError: there is no such shape, or it has other parameters.
     """
-    if isinstance(raw, int | float):
-        return Spread("fixed", float(raw))
-    if not isinstance(raw, dict) or len(raw) != 1 or next(iter(raw)) not in SHAPES:
-        raise ValueError(f"{raw!r} is no spread: a number, or one of {', '.join(SHAPES)} with its parameters")
-    ((shape, given),) = raw.items()
+    shape, given = next(iter(raw.items())) if isinstance(raw, dict) and len(raw) == 1 else ("fixed", raw)
     numbers = given if isinstance(given, list) else [given]
+    right = all(isinstance(each, int | float) and each >= 0 for each in numbers)
+    if shape not in SHAPES or not right or len(numbers) != PARAMETERS.get(shape, 2):
+        raise ValueError(
+            f"`{what}` must be a number, or one of fixed: VALUE, uniform: [LEAST, MOST], lognormal: [MEDIAN, SIGMA] and"
+            f" pareto: [P50, P99], none of them below 0; not {raw!r}"
+        )
     return Spread(shape, *(float(each) for each in numbers))

@@ -1,0 +1,85 @@
+"""Scenarios with nonsense in them: each is refused when it is read, with the rule, the key, and what it must be."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from darumad.sim import main, scenario_of
+
+RULES = [
+    ({"when": {"wen": 1}}, "rule x: `when` has no wen"),
+    ({"than": {}}, "`rule 1` has no than; it has id, then, when"),
+    ({"when": {"nth": "every:0"}}, "`when.every` must be at least 1"),
+    ({"when": {"nth": ["a"]}}, "`when.nth` must be a count"),
+    ({"when": {"p": 2}}, "`when.p` must be from 0 to 1, not 2"),
+    ({"when": {"p": True}}, "`when.p` must be a number, not True"),
+    ({"when": {"t": [5]}}, "`when.t` must be two numbers of seconds"),
+    ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
+    ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
+    ({"when": {"max": 0}}, "`when.most` must be at least 1"),
+    ({"then": {"fault": "bogus"}}, "there is no fault 'bogus'; there are bad_gzip"),
+    ({"then": {"fault": "http_status", "code": "abc"}}, "`then.code` must be a whole number, not 'abc'"),
+    ({"then": {"fault": "http_status", "code": 9999}}, "`then.code` must be from 200 to 599"),
+    ({"then": {"fault": "http_status", "headers": 5}}, "`then.headers` must be a mapping, not 5"),
+    ({"then": {"fault": "rst", "phase": "sideways"}}, "`then.phase` must be one of accept, headers, body, stream"),
+    ({"then": {"latency": "fast"}}, "`then.latency` must be a number, or one of fixed"),
+    ({"then": {"latency": {"lognormal": [1]}}}, "`then.latency` must be a number, or one of fixed"),
+    ({"then": {"latency": -5}}, "none of them below 0; not -5"),
+    ({"then": {"latency": {"ttft_ms": 1, "per_token_ms": "x"}}}, "`then.latency.per_token_ms` must be a number"),
+    ({"then": {"script": 5}}, "`then.script` must be a list, not 5"),
+    ({"then": {"reply": {"txt": "hi"}}}, "`reply` has no txt; it has echo"),
+    ({"then": {"reply": {"text": 5}}}, "`reply.text` must be a text, not 5"),
+    ({"then": {"reply": {"tool_calls": [5]}}}, "`tool_calls` must be a mapping, not 5"),
+    ({"then": {"reply": {"tool_calls": [{}]}}}, "`tool_calls` says no `name`"),
+]
+DOCUMENTS = [
+    ([1, 2], "`scenario` must be a mapping, not"),
+    ({"rules": 5}, "`rules` must be a list, not 5"),
+    ({"rules": ["x"]}, "`rule 1` must be a mapping, not 'x'"),
+    ({"rules": [{"id": "a"}, {"id": "a"}]}, "two rules are called a"),
+    ({"seed": "x"}, "`seed` must be a whole number, not 'x'"),
+    ({"speed": 3}, "`scenario` has no speed; it has quotas, rules, seed, servers, time_scale"),
+    ({"time_scale": -1}, "`time_scale` must be at least 0"),
+    ({"quotas": {"a*": {"requests": "many"}}}, "`quotas.a*.requests` must be a whole number, not 'many'"),
+    ({"quotas": {"a*": 5}}, "`quotas.a*` must be a mapping, not 5"),
+    ({"servers": {"ollama": {"parallel": 0}}}, "`servers.ollama.parallel` must be at least 1"),
+    ({"servers": {"ollama": {"overflow": "maybe"}}}, "`servers.ollama.overflow` must be one of truncate, error"),
+]
+
+
+@pytest.mark.parametrize(("rule", "said"), RULES, ids=[said for _, said in RULES])
+def test_a_rule_with_nonsense_is_refused_with_its_key(rule: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        scenario_of({"rules": [{"id": "x", **rule}]})
+
+
+@pytest.mark.parametrize(("document", "said"), DOCUMENTS, ids=[said for _, said in DOCUMENTS])
+def test_a_document_with_nonsense_is_refused_with_its_key(document: object, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        scenario_of(document)
+
+
+def test_the_command_names_the_file_and_what_is_wrong_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("rules: [{id: a, when: {p: 2}}]")
+    assert main(["--scenario", str(file)]) == 2
+    assert f"daruma sim: {file}: rule a: `when.p` must be from 0 to 1, not 2" in capsys.readouterr().err
+    file.write_text(": : :")
+    assert main(["--scenario", str(file)]) == 2
+    assert str(file) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--listen", "bogus=:0"], "a listener's name begins with one of anthropic"),
+        (["--listen", "anthropic=:99999"], "is no `:PORT` from 0 to 65535"),
+        (["--listen", "anthropic=:0", "--listen", "anthropic=:0"], "two listeners are called anthropic"),
+        (["--admin", "x"], "is no `:PORT`"),
+        (["--scenario", "/nonexistent"], "No such file"),
+    ],
+)
+def test_a_wrong_invocation_ends_in_words(asked: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(asked) == 2
+    assert said in capsys.readouterr().err
