@@ -1,28 +1,49 @@
 """The journal's figures: accepting over the socket, claiming from a long queue, booting, and what a full file costs.
 
-Nothing is left out: synchronous=FULL, the daemon with its log and metrics, every answer after its commit.
+Nothing is left out: synchronous=FULL, the daemon with its log and metrics, every answer after its commit. Beside each
+figure stands the floor that was measured in the same run (`bench.floors`): on a machine that is busy or slow, the
+ratio of the two still says something.
 """
 
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from bench import floors
 from bench.filled import AUDIT, ROOM, WITHIN, filled, new_items, opened
 from bench.walk import floor
 from darumad.journal import Accept, Claim, Journal, Slot
 from darumad.names import AgentName, Stage
+from tests.kit import eventually
 from tests.kit.daemon import Daemon
 
-MANY, UNFINISHED, FEW = 1_000_000, 10_000, 100
-SLOTS, CLAIMS = 128, 200
-SECONDS = 4.0
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: items in a full file, unfinished ones at a boot, items in an empty file.
+
+    `slots` are filled by each of so many `claims`; `accepts` are handed in at a time to see what one costs; so many
+    `seconds` of load are put on the socket.
+    """
+
+    many: int = 1_000_000
+    unfinished: int = 10_000
+    few: int = 100
+    slots: int = 128
+    claims: int = 200
+    accepts: int = 10_000
+    seconds: float = 4.0
+
+
 ACCEPTS = ((1, 1, 3_000), (64, 1, 10_000), (4, 100, 40_000))
 """Clients, items in a request, and the goal in items a second."""
 CLAIM_GOAL_MS, BOOT_GOAL, FINISHED_GOAL = 5.0, 1.0, 2.0
@@ -30,33 +51,47 @@ FLAT = 1.25
 """By how much an item may cost more in a full file than in an empty one."""
 
 
-def row() -> bool:
+def row(sizes: Sizes = Sizes()) -> bool:
     """Measure, print, and say whether the goals were met."""
     commits = floor()
     print(f"journal: floor {commits:,.0f} single commits/s of this disk, in this run")
-    return all([*_accepting(), *_claiming(), *_booting()])
+    return all([*_accepting(sizes), *_claiming(sizes), *_booting(sizes)])
 
 
 # --- accepting --------------------------------------------------------------------------------------------------------
 
 
-def _accepting() -> Iterator[bool]:
-    for clients, batch, goal in ACCEPTS:
-        with _place() as home, _daemon(home) as daemon:
-            before = _cpu_of(daemon)
-            got = _loaded(daemon.socket, clients, batch)
-            cpu = (_cpu_of(daemon) - before) / (got["per_second"] * SECONDS)
-        rate = got["per_second"]
-        print(
-            f"journal: accepted over the socket, {clients} clients x {batch}: {rate:,.0f} items/s (goal {goal:,}),"
-            f" p99 {got['p99_ms']:.1f} ms, {cpu * 1000:.3f} ms CPU of the daemon an item"
-        )
-        yield rate >= goal
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What so many clients got accepted: items a second, the slowest hundredth, and the server's CPU an item."""
+
+    rate: float
+    p99_ms: float
+    cpu_ms: float
 
 
-def _loaded(socket: Path, clients: int, batch: int) -> dict[str, float]:
-    asked = [sys.executable, "-m", "bench.load", socket, str(clients), str(batch), str(SECONDS)]
-    return json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+def _accepting(sizes: Sizes) -> Iterator[bool]:
+    with _place() as home, _bare(home) as (path, pid), _daemon(home) as daemon:
+        assert daemon.process is not None
+        for clients, batch, goal in ACCEPTS:
+            bare = _loaded(path, pid, clients, batch, sizes.seconds)
+            ours = _loaded(daemon.socket, daemon.process.pid, clients, batch, sizes.seconds)
+            print(
+                f"journal: accepted over the socket, {clients} clients x {batch}: {ours.rate:,.0f} items/s (goal"
+                f" {goal:,}; {ours.rate / bare.rate:.2f} x the {bare.rate:,.0f} of a bare server), p99"
+                f" {ours.p99_ms:.1f} ms, {ours.cpu_ms:.3f} ms CPU an item ({ours.cpu_ms / bare.cpu_ms:.1f} x its"
+                f" {bare.cpu_ms:.3f})"
+            )
+            yield ours.rate >= goal
+
+
+def _loaded(path: Path, server: int, clients: int, batch: int, seconds: float) -> Load:
+    """`server` is its process."""
+    asked = [sys.executable, "-m", "bench.load", path, str(clients), str(batch), str(seconds)]
+    before = _cpu_of(server)
+    got = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    spent = max(_cpu_of(server) - before, 1 / os.sysconf("SC_CLK_TCK"))
+    return Load(got["per_second"], got["p99_ms"], spent * 1000 / got["items"])
 
 
 @contextlib.contextmanager
@@ -69,46 +104,75 @@ def _daemon(home: Path) -> Iterator[Daemon]:
         daemon.close()
 
 
-def _cpu_of(daemon: Daemon) -> float:
-    """Seconds that its process has computed so far."""
-    assert daemon.process is not None
-    spent = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+@contextlib.contextmanager
+def _bare(home: Path) -> Iterator[tuple[Path, int]]:
+    """The bare server's socket and process."""
+    path = home / "bare.sock"
+    server = subprocess.Popen([sys.executable, "-m", "bench.floors", path, home / "bare.db"])
+    try:
+        eventually(lambda: _listens(path))
+        yield path, server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as caller:
+        return caller.connect_ex(os.fspath(path)) == 0
+
+
+def _cpu_of(process: int) -> float:
+    """Seconds that this process has computed so far."""
+    spent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------
 
 
-def _claiming() -> Iterator[bool]:
+def _claiming(sizes: Sizes) -> Iterator[bool]:
     """A claim for every slot of a large daemon, beside a short queue and beside a long one."""
-    with _journal("ready", MANY) as journal:
-        full = _claims(journal)
-        full_accept = _accept(journal)
-    with _journal("ready", FEW) as journal:
-        empty_accept = _accept(journal)
-        empty = _claims(journal)
-    p50, p99 = median(full) * 1000, sorted(full)[int(CLAIMS * 0.99)] * 1000
-    print(f"journal: claim of {SLOTS} of {MANY:,} ready: p99 {p99:.1f} ms (goal {CLAIM_GOAL_MS:g}), p50 {p50:.1f}")
+    with _place() as home:
+        bare = floors.claims(home / "bare.db", sizes.many, sizes.slots, sizes.claims)
+    with _journal("ready", sizes.many) as journal:
+        full = _claims(journal, sizes)
+        full_accept = _accept(journal, sizes.accepts)
+    with _journal("ready", sizes.few) as journal:
+        empty_accept = _accept(journal, sizes.accepts)
+        empty = _claims(journal, sizes)
+    (p50, p99), (bare_p50, bare_p99) = _in_ms(full), _in_ms(bare)
+    print(
+        f"journal: claim of {sizes.slots} of {sizes.many:,} ready: p99 {p99:.1f} ms (goal {CLAIM_GOAL_MS:g};"
+        f" {p99 / bare_p99:.1f} x the {bare_p99:.1f} of plain SQL), p50 {p50:.1f} ({p50 / bare_p50:.1f} x its"
+        f" {bare_p50:.1f})"
+    )
     yield p99 <= CLAIM_GOAL_MS
     for what, much, little in (("claim", median(full), median(empty)), ("accept", full_accept, empty_accept)):
-        print(f"journal: {what} in a file of {MANY:,} items against {FEW}: {much / little:.2f} x (goal {FLAT:g})")
-        yield much / little <= FLAT
+        grown = much / little
+        print(f"journal: {what} in a file of {sizes.many:,} items against {sizes.few}: {grown:.2f} x (goal {FLAT:g})")
+        yield grown <= FLAT
 
 
-def _claims(journal: Journal) -> list[float]:
+def _in_ms(took: list[float]) -> tuple[float, float]:
+    """The middle one and the slowest hundredth."""
+    return median(took) * 1000, sorted(took)[int(len(took) * 0.99)] * 1000
+
+
+def _claims(journal: Journal, sizes: Sizes) -> list[float]:
     """Seconds that each claim took, from the request to the answer."""
-    slots = tuple(Slot(AgentName("echo"), Stage.EXECUTING, f"bench/{number}#1") for number in range(SLOTS))
+    slots = tuple(Slot(AgentName("echo"), Stage.EXECUTING, f"bench/{number}#1") for number in range(sizes.slots))
     took = []
-    for _ in range(CLAIMS):
+    for _ in range(sizes.claims):
         if len(took) % 10 == 0:
-            _accept(journal, 10 * SLOTS)
+            _accept(journal, 10 * sizes.slots)
         began = time.perf_counter()
         journal.call(Claim(slots=slots), WITHIN)
         took.append(time.perf_counter() - began)
     return took
 
 
-def _accept(journal: Journal, count: int = 10_000) -> float:
+def _accept(journal: Journal, count: int) -> float:
     """Seconds to accept so many, a thousand at a time."""
     items = new_items(f"more-{time.perf_counter_ns()}", count)
     began = time.perf_counter()
@@ -120,8 +184,8 @@ def _accept(journal: Journal, count: int = 10_000) -> float:
 # --- booting ----------------------------------------------------------------------------------------------------------
 
 
-def _booting() -> Iterator[bool]:
-    for state, count, goal in (("running", UNFINISHED, BOOT_GOAL), ("succeeded", MANY, FINISHED_GOAL)):
+def _booting(sizes: Sizes) -> Iterator[bool]:
+    for state, count, goal in (("running", sizes.unfinished, BOOT_GOAL), ("succeeded", sizes.many, FINISHED_GOAL)):
         with _place() as home:
             filled(home / "state", state, count)
             began = time.perf_counter()

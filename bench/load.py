@@ -1,7 +1,7 @@
 """Load on a control socket, as cheap as a client can make it: prepared requests on kept connections, one process.
 
-`python -m bench.load SOCKET CLIENTS BATCH SECONDS` prints JSON: items accepted a second, and the slowest hundredth of
-the answers in milliseconds. Each client waits for its answer before it asks again.
+`python -m bench.load SOCKET CLIENTS BATCH SECONDS` prints JSON: items accepted, in all and a second, and the slowest
+hundredth of the answers in milliseconds. Each client waits for its answer before it asks again.
 """
 
 import asyncio
@@ -76,6 +76,7 @@ async def load(socket: str, clients: int, batch: int, seconds: float) -> dict[st
     await asyncio.gather(*(each.ended for each in callers))
     took = sorted(each for caller in callers for each in caller.took)
     return {
+        "items": len(took) * batch,
         "per_second": len(took) * batch / (time.perf_counter() - began),
         "p99_ms": took[int(len(took) * 0.99)] * 1000,
     }

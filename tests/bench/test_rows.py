@@ -4,6 +4,11 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from bench import cli, journal, supervision
+from bench.journal import Sizes
+
 
 def test_the_walk_takes_every_item_to_its_end() -> None:
     measure = "import json; from bench.walk import measure; print(json.dumps(measure('nothing', 24, 8, 4)))"
@@ -15,3 +20,30 @@ def test_every_row_can_be_asked_for() -> None:
     named = "from bench.__main__ import ROWS; print(*ROWS)"
     ran = subprocess.run([sys.executable, "-c", named], capture_output=True, text=True, check=True, timeout=60)
     assert "walk" in ran.stdout.split()
+
+
+TINY = Sizes(many=60, unfinished=5, few=5, slots=4, claims=4, accepts=8, seconds=0.05)
+
+
+def test_the_journals_row_measures_everything_beside_its_floor(capsys: pytest.CaptureFixture[str]) -> None:
+    journal.row(TINY)
+    told = capsys.readouterr().out
+    assert told.count("of a bare server") == len(journal.ACCEPTS)
+    assert "of plain SQL" in told
+    assert told.count("journal: boot with") == 2
+
+
+def test_the_row_of_the_command_starts_what_it_measures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "STARTS", 1)
+    cli.row()
+    assert capsys.readouterr().out.count("cli: daruma") == len(cli.GOALS)
+
+
+@pytest.mark.parametrize("part", sorted(supervision.PARTS.keys() - {"idle"}))  # that one ends its process
+def test_the_row_of_the_supervisors_measures_its_parts(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    sizes = {"BURST": 50, "BURSTS": 1, "ASKS": 5, "ROUNDS": 1, "CRASHES": 5, "CYCLES": 4, "WARM": 4}
+    for name, size in sizes.items():
+        monkeypatch.setattr(supervision, name, size)
+    assert supervision.PARTS[part]()
