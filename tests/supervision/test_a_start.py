@@ -137,6 +137,10 @@ def test_a6_no_thread_left_is_a_failed_start_without_a_zombie(house, monkeypatch
             root.start_child(ChildSpec("x", make))
         with pytest.raises(StartError, match="can't start new thread"):
             house.start(name="another")
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            Probe.start(house.log, "alone")
+    assert ActorRegistry.get_all() == []
+    assert ActorRegistry.stop_all(timeout=1) == []
     assert not made[0].is_alive()
     with pytest.raises(ActorDeadError):
         made[0].tell("to nobody")

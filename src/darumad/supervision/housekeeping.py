@@ -66,6 +66,8 @@ class Housekeeping:
 
     def do_terminate_child(self, who: str | ActorRef) -> None:
         """See `SupervisorRef.terminate_child`."""
+        if isinstance(who, ActorRef) and not self.is_pool:
+            raise NotFound(who)
         if self._is_of_the_past(who):
             return
         child = self._find(who)

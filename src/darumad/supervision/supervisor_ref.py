@@ -56,10 +56,10 @@ class SupervisorRef(ActorRef):
     def terminate_child(self, child: str | ActorRef) -> None:
         """Stop a child; it stays stopped. Its spec is kept, unless it is temporary or a pool's.
 
-        A pool's child that waits for its next start is named by the ref of its last life.
+        A pool's child is named by its ref, and while it waits for its next start by the ref of its last life.
 
         Raises:
-            NotFound: no such child; for a pool, the ref of a living stranger.
+            NotFound: no such child; for a pool, the ref of a living stranger; for any other, a ref.
             PoolNeedsRef: a pool was given an id.
         """
         self._refuse_suicide(child)
