@@ -15,7 +15,9 @@ import orjson
 import pytest
 import structlog
 
-from darumad.logs import CAPACITY, Outlet, WatchedFile, as_json, logger
+from darumad.logs import logger
+from darumad.logs.outlets import CAPACITY, Outlet, WatchedFile
+from darumad.logs.rendering import as_json
 from darumad.redaction import redact
 from tests.logs.conftest import Captured
 
