@@ -482,3 +482,10 @@ def test_show_tells_what_was_asked_for_and_why_it_was_cancelled(served: Served, 
     assert (said["inputs"], said["done when"]) == ("figures.csv", "it is one page")
     assert said["cancelled by"].endswith(": no longer needed")
     assert "  requires: it has a table\n" in shown
+
+
+def test_every_provider_that_is_used_is_asked_when_none_is_named(run: Run) -> None:
+    done = run("providers", "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["PROVIDER", "far"]
+    assert [each["state"] for each in json.loads(run("providers", "check", "--json").stdout)["items"]] == ["connected"]

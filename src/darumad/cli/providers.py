@@ -23,16 +23,17 @@ def list_(line: Line) -> None:
 
 
 @providers.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @online
-def check(line: Line, name: str) -> None:
-    """Ask a provider whether it takes its key and has its model.
+def check(line: Line, name: str | None) -> None:
+    """Ask a provider, or all that are used, whether it takes its key and has its model.
 
-    Ends with 1 when it does not. The key is read anew, so this is also how a changed key file is heeded at once.
+    Ends with 1 when one does not. The key is read anew, so this is also how a changed key file is heeded at once.
     """
-    reply = line.client.call("providers check", {}, name=name)
-    line.show(reply, lambda found: _providers([found]))
-    if reply["state"] != "connected":
+    names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
+    found = [line.client.call("providers check", {}, name=each) for each in names]
+    line.show(found[0] if name else {"items": found}, lambda _: _providers(found))
+    if any(each["state"] != "connected" for each in found):
         click.get_current_context().exit(WORK_FAILED)
 
 

@@ -6,7 +6,7 @@ Nothing here knows a rule of the domain: those are `work.validation` and `work.c
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -312,16 +312,26 @@ class EventsRequest(Asked):
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
     """What is wrong with a request, each with a JSON pointer; for an unknown field what was perhaps meant."""
-    return tuple(_problem(each, model) for each in error.errors(include_url=False, include_input=False))
+    found: dict[str, Problem] = {}
+    for each in error.errors(include_url=False, include_input=False):
+        problem = _problem(each, model)
+        found.setdefault(problem.pointer, problem)
+    return tuple(found.values())
 
 
 def _problem(each: Mapping[str, Any], model: type[BaseModel]) -> Problem:
-    where = tuple(each["loc"])
+    where = _field(tuple(each["loc"]), model)
     if each["type"] == "extra_forbidden":
         return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
     if each["type"] == "missing":
         return Problem(pointer(*where), "is required")
     return Problem(pointer(*where), str(each["msg"]).removeprefix("Value error, "))
+
+
+def _field(where: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
+    """Where a reader finds it: a field that may also be `none` is one place, however its value was tried to be read."""
+    field = model.model_fields.get(str(where[0])) if where else None
+    return where[:1] if field is not None and NoLimit in get_args(field.annotation) else where
 
 
 def pointer(*where: str | int) -> str:
