@@ -42,16 +42,16 @@ def test_an_id_that_cannot_be_printed_is_refused(house, name) -> None:
 
 
 def test_the_tree_prints_itself_each_place_under_its_parent(house) -> None:
-    root = house.start(house.spec("a"), house.nested("inner", house.spec("x")), house.spec("z"))
+    root = house.start(house.spec("a"), house.nested("inner", house.spec("x")), house.spec("z/1"))
     house.crash(root, "a")
     assert str(root.tree()).splitlines() == [
         "root  up  life 1",
-        "  root/a  up  life 2  restarts 1  last crash (ValueError: a)",
-        "  root/inner  up  life 1",
-        "    root/inner/x  up  life 1",
-        "  root/z  up  life 1",
+        "├─ a  up  life 2  restarts 1  last crash (ValueError: a)",
+        "├─ inner  up  life 1",
+        "│  └─ x  up  life 1",
+        "└─ z/1  up  life 1",
     ]
     assert str(root.which_children()[1].ref.tree()).splitlines() == [
         "root/inner  up  life 1",
-        "  root/inner/x  up  life 1",
+        "└─ x  up  life 1",
     ]

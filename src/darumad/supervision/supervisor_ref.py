@@ -127,7 +127,7 @@ class SupervisorRef(ActorRef):
     def tree(self) -> "TreeRows":
         """This supervisor and all below it, parents first, siblings in start order; read without asking anyone.
 
-        Printed, it is drawn: one place a line, indented under its parent.
+        Printed, it is drawn as `daruma tree` draws it: one place a line, under its parent.
         """
         return self._tree.rows(self.path)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from darumad.branches import branches
 from darumad.clock import TimerHandle
 from darumad.supervision.backoff import Rng
 from darumad.supervision.child import Child, State
@@ -57,20 +58,15 @@ class TreeRow:
 
 
 class TreeRows(list[TreeRow]):
-    """The places under one of them, which is the first; printed, one a line, each indented under its parent."""
+    """The places under one of them, which is the first; printed, they are drawn, one a line."""
 
     def __str__(self) -> str:
-        depths: dict[str | None, int] = {}
-        lines = []
-        for row in self:
-            depth = depths[row.path] = depths.get(row.parent, -1) + 1
-            lines.append("  " * depth + _line(row))
-        return "\n".join(lines)
+        return "\n".join(f"{label}  {_facts(row)}" for label, row in branches(self, lambda row: row.path))
 
 
-def _line(row: TreeRow) -> str:
-    """A place, how it is, and what is remarkable about it."""
-    said = [row.path, row.state, f"life {row.incarnation}"]
+def _facts(row: TreeRow) -> str:
+    """How a place is, and what is remarkable about it."""
+    said = [row.state, f"life {row.incarnation}"]
     if row.restarts:
         said.append(f"restarts {row.restarts}")
     if row.errors_in_window:
