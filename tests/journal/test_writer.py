@@ -31,7 +31,7 @@ from darumad.journal.writer import HANDLERS
 from darumad.names import ActorPath, AgentName, ItemId, Seconds
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, Gate, move, new_item, step, success
-from tests.kit.clock import FakeClock
+from tests.kit import FakeClock, eventually
 
 
 def accept(*items: Any) -> Accept:
@@ -282,12 +282,43 @@ def test_the_writer_checkpoints_when_nobody_waits_and_in_any_case_when_the_log_i
             )
 
     grow(IDLE_FRAMES + 200)
-    checkpoints.after_batch(idle=False)
+    checkpoints.after_batch()
     assert checkpoints.frames >= IDLE_FRAMES
-    checkpoints.after_batch(idle=True)
+    assert checkpoints.due
+    checkpoints.run()
     assert checkpoints.frames == 0
+    assert not checkpoints.due
     grow(FULL_FRAMES + 200)
     assert wal.stat().st_size > FULL_FRAMES * 4096
-    checkpoints.after_batch(idle=False)
+    checkpoints.after_batch()
     assert checkpoints.frames == 0
     db.close()
+
+
+def test_a_checkpoint_that_a_reader_stops_is_not_tried_again_before_something_was_written(tmp_path: Path) -> None:
+    db = Database.writer(tmp_path / "x.db")
+    db.all("CREATE TABLE t (x)")
+    checkpoints, reader = Checkpoints(db), Database.reader(tmp_path / "x.db")
+    reader.all("BEGIN")
+    reader.all("SELECT * FROM t")
+    more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)"
+    db.all(f"{more} INSERT INTO t SELECT randomblob(3900) FROM n")
+    checkpoints.after_batch()
+    checkpoints.run()
+    assert checkpoints.frames >= IDLE_FRAMES
+    assert not checkpoints.due
+    checkpoints.after_batch()
+    assert checkpoints.due
+    reader.close()
+    db.close()
+
+
+def test_the_writer_empties_its_log_by_itself_once_nobody_asks(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darumad.journal.checkpoints.IDLE_FRAMES", 1)
+    desk = Desk(tmp_path / "state", clock).open()
+    desk.submit("one")
+    eventually(lambda: desk.journal._writer._checkpoints.frames == 0)
+    assert not desk.journal._writer._checkpoints.due
+    desk.close()

@@ -1,6 +1,7 @@
-"""When the writer checkpoints: while nobody waits and the WAL has grown, or in any case when it is large.
+"""When the writer checkpoints: once nobody asked for a while and the WAL has grown, or in any case when it is large.
 
 SQLite's own checkpoints come in the middle of a commit: a claim's slowest hundredth was 9.6 ms with them, 0.8 without.
+A queue that is empty is no sign that nobody waits: whoever was just answered may ask again at once.
 How long the WAL is cannot be asked without opening its files, so it is reckoned from the rows changed and corrected
 at each checkpoint, which tells.
 """
@@ -9,9 +10,9 @@ from darumad.journal.database import Database
 
 _PAGE = 4096
 IDLE_FRAMES = 4 * 1024 * 1024 // _PAGE
-"""With an empty queue, checkpoint from 4 MiB on."""
+"""With nobody asking, checkpoint from 4 MiB on."""
 FULL_FRAMES = 64 * 1024 * 1024 // _PAGE
-"""With a full one, from 64 MiB on."""
+"""Whoever asks, from 64 MiB on."""
 
 
 class Checkpoints:
@@ -22,15 +23,22 @@ class Checkpoints:
         self._changes = db.changes
         self._left = 0
         self._per_change = 1.0
+        self._tried = False
 
     @property
     def frames(self) -> float:
         """How many frames the WAL should hold by now."""
         return self._left + (self._db.changes - self._changes) * self._per_change
 
-    def after_batch(self, *, idle: bool) -> None:
-        """Checkpoint if it is time."""
-        if self.frames >= (IDLE_FRAMES if idle else FULL_FRAMES):
+    @property
+    def due(self) -> bool:
+        """Whether a checkpoint is worth its while once nobody asks; one that a reader stopped waits for a batch."""
+        return not self._tried and self.frames >= IDLE_FRAMES
+
+    def after_batch(self) -> None:
+        """Checkpoint if it cannot wait."""
+        self._tried = False
+        if self.frames >= FULL_FRAMES:
             self.run()
 
     def empty_log(self) -> None:
@@ -43,6 +51,7 @@ class Checkpoints:
 
         Whatever a reader holds is left for later.
         """
+        self._tried = True
         row = self._db.one("PRAGMA wal_checkpoint(PASSIVE)")
         _, frames, moved = row or (0, 0, 0)
         changes = self._db.changes - self._changes

@@ -61,6 +61,8 @@ MAX_BATCH = 256
 
 AGAIN = 1.0
 """Seconds until what waits for room on the disk is tried again."""
+REST = 0.05
+"""Seconds without a request after which nobody is taken to wait, and the writer sees to its log."""
 COMPLETES = (Move, Step, EffectEnd, Settle, Cancel)
 """What tells of something that has happened: it is kept until it can be written. All else is told to come back."""
 
@@ -179,14 +181,19 @@ class Writer:
             self._batch_began = self._clock.monotonic()
             if posted:
                 self._carry_out(posted)
+            elif open_:
+                self._guarded(self._checkpoints.run)
             self._batch_began = None
         self._drain_late()
 
     def _take(self) -> tuple[list[Posted], bool]:
-        """What was held and what is queued by now, waiting for the first; and whether there will be more."""
+        """What was held and what is queued by now, waiting for the first; and whether there will be more.
+
+        Nothing at all when nobody asked for a while and there is a checkpoint to make.
+        """
         posted = list(self._held)
         try:
-            first = self._queue.get(timeout=AGAIN if posted else None)
+            first = self._queue.get(timeout=AGAIN if posted else self._patience)
         except Empty:
             return posted, True
         if first is None:
@@ -202,6 +209,11 @@ class Writer:
                 return posted, False
             posted.append(each)
         return posted, True
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds until something else than a request is to be done; None where there is nothing."""
+        return REST if self._failed is None and self._checkpoints.due else None
 
     def _drain_late(self) -> None:
         """Whoever posted while the writer was closing is told so, and whoever still waits for room."""
@@ -227,7 +239,8 @@ class Writer:
             self._standing.publish(recorded)
         if self._failed is None:
             self._count(len(posted))
-            self._guarded_checkpoint(erased=any(isinstance(request, Purge) for request, _ in posted))
+            erased = any(isinstance(request, Purge) for request, _ in posted)
+            self._guarded(self._checkpoints.empty_log if erased else self._checkpoints.after_batch)
             self._standing.room.set_aside()
 
     def _keep_what_happened(self, posted: Sequence[Posted]) -> None:
@@ -320,12 +333,9 @@ class Writer:
         self._standing.on_fatal(self._failed)
         return [self._failed] * count
 
-    def _guarded_checkpoint(self, *, erased: bool) -> None:
+    def _guarded(self, checkpoint: Callable[[], None]) -> None:
         try:
-            if erased:
-                self._checkpoints.empty_log()
-            else:
-                self._checkpoints.after_batch(idle=self._queue.empty())
+            checkpoint()
         except Exception as error:  # noqa: BLE001 - the batch was committed; the disk is in trouble all the same
             if not is_full(error):
                 self._give_up(error, 0)
