@@ -219,7 +219,7 @@ def _told_lives(restarts: dict[str, float], idle: dict[str, float], cycles: dict
         ("fifth error to READY, median, ms", restarts["fifth_ms"], 5.0),
         (f"{idle['active']:,.0f} idle children, MB", idle["rss_mb"], 300.0),
         (f"starting them, s ({idle['start_cpu_s']:.1f} of CPU)", idle["start_s"], 6.0),
-        ("their CPU, share of one core", idle["idle_cpu"], 0.005),
+        ("their CPU, share of one core", idle["idle_cpu"], 0.002),
         (f"{CYCLES:,} crashes leave threads, actors and timers", float(sum(map(abs, left.values()))), 0.0),
         (f"{CYCLES:,} crashes leave MB", cycles["rss_mb"], 5.0),
     )
