@@ -5,9 +5,11 @@ retries is computed from the simulator's own log.
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,8 @@ OUTAGES = {"anthropic-a": (0.3, 0.6), "openai-c": (0.5, 0.7)}
 STATUSES = (400, 408, 413, 429, 500, 502, 503, 504, 529)
 """What a call may be refused with for a while; what lasts until somebody changes the settings ends a soak."""
 SETTLED = {"succeeded", "parked", "dead"}
+KNOWN_AFTER = 3.0
+"""Seconds: what failed before an outage may still restart somebody in its first moments."""
 ALWAYS, SHARE = 10, 0.2
 """The retry budget of docs: in any minute a fifth of the calls, and always ten."""
 
@@ -86,21 +90,42 @@ def test_under_faults_and_outages_every_item_ends_and_every_limit_holds(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:
     daemon = house(_settings(sim), environ={"OPENAI_API_KEY": "sk-sim", "ANTHROPIC_API_KEY": "sk-sim"}).start()
+    daemon.client.batch([_work(name, 0) for name in PROVIDERS])  # the clients are imported for the first call of each
+    eventually(lambda: _unsettled(daemon) == 0, PATIENCE)
+    already = _calls(daemon)
     sim.play(*_rules(), seed=42)  # its time begins when the daemon is there
-    items = [_work(name, n) for n in range(int(1.5 * SECONDS)) for name in PROVIDERS]
+    began = time.time()
+    items = [_work(name, n) for n in range(1, int(1.5 * SECONDS)) for name in PROVIDERS]
     for first in range(0, len(items), 30):
         daemon.client.batch(items[first : first + 30])
     eventually(lambda: _unsettled(daemon) == 0, PATIENCE)
     ended = Counter((each["state"], each.get("reason")) for each in _every(daemon))
     attempts = tuple(each for each in sim.attempts() if each.method == "POST")  # the others ask for the models
-    _tell(ended, attempts, _calls(daemon))
-    assert ended["succeeded", None] >= 0.95 * len(items), ended
+    calls = _calls(daemon) - already
+    _tell(ended, attempts, calls)
+    assert ended["succeeded", None] >= 0.95 * sum(ended.values()), ended
     assert all(reason for state, reason in ended if state != "succeeded"), ended
     assert {f"outage-{name}" for name in OUTAGES} <= {each.rule for each in attempts}
     assert sum(each.fault is not None for each in attempts) > FLAKY / 2 * len(attempts)
-    _assert_limits(attempts, _calls(daemon))
+    _assert_limits(attempts, calls)
     errors, restarts = daemon.events("agent.error_recorded"), daemon.events("agent.restarted")
-    assert len(restarts) <= len(errors) / 5, "an outage restarts nobody"
+    assert len(restarts) <= len(errors) / 5, "an instance that fails five times is restarted, and no other"
+    assert not [each for each in restarts if _is_down(each["data"]["agent"], _seconds(each) - began)], "by an outage"
+    told = Counter((each["type"], each["subject"].partition(":")[0]) for each in daemon.events())
+    for name in OUTAGES:
+        assert told["provider.circuit_opened", name] >= 1
+    assert sum(told["provider.rate_limited", name] for name in PROVIDERS) <= 3 * (2 + PATIENCE / 60), "one a minute"
+
+
+def _is_down(agent: str, at: float) -> bool:
+    """Whether an agent's provider is in its outage, and has been for long enough to be known to be."""
+    begin, end = (share * SECONDS for share in OUTAGES.get(agent, (0.0, 0.0)))
+    return begin + KNOWN_AFTER < at < end
+
+
+def _seconds(event: dict[str, Any]) -> float:
+    """When it happened: seconds since the epoch."""
+    return event["at"] / 1000
 
 
 def _tell(ended: Counter[tuple[object, object]], attempts: tuple[Attempt, ...], calls: Counter[str]) -> None:

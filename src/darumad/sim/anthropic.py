@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from darumad.sim.prefix import marked
 from darumad.sim.scenario import Asked, Fault, Quota, Reply, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
@@ -168,6 +169,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         stream=bool(body.get("stream")),
         schema=form.get("schema"),
         max_tokens=body["max_tokens"],
+        prefixes=marked(body, _tokens),
     )
 
 
@@ -210,10 +212,10 @@ def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
         "stop_sequence": None,
         "stop_details": _REFUSED if reply.stop == "refusal" else None,
         "usage": {
-            "input_tokens": read,
+            "input_tokens": max(0, read - asked.cached - asked.kept),
             "output_tokens": tokens_said(asked, reply),
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "cache_creation_input_tokens": asked.kept,
+            "cache_read_input_tokens": asked.cached,
             "service_tier": "standard",
         },
     }

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
 
+from darumad.sim.prefix import Prefix
 from darumad.sim.spread import Spread
 
 
@@ -18,6 +19,7 @@ class Asked:
     """A request for a model's answer, in words that all vendors share. `prompt` is all of its text, joined.
 
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
+    `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
     """
 
     listener: str
@@ -35,6 +37,9 @@ class Asked:
     headers: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
     open: int = 1
+    prefixes: tuple[Prefix, ...] = ()
+    cached: int = 0
+    kept: int = 0
 
 
 def alias_free(model: str) -> str:

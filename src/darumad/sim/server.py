@@ -15,6 +15,7 @@ from darumad.sim.admin import administer
 from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
 from darumad.sim.granting import Account
 from darumad.sim.log import SECRET_HEADERS, Log
+from darumad.sim.prefix import Kept
 from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario
 from darumad.sim.spoiled import spoil
 from darumad.sim.vendor import VENDORS, Vendor
@@ -49,13 +50,14 @@ class _Handled:
 
 @dataclass(slots=True)
 class _Place:
-    """What a listener has open, what it granted, and which models it has loaded."""
+    """What a listener has open, what it granted, which models it has loaded, and which prompts it keeps."""
 
     account: Account
     chats: asyncio.Semaphore
     open: int = 0
     waiting: int = 0
     loaded: set[str] = field(default_factory=set)
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(slots=True)
@@ -214,9 +216,11 @@ class Simulator:
             reply, said = Reply(), 0
         else:
             reply = _filled(choice, asked) if fault is None else spoil(_filled(choice, asked), fault, asked)
+            cached, kept = place.kept.taken(_now(), asked.prefixes)
+            asked = replace(asked, cached=cached, kept=kept)
             answer, said = self._given(vendor, asked, reply, entry)
         read = vendor.tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
-        place.account.note(_now(), read, said)
+        place.account.note(_now(), read - asked.cached, said)
         self.log.note(
             entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
             input_tokens=read, output_tokens=said, said=reply.text,

@@ -2,6 +2,8 @@
 
 import pytest
 
+from darumad.agents.providers.anthropic_wire import Assembly
+from darumad.agents.providers.prices import Price
 from darumad.redaction import redact
 from darumad.sim import Reply, Rule, ToolUse, When
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
@@ -152,3 +154,15 @@ def test_ids_of_calls_that_a_vendor_left_out_are_the_same_in_every_replay() -> N
 
     earlier = Message(role="assistant", calls=(ToolCall(id="call_1", name="weather", arguments={}),))
     assert Assembly(ModelRequest(messages=(earlier,)), None, "llama3.2")._ids == 1
+
+
+def test_what_a_cache_gave_is_counted_as_such_and_costs_its_own_price() -> None:
+    """All that a prompt has is its input; the part that was kept is told beside it."""
+    usage = {"input_tokens": 10, "cache_read_input_tokens": 1_500, "cache_creation_input_tokens": 90}
+    assembly = Assembly(Price(input=1_000_000, output=0, cache_read=1_000, cache_write=2_000_000), "claude-haiku-4-5")
+    assembly.whole({
+        "type": "message", "model": "claude-haiku-4-5", "content": [{"type": "text", "text": "fine"}],
+        "stop_reason": "end_turn", "usage": {**usage, "output_tokens": 5},
+    })  # fmt: skip
+    used = assembly.reply().usage
+    assert (used.input_tokens, used.cached_tokens, used.nano_usd) == (1_600, 1_500, 10 + 2 + 180)

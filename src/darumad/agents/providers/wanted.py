@@ -45,13 +45,15 @@ class Wanted(Protocol[R_co]):
 
 @dataclass(slots=True)
 class Answer:
-    """The answer to a request, whose bytes are counted once."""
+    """The answer to a request, whose bytes are counted once, and its tokens guessed at once."""
 
     request: ModelRequest
     size: int = field(init=False)
+    guess: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.size = request_bytes(self.request)
+        self.guess = likely_tokens(self.request, self.size)
 
     def model_of(self, spec: ProviderSpec) -> str | None:
         """See `Wanted`."""
@@ -63,11 +65,11 @@ class Answer:
 
     def likely(self) -> int:
         """See `Wanted`."""
-        return likely_tokens(self.request, self.size)
+        return self.guess
 
     def needs(self, factor: float) -> Amounts:
         """See `Wanted`."""
-        read = int(self.likely() * factor * _MARGIN)
+        read = int(self.guess * factor * _MARGIN)
         return {Measure.REQUESTS: 1, Measure.INPUT: read, Measure.OUTPUT: self.request.max_tokens}
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
