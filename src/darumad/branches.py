@@ -10,8 +10,8 @@ from typing import TypeVar
 Row = TypeVar("Row")
 
 
-def branches(rows: Sequence[Row], path: Callable[[Row], str]) -> Iterator[tuple[str, Row]]:
-    """Each row behind the lines that lead to it and its name, parents first; siblings stay in their order.
+def branches(rows: Sequence[Row], path: Callable[[Row], str]) -> Iterator[tuple[str, str, Row]]:
+    """The lines that lead to each row, its name below its parent, and the row; parents first, siblings in their order.
 
     A place hangs from the nearest one above it that is among the rows; without one it is a root, named by its path.
     """
@@ -20,15 +20,17 @@ def branches(rows: Sequence[Row], path: Callable[[Row], str]) -> Iterator[tuple[
     for row in rows:
         below.setdefault(_nearest_above(path(row), known), []).append(row)
     for root in below.get("", ()):
-        yield path(root), root
+        yield "", path(root), root
         yield from _under(path(root), "", below, path)
 
 
-def _under(top: str, lead: str, below: dict[str, list[Row]], path: Callable[[Row], str]) -> Iterator[tuple[str, Row]]:
+def _under(
+    top: str, lead: str, below: dict[str, list[Row]], path: Callable[[Row], str]
+) -> Iterator[tuple[str, str, Row]]:
     rows = below.get(top, [])
     for nth, row in enumerate(rows, 1):
         fork, rest = ("├─ ", "│  ") if nth < len(rows) else ("└─ ", "   ")
-        yield lead + fork + path(row).removeprefix(f"{top}/"), row
+        yield lead + fork, path(row).removeprefix(f"{top}/"), row
         yield from _under(path(row), lead + rest, below, path)
 
 

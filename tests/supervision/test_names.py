@@ -46,12 +46,12 @@ def test_the_tree_prints_itself_each_place_under_its_parent(house) -> None:
     house.crash(root, "a")
     assert str(root.tree()).splitlines() == [
         "root  up  life 1",
-        "├─ a  up  life 2  restarts 1  last crash (ValueError: a)",
-        "├─ inner  up  life 1",
-        "│  └─ x  up  life 1",
-        "└─ z/1  up  life 1",
+        "├─ root/a  up  life 2  restarts 1  last crash (ValueError: a)",
+        "├─ root/inner  up  life 1",
+        "│  └─ root/inner/x  up  life 1",
+        "└─ root/z/1  up  life 1",
     ]
     assert str(root.which_children()[1].ref.tree()).splitlines() == [
         "root/inner  up  life 1",
-        "└─ x  up  life 1",
+        "└─ root/inner/x  up  life 1",
     ]

@@ -21,7 +21,7 @@ def tree_lines(reply: Json) -> Iterable[str]:
     """The tree as people see it: each place under its parent, with what is remarkable about it."""
     headers = ("ACTOR", "STATE", "LIFE", "RESTARTS", "ERRORS", "MAIL", "LAST")
     drawn = branches(reply["items"], lambda row: str(row["path"]))
-    return table(headers, ((label, *_facts(row)) for label, row in drawn))
+    return table(headers, ((lead + name, *_facts(row)) for lead, name, row in drawn))
 
 
 def _facts(row: Mapping[str, Any]) -> Sequence[Any]:

@@ -61,7 +61,7 @@ class TreeRows(list[TreeRow]):
     """The places under one of them, which is the first; printed, they are drawn, one a line."""
 
     def __str__(self) -> str:
-        return "\n".join(f"{label}  {_facts(row)}" for label, row in branches(self, lambda row: row.path))
+        return "\n".join(f"{lead}{row.path}  {_facts(row)}" for lead, _, row in branches(self, lambda row: row.path))
 
 
 def _facts(row: TreeRow) -> str:
