@@ -121,6 +121,9 @@ class Bridge:
 
     def unmade(self) -> dict[AgentName, str]:
         """Why the definitions of which no instance has an agent have none, by their names."""
-        found = [(seat.definition.name, error) for seat, error in self._half.refusals()]
-        served = {name for name, error in found if error is None}
-        return {name: error for name, error in found if error is not None and name not in served}
+        refusals = self._half.refusals()
+        refused = {seat.definition.name: error for seat, error in refusals if error is not None}
+        if not refused:  # as ever, and this is asked for each item that comes in
+            return refused
+        served = {seat.definition.name for seat, error in refusals if error is None}
+        return {name: error for name, error in refused.items() if name not in served}

@@ -7,15 +7,15 @@ from typing import Any
 
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
-from darumad.control.wire import BudgetAsked, EditRequest, SubmitRequest, pointer
+from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, SubmitRequest, pointer
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Role, Seconds, Stage
 from darumad.work.canonical import digest_of_sent
-from darumad.work.challenge import challenge_of
+from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import Input, Limits, WorkItem
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import STAGES_OF, validate
+from darumad.work.validation import STAGES_OF, Findings, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -24,6 +24,9 @@ _STAGES: Mapping[str, Stage] = {
     "review": Stage.REVIEWING,
     **{stage.value: stage for stage in Stage},
 }
+
+
+_NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,8 @@ def admit(sent: Sent, house: House) -> Admitted:
     item = _item(request, definition, ItemId(request.id or sent.key or house.new_id()))
     findings = validate(item)
     problems = [Problem(at + each.pointer, each.detail) for each in findings.errors]
-    problems += _missing_uploads(request, house.upload_dir, at)
+    if request.inputs:
+        problems += _missing_uploads(request, house.upload_dir, at)
     if problems:
         raise Refused("the item is not valid", problems=problems)
     asked = challenge_of(item, complete_by_form=definition.complete_by_form)
@@ -74,8 +78,15 @@ def admit(sent: Sent, house: House) -> Admitted:
         questions=questions,
         submitted_by=sent.by,
     )
+    return Admitted(new, _doubts(findings, asked))
+
+
+def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
+    """What the caller should know, each once."""
+    if not findings.warnings and not asked.issues:
+        return ()
     doubts = [f"{each.pointer.removeprefix('/')}: {each.detail}" for each in findings.warnings]
-    return Admitted(new, tuple(dict.fromkeys([*doubts, *(issue.says for issue in asked.issues)])))
+    return tuple(dict.fromkeys([*doubts, *(issue.says for issue in asked.issues)]))
 
 
 def edited(item: WorkItem, request: EditRequest) -> WorkItem:
@@ -95,6 +106,8 @@ def edited(item: WorkItem, request: EditRequest) -> WorkItem:
 
 
 def _limits(asked: BudgetAsked) -> Limits:
+    if not asked.model_fields_set:
+        return _NO_LIMITS
     return Limits(nano_usd=None if asked.usd is None else NanoUsd(asked.usd), tokens=asked.tokens, calls=asked.calls)
 
 
@@ -121,16 +134,13 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         stages=_stages(request, definition),
         input=request.input,
         lane=request.lane,
-        depends_on=tuple(ItemId(each) for each in request.depends_on),
+        depends_on=tuple(map(ItemId, request.depends_on)),
         requirements=request.requirements,
         success_criteria=request.success_criteria,
         constraints=request.constraints,
         tech_stack=request.tech_stack,
         tests=request.tests,
-        inputs=tuple(
-            Input(name=each.name, media_type=each.media_type, text=each.text, upload=each.upload)
-            for each in request.inputs
-        ),
+        inputs=tuple(map(_input, request.inputs)),
         output_schema=request.output_schema,
         timeout=_optional_seconds(request.timeout),
         idle_timeout=_optional_seconds(request.idle_timeout),
@@ -143,6 +153,10 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         challenge=request.challenge,
         labels=request.labels,
     )
+
+
+def _input(asked: InputAsked) -> Input:
+    return Input(name=asked.name, media_type=asked.media_type, text=asked.text, upload=asked.upload)
 
 
 def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]:
