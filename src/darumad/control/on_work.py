@@ -75,8 +75,7 @@ async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     problems: list[Problem] = []
     for index, each in enumerate(request.items):
         try:
-            at = pointer("items", index)
-            admitted.append(admit(Sent(request=each, json=sent[index], by=by, at=at), house))
+            admitted.append(admit(Sent(request=each, json=sent[index], by=by, at=f"/items/{index}"), house))
         except Refused as refused:
             problems += refused.problems
     if problems:

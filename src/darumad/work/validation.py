@@ -7,6 +7,7 @@ millisecond: it runs at the border and again in every agent.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from darumad.errors import Problem
@@ -32,6 +33,18 @@ STAGES_OF: Mapping[Role, tuple[Stage, ...]] = {
     Role.REVIEWER: (Stage.REVIEWING,),
 }
 """The walk of an item, by who it is for; an executor's may leave stages out, but not executing."""
+
+
+def _walks(role: Role) -> frozenset[tuple[Stage, ...]]:
+    whole = STAGES_OF[role]
+    if role is not Role.EXECUTOR:
+        return frozenset({whole})
+    parts = (part for length in range(1, len(whole) + 1) for part in combinations(whole, length))
+    return frozenset(part for part in parts if Stage.EXECUTING in part)
+
+
+_WALKS: Mapping[Role, frozenset[tuple[Stage, ...]]] = {role: _walks(role) for role in Role}
+"""Every walk that an item may have, by who it is for."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]+")
 _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(@[A-Za-z0-9.+-]{1,64})?")
@@ -117,14 +130,13 @@ def _description_errors(item: WorkItem) -> Iterator[Problem]:
 
 
 def _stage_errors(item: WorkItem) -> Iterator[Problem]:
-    walk = STAGES_OF[item.role]
-    if item.stages == walk:
+    if item.stages in _WALKS[item.role]:
         return
-    in_order = tuple(stage for stage in walk if stage in item.stages) == item.stages
-    if item.role is Role.EXECUTOR and not (in_order and Stage.EXECUTING in item.stages):
+    if item.role is Role.EXECUTOR:
         yield Problem("/stages", "must be some of optimizing, executing, reviewing, in this order, with executing")
-    elif item.role is not Role.EXECUTOR:
-        yield Problem("/stages", f"an item for the {item.role.value} walks {walk[0].value} and nothing else")
+    else:
+        only = STAGES_OF[item.role][0].value
+        yield Problem("/stages", f"an item for the {item.role.value} walks {only} and nothing else")
 
 
 def _dependency_errors(item: WorkItem) -> Iterator[Problem]:
