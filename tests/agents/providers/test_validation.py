@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from darumad.agents.providers import Credential, ProviderSpec
+from darumad.agents.providers.client import load
 from darumad.agents.providers.validation import validated
 from darumad.sim import Simulation
 from tests.agents.providers.desk import KEY, Desk
@@ -110,3 +111,12 @@ async def test_a_client_of_which_a_part_is_missing_says_what_to_install(
     failed = await desk.failure()
     assert failed.kind == "model_not_found"
     assert "httpx_aiohttp is not installed: pip install --upgrade 'darumad'" in str(failed)
+
+
+def test_what_a_client_brought_is_never_looked_through_for_garbage_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[str] = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append("once"))
+    monkeypatch.delitem(sys.modules, "darumad.agents.providers.ollama")
+    load("ollama")
+    load("ollama")
+    assert frozen == ["once"]
