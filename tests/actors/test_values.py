@@ -184,9 +184,9 @@ def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
     done = Done("x/1#1", held(), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     follows = build.follows(done.held.record, done.result)
     move = move_of(done, follows, holder=None, now=Millis(5))
-    assert (move.to, move.stage, move.holder) == (WorkState.READY, Stage.REVIEWING, None)
+    assert (move.follows.to, move.follows.stage, move.holder) == (WorkState.READY, Stage.REVIEWING, None)
     moved = move_of(done, follows, holder="y/1#1", now=Millis(5))
-    assert (moved.to, moved.stage, moved.holder) == (WorkState.RUNNING, Stage.REVIEWING, "y/1#1")
+    assert (moved.follows.to, moved.follows.stage, moved.holder) == (WorkState.RUNNING, Stage.REVIEWING, "y/1#1")
     assert (moved.fence, moved.from_stage) == (Fence(3), Stage.EXECUTING)
 
 
@@ -217,7 +217,7 @@ def test_an_optimizer_that_failed_leaves_a_brief_that_says_so() -> None:
 def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(ours: bool, crashes: int) -> None:
     done = put_back("x/1#1", held(), "its actor ended: crash", crashed=ours)
     move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5))
-    assert (move.to, move.stage, move.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
+    assert (move.follows.to, move.follows.stage, move.follows.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
     (fact,) = move.facts
     assert (fact.name, fact.data()["why"]) == ("work.interrupted", "its actor ended: crash")
 

@@ -28,6 +28,7 @@ from darumad.work import (
     WorkState,
     result_to_json,
 )
+from darumad.work.ends import Next
 from darumad.work.estimate import Quote
 
 WITHIN = Seconds(10.0)
@@ -224,13 +225,15 @@ class Room:
             fence=record.fence,
             attempt=record.attempt,
             from_stage=Stage.EXECUTING,
-            to=state,
-            stage=Stage.EXECUTING,
-            ends_attempt=True,
-            outcome="completed" if succeeded else "provider_error" if reason else "tool_error",
+            follows=Next(
+                to=state,
+                stage=Stage.EXECUTING,
+                ends_attempt=True,
+                outcome="completed" if succeeded else "provider_error" if reason else "tool_error",
+                error=error,
+                reason=reason,
+            ),
             result=result_to_json(done) if succeeded else None,
-            error=error,
-            reason=reason,
             facts=(fact,) if succeeded else (),
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)

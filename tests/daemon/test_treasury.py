@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from darumad.daemon.treasury import LONGEST_NAP, Treasury
-from darumad.journal import Move, Moved, Reserve, Setting, Settle
+from darumad.journal import Moved, Reserve, Setting, Settle
 from darumad.names import ItemId, Stage
 from darumad.work import Allowance, Caps, Limits, Override, Usage, WorkState
 from darumad.work.budget import estimate_of
-from tests.journal.desk import AUDIT, Desk
+from tests.journal.desk import AUDIT, Desk, move
 from tests.kit import FakeClock, eventually
 
 NOON = 1_795_003_200.0 - 1_795_003_200.0 % 86_400 + 43_200
@@ -52,10 +52,7 @@ def park(desk: Desk, name: str) -> None:
     """The item runs and is refused a call."""
     desk.submit(name)
     held = desk.claim_one(Stage.OPTIMIZING)
-    moved = desk.call(
-        Move(item=ItemId(name), fence=held.record.fence, attempt=held.record.attempt, from_stage=Stage.OPTIMIZING,
-             to=WorkState.PARKED, stage=Stage.OPTIMIZING, reason="budget", parks=1, fence_up=True)
-    )  # fmt: skip
+    moved = desk.call(move(held, WorkState.PARKED, reason="budget", parks=1, fence_up=True))
     assert isinstance(moved, Moved)
 
 
@@ -114,8 +111,5 @@ def test_an_item_that_has_used_up_its_own_budget_stays_where_it_is(desk: Desk) -
 def test_what_is_parked_for_another_reason_is_not_touched(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one(Stage.OPTIMIZING)
-    desk.call(
-        Move(item=ItemId("a"), fence=held.record.fence, attempt=held.record.attempt, from_stage=Stage.OPTIMIZING,
-             to=WorkState.PARKED, stage=Stage.OPTIMIZING, reason="provider", parks=1, fence_up=True)
-    )  # fmt: skip
+    desk.call(move(held, WorkState.PARKED, reason="provider", parks=1, fence_up=True))
     assert treasury(desk, Books(), []).review() == []

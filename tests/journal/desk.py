@@ -24,6 +24,7 @@ from darumad.journal import (
     Step,
 )
 from darumad.names import AgentName, ItemId, Seconds, Stage
+from darumad.work.ends import Next
 from darumad.work.item import WorkItem
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
@@ -32,6 +33,7 @@ from tests.kit.clock import FakeClock
 WITHIN = Seconds(20.0)
 AGEING = Seconds(600.0)
 PREPARE, DO, REVIEW = Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING
+_OF_NEXT = frozenset(Next.__slots__)
 AUDIT = Audit(by="uid:1000", action="test", target="an item")
 
 
@@ -145,11 +147,14 @@ def new_item(item: str, *, needs: Sequence[str] = (), digest: str = "d", **more:
 
 
 def move(held: Held, to: WorkState, stage: Stage | None = None, **more: Any) -> Move:
+    """`more` are fields of the move, and of what follows."""
     record = held.record
     if to is WorkState.RUNNING:
         more.setdefault("holder", "actor/9#1")
+    decided = {name: more.pop(name) for name in tuple(more) if name in _OF_NEXT}
     given = {"fence": record.fence, "from_stage": record.stage, **more}
-    return Move(item=record.item.id, attempt=record.attempt, to=to, stage=stage or record.stage, **given)
+    follows = Next(to=to, stage=stage or record.stage, **decided)
+    return Move(item=record.item.id, attempt=record.attempt, follows=follows, **given)
 
 
 def success(held: Held, **more: Any) -> Move:

@@ -35,32 +35,16 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
     record, result = done.held.record, done.result
     if follows.to is WorkState.RUNNING and holder is None:
         follows = in_line(follows, record, now)
-    to = follows.to
     return Move(
         item=record.item.id,
         fence=record.fence,
         attempt=record.attempt,
         from_stage=record.stage,
-        to=to,
-        stage=follows.stage,
-        holder=holder if to is WorkState.RUNNING else None,
-        reason=follows.reason,
-        run_at=follows.run_at,
-        fence_up=follows.fence_up,
-        ends_attempt=follows.ends_attempt,
-        outcome=follows.outcome,
-        failures=follows.failures,
-        crashes=follows.crashes,
-        delays=follows.delays,
-        parks=follows.parks,
-        reviews=follows.reviews,
-        keep_rank=follows.keep_rank,
+        follows=follows,
+        holder=holder if follows.to is WorkState.RUNNING else None,
         output=output_of(done, follows),
         steps=done.steps,
-        result=_final(done, now) if to is WorkState.SUCCEEDED else None,
-        error=follows.error,
-        feedback=follows.feedback,
-        questions=follows.questions,
+        result=_final(done, now) if follows.to is WorkState.SUCCEEDED else None,
         usage=result.usage,
         facts=_facts(done, follows, holder, now),
     )
@@ -88,7 +72,7 @@ def output_of(done: Done, follows: Next) -> Any:
 def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:
     """The held item as its next stage begins, at its new slot."""
     held = done.held
-    record = replace(held.record, stage=move.stage, holder=holder, fence=fence)
+    record = replace(held.record, stage=move.follows.stage, holder=holder, fence=fence)
     brief = move.output if move.from_stage is Stage.OPTIMIZING else held.brief
     work = done.result if move.from_stage is Stage.EXECUTING else held.work
     return replace(held, record=record, steps=(), brief=brief, work=work)

@@ -111,7 +111,7 @@ class Orchestrator(Actor):
         self._roster = Roster()
         self._gathered: list[object] = []
         self._moving: dict[tuple[ItemId, Fence], _Moving] = {}
-        self._going_on: Counter[AgentName] = Counter()  # moving to a slot taken for them: under way, and held by none
+        self._going_on: dict[ItemId, AgentName] = {}  # between two slots: under way, and held by none
         self._backlog = Backlog()
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
@@ -199,8 +199,8 @@ class Orchestrator(Actor):
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
         self._moving[move.item, move.fence] = _Moving(done, holder)
-        if holder is not None:
-            self._going_on[record.item.agent] += 1
+        if follows.to is WorkState.RUNNING:
+            self._going_on[move.item] = record.item.agent
         self._post(move)
 
     def _follows(self, done: Done) -> Next:
@@ -280,11 +280,10 @@ class Orchestrator(Actor):
 
     def _moved(self, move: Move, answer: Answer) -> None:
         moving = self._moving.pop((move.item, move.fence), None)
-        if moving is not None and moving.holder is not None:
-            self._going_on[moving.done.held.record.item.agent] -= 1
         if isinstance(answer, Moved):
             self._after(move, answer, moving)
             return
+        self._going_on.pop(move.item, None)
         if moving is not None and moving.holder is not None:
             self._roster.free(moving.holder)
         if answer is STALE:
@@ -296,8 +295,9 @@ class Orchestrator(Actor):
     def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
         if moved.settled:
             self._backlog.anywhere()
-        if move.to is WorkState.SCHEDULED and move.run_at is not None:
-            self._arm(move.run_at)
+        follows = move.follows
+        if follows.to is WorkState.SCHEDULED and follows.run_at is not None:
+            self._arm(follows.run_at)
         if moving is None:
             return
         held = moving.done.held
@@ -305,10 +305,11 @@ class Orchestrator(Actor):
             self._backlog.anywhere()  # suspects go one by one: the next of them may begin
         if moving.holder is not None:
             self._hand_out(held_next(moving.done, move, moved.fence, moving.holder), moving.holder)
-        elif move.to is WorkState.READY:
-            self._backlog.add(pool_of(move.stage, held.record.item.agent))
+        elif follows.to is WorkState.READY:
+            self._backlog.add(pool_of(follows.stage, held.record.item.agent))
 
     def _hand_out(self, held: Held, holder: str) -> None:
+        self._going_on.pop(held.record.item.id, None)
         seated = self._roster.hold(holder, held)
         if seated is None:
             self._decide(put_back(holder, held, "its slot had ended", crashed=False))
@@ -330,12 +331,15 @@ class Orchestrator(Actor):
         self._post(Claim(slots=slots, first=self._first(), gated=gated))
 
     def _first(self) -> dict[AgentName, int]:
-        busy = {agent: self._roster.under_way(agent) + self._going_on[agent] for agent in self._desk.counts}
+        between = Counter(self._going_on.values())
+        busy = {agent: self._roster.under_way(agent) + between[agent] for agent in self._desk.counts}
         return {agent: max(0, count - busy[agent]) for agent, count in self._desk.counts.items()}
 
     def _reread(self) -> None:
-        moving = {each for move in self._moving.values() for each in (move.done.holder, move.holder) if each}
-        self._post(Rescue(live=self._roster.busy() | moving))
+        holders = {each for move in self._moving.values() for each in (move.done.holder, move.holder) if each}
+        self._post(Rescue(live=self._roster.busy() | holders))
+        moving = {item for item, _ in self._moving}  # whoever waits for a slot may have been cancelled: nobody says so
+        self._going_on = {item: agent for item, agent in self._going_on.items() if item in moving}
         self._post(PromoteDue())
         self._backlog.anywhere()
         self._tick()

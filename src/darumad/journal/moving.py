@@ -3,7 +3,7 @@
 Fenced: what comes under an older fence or of another stage changes nothing but its cost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from darumad.events import WorkStaleResult
@@ -24,18 +24,20 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     """At most one move an item; the writer puts a second one into the next round."""
     rows, applied = _standing(batch, moves)
     done = [each for each in moves if each.item in applied]
-    leaving = [each for each in done if each.to is not WorkState.RUNNING]
-    batch.run_if_any("keep_results", [_result(each, rows) for each in leaving if each.to is WorkState.SUCCEEDED])
-    batch.run_if_any("go_on", [_going_on(each, rows) for each in done if each.to is WorkState.RUNNING])
+    leaving = [each for each in done if each.follows.to is not WorkState.RUNNING]
+    batch.run_if_any(
+        "keep_results", [_result(each, rows) for each in leaving if each.follows.to is WorkState.SUCCEEDED]
+    )
+    batch.run_if_any("go_on", [_going_on(each, rows) for each in done if each.follows.to is WorkState.RUNNING])
     batch.run_if_any("move", [_leaving(each, rows) for each in leaving])
     _keep(batch, done, rows)
     _book(batch, moves, rows, applied)
     batch.run_if_any("close_holds", [(rows[each.item], _outcome(each)) for each in leaving])
     for each in moves:
-        batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.to}")])
+        batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.follows.to}")])
     settled = _settle(batch, leaving, rows)
     return [
-        Moved(each.item, Fence(each.fence + each.fence_up), tuple(settled.get(rows[each.item], ())))
+        Moved(each.item, Fence(each.fence + each.follows.fence_up), tuple(settled.get(rows[each.item], ())))
         if each.item in applied
         else STALE
         for each in moves
@@ -66,8 +68,12 @@ def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[Item
 
 
 def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, list[ItemId]]:
-    won = [rows[each.item] for each in leaving if each.to is WorkState.SUCCEEDED]
-    lost = [rows[each.item] for each in leaving if each.to is not WorkState.SUCCEEDED and each.to not in UNFINISHED]
+    won = [rows[each.item] for each in leaving if each.follows.to is WorkState.SUCCEEDED]
+    lost = [
+        rows[each.item]
+        for each in leaving
+        if each.follows.to is not WorkState.SUCCEEDED and each.follows.to not in UNFINISHED
+    ]
     batch.unfinished -= len(won) + len(lost)
     return {**settle(batch, won), **doom(batch, lost)}
 
@@ -84,14 +90,13 @@ def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
             if each.output is not None
         ],
     )
-    batch.run_if_any(
-        "correspond",
-        [
-            (rows[each.item], dump(each.questions), "[]", dump([each.feedback] if each.feedback else []))
-            for each in done
-            if each.questions or each.feedback
-        ],
-    )
+    batch.run_if_any("correspond", [row for each in done for row in _correspondence(each, rows)])
+
+
+def _correspondence(each: Move, rows: Rows) -> Iterator[tuple[Any, ...]]:
+    asked, feedback = each.follows.questions, each.follows.feedback
+    if asked or feedback:
+        yield rows[each.item], dump(asked), "[]", dump([feedback] if feedback else [])
 
 
 def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
@@ -107,7 +112,7 @@ def _book(batch: Batch, moves: Sequence[Move], rows: Rows, applied: frozenset[It
     """What the moves used, and how the attempts ended that did. Of a stale one only the usage counts."""
     booked = []
     for each in moves:
-        ends = each.ends_attempt and each.item in applied
+        ends = each.follows.ends_attempt and each.item in applied
         if (ends or each.usage != _UNUSED) and each.item in rows:
             booked.append(_booked(each, rows, ends=ends))
     batch.run_if_any("book_attempts", booked)
@@ -119,15 +124,16 @@ def _result(each: Move, rows: Rows) -> tuple[Any, ...]:
 
 
 def _going_on(each: Move, rows: Rows) -> tuple[Any, ...]:
-    return rows[each.item], WORDS[each.stage], each.holder, _progress(each), dump_or_null(each.error)
+    return rows[each.item], WORDS[each.follows.stage], each.holder, _progress(each), dump_or_null(each.follows.error)
 
 
 def _leaving(each: Move, rows: Rows) -> tuple[Any, ...]:
+    what = each.follows
     return (
-        rows[each.item], WORDS[each.to], WORDS[each.stage], each.reason, each.run_at,
-        int(each.fence_up), int(each.ends_attempt), int(each.keep_rank),
-        each.failures, each.crashes, each.delays, each.parks, each.reviews,
-        _progress(each), dump_or_null(each.error),
+        rows[each.item], WORDS[what.to], WORDS[what.stage], what.reason, what.run_at,
+        int(what.fence_up), int(what.ends_attempt), int(what.keep_rank),
+        what.failures, what.crashes, what.delays, what.parks, what.reviews,
+        _progress(each), dump_or_null(what.error),
     )  # fmt: skip
 
 
@@ -144,13 +150,13 @@ def _step(each: Step) -> tuple[Any, ...]:
 def _booked(each: Move, rows: Rows, *, ends: bool) -> tuple[Any, ...]:
     used = each.usage
     return (
-        rows[each.item], each.attempt, int(ends), _outcome(each), dump_or_null(each.error) if ends else None,
+        rows[each.item], each.attempt, int(ends), _outcome(each), dump_or_null(each.follows.error) if ends else None,
         used.input_tokens, used.output_tokens, used.cached_tokens, used.calls, used.nano_usd,
     )  # fmt: skip
 
 
 def _outcome(each: Move) -> str:
-    return each.outcome or WORDS[each.to]
+    return each.follows.outcome or WORDS[each.follows.to]
 
 
 def _stale(each: Move | Step, what: str) -> WorkStaleResult:

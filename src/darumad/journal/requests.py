@@ -15,6 +15,7 @@ from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.effects import Effect, EffectState
+from darumad.work.ends import Next
 from darumad.work.item import Limits, WorkItem, WorkRecord
 from darumad.work.result import Usage, WorkResult
 from darumad.work.states import WorkState
@@ -177,37 +178,20 @@ class EffectEnd:
 class Move:
     """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.
 
-    `ends_attempt` closes the attempt with `outcome`; `fence_up` raises the fence with the move (park, cancel,
-    rescue). The counters are added to the record's. `output` is the stage's own output (brief, work or review)
-    kept for the next stage and for replay; `steps` ride in the same commit. `result` is the item's result and
-    goes with SUCCEEDED only. `keep_rank` is False for a retry after a failure: it queues anew. `feedback` is
-    appended to the record's.
+    `follows` is what the rules decided, `holder` the slot that an item goes on in. `output` is the stage's own output
+    (brief, work or review) kept for the next stage and for replay; `steps` ride in the same commit. `result` is the
+    item's result and goes with SUCCEEDED only.
     """
 
     item: ItemId
     fence: Fence
     attempt: Attempt
     from_stage: Stage
-    to: WorkState
-    stage: Stage
+    follows: Next
     holder: str | None = None
-    reason: str | None = None
-    run_at: Millis | None = None
-    fence_up: bool = False
-    ends_attempt: bool = False
-    outcome: str = ""
-    failures: int = 0
-    crashes: int = 0
-    delays: int = 0
-    parks: int = 0
-    reviews: int = 0
-    keep_rank: bool = True
     output: Any = None
     steps: tuple[Step, ...] = ()
     result: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
-    feedback: Mapping[str, Any] | None = None
-    questions: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     facts: tuple[Fact, ...] = ()
 
