@@ -88,6 +88,7 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
     ("text", "pointer", "what"),
     [
         ("item: {backoff: 10m}", "item.backoff", "not be more than `item.backoff_max`"),
+        ("provider: {use: zzz}", "provider.use", "there are anthropic, auto, offline, ollama, openai"),
         ("item: {backoff_jitter: 1.5}", "item.backoff_jitter", "at most 1"),
         ("item: {backoff_factor: .nan}", "item.backoff_factor", "a finite number"),
         ("item: {backoff_factor: yes}", "item.backoff_factor", "a number"),

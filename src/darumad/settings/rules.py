@@ -1,7 +1,7 @@
 """What must hold between settings that are right one by one. Pure: a name, what is wrong, nothing more."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -39,7 +39,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"budget.agents.{name}", "is no agent's name: a-z, 0-9 and dashes, at most 63")
     for name in settings.budget.providers:
         if name not in settings.providers:
-            yield Problem(f"budget.providers.{name}", f"names no provider{did_you_mean(name, settings.providers)}")
+            yield Problem(f"budget.providers.{name}", _no_provider(name, settings.providers))
 
 
 def _order(settings: Settings) -> Iterator[Problem]:
@@ -65,7 +65,7 @@ def _daemon(settings: Settings) -> Iterator[Problem]:
             yield Problem(f"supervision.count.{kind}", f"is no kind of error{did_you_mean(kind, KINDS)}")
     known = {"auto", "offline", *settings.providers}
     if settings.provider.use not in known:
-        yield Problem("provider.use", f"names no provider{did_you_mean(settings.provider.use, known)}")
+        yield Problem("provider.use", _no_provider(settings.provider.use, known))
     if not _is_time_zone(settings.budget.time_zone):
         yield Problem("budget.time_zone", "is no time zone this machine knows; write one such as Europe/Berlin")
     if settings.metrics.listen is not None and not _is_loopback(settings.metrics.listen):
@@ -84,13 +84,18 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
         yield Problem(f"{pointer}.model", "must name a model")
 
 
+def _no_provider(word: str, known: Collection[str]) -> str:
+    """What is said of a name that no provider bears: which was perhaps meant, or else which there are."""
+    meant = did_you_mean(word, known) or f"; there are {', '.join(sorted(known))}"
+    return f"names no provider{meant}"
+
+
 def _fallbacks(settings: Settings) -> Iterator[Problem]:
     for name, provider in settings.providers.items():
         if provider.fallback is None:
             continue
         if provider.fallback not in settings.providers:
-            near = did_you_mean(provider.fallback, settings.providers)
-            yield Problem(f"providers.{name}.fallback", f"names no provider{near}")
+            yield Problem(f"providers.{name}.fallback", _no_provider(provider.fallback, settings.providers))
         elif name in _chain(provider.fallback, settings):
             yield Problem(f"providers.{name}.fallback", "leads back to where it began")
 
@@ -123,7 +128,7 @@ def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) ->
         )
     known = {"offline", *settings.providers}
     if agent.provider is not None and agent.provider not in known:
-        yield Problem(f"{pointer}.provider", f"names no provider{did_you_mean(agent.provider, known)}")
+        yield Problem(f"{pointer}.provider", _no_provider(agent.provider, known))
 
 
 def is_path(template: str) -> bool:
