@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from darumad.actors import TreeListener, agent_at, judge_of
-from darumad.actors.decisions import held_next, move_of, output_of, put_back
+from darumad.actors.decisions import held_next, move_of, output_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.judge import AgentError, TaskAbandoned
 from darumad.actors.messages import SlotDown
 from darumad.actors.roster import ANY, MOST, Backlog, Roster, pool_of
 from darumad.agents import AgentDefinition
-from darumad.bridge import Done, Seat
+from darumad.bridge import Done, Seat, put_back
 from darumad.journal.requests import Held, Slot
 from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason

@@ -26,7 +26,7 @@ from darumad.names import Fence, Millis, Stage
 from darumad.work.codec import result_to_json
 from darumad.work.ends import Next, in_line
 from darumad.work.item import WorkRecord
-from darumad.work.result import Failure, StopReason, WorkResult
+from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import ParkReason, WorkState
 
 
@@ -48,12 +48,6 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
         usage=result.usage,
         facts=_facts(done, follows, holder, now),
     )
-
-
-def put_back(holder: str, held: Held, why: str, *, crashed: bool) -> Done:
-    """The end of a stage whose slot is gone. It is held against the item only when our own handler raised on it."""
-    kind = "handler_crashed" if crashed else "interrupted"
-    return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
 def output_of(done: Done, follows: Next) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from darumad.actors.decisions import held_next, move_of, put_back
+from darumad.actors.decisions import held_next, move_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import (
     Beat,
@@ -27,7 +27,7 @@ from darumad.actors.messages import (
     tell_if_alive,
 )
 from darumad.actors.roster import Backlog, Roster, pool_of
-from darumad.bridge import Done, Ended, Seat
+from darumad.bridge import SLOT_ENDED, Done, Ended, Seat, put_back
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import DarumaError
 from darumad.journal.requests import (
@@ -312,7 +312,7 @@ class Orchestrator(Actor):
         self._going_on.pop(held.record.item.id, None)
         seated = self._roster.hold(holder, held)
         if seated is None:
-            self._decide(put_back(holder, held, "its slot had ended", crashed=False))
+            self._decide(put_back(holder, held, SLOT_ENDED))
             return
         self._desk.send(seated.seat, held)
 

@@ -10,13 +10,14 @@ from darumad.bridge.half import BridgeLimits, LoopHalf
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.loops import Loops
-from darumad.bridge.seat import Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
 from darumad.bridge.threads import TOO_MANY
 from darumad.bridge.unpacking import UnpackLimits
 from darumad.bridge.whole import Bridge, BridgeHealth
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Done", "Ended", "JournalLedger", "Limit", "LoopHalf",
-    "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped", "UnpackLimits", "Workspaces",
+    "SLOT_ENDED", "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Done", "Ended", "JournalLedger", "Limit",
+    "LoopHalf", "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped", "UnpackLimits", "Workspaces",
+    "put_back",
 ]  # fmt: skip

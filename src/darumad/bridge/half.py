@@ -15,9 +15,9 @@ from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
 from darumad.bridge.effects import Effects
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
-from darumad.bridge.seat import Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped
+from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
 from darumad.bridge.steps import Steps
-from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete, gone
+from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
@@ -260,7 +260,7 @@ class LoopHalf:
         if sitting is None or sitting.agent is None:
             if self._running.pop(task.owner, None) is not None:
                 self._settle_cancels(task.owner, abandoned=False)
-                task.seat.report(Ended((gone(task.seat, task.held),)))
+                task.seat.report(Ended((put_back(task.seat.holder, task.held, SLOT_ENDED),)))
             return
         sitting.task = task
         task.start(sitting.agent, self._open)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
 from darumad.names import ActorPath, Incarnation, ItemId, Role
-from darumad.work.result import WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,15 @@ class Done:
     result: WorkResult
     abandoned: bool = False
     steps: tuple[Step, ...] = ()
+
+
+SLOT_ENDED = "its slot had ended"
+
+
+def put_back(holder: str, held: Held, why: str, *, crashed: bool = False) -> Done:
+    """The end of a stage whose slot is gone. It is held against the item only when our own handler raised on it."""
+    kind = "handler_crashed" if crashed else "interrupted"
+    return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
 @dataclass(frozen=True, slots=True)

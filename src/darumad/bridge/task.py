@@ -256,12 +256,6 @@ class StageTask:
         self._finished(self, Done(self.seat.holder, self.held, replace(result, duration=duration), steps=steps))
 
 
-def gone(seat: Seat, held: Held) -> Done:
-    """The end of a stage that never began, because that life of its slot was over."""
-    failure = Failure(kind="interrupted", message="its slot had ended")
-    return Done(seat.holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure))
-
-
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:
     """What `fill` lays out in a thread, which does not go on after it is waited for no longer."""
     stopped = threading.Event()
