@@ -27,6 +27,11 @@ class Price:
         """The price of a call with this many input tokens, cached ones included."""
         return self.long if self.long is not None and input_tokens > self.long_from else self
 
+    def keeping_is_dearer(self, input_tokens: int) -> bool:
+        """Whether a call with this many input tokens costs more when they are written to a cache."""
+        at = self.at(input_tokens)
+        return at.cache_write > at.input
+
 
 FREE = Price(0, 0, 0, 0)
 """A model on one's own machine."""
@@ -60,15 +65,12 @@ def upper_bound(price: Price | None, request: ModelRequest, size: int | None = N
         + _FRAME * (len(request.messages) + 1)
         + (_TOOL_FRAME if request.tools else 0)
     )
-    ways = (
-        cost(price, fresh=tokens, cached=0, written=0, output=request.max_tokens),
-        cost(price, fresh=0, cached=0, written=tokens, output=request.max_tokens),
-    )
+    written = tokens if price is not None and price.keeping_is_dearer(tokens) else 0
     return Usage(
         input_tokens=tokens,
         output_tokens=request.max_tokens,
         calls=1,
-        nano_usd=max((each for each in ways if each is not None), default=None),
+        nano_usd=cost(price, fresh=tokens - written, cached=0, written=written, output=request.max_tokens),
     )
 
 
