@@ -64,6 +64,11 @@ def test_what_there_is_not_is_told_as_a_problem(served: Served, method: str, pat
     assert (body["code"], body["instance"]) == ("unknown_operation", path)
 
 
+def test_what_is_asked_by_get_may_be_asked_by_head(served: Served) -> None:
+    response, body = _ask(served, "HEAD", "/version")
+    assert (response.status, response.headers["Content-Type"], body) == (200, "application/json", b"")
+
+
 @pytest.mark.parametrize("body", ["{", "[1]", '"text"', '{"description": NaN}', b"\xff\xfe"])
 def test_a_body_that_is_no_json_object_is_malformed(served: Served, body: Any) -> None:
     response, said = _ask(served, "POST", "/v1/work", body)
