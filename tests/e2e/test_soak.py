@@ -26,7 +26,7 @@ CONCURRENCY, A_MINUTE = 4, 120
 READ_A_MINUTE, WRITTEN_A_MINUTE = 60_000, 240_000
 """Tokens. Of a call that ends nobody knows how, all that it may have written counts for a minute."""
 FLAKY = 0.2
-OUTAGES = {"anthropic-a": (0.3, 0.6), "openai-c": (0.5, 0.7)}
+OUTAGES = {"anthropic-a": (0.2, 0.5), "openai-c": (0.3, 0.5)}
 """Who is down, and in which part of the soak."""
 STATUSES = (400, 408, 413, 429, 500, 502, 503, 504, 529)
 """What a call may be refused with for a while; what lasts until somebody changes the settings ends a soak."""
