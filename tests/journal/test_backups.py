@@ -136,6 +136,26 @@ def test_what_is_no_sound_copy_is_refused_and_nothing_is_touched(desk: Desk, tmp
     desk.open()
 
 
+def test_a_journal_whose_last_commits_lie_in_its_log_is_no_copy(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("a")
+    half = tmp_path / "half.db"
+    for end in ("", "-wal"):
+        half.with_name(f"half.db{end}").write_bytes((desk.directory / f"journal.db{end}").read_bytes())
+    desk.close()
+    with pytest.raises(Refused, match=r"half\.db-wal"):
+        restore(place(desk), half)
+    assert desk.open().state("a") is WorkState.READY
+
+
+def test_the_database_of_another_program_is_not_copied_and_is_named(desk: Desk, tmp_path: Path) -> None:
+    desk.close()
+    with closing(sqlite3.connect(desk.directory / "journal.db")) as db:
+        db.execute("PRAGMA application_id = 7")
+    with pytest.raises(Refused, match=r"journal\.db belongs to another program"):
+        back_up(place(desk), tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy*"))
+
+
 def spoil(copy: Path, how: str) -> None:
     if how == "torn":
         body = bytearray(copy.read_bytes())

@@ -94,7 +94,9 @@ def test_a_foreign_database_in_a_new_place_is_refused(desk: Desk, tmp_path: Path
     other = Desk(tmp_path / "other", desk.clock)
     other.directory.mkdir()
     sql(other, "CREATE TABLE theirs (x)")
+    before = database(other).read_bytes()
     assert "another program" in refusal(other).message
+    assert database(other).read_bytes() == before
 
 
 @pytest.mark.parametrize("how", ["missing", "empty"])

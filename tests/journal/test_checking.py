@@ -80,3 +80,11 @@ def test_a_child_prints_what_it_found(full: Desk) -> None:
         [sys.executable, "-m", "darumad.journal.checking", full.directory], capture_output=True, check=True, timeout=60
     )
     assert json.loads(said.stdout) == {"looked_at": list(QUICK), "wrong": []}
+
+
+def test_the_database_of_another_program_is_refused_and_not_called_damaged(desk: Desk) -> None:
+    desk.close()
+    with closing(sqlite3.connect(desk.directory / "journal.db")) as db:
+        db.execute("PRAGMA application_id = 7")
+    with pytest.raises(Refused, match="another program"):
+        check(Place(desk.directory), quick=True)

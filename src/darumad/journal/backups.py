@@ -16,6 +16,7 @@ from darumad.journal.place import (
     SCHEMA_VERSION,
     Lock,
     Place,
+    check_ours,
     make_private,
     prepare,
     sync_directory,
@@ -51,6 +52,7 @@ def back_up(place: Place, target: Path) -> Copied:
         raise Refused(f"there is no directory {target.parent}", code="no_file")
     try:
         db = Database.copier(place.database)
+        check_ours(place, db)
     except DatabaseError as error:
         raise _bad(f"{place.database} cannot be read: {error}") from error
     try:
@@ -69,10 +71,11 @@ def restore(place: Place, source: Path) -> Copied:
 
     Raises:
         Refused: `already_running`: a daemon uses the directory; `no_file`; `bad_journal`: `source` is not sound, not
-            a journal, or of a newer version.
+            a journal, of a newer version, or has a log beside it.
     """
     if not source.is_file():
         raise Refused(f"there is no file {source}", code="no_file")
+    _check_alone(source)
     found = look_at(source)
     prepare(place)
     lock = Lock(place)
@@ -131,6 +134,13 @@ def _described(path: Path, db: Database) -> Copied:
         raise _bad(f"{path} is not sound: {said}")
     position, unfinished = db.value(SQL["last_position"]), db.value(SQL["unfinished"])
     return Copied(path, db.value(SQL["identity"]), position, unfinished, path.stat().st_size)
+
+
+def _check_alone(source: Path) -> None:
+    """A journal that was killed has its last commits in a log beside it: without that it is an older one."""
+    log = source.with_name(f"{source.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise _bad(f"{source} is no copy: a part of it lies in {log}. Make a copy of it with `daruma backup`.")
 
 
 def _put_aside(place: Place) -> None:

@@ -13,7 +13,7 @@ from darumad.errors import Refused
 from darumad.journal.batch import audit_hash
 from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
-from darumad.journal.place import Place
+from darumad.journal.place import Place, check_ours
 from darumad.journal.sql import SQL
 
 SLICE = 1000
@@ -34,12 +34,13 @@ def check(place: Place, *, quick: bool) -> Checked:
     """The journal of `place`, looked at from every side; `quick` leaves out what SQLite itself takes long for.
 
     Raises:
-        Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all.
+        Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's.
     """
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
     try:
         db = Database.reader(place.database)
+        check_ours(place, db)
     except DatabaseError as error:
         raise Refused(f"{place.database} cannot be read: {error}", code="bad_journal") from error
     try:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,8 +107,10 @@ def open_database(place: Place) -> tuple[Database, bool]:
         lost = "is missing" if not place.database.exists() else "is empty"
         said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
         raise _bad(f"{said} {place.marker}.")
-    make_private(place.database)
     try:
+        if size:
+            _look_first(place)
+        make_private(place.database)
         database = Database.writer(place.database)
     except DatabaseError as error:
         raise _bad(f"{place.database} cannot be opened: {error}. Restore it from a backup.") from error
@@ -116,6 +119,20 @@ def open_database(place: Place) -> tuple[Database, bool]:
     except BaseException:
         database.close()
         raise
+
+
+def check_ours(place: Place, database: Database) -> None:
+    """That the database is none of another program's.
+
+    One without tables may be our own: a first start that was killed.
+
+    Raises:
+        Refused: `bad_journal`: it is another program's.
+        DatabaseError: it cannot be read.
+    """
+    ours = database.value("PRAGMA application_id") == APPLICATION_ID
+    if not ours and database.value("SELECT count(*) FROM sqlite_schema"):
+        raise _bad(f"{place.database} belongs to another program. Move it away, or name another state directory.")
 
 
 def check_identity(place: Place, identity: str) -> None:
@@ -140,6 +157,12 @@ def file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _look_first(place: Place) -> None:
+    """Whose it is, before a connection that writes: its first pragma would change the header of a foreign file."""
+    with closing(Database.reader(place.database)) as database:
+        check_ours(place, database)
+
+
 def _is_new(place: Place, database: Database) -> bool:
     try:
         application, version, tables = (
@@ -151,8 +174,7 @@ def _is_new(place: Place, database: Database) -> bool:
         raise _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.") from error
     if application == 0 and version == 0 and tables == 0:
         return True
-    if application != APPLICATION_ID:
-        raise _bad(f"{place.database} belongs to another program. Move it away, or name another state directory.")
+    check_ours(place, database)
     if version > SCHEMA_VERSION or version < 1:
         said = f"{place.database} is of version {version}; this program knows version {SCHEMA_VERSION}."
         raise _bad(f"{said} Install the daemon that wrote it, or a newer one.")
