@@ -104,6 +104,9 @@ def test_a_time_to_begin_and_a_time_to_end_are_said_as_a_moment_or_as_so_much_la
     assert one.item.expires_at - one.run_at == pytest.approx(3_600_000, abs=1000)
     assert two.run_at == 4_102_444_800_000
     assert run("submit", TEXT, "--at", "soon").returncode == 2
+    for both in (("--at", at, "--in", "1h"), ("--expires-at", at, "--expires-in", "1h")):
+        done = run("submit", TEXT, *both)
+        assert (done.returncode, "not both" in done.stderr) == (2, True)
 
 
 def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(served: Served, run: Run) -> None:
@@ -116,8 +119,35 @@ def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(serv
     nothing = run("work", "retry", "--label", "wall=south", "--state", "dead")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert nothing.stderr == "daruma: no item was released: none fits\n"
+    nothing = run("work", "wait", "--label", "wall=west")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "daruma: nothing was waited for: no item has the label wall=west\n"
     for argv in (["cancel"], ["retry"], ["retry", "a", "--state", "dead"], ["edit", "a"]):
         assert run("work", *argv).returncode == 2, argv
+
+
+def test_an_id_that_is_refused_keeps_none_of_the_others_from_being_done(served: Served, run: Run) -> None:
+    for name in ("a", "b"):
+        served.client.submit({**CLEAR, "id": name})
+    done = run("work", "cancel", "a", "ghost", "b")
+    assert (done.returncode, done.stdout.count("cancelled")) == (4, 2)
+    assert "ghost" in done.stderr
+    assert run("work", "retry", "b", "ghost").returncode == 5
+    done = run("work", "purge", "ghost", "a", "b")
+    assert (done.returncode, done.stdout.count("purged")) == (4, 2)
+
+
+@pytest.mark.parametrize("argv", [["submit", TEXT, "--id", ""], ["submit", "--item", "-"]])
+def test_an_empty_id_is_refused_and_not_replaced(served: Served, run: Run, argv: list[str]) -> None:
+    done = run(*argv, input=json.dumps({**CLEAR, "id": ""}))
+    assert (done.returncode, "/id" in done.stderr) == (2, True)
+    assert not served.client.call("work list")["items"]
+
+
+def test_a_page_behind_an_item_that_is_not_there_is_refused(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, "id": "last"})
+    assert run("work", "list", "--after", "last").returncode == 0
+    assert run("work", "list", "--after", "ghost").returncode == 4
 
 
 def test_a_pause_is_asked_for_and_told(served: Served, run: Run) -> None:

@@ -19,7 +19,7 @@ def ended(command: click.Command, argv: Sequence[str]) -> int:
     try:
         return _run(command, argv)
     except DarumaError as error:
-        _say_error(error)
+        say_error(error)
         return error.entry.exit
     except click.ClickException as error:
         error.show()
@@ -45,7 +45,8 @@ def _run(command: click.Command, argv: Sequence[str]) -> int:
     return OK
 
 
-def _say_error(error: DarumaError) -> None:
+def say_error(error: DarumaError) -> None:
+    """What went wrong, field by field, and what to do next, on stderr."""
     lines = [f"daruma: {error.message}"]
     # What the message says in its own words is not said again with the place it was found at.
     lines += [f"  {each.pointer}: {each.detail}" for each in error.problems if each.detail not in error.message]

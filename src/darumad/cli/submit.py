@@ -82,8 +82,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     """
     asked = dict(_item_of(text, file, item))
     said["success_criteria"] = said.pop("success")
-    said["run_at"] = said["run_at"] or moment_in(run_in)
-    said["expires_at"] = said["expires_at"] or moment_in(expires_in)
+    said["run_at"] = _moment(said["run_at"], run_in, "--at or --in")
+    said["expires_at"] = _moment(said["expires_at"], expires_in, "--expires-at or --expires-in")
     asked |= {field: value for field, value in said.items() if value is not None}
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
@@ -91,8 +91,10 @@ def submit(  # noqa: PLR0913 - one parameter an option
         asked["labels"] = {**asked.get("labels", {}), **dict(label_of(each) for each in label)}
     if no_challenge:
         asked["challenge"] = False
-    # The id is made here, so that a repeat after a lost answer is the same item.
-    asked["id"] = name or asked.get("id") or new_id()
+    # The id is made here, so that a repeat after a lost answer is the same item. An empty one is none of ours to mend:
+    # a script whose variable is unset would hand in the same work again and again.
+    given = asked.get("id") if name is None else name
+    asked["id"] = new_id() if given is None else given
     if estimate:
         line.show(line.client.call("estimate", asked), _estimated)
         return
@@ -107,6 +109,13 @@ def submit(  # noqa: PLR0913 - one parameter an option
         if reply["questions"]:
             speaking.note(f"daruma: {reply['id']} waits for answers before it begins")
         tell_questions(reply)
+
+
+def _moment(at: str | None, seconds: float | None, either: str) -> str | int | None:
+    """The time that was said, or the moment so many seconds from now. Click reports that both were said."""
+    if at is not None and seconds is not None:
+        raise click.UsageError(f"say {either}, not both")
+    return moment_in(seconds) if at is None else at
 
 
 def _estimated(reply: Json) -> Iterable[str]:

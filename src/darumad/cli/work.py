@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from darumad.cli.durations import DURATION
+from darumad.cli.ending import say_error
 from darumad.cli.naming import label_of
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, moment, note, pairs, table
 from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
+from darumad.errors import Refused
 
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
 
@@ -64,7 +66,10 @@ def wait(line: Line, names: Sequence[str], label: str | None, within: float | No
         raise click.UsageError("say which: daruma work wait ID, or --label KEY=VALUE")
     patience = Patience(within)
     ended = []
-    for name in (*names, *(_labelled(line, label, patience) if label else ())):
+    labelled = _labelled(line, label, patience) if label else ()
+    if label and not labelled:
+        note(f"daruma: nothing was waited for: no item has the label {label}")
+    for name in (*names, *labelled):
         view = settled(line, name, patience)
         line.show(view, lambda reply: [f"{reply['id']}  {reply['state']}"])
         ended.append(tell_end(view))
@@ -93,6 +98,19 @@ def _many(line: Line, operation: str, those: dict[str, str | None], done: str, *
         note(f"daruma: no item was {done}: none fits")
 
 
+def _each(names: Sequence[str], act: Callable[[str], None]) -> None:
+    """Does it to every one of them, also behind one that is refused; ends as the first refusal says."""
+    refusals = []
+    for name in names:
+        try:
+            act(name)
+        except Refused as refused:
+            say_error(refused)
+            refusals.append(refused)
+    if refusals:
+        click.get_current_context().exit(refusals[0].entry.exit)
+
+
 def _check_said(names: Sequence[str], those: dict[str, str | None]) -> None:
     if bool(names) == any(those.values()):
         raise click.UsageError("say which: ids, or --label, --state, --agent for all that fit")
@@ -108,9 +126,8 @@ def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool, **th
     _check_said(names, those)
     if not names:
         _many(line, "cancel many", those, "cancelled", reason=reason)
-    for name in names:
-        body = {"reason": reason, "wait": not no_wait}
-        line.show(line.client.call("work cancel", body, id=name), _cancel_lines)
+    body = {"reason": reason, "wait": not no_wait}
+    _each(names, lambda name: line.show(line.client.call("work cancel", body, id=name), _cancel_lines))
 
 
 @work.command()
@@ -125,8 +142,7 @@ def retry(line: Line, names: Sequence[str], **those: str | None) -> None:
     _check_said(names, those)
     if not names:
         _many(line, "retry many", those, "released")
-    for name in names:
-        line.show(line.client.call("work retry", {}, id=name), _release_lines)
+    _each(names, lambda name: line.show(line.client.call("work retry", {}, id=name), _release_lines))
 
 
 @work.command()
@@ -185,8 +201,7 @@ def purge(line: Line, names: Sequence[str]) -> None:
 
     What was asked, done and made goes, and what their events say. The id stays taken.
     """
-    for name in names:
-        line.show(line.client.call("work purge", {}, id=name), _purge_lines)
+    _each(names, lambda name: line.show(line.client.call("work purge", {}, id=name), _purge_lines))
 
 
 def _purge_lines(reply: Json) -> Iterable[str]:

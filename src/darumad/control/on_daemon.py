@@ -182,7 +182,7 @@ async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
     first event.
     """
     if within is not None:
-        since = Millis(desk.house.clock.wall() - round(within * 1000))
+        since = Millis(max(0, desk.house.clock.wall() - round(within * 1000)))
         return await desk.read(desk.house.reader.position_before, since)
     return await desk.read(desk.house.reader.last_position) if follow else 0
 

@@ -89,7 +89,8 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
     """Items, a page at a time.
 
     Raises:
-        Refused: `unknown_agent`: there is no such agent, and there are no items of one that was.
+        Refused: `unknown_agent`: there is no such agent, and there are no items of one that was; `not_found`: the item
+            to begin behind is not kept any more, or never was: an empty page would look like the end.
     """
     key, _, value = (request.label or "").partition("=")
     records = await desk.read(
@@ -103,6 +104,8 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
     known = desk.house.definitions()
     if not records and request.agent is not None and request.agent not in known:
         raise unknown_agent(request.agent, known)
+    if not records and request.after is not None:
+        await _record(desk, request.after)
     page = records[: request.limit]
     more = len(records) > request.limit
     return WorkPage(items=tuple(map(summary, page)), next=page[-1].item.id if more else None)
