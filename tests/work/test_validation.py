@@ -47,6 +47,7 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/agent", {"agent": "executor@"}),
         ("/agent", {"agent": "a" * 64}),
         ("/lane", {"lane": ""}),
+        ("/lane", {"lane": "a\0b"}),
         ("/stages", {"stages": ()}),
         ("/stages", {"stages": (Stage.OPTIMIZING,)}),
         ("/stages", {"stages": (Stage.EXECUTING, Stage.OPTIMIZING)}),

@@ -84,8 +84,7 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if not _AGENT.fullmatch(item.agent):
         yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
     yield from _stage_errors(item)
-    if not item.lane:
-        yield Problem("/lane", "must not be empty")
+    yield from _lane_errors(item.lane)
     if item.depends_on:
         yield from _dependency_errors(item)
     for field in ("requirements", "constraints", "tech_stack", "tests"):
@@ -118,6 +117,13 @@ def _id_errors(pointer: str, value: str) -> Iterator[Problem]:
         yield Problem(pointer, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
     elif value in {".", ".."}:
         yield Problem(pointer, f"must not be '{value}', which names a directory")
+
+
+def _lane_errors(lane: str) -> Iterator[Problem]:
+    if not lane:
+        yield Problem("/lane", "must not be empty")
+    if "\0" in lane:  # SQLite's JSON ends a text there: a claim would look for another lane, and find nothing
+        yield Problem("/lane", "must not hold a NUL character")
 
 
 def _description_errors(item: WorkItem) -> Iterator[Problem]:
