@@ -1,7 +1,9 @@
 """Supervised actors beside plain Pykka in one run, with what ships: mailbox, liveness, error budget, a listener.
 
 Each part runs in a process of its own, so that one part's threads and memory are not another's. The two sides take
-turns in short rounds, and the median of the rounds' ratios counts: what else runs on the machine hits both.
+turns in short rounds, and the median of the rounds' ratios counts: what else runs on the machine hits both. Both keep
+to one core, as all threads of the daemon do (`daemon.one_core`). The start of many is shown on every core too, beside
+plain Pykka's: there it measures above all how dear this machine's cores are to each other.
 """
 
 import gc
@@ -13,12 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pykka
 
 from darumad.clock import SystemClock
+from darumad.cores import one_core
 from darumad.supervision import (
     Actor,
     ChildSpec,
@@ -143,6 +147,16 @@ def rss_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def plain_starts() -> dict[str, float]:
+    """Plain Pykka's 10,000: nobody waits until one is ready, and nobody looks after it."""
+    began = time.perf_counter()
+    for _ in range(IDLE):
+        Plain.start()
+    sys.stdout.write(json.dumps({"start_s": time.perf_counter() - began}))
+    sys.stdout.flush()
+    os._exit(0)  # as below
+
+
 def idle() -> dict[str, float]:
     """What 10,000 children cost that wait for work."""
     specs = [ChildSpec(f"a{number}", Supervised.start, **SHIPPED) for number in range(IDLE)]
@@ -194,14 +208,24 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "messages": messages,
     "restarts": restarts,
     "idle": idle,
+    "plain_starts": plain_starts,
     "cycles": cycles,
 }
+EVERYWHERE = "everywhere"
+"""Said behind a part: on every core that there is."""
 
 
 def row() -> bool:
     """Measure, print each figure with its goal, and say whether all were met."""
     found = {name: _measured(name) for name in PARTS}
-    print("supervision: mailbox 10,000, error budget 5 in 60 s, liveness 10 s, one listener; two sides, one run")
+    everywhere = {name: _measured(name, EVERYWHERE)["start_s"] for name in ("idle", "plain_starts")}
+    print(
+        "supervision: mailbox 10,000, error budget 5 in 60 s, liveness 10 s, one listener; two sides, one run, one core"
+    )
+    print(
+        f"supervision: starting {IDLE:,} on every core, s: {everywhere['idle']:.2f}"
+        f" (plain Pykka {everywhere['plain_starts']:.2f}; on one core {found['plain_starts']['start_s']:.2f})"
+    )
     return all([*_told_messages(found["messages"]), *_told_lives(found["restarts"], found["idle"], found["cycles"])])
 
 
@@ -228,11 +252,13 @@ def _told_lives(restarts: dict[str, float], idle: dict[str, float], cycles: dict
     return [got <= goal for _, got, goal in lines]
 
 
-def _measured(part: str) -> dict[str, float]:
-    ran = subprocess.run([sys.executable, "-m", "bench.supervision", part], check=True, capture_output=True, text=True)
+def _measured(part: str, *where: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.supervision", part, *where]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(ran.stdout)
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(PARTS[sys.argv[1]]()))
+    with nullcontext() if EVERYWHERE in sys.argv else one_core():
+        print(json.dumps(PARTS[sys.argv[1]]()))
