@@ -90,6 +90,28 @@ def test_the_database_of_another_program_is_refused(closed: Desk) -> None:
     assert "another program" in refusal(closed).message
 
 
+def test_a_first_start_that_a_power_cut_ended_is_made_again(desk: Desk, tmp_path: Path) -> None:
+    """The switch to another journal mode is a transaction of the old one: its rollback journal lies beside the file."""
+    cut = tmp_path / "cut.db"
+    connection = sqlite3.connect(cut, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TABLE half (x)")
+    connection.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
+        " INSERT INTO half SELECT randomblob(4000) FROM n"
+    )
+    begun = Desk(tmp_path / "begun", desk.clock)
+    begun.directory.mkdir()
+    for ending in ("", "-journal"):
+        database(begun).with_name(f"journal.db{ending}").write_bytes(cut.with_name(f"cut.db{ending}").read_bytes())
+    connection.close()
+    begun.open()
+    begun.submit("a")
+    assert begun.state("a") is WorkState.READY
+    begun.close()
+
+
 def test_a_foreign_database_in_a_new_place_is_refused(desk: Desk, tmp_path: Path) -> None:
     other = Desk(tmp_path / "other", desk.clock)
     other.directory.mkdir()

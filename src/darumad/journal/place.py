@@ -158,8 +158,12 @@ def file_at(path: Path) -> tuple[int, int] | None:
 
 
 def _look_first(place: Place) -> None:
-    """Whose it is, before a connection that writes: its first pragma would change the header of a foreign file."""
-    with closing(Database.reader(place.database)) as database:
+    """Whose it is, before a connection that writes: its first pragma would change the header of a foreign file.
+
+    A power cut in the first start leaves a rollback journal: only who may write can read the file, by undoing that.
+    """
+    undone = place.database.with_name(f"{place.database.name}-journal").exists()
+    with closing(Database.copier(place.database) if undone else Database.reader(place.database)) as database:
         check_ours(place, database)
 
 
