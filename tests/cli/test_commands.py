@@ -256,7 +256,9 @@ def test_events_begin_behind_a_position_or_so_long_ago_and_nothing_else(served: 
 
 
 def test_following_events_is_interrupted_with_130(served: Served) -> None:
-    command = [sys.executable, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
+    # A shell's job in the background has its interrupts ignored, and hands that on: also to tests, and their children.
+    interruptible = ["env", "--default-signal=INT", sys.executable]
+    command = [*interruptible, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
     served.client.submit({**CLEAR, "id": "one"})
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
