@@ -75,6 +75,7 @@ class Done:
 
 
 SLOT_ENDED = "its slot had ended"
+"""Why an item is put back that was held, or handed out, for a life that was over by then."""
 
 
 def put_back(holder: str, held: Held, why: str, *, crashed: bool = False) -> Done:
