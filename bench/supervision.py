@@ -219,9 +219,7 @@ def row() -> bool:
     """Measure, print each figure with its goal, and say whether all were met."""
     found = {name: _measured(name) for name in PARTS}
     together = {name: _measured(name, TOGETHER)["start_s"] for name in ("idle", "plain_starts")}
-    print(
-        "supervision: mailbox 10,000, error budget 5 in 60 s, liveness 10 s, one listener; two sides, one run"
-    )
+    print("supervision: mailbox 10,000, error budget 5 in 60 s, liveness 10 s, one listener; two sides, one run")
     print(
         f"supervision: plain Pykka starts {IDLE:,} in s: {found['plain_starts']['start_s']:.2f}"
         f"; on one core {together['plain_starts']:.2f}, and the supervised {together['idle']:.2f}"
