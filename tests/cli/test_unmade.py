@@ -127,3 +127,15 @@ def test_a_log_file_that_is_yet_to_be_made_is_left_to_the_daemon(program: Progra
     file.write_text(f"log: {{file: {log}}}\n")
     assert program("config", "check", "--config", str(file)).returncode == 0
     assert not log.parent.exists()
+
+
+def test_show_wait_and_status_say_that_the_daemon_is_paused_and_what_ends_it(served: Served, run: Run) -> None:
+    assert run("pause").returncode == 0
+    submitted = run("submit", TEXT, "--id", "one", "--agent", "echo")
+    paused = "the daemon, which is paused: `daruma resume` ends that"
+    assert f"it waits for {paused}" in submitted.stderr
+    assert f"waits for    {paused}\n" in run("work", "show", "one").stdout
+    waited = run("work", "wait", "one", "--within", "100ms")
+    assert waited.returncode == 7
+    assert f"one: waits for {paused}" in waited.stderr
+    assert f"waits for    {paused}\n" in run("status").stdout

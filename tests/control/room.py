@@ -30,6 +30,7 @@ from darumad.work import (
 )
 from darumad.work.ends import Next
 from darumad.work.estimate import Quote
+from darumad.work.lanes import Lane
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -128,6 +129,8 @@ class Room:
          "incarnation": 4, "restarts": 3, "last_error": "tool_error"}])  # fmt: skip
     definitions: dict[AgentName, AgentAs] = field(default_factory=lambda: dict(AGENTS))
     unmade: dict[AgentName, str] = field(default_factory=dict)
+    shut: set[AgentName] = field(default_factory=set)
+    lanes: dict[str, Lane] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     reported: list[tuple[str, BaseException]] = field(default_factory=list)
@@ -156,6 +159,8 @@ class Room:
             tree=lambda: self.rows,
             agents=lambda: self.instances,
             unmade=lambda: self.unmade,
+            shut=lambda agent: agent in self.shut,
+            lanes=self.lanes,
             vital_signs=lambda: self.signs,
             journal_wrong=lambda: self.journal_wrong,
             hint=self._hint,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from darumad.control import Client, uploads
-from darumad.control.views import waits_for
+from darumad.control.outlook import parked_for
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.requests import Outcome
 from darumad.work import Artifact, WorkState
@@ -279,5 +279,5 @@ def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a
     error = {"type": UNDECIDED, "message": "no verdict"}
     open_gate = replace(record(), state=WorkState.PARKED, reason="provider", error=error)
     refused = replace(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
-    assert str(waits_for(open_gate, None)).startswith("a verdict on what its review left unknown")
-    assert str(waits_for(refused, None)).startswith("a provider that can do it")
+    assert str(parked_for(open_gate)).startswith("a verdict on what its review left unknown")
+    assert str(parked_for(refused)).startswith("a provider that can do it")

@@ -27,6 +27,7 @@ def _lines(reply: Json) -> Iterable[str]:
         (
             ("state", reply["state"]),
             ("not well", red),
+            ("waits for", "; ".join(reply.get("held_back") or ())),
             ("up", f"{span(reply['uptime_seconds'])}, boot {reply['boot']}, version {reply['version']}"),
             ("provider", _provider(reply["provider"])),
             ("queue", queue or "empty"),

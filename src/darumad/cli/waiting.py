@@ -25,6 +25,7 @@ KNOCKS = 0.25
 EXIT_OF: Mapping[str, int] = {"succeeded": OK, "dead": WORK_FAILED, "cancelled": WORK_FAILED, "parked": PARKED}
 """The exit code for the state that an item was found in."""
 _ASKING = frozenset({"challenge", "question", "approval"})
+_TO_COME = frozenset({"ready", "waiting"})
 _WORST_FIRST = (WORK_FAILED, PARKED, OK)
 
 
@@ -161,13 +162,13 @@ def _next_step(view: Json, error: Json) -> str:
 
 
 def _teller(line: Line, item: str, *, stages: bool) -> Callable[[], None]:
-    """Tells what an item waits for that nobody can take, and its `stages` if asked, whenever that has changed."""
+    """Tells what keeps an item from its turn, and its `stages` if asked, whenever that has changed."""
     told = ""
 
     def tell() -> None:
         nonlocal told
         view = line.client.call("work show", id=item)
-        missing = f"waits for {view['waits_for']}" if view["state"] == "ready" and view["waits_for"] else ""
+        missing = f"waits for {view['waits_for']}" if view["state"] in _TO_COME and view["waits_for"] else ""
         stage = f"{view['state']} {view['stage']} (attempt {view['attempt']})" if stages else ""
         now = missing or stage
         if now and now != told:

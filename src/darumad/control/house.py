@@ -17,6 +17,7 @@ from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem, WorkRecord
+from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
 
 Running = tuple[ItemId, str, Fence]
@@ -83,6 +84,7 @@ class Reader(Protocol):
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
+    def in_lane(self, lane: str, most: int) -> Sequence[tuple[ItemId, str, str | None]]: ...  # noqa: D102
     def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def events(  # noqa: D102
         self,
@@ -183,8 +185,9 @@ class House:
     missing; an upload leaves `low_water` bytes free. `head_timeout` and `body_timeout` are what a request may take to
     come, as the settings describe them. `gauges` are values that only the daemon knows, under the
     names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
-    is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `journal_wrong`, in
-    sentences, what is not as it was written, None before anybody has looked.
+    is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `shut`, whether no provider
+    may be asked for it now. `lanes` are those that are more than a name. `journal_wrong` says, in sentences, what is
+    not as it was written, None before anybody has looked.
     """
 
     clock: Clock
@@ -195,6 +198,8 @@ class House:
     tree: Callable[[], Sequence[TreeRow]]
     agents: Callable[[], Sequence[Mapping[str, Any]]]
     unmade: Callable[[], Mapping[AgentName, str]]
+    shut: Callable[[AgentName], bool]
+    lanes: Mapping[str, Lane]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     journal_wrong: Callable[[], Sequence[str] | None]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]

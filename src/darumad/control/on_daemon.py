@@ -9,6 +9,7 @@ from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, render
+from darumad.control.outlook import held_back
 from darumad.control.streams import Wanted, as_ndjson, as_sse
 from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
 from darumad.control.wire import EventsRequest, Nothing
@@ -46,6 +47,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
         oldest_ready_seconds=None if oldest is None else max(0, now - oldest) / 1000,
         agents=dict(Counter(str(each.get("state", "")) for each in house.agents())),
         position=str(await desk.read(reader.last_position)),
+        held_back=tuple(held_back(house)),
     )
 
 

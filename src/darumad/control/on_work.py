@@ -119,7 +119,7 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
     cancelled = await cancelled_by(desk, record)
-    return view(record, attempts, steps, effects, waits_for=needs(desk, record), cancelled=cancelled)
+    return view(record, attempts, steps, effects, waits_for=await needs(desk, record), cancelled=cancelled)
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
@@ -135,7 +135,7 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
             while True:
                 bell.clear()
                 record = await _record(desk, request.id)
-                waiting_for = needs(desk, record)
+                waiting_for = await needs(desk, record)
                 if record.state in _SETTLED:
                     return view(record, waits_for=waiting_for, cancelled=await cancelled_by(desk, record))
                 left = deadline - desk.house.clock.monotonic()
@@ -243,7 +243,7 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
         await desk.commits.commit(asked)
         desk.house.hint(None)
     record = await _record(desk, request.id)
-    return view(record, waits_for=needs(desk, record))
+    return view(record, waits_for=await needs(desk, record))
 
 
 async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:

@@ -1,31 +1,72 @@
 """The outlook of an item: what it waits for or was ended by, and what its caller should know of that.
 
-Read from what the daemon knows of its agents, and from the journal.
+Read from what the daemon knows of itself and its agents, and from the journal. Whatever is named comes with what lets
+the item go on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.desk import Desk
-from darumad.control.views import lacking, waits_for
+from darumad.control.house import House
 from darumad.events import WorkCancelled
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
+from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
 _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
 """States that an item leaves only when somebody does something about it."""
+_TO_BEGIN = frozenset({WorkState.READY, WorkState.WAITING, WorkState.SCHEDULED})
+_NAMED = 3
+"""So many of those that fill a lane are named."""
+_PARKED: Mapping[str, str] = {
+    "challenge": "answers to its questions: `daruma work answer`",
+    "approval": "an approval: `daruma work answer`",
+    "question": "an answer to what its agent asked: `daruma work answer`",
+    "children": "its sub-work",
+    "budget": "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one; a new day helps too",
+    "provider": "a provider that can do it: see the error, then `daruma work retry`",
+    "template": "its agent to be repaired: `daruma agents restart`",
+    "conflict": "somebody to decide: `daruma work answer` or `daruma work retry`",
+}
+_VERDICT = (
+    "a verdict on what its review left unknown: let the template's check judge it, or configure a model, "
+    "then `daruma work retry`"
+)
+_ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
+_SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
 
 
 def idle(desk: Desk, record: WorkRecord) -> Sequence[str]:
     """What its caller should know of an item that nobody would take as things are."""
-    missing = _lacking(desk, record)
-    return () if missing is None else (f"it waits for {missing}",)
+    held = _kept(desk, record)
+    return () if held is None else (f"it waits for {held}",)
 
 
-def needs(desk: Desk, record: WorkRecord) -> str | None:
-    """What a parked item needs, or one that nobody can take; None for one that is under way."""
-    return waits_for(record, _lacking(desk, record))
+async def needs(desk: Desk, record: WorkRecord) -> str | None:
+    """What the item waits for, and what lets it go on; None for one that is under way or merely in the line."""
+    if record.state is WorkState.PARKED:
+        return parked_for(record)
+    if record.state is WorkState.WAITING:
+        stuck = await desk.read(_states, desk, record.item.depends_on)
+        return _kept(desk, record) or "; ".join(stuck.values()) or None
+    if record.state is not WorkState.READY:
+        return None
+    return _kept(desk, record) or await desk.read(_crowded, desk.house, record) or _gated(desk.house, record)
+
+
+def parked_for(record: WorkRecord) -> str | None:
+    """What a parked item needs, in words."""
+    if (record.error or {}).get("type") == UNDECIDED:
+        return _VERDICT
+    return _PARKED.get(record.reason or "")
+
+
+def held_back(house: House) -> Sequence[str]:
+    """What of all there is to do is not begun for now, why, and what lets it go on."""
+    shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
+    return (*([everything] if (everything := _admission(house)) else ()), *map(_paused_lane, shut))
 
 
 async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | None:
@@ -34,10 +75,6 @@ async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | No
         return None
     found = await desk.read(desk.house.reader.events, 0, 1, record.item.id, WorkCancelled.name)
     return found[-1].data if found else None
-
-
-def _lacking(desk: Desk, record: WorkRecord) -> str | None:
-    return lacking(record.item.agent, desk.house.definitions(), desk.turn.unmade())
 
 
 async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, Sequence[str]]:
@@ -50,14 +87,67 @@ async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, 
     together = {each.item.id for each in records} if following else set()
     wanted = {each for record in following for each in record.item.depends_on} - together
     found = await desk.read(_states, desk, wanted) if wanted else {}
-    return {record.item.id: [found[each] for each in record.item.depends_on if each in found] for record in following}
+    return {
+        record.item.id: [f"it comes after {found[each]}" for each in record.item.depends_on if each in found]
+        for record in following
+    }
+
+
+def lacking(agent: AgentName, known: Container[AgentName], unmade: Mapping[AgentName, str]) -> str | None:
+    """Why nobody takes the items of `agent`, whatever their state; None while somebody would."""
+    if agent not in known:
+        return f"agent {agent}, which the settings no longer name: name it again, or cancel the item"
+    why = unmade.get(agent)
+    return None if why is None else f"agent {agent}, which cannot be made: {why}"
+
+
+def _kept(desk: Desk, record: WorkRecord) -> str | None:
+    """What keeps everybody from taking the item, as far as it is known without looking into the journal."""
+    house, lane = desk.house, record.item.lane
+    missing = lacking(record.item.agent, house.definitions(), desk.turn.unmade())
+    if missing is not None or record.state not in _TO_BEGIN:
+        return missing
+    entry = house.lanes.get(lane)
+    return _admission(house) or (_paused_lane(lane) if entry is not None and entry.paused else None)
+
+
+def _admission(house: House) -> str | None:
+    if house.draining():
+        return "the daemon, which is draining: `daruma resume` ends that"
+    return "the daemon, which is paused: `daruma resume` ends that" if house.paused() else None
+
+
+def _paused_lane(lane: str) -> str:
+    return f"lane {lane}, which is paused: set `lanes.{lane}.paused` to false in the settings and restart the daemon"
+
+
+def _crowded(house: House, record: WorkRecord) -> str | None:
+    """Who has the places of a lane that lets so many in and no more; whoever was claimed once has one."""
+    entry = house.lanes.get(record.item.lane)
+    if record.attempt or entry is None or entry.max_running is None:
+        return None
+    inside = house.reader.in_lane(record.item.lane, entry.max_running)
+    if len(inside) < entry.max_running:
+        return None
+    first = ", ".join(f"{name} is {_standing(state, reason)}" for name, state, reason in inside[:_NAMED])
+    more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
+    return f"a place in lane {record.item.lane}, where {entry.max_running} may be under way: {first}{more}"
+
+
+def _gated(house: House, record: WorkRecord) -> str | None:
+    if record.suspect:
+        return _ALONE
+    return _SHUT if house.shut(record.item.agent) else None
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:
     found = (desk.house.reader.record(each) for each in wanted)
     return {
-        each.item.id: f"it comes after {each.item.id}, which is {each.state.value}"
-        + (f" ({each.reason})" if each.reason else "")
+        each.item.id: f"{each.item.id}, which is {_standing(each.state.value, each.reason)}"
         for each in found
         if each is not None and each.state in _STUCK
     }
+
+
+def _standing(state: str, reason: str | None) -> str:
+    return f"{state} ({reason})" if reason else state

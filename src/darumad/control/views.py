@@ -1,15 +1,12 @@
 """Views: what is answered, field by field. Additive within v1; a client passes over fields that it does not know."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from darumad.names import AgentName
 from darumad.work.codec import item_to_json
-from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkRecord
-from darumad.work.states import WorkState
 
 
 class Said(BaseModel):
@@ -135,7 +132,7 @@ class UploadReply(Said):
 
 
 class StatusView(Said):
-    """The daemon on one screen."""
+    """The daemon on one screen. `held_back` says what is not begun, why, and what lets it go on."""
 
     state: str
     version: str
@@ -149,6 +146,7 @@ class StatusView(Said):
     oldest_ready_seconds: float | None
     agents: Mapping[str, int]
     position: str
+    held_back: tuple[str, ...] = ()
 
 
 class TreeRowView(Said):
@@ -344,24 +342,6 @@ class VersionView(Said):
     boot: int
 
 
-_FINAL_WAITS = {
-    "challenge": "answers to its questions: `daruma work answer`",
-    "approval": "an approval: `daruma work answer`",
-    "question": "an answer to what its agent asked: `daruma work answer`",
-    "children": "its sub-work",
-    "budget": "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one; a new day helps too",
-    "provider": "a provider that can do it: see the error, then `daruma work retry`",
-    "template": "its agent to be repaired: `daruma agents restart`",
-    "conflict": "somebody to decide: `daruma work answer` or `daruma work retry`",
-}
-
-
-_VERDICT = (
-    "a verdict on what its review left unknown: let the template's check judge it, or configure a model, "
-    "then `daruma work retry`"
-)
-
-
 def summary(record: WorkRecord) -> WorkSummary:
     """`record` on one line."""
     item = record.item
@@ -424,20 +404,3 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
         steps=None if steps is None else tuple(steps),
         effects=None if effects is None else tuple(effects),
     )
-
-
-def waits_for(record: WorkRecord, lacking: str | None) -> str | None:
-    """What a parked item needs, or one that nobody can take, in words; `lacking` is what its agent lacks."""
-    if record.state is WorkState.PARKED:
-        if (record.error or {}).get("type") == UNDECIDED:
-            return _VERDICT
-        return _FINAL_WAITS.get(record.reason or "")
-    return lacking if record.state is WorkState.READY else None
-
-
-def lacking(agent: AgentName, known: Container[AgentName], unmade: Mapping[AgentName, str]) -> str | None:
-    """Why nobody takes the items of `agent`, whatever their state; None while somebody would."""
-    if agent not in known:
-        return f"agent {agent}, which the settings no longer name: name it again, or cancel the item"
-    why = unmade.get(agent)
-    return None if why is None else f"agent {agent}, which cannot be made: {why}"

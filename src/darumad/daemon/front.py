@@ -74,6 +74,8 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         tree=lambda: places(engine.root),
         agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), behind.broker.shut),
         unmade=behind.bridge.unmade,
+        shut=behind.broker.shut,
+        lanes=configured.lanes(settings),
         vital_signs=watchers.signs,
         journal_wrong=watchers.journal_wrong,
         hint=engine.hint,

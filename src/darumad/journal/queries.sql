@@ -107,6 +107,12 @@ CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
 WHERE item.lane <> 'default' AND item.attempt > 0 AND item.finished_at IS NULL
 ORDER BY item.lane, item.state = 'ready', item.attempt_open DESC, item.rank, item.id;
 
+-- name: in_lane
+-- Who has a place in one lane, for people: the first so many of them.
+SELECT uid, state, reason FROM item INDEXED BY item_lane
+WHERE lane = :lane AND lane <> 'default' AND attempt > 0 AND finished_at IS NULL
+ORDER BY id LIMIT :most;
+
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
 SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh

@@ -80,6 +80,11 @@ class Reader:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
         return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
 
+    def in_lane(self, lane: str, most: int) -> list[tuple[ItemId, str, str | None]]:
+        """Who has a place in a lane that has limits, at most so many of them: each with its state and the reason."""
+        rows = self._db.all(SQL["in_lane"], {"lane": lane, "most": most})
+        return [(ItemId(uid), state, reason) for uid, state, reason in rows]
+
     def named_uploads(self) -> frozenset[str]:
         """Every upload that any item names. Reads every payload: for once an hour."""
         return frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))

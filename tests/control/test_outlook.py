@@ -1,0 +1,91 @@
+"""What holds an item back is named where one looks for it, with what lets it go on."""
+
+from collections.abc import Callable
+
+import pytest
+
+from darumad.control import Client
+from darumad.errors import Unavailable
+from darumad.names import AgentName
+from darumad.work.lanes import Lane
+from tests.control.room import CLEAR, Room, Served
+
+PAUSED = "the daemon, which is paused: `daruma resume` ends that"
+LANE = "lane north, which is paused: set `lanes.north.paused` to false in the settings and restart the daemon"
+
+
+def _shown(client: Client, item: str) -> str | None:
+    waits_for: str | None = client.call("work show", id=item)["waits_for"]
+    return waits_for
+
+
+def test_an_item_of_a_paused_daemon_says_so_wherever_it_is_asked_for(served: Served) -> None:
+    served.client.call("pause", {})
+    sent = served.client.submit({**CLEAR, "id": "one"})
+    assert f"it waits for {PAUSED}" in sent["warnings"]
+    assert _shown(served.client, "one") == PAUSED
+    with pytest.raises(Unavailable) as still:
+        served.client.wait("one", within=0.05)
+    assert still.value.message == f"one is still ready: it waits for {PAUSED}"
+    assert served.client.call("status")["held_back"] == [PAUSED]
+
+
+def test_a_drain_is_named_before_a_pause(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.is_paused = served.room.is_draining = True
+    assert _shown(served.client, "one") == "the daemon, which is draining: `daruma resume` ends that"
+
+
+def test_an_item_in_its_line_waits_for_nothing_that_anybody_could_mend(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    assert _shown(served.client, "one") is None
+    assert served.client.call("status")["held_back"] == []
+
+
+def test_an_item_of_a_paused_lane_names_the_setting(served: Served) -> None:
+    served.room.lanes |= {"north": Lane(paused=True), "south": Lane()}
+    for lane in ("north", "south"):
+        served.client.submit({**CLEAR, "id": lane, "lane": lane})
+    assert (_shown(served.client, "north"), _shown(served.client, "south")) == (LANE, None)
+    assert served.client.call("status")["held_back"] == [LANE]
+
+
+def test_an_item_that_finds_its_lane_full_names_who_is_in_it(served: Served) -> None:
+    served.room.lanes["tree"] = Lane(max_running=1)
+    served.client.submit({**CLEAR, "id": "first", "lane": "tree"})
+    served.client.submit({**CLEAR, "id": "second", "lane": "tree"})
+    assert _shown(served.client, "second") is None, "the lane is empty: it merely stands in its line"
+    served.room.park("question", "which of the two?")
+    assert _shown(served.client, "second") == (
+        "a place in lane tree, where 1 may be under way: first is parked (question)"
+    )
+
+
+def test_of_a_full_lane_a_few_are_named_and_the_others_counted(served: Served) -> None:
+    served.room.lanes["tree"] = Lane(max_running=5)
+    for number in range(6):
+        served.client.submit({**CLEAR, "id": f"i{number}", "lane": "tree"})
+    for _ in range(5):
+        served.room.claim()
+    assert str(_shown(served.client, "i5")).endswith("i0 is running, i1 is running, i2 is running and 2 more")
+
+
+def _depend(room: Room, client: Client) -> None:
+    client.submit({"description": "just do it somehow", "id": "vague"})
+    client.submit({**CLEAR, "id": "one", "depends_on": ["vague"]})
+
+
+def _shut(room: Room, client: Client) -> None:
+    client.submit({**CLEAR, "id": "one"})
+    room.shut.add(AgentName("echo"))
+
+
+@pytest.mark.parametrize(
+    ("hold", "says"),
+    [(_depend, "vague, which is parked (challenge)"), (_shut, "its provider, whose circuit is open")],
+)
+def test_whatever_else_holds_an_item_back_is_named(
+    served: Served, hold: Callable[[Room, Client], None], says: str
+) -> None:
+    hold(served.room, served.client)
+    assert str(_shown(served.client, "one")).startswith(says)
