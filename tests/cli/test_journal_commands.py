@@ -2,17 +2,22 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from darumad.journal.place import Place
 from darumad.names import ItemId
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
+from tests.journal.desk import Desk
+from tests.kit.clock import FakeClock
 
 TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
 Offline = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -61,6 +66,42 @@ def test_what_a_check_finds_is_told_and_ends_with_1(served: Served, offline: Off
     assert "the payload of one" in done.stdout
     assert "daruma restore" in done.stdout
     assert offline("journal", "check", "--quick").returncode == 0
+
+
+def _sql(database: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(database)) as db:
+        for each in statements:
+            db.execute(each)
+
+
+def _foreign_journal(place: Place) -> None:
+    """A whole journal of Daruma's, but that of another place."""
+    Desk(place.directory, FakeClock()).open().close()
+    place.marker.write_text("another")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda place: _sql(place.database, "CREATE TABLE theirs (x)"), "journal.db belongs to another program"),
+        (lambda place: place.database.write_text("my diary" * 1000), "journal.db cannot be read"),
+        (lambda place: place.marker.write_text("a name"), "journal.db is missing, but a journal was made here"),
+        (_foreign_journal, "is not the journal that was made here"),
+    ],
+)
+def test_doctor_names_a_journal_that_no_daemon_could_begin_on_and_leaves_it_as_it_is(
+    offline: Offline, tmp_path: Path, spoil: Callable[[Place], None], says: str
+) -> None:
+    place = Place(tmp_path / "state")
+    place.directory.mkdir(0o700)
+    spoil(place)
+    before = place.database.read_bytes() if place.database.exists() else None
+    done = offline("doctor", state=place.directory)
+    (line,) = (line for line in done.stdout.splitlines() if "state directory" in line)
+    assert (done.returncode, line.startswith("BAD ")) == (1, True)
+    assert says in line
+    assert "-> Follow what the message says of the file" in line
+    assert (place.database.read_bytes() if place.database.exists() else None) == before
 
 
 def test_where_there_is_no_journal_each_says_so(offline: Offline, tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ def test_an_unknown_item_is_not_found(client: Client, operation: str) -> None:
     assert refused.value.code == "not_found"
 
 
+@pytest.mark.parametrize("name", ["a/b", "../status", "a b?c#d", "%2F", "käse"])
+def test_an_id_that_no_item_can_have_is_named_whatever_it_would_mean_in_an_address(client: Client, name: str) -> None:
+    with pytest.raises(Refused) as refused:
+        client.call("work show", id=name)
+    assert (refused.value.code, [each.pointer for each in refused.value.problems]) == ("invalid", ["/id"])
+
+
+def test_an_empty_id_is_refused_before_anybody_is_asked(client: Client) -> None:
+    with pytest.raises(Refused, match="the id is empty"):
+        client.call("work show", id="")
+
+
 def test_who_waits_is_told_as_soon_as_the_item_is_done(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "one"})
     found: list[str] = []

@@ -85,6 +85,34 @@ def test_a_copy_is_one_private_file_and_no_half_of_one_is_ever_there(desk: Desk,
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
+def stale(draft: Path) -> None:
+    """What a kill in the middle leaves, and SQLite would take for the draft's own."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        draft.with_name(f"{draft.name}{end}").write_bytes(b"half of a copy")
+
+
+def test_what_a_killed_copy_left_goes_with_the_next_one(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("a")
+    stale(tmp_path / "copy.db.part")
+    back_up(place(desk), tmp_path / "copy.db")
+    assert sorted(each.name for each in tmp_path.glob("copy*")) == ["copy.db"]
+    desk.close()
+    stale(desk.directory / "journal.db.restoring")
+    restore(place(desk), tmp_path / "copy.db")
+    assert not list(desk.directory.glob("*restoring*"))
+    assert desk.open().state("a") is WorkState.READY
+
+
+def test_a_copy_that_fails_leaves_nothing_of_itself(desk: Desk, tmp_path: Path) -> None:
+    for number in range(30):
+        desk.submit(new_item(f"i{number}", description="x" * 4000))
+    desk.close()
+    spoil(desk.directory / "journal.db", "torn")
+    with pytest.raises(DarumaError):
+        back_up(place(desk), tmp_path / "copy.db")
+    assert not list(tmp_path.glob("copy*"))
+
+
 def test_a_directory_that_is_not_there_is_told(desk: Desk, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is no directory") as refused:
         back_up(place(desk), tmp_path / "none" / "copy.db")

@@ -103,14 +103,27 @@ def _state_directory(path: Path) -> Finding:
         return Finding(
             name, "bad", f"{path} cannot be made in {above}", "Make it for the daemon's user, or set state_dir."
         )
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return Finding(name, "bad", f"{path} is not yours to write", "Run this as the daemon's user, or set state_dir.")
-    if path.stat().st_mode & _OPEN_TO_OTHERS:
-        return Finding(name, "bad", f"{path} is open to others", f"chmod 700 {path}")
+    if (amiss := _amiss(path)) is not None:
+        return Finding(name, "bad", *amiss)
     free = shutil.disk_usage(path).free
     if free < _LITTLE_DISK:
         return Finding(name, "bad", f"{path} has {free // _MIB} MiB left", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
+
+
+def _amiss(path: Path) -> tuple[str, str] | None:
+    """Why no daemon could begin, or should, in the state directory, and what to do; None when one could."""
+    from darumad.journal.place import Place, examine  # noqa: PLC0415 - no other online command needs it
+
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return f"{path} is not yours to write", "Run this as the daemon's user, or set state_dir."
+    if path.stat().st_mode & _OPEN_TO_OTHERS:
+        return f"{path} is open to others", f"chmod 700 {path}"
+    try:
+        examine(Place(path.absolute()))
+    except Refused as refused:
+        return refused.message, refused.entry.next_step
+    return None
 
 
 def _log_file(path: Path) -> Finding:

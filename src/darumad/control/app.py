@@ -4,7 +4,7 @@ The endpoints are all of one shape: who asks, what is asked, do it, answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -38,19 +38,20 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        endpoint, places = self._found(scope["method"], scope["path"])
+        endpoint, places = self._found(scope["method"], scope["path"], scope["raw_path"])
         answer = await endpoint(Request(scope, receive, places))
         await answer(scope, receive, send)
 
-    def _found(self, asked: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
-        """Who answers, and what stands in the path's places."""
+    def _found(self, asked: str, path: str, raw: bytes) -> tuple[Endpoint, Mapping[str, str]]:
+        """Who answers, and what stands in the path's places: a slash that was written as %2F belongs to its place."""
         method = "GET" if asked == "HEAD" else asked
         endpoint = self._plain.get((method, path))
         if endpoint is not None:
             return endpoint, {}
+        sent = raw.decode("latin-1")
         for known, shape, shaped in self._shaped:
-            if known == method and (found := shape.match(path)):
-                return shaped, found.groupdict()
+            if known == method and (found := shape.match(sent)):
+                return shaped, {name: unquote(each) for name, each in found.groupdict().items()}
         return _unknown, {}
 
 

@@ -208,13 +208,20 @@ def _hung_up(sock: socket.socket) -> bool:
 
 
 def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """`template` with its places filled, and the parameters it had no place for."""
+    """`template` with its places filled, and the parameters it had no place for.
+
+    Raises:
+        Refused: there is nothing to fill a place with.
+    """
     left = dict(params)
     parts = []
     for part in template.split("/"):
         if part.startswith("{"):
             name, _, kind = part.strip("{}").partition(":")
-            parts.append(quote(str(left.pop(name)), safe="/" if kind == "path" else ""))
+            said = str(left.pop(name))
+            if not said:
+                raise Refused(f"the {name} is empty")
+            parts.append(quote(said, safe="/" if kind == "path" else ""))
         else:
             parts.append(part)
     return "/".join(parts), left

@@ -5,7 +5,8 @@ in 16 of 55 tries.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,12 +82,13 @@ def restore(place: Place, source: Path) -> Copied:
     lock = Lock(place)
     try:
         draft = place.directory / "journal.db.restoring"
-        _copy_file(source, draft)
-        Database.writer(draft).close()  # from now on it has a log; closing leaves none behind
-        look_at(draft)
-        _put_aside(place)
-        write_marker(place, found.identity)
-        draft.replace(place.database)
+        with _clean(draft):
+            _copy_file(source, draft)
+            Database.writer(draft).close()  # from now on it has a log; closing leaves none behind
+            look_at(draft)
+            _put_aside(place)
+            write_marker(place, found.identity)
+            draft.replace(place.database)
         sync_directory(place.directory)
     finally:
         lock.close()
@@ -96,13 +98,26 @@ def restore(place: Place, source: Path) -> Copied:
 def copy_whole(db: Database, target: Path) -> None:
     """All that `db` sees now, as one file at `target`: there whole and on disk, or not there."""
     draft = target.with_name(f"{target.name}.part")
-    draft.unlink(missing_ok=True)
-    make_private(draft)
-    db.all("VACUUM INTO ?", (os.fspath(draft),))
-    look_at(draft)
-    _sync(draft)
-    draft.replace(target)
+    with _clean(draft):
+        make_private(draft)
+        db.all("VACUUM INTO ?", (os.fspath(draft),))
+        look_at(draft)
+        _sync(draft)
+        draft.replace(target)
     sync_directory(target.parent)
+
+
+@contextmanager
+def _clean(draft: Path) -> Iterator[None]:
+    """Nothing of `draft` lies there before or after, whoever was killed over it: a stale log would be taken for its."""
+    beside = [draft.with_name(f"{draft.name}{end}") for end in ("", "-journal", "-wal", "-shm")]
+    try:
+        for each in beside:
+            each.unlink(missing_ok=True)
+        yield
+    finally:
+        for each in beside:
+            each.unlink(missing_ok=True)
 
 
 def look_at(path: Path) -> Copied:
@@ -160,7 +175,6 @@ def _put_aside(place: Place) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
     make_private(target)
     with source.open("rb") as read, target.open("wb") as write:
         while chunk := read.read(1 << 20):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from darumad.errors import Refused
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
+from darumad.journal.sql import SQL
 
 APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
@@ -102,14 +103,11 @@ def open_database(place: Place) -> tuple[Database, bool]:
     Raises:
         Refused: `bad_journal`: it is lost, not ours, newer than this program, or no database at all.
     """
-    size = place.database.stat().st_size if place.database.exists() else 0
-    if place.marker.exists() and size == 0:
-        lost = "is missing" if not place.database.exists() else "is empty"
-        said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
-        raise _bad(f"{said} {place.marker}.")
+    present = _is_there(place)
     try:
-        if size:
-            _look_first(place)
+        if present:
+            with closing(_to_look(place)) as database:
+                check_ours(place, database)
         make_private(place.database)
         database = Database.writer(place.database)
     except DatabaseError as error:
@@ -119,6 +117,22 @@ def open_database(place: Place) -> tuple[Database, bool]:
     except BaseException:
         database.close()
         raise
+
+
+def examine(place: Place) -> None:
+    """Whether a daemon could begin on what lies here, for whoever only wants to know.
+
+    Raises:
+        Refused: `bad_journal`: as `open_database` and `check_identity`.
+    """
+    if not _is_there(place):
+        return
+    try:
+        with closing(_to_look(place)) as database:
+            if not _is_new(place, database) and place.marker.exists():
+                check_identity(place, database.value(SQL["identity"]))
+    except DatabaseError as error:
+        raise _bad(f"{place.database} cannot be opened: {error}. Restore it from a backup.") from error
 
 
 def check_ours(place: Place, database: Database) -> None:
@@ -157,14 +171,27 @@ def file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _look_first(place: Place) -> None:
-    """Whose it is, before a connection that writes: its first pragma would change the header of a foreign file.
+def _is_there(place: Place) -> bool:
+    """Whether there is anything in the database's file.
+
+    Raises:
+        Refused: `bad_journal`: there is not, though a journal was made here.
+    """
+    size = place.database.stat().st_size if place.database.exists() else 0
+    if place.marker.exists() and size == 0:
+        lost = "is missing" if not place.database.exists() else "is empty"
+        said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
+        raise _bad(f"{said} {place.marker}.")
+    return size > 0
+
+
+def _to_look(place: Place) -> Database:
+    """To see whose it is, before a connection that writes: its first pragma would change the header of a foreign file.
 
     A power cut in the first start leaves a rollback journal: only who may write can read the file, by undoing that.
     """
     undone = place.database.with_name(f"{place.database.name}-journal").exists()
-    with closing(Database.copier(place.database) if undone else Database.reader(place.database)) as database:
-        check_ours(place, database)
+    return Database.copier(place.database) if undone else Database.reader(place.database)
 
 
 def _is_new(place: Place, database: Database) -> bool:
