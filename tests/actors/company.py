@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from darumad.actors import Admission, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
+from darumad.actors import Admission, Barred, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
 from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
@@ -94,7 +94,7 @@ class Company:
         self.contexts: list[tuple[ItemId, Context]] = []
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: _Mind(self, role)
         self.admission = Admission()
-        self.gated: frozenset[AgentName] = frozenset()
+        self.barred = Barred()
         self.broker = Broker()
         self.broker.model = None
         self.signals: list[Event] = []
@@ -234,7 +234,7 @@ class Company:
             post=self.desk.journal.post,
             send=self.bridge.send_work,
             revoke=self._revoke,
-            gated=lambda: self.gated,
+            barred=lambda: self.barred,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from darumad.actors import Barred
 from darumad.actors import orchestrator as room
 from darumad.actors.messages import Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
@@ -41,6 +42,7 @@ def in_turn(*ends: WorkResult) -> Work:
 
 
 TOOL = failed("tool_error", StopReason.TOOL_ERROR)
+ONE = Barred(but_one=frozenset({AgentName("executor")}))
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
@@ -165,18 +167,63 @@ def test_while_draining_nothing_is_claimed_and_what_runs_stops_at_the_end_of_its
     daemon.succeeds("one", "two")
 
 
-def test_a_gated_definitions_items_stay_where_they_are_until_the_gate_opens(company: Companies) -> None:
+def test_a_barred_definitions_items_stay_where_they_are_until_it_is_barred_no_more(company: Companies) -> None:
     daemon = company()
-    daemon.gated = frozenset({AgentName("executor")})
+    daemon.barred = Barred(wholly=frozenset({AgentName("executor")}))
     daemon.start()
     daemon.submit("one")
     daemon.submit("two", agent=AgentName("other"))
     daemon.succeeds("two")
     assert daemon.desk.state("one") is WorkState.READY
     assert daemon.desk.record("one").attempt == 0
-    daemon.gated = frozenset()
+    daemon.barred = Barred()
     daemon.clock.advance(REREAD)
     daemon.succeeds("one")
+
+
+def test_while_a_circuit_lets_one_call_through_one_item_is_handed_out_and_the_next_when_it_has_ended(
+    company: Companies,
+) -> None:
+    held = Held()
+    daemon = company(executor=held)
+    daemon.barred = ONE
+    daemon.start().seated()
+    daemon.submit("a", "b", "c", "d", stages=(Stage.EXECUTING,))
+    eventually(lambda: held.begun)
+    daemon.clock.advance(REREAD)
+    daemon.becomes("b", WorkState.READY)
+    assert held.begun == ["a"], "of free slots there is one more"
+    held.release("a")
+    daemon.succeeds("a")
+    eventually(lambda: held.begun == ["a", "b"])
+    daemon.barred = Barred()
+    daemon.tell(Hint())
+    eventually(lambda: len(held.begun) == 3)
+    held.release()
+    daemon.succeeds("b", "c", "d")
+
+
+def test_what_was_made_ready_meanwhile_waits_for_the_probe_too(company: Companies) -> None:
+    preparing, doing = Held(), Held()
+    daemon = company(optimizer=preparing, executor=doing).start().seated()
+    daemon.submit("a", "b")
+    eventually(lambda: len(preparing.begun) == 2)
+    daemon.barred = ONE
+    preparing.release("b")
+    eventually(lambda: doing.begun == ["b"])
+    preparing.release("a")
+    assert daemon.becomes("a", WorkState.READY).stage is Stage.EXECUTING
+    doing.release()
+    daemon.succeeds("b", "a")
+
+
+def test_a_probe_that_is_over_is_followed_by_the_next_though_it_succeeded_in_nothing(company: Companies) -> None:
+    daemon = company(executor=in_turn(TOOL, completed()))
+    daemon.barred = ONE
+    daemon.start()
+    daemon.submit("a", "b", stages=(Stage.EXECUTING,))
+    daemon.succeeds("b")
+    assert daemon.desk.state("a") is WorkState.SCHEDULED
 
 
 def test_a_template_that_crashes_for_three_items_is_held_and_the_rest_wait(company: Companies) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from darumad.errors import DarumaError, Refused
 from darumad.journal.place import SCHEMA_VERSION
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, move, new_item, step
 
@@ -258,6 +258,17 @@ def test_a_suspect_is_claimed_alone_and_only_by_a_daemon_that_has_lived(desk: De
     desk.clock.advance(10.0)
     assert [each.record.item.id for each in desk.claim(count=5)] == ["a"]
     assert desk.claim(count=5) == (), "one suspect at a time"
+
+
+def test_a_suspect_is_no_second_one_of_a_definition_that_is_barred_but_for_one(desk: Desk) -> None:
+    desk.submit("a")
+    live(desk)
+    live(desk)
+    desk.submit("b")
+    desk.clock.advance(10.0)
+    one = frozenset({AgentName("executor")})
+    assert [each.record.item.id for each in desk.claim(count=5, but_one=one)] == ["b"]
+    assert [each.record.item.id for each in desk.claim(count=5, but_one=one)] == ["a"]
 
 
 def test_a_step_clears_a_suspect(desk: Desk) -> None:

@@ -75,6 +75,15 @@ def test_a_gated_definition_is_not_claimed_and_stays_ready(desk: Desk) -> None:
     assert desk.state("a") is WorkState.READY
 
 
+def test_of_a_definition_that_is_barred_but_for_one_the_best_is_claimed_wherever_it_stands(desk: Desk) -> None:
+    x = AgentName("x")
+    desk.submit(new_item("a", agent="x"), new_item("b", agent="y"), new_item("c", agent="x", stages=(DO,), priority=9))
+    slots = (*(Slot(AgentName("*"), PREPARE, f"p/{n}#1") for n in range(2)), Slot(x, DO, "x#1"))
+    held = desk.call(Claim(slots=slots, but_one=frozenset({x}))).held
+    assert sorted(ids(held)) == ["b", "c"]
+    assert desk.state("a") is WorkState.READY
+
+
 def test_first_bounds_how_many_items_begin_their_walk_but_not_how_many_go_on(desk: Desk) -> None:
     desk.submit(*(f"i{n}" for n in range(4)))
     under_way = desk.claim_one()

@@ -3,6 +3,7 @@
 The orchestrator, which alone hands work out, and the role actors, each the life of one slot and of its agent.
 """
 
+from darumad.actors.barred import Barred
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
 from darumad.actors.messages import Beat, Hint, tell_if_alive
@@ -12,7 +13,7 @@ from darumad.actors.role import RoleActor, Station
 from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, root_flags
 
 __all__ = [
-    "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Beat", "Desk", "Hint", "Orchestrator", "Place", "Policy",
-    "RoleActor", "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of", "places",
+    "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Barred", "Beat", "Desk", "Hint", "Orchestrator", "Place",
+    "Policy", "RoleActor", "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of", "places",
     "restart_instances", "root_flags", "tell_if_alive",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from darumad.actors.barred import Barred, Probes
 from darumad.actors.decisions import held_next, move_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import (
@@ -87,7 +88,7 @@ class Desk:
     post: Callable[[Request, Callable[[object], None] | None], None] = field(repr=False)
     send: Callable[[Seat, Held], None]
     revoke: Callable[[ItemId, Fence], None]
-    gated: Callable[[], frozenset[AgentName]]
+    barred: Callable[[], Barred]
     counts: Mapping[AgentName, int]
     backoff: Backoff
     reread: Seconds
@@ -115,6 +116,7 @@ class Orchestrator(Actor):
         self._backlog = Backlog()
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
+        self._barred, self._probes = Barred(), Probes()
         self._claiming = False
         self._due: tuple[Millis, TimerHandle] | None = None
         self._reply = self._answered  # one object, so that the writer knows its answers belong together
@@ -130,6 +132,7 @@ class Orchestrator(Actor):
         """Gather; the flush that this life told itself comes behind everything that already waits."""
         if isinstance(message, Flush):
             gathered, self._gathered = self._gathered, []
+            self._barred = self._desk.barred()
             for each in gathered:
                 self._take_in(each)
             self._claim()
@@ -231,6 +234,8 @@ class Orchestrator(Actor):
     def _next_slot(self, held: Held, follows: Next) -> str | None:
         if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
             return None
+        if follows.stage is Stage.EXECUTING and not self._probes.goes_on(held.record.item, self._barred):
+            return None  # it waits in line for its provider, as those that were not claimed do
         return self._roster.take(pool_of(follows.stage, held.record.item.agent))
 
     def _slot_down(self, message: SlotDown) -> None:
@@ -272,6 +277,7 @@ class Orchestrator(Actor):
         for slot in request.slots:
             if slot.holder not in taken:
                 self._roster.free(slot.holder)
+        self._probes.claimed((each.record.item for each in held), request.but_one)
         for each in held:
             self._hand_out(each, each.slot.holder)
         self._backlog.answered(request.slots, taken)
@@ -321,14 +327,19 @@ class Orchestrator(Actor):
     def _claim(self) -> None:
         if self._claiming or not self._desk.admission.open:
             return
-        gated = self._desk.gated() | self._holds.all_held(Seconds(self._desk.clock.monotonic()))
-        pools = (pool for pool in self._roster.pools() if pool[1] not in gated)
-        slots = self._roster.offer(self._backlog.wanted(pools))
+        barred = self._probes.narrowed(self._barred, self._is_under_way)
+        barred = barred.also(self._holds.all_held(Seconds(self._desk.clock.monotonic())))
+        pools = (pool for pool in self._roster.pools() if pool[1] not in barred.wholly)
+        wanted = self._backlog.wanted(pools)
+        slots = self._roster.offer({pool: 1 if pool[1] in barred.but_one else most for pool, most in wanted.items()})
         if not slots:
             return  # what is known of the backlog stays: a slot that gets free looks again
         self._backlog.asked(slots)
         self._claiming = True
-        self._post(Claim(slots=slots, first=self._first(), gated=gated))
+        self._post(Claim(slots=slots, first=self._first(), gated=barred.wholly, but_one=barred.but_one))
+
+    def _is_under_way(self, item: ItemId) -> bool:
+        return self._roster.holds(item) or any(item == moving for moving, _ in self._moving)
 
     def _first(self) -> dict[AgentName, int]:
         between = Counter(self._going_on.values())

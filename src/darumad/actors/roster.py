@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from darumad.bridge import Seat
 from darumad.journal.requests import Held, Slot
-from darumad.names import AgentName, Role, Stage
+from darumad.names import AgentName, ItemId, Role, Stage
 
 ANY = AgentName("*")
 """Optimizers and reviewers serve every definition's items."""
@@ -119,6 +119,10 @@ class Roster:
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""
         return self._under_way[agent]
+
+    def holds(self, item: ItemId) -> bool:
+        """Whether a slot holds this item right now."""
+        return any(each.held is not None and each.held.record.item.id == item for each in self._seated.values())
 
     def pools(self) -> tuple[Pool, ...]:
         """Every pool that has a live slot."""

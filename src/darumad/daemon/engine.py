@@ -7,6 +7,7 @@ from typing import Any
 from darumad.actors import (
     ROOT,
     Admission,
+    Barred,
     Beat,
     Desk,
     Hint,
@@ -18,11 +19,13 @@ from darumad.actors import (
     root_flags,
     tell_if_alive,
 )
+from darumad.agents.providers import Lets
 from darumad.bridge import Limit
 from darumad.daemon import configured
 from darumad.daemon.assembly import Kernel, Minds, listener_failed
 from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
+from darumad.events import ProviderCircuitClosed, Recorded
 from darumad.journal.requests import PAUSED
 from darumad.names import AgentName, Fence, ItemId, Role, Stage
 from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
@@ -81,6 +84,7 @@ class Engine:
         signals = self._house.signals
         signals.subscribe(self._listener)
         signals.subscribe(self._on_root)
+        self._house.publisher.subscribe(self._heard)
         self._root = Supervisor.start(
             flags,
             specs,
@@ -121,7 +125,7 @@ class Engine:
             post=self._house.journal.post,
             send=self._minds.bridge.send_work,
             revoke=self._revoke,
-            gated=self._gated,
+            barred=self._barred,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
@@ -155,9 +159,15 @@ class Engine:
     def _revoke(self, item: ItemId, fence: Fence) -> None:
         self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
 
-    def _gated(self) -> frozenset[AgentName]:
+    def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""
-        broker, settings = self._minds.broker, self._house.settings
-        stalled = self._house.loops.now.late() > settings.bridge.stalled_after
-        names = (each.name for each in self._definitions[Role.EXECUTOR])
-        return frozenset(name for name in names if stalled or broker.shut(name))
+        names = [each.name for each in self._definitions[Role.EXECUTOR]]
+        if self._house.loops.now.late() > self._house.settings.bridge.stalled_after:
+            return Barred(wholly=frozenset(names))
+        lets = {name: self._minds.broker.lets(name) for name in names}
+        return Barred(*(frozenset(name for name in names if lets[name] is each) for each in (Lets.NONE, Lets.ONE)))
+
+    def _heard(self, facts: Sequence[Recorded]) -> None:
+        """On the publisher's thread: who waited for a circuit need not wait until somebody looks."""
+        if any(each.type == ProviderCircuitClosed.name for each in facts):
+            self.hint()

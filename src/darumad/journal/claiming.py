@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from darumad.events import WorkAssigned, WorkExpired
@@ -152,14 +153,17 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
     for slot in asked.slots:
         free[slot.stage, slot.agent].append(slot)
     begun: Counter[AgentName] = Counter()
+    one_of: set[AgentName] = set()
     chosen: list[Choice] = []
     for each in _in_turn(candidates, turns):
         slots = free[each.stage, each.agent] or free[each.stage, ANY]
         if not slots or (each.fresh and begun[each.agent] >= asked.first.get(each.agent, len(asked.slots))):
             continue
-        if not lanes.takes(each):
+        if each.agent in one_of or not lanes.takes(each):
             continue
         begun[each.agent] += each.fresh
+        if each.agent in asked.but_one:
+            one_of.add(each.agent)
         turns.took(each.lane)
         chosen.append((each, slots.popleft()))
     return chosen
@@ -187,10 +191,11 @@ def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _L
     if batch.lived < SETTLED_AFTER:
         return []
     taken = {slot for _, slot in chosen}
-    free = Claim(slots=tuple(each for each in asked.slots if each not in taken), first=asked.first)
+    free = replace(asked, slots=tuple(each for each in asked.slots if each not in taken))
+    barred = asked.gated | (asked.but_one & {each.agent for each, _ in chosen})
     shut = frozenset(batch.turns.paused)
     suspects = [_Candidate(*row) for row in batch.run("claim_suspects", ())]
-    found = [each for each in suspects if each.agent not in asked.gated and each.lane not in shut]
+    found = [each for each in suspects if each.agent not in barred and each.lane not in shut]
     return _choose(free, found, batch.turns, lanes)[:1]
 
 

@@ -91,12 +91,14 @@ class Claim:
 
     For optimizing and reviewing every definition's items share the pools, so `agent` is then the item's own
     definition, or `*` for any. `first` bounds, per definition, how many items may begin their first stage now
-    (a definition not named is not bounded). An item past its `expires_at` is made dead instead, in passing.
+    (a definition not named is not bounded). Of those in `gated` no item is claimed, of those in `but_one` one.
+    An item past its `expires_at` is made dead instead, in passing.
     """
 
     slots: tuple[Slot, ...]
     first: Mapping[AgentName, int] = field(default_factory=dict)
     gated: frozenset[AgentName] = frozenset()
+    but_one: frozenset[AgentName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

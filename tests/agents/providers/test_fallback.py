@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.policy import falls_back
 from darumad.names import ItemId
-from darumad.sim import Fault, Reply, Rule, ToolUse, When
+from darumad.sim import Fault, Reply, Rule, Simulation, ToolUse, When
 from darumad.work import KINDS
 from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Owner
 from tests.agents.providers.desk import OWNER, Desk, ask, seen
+from tests.kit import FakeClock
 
 
 def chained(desk: Desk, *names: str, **fields: object) -> Desk:
@@ -63,6 +65,31 @@ async def test_when_all_are_down_the_last_one_s_failure_is_told_and_claims_stop(
     assert desk.broker.shut("executor")
     desk.broker.renew("ollama")
     assert not desk.broker.shut("executor")
+
+
+async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_everybody_once_one_is_closed(
+    sim: Simulation,
+) -> None:
+    clock = FakeClock()
+    desk = chained(Desk(sim, clock), "anthropic", "ollama")
+    standing = desk.broker._standing
+    first, second = (("anthropic", "claude-sonnet-5-5"), ("ollama", "llama3.2"))
+
+    def lets() -> str:
+        return desk.broker.lets("executor").name.lower()
+
+    assert lets() == "all"
+    standing.ended(first, standing.admit(first), "auth")
+    assert lets() == "all", "the next of its chain answers"
+    for _ in range(IN_A_ROW):
+        standing.ended(second, standing.admit(second), "server_error")
+    assert lets() == "none"
+    clock.advance(FIRST_OPEN * (1 + JITTER))
+    assert lets() == "one"
+    probe = standing.admit(second)
+    assert lets() == "none", "it is on its way"
+    standing.ended(second, probe, None)
+    assert lets() == "all"
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -4,7 +4,7 @@ Every model call goes through the broker, under its owner, its limits and the on
 `work.ports.Complete`. Importing this room imports no client: each is loaded when its first call is made.
 """
 
-from darumad.agents.providers.breaker import State
+from darumad.agents.providers.breaker import Lets, State
 from darumad.agents.providers.broker import BUCKETS, Broker
 from darumad.agents.providers.choose import Chosen, choose, discover
 from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
@@ -25,6 +25,7 @@ __all__ = [
     "Credential",
     "KeySource",
     "Keyring",
+    "Lets",
     "Limits",
     "Measure",
     "Offline",

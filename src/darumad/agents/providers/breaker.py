@@ -7,7 +7,7 @@ key, no money, no such model - opens it hard: until somebody changes the setting
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from darumad.work import KINDS, Breaker
 
@@ -30,6 +30,14 @@ class State(StrEnum):
     OPEN = "open"
     HALF_OPEN = "half_open"
     HARD_OPEN = "hard_open"
+
+
+class Lets(IntEnum):
+    """How many calls a circuit lets through."""
+
+    NONE = 0
+    ONE = 1
+    ALL = 2
 
 
 class End(StrEnum):
@@ -104,6 +112,16 @@ class Circuit:
         if self.until is None:
             return State.CLOSED
         return State.OPEN if now < self.until else State.HALF_OPEN
+
+    def lets(self, now: float) -> Lets:
+        """How many calls that came now would be let through."""
+        match self.state(now):
+            case State.CLOSED:
+                return Lets.ALL
+            case State.HALF_OPEN if not self.probing:
+                return Lets.ONE
+            case _:
+                return Lets.NONE
 
     def admit(self, now: float) -> tuple["Circuit", Admission | Refusal]:
         """The circuit after a call asked for leave, and the answer."""

@@ -7,6 +7,7 @@ An open call is an `asyncio.timeout` scope: a revoke expires it, which closes th
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from darumad.agents.providers.breaker import Lets
 from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
 from darumad.agents.providers.classify import Diagnosis
 from darumad.agents.providers.config import OFFLINE, ProviderConfig, ProviderSpec
@@ -132,10 +133,14 @@ class Broker:
         if half is not None and not half.loop.is_closed():
             half.loop.call_soon_threadsafe(half.retire, provider)
 
+    def lets(self, agent: str) -> Lets:
+        """How many calls for `agent` would be let through now, by the most willing circuit of its chain."""
+        chain = self._config.chain(self.provider_of(agent))
+        return max((self._standing.lets((name, spec.model or "")) for name, spec in chain), default=Lets.ALL)
+
     def shut(self, agent: str) -> bool:
         """Whether nobody who could answer `agent` may be called now: every circuit of its chain is open."""
-        chain = self._config.chain(self.provider_of(agent))
-        return bool(chain) and all(self.open_until(name) is not None for name, _ in chain)
+        return self.lets(agent) is Lets.NONE
 
     # --- one call ---------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 
-from darumad.agents.providers.breaker import Admission, Circuit, End, State, end_of
+from darumad.agents.providers.breaker import Admission, Circuit, End, Lets, State, end_of
 from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
@@ -123,6 +123,11 @@ class Standing:
             circuit = self._circuit(target)
         waits = circuit.state(now) is State.OPEN and circuit.until is not None
         return (circuit.until or now) - now if waits else None
+
+    def lets(self, target: Target) -> Lets:
+        """How many calls its circuit would let through now."""
+        circuit = self._circuits.get(target)
+        return Lets.ALL if circuit is None or circuit.closed else circuit.lets(self._clock.monotonic())
 
     def circuits(self) -> Mapping[Target, CircuitState]:
         """Every target that was ever tried, as it stands."""
