@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darumad.sim import Fault, Reply, Rule, Simulation, Spread, ToolUse, When, main, scenario_of
+from darumad.sim import Fault, Quota, Reply, Rule, Simulation, Spread, ToolUse, When, main, scenario_of
 from darumad.sim.faults import FAULTS
 from darumad.sim.scenario import Asked, Director, Scenario, draw
 from darumad.sim.schema import value_for
@@ -73,6 +73,23 @@ def test_a_message_has_the_vendor_s_form(sim: Simulation) -> None:
     assert status == 200
     assert (body["type"], body["role"], body["stop_reason"]) == ("message", "assistant", "end_turn")
     assert set(body["usage"]) >= {"input_tokens", "output_tokens", "cache_read_input_tokens"}
+
+
+def test_a_prompt_is_counted_as_a_message_would_count_it_and_takes_of_no_quota(sim: Simulation) -> None:
+    sim.play(quotas={"anthropic-*": Quota(requests=1)})
+    asked = {"model": MESSAGE["model"], "messages": MESSAGE["messages"], "system": "word " * 100}
+    path = "/v1/messages/count_tokens"
+    counts = [json.loads(call(sim, "anthropic-a", "POST", path, asked, headers=AUTH)[1]) for _ in range(3)]
+    assert counts[0] == counts[2] == {"input_tokens": message(sim, system="word " * 100)[1]["usage"]["input_tokens"]}
+    assert [each.input_tokens for each in sim.attempts()][:3] == [0, 0, 0]
+    assert call(sim, "anthropic-a", "POST", path, {**asked, "messages": []}, headers=AUTH)[0] == 400
+
+
+def test_a_prompt_that_is_longer_than_its_model_s_window_is_refused_in_the_vendor_s_words(sim: Simulation) -> None:
+    long = [{"role": "user", "content": "x" * 3_300_000}]
+    status, body = message(sim, messages=long)
+    assert (status, body["error"]["message"]) == (400, "prompt is too long: 1031250 tokens > 1000000 maximum")
+    assert message(sim, messages=[{"role": "user", "content": "x" * 3_000_000}])[0] == 200
 
 
 def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: Simulation) -> None:

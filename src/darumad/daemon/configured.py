@@ -223,6 +223,7 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
             connect=said.connect_timeout, first_token=said.first_token, idle=said.idle, total=Seconds(said.total)
         ),
         num_ctx=said.num_ctx or ProviderSpec(kind=said.kind).num_ctx,
+        context_window=said.context_window,
         prices=_prices(name, prices),
     )
 

@@ -66,6 +66,12 @@ class ProviderSettings:
     num_ctx: int | None = setting(
         None, "Ollama only: the context window that is asked for, in tokens.", Limits(at_least=512)
     )
+    context_window: int | None = setting(
+        None,
+        "How many tokens fit the model, if it is not Ollama's; null takes what is known of it. "
+        "A prompt near it is counted by the server first, where it counts, and refused when it does not fit.",
+        Limits(at_least=512),
+    )
 
 
 BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(

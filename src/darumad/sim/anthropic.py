@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from darumad.sim.prefix import marked
@@ -25,6 +26,8 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NO_CHOICE = ("claude-opus-5-5", "claude-fable-5-1")
 _LEADS_WITH_THINKING = re.compile(r"claude-(\w+-5-5|fable-5-1)")
 _WINDOW = 1_000_000
+_WINDOWS: Mapping[str, int] = {"claude-haiku-4-5": 200_000}
+COUNTING = "count_tokens"
 _LARGEST = 32 * 1024 * 1024 - 1
 _ERRORS: Mapping[int, str] = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
@@ -52,9 +55,7 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
         case "POST", ["v1", "messages"]:
             return _refusal(request, models)
         case "POST", ["v1", "messages", "count_tokens"]:
-            return _refusal(request, models, counting=True) or json_answer(
-                200, {"input_tokens": _tokens(len(request.body))}
-            )
+            return _refusal(request, models, counting=True)
         case "GET", ["v1", "models"]:
             return json_answer(200, {"data": [_model(each) for each in models], "has_more": False})
         case "GET", ["v1", "models", name] if name in models:
@@ -81,12 +82,22 @@ def _refusal(request: Request, models: Sequence[str], *, counting: bool = False)
     if len(request.body) > _LARGEST:
         return error(413, "Request exceeds the maximum size")
     asked = {"max_tokens": 1, **body} if counting else body
-    wrong = next(_wrong(asked, request.headers["anthropic-version"]), None)
+    too_long = () if counting else _too_long(request, body)
+    wrong = next(chain(_wrong(asked, request.headers["anthropic-version"]), too_long), None)
     return _unknown(body["model"], models) if wrong is None else error(400, wrong)
 
 
 def _unknown(model: str, models: Sequence[str]) -> Answer | None:
     return None if alias_free(model) in models else error(404, f"model: {model}")
+
+
+def _too_long(request: Request, body: Mapping[str, Any]) -> Iterator[str]:
+    window = _WINDOWS.get(alias_free(body["model"]), _WINDOW)
+    if len(request.body) < window:
+        return  # a token is at least a byte
+    read = tokens_of(asked("", "", request.path, body))
+    if read > window:
+        yield f"prompt is too long: {read} tokens > {window} maximum"
 
 
 def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:
@@ -151,15 +162,15 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
-def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:  # noqa: ARG001 - one way to ask
+def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
     """The request in shared words."""
-    messages = body["messages"]
+    messages, counting = body["messages"], path.endswith(COUNTING)
     system = body.get("system") or ""
     form = (body.get("output_config") or {}).get("format") or {}
     last = _blocks(messages[-1])
     return Asked(
         listener=listener,
-        endpoint="messages",
+        endpoint=COUNTING if counting else "messages",
         key=key,
         model=body["model"],
         system=system if isinstance(system, str) else " ".join(str(each.get("text", "")) for each in system),
@@ -168,8 +179,9 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         last_role="tool" if any(each.get("type") == "tool_result" for each in last) else messages[-1]["role"],
         stream=bool(body.get("stream")),
         schema=form.get("schema"),
-        max_tokens=body["max_tokens"],
-        prefixes=marked(body, _tokens),
+        max_tokens=0 if counting else body["max_tokens"],
+        prefixes=() if counting else marked(body, _tokens),
+        metered=not counting,
     )
 
 
@@ -179,7 +191,9 @@ def _text(block: Mapping[str, Any]) -> str:
 
 
 def answer(asked: Asked, reply: Reply, number: int) -> Answer:
-    """The reply as the API sends it."""
+    """The reply as the API sends it; to who has a prompt counted, its tokens."""
+    if asked.endpoint == COUNTING:
+        return json_answer(200, {"input_tokens": _read(asked, reply)}, {"request-id": f"req_sim{number}"})
     message = _message(asked, reply, number)
     headers = {"request-id": f"req_sim{number}", "anthropic-organization-id": "org_sim"}
     if not asked.stream:
@@ -194,14 +208,13 @@ def _failing(error_type: str) -> bytes:
 
 def tokens_said(asked: Asked, reply: Reply) -> int:
     """The reply's tokens."""
-    if reply.output_tokens is not None:
-        return reply.output_tokens
+    if reply.output_tokens is not None or not asked.metered:
+        return reply.output_tokens or 0
     return _tokens(sum(len(json.dumps(block)) for block in _content(asked, reply, 0)))
 
 
 def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
     content = _content(asked, reply, number)
-    read = reply.input_tokens if reply.input_tokens is not None else tokens_of(asked)
     return {
         "id": f"msg_sim{number}",
         "type": "message",
@@ -212,13 +225,17 @@ def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
         "stop_sequence": None,
         "stop_details": _REFUSED if reply.stop == "refusal" else None,
         "usage": {
-            "input_tokens": max(0, read - asked.cached - asked.kept),
+            "input_tokens": max(0, _read(asked, reply) - asked.cached - asked.kept),
             "output_tokens": tokens_said(asked, reply),
             "cache_creation_input_tokens": asked.kept,
             "cache_read_input_tokens": asked.cached,
             "service_tier": "standard",
         },
     }
+
+
+def _read(asked: Asked, reply: Reply) -> int:
+    return tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
 
 
 _REFUSED = {"type": "refusal", "category": "other", "explanation": "The model declined."}

@@ -20,6 +20,7 @@ class Asked:
 
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
     `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
+    `metered`: it takes of what its listener grants a minute.
     """
 
     listener: str
@@ -40,6 +41,7 @@ class Asked:
     prefixes: tuple[Prefix, ...] = ()
     cached: int = 0
     kept: int = 0
+    metered: bool = True
 
 
 def alias_free(model: str) -> str:

@@ -193,7 +193,7 @@ class Simulator:
     def _refused(self, vendor: Vendor, asked: Asked, place: _Place) -> Answer | None:
         """What the listener has no room for: its minute's quota, its queue."""
         now = _now()
-        if not place.account.grants(now, vendor.tokens_of(asked)):
+        if asked.metered and not place.account.grants(now, vendor.tokens_of(asked)):
             wait = f"{place.account.resets_in(now) * self.scenario.time_scale:.3f}"
             refused = vendor.failure(Fault(name="http_status", code=429, retry_after=wait), asked, "")
             return self._told(vendor, refused, place)
@@ -220,10 +220,11 @@ class Simulator:
             asked = replace(asked, cached=cached, kept=kept)
             answer, said = self._given(vendor, asked, reply, entry)
         read = vendor.tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
-        place.account.note(_now(), read - asked.cached, said)
+        if asked.metered:
+            place.account.note(_now(), read - asked.cached, said)
         self.log.note(
             entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
-            input_tokens=read, output_tokens=said, said=reply.text,
+            input_tokens=read * asked.metered, output_tokens=said, said=reply.text * asked.metered,
         )  # fmt: skip
         answer = replace(self._told(vendor, answer, place), path=request.path)
         return _held(choice, plan(answer, fault, per_frame=rule.per_frame))
@@ -231,7 +232,7 @@ class Simulator:
     def _given(self, vendor: Vendor, asked: Asked, reply: Reply, entry: int) -> tuple[Answer, int]:
         """The reply as it goes out, and its tokens. A prompt that does not fit the window is cut, or refused."""
         server = self.scenario.server(asked.listener)
-        if server.num_ctx is not None and vendor.tokens_of(asked) > server.num_ctx:
+        if asked.metered and server.num_ctx is not None and vendor.tokens_of(asked) > server.num_ctx:
             if server.overflow == "error":
                 return vendor.failure(Fault(name="context_overflow"), asked, ""), 0
             reply = replace(reply, input_tokens=server.num_ctx // 2 + 2)

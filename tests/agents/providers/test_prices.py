@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.agents.providers import SHIPPED, ProviderSpec
-from darumad.agents.providers.price_seed import VENDORS, drawn, seeded
+from darumad.agents.providers.price_seed import VENDORS, drawn, seeded, seeded_window
 from darumad.agents.providers.prices import FREE, Price, cost, likely_tokens, upper_bound
 from darumad.names import NanoUsd
 from darumad.work.model import Message, ModelRequest, ToolSpec
@@ -43,6 +43,13 @@ def test_every_seeded_price_comes_to_what_the_library_computes(usage: tuple[int,
         assert Decimal(ours) / 10**9 == theirs.total_price.quantize(Decimal("1e-9")), model
         compared += 1
     assert compared > 100
+
+
+def test_every_seeded_window_is_the_library_s() -> None:
+    known = {(vendor.id, model.id): model.context_window for vendor in providers for model in vendor.models}
+    seeds = {each: seeded_window(*each) for each in MODELS if seeded(*each) and not each[1].startswith("ft:")}
+    assert {each: window for each, window in seeds.items() if window != known[each]} == {}
+    assert seeds["anthropic", "claude-haiku-4-5"] == 200_000
 
 
 @pytest.mark.parametrize(

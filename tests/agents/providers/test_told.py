@@ -48,6 +48,7 @@ async def test_a_call_that_is_refused_for_its_rate_tells_so_whether_or_not_it_is
 
 async def test_a_call_that_another_provider_answers_tells_who_and_why(desk: Desk) -> None:
     desk.keys["openai"] = desk.keys["anthropic"]
+    desk.change(context_window=200_000)
     desk.specs["anthropic"] = replace(desk.specs["anthropic"], fallback="openai")
     desk.sim.play(Rule(id="large", when=When(listener="anthropic"), fault=Fault(name="http_status", code=413)))
     assert (await desk.failure()).kind == "request_too_large"

@@ -52,15 +52,13 @@ class AnthropicClient:
             max_retries=0,
             open_telemetry=False,
         )
-        self._create = cast("Any", self._client.messages.with_streaming_response.create)  # costs more than it looks
+        streaming = self._client.messages.with_streaming_response  # costs more than it looks
+        self._create, self._count = cast("Any", streaming.create), cast("Any", streaming.count_tokens)
+        self._limits = limits
 
     async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
-        body = body_of(self._model, request)
-        if request.output_schema is not None:
-            schema = anthropic.transform_schema(dict(request.output_schema))
-            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-        async with self._create(**body, stream=self._stream) as response:
+        async with self._create(**_body(self._model, request), stream=self._stream) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price, self._model)
             if not self._stream:
@@ -72,6 +70,16 @@ class AnthropicClient:
                     break
             return assembly.reply()
 
+    async def count(self, request: ModelRequest) -> int:
+        """See `client.Client`. It costs nothing and takes of no limit but one of its own."""
+        body = _body(self._model, request)
+        del body["max_tokens"]
+        async with Watch(self._limits) as watch, self._count(**body) as response:
+            said = (await document(response.http_response, watch)).get("input_tokens")
+        if not isinstance(said, int):
+            raise AttemptFailed("malformed_response", "the count is no number")
+        return said
+
     async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:  # noqa: ARG002 - whatever is asked
         """See `client.Client`: Anthropic makes none."""
         raise AttemptFailed("model_not_found", "Anthropic makes no embeddings")
@@ -79,3 +87,11 @@ class AnthropicClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
+
+
+def _body(model: str, request: ModelRequest) -> dict[str, Any]:
+    body = body_of(model, request)
+    if request.output_schema is not None:
+        schema = anthropic.transform_schema(dict(request.output_schema))
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    return body

@@ -1,6 +1,7 @@
 """One logical call on one target: its waits, its tries, its money. What comes of it is a value, never an exception.
 
-Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it, `_admitted` tells the circuit of it,
+Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it, `_refuse_if_too_long` spares one that
+cannot fit, `_admitted` tells the circuit of it,
 `_attempt` waits for its turn, `_tried` tries again as the policy says, and `ask` bounds it all.
 """
 
@@ -34,6 +35,9 @@ _NOT_BILLED = frozenset({
     "invalid_request", "request_too_large", "context_too_long",
 })  # fmt: skip
 """Refused before the first token: free. What ended otherwise may have been billed and is booked at its estimate."""
+
+NEAR = 0.8
+"""The share of a window from which on a guess at a prompt's tokens is not good enough."""
 
 _CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
 
@@ -166,6 +170,7 @@ class Caller:
         admission = self._standing.admit(call.target)
         kind: str | None = "cancelled"
         try:
+            await self._refuse_if_too_long(client, call)
             reply = await self._paid(client, call, tried)
             kind = None
         except AttemptFailed as failed:
@@ -180,6 +185,28 @@ class Caller:
         finally:
             self._standing.ended(call.target, admission, kind)
         return reply
+
+    async def _refuse_if_too_long(self, client: Client, call: Call[R]) -> None:
+        """Have the server count a prompt that may not fit its window. A guess refuses nobody.
+
+        Raises:
+            AttemptFailed: `context_too_long`, as the server would say once it has been sent all of it.
+        """
+        window = call.spec.window
+        if call.wanted.likely() * call.factor <= NEAR * window:
+            return
+        self._refuse_revoked(call)
+        read = await self._counted(client, call)
+        if read is not None and read > window:
+            raise AttemptFailed("context_too_long", f"the prompt has {read} tokens, the window {window:.0f}")
+
+    async def _counted(self, client: Client, call: Call[R]) -> int | None:
+        try:
+            return await call.wanted.counted(client)
+        except Exception as error:
+            if classify(error, self._clock.wall()) is None:
+                raise
+            return None  # who cannot count now is asked all the same: what is wrong, the call itself will say
 
     async def _paid(self, client: Client, call: Call[R], tried: Tried) -> R:
         """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""

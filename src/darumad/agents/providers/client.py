@@ -26,6 +26,15 @@ class Client(Protocol):
         """
         ...
 
+    async def count(self, request: ModelRequest) -> int | None:
+        """How many tokens the server would read of `request`, as it counts them; None where no server is asked that.
+
+        Raises:
+            AttemptFailed: what came is no count.
+            Exception: as `complete`.
+        """
+        ...
+
     async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
         """The vectors of `texts`, one each, in order.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from darumad.agents.providers.limiter import Amounts
-from darumad.agents.providers.price_seed import seeded
+from darumad.agents.providers.price_seed import seeded, seeded_window
 from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
 
@@ -52,7 +52,8 @@ class ProviderSpec:
     with `fallback_when_useless` also when its answer is a refusal or of no use. `per_minute`
     limits what is sent, `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
-    Ollama, in tokens: it is always sent, for the server's default truncates silently. `prices` are an operator's own,
+    Ollama, in tokens: it is always sent, for the server's default truncates silently. `context_window` is that of
+    another vendor's model; None takes what is known of it. `prices` are an operator's own,
     by model; they stand before those that ship.
     """
 
@@ -68,12 +69,15 @@ class ProviderSpec:
     concurrency: int = 16
     limits: Limits = field(default_factory=Limits)
     num_ctx: int = 8_192
+    context_window: int | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
 
     @property
     def window(self) -> float:
-        """The most tokens that fit; a vendor's own window is taken for larger than any that is set here."""
-        return self.num_ctx if self.kind == "ollama" else inf
+        """The most tokens that fit; a window that nobody knows is taken for larger than any that is."""
+        if self.kind == "ollama":
+            return self.num_ctx
+        return self.context_window or seeded_window(self.kind, self.model or "") or inf
 
     @property
     def needs_key(self) -> bool:

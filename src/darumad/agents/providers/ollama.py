@@ -74,6 +74,9 @@ class OllamaClient:
             await chunks.aclose()
         return assembly.reply()
 
+    async def count(self, request: ModelRequest) -> None:
+        """See `client.Client`: Ollama counts none before it reads them."""
+
     async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`. A text that does not fit is refused, never cut."""
         found = await self._client.embed(self._embedding_model, list(texts), truncate=False)

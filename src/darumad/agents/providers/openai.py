@@ -70,6 +70,9 @@ class OpenAIClient:
                 assembly.whole(await document(response.http_response, watch))
             return assembly.reply()
 
+    async def count(self, request: ModelRequest) -> None:
+        """See `client.Client`: few that speak this protocol count."""
+
     async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`."""
         async with self._embed(model=self._embedding_model, input=list(texts), encoding_format="float") as response:

@@ -1,4 +1,4 @@
-"""The prices that ship: what the vendors ask, as genai-prices has it, written to `prices.json` when it is locked anew.
+"""The prices and context windows that ship: genai-prices', written to `prices.json` when it is locked anew.
 
 The daemon reads that file and nothing else: genai-prices is needed to write it (`make prices`), never to run, so no
 price changes behind an operator's back and none is ever fetched. A price in the settings takes a seeded one's place.
@@ -7,7 +7,7 @@ price changes behind an operator's back and none is ever fetched. A price in the
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -27,19 +27,40 @@ _NANO = 1_000_000_000
 _DIGIT = "[0-9]"
 
 
-@functools.cache
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """What is known of the models whose name one of these patterns matches; `window` is in tokens."""
+
+    match: tuple[str, ...]
+    price: Price
+    window: int | None
+
+
 def seeded(vendor: str, model: str) -> Price | None:
-    """What `vendor` asks for `model`; None when nobody knows. The first model that the name matches has it."""
+    """What `vendor` asks for `model`; None when nobody knows."""
+    seed = _seed(vendor, model)
+    return None if seed is None else seed.price
+
+
+def seeded_window(vendor: str, model: str) -> int | None:
+    """How many tokens fit `model` of `vendor`; None when nobody knows."""
+    seed = _seed(vendor, model)
+    return None if seed is None else seed.window
+
+
+@functools.cache
+def _seed(vendor: str, model: str) -> _Seed | None:
+    """The first that the name matches has it."""
     return next(
-        (price for match, price in _table().get(vendor, ()) if any(fnmatchcase(model, each) for each in match)), None
+        (seed for seed in _table().get(vendor, ()) if any(fnmatchcase(model, each) for each in seed.match)), None
     )
 
 
 @functools.cache
-def _table() -> Mapping[str, tuple[tuple[tuple[str, ...], Price], ...]]:
+def _table() -> Mapping[str, tuple[_Seed, ...]]:
     written = json.loads((files(__package__) / "prices.json").read_text(encoding="utf-8"))
     return {
-        vendor: tuple((tuple(each["match"]), _price(each["price"])) for each in models)
+        vendor: tuple(_Seed(tuple(each["match"]), _price(each["price"]), each.get("window")) for each in models)
         for vendor, models in written["vendors"].items()
     }
 
@@ -79,7 +100,8 @@ def _models(provider: "types.Provider") -> Iterator[dict[str, Any]]:
     for each in provider.models:
         prices = _latest(each.prices)
         if prices.input_mtok is not None:  # else it is not paid by the token
-            yield {"match": [*_patterns(each.match)], "price": _drawn_price(prices)}
+            window = {} if each.context_window is None else {"window": each.context_window}
+            yield {"match": [*_patterns(each.match)], "price": _drawn_price(prices), **window}
 
 
 def _latest(prices: "types.ModelPrice | list[types.ConditionalPrice]") -> "types.ModelPrice":

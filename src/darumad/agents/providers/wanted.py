@@ -38,6 +38,10 @@ class Wanted(Protocol[R_co]):
         """What it will probably take of a provider's limits, whose server reads `factor` tokens for each guessed."""
         ...
 
+    async def counted(self, client: Client) -> int | None:
+        """How many tokens its server says that it would read of it; None where none says."""
+        ...
+
     async def ask(self, client: Client, watch: Watch, provider: str) -> R_co:
         """One attempt to get it."""
         ...
@@ -72,6 +76,10 @@ class Answer:
         read = int(self.guess * factor * _MARGIN)
         return {Measure.REQUESTS: 1, Measure.INPUT: read, Measure.OUTPUT: self.request.max_tokens}
 
+    async def counted(self, client: Client) -> int | None:
+        """See `Wanted`."""
+        return await client.count(self.request)
+
     async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
         """See `Wanted`."""
         reply = await client.complete(self.request, watch)
@@ -101,6 +109,9 @@ class Vectors:
     def needs(self, factor: float) -> Amounts:
         """See `Wanted`."""
         return {Measure.REQUESTS: 1, Measure.INPUT: int(self.likely() * factor * _MARGIN)}
+
+    async def counted(self, client: Client) -> None:
+        """See `Wanted`: nobody counts these."""
 
     async def ask(self, client: Client, watch: Watch, provider: str) -> Embeddings:
         """See `Wanted`."""
