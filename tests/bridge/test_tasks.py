@@ -1,10 +1,12 @@
 """One stage on the loop: whatever becomes of it, the actor is told exactly once, and nobody else is held up."""
 
 import asyncio
+import gc
 import json
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +80,23 @@ def test_what_the_agent_gives_is_told_with_the_item_it_is_for(room: Rooms) -> No
     assert (done.held, done.result.text, done.abandoned) == (held, "did one", False)
     assert done.result.duration is not None
     assert stage.bridge.in_flight() == {}
+
+
+def test_what_has_ended_is_gone_at_once_and_leaves_nothing_for_the_collector(room: Rooms) -> None:
+    watches: list[weakref.ref[object]] = []
+
+    async def look(item: WorkItem, context: Context) -> WorkResult:
+        watches.append(weakref.ref(context.progress.__self__))  # type: ignore[attr-defined] # its task's watch
+        return completed()
+
+    stage = room()
+    gc.disable()
+    try:
+        stage.begin(look)
+        stage.done()
+        eventually(lambda: watches[0]() is None)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_cancel_is_a_closed_socket_in_the_server_s_own_log(hung: Daemon, hangi
 def test_a_restarted_agent_s_call_is_closed_and_its_item_asks_again(hung: Daemon, hanging: Simulation) -> None:
     before, asked = _held(hung, hanging), len(hanging.attempts())
     hung.client.call("agents restart", name=FIRST_SLOT)
-    attempts = hanging.wait(lambda attempts: len(attempts) == asked + 1)
+    attempts = hanging.wait(lambda attempts: len(attempts) == asked + 1 and bool(attempts[-1].key))
     assert attempts[-1].key in before
     assert _held(hung, hanging) == before
     times = [each.client_disconnected_at for each in attempts if each.key == attempts[-1].key]

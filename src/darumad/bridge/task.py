@@ -165,7 +165,7 @@ class StageTask:
 
     @property
     def idle(self) -> Seconds:
-        """Seconds since it last made progress; 0 before it has begun."""
+        """Seconds since it last made progress; 0 before it has begun and after its end."""
         return self._watch.idle if self._watch is not None else Seconds(0.0)
 
     def end(self, why: Limit, because: str = "") -> None:
@@ -206,11 +206,16 @@ class StageTask:
             if self._why is None:
                 log.exception("agent_crashed", exc_info=error)
         finally:
-            if self._watch is not None:
-                self._watch.stop()
+            self._watch_ends()
         if self._why is not None:
             result = self._ended()  # nor what it raises
         self._tell(result, Seconds(loop.time() - started))
+
+    def _watch_ends(self) -> None:
+        """Stop its limits and let go of them: they hold on to the task, and only a collection would free the two."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
 
     def _name_the_log(self) -> None:
         """Whatever is logged in this task says for whom; a task's context is its own, so nothing is to be undone."""
