@@ -1,16 +1,16 @@
 """Admission: from what a caller sent to an item that the journal may accept. Each refusal names the field."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, SubmitRequest, pointer
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
-from darumad.names import AgentName, ItemId, Millis, NanoUsd, Role, Seconds, Stage
+from darumad.names import AgentName, ItemId, Millis, Role, Stage
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import Input, Limits, WorkItem
@@ -29,56 +29,69 @@ _STAGES: Mapping[str, Stage] = {
 _NO_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """One item as it came: checked field by field, and as the JSON it was, which makes its digest.
-
-    `at` is its place in the body, `key` its id if it names none, `by` who sent it.
-    """
-
-    request: SubmitRequest
-    json: Mapping[str, Any]
-    by: str
-    key: str | None = None
-    at: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """An item to accept, and what its caller should know about it."""
 
     new: NewItem
     warnings: tuple[str, ...]
 
 
-def admit(sent: Sent, house: House) -> Admitted:
-    """What was sent as the journal takes it.
+class Admission:
+    """One request's: what all of its items share is asked once. `by` is who sent them."""
 
-    Raises:
-        Refused: every field that is wrong, by its JSON pointer.
-    """
-    request, at = sent.request, sent.at
-    definition = _definition(request, house.definitions(), at)
-    item = _item(request, definition, ItemId(request.id or sent.key or house.new_id()))
-    findings = validate(item)
-    problems = [Problem(at + each.pointer, each.detail) for each in findings.errors]
-    if request.inputs:
-        problems += _missing_uploads(request, house.upload_dir, at)
-    if problems:
-        raise Refused("the item is not valid", problems=problems)
-    asked = challenge_of(item, complete_by_form=definition.complete_by_form)
-    questions = asked.questions if asked.stands else ()
-    state, reason, run_at = _beginning(item, questions, house.clock.wall())
-    new = NewItem(
-        item=item,
-        digest=_digest(sent),
-        state=state,
-        reason=reason,
-        run_at=run_at,
-        questions=questions,
-        submitted_by=sent.by,
-    )
-    return Admitted(new, _doubts(findings, asked))
+    def __init__(self, house: House, by: str) -> None:
+        self._house = house
+        self._by = by
+        self._now = house.clock.wall()
+        self._known = house.definitions()
+        self._definitions: dict[AgentName, Definition] = {}
+
+    def admit(self, request: SubmitRequest, sent: Mapping[str, Any], key: str | None = None, at: str = "") -> Admitted:
+        """What was sent as the journal takes it.
+
+        Args:
+            request: the item, checked field by field.
+            sent: the JSON that it was, which makes its digest.
+            key: its id if it names none.
+            at: its place in the body.
+
+        Raises:
+            Refused: every field that is wrong, by its JSON pointer.
+        """
+        definition = self._definition(request, at)
+        item = _item(request, definition, request.id or ItemId(key or self._house.new_id()))
+        findings = validate(item)
+        if findings.errors or request.inputs:
+            self._check(request, findings, at)
+        asked = challenge_of(item, complete_by_form=definition.complete_by_form)
+        questions = asked.questions if asked.stands else ()
+        state, reason, run_at = _beginning(item, questions, self._now)
+        new = NewItem(
+            item=item,
+            digest=_digest(sent, at),
+            state=state,
+            reason=reason,
+            run_at=run_at,
+            questions=questions,
+            submitted_by=self._by,
+        )
+        return Admitted(new, _doubts(findings, asked))
+
+    def _definition(self, request: SubmitRequest, at: str) -> Definition:
+        """The definition that runs the item: the one named, else its role's own."""
+        name = AgentName(request.agent or request.role.value)
+        found = self._definitions.get(name) or self._known.get(name)
+        if found is None:
+            said = f"no agent is called {name}{did_you_mean(name, self._known)}"
+            raise Refused("the item is not valid", problems=[Problem(at + pointer("agent"), said)])
+        self._definitions[name] = found
+        return found
+
+    def _check(self, request: SubmitRequest, findings: Findings, at: str) -> None:
+        problems = [Problem(at + each.pointer, each.detail) for each in findings.errors]
+        problems += _missing_uploads(request, self._house.upload_dir, at)
+        if problems:
+            raise Refused("the item is not valid", problems=problems)
 
 
 def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
@@ -108,19 +121,7 @@ def edited(item: WorkItem, request: EditRequest) -> WorkItem:
 def _limits(asked: BudgetAsked) -> Limits:
     if not asked.model_fields_set:
         return _NO_LIMITS
-    return Limits(nano_usd=None if asked.usd is None else NanoUsd(asked.usd), tokens=asked.tokens, calls=asked.calls)
-
-
-def _definition(request: SubmitRequest, known: Mapping[AgentName, Definition], at: str) -> Definition:
-    """The definition that runs the item: the one named, else its role's own."""
-    name = request.agent or request.role.value
-    definition = known.get(AgentName(name))
-    if definition is None:
-        hint = did_you_mean(name, known)
-        raise Refused(
-            "the item is not valid", problems=[Problem(at + pointer("agent"), f"no agent is called {name}{hint}")]
-        )
-    return definition
+    return Limits(nano_usd=asked.usd, tokens=asked.tokens, calls=asked.calls)
 
 
 def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkItem:
@@ -134,21 +135,21 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         stages=_stages(request, definition),
         input=request.input,
         lane=request.lane,
-        depends_on=tuple(map(ItemId, request.depends_on)),
+        depends_on=request.depends_on,
         requirements=request.requirements,
         success_criteria=request.success_criteria,
         constraints=request.constraints,
         tech_stack=request.tech_stack,
         tests=request.tests,
-        inputs=tuple(map(_input, request.inputs)),
+        inputs=tuple(map(_input, request.inputs)) if request.inputs else (),
         output_schema=request.output_schema,
-        timeout=_optional_seconds(request.timeout),
-        idle_timeout=_optional_seconds(request.idle_timeout),
-        backoff=_optional_seconds(request.backoff),
+        timeout=request.timeout,
+        idle_timeout=request.idle_timeout,
+        backoff=request.backoff,
         max_attempts=request.max_attempts,
         max_reviews=request.max_reviews,
-        run_at=None if request.run_at is None else Millis(request.run_at),
-        expires_at=None if request.expires_at is None else Millis(request.expires_at),
+        run_at=request.run_at,
+        expires_at=request.expires_at,
         budget=_limits(request.budget),
         challenge=request.challenge,
         labels=request.labels,
@@ -163,10 +164,6 @@ def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]
     if request.stages is not None:
         return tuple(_STAGES[each] for each in request.stages)
     return definition.stages if request.role is Role.EXECUTOR else STAGES_OF[request.role]
-
-
-def _optional_seconds(value: float | None) -> Seconds | None:
-    return None if value is None else Seconds(value)
 
 
 def _missing_uploads(request: SubmitRequest, uploads: Path, at: str) -> Sequence[Problem]:
@@ -187,9 +184,9 @@ def _beginning(item: WorkItem, questions: tuple[str, ...], now: Millis) -> tuple
     return WorkState.READY, None, None
 
 
-def _digest(sent: Sent) -> str:
+def _digest(sent: Mapping[str, Any], at: str) -> str:
     try:
-        return digest_of_sent(sent.json)
+        return digest_of_sent(sent)
     except TypeError as error:
-        problem = Problem(sent.at or "/", f"holds what is no JSON: {error}")
+        problem = Problem(at or "/", f"holds what is no JSON: {error}")
         raise Refused("the item is not valid", problems=[problem]) from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from darumad.control.admission import Sent, admit
+from darumad.control.admission import Admission
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
 from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
@@ -29,7 +29,7 @@ async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  #
 
 async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView:
     """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
-    admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
+    admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
     item = admitted.new.item
     quote = desk.house.providers.quote(item)
     spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))

@@ -8,7 +8,7 @@ from typing import Any, cast
 from starlette.responses import FileResponse, Response
 
 from darumad.control import uploads
-from darumad.control.admission import Admitted, Sent, admit, edited
+from darumad.control.admission import Admission, Admitted, edited
 from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House, Running
@@ -60,7 +60,7 @@ _CREATED = 201
 
 async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
     """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
-    admitted = admit(Sent(request=request, json=ask.sent, by=ask.caller.by, key=ask.key), desk.house)
+    admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
     try:
         (reply,) = await _accept(desk, ask, [admitted])
     except Refused as refused:
@@ -70,12 +70,12 @@ async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
 
 async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     """Accepts many items in one transaction, all or none."""
-    sent, house, by = ask.sent["items"], desk.house, ask.caller.by
+    sent, admission = ask.sent["items"], Admission(desk.house, ask.caller.by)
     admitted: list[Admitted] = []
     problems: list[Problem] = []
     for index, each in enumerate(request.items):
         try:
-            admitted.append(admit(Sent(request=each, json=sent[index], by=by, at=f"/items/{index}"), house))
+            admitted.append(admission.admit(each, sent[index], at=f"/items/{index}"))
         except Refused as refused:
             problems += refused.problems
     if problems:
@@ -323,11 +323,10 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
         if record.state is WorkState.READY:
             desk.turn.became_ready(record.item.agent, record.stage)
     stuck = await held_up(desk, accepted.records)
+    told = zip(accepted.records, accepted.created, admitted, idle(desk, accepted.records), strict=True)
     return [
-        _submitted(
-            record, created=created, warnings=(*each.warnings, *idle(desk, record), *stuck.get(record.item.id, ()))
-        )
-        for record, created, each in zip(accepted.records, accepted.created, admitted, strict=True)
+        _submitted(record, created, (*each.warnings, *waits, *stuck.get(record.item.id, ())))
+        for record, created, each, waits in told
     ]
 
 
@@ -340,7 +339,7 @@ async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
             )
 
 
-def _submitted(record: WorkRecord, *, created: bool, warnings: tuple[str, ...]) -> Submitted:
+def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came
     return Submitted(
         id=record.item.id,
         state=record.state.value,

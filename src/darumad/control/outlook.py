@@ -38,10 +38,12 @@ _ALONE = "its turn to run alone, for the daemon died twice while it ran: it come
 _SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
 
 
-def idle(desk: Desk, record: WorkRecord) -> Sequence[str]:
-    """What its caller should know of an item that nobody would take as things are."""
-    held = _kept(desk, record)
-    return () if held is None else (f"it waits for {held}",)
+def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
+    """Of each item, what its caller should know if nobody would take it as things are; of those alike looked up once."""
+    kinds = [(each.item.agent, each.item.lane, each.state) for each in records]
+    kept = {kind: _kept(desk, record) for kind, record in dict(zip(kinds, records, strict=True)).items()}
+    said = {kind: () if held is None else (f"it waits for {held}",) for kind, held in kept.items()}
+    return [said[kind] for kind in kinds]
 
 
 async def needs(desk: Desk, record: WorkRecord) -> str | None:

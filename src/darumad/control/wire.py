@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from darumad.errors import Problem, did_you_mean
-from darumad.names import Role
+from darumad.names import ItemId, Millis, NanoUsd, Role, Seconds
 from darumad.settings.units import parse_duration, parse_money
 from darumad.work.states import WorkState
 
@@ -71,18 +71,18 @@ def _in_range(text: str) -> Decimal:
     return number
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[Seconds, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """A duration: seconds inside, `90s`, `5m` or a number outside."""
-Instant = Annotated[int, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
+Instant = Annotated[Millis, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
 """A moment: wall milliseconds inside, ISO 8601 with a zone or a number outside."""
-Money = Annotated[int, BeforeValidator(_nano_usd), Field(ge=0, lt=1 << 62)]
+Money = Annotated[NanoUsd, BeforeValidator(_nano_usd), Field(ge=0, lt=1 << 62)]
 """An amount: nano-dollars inside, dollars outside."""
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 """So many tokens or calls: what JSON carries exactly and no sum in the journal overflows."""
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ItemName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:-]+$")]
+ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
 class Asked(BaseModel):

@@ -1,6 +1,7 @@
 """Values as the journal stores them: JSON text with its sha256, and rows of the `record` view as work records."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -114,13 +115,13 @@ class RecentItems:
 
     def __init__(self, size: int = 4096) -> None:
         self._size = size
-        self._items: dict[str, WorkItem] = {}
+        self._items: OrderedDict[str, WorkItem] = OrderedDict()  # a dict would look for its oldest among the gone
 
     def add(self, digest: str, item: WorkItem) -> None:
         """Keep `item`, and let the oldest go."""
         self._items[digest] = item
         if len(self._items) > self._size:
-            del self._items[next(iter(self._items))]
+            self._items.popitem(last=False)
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
+from darumad.values import swift
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.effects import Effect, EffectState
 from darumad.work.ends import Next
@@ -36,6 +37,7 @@ class Audit:
     request_id: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewItem:
     """An item to accept.
@@ -101,6 +103,7 @@ class Claim:
     but_one: frozenset[AgentName] = frozenset()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
@@ -127,6 +130,7 @@ class Claimed:
     held: tuple[Held, ...]
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
@@ -176,6 +180,7 @@ class EffectEnd:
     output: Any = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.

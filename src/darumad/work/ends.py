@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from darumad.names import Millis, Seconds, Stage
+from darumad.values import swift
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
@@ -33,6 +34,7 @@ _WITHOUT_A_MODEL = frozenset({_C.WAIT_OUT, _C.PROVIDER_DOWN, _C.PARK_PROVIDER, _
 """What an optimizer's failure spares its item: the context is built without a model instead."""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
     """What becomes of an item whose stage ended; the fields of a move that the rules decide.
@@ -62,6 +64,7 @@ class Next:
     questions: tuple[str, ...] = ()
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ending:
     """Everything that a rule may look at."""

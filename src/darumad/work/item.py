@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
+from darumad.values import swift
 from darumad.work.states import WorkState
 
 PHASES: tuple[str, ...] = (
@@ -33,6 +34,7 @@ class Limits:
     calls: int | None = None
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
     """What was asked for. Never changed by Daruma: `description` is the original intent that reviews judge against.
@@ -70,6 +72,7 @@ class WorkItem:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkRecord:
     """One item as the journal holds it: the caller's part, and everything that has become of it."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from darumad.names import NanoUsd, Seconds
+from darumad.values import swift
 
 
 class StopReason(StrEnum):
@@ -88,6 +89,7 @@ class Failure:
     target_answered: bool = False
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkResult:
     """The outcome of one stage. `data` is the stage's own: a brief, an answer, or a review."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from math import inf
 from typing import Any
 
 from darumad.errors import Problem
@@ -64,9 +65,13 @@ class Findings:
         return not self.errors
 
 
+_FLAWLESS = Findings()
+
+
 def validate(item: WorkItem) -> Findings:
     """Everything that is wrong or doubtful in `item`, in the order of its fields."""
-    return Findings(tuple(_errors(item)), tuple(_warnings(item)))
+    errors, warnings = tuple(_errors(item)), tuple(_warnings(item))
+    return Findings(errors, warnings) if errors or warnings else _FLAWLESS
 
 
 def validate_agent(agent_id: str, *, active: bool) -> Findings:
@@ -87,9 +92,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _lane_errors(item.lane)
     if item.depends_on:
         yield from _dependency_errors(item)
-    for field in ("requirements", "constraints", "tech_stack", "tests"):
-        if entries := getattr(item, field):
-            yield from _blank_errors(f"/{field}", entries)
+    if item.requirements or item.constraints or item.tech_stack or item.tests:
+        yield from _list_errors(item)
     if item.inputs:
         yield from _input_errors(item)
     if item.role is Role.REVIEWER:
@@ -150,6 +154,11 @@ def _dependency_errors(item: WorkItem) -> Iterator[Problem]:
         yield from _id_errors(f"/depends_on/{index}", each)
         if each == item.id:
             yield Problem(f"/depends_on/{index}", "an item cannot depend on itself")
+
+
+def _list_errors(item: WorkItem) -> Iterator[Problem]:
+    for field in ("requirements", "constraints", "tech_stack", "tests"):
+        yield from _blank_errors(f"/{field}", getattr(item, field))
 
 
 def _blank_errors(pointer: str, entries: tuple[str, ...]) -> Iterator[Problem]:
@@ -228,11 +237,10 @@ def _nested_errors(pointer: str, value: Any, depth: int) -> Iterator[Problem]:
 
 
 def _limit_errors(item: WorkItem) -> Iterator[Problem]:
-    for field in ("timeout", "idle_timeout"):
-        value = getattr(item, field)
-        if value is not None and not 0 < value < float("inf"):
+    for field, value in (("timeout", item.timeout), ("idle_timeout", item.idle_timeout)):
+        if value is not None and not 0 < value < inf:
             yield Problem(f"/{field}", "must be more than 0 seconds")
-    if item.backoff is not None and not 0 <= item.backoff < float("inf"):
+    if item.backoff is not None and not 0 <= item.backoff < inf:
         yield Problem("/backoff", "must be 0 seconds or more")
     if item.max_attempts < 1:
         yield Problem("/max_attempts", "must be at least 1")
@@ -240,7 +248,7 @@ def _limit_errors(item: WorkItem) -> Iterator[Problem]:
         yield Problem("/max_reviews", "must be 0 or more")
     if item.run_at is not None and item.expires_at is not None and item.expires_at <= item.run_at:
         yield Problem("/expires_at", "must be later than run_at")
-    for field in ("nano_usd", "tokens", "calls"):
-        value = getattr(item.budget, field)
-        if value is not None and value < 0:
+    budget = item.budget
+    for field, most in (("nano_usd", budget.nano_usd), ("tokens", budget.tokens), ("calls", budget.calls)):
+        if most is not None and most < 0:
             yield Problem(f"/budget/{field}", "must be 0 or more")
