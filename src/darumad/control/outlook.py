@@ -39,7 +39,7 @@ _SHUT = "its provider, whose circuit is open: it is asked again by itself, or on
 
 
 def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
-    """Of each item, what its caller should know if nobody would take it as things are; of those alike looked up once."""
+    """Of each, what its caller should know if nobody would take it as things are; of those alike looked up once."""
     kinds = [(each.item.agent, each.item.lane, each.state) for each in records]
     kept = {kind: _kept(desk, record) for kind, record in dict(zip(kinds, records, strict=True)).items()}
     said = {kind: () if held is None else (f"it waits for {held}",) for kind, held in kept.items()}
