@@ -77,7 +77,12 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
         ErrorCode("no_socket", 503, 3, "Name the daemon's control socket; `daruma config show` says where it is."),
         ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
-        ErrorCode("disk_full", 507, 75, "Make room on the disk of the daemon's state directory; it goes on by itself."),
+        ErrorCode(
+            "disk_full",
+            507,
+            75,
+            "Make room on the disk of the daemon's state directory; a daemon that runs goes on by itself.",
+        ),
         ErrorCode("draining", 503, 75, "Wait for the daemon to come back, or end the drain with `daruma resume`."),
         ErrorCode("unavailable", 503, 75, "Try again in a moment."),
         ErrorCode("wait_expired", 504, 7, "The work goes on; ask again with `daruma work wait`."),

@@ -121,6 +121,7 @@ class Room:
     publisher: Publisher
     tally: Tally
     journal_wrong: tuple[str, ...] | None = None
+    no_room: str | None = None
     signs: dict[str, bool | str] = field(default_factory=lambda: dict.fromkeys(("actor", "loop", "writer"), True))
     rows: list[Row] = field(default_factory=lambda: [Row("daruma", "supervisor"), Row("daruma/engine", "supervisor"),
                                                     Row("daruma/engine/orchestrator", mailbox_depth=3)])  # fmt: skip
@@ -163,6 +164,7 @@ class Room:
             lanes=self.lanes,
             vital_signs=lambda: self.signs,
             journal_wrong=lambda: self.journal_wrong,
+            no_room=lambda: self.no_room,
             hint=self._hint,
             revoke=self._revoke,
             restart_agent=lambda name: [

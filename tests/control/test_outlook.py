@@ -1,11 +1,13 @@
 """What holds an item back is named where one looks for it, with what lets it go on."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from darumad.control import Client
 from darumad.errors import Unavailable
+from darumad.journal.requests import Outcome
 from darumad.names import AgentName
 from darumad.work.lanes import Lane
 from tests.control.room import CLEAR, Room, Served
@@ -89,3 +91,43 @@ def test_whatever_else_holds_an_item_back_is_named(
 ) -> None:
     hold(served.room, served.client)
     assert str(_shown(served.client, "one")).startswith(says)
+
+
+LITTLE = "the disk of /state has 3 MiB left"
+
+
+def test_a_disk_that_takes_nothing_new_is_told_by_status_and_health_and_by_what_waits_for_it(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.no_room = LITTLE
+    room = f"room: {LITTLE}; make some, and it goes on by itself"
+    assert _shown(served.client, "one") == room
+    assert served.client.call("status")["held_back"] == [room]
+    health = served.client.call("health")
+    assert (health["live"], health["ready"], health["degraded"], health["disk"]) == (True, False, True, LITTLE)
+
+
+def _full(request: Any, reply: Any) -> None:
+    reply([Outcome(request, Unavailable("the disk is full", code="disk_full"))])
+
+
+def test_a_pause_that_cannot_be_recorded_holds_all_the_same_and_says_for_how_long(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert served.server._desk is not None
+    monkeypatch.setattr(served.server._desk.commits, "_post", _full)
+    with pytest.raises(Unavailable) as refused:
+        served.client.call("pause", {})
+    assert (refused.value.code, refused.value.message) == (
+        "disk_full", "the disk is full; it is paused, but not over a restart",
+    )  # fmt: skip
+    assert served.room.is_paused
+
+
+def test_a_cancel_that_waits_for_room_says_that_it_is_kept(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.no_room = LITTLE
+    assert served.server._desk is not None
+    monkeypatch.setattr(served.server._desk.commits, "_post", lambda request, reply: None)
+    with pytest.raises(Unavailable, match="the cancel is kept, and done once there is room") as kept:
+        served.client.call("work cancel", {}, id="one")
+    assert kept.value.code == "disk_full"

@@ -107,7 +107,7 @@ def test_a_disk_that_fills_up_costs_nothing_that_was_promised(disk: Path) -> Non
         fill(disk)
         promised = [name for name in map("late-{}".format, range(40)) if taken(daemon, name)]
         assert len(promised) < 40
-        with pytest.raises(Unavailable, match="too little room"):
+        with pytest.raises(Unavailable, match="MiB left"):
             daemon.submit("too-much")
         assert daemon.item("early")["state"] == "succeeded", "reads go on"
         daemon.kill()

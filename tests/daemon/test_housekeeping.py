@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from darumad.bridge import Workspaces
 from darumad.daemon.housekeeping import JUMP_MS, House, Housekeeping
@@ -77,6 +78,21 @@ def finished(desk: Desk, *items: str) -> None:
     for item in items:
         desk.submit(new_item(item, stages=(DO,)))
         desk.succeed(desk.claim_one(DO))
+
+
+def test_a_disk_that_takes_nothing_new_is_logged_once_and_so_is_its_room(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, why = Kept(desk), "the disk has 3 MiB left"
+    said: list[str | None] = [why, why, None, None]
+    monkeypatch.setattr(desk.journal, "no_room", lambda: said.pop(0))
+    with capture_logs() as lines:
+        for _ in range(4):
+            kept.keeping.look_at_the_disk()
+    assert [(each["log_level"], each["event"], each.get("why")) for each in lines] == [
+        ("warning", "disk_low", why), ("info", "disk_has_room", None),
+    ]  # fmt: skip
+    assert kept.looks == 1, "what waited for room goes on at once"
 
 
 def test_what_is_old_goes_in_as_many_bites_as_it_takes_with_its_workspace(desk: Desk) -> None:

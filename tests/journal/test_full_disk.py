@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from darumad.errors import Unavailable
 from darumad.journal import Claim, Held, Moved, Settle, Slot
 from darumad.journal import writer as writers
+from darumad.journal.backups import back_up
+from darumad.journal.checking import check
 from darumad.journal.database import Database
+from darumad.journal.place import Place, examine
 from darumad.names import AgentName, Seconds
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
@@ -85,6 +89,33 @@ def test_below_the_mark_nothing_new_is_taken_in_and_all_else_goes_on(full: Desk,
     assert ballast(full), "nobody needed it"
     release(disk)
     assert full.submit(new_item("b", stages=(DO,))).created == (True,)
+
+
+def test_a_journal_says_how_much_room_its_disk_has_and_what_waits_for_it(full: Desk, disk: Path) -> None:
+    one = held(full)
+    assert full.journal.no_room() is None
+    fill(disk, but=MIB)
+    assert full.journal.room() <= MIB
+    assert str(full.journal.no_room()).endswith("with less than 2 MiB (`journal.low_water`) nothing new is taken in")
+    (full.directory / "ballast").unlink()
+    fill(disk)
+    full.journal.post(success(one, result={"text": BIG}))
+    eventually(lambda: str(full.journal.no_room()).endswith("; 1 ends and steps wait to be written"))
+
+
+def test_a_stopped_journal_on_a_full_disk_is_called_no_damaged_one(full: Desk, disk: Path, tmp_path: Path) -> None:
+    held(full)
+    full.close()
+    (full.directory / "ballast").unlink(missing_ok=True)
+    fill(disk)
+    place = Place(full.directory)
+    for look in (examine, partial(check, quick=True), partial(back_up, target=tmp_path / "copy.db")):
+        with pytest.raises(Unavailable, match="is full") as refused:
+            look(place)
+        assert refused.value.code == "disk_full"
+    release(disk)
+    examine(place)
+    full.open()
 
 
 def test_what_is_finished_is_written_in_the_room_that_was_set_aside(full: Desk, disk: Path) -> None:

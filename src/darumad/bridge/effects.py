@@ -6,8 +6,8 @@ Started before, done after, each on disk before anything follows it: a kill in b
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from darumad.bridge.keeping import Kept
 from darumad.bridge.steps import Steps
-from darumad.journal.commits import Commits
 from darumad.journal.requests import STALE, EffectEnd, EffectStart, Held
 from darumad.work.effects import (
     Effect,
@@ -23,7 +23,7 @@ from darumad.work.effects import (
 class Effects:
     """Implements `work.ports.EffectLog`. Used on the loop by one task at a time, within a step."""
 
-    def __init__(self, held: Held, commits: Commits, steps: Steps) -> None:
+    def __init__(self, held: Held, commits: Kept, steps: Steps) -> None:
         self._record = held.record
         self._commits = commits
         self._steps = steps
@@ -45,7 +45,7 @@ class Effects:
         """See `EffectLog.once`.
 
         Raises:
-            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow.
+            ModelFailed: kind `stale`: the item is no longer held here, so nothing may follow; `no_room`.
         """
         record = self._record
         key = key_of(record.item.id, record.attempt, record.stage, self._steps.seq)

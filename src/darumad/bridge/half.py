@@ -13,6 +13,7 @@ from typing import Protocol
 
 from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
 from darumad.bridge.effects import Effects
+from darumad.bridge.keeping import Kept
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
@@ -275,22 +276,26 @@ class LoopHalf:
             expired=task.end,
         )
         self._ledger.know(owner, item.budget)
-        steps = Steps(held, self._commits, self._limits.result)
+        commits = Kept(self._commits, watch)
+        steps = Steps(held, commits, self._limits.result)
         complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
-        context = self._context(held, steps, complete, watch.progress)
+        effects = Effects(held, commits, steps)
+        context = self._context(held, steps, effects, complete, watch.progress)
         fill = None
         if item.inputs and any(each.upload for each in item.inputs):
             fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
         return Opened(context, steps, watch, fill, self._limits.result)
 
-    def _context(self, held: Held, steps: Steps, complete: Complete, progress: Callable[[], None]) -> Context:
+    def _context(
+        self, held: Held, steps: Steps, effects: Effects, complete: Complete, progress: Callable[[], None]
+    ) -> Context:
         record = held.record
         return Context(
             stage=record.stage,
             attempt=Attempt(record.attempt),
             workspace=self._workspaces.of(held),
             steps=steps,
-            effects=Effects(held, self._commits, steps),
+            effects=effects,
             complete=complete,
             progress=progress,
             brief=held.brief,

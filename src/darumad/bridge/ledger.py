@@ -6,6 +6,7 @@ What a call may cost is reserved on disk before it is made, what it did cost is 
 import asyncio
 from collections.abc import Callable
 
+from darumad.bridge.keeping import without_room
 from darumad.clock import Clock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Answer, OverBudget, Reserve, Settle
@@ -103,7 +104,7 @@ class JournalLedger:
             begun.add_done_callback(lambda _: self._give_back(request, begun.result()))
             raise
         if isinstance(answer, Exception):
-            raise answer
+            raise without_room(answer)
         return answer
 
     def _give_back(self, request: Reserve, answer: Answer) -> None:

@@ -45,8 +45,9 @@ _ENDED_BY = {
 class Watch:
     """The limits of one task: a hard one over its whole life, an idle one since its last progress.
 
-    While a model call is open both stand still: the broker's own limits hold in their place. One timer, armed
-    for whichever comes first and armed again when it proves early.
+    While a model call is open both stand still: the broker's own limits hold in their place. So they do while
+    something is being written: the disk may be full. One timer, armed for whichever comes first and armed again when
+    it proves early.
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Watch:
         return Seconds(self._loop.time() - self._progress_at)
 
     def open_call(self) -> None:
-        """A model call begins."""
+        """A model call begins, or a wait for the journal."""
         if self._open == 0:
             self._opened_at = self._loop.time()
         self._open += 1
 
     def close_call(self) -> None:
-        """A model call has ended; the time it took is not counted against the stage."""
+        """It has ended; the time it took is not counted against the stage."""
         self._open -= 1
         if self._open == 0:
             self._hard_at += self._loop.time() - self._opened_at

@@ -53,7 +53,7 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
     status, finding = _daemon(line)
     yield finding
     if settings is not None:
-        yield _state_directory(settings.state_dir)
+        yield _state_directory(settings)
         if settings.log.file:
             yield _log_file(settings.log.file)
     health = line.client.call("health") if status is not None else None
@@ -94,8 +94,8 @@ def _daemon(line: Line) -> tuple[Json | None, Finding]:
     return status, Finding("daemon", "ok", f"{status['state']}, version {status['version']}, at {line.client.path}")
 
 
-def _state_directory(path: Path) -> Finding:
-    name = "state directory"
+def _state_directory(settings: "Settings") -> Finding:
+    name, path = "state directory", settings.state_dir
     if not path.exists():
         above = next(each for each in path.parents if each.exists())
         if os.access(above, os.W_OK | os.X_OK):
@@ -107,7 +107,9 @@ def _state_directory(path: Path) -> Finding:
         return Finding(name, "bad", *amiss)
     free = shutil.disk_usage(path).free
     if free < _LITTLE_DISK:
-        return Finding(name, "bad", f"{path} has {free // _MIB} MiB left", "Make room on its disk.")
+        low, mark = free < settings.journal.low_water, settings.journal.low_water // _MIB
+        stopped = f": with less than {mark} MiB (`journal.low_water`) nothing new is taken in" if low else ""
+        return Finding(name, "bad", f"{path} has {free // _MIB} MiB left{stopped}", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
 
 
@@ -121,8 +123,8 @@ def _amiss(path: Path) -> tuple[str, str] | None:
         return f"{path} is open to others", f"chmod 700 {path}"
     try:
         examine(Place(path.absolute()))
-    except Refused as refused:
-        return refused.message, refused.entry.next_step
+    except DarumaError as error:
+        return error.message, error.entry.next_step
     return None
 
 

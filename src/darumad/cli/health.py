@@ -19,7 +19,7 @@ def health(line: Line, within: float | None) -> None:
     """Whether every part of the daemon makes progress. Ends with 1 when one does not.
 
     An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on. So does a
-    journal in which something is not as it was written.
+    journal in which something is not as it was written, and a disk with too little room.
     """
     reply = line.client.call("health") if within is None else _risen(line, Patience(within, expects=True))
     line.show(reply, _lines)
@@ -41,6 +41,8 @@ def _lines(reply: Json) -> Iterable[str]:
     yield ", ".join((*words, *(["degraded"] if reply["degraded"] else [])))
     for name, sign in reply["vital_signs"].items():
         yield f"  {'ok ' if sign is True else 'RED'}  {name}" + (f": {sign}" if isinstance(sign, str) else "")
+    if reply.get("disk"):
+        yield f"  !!   disk: {reply['disk']}"
     for each in reply["journal"] or ():
         yield f"  !!   journal: {each}"
     for name, why in reply["agents"].items():

@@ -187,7 +187,7 @@ class House:
     names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
     is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `shut`, whether no provider
     may be asked for it now. `lanes` are those that are more than a name. `journal_wrong` says, in sentences, what is
-    not as it was written, None before anybody has looked.
+    not as it was written, None before anybody has looked; `no_room`, why the disk takes nothing new, else None.
     """
 
     clock: Clock
@@ -202,6 +202,7 @@ class House:
     lanes: Mapping[str, Lane]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     journal_wrong: Callable[[], Sequence[str] | None]
+    no_room: Callable[[], str | None]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
     restart_agent: Callable[[str], Sequence[str]]

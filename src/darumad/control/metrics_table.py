@@ -87,6 +87,7 @@ METRICS: Mapping[str, Shape] = {
         Shape("journal_commit_seconds", "histogram", "How long a commit took."),
         Shape("journal_batch_size", "histogram", "Requests in one commit."),
         Shape("journal_bytes", "gauge", "The journal on disk."),
+        Shape("journal_room_bytes", "gauge", "What is left on its disk."),
         Shape("log_lines_dropped_total", "counter", "Log lines that found no room."),
         Shape("events_total", "counter", "Facts recorded.",
               ("type",), starts=tuple((each.name,) for each in CATALOGUE)),

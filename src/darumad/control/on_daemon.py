@@ -13,7 +13,7 @@ from darumad.control.outlook import held_back
 from darumad.control.streams import Wanted, as_ndjson, as_sse
 from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
 from darumad.control.wire import EventsRequest, Nothing
-from darumad.errors import unknown_item
+from darumad.errors import Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
 from darumad.journal.requests import PAUSED, Note, Setting
 from darumad.names import ItemId, Millis
@@ -140,7 +140,10 @@ async def pause(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
     """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
     by = ask.caller.by
     desk.house.pause(by)
-    await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by), paused=True)
+    try:
+        await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by), paused=True)
+    except Unavailable as error:
+        raise Unavailable(f"{error.message}; it is paused, but not over a restart", code=error.code) from error
     return Done(state="paused")
 
 
@@ -192,13 +195,15 @@ async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
 def _health(desk: Desk) -> HealthView:
     signs = desk.house.vital_signs()
     live, unmade, wrong = _live(signs), desk.house.unmade(), desk.house.journal_wrong()
+    no_room = desk.house.no_room()
     return HealthView(
         live=live,
-        ready=live and not desk.house.draining(),
-        degraded=bool(unmade or wrong),
+        ready=live and no_room is None and not desk.house.draining(),
+        degraded=bool(unmade or wrong or no_room),
         vital_signs=signs,
         agents={name: unmade.get(name, True) for name in desk.house.definitions()},
         journal=None if wrong is None else tuple(wrong),
+        disk=no_room,
     )
 
 

@@ -157,7 +157,7 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     before = await _record(desk, request.id)
     commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
     await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)
-    answer = commit.result() if commit.done() else Unavailable("the journal is slow: the cancel may still happen")
+    answer = commit.result() if commit.done() else _still_to_come(desk)
     if isinstance(answer, Refused):
         raise answer
     if isinstance(answer, Exception):
@@ -387,6 +387,13 @@ async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float,
         ringing.cancel()
     if not bell.is_set():
         raise Unavailable(still, code="wait_expired")
+
+
+def _still_to_come(desk: Desk) -> Unavailable:
+    """A cancel that was posted and is not committed: it is kept until it can be written."""
+    if desk.house.no_room() is not None:
+        return Unavailable("the disk is full: the cancel is kept, and done once there is room", code="disk_full")
+    return Unavailable("the journal is slow: the cancel may still happen")
 
 
 def _held(record: WorkRecord) -> tuple[Running, ...]:

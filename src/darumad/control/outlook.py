@@ -55,7 +55,8 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
         return _kept(desk, record) or "; ".join(stuck.values()) or None
     if record.state is not WorkState.READY:
         return None
-    return _kept(desk, record) or await desk.read(_crowded, desk.house, record) or _gated(desk.house, record)
+    house = desk.house
+    return _kept(desk, record) or await desk.read(_crowded, house, record) or _gated(house, record) or _room(house)
 
 
 def parked_for(record: WorkRecord) -> str | None:
@@ -68,7 +69,8 @@ def parked_for(record: WorkRecord) -> str | None:
 def held_back(house: House) -> Sequence[str]:
     """What of all there is to do is not begun for now, why, and what lets it go on."""
     shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
-    return (*([everything] if (everything := _admission(house)) else ()), *map(_paused_lane, shut))
+    everything = (_admission(house), _room(house))
+    return (*(each for each in everything if each is not None), *map(_paused_lane, shut))
 
 
 async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | None:
@@ -117,6 +119,11 @@ def _admission(house: House) -> str | None:
     if house.draining():
         return "the daemon, which is draining: `daruma resume` ends that"
     return "the daemon, which is paused: `daruma resume` ends that" if house.paused() else None
+
+
+def _room(house: House) -> str | None:
+    why = house.no_room()
+    return None if why is None else f"room: {why}; make some, and it goes on by itself"
 
 
 def _paused_lane(lane: str) -> str:

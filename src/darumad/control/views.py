@@ -290,9 +290,10 @@ class SecretsRotated(Said):
 
 
 class HealthView(Said):
-    """What lives and what does not; `ready` is also false while draining.
+    """What lives and what does not; `ready` is also false while draining, and while the disk takes nothing new.
 
-    `degraded`: some agent cannot be made, and its items wait, or the journal is not what was written. `agents` is True
+    `degraded`: some agent cannot be made, and its items wait, the journal is not what was written, or its `disk` takes
+    nothing new, which then says why. `agents` is True
     for those that can be made, and says why for those that cannot. `journal` is what a child found that looked at all
     of it after the start, in sentences: none is well, null when none has looked yet.
     """
@@ -303,6 +304,7 @@ class HealthView(Said):
     vital_signs: Mapping[str, bool | str]
     agents: Mapping[str, bool | str]
     journal: tuple[str, ...] | None
+    disk: str | None = None
 
 
 class ManyReply(Said):

@@ -78,6 +78,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         lanes=configured.lanes(settings),
         vital_signs=watchers.signs,
         journal_wrong=watchers.journal_wrong,
+        no_room=house.journal.no_room,
         hint=engine.hint,
         revoke=revoke,
         restart_agent=engine.restart,

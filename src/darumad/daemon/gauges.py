@@ -23,6 +23,7 @@ def gauges(
         ("bridge_abandoned_tasks", ()): float(health.abandoned),
         ("abandoned_threads", ()): float(root.leaked + health.forsaken),
         ("journal_bytes", ()): float(journal.size()),
+        ("journal_room_bytes", ()): float(journal.room()),
         ("log_lines_dropped_total", ()): float(lost_lines),
     }
     return values | {("circuit_state", target): CIRCUIT[each.state] for target, each in broker.circuits().items()}

@@ -57,6 +57,7 @@ class Housekeeping:
         self._check_at = None if check_after is None else house.clock.monotonic() + check_after
         self._tidy_at = house.clock.monotonic() + min(retention.every, 60.0)
         self._offset = self._drift()
+        self._low = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
         self._child: subprocess.Popen[bytes] | None = None
@@ -91,6 +92,7 @@ class Housekeeping:
         """Whatever is due by now."""
         now = self._house.clock.monotonic()
         self.look_at_the_clock()
+        self.look_at_the_disk()
         if self._check_at is not None and now >= self._check_at:
             self._check_at = None
             self.check()
@@ -109,6 +111,18 @@ class Housekeeping:
 
     def _drift(self) -> int:
         return self._house.clock.wall() - round(self._house.clock.monotonic() * 1000)
+
+    # --- the disk -----------------------------------------------------------------------------------------------------
+
+    def look_at_the_disk(self) -> None:
+        """Tell, once each, that it takes nothing new and that it does again: the log does, for it may take no event."""
+        no_room = self._house.journal.no_room()
+        if no_room is not None and not self._low:
+            log.warning("disk_low", why=no_room)
+        elif no_room is None and self._low:
+            log.info("disk_has_room")
+            self._house.look_again()
+        self._low = no_room is not None
 
     # --- the journal --------------------------------------------------------------------------------------------------
 

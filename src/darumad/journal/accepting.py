@@ -20,7 +20,7 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
     """Each submit is accepted or refused whole; a refused one costs the others nothing."""
     rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
     known = {uid: Known(row[2], STATES[row[3]]) for uid, row in rows.items()}
-    low = batch.room is not None and batch.room.low()
+    low = None if batch.room is None else batch.room.low()
     verdicts = []
     for each in accepts:
         verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, low_on_disk=low)

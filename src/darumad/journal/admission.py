@@ -33,9 +33,12 @@ class Admitted:
 
 
 def admit(
-    accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, low_on_disk: bool = False
+    accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, low_on_disk: str | None = None
 ) -> Admitted | DarumaError:
-    """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room."""
+    """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room.
+
+    `low_on_disk` says why there is no room for anything new, where there is none.
+    """
     new: dict[ItemId, NewItem] = {}
     for each in accept.items:
         held = known[each.item.id].digest if each.item.id in known else _digest(new.get(each.item.id))
@@ -45,8 +48,7 @@ def admit(
             return Refused(f"{each.item.id} was submitted before with another body", code="conflict")
     refusal = _refusal(accept, new, known, unfinished)
     if new and not refusal and low_on_disk:
-        refusal = Unavailable("there is too little room on the disk to take anything new in", code="disk_full",
-                              retry_after=DISK_RETRY)  # fmt: skip
+        refusal = Unavailable(low_on_disk, code="disk_full", retry_after=DISK_RETRY)
     return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()))
 
 

@@ -21,6 +21,7 @@ from darumad.journal.place import (
     make_private,
     prepare,
     sync_directory,
+    unreadable,
     write_marker,
 )
 from darumad.journal.sql import SQL
@@ -43,7 +44,7 @@ def back_up(place: Place, target: Path) -> Copied:
     Raises:
         Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
             `bad_journal`: the journal cannot be read, or its copy is not sound.
-        Unavailable: `io_error`: the disk of `target` cannot take it.
+        Unavailable: `io_error`: the disk of `target` cannot take it; `disk_full`: that of the journal is full.
     """
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
@@ -55,7 +56,7 @@ def back_up(place: Place, target: Path) -> Copied:
         db = Database.copier(place.database)
         check_ours(place, db)
     except DatabaseError as error:
-        raise _bad(f"{place.database} cannot be read: {error}") from error
+        raise unreadable(place, error) from error
     try:
         copy_whole(db, target)
     except (DatabaseError, OSError) as error:

@@ -13,7 +13,7 @@ from darumad.errors import Refused
 from darumad.journal.batch import audit_hash
 from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
-from darumad.journal.place import Place, check_ours
+from darumad.journal.place import Place, check_ours, unreadable
 from darumad.journal.sql import SQL
 
 SLICE = 1000
@@ -35,6 +35,7 @@ def check(place: Place, *, quick: bool) -> Checked:
 
     Raises:
         Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's.
+        Unavailable: `disk_full`: not even what SQLite needs beside it can be made.
     """
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
@@ -42,7 +43,7 @@ def check(place: Place, *, quick: bool) -> Checked:
         db = Database.reader(place.database)
         check_ours(place, db)
     except DatabaseError as error:
-        raise Refused(f"{place.database} cannot be read: {error}", code="bad_journal") from error
+        raise unreadable(place, error) from error
     try:
         looks = {**QUICK, **({} if quick else THOROUGH)}
         wrong = [f"{name}: {each}" for name, look in looks.items() for each in _told(db, look)]

@@ -10,7 +10,7 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.journal import boot as boots
-from darumad.journal.place import Lock, Place, file_at, prepare
+from darumad.journal.place import Lock, Place, file_at, free_on, prepare
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Request
 from darumad.journal.room import Room
@@ -35,6 +35,7 @@ class Journal:
         self._clock = clock
         self._booted = booted
         self._publish = standing.publish
+        self._room = standing.room
         self._writer = Writer(booted.db, clock, standing)
         self._reader = Reader(place.database)
         self._closed = False
@@ -153,6 +154,16 @@ class Journal:
     def health(self) -> WriterHealth:
         """How the writer is; asks nobody and never waits."""
         return self._writer.health()
+
+    def no_room(self) -> str | None:
+        """Why nothing new is taken in for want of room on the disk; None while there is enough."""
+        held = self.health().held
+        low = self._room.low() or ("the disk is full" if held else None)
+        return f"{low}; {held} ends and steps wait to be written" if held else low
+
+    def room(self) -> int:
+        """Bytes that are left on its disk."""
+        return free_on(self._place.directory)
 
     @property
     def in_place(self) -> bool:

@@ -11,10 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from darumad.errors import Refused
+from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
 from darumad.journal.sql import SQL
 
+LEAST = 1 << 20
+"""Bytes that a boot may need: for its rows, and for the log that it begins."""
 APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
 SCHEMA_VERSION = 4
@@ -124,6 +126,7 @@ def examine(place: Place) -> None:
 
     Raises:
         Refused: `bad_journal`: as `open_database` and `check_identity`.
+        Unavailable: `disk_full`.
     """
     if not _is_there(place):
         return
@@ -132,7 +135,7 @@ def examine(place: Place) -> None:
             if not _is_new(place, database) and place.marker.exists():
                 check_identity(place, database.value(SQL["identity"]))
     except DatabaseError as error:
-        raise _bad(f"{place.database} cannot be opened: {error}. Restore it from a backup.") from error
+        raise unreadable(place, error) from error
 
 
 def check_ours(place: Place, database: Database) -> None:
@@ -160,6 +163,19 @@ def check_identity(place: Place, identity: str) -> None:
     elif place.marker.read_text(encoding="utf-8").strip() != identity:
         said = f"{place.database} is not the journal that was made here ({place.marker} names another)."
         raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
+
+
+def free_on(directory: Path) -> int:
+    """Bytes that are left on the disk of `directory` for whoever asks."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize
+
+
+def unreadable(place: Place, error: DatabaseError) -> DarumaError:
+    """Why the database cannot be read: on a full disk not even what SQLite needs beside the file can be made."""
+    if free_on(place.directory) < LEAST:
+        return Unavailable(f"the disk of {place.directory} is full", code="disk_full")
+    return _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.")
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
@@ -202,7 +218,7 @@ def _is_new(place: Place, database: Database) -> bool:
             database.value("SELECT count(*) FROM sqlite_schema"),
         )
     except DatabaseError as error:
-        raise _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.") from error
+        raise unreadable(place, error) from error
     if application == 0 and version == 0 and tables == 0:
         return True
     check_ours(place, database)

@@ -7,10 +7,9 @@ again when there is room.
 import os
 from pathlib import Path
 
-from darumad.journal.place import Place, make_private
+from darumad.journal.place import LEAST, Place, free_on, make_private
 
-LEAST = 1 << 20
-"""Bytes that a boot may need: for its rows, and for the log that it begins."""
+_MIB = 1 << 20
 
 
 class Room:
@@ -31,9 +30,13 @@ class Room:
         """Whether not even a boot could be written."""
         return self._free() < LEAST
 
-    def low(self) -> bool:
-        """Whether there is too little room to take anything new in."""
-        return self._low_water > 0 and self._free() < self._low_water
+    def low(self) -> str | None:
+        """Why nothing new is taken in for want of room; None while there is enough. From any thread."""
+        free = self._free() if self._low_water else 0
+        if free >= self._low_water:
+            return None
+        said = f"the disk of {self._directory} has {free // _MIB} MiB left, and with less than"
+        return f"{said} {self._low_water // _MIB} MiB (`journal.low_water`) nothing new is taken in"
 
     def set_aside(self) -> None:
         """Take the ballast's room, where there is plenty; costs nothing once it is taken."""
@@ -65,5 +68,4 @@ class Room:
         return True
 
     def _free(self) -> int:
-        found = os.statvfs(self._directory)
-        return found.f_bavail * found.f_frsize
+        return free_on(self._directory)

@@ -339,7 +339,7 @@ _KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="no_room",
-        comes_from="the disk or the process has no room for the item's workspace",
+        comes_from="the disk has no room for the item's workspace or for what it does, or the process for its files",
         hints=("The disk of the state directory is full or failing, or the daemon has too many files open.",),
         recovery=("Make room on that disk; the item goes on by itself.", "Look at the limit of open files."),
     ),
