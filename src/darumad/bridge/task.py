@@ -42,6 +42,10 @@ _ENDED_BY = {
 }
 
 
+def _nobody(_: Limit) -> None:
+    """Hears of nothing."""
+
+
 class Watch:
     """The limits of one task: a hard one over its whole life, an idle one since its last progress.
 
@@ -85,8 +89,9 @@ class Watch:
         self.progress()
 
     def stop(self) -> None:
-        """Nothing expires any more."""
+        """Nothing expires any more, and whoever would have been told of it is held no longer."""
         self._timer.cancel()
+        self._expired = _nobody
 
     def _due(self) -> None:
         now = self._loop.time()
