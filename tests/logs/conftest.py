@@ -55,6 +55,6 @@ def capture() -> Iterator[Callable[..., Captured]]:
         return started[-1]
 
     yield start
-    for each in started:
+    for each in reversed(started):
         each.logs.close()
     structlog.contextvars.clear_contextvars()

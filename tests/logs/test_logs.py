@@ -93,6 +93,13 @@ def test_an_exception_and_a_warning_take_the_same_road(capture: Capture) -> None
     assert [each["level"] for each in lines] == ["error", "error", "warning"]
 
 
+def test_who_logged_before_the_road_does_so_again_after_it(capture: Capture) -> None:
+    named = [logging.getLogger(name) for name in ("", "httpx2", "uvicorn.error")]
+    before = [(each.level, list(each.handlers)) for each in named]
+    capture(level="error").logs.close()
+    assert [(each.level, list(each.handlers)) for each in named] == before
+
+
 def test_what_json_does_not_know_is_written_as_its_text(capture: Capture, tmp_path: Path) -> None:
     captured = capture()
     logger("a").info("odd", path=tmp_path, number=2**70, text="\udcff", keys={1: {2, 3}.__class__})

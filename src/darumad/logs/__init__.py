@@ -97,11 +97,12 @@ def _traceback(exc_info: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """The logs of a running daemon."""
+    """The logs of a running daemon; `levels` are what the standard library's loggers had before."""
 
     outlets: tuple[Outlet, ...]
     file: WatchedFile | None
     handler: logging.Handler
+    levels: Mapping[str, int]
 
     @property
     def dropped(self) -> int:
@@ -116,6 +117,8 @@ class Logs:
     def close(self, within: float = CLOSE_WITHIN) -> None:
         """Takes the road out of service and writes what waits, for at most `within` seconds an outlet."""
         logging.getLogger().removeHandler(self.handler)
+        for name, level in self.levels.items():
+            logging.getLogger(name).setLevel(level)
         logging.captureWarnings(False)  # noqa: FBT003 - the library's own signature
         _PROCESSORS[:] = [_no_road]
         structlog.reset_defaults()
@@ -136,8 +139,7 @@ def configure(
     handler = FromStdlib(road)
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     _configure_structlog(road, level)
-    _configure_stdlib(handler, level)
-    return Logs(tuple(outlets), file, handler)
+    return Logs(tuple(outlets), file, handler, _configure_stdlib(handler, level))
 
 
 class _Logger:
@@ -195,12 +197,15 @@ def _no_road(_named: Any, _method: str, _fields: Fields) -> str:
     return ""
 
 
-def _configure_stdlib(handler: logging.Handler, level: int) -> None:
+def _configure_stdlib(handler: logging.Handler, level: int) -> Mapping[str, int]:
+    """The levels as they were, by the logger's name; the root's is empty."""
+    levels = {"": level, **dict.fromkeys(_QUIET, max(level, logging.WARNING))}
+    before = {name: logging.getLogger(name).level for name in levels}
     logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name, now in levels.items():
+        logging.getLogger(name).setLevel(now)
     logging.captureWarnings(True)  # noqa: FBT003 - the library's own signature
+    return before
 
 
 def _renderer(form: str, descriptor: int, environ: Mapping[str, str]) -> Render:
