@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from darumad.cli.waiting import AWAY, Patience, worst
+from darumad.cli.waiting import AWAY, Patience, tell_end, worst
 from darumad.errors import Unavailable
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Room, Served, serving
@@ -153,3 +153,14 @@ def test_questions_that_were_answered_are_not_asked_again(served: Served, run: R
     assert "?" not in shown
     assert "! a report" in shown
     assert "?" not in run("submit", "--item", "-", input=json.dumps(vague)).stdout
+
+
+def test_an_item_whose_tool_may_have_acted_is_answered_and_not_merely_tried_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = {"kind": "outcome_unknown", "message": "it is not known whether this was done: send_mail"}
+    view = {"id": "one", "state": "parked", "reason": "conflict", "waits_for": "somebody", "error": error}
+    assert tell_end(view) == 5
+    said = capsys.readouterr().err
+    assert "Look whether it was done, then `daruma work answer one done`" in said
+    assert "work retry" not in said

@@ -293,3 +293,10 @@ def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a
     refused = replace(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
     assert str(parked_for(open_gate)).startswith("a verdict on what its review left unknown")
     assert str(parked_for(refused)).startswith("a provider that can do it")
+
+
+def test_an_item_whose_tool_may_have_acted_says_how_somebody_tells_what_came_of_it() -> None:
+    error = {"kind": "outcome_unknown", "message": "it is not known whether this was done"}
+    parked = replace(record(), state=WorkState.PARKED, reason="conflict", error=error)
+    assert f"`daruma work answer {parked.item.id} done`" in str(parked_for(parked))
+    assert "run again" in str(parked_for(parked))

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_its_imports_are_where_it_says() -> None:
 
 
 async def test_the_template_of_the_how_to_works_and_passes_its_review(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL)
     (tmp_path / "words.py").write_text(block)
     template = load_template(str(tmp_path / "words.py"))
     definition = AgentDefinition(name=AgentName("words"), role=Role.EXECUTOR)
@@ -46,3 +47,30 @@ async def test_the_template_of_the_how_to_works_and_passes_its_review(tmp_path: 
     assert made.success, made.error
     review = await ReviewerAgent(lambda _: template).execute_work(item(), context(tmp_path, work=made))
     assert review.data["passed"]
+
+
+class Outside:
+    """Effects as the bridge's: run once under a key, and its output given back from then on."""
+
+    unknown, done = (), ()
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Any] = {}
+
+    async def once(self, tool: str, arguments: Any, run: Any, *, idempotent: bool, repeatable: bool) -> Any:
+        assert not idempotent
+        assert not repeatable
+        if tool not in self.outputs:
+            self.outputs[tool] = await run("item-1:1:executing:1")
+        return self.outputs[tool]
+
+
+async def test_the_letter_of_the_how_to_is_sent_once_however_often_its_item_is_tried(tmp_path: Path) -> None:
+    _, block = re.findall(r"```python\n(.*?)```", HOW_TO, re.DOTALL)
+    (tmp_path / "mailer.py").write_text(block)
+    template, effects = load_template(str(tmp_path / "mailer.py")), Outside()
+    agent = make_agent(Role.EXECUTOR, AgentDefinition(name=AgentName("mailer"), role=Role.EXECUTOR), lambda _: template)
+    for _ in range(2):
+        made = await agent.execute_work(item(), context(tmp_path, effects=effects))
+        assert made.text == "sent as item-1:1:executing:1", made.error
+    assert (tmp_path / "outbox").read_text() == "item-1:1:executing:1 board@example.org\n"

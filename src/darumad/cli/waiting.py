@@ -156,6 +156,9 @@ def _next_step(view: Json, error: Json) -> str:
     look = f"See `daruma work show {name} --attempts`"
     if view["state"] == "cancelled":
         return f"{look}; submit it anew under another id to have it done after all."
+    if error.get("kind") == "outcome_unknown":
+        answer = f"daruma work answer {name}"
+        return f'Look whether it was done, then `{answer} done`, or `{answer} "run again"`.'
     if error.get("kind") == "invalid_item":
         return "Correct what is named, and submit it anew under another id: as it is, every try ends the same."
     return f"{look}; `daruma work retry {name}` tries it again."

@@ -34,6 +34,7 @@ _VERDICT = (
     "a verdict on what its review left unknown: let the template's check judge it, or configure a model, "
     "then `daruma work retry`"
 )
+_WORD = "somebody to look whether it was done, and to say so"
 _ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
 _SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
 
@@ -61,8 +62,11 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
 
 def parked_for(record: WorkRecord) -> str | None:
     """What a parked item needs, in words."""
-    if (record.error or {}).get("type") == UNDECIDED:
+    error = record.error or {}
+    if error.get("type") == UNDECIDED:
         return _VERDICT
+    if error.get("kind") == "outcome_unknown":
+        return f"{_WORD}: `daruma work answer {record.item.id} done`, or with `done: WHAT CAME OF IT` or `run again`"
     return _PARKED.get(record.reason or "")
 
 
