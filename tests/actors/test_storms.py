@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from darumad.actors import Barred
 from darumad.actors.messages import Hint
 from darumad.bridge import Limit
 from darumad.journal import Cancel, Rescue
-from darumad.names import ItemId, Role
+from darumad.names import AgentName, ItemId, Role
 from darumad.supervision import Restarting, Running
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
@@ -26,6 +27,11 @@ from tests.kit import eventually
 
 Companies = Callable[..., Company]
 COUNT, TURNS = 3, 60
+CIRCUITS = (
+    Barred(),
+    Barred(wholly=frozenset({AgentName("executor")})),
+    Barred(but_one=frozenset({AgentName("executor")})),
+)
 OVER = {WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED}
 
 
@@ -47,10 +53,14 @@ class Storm:
 
     def blow(self) -> None:
         """All turns; the writer runs freely afterwards."""
-        happens = (self._submit, self._submit, self._cancel, self._rescue, self._fall, self._pass_time, self._hold_up)
+        happens = (
+            *(self._submit, self._submit, self._cancel, self._rescue),
+            *(self._fall, self._pass_time, self._hold_up, self._bar),
+        )
         for _ in range(TURNS):
             self._rng.choice(happens)()
         self._let_go()
+        self._daemon.barred = Barred()
 
     def settle(self) -> None:
         """Returns once every item has come to its end."""
@@ -93,6 +103,12 @@ class Storm:
 
     def _pass_time(self) -> None:
         self._daemon.clock.advance(self._rng.choice([0.5, REREAD]))
+
+    def _bar(self) -> None:
+        """A circuit opens, lets one call through, or closes; sometimes nobody says so."""
+        self._daemon.barred = self._rng.choice(CIRCUITS)
+        if self._rng.random() < 0.5:
+            self._daemon.tell(Hint())
 
     def _hold_up(self) -> None:
         """What is posted from now on is one batch."""

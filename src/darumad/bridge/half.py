@@ -139,8 +139,8 @@ class LoopHalf:
         self._ended: list[tuple[_Sitting, Done]] = []
         self._beating = False
         self.abandoned = 0
-        self._ignoring: set[StageTask] = set()
         """How many tasks ignored their cancel."""
+        self._ignoring: set[StageTask] = set()
 
     # --- under the bridge's lock, from any thread -------------------------------------------------------------------
 
