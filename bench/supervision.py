@@ -21,6 +21,7 @@ from typing import Any
 
 import pykka
 
+from bench.yardstick import speed
 from darumad.clock import SystemClock
 from darumad.cores import one_core
 from darumad.supervision import (
@@ -235,19 +236,23 @@ def _told_messages(found: dict[str, float]) -> list[bool]:
 
 
 def _told_lives(restarts: dict[str, float], idle: dict[str, float], cycles: dict[str, float]) -> list[bool]:
-    left = {name: cycles[name] for name in ("threads", "actors", "timers")}
-    lines = (
+    left, here = {name: cycles[name] for name in ("threads", "actors", "timers")}, speed()
+    times = (
         ("crash to the next READY, median, ms", restarts["crash_ms"], 1.0),
         ("fifth error to READY, median, ms", restarts["fifth_ms"], 5.0),
+        (f"starting {idle['active']:,.0f}, s ({idle['start_cpu_s']:.1f} of CPU)", idle["start_s"], 6.0),
+    )
+    amounts = (
         (f"{idle['active']:,.0f} idle children, MB", idle["rss_mb"], 300.0),
-        (f"starting them, s ({idle['start_cpu_s']:.1f} of CPU)", idle["start_s"], 6.0),
         ("their CPU, share of one core", idle["idle_cpu"], 0.002),
         (f"{CYCLES:,} crashes leave threads, actors and timers", float(sum(map(abs, left.values()))), 0.0),
         (f"{CYCLES:,} crashes leave MB", cycles["rss_mb"], 5.0),
     )
-    for name, got, goal in lines:
+    for name, got, goal in times:
+        print(f"supervision: {name}: {got:.3g} (goal at most {goal:g}, at this machine's speed {goal / here:.3g})")
+    for name, got, goal in amounts:
         print(f"supervision: {name}: {got:.3g} (goal at most {goal:g})")
-    return [got <= goal for _, got, goal in lines]
+    return [*(got <= goal / here for _, got, goal in times), *(got <= goal for _, got, goal in amounts)]
 
 
 def _measured(part: str, *where: str) -> dict[str, float]:
