@@ -175,3 +175,23 @@ def test_a_cycle_is_refused_and_its_members_named(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.batch([{**CLEAR, "id": "a", "depends_on": ["b"]}, {**CLEAR, "id": "b", "depends_on": ["a"]}])
     assert refused.value.code == "cycle"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer", "says"),
+    [
+        ({"id": "käse"}, "/id", "may have letters without accents, digits and . _ : - only"),
+        ({"inputs": [{"name": "a", "upload": "abc"}]}, "/inputs/0/upload", "must be a sha256: 64 digits"),
+        ({"output_schema": {"type": "nonsense"}}, "/output_schema", '"nonsense" is not valid under any of'),
+        ({"output_schema": {"pattern": "("}}, "/output_schema", '"(" is not a "regex"'),
+        ({"role": "reviewer", "agent": None}, "/role", "nobody takes items for the reviewer yet"),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_where_it_stands_and_before_it_is_accepted(
+    served: Served, wrong: dict[str, object], pointer: str, says: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, **wrong})
+    told = {each.pointer: each.detail for each in refused.value.problems}
+    assert says in told[pointer]
+    assert sum(served.room.journal.reader().counts().values()) == 0

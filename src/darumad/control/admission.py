@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from darumad.agents.schemas import problems_of
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, SubmitRequest, pointer
@@ -61,7 +62,7 @@ class Admission:
         definition = self._definition(request, at)
         item = _item(request, definition, request.id or ItemId(key or self._house.new_id()))
         findings = validate(item)
-        if findings.errors or request.inputs:
+        if findings.errors or request.inputs or request.output_schema is not None:
             self._check(request, findings, at)
         asked = challenge_of(item, complete_by_form=definition.complete_by_form)
         questions = asked.questions if asked.stands else ()
@@ -82,13 +83,16 @@ class Admission:
         name = AgentName(request.agent or request.role.value)
         found = self._definitions.get(name) or self._known.get(name)
         if found is None:
-            said = f"no agent is called {name}{did_you_mean(name, self._known)}"
-            raise Refused("the item is not valid", problems=[Problem(at + pointer("agent"), said)])
+            problem = Problem(at + pointer("agent"), f"no agent is called {name}{did_you_mean(name, self._known)}")
+            if request.agent is None:
+                problem = Problem(at + pointer("role"), f"nobody takes items for the {name} yet; an `executor` does")
+            raise Refused("the item is not valid", problems=[problem])
         self._definitions[name] = found
         return found
 
     def _check(self, request: SubmitRequest, findings: Findings, at: str) -> None:
-        problems = [Problem(at + each.pointer, each.detail) for each in findings.errors]
+        wrong = findings.errors or problems_of(request.output_schema)
+        problems = [Problem(at + each.pointer, each.detail) for each in wrong]
         problems += _missing_uploads(request, self._house.upload_dir, at)
         if problems:
             raise Refused("the item is not valid", problems=problems)

@@ -81,8 +81,15 @@ Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 """So many tokens or calls: what JSON carries exactly and no sum in the journal overflows."""
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:-]+$")]
+_ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=.*$"
+_IN_WORDS: Mapping[str, str] = {
+    _ITEM: "may have letters without accents, digits and . _ : - only",
+    _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
+    _LABEL: "must be KEY=VALUE",
+}
+"""What a pattern asks for, where the pattern itself is nothing for people."""
+Sha256 = Annotated[str, Field(pattern=_SHA256)]
+ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
 
 
 class Asked(BaseModel):
@@ -155,7 +162,7 @@ class ListRequest(Asked):
 
     state: WorkState | None = None
     agent: str | None = None
-    label: str | None = Field(default=None, pattern=r"^[^=]+=.*$")
+    label: str | None = Field(default=None, pattern=_LABEL)
     after: str | None = None
     limit: int = Field(default=100, ge=1, le=1000)
 
@@ -206,7 +213,7 @@ class EditRequest(Asked):
 class ManyRequest(Asked):
     """Which items, all that fit: at least one of these must be said. `label` is `key=value`."""
 
-    label: str | None = Field(default=None, pattern=r"^[^=]+=.*$")
+    label: str | None = Field(default=None, pattern=_LABEL)
     state: WorkState | None = None
     agent: str | None = None
     reason: str = Field(default="", max_length=1000)
@@ -325,6 +332,8 @@ def _problem(each: Mapping[str, Any], model: type[BaseModel]) -> Problem:
         return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
     if each["type"] == "missing":
         return Problem(pointer(*where), "is required")
+    if each["type"] == "string_pattern_mismatch" and (said := _IN_WORDS.get(each["ctx"]["pattern"])):
+        return Problem(pointer(*where), said)
     return Problem(pointer(*where), str(each["msg"]).removeprefix("Value error, "))
 
 
