@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from darumad.sim.ending import stops_in
 from darumad.sim.prefix import marked
 from darumad.sim.scenario import Asked, Fault, Quota, Reply, alias_free
 from darumad.sim.schema import said_in
@@ -57,7 +58,8 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
         case "POST", ["v1", "messages", "count_tokens"]:
             return _refusal(request, models, counting=True)
         case "GET", ["v1", "models"]:
-            return json_answer(200, {"data": [_model(each) for each in models], "has_more": False})
+            ends = {"first_id": models[0], "last_id": models[-1]} if models else {}
+            return json_answer(200, {"data": [_model(each) for each in models], "has_more": False, **ends})
         case "GET", ["v1", "models", name] if name in models:
             return json_answer(200, _model(name))
         case _:
@@ -65,7 +67,10 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": "2026-10-21T00:00:00Z"}
+    return {
+        "type": "model", "id": name, "display_name": name, "created_at": "2026-10-21T00:00:00Z", "lifecycle": "active",
+        "max_input_tokens": _WINDOWS.get(name, _WINDOW), "max_tokens": 128_000,
+    }  # fmt: skip
 
 
 def _refusal(request: Request, models: Sequence[str], *, counting: bool = False) -> Answer | None:
@@ -182,6 +187,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         max_tokens=0 if counting else body["max_tokens"],
         prefixes=() if counting else marked(body, _tokens),
         metered=not counting,
+        stops=stops_in(body.get("stop_sequences")),
     )
 
 
@@ -222,7 +228,7 @@ def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
         "model": asked.model,
         "content": content,
         "stop_reason": None if reply.unended else reply.stop or ("tool_use" if reply.tool_calls else "end_turn"),
-        "stop_sequence": None,
+        "stop_sequence": reply.stopped_by,
         "stop_details": _REFUSED if reply.stop == "refusal" else None,
         "usage": {
             "input_tokens": max(0, _read(asked, reply) - asked.cached - asked.kept),
@@ -238,7 +244,7 @@ def _read(asked: Asked, reply: Reply) -> int:
     return tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
 
 
-_REFUSED = {"type": "refusal", "category": "other", "explanation": "The model declined."}
+_REFUSED = {"type": "refusal", "category": "general_harms", "explanation": "The model declined."}
 
 
 def _content(asked: Asked, reply: Reply, number: int) -> list[dict[str, Any]]:
@@ -274,7 +280,8 @@ def _tokens(characters: int) -> int:
 
 def _events(message: Mapping[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
     usage = message["usage"]
-    begun = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    ended = {each: message[each] for each in ("stop_reason", "stop_sequence", "stop_details")}
+    begun = {**message, "content": [], **dict.fromkeys(ended), "usage": {**usage, "output_tokens": 1}}
     yield {"type": "message_start", "message": begun}
     raws = [call.raw for call in reply.tool_calls]
     for index, block in enumerate(message["content"]):
@@ -286,7 +293,7 @@ def _events(message: Mapping[str, Any], reply: Reply) -> Iterator[dict[str, Any]
         yield {"type": "content_block_stop", "index": index}
     yield {
         "type": "message_delta",
-        "delta": {"stop_reason": message["stop_reason"], "stop_sequence": None},
+        "delta": ended,
         "usage": {"output_tokens": usage["output_tokens"]},
     }
     if not reply.unended:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.sim.embedding import vector
+from darumad.sim.ending import stops_in
 from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
@@ -22,6 +23,11 @@ _TOO_LONG = (
     " shorten the prompt"
 )
 MODELS: Sequence[str] = ("llama3.2",)
+_SHOWN: Mapping[str, Any] = {
+    "details": {"format": "gguf", "family": "llama"},
+    "model_info": {"general.architecture": "llama", "llama.context_length": 131_072},
+    "capabilities": ["completion", "tools"],
+}
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _ASKING = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})
 
@@ -36,7 +42,7 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
     if request.method == "POST" and request.path in _ASKING:
         return _refusal(request, models)
     if (request.method, request.path) == ("POST", "/api/show"):
-        return _refusal(request, models) or json_answer(200, {"capabilities": ["completion", "tools"]})
+        return _refusal(request, models) or json_answer(200, _SHOWN)
     return _looked_up(request, models) or error(404, "404 page not found")
 
 
@@ -81,7 +87,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
             listener=listener, endpoint="embed", key=key, model=body["model"], prompt="\n".join(texts), texts=texts
         )
     messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
-    form = body.get("format")
+    form, options = body.get("format"), body.get("options") or {}
     return Asked(
         listener=listener,
         endpoint="generate" if path == "/api/generate" else "chat",
@@ -93,7 +99,8 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         last_role=str(messages[-1].get("role")),
         stream=bool(body.get("stream", True)),
         schema=form if isinstance(form, dict) else None,
-        max_tokens=int((body.get("options") or {}).get("num_predict", 0)),
+        max_tokens=max(0, int(options.get("num_predict", 0))),
+        stops=stops_in(options.get("stop")),
     )
 
 
@@ -175,7 +182,9 @@ def _last(asked: Asked, reply: Reply, message: Mapping[str, Any]) -> dict[str, A
     }
 
 
-_STOPS: Mapping[str, str] = {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "refusal": "stop"}
+_STOPS: Mapping[str, str] = {"max_tokens": "length"} | dict.fromkeys(
+    ("end_turn", "stop_sequence", "tool_use", "refusal"), "stop"
+)
 """What of the shared words Ollama has a word for."""
 
 

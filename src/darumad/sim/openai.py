@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from darumad.sim.embedding import vector
+from darumad.sim.ending import stops_in
 from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
@@ -30,6 +31,7 @@ _KINDS: Mapping[int, tuple[str, str | None]] = {
 }
 _STOPS: Mapping[str, str] = {
     "end_turn": "stop",
+    "stop_sequence": "stop",
     "tool_use": "tool_calls",
     "max_tokens": "length",
     "refusal": "content_filter",
@@ -138,6 +140,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         stream=bool(body.get("stream")),
         schema=form.get("schema"),
         max_tokens=int(body.get("max_completion_tokens") or body.get("max_tokens") or 0),
+        stops=stops_in(body.get("stop")),
     )
 
 

@@ -20,7 +20,7 @@ class Asked:
 
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
     `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
-    `metered`: it takes of what its listener grants a minute.
+    The answer ends before a text of `stops`. `metered`: it takes of what its listener grants a minute.
     """
 
     listener: str
@@ -34,6 +34,7 @@ class Asked:
     stream: bool = False
     schema: Mapping[str, Any] | None = None
     max_tokens: int = 0
+    stops: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
@@ -115,7 +116,8 @@ class Reply:
 
     In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `{random}` for 16 hex
     digits that no other reply has; `words` draws a length in tokens for an answer that has no text of its own.
-    `unended` leaves out what a stream ends with; `model` is who says to have answered, in place of who was asked.
+    `unended` leaves out what a stream ends with; `model` is who says to have answered, in place of who was asked;
+    `stopped_by` is the text, named by the caller, at which it ended.
     """
 
     text: str = ""
@@ -126,6 +128,7 @@ class Reply:
     input_tokens: int | None = None
     words: Spread | None = None
     model: str = ""
+    stopped_by: str | None = None
     unended: bool = False
     mute: bool = False
 
@@ -203,10 +206,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """How a local model server is: `parallel` chats at once, `queue` more that wait, the rest refused with 503.
+    """How a model server is: `parallel` chats at once, `queue` more that wait, the rest refused with 503.
 
     `num_ctx` is its context window in tokens where the request names none: a longer prompt is cut in silence, or
-    refused with `overflow: error`. `load` is seconds before a model's first answer.
+    refused with `overflow: error`. `load` is seconds before a model's first answer. With `gzip`, answers go out
+    compressed to who accepts that.
     """
 
     parallel: int = 10_000
@@ -214,6 +218,7 @@ class Server:
     num_ctx: int | None = None
     overflow: str = "truncate"
     load: float = 0.0
+    gzip: bool = False
 
 
 @dataclass(frozen=True, slots=True)

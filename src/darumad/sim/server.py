@@ -12,6 +12,7 @@ from secrets import token_hex
 from typing import Any
 
 from darumad.sim.admin import administer
+from darumad.sim.ending import ended
 from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
 from darumad.sim.granting import Account
 from darumad.sim.log import SECRET_HEADERS, Log
@@ -24,6 +25,7 @@ from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Res
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
 _NEVER = 3_600.0
 ADMIN = "admin"
+ACCEPTS = "accept-encoding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,8 @@ class Simulator:
             answer = _bodied(vendor.failure(fault, asked, request.headers.get("authorization", "")), fault)
             reply, said = Reply(), 0
         else:
-            reply = _filled(choice, asked) if fault is None else spoil(_filled(choice, asked), fault, asked)
+            reply = ended(_filled(choice, asked), asked, vendor.tokens_said)
+            reply = reply if fault is None else spoil(reply, fault, asked)
             cached, kept = place.kept.taken(_now(), asked.prefixes)
             asked = replace(asked, cached=cached, kept=kept)
             answer, said = self._given(vendor, asked, reply, entry)
@@ -227,6 +230,8 @@ class Simulator:
             input_tokens=read * asked.metered, output_tokens=said, said=reply.text * asked.metered,
         )  # fmt: skip
         answer = replace(self._told(vendor, answer, place), path=request.path)
+        if fault is None and self.scenario.server(asked.listener).gzip and "gzip" in request.headers.get(ACCEPTS, ""):
+            answer = answer.gzipped()
         return _held(choice, plan(answer, fault, per_frame=rule.per_frame))
 
     def _given(self, vendor: Vendor, asked: Asked, reply: Reply, entry: int) -> tuple[Answer, int]:

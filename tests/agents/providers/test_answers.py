@@ -5,7 +5,7 @@ import pytest
 from darumad.agents.providers.anthropic_wire import Assembly
 from darumad.agents.providers.prices import Price
 from darumad.redaction import redact
-from darumad.sim import Reply, Rule, ToolUse, When
+from darumad.sim import Reply, Rule, Server, ToolUse, When
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
 from tests.agents.providers.desk import KEY, Desk, ask
 
@@ -100,6 +100,16 @@ async def test_a_reply_cut_by_the_token_limit_says_so(desk: Desk, vendors: str, 
     desk.use = vendors
     desk.sim.play(says(Reply(text="half an ans", stop=theirs)))
     assert (await desk.complete()(ask())).stop == "max_tokens"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_compressed_answer_is_read_as_a_plain_one(desk: Desk, vendor: str, stream: bool) -> None:
+    desk.change(stream=stream)
+    desk.keys["openai"] = desk.keys["anthropic"]
+    desk.sim.play(Rule(id="said", script=(Reply(text="word " * 200),)), servers={"*": Server(gzip=True)})
+    reply = await desk.complete()(ask())
+    assert (reply.text, reply.stop) == ("word " * 200, "end")
+    assert "gzip" in desk.sim.attempts()[0].headers["accept-encoding"]
 
 
 async def test_a_refusal_is_a_reply_that_says_so(desk: Desk) -> None:
