@@ -14,7 +14,7 @@ from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, Role, Stage
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
-from darumad.work.item import Input, Limits, WorkItem
+from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
 from darumad.work.validation import STAGES_OF, Findings, validate
 
@@ -25,9 +25,6 @@ _STAGES: Mapping[str, Stage] = {
     "review": Stage.REVIEWING,
     **{stage.value: stage for stage in Stage},
 }
-
-
-_NO_LIMITS = Limits()
 
 
 class Admitted(NamedTuple):
@@ -124,40 +121,20 @@ def edited(item: WorkItem, request: EditRequest) -> WorkItem:
 
 def _limits(asked: BudgetAsked) -> Limits:
     if not asked.model_fields_set:
-        return _NO_LIMITS
+        return NO_LIMITS
     return Limits(nano_usd=asked.usd, tokens=asked.tokens, calls=asked.calls)
 
 
 def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkItem:
-    return WorkItem(
-        id=name,
-        description=request.description,
-        phase=request.phase,
-        priority=request.priority,
-        role=request.role,
-        agent=definition.name,
-        stages=_stages(request, definition),
-        input=request.input,
-        lane=request.lane,
-        depends_on=request.depends_on,
-        requirements=request.requirements,
-        success_criteria=request.success_criteria,
-        constraints=request.constraints,
-        tech_stack=request.tech_stack,
-        tests=request.tests,
-        inputs=tuple(map(_input, request.inputs)) if request.inputs else (),
-        output_schema=request.output_schema,
-        timeout=request.timeout,
-        idle_timeout=request.idle_timeout,
-        backoff=request.backoff,
-        max_attempts=request.max_attempts,
-        max_reviews=request.max_reviews,
-        run_at=request.run_at,
-        expires_at=request.expires_at,
-        budget=_limits(request.budget),
-        challenge=request.challenge,
-        labels=request.labels,
-    )
+    """The item: each field as it was asked for, but for those that are not the same inside."""
+    inside = {
+        "id": name,
+        "agent": definition.name,
+        "stages": _stages(request, definition),
+        "inputs": tuple(map(_input, request.inputs)) if request.inputs else (),
+        "budget": _limits(request.budget),
+    }
+    return WorkItem(**{**vars(request), **inside})
 
 
 def _input(asked: InputAsked) -> Input:

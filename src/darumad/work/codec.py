@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from darumad.names import Role, Stage
 from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
-from darumad.work.item import Input, Limits, WorkItem
+from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
 
 Json = dict[str, Any]
@@ -138,7 +138,7 @@ def limits_to_json(limits: Limits) -> Json:
 
 def limits_from_json(data: Mapping[str, Any]) -> Limits:
     """The limits that `limits_to_json` wrote."""
-    return _read(Limits, data, {})
+    return NO_LIMITS if data == _UNLIMITED else _read(Limits, data, {})
 
 
 def failure_to_json(failure: Failure) -> Json:
@@ -178,7 +178,7 @@ def _finding_to_json(finding: Finding) -> Json:
 def _read(kind: type[T], data: Mapping[str, Any], readers: Readers) -> T:
     """A `kind` of the fields of `data` that it knows, each through its reader if it has one."""
     names = _NAMES[kind]
-    known = {name: value for name, value in data.items() if name in names}
+    known = {**data} if data.keys() <= names else {name: value for name, value in data.items() if name in names}
     for name, read in readers.items():
         if name in known:
             known[name] = read(known[name])
@@ -186,7 +186,7 @@ def _read(kind: type[T], data: Mapping[str, Any], readers: Readers) -> T:
 
 
 def _many(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(map(read, values))
+    return lambda values: tuple(map(read, values)) if values else ()
 
 
 def _word_of(words: type[W]) -> Callable[[Any], W]:
@@ -224,7 +224,7 @@ _ITEM: Readers = {
     "inputs": _many(lambda each: _read(Input, each, {})),
     "budget": limits_from_json,
 }
-_UNUSED = usage_to_json(UNUSED)
+_UNUSED, _UNLIMITED = usage_to_json(UNUSED), limits_to_json(NO_LIMITS)
 _FAILURE: Readers = {"hints": tuple}
 _RESULT: Readers = {
     "stop_reason": _word_of(StopReason),

@@ -34,6 +34,10 @@ class Limits:
     calls: int | None = None
 
 
+NO_LIMITS = Limits()
+"""It may spend what others leave."""
+
+
 @swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
@@ -67,7 +71,7 @@ class WorkItem:
     max_reviews: int = 3
     run_at: Millis | None = None
     expires_at: Millis | None = None
-    budget: Limits = field(default_factory=Limits)
+    budget: Limits = NO_LIMITS
     challenge: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
 
