@@ -1,8 +1,8 @@
 """`make mutants`: apply each patch to a copy of the source, run the test that it names there, and expect it to fail.
 
-A patch is `mutants/<room>/<name>.patch`; above its diff stand two lines, `Fails: <how a test's name begins>` and
-`Breaks: <the guard, in a sentence>`. A patch that no longer applies fails, and so does one whose test passes, does not
-exist, or does not end.
+A patch is `mutants/<room>/<name>.patch`, where a room may be a room's room; above its diff stand two lines,
+`Fails: <how a test's name begins>` and `Breaks: <the guard, in a sentence>`. A patch that no longer applies fails, and
+so does one whose test passes, does not exist, or does not end.
 """
 
 import os
@@ -28,7 +28,7 @@ FAILED = 1
 
 def main() -> int:
     """Try the patches whose path contains one of the arguments, or all; 1 when one survives."""
-    patches = [each for each in sorted(HERE.glob("*/*.patch")) if _is_meant(each, sys.argv[1:])]
+    patches = [each for each in sorted(HERE.glob("**/*.patch")) if _is_meant(each, sys.argv[1:])]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         verdicts = list(pool.map(_verdict, patches))
     wrong = [said for said in verdicts if said]
@@ -43,7 +43,7 @@ def _is_meant(patch: Path, words: list[str]) -> bool:
 
 def _verdict(patch: Path) -> str:
     """What is wrong with this mutant; nothing, if its test failed."""
-    name, room = patch.relative_to(HERE).as_posix(), patch.parent.name
+    name, room = patch.relative_to(HERE).as_posix(), patch.parent.relative_to(HERE).as_posix()
     test = re.match(r"Fails: (test_\w+)\nBreaks: \S", patch.read_text())
     if test is None:
         return f"{name}: does not begin with Fails: and Breaks:"
@@ -61,7 +61,9 @@ def _tried(place: Path, room: str, name: str, test: str) -> str:
     if not files:
         return f"{name}: there is no test whose name begins with {test}"
     # Plugins and rewritten asserts cost three times what the test does; here only its verdict counts.
-    quick = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-c", os.fspath(place / "pytest.ini"))
+    on_a_loop = any(f"async def {test}" in each.read_text() for each in files)
+    plugin = ("-p", "pytest_asyncio", "-o", "asyncio_mode=auto") if on_a_loop else ()
+    quick = (*plugin, "-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-c", os.fspath(place / "pytest.ini"))
     command = [sys.executable, "-m", "pytest", *quick, "-k", test, *map(os.fspath, files)]
     environ = {
         **os.environ,

@@ -87,6 +87,12 @@ async def test_refused_connections_are_connect(desk: Desk, vendor: str) -> None:
     assert [usage.calls for usage in desk.books.used] == [0, 0]
 
 
+@pytest.mark.parametrize("after", [1, 3])
+async def test_a_stream_that_ends_before_the_answer_does_is_no_answer(desk: Desk, vendor: str, after: int) -> None:
+    desk.sim.play(goes_wrong(Fault(name="clean_eof", after=after), Reply(text="word " * 40)))
+    assert (await desk.failure()).kind == "truncated_stream"
+
+
 async def test_a_stream_of_pings_is_silence(desk: Desk) -> None:
     desk.change(limits=replace(QUICK, first_token=Seconds(10)))
     desk.sim.play(goes_wrong(Fault(name="pings_only", after=3, interval=0.02)))
