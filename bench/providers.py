@@ -36,6 +36,10 @@ from darumad.work.result import Usage
 
 AT_ONCE, CALLS, PIECES, ROUNDS = 1_000, 1_000, 3_000, 3
 MODELS = {"anthropic": "claude-haiku-4-5", "ollama": "llama3.2"}
+LETTERS = 24
+"""As many as the simulator puts in a piece."""
+LONG = LETTERS * PIECES
+"""More tokens than any answer here has."""
 WALL_GOAL, OLLAMA_GOAL, MEMORY_GOAL, CALL_GOAL, PIECE_GOAL, COLD_GOAL = 1.3, 3.0, 180.0, 150.0, 30.0, 0.5
 COLD_SHARE = 0.59
 """The cold start's goal as a share of what importing the SDK takes: 0.5 s where that takes 0.85 s."""
@@ -46,12 +50,12 @@ rules:
     then: {{reply: {{text: fine}}, latency: 1.0}}
   - id: long
     when: {{prompt_re: "^long"}}
-    then: {{reply: {{text: "{"w" * 24 * PIECES}"}}}}
+    then: {{reply: {{text: "{"w" * LETTERS * PIECES}"}}}}
   - id: quick
     then: {{reply: {{text: fine}}}}
 """
 ASKED = {
-    word: ModelRequest(messages=(Message(role="user", text=word),), max_tokens=1_000)
+    word: ModelRequest(messages=(Message(role="user", text=word),), max_tokens=LONG)
     for word in ("slow", "long", "quick")
 }
 LIMITS = Limits(connect=Seconds(30), first_token=Seconds(60), idle=Seconds(60), total=Seconds(120), queue=Seconds(60))
@@ -153,7 +157,8 @@ async def _measured(make, what: str, vendor: str, url: str) -> dict[str, float]:
     if what == "at_once":
         await asyncio.gather(*(call("slow") for _ in range(AT_ONCE)))
     else:
-        await call("long")
+        said = await call("long")
+        assert len(said.text) == LETTERS * PIECES
     took, used = time.perf_counter() - began, time.process_time() - cpu
     await close()
     return {"seconds": took, "cpu": used, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}

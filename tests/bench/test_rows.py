@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench import cli, journal, supervision
+from bench import cli, journal, providers, supervision
 from bench.journal import Sizes
 
 
@@ -39,6 +39,27 @@ def test_the_row_of_the_command_starts_what_it_measures(
     monkeypatch.setattr(cli, "STARTS", 1)
     cli.row()
     assert capsys.readouterr().out.count("cli: daruma") == len(cli.GOALS)
+
+
+@pytest.mark.parametrize("vendor", sorted(providers.MODELS))
+async def test_the_row_of_the_providers_makes_its_calls_at_once_and_reads_every_piece(
+    monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    for name, size in {"AT_ONCE": 8, "CALLS": 5}.items():
+        monkeypatch.setattr(providers, name, size)
+    with providers.simulated() as urls:
+        at_once = await providers._measured(providers.brokered, "at_once", vendor, urls[vendor])
+        assert 1 <= at_once["seconds"] < 8, "one after the other they take eight seconds"
+        if vendor == "anthropic":
+            bare = await providers._measured(providers.bare, "at_once", vendor, urls[vendor])
+            assert 1 <= bare["seconds"] < 8
+            assert (await providers._measured(providers.brokered, "pieces", vendor, urls[vendor]))["cpu"] > 0
+    assert (await providers.added())["cpu"] > 0
+
+
+def test_the_row_of_the_providers_starts_a_daemon() -> None:
+    wall, cpu = providers._started_once()
+    assert wall > 0 < cpu
 
 
 @pytest.mark.parametrize("part", sorted(supervision.PARTS.keys() - {"idle", "plain_starts"}))  # they end their process
