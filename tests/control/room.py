@@ -192,6 +192,7 @@ class Room:
             version="0.1.0",
             started_at=self.clock.wall(),
             max_unfinished=self.max_unfinished,
+            unfinished=lambda: self.journal.health().unfinished,
             treasury=self.purse,
             keys=self.keys,
             providers=self.providers,

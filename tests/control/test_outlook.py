@@ -10,7 +10,7 @@ from darumad.errors import Unavailable
 from darumad.journal.requests import Outcome
 from darumad.names import AgentName
 from darumad.work.lanes import Lane
-from tests.control.room import CLEAR, Room, Served
+from tests.control.room import CLEAR, Room, Served, serving
 
 PAUSED = "the daemon, which is paused: `daruma resume` ends that"
 LANE = "lane north, which is paused: set `lanes.north.paused` to false in the settings and restart the daemon"
@@ -131,3 +131,11 @@ def test_a_cancel_that_waits_for_room_says_that_it_is_kept(served: Served, monke
     with pytest.raises(Unavailable, match="the cancel is kept, and done once there is room") as kept:
         served.client.call("work cancel", {}, id="one")
     assert kept.value.code == "disk_full"
+
+
+def test_who_hands_in_more_is_told_when_four_fifths_of_the_queue_are_taken(room: Room) -> None:
+    room.max_unfinished = 5
+    with serving(room) as served:
+        said = [served.client.submit({**CLEAR, "id": f"i{number}"})["warnings"] for number in range(5)]
+    assert [bool(each) for each in said] == [False, False, False, True, True]
+    assert said[3] == ["the queue is nearly full: 4 of 5 unfinished items (`queue.max_items`)"]

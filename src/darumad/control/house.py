@@ -188,6 +188,7 @@ class House:
     is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `shut`, whether no provider
     may be asked for it now. `lanes` are those that are more than a name. `journal_wrong` says, in sentences, what is
     not as it was written, None before anybody has looked; `no_room`, why the disk takes nothing new, else None.
+    `unfinished` counts the items that are not at their end, of which `max_unfinished` are taken in.
     """
 
     clock: Clock
@@ -228,6 +229,7 @@ class House:
     version: str
     started_at: Millis
     max_unfinished: int
+    unfinished: Callable[[], int]
     treasury: Treasury
     keys: Keys
     providers: Providers

@@ -12,7 +12,7 @@ from darumad.control.admission import Admission, Admitted, edited
 from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House, Running
-from darumad.control.outlook import cancelled_by, held_up, idle, needs
+from darumad.control.outlook import cancelled_by, crowding, held_up, idle, needs, still_to_come
 from darumad.control.views import (
     CancelReply,
     ManyReply,
@@ -157,7 +157,7 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     before = await _record(desk, request.id)
     commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
     await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)
-    answer = commit.result() if commit.done() else _still_to_come(desk)
+    answer = commit.result() if commit.done() else still_to_come(desk.house)
     if isinstance(answer, Refused):
         raise answer
     if isinstance(answer, Exception):
@@ -322,10 +322,10 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     for record in accepted.records:
         if record.state is WorkState.READY:
             desk.turn.became_ready(record.item.agent, record.stage)
-    stuck = await held_up(desk, accepted.records)
+    stuck, crowded = await held_up(desk, accepted.records), crowding(desk.house)
     told = zip(accepted.records, accepted.created, admitted, idle(desk, accepted.records), strict=True)
     return [
-        _submitted(record, created, (*each.warnings, *waits, *stuck.get(record.item.id, ())))
+        _submitted(record, created, (*each.warnings, *waits, *stuck.get(record.item.id, ()), *crowded))
         for record, created, each, waits in told
     ]
 
@@ -387,13 +387,6 @@ async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float,
         ringing.cancel()
     if not bell.is_set():
         raise Unavailable(still, code="wait_expired")
-
-
-def _still_to_come(desk: Desk) -> Unavailable:
-    """A cancel that was posted and is not committed: it is kept until it can be written."""
-    if desk.house.no_room() is not None:
-        return Unavailable("the disk is full: the cancel is kept, and done once there is room", code="disk_full")
-    return Unavailable("the journal is slow: the cancel may still happen")
 
 
 def _held(record: WorkRecord) -> tuple[Running, ...]:

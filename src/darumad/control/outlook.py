@@ -9,6 +9,7 @@ from typing import Any
 
 from darumad.control.desk import Desk
 from darumad.control.house import House
+from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
 from darumad.names import AgentName, ItemId
 from darumad.work.ends import UNDECIDED
@@ -20,6 +21,8 @@ _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
 _TO_BEGIN = frozenset({WorkState.READY, WorkState.WAITING, WorkState.SCHEDULED})
 _NAMED = 3
 """So many of those that fill a lane are named."""
+_NEARLY_FULL = 0.8
+"""Of the items that may be unfinished."""
 _PARKED: Mapping[str, str] = {
     "challenge": "answers to its questions: `daruma work answer`",
     "approval": "an approval: `daruma work answer`",
@@ -60,6 +63,14 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
     return _kept(desk, record) or await desk.read(_crowded, house, record) or _gated(house, record) or _room(house)
 
 
+def crowding(house: House) -> Sequence[str]:
+    """What whoever hands in more should know of how many items are unfinished: so many more, and they are refused."""
+    unfinished, most = house.unfinished(), house.max_unfinished
+    if unfinished < _NEARLY_FULL * most:
+        return ()
+    return (f"the queue is nearly full: {unfinished} of {most} unfinished items (`queue.max_items`)",)
+
+
 def parked_for(record: WorkRecord) -> str | None:
     """What a parked item needs, in words."""
     error = record.error or {}
@@ -75,6 +86,13 @@ def held_back(house: House) -> Sequence[str]:
     shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
     everything = (_admission(house), _room(house))
     return (*(each for each in everything if each is not None), *map(_paused_lane, shut))
+
+
+def still_to_come(house: House) -> Unavailable:
+    """What a cancel is told that was posted and is not committed: it is kept until it can be written."""
+    if house.no_room() is not None:
+        return Unavailable("the disk is full: the cancel is kept, and done once there is room", code="disk_full")
+    return Unavailable("the journal is slow: the cancel may still happen")
 
 
 async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | None:

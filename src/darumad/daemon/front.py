@@ -106,6 +106,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         version=__version__,
         started_at=house.clock.wall(),
         max_unfinished=settings.queue.max_items,
+        unfinished=lambda: house.journal.health().unfinished,
         treasury=engine.treasury,
         keys=behind.keys,
         providers=behind.providers,

@@ -96,12 +96,13 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
 class WriterHealth:
     """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches).
 
-    `held` counts those that wait for room on the disk.
+    `held` counts those that wait for room on the disk, `unfinished` the items that are not at their end.
     """
 
     queued: int
     batch_age: Seconds | None
     held: int = 0
+    unfinished: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ class Writer:
         """Safe from any thread at any time: it asks nobody."""
         began = self._batch_began
         age = None if began is None else Seconds(max(0.0, self._clock.monotonic() - began))
-        return WriterHealth(self._queue.qsize(), age, len(self._held))
+        return WriterHealth(self._queue.qsize(), age, len(self._held), self._tail.unfinished)
 
     @property
     def failed(self) -> bool:
