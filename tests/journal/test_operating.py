@@ -142,7 +142,7 @@ def test_a_retry_revives_the_dependents_that_its_death_killed(desk: Desk) -> Non
 def test_a_dead_dependent_cannot_live_before_what_it_needs(desk: Desk) -> None:
     desk.submit("a", new_item("b", needs=["a"]))
     desk.cancel("a")
-    with pytest.raises(Refused, match="b depends on a, which is cancelled") as refused:
+    with pytest.raises(Refused, match="b depends on a, which is cancelled and stays so: hand both in anew") as refused:
         desk.release("b")
     assert refused.value.code == "conflict"
 

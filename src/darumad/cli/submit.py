@@ -46,9 +46,20 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
 @click.option("--backoff", type=DURATION, metavar="DURATION", help="The first wait before a retry.")
 @click.option("--at", "run_at", metavar="TIME", help="Not before this; ISO 8601 with its zone.")
-@click.option("--in", "run_in", type=DURATION, metavar="DURATION", help="Not before so much later.")
+@click.option(
+    "--in",
+    "run_in",
+    type=DURATION,
+    metavar="DURATION",
+    help="Not before so much later; with an --id that is sent again say --at.",
+)
 @click.option("--expires-at", metavar="TIME", help="Not after this; ISO 8601 with its zone.")
-@click.option("--expires-in", type=DURATION, metavar="DURATION", help="Not so much later.")
+@click.option(
+    "--expires-in",
+    type=DURATION,
+    metavar="DURATION",
+    help="Not so much later; with an --id that is sent again say --expires-at.",
+)
 @click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run.")
 @click.option("--no-challenge", is_flag=True, help="Run it even if it is vague.")
 @click.option("--estimate", is_flag=True, help="Only say what it may cost; files of --input are not counted.")

@@ -169,8 +169,16 @@ def _unsettled(batch: Batch, found: Mapping[ItemId, Found]) -> frozenset[int] | 
     unsettled = batch.run_if_any("unsettled_needs", list(rows))
     for row, uid, state in unsettled:
         if state in LOST and uid not in found:
-            return Refused(f"{rows[row]} depends on {uid}, which is {state}: retry that first", code="conflict")
+            return _in_vain(rows[row], uid, state)
     return frozenset(row for row, _, _ in unsettled)
+
+
+def _in_vain(item: ItemId, needed: ItemId, state: WorkState) -> Refused:
+    """What is dead may be retried; what is cancelled stays so, and nothing that depends on it can ever begin."""
+    said = f"{item} depends on {needed}, which is {state}"
+    if state == WorkState.CANCELLED:
+        return Refused(f"{said} and stays so: hand both in anew, under other ids", code="conflict")
+    return Refused(f"{said}: retry that first", code="conflict")
 
 
 def _row(each: Found, asked: Release, waiting: frozenset[int]) -> tuple[int, str, int]:
