@@ -172,6 +172,45 @@ async def test_a_long_observation_is_shown_by_its_beginning_and_its_end(tmp_path
     assert told.endswith("b" * 50)
 
 
+# --- a dialogue that no longer fits ---------------------------------------------------------------------------------
+
+TOO_LONG = ModelFailed("context_too_long", "the prompt does not fit")
+
+
+async def say(arguments: Mapping[str, Any]) -> str:
+    return str(arguments["word"]) * 1_000
+
+
+SAY = Tool(ToolSpec(name="say", says="Say a word.", schema={"type": "object"}), say)
+
+
+async def test_what_tools_said_before_the_last_round_is_left_out_once_it_does_not_fit(tmp_path: Path) -> None:
+    rounds = (calls(("say", {"word": "one"})), calls(("say", {"word": "two"})))
+    model = Scripted(*rounds, TOO_LONG, "done")
+    answer = await run_loop(ASK, (SAY,), context(tmp_path, model))
+    assert (answer.text, len(answer.calls)) == ("done", 2)
+    full, shorter = (each.messages for each in model.asked[2:])
+    assert [each.text for each in shorter if each.role == "tool"] == [
+        "(3000 characters left out to make room)", "two" * 1_000,
+    ]  # fmt: skip
+    assert [replace(each, text="") for each in shorter] == [replace(each, text="") for each in full]
+
+
+async def test_the_only_round_s_observation_is_cut_and_a_second_failure_is_the_end(tmp_path: Path) -> None:
+    model = Scripted(calls(("say", {"word": "one"})), TOO_LONG, TOO_LONG)
+    with pytest.raises(ModelFailed) as failed:
+        await run_loop(ASK, (SAY,), context(tmp_path, model))
+    assert failed.value.kind == "context_too_long"
+    assert "1000 characters left out" in model.asked[2].messages[-1].text
+
+
+async def test_a_task_that_does_not_fit_by_itself_is_not_asked_again(tmp_path: Path) -> None:
+    model = Scripted(TOO_LONG)
+    with pytest.raises(ModelFailed, match="does not fit"):
+        await loop(context(tmp_path, model))
+    assert len(model.asked) == 1
+
+
 # --- the built-in executor on top of it -----------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from darumad.agents.answers import again, anew, read, repairable, turn, whole
+from darumad.agents.compaction import compacted, shortened, too_long
 from darumad.agents.schemas import violations
 from darumad.work.canonical import digest
 from darumad.work.effects import NothingDone
@@ -98,6 +99,7 @@ class _Loop:
         self._seen: Counter[str] = Counter()
         self._done: list[ToolCall] = []
         self._repairs = 0
+        self._compacted = False
 
     async def run(self) -> Answer:
         for _ in range(self._limits.max_steps):
@@ -117,12 +119,22 @@ class _Loop:
         try:
             return whole(await turn(self._context, "think", self._request))
         except ModelFailed as failed:
-            if not repairable(failed):
-                raise
-            useless = failed
-        self._count_repair(useless.kind, useless.message)
-        self._request = anew(self._request, useless.message)
+            self._request = self._asked_otherwise(failed)
         return None
+
+    def _asked_otherwise(self, failed: ModelFailed) -> ModelRequest:
+        """What is asked after a failure that the dialogue itself can mend.
+
+        Raises:
+            ModelFailed: it cannot, or was mended often enough.
+        """
+        if too_long(failed) and not self._compacted and (shorter := compacted(self._request)) is not None:
+            self._compacted = True
+            return shorter
+        if not repairable(failed):
+            raise failed
+        self._count_repair(failed.kind, failed.message)
+        return anew(self._request, failed.message)
 
     async def _observe(self, reply: ModelReply) -> None:
         """Run what the model asked for, one after the other, and add what came of it to the dialogue."""
@@ -149,7 +161,7 @@ class _Loop:
                               else tool.run(call.arguments))  # fmt: skip
             except NothingDone as error:
                 return f"error: {error}"
-            return _short(said, self._limits.observation)
+            return shortened(said, self._limits.observation)
 
         step = {"tool": call.name, "call": call.id, "arguments": call.arguments}
         observation = str(await self._context.steps.once("tool", step, run))
@@ -199,11 +211,3 @@ async def _outside(tool: OutsideTool, call: ToolCall, context: Context) -> str:
             call.name, dict(call.arguments), run, idempotent=tool.idempotent, repeatable=tool.repeatable
         )
     )
-
-
-def _short(observation: str, most: int) -> str:
-    """An observation as the model gets it: its beginning and its end, where it is too long to be shown whole."""
-    if len(observation) <= most:
-        return observation
-    half = most // 2
-    return f"{observation[:half]}\n... {len(observation) - 2 * half} characters left out ...\n{observation[-half:]}"

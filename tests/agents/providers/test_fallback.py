@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from statistics import median
 
 import pytest
 
@@ -10,7 +11,7 @@ from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.policy import falls_back
 from darumad.names import ItemId
-from darumad.sim import Fault, Reply, Rule, Simulation, ToolUse, When
+from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
 from darumad.work import KINDS
 from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
@@ -155,6 +156,17 @@ async def test_vectors_come_one_for_each_text_through_the_same_door(desk: Desk, 
     assert [len(each) for each in desk.books.settled.values()] == [1]
 
 
+async def test_a_model_s_circuit_is_its_own_and_no_other_s_of_the_same_provider(desk: Desk) -> None:
+    desk.use = "ollama"
+    desk.change(embedding_model="llama3.2:embed", concurrency=8)
+    desk.sim.play(Rule(id="down", when=When(endpoint="embed"), fault=Fault(name="http_status", code=500)))
+    with pytest.raises(ModelFailed):
+        await desk.broker.embed_for(OWNER, "ollama")(["a"])
+    assert {model: each.shut for (_, model), each in desk.broker.circuits().items()} == {"llama3.2:embed": True}
+    assert not desk.broker.shut("executor")
+    assert (await desk.complete()(ask())).stop == "end"
+
+
 async def test_who_makes_no_vectors_says_so(desk: Desk) -> None:
     desk.specs["anthropic"] = replace(desk.specs["anthropic"], embedding_model="any")
     for provider, told in (
@@ -200,6 +212,14 @@ def test_the_loop_is_replaced_under_a_thousand_calls_and_nothing_known_is_lost(s
     assert {shown.state for shown in desk.broker.circuits().values()} == {"closed"}
 
 
+CLOSES_WITHIN = 0.1
+"""Seconds from a revoke to the end of its socket, as the server sees it."""
+
+
+def _gone(attempts: tuple[Attempt, ...]) -> list[float]:
+    return [each.client_disconnected_at for each in attempts if each.client_disconnected_at is not None]
+
+
 async def test_a_cancel_closes_its_socket_at_once_however_many_are_open(desk: Desk, vendor: str) -> None:
     desk.keys["openai"] = desk.keys["anthropic"]
     desk.change(concurrency=64)
@@ -207,13 +227,15 @@ async def test_a_cancel_closes_its_socket_at_once_however_many_are_open(desk: De
     owners = [Owner(ItemId(f"i{n}"), 1) for n in range(50)]
     calls = [asyncio.ensure_future(desk.complete(each)(ask(str(each.item)))) for each in owners]
     await seen(desk.sim, lambda attempts: len(attempts) == 50)
-    began = time.monotonic()
-    desk.broker.revoke(owners[7])
-    with pytest.raises(ModelFailed, match="revoked"):
-        await calls[7]
-    await seen(desk.sim, lambda attempts: any(each.client_disconnected_at for each in attempts))
-    (gone,) = [each.client_disconnected_at for each in desk.sim.attempts() if each.client_disconnected_at]
-    assert gone - began < 1.0  # a tenth on a quiet machine
+    took = []
+    for number in range(9):
+        began = time.monotonic()
+        desk.broker.revoke(owners[number])
+        with pytest.raises(ModelFailed, match="revoked"):
+            await calls[number]
+        gone = await seen(desk.sim, lambda attempts, so_far=number: len(_gone(attempts)) > so_far)
+        took.append(max(_gone(gone)) - began)
+    assert median(took) < CLOSES_WITHIN, "of several, for any one may meet a machine that is busy elsewhere"
     for each in calls:
         each.cancel()
     await asyncio.gather(*calls, return_exceptions=True)

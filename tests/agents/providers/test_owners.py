@@ -68,6 +68,29 @@ async def test_a_revoked_owner_is_refused_before_anything_is_sent(desk: Desk) ->
     assert (desk.sim.attempts(), desk.books.reserved) == ((), {})
 
 
+async def test_a_task_that_ignores_its_cancel_gets_no_further_call(desk: Desk) -> None:
+    complete, ended = desk.complete(), list[str]()
+
+    async def deaf() -> None:
+        for number in range(3):
+            try:
+                await complete(ask(str(number)))
+            except asyncio.CancelledError:
+                ended.append("cancelled")
+            except ModelFailed as failed:
+                ended.append(failed.kind)
+
+    desk.sim.play(Rule(id="hang", fault=HANGS[0]))
+    task = asyncio.ensure_future(deaf())
+    await seen(desk.sim, lambda attempts: len(attempts) == 1)
+    desk.broker.revoke(OWNER)
+    task.cancel()
+    await task
+    assert ended == ["cancelled"] * 3
+    assert len(desk.sim.attempts()) == 1
+    assert len(desk.books.reserved) == 1
+
+
 async def test_a_revoke_holds_for_earlier_fences_and_not_for_later_ones(desk: Desk) -> None:
     desk.broker.revoke(Owner(ItemId("item"), 2))
     for fence in (1, 2):
