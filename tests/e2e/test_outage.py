@@ -12,6 +12,7 @@ from tests.kit.house import eventually
 
 ITEMS = 100
 DOWN = Fault(name="http_status", code=500)
+SLOTS, PROBES = 8, 3
 PATIENCE = 60.0
 ONE_BY_ONE = 15
 NOTICED = 0.05
@@ -28,10 +29,13 @@ def settings(sim: Simulation) -> dict[str, object]:
     return {
         "provider": {"use": "offline"},
         "providers": {
-            "down": {"kind": "anthropic", "base_url": sim.url("anthropic"), "concurrency": 2},
+            "down": {"kind": "anthropic", "base_url": sim.url("anthropic"), "concurrency": SLOTS},
             "up": {"kind": "ollama", "base_url": sim.url("ollama"), "model": "llama3.2", "concurrency": 2},
         },
-        "agents": {name: {"template": "general", "provider": name, "count": 2} for name in ("down", "up")},
+        "agents": {
+            "down": {"template": "general", "provider": "down", "count": SLOTS},
+            "up": {"template": "general", "provider": "up", "count": 2},
+        },
     }
 
 
@@ -60,6 +64,10 @@ def test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails
 
     sim.play(_well())
     eventually(lambda: _succeeded(daemon) == ITEMS, PATIENCE)
+    put_off = len(daemon.events("work.scheduled"))
+    assert put_off <= SLOTS + PROBES, (
+        "those that met the outage, and each that went ahead to see: no slot's item beside it"
+    )
     assert not daemon.events("agent.restarted")
     assert not daemon.events("agent.error_recorded")
     (alert,), (over,) = daemon.events("provider.circuit_opened"), daemon.events("provider.circuit_closed")
