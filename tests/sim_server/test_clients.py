@@ -6,7 +6,6 @@ reads one of them otherwise fails here, by name.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -68,22 +67,26 @@ def reply(request: pytest.FixtureRequest, sim: Simulation, gzip: bool) -> str:
     return str(request.param)
 
 
-def of_anthropic(sim: Simulation) -> anthropic.Anthropic:
-    return anthropic.Anthropic(
+@pytest.fixture(scope="module")
+def claude(sim: Simulation) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(
         api_key="sk-sim", base_url=sim.url("anthropic"), max_retries=0, _strict_response_validation=True,
         http_client=httpx2.Client(trust_env=False),
-    )  # fmt: skip
+    ) as client:  # fmt: skip
+        yield client
 
 
-def of_openai(sim: Simulation) -> openai.OpenAI:
-    return openai.OpenAI(
+@pytest.fixture(scope="module")
+def gpt(sim: Simulation) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
         api_key="sk-sim", base_url=sim.url("openai") + "/v1", max_retries=0, _strict_response_validation=True,
         http_client=httpx2.Client(trust_env=False),
-    )  # fmt: skip
+    ) as client:  # fmt: skip
+        yield client
 
 
-@contextmanager
-def of_ollama(sim: Simulation) -> Iterator[ollama.Client]:
+@pytest.fixture(scope="module")
+def llama(sim: Simulation) -> Iterator[ollama.Client]:
     client = ollama.Client(host=sim.url("ollama"), trust_env=False)
     with client._client:
         yield client
@@ -94,7 +97,7 @@ def flat(text: str) -> str:
     return json.dumps(json.loads(text), separators=(",", ":")) if text.startswith("{") else text
 
 
-def test_anthropic_s_client_reads_every_reply(sim: Simulation, reply: str, stream: bool) -> None:
+def test_anthropic_s_client_reads_every_reply(claude: anthropic.Anthropic, reply: str, stream: bool) -> None:
     asks = REPLIES[reply][1]
     more: dict[str, Any] = {}
     if "tools" in asks:
@@ -104,12 +107,11 @@ def test_anthropic_s_client_reads_every_reply(sim: Simulation, reply: str, strea
     if "stop" in asks:
         more["stop_sequences"] = [asks["stop"]]
     body = {"model": "claude-haiku-4-5", "max_tokens": asks.get("max_tokens", 1_000), "messages": ASKED, **more}
-    with of_anthropic(sim) as client:
-        if stream:
-            with client.messages.stream(**body) as events:
-                message = events.get_final_message()
-        else:
-            message = client.messages.create(**body)
+    if stream:
+        with claude.messages.stream(**body) as events:
+            message = events.get_final_message()
+    else:
+        message = claude.messages.create(**body)
     blocks = {each.type: each for each in message.content}
     said = blocks["text"].text if "text" in blocks else ""
     call = blocks.get("tool_use")
@@ -120,7 +122,7 @@ def test_anthropic_s_client_reads_every_reply(sim: Simulation, reply: str, strea
     assert 0 < message.usage.output_tokens <= body["max_tokens"] or reply == "refusal"
 
 
-def test_openai_s_client_reads_every_reply(sim: Simulation, reply: str, stream: bool) -> None:
+def test_openai_s_client_reads_every_reply(gpt: openai.OpenAI, reply: str, stream: bool) -> None:
     asks = REPLIES[reply][1]
     more: dict[str, Any] = {}
     if "tools" in asks:
@@ -131,35 +133,33 @@ def test_openai_s_client_reads_every_reply(sim: Simulation, reply: str, stream: 
     if "stop" in asks:
         more["stop"] = asks["stop"]
     body = {"model": "gpt-sim", "messages": ASKED, "max_completion_tokens": asks.get("max_tokens", 1_000), **more}
-    with of_openai(sim) as client:
-        if stream:
-            chunks = list(client.chat.completions.create(**body, stream=True, stream_options={"include_usage": True}))
-            parts = [each.choices[0] for each in chunks if each.choices]
-            said = "".join(each.delta.content or "" for each in parts)
-            calls = [call.function for each in parts for call in each.delta.tool_calls or ()]
-            called = "".join(each.name or "" for each in calls) + "".join(each.arguments or "" for each in calls)
-            end, usage = parts[-1].finish_reason, chunks[-1].usage
-        else:
-            whole = client.chat.completions.create(**body)
-            (choice,) = whole.choices
-            said, end, usage = choice.message.content or "", choice.finish_reason, whole.usage
-            called = "".join(each.function.name + each.function.arguments for each in choice.message.tool_calls or ())
+    if stream:
+        chunks = list(gpt.chat.completions.create(**body, stream=True, stream_options={"include_usage": True}))
+        parts = [each.choices[0] for each in chunks if each.choices]
+        said = "".join(each.delta.content or "" for each in parts)
+        calls = [call.function for each in parts for call in each.delta.tool_calls or ()]
+        called = "".join(each.name or "" for each in calls) + "".join(each.arguments or "" for each in calls)
+        end, usage = parts[-1].finish_reason, chunks[-1].usage
+    else:
+        whole = gpt.chat.completions.create(**body)
+        (choice,) = whole.choices
+        said, end, usage = choice.message.content or "", choice.finish_reason, whole.usage
+        called = "".join(each.function.name + each.function.arguments for each in choice.message.tool_calls or ())
     said = flat(said) + called.replace(" ", "")
     assert (said, end) == (SAID[reply], ENDS["openai"].get(reply, NATURAL["openai"]))
     assert usage is not None
     assert usage.completion_tokens <= body["max_completion_tokens"]
 
 
-def test_ollama_s_client_reads_every_reply(sim: Simulation, reply: str, stream: bool) -> None:
+def test_ollama_s_client_reads_every_reply(llama: ollama.Client, reply: str, stream: bool) -> None:
     asks = REPLIES[reply][1]
     more: dict[str, Any] = {"options": {"num_predict": asks.get("max_tokens", 1_000), "stop": [asks.get("stop", "")]}}
     if "tools" in asks:
         more["tools"] = [{"type": "function", "function": {"name": "weather", "parameters": TOOL}}]
     if "schema" in asks:
         more["format"] = SCHEMA
-    with of_ollama(sim) as client:
-        found = client.chat("llama3.2", ASKED, stream=stream, **more)
-        chunks = list(found) if stream else [found]
+    found = llama.chat("llama3.2", ASKED, stream=stream, **more)
+    chunks = list(found) if stream else [found]
     said = flat("".join(each.message.content or "" for each in chunks))
     calls = [call.function for each in chunks for call in each.message.tool_calls or ()]
     said += "".join(f"{each.name}{flat(json.dumps(dict(each.arguments)))}" for each in calls)
@@ -168,31 +168,32 @@ def test_ollama_s_client_reads_every_reply(sim: Simulation, reply: str, stream: 
     assert (chunks[-1].eval_count or 0) <= more["options"]["num_predict"]
 
 
-def test_the_clients_read_the_lists_the_counts_and_the_vectors(sim: Simulation, gzip: bool) -> None:
+def test_the_clients_read_the_lists_the_counts_and_the_vectors(
+    sim: Simulation, claude: anthropic.Anthropic, gpt: openai.OpenAI, llama: ollama.Client, gzip: bool
+) -> None:
     sim.play(servers={"*": Server(gzip=gzip)})
-    with of_anthropic(sim) as client:
-        assert "claude-haiku-4-5" in {each.id for each in client.models.list()}
-        assert client.models.retrieve("claude-haiku-4-5").type == "model"
-        assert client.messages.count_tokens(model="claude-haiku-4-5", messages=ASKED).input_tokens > 0
-    with of_openai(sim) as other:
-        assert other.models.retrieve("gpt-sim").object == "model"
-        assert {each.id for each in other.models.list()} >= {"gpt-sim"}
-        vectors = other.embeddings.create(model="embedding-sim", input=["a", "b"], encoding_format="float")
-        assert [each.index for each in vectors.data] == [0, 1]
-    with of_ollama(sim) as local:
-        assert [each.model for each in local.list().models] == ["llama3.2"]
-        assert len(local.embed("llama3.2", ["a", "b"]).embeddings) == 2
-        assert local.generate("llama3.2", "hi").done
-        assert local.show("llama3.2").capabilities == ["completion", "tools"]
-        assert local.ps().models == []
+    assert "claude-haiku-4-5" in {each.id for each in claude.models.list()}
+    assert claude.models.retrieve("claude-haiku-4-5").type == "model"
+    assert claude.messages.count_tokens(model="claude-haiku-4-5", messages=ASKED).input_tokens > 0
+    assert gpt.models.retrieve("gpt-sim").object == "model"
+    assert {each.id for each in gpt.models.list()} >= {"gpt-sim"}
+    vectors = gpt.embeddings.create(model="embedding-sim", input=["a", "b"], encoding_format="float")
+    assert [each.index for each in vectors.data] == [0, 1]
+    assert [each.model for each in llama.list().models] == ["llama3.2"]
+    assert len(llama.embed("llama3.2", ["a", "b"]).embeddings) == 2
+    assert llama.generate("llama3.2", "hi").done
+    assert llama.show("llama3.2").capabilities == ["completion", "tools"]
+    assert llama.ps().models == []
 
 
-def test_the_clients_find_their_own_error_in_each_refusal(sim: Simulation) -> None:
+def test_the_clients_find_their_own_error_in_each_refusal(
+    sim: Simulation, claude: anthropic.Anthropic, gpt: openai.OpenAI, llama: ollama.Client
+) -> None:
     sim.play()
-    with of_anthropic(sim) as client, pytest.raises(anthropic.NotFoundError):
-        client.messages.create(model="none", max_tokens=1, messages=ASKED)
-    with of_openai(sim) as other, pytest.raises(openai.NotFoundError) as found:
-        other.chat.completions.create(model="none", messages=ASKED)
+    with pytest.raises(anthropic.NotFoundError):
+        claude.messages.create(model="none", max_tokens=1, messages=ASKED)
+    with pytest.raises(openai.NotFoundError) as found:
+        gpt.chat.completions.create(model="none", messages=ASKED)
     assert found.value.code == "model_not_found"
-    with of_ollama(sim) as local, pytest.raises(ollama.ResponseError, match="model 'none' not found"):
-        local.chat("none", ASKED)
+    with pytest.raises(ollama.ResponseError, match="model 'none' not found"):
+        llama.chat("none", ASKED)
