@@ -21,15 +21,14 @@ class FactCounter:
 
     def __call__(self, batch: Sequence[Recorded]) -> None:
         """Counts every fact of `batch`."""
-        for kind, count in Counter([each.type for each in batch]).items():
+        kinds = Counter([each.type for each in batch])
+        for kind, count in kinds.items():
             self._tally.add("events_total", (kind,), count)
+        if accepted := kinds["work.submitted"]:
+            self._tally.add("work_submitted_total", amount=accepted)
         for each in batch:
             if each.type in _COUNTS:
                 _COUNTS[each.type](self, each)
-
-    def submitted(self, _: Recorded) -> None:
-        """An item was accepted."""
-        self._tally.add("work_submitted_total")
 
     def assigned(self, fact: Recorded) -> None:
         """An item was claimed."""
@@ -67,7 +66,6 @@ class FactCounter:
 
 
 _COUNTS: Mapping[str, Callable[[FactCounter, Recorded], None]] = {
-    "work.submitted": FactCounter.submitted,
     "work.assigned": FactCounter.assigned,
     "work.retried": FactCounter.retried,
     "work.review_failed": FactCounter.sent_back,

@@ -4,6 +4,7 @@ One INFO line for each item's end, a WARNING where an agent fell, everything els
 """
 
 from collections.abc import Sequence
+from logging import DEBUG
 
 from darumad.events import Recorded
 from darumad.logs import logger
@@ -26,13 +27,17 @@ _WARNING = frozenset({
 
 def tell(batch: Sequence[Recorded]) -> None:
     """Log a committed batch; runs on the publisher's thread."""
-    for each in batch:
+    for each in batch if log.is_enabled_for(DEBUG) else _above_debug(batch):
         if each.type in _INFO:
             log.info(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
         elif each.type in _WARNING:
             log.warning(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
         else:
             log.debug(each.type.replace(".", "_"), subject=each.subject, seq=each.seq, **each.data)
+
+
+def _above_debug(batch: Sequence[Recorded]) -> Sequence[Recorded]:
+    return [each for each in batch if each.type in _INFO or each.type in _WARNING]
 
 
 def hear(signal: Event) -> None:

@@ -5,6 +5,7 @@ Pure, so that a batch of submits is judged one after the other without a stateme
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
@@ -17,8 +18,7 @@ DISK_RETRY = 30.0
 LOST = frozenset({WorkState.DEAD, WorkState.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the journal holds under an id already, or will once this batch is written."""
 
     digest: str

@@ -15,7 +15,7 @@ from darumad.errors import Problem
 from darumad.names import Role, Stage
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
-from darumad.work.item import PHASES, WorkItem
+from darumad.work.item import NO_LIMITS, PHASES, Limits, WorkItem
 
 MAX_ID = 256
 MAX_NAME_PART = 255
@@ -237,18 +237,27 @@ def _nested_errors(pointer: str, value: Any, depth: int) -> Iterator[Problem]:
 
 
 def _limit_errors(item: WorkItem) -> Iterator[Problem]:
-    for field, value in (("timeout", item.timeout), ("idle_timeout", item.idle_timeout)):
-        if value is not None and not 0 < value < inf:
-            yield Problem(f"/{field}", "must be more than 0 seconds")
-    if item.backoff is not None and not 0 <= item.backoff < inf:
-        yield Problem("/backoff", "must be 0 seconds or more")
+    if item.timeout is not None or item.idle_timeout is not None or item.backoff is not None:
+        yield from _time_errors(item)
+    if item.budget is not NO_LIMITS:
+        yield from _budget_errors(item.budget)
     if item.max_attempts < 1:
         yield Problem("/max_attempts", "must be at least 1")
     if item.max_reviews < 0:
         yield Problem("/max_reviews", "must be 0 or more")
     if item.run_at is not None and item.expires_at is not None and item.expires_at <= item.run_at:
         yield Problem("/expires_at", "must be later than run_at")
-    budget = item.budget
+
+
+def _time_errors(item: WorkItem) -> Iterator[Problem]:
+    for field, value in (("timeout", item.timeout), ("idle_timeout", item.idle_timeout)):
+        if value is not None and not 0 < value < inf:
+            yield Problem(f"/{field}", "must be more than 0 seconds")
+    if item.backoff is not None and not 0 <= item.backoff < inf:
+        yield Problem("/backoff", "must be 0 seconds or more")
+
+
+def _budget_errors(budget: Limits) -> Iterator[Problem]:
     for field, most in (("nano_usd", budget.nano_usd), ("tokens", budget.tokens), ("calls", budget.calls)):
         if most is not None and most < 0:
             yield Problem(f"/budget/{field}", "must be 0 or more")
