@@ -2,7 +2,10 @@
 
 Nothing is left out: synchronous=FULL, the daemon with its log and metrics, every answer after its commit. Beside each
 figure stands the floor that was measured in the same run (`bench.floors`): on a machine that is busy or slow, the
-ratio of the two still says something.
+ratio of the two still says something, and is what is judged. The goals and these floors were once measured on one
+machine, and so they make a goal for the ratio: 3,000 submits a second of the 3,230 that a bare server commits for one
+client, 10,000 of its 12,900 for 64 clients, 40,000 items of its 53,500 in batches, and claims whose slowest hundredth
+takes 5 ms where plain SQL takes 3.3.
 """
 
 import contextlib
@@ -44,9 +47,24 @@ class Sizes:
     seconds: float = 4.0
 
 
-ACCEPTS = ((1, 1, 3_000), (64, 1, 10_000), (4, 100, 40_000))
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure to reach, and what its floor was on the machine that it was set on."""
+
+    figure: float
+    floor: float
+
+    @property
+    def ratio(self) -> float:
+        """What the figure may be of the floor of any machine."""
+        return self.figure / self.floor
+
+
+ACCEPTS = ((1, 1, Goal(3_000, 3_230)), (64, 1, Goal(10_000, 12_900)), (4, 100, Goal(40_000, 53_500)))
 """Clients, items in a request, and the goal in items a second."""
-CLAIM_GOAL_MS, BOOT_GOAL, FINISHED_GOAL = 5.0, 1.0, 2.0
+CLAIM = Goal(5.0, 3.3)
+"""Milliseconds that the slowest hundredth of the claims takes."""
+BOOT_GOAL, FINISHED_GOAL = 1.0, 2.0
 FLAT = 1.25
 """By how much an item may cost more in a full file than in an empty one."""
 
@@ -76,13 +94,14 @@ def _accepting(sizes: Sizes) -> Iterator[bool]:
         for clients, batch, goal in ACCEPTS:
             bare = _loaded(path, pid, clients, batch, sizes.seconds)
             ours = _loaded(daemon.socket, daemon.process.pid, clients, batch, sizes.seconds)
+            reached = ours.rate / bare.rate
             print(
                 f"journal: accepted over the socket, {clients} clients x {batch}: {ours.rate:,.0f} items/s (goal"
-                f" {goal:,}; {ours.rate / bare.rate:.2f} x the {bare.rate:,.0f} of a bare server), p99"
+                f" {goal.figure:,}), {reached:.2f} x the {bare.rate:,.0f} of a bare server (goal {goal.ratio:.2f}), p99"
                 f" {ours.p99_ms:.1f} ms, {ours.cpu_ms:.3f} ms CPU an item ({ours.cpu_ms / bare.cpu_ms:.1f} x its"
                 f" {bare.cpu_ms:.3f})"
             )
-            yield ours.rate >= goal
+            yield reached >= goal.ratio
 
 
 def _loaded(path: Path, server: int, clients: int, batch: int, seconds: float) -> Load:
@@ -143,11 +162,11 @@ def _claiming(sizes: Sizes) -> Iterator[bool]:
         empty = _claims(journal, sizes)
     (p50, p99), (bare_p50, bare_p99) = _in_ms(full), _in_ms(bare)
     print(
-        f"journal: claim of {sizes.slots} of {sizes.many:,} ready: p99 {p99:.1f} ms (goal {CLAIM_GOAL_MS:g};"
-        f" {p99 / bare_p99:.1f} x the {bare_p99:.1f} of plain SQL), p50 {p50:.1f} ({p50 / bare_p50:.1f} x its"
-        f" {bare_p50:.1f})"
+        f"journal: claim of {sizes.slots} of {sizes.many:,} ready: p99 {p99:.1f} ms (goal {CLAIM.figure:g}),"
+        f" {p99 / bare_p99:.1f} x the {bare_p99:.1f} of plain SQL (goal {CLAIM.ratio:.1f}), p50 {p50:.1f}"
+        f" ({p50 / bare_p50:.1f} x its {bare_p50:.1f})"
     )
-    yield p99 <= CLAIM_GOAL_MS
+    yield p99 / bare_p99 <= CLAIM.ratio
     for what, much, little in (("claim", median(full), median(empty)), ("accept", full_accept, empty_accept)):
         grown = much / little
         print(f"journal: {what} in a file of {sizes.many:,} items against {sizes.few}: {grown:.2f} x (goal {FLAT:g})")
