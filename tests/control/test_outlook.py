@@ -52,6 +52,14 @@ def test_an_item_of_a_paused_lane_names_the_setting(served: Served) -> None:
     assert served.client.call("status")["held_back"] == [LANE]
 
 
+def test_each_item_of_a_batch_is_told_what_keeps_itself_waiting(served: Served) -> None:
+    served.room.lanes |= {"north": Lane(paused=True), "south": Lane()}
+    lanes = ("south", "north", "south", "north")
+    sent = served.client.batch([{**CLEAR, "id": f"{place}", "lane": lane} for place, lane in enumerate(lanes)])
+    told = [f"it waits for {LANE}" in each["warnings"] for each in sent["items"]]
+    assert told == [False, True, False, True]
+
+
 def test_an_item_that_finds_its_lane_full_names_who_is_in_it(served: Served) -> None:
     served.room.lanes["tree"] = Lane(max_running=1)
     served.client.submit({**CLEAR, "id": "first", "lane": "tree"})
