@@ -122,6 +122,24 @@ def test_a_log_file_that_cannot_be_written_is_told_by_check_doctor_and_serve(
     assert not (tmp_path / "state").exists()
 
 
+def test_every_key_file_that_cannot_be_used_is_told_by_check_at_once_beside_the_agents(
+    program: Program, file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "open").write_text("sk-a-key-that-all-may-read\n")
+    (tmp_path / "open").chmod(0o644)
+    file.write_text(
+        f"state_dir: {tmp_path / 'state'}\n"
+        "providers: {anthropic: {key_file: nofile}, openai: {key_file: open}}\n"
+        "agents: {gen: {template: genral}}\n"
+    )
+    check, serve = program("config", "check", "--config", str(file)), program("serve", "--config", str(file))
+    assert (check.returncode, serve.returncode) == (78, 78)
+    for said in (check.stderr, serve.stderr):
+        assert f"providers.anthropic.key_file: {tmp_path / 'nofile'}: No such file" in said
+        assert f"providers.openai.key_file: {tmp_path / 'open'} can be read by others" in said
+    assert "agents.gen.template: cannot be used" in check.stderr
+
+
 def test_a_log_file_that_is_yet_to_be_made_is_left_to_the_daemon(program: Program, tmp_path: Path) -> None:
     log, file = tmp_path / "logs" / "daruma.log", tmp_path / "daruma.yaml"
     file.write_text(f"log: {{file: {log}}}\n")

@@ -40,17 +40,17 @@ def test_every_limit_of_the_settings_reaches_the_budget_that_it_is_for(tmp_path:
           item: 7 USD
           item_tokens: 8
           item_calls: 9
-          agents: {writer: {daily: 10 USD, daily_tokens: 11, daily_calls: 12}}
+          agents: {documentation: {daily: 10 USD, daily_tokens: 11, daily_calls: 12}}
           providers: {ollama: {total: 13 USD, total_tokens: 14, total_calls: 15}}
           unknown_price: refuse
         """,
     )
     allowed = allowance(said)
-    over = allowed.limits_over("a", Limits(), "writer", "ollama", DAY)
+    over = allowed.limits_over("a", Limits(), "documentation", "ollama", DAY)
     assert {each: (limits.nano_usd, limits.tokens, limits.calls) for each, limits in over.items()} == {
         Budget("item:a", EVER): (7 * USD, 8, 9),
-        Budget("agent:writer", DAY): (10 * USD, 11, 12),
-        Budget("agent:writer", EVER): (None, None, None),
+        Budget("agent:documentation", DAY): (10 * USD, 11, 12),
+        Budget("agent:documentation", EVER): (None, None, None),
         Budget("provider:ollama", DAY): (None, None, None),
         Budget("provider:ollama", EVER): (13 * USD, 14, 15),
         Budget("all", DAY): (1 * USD, 2, 3),

@@ -113,8 +113,16 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
         ("agents: {reviewer: {template: echo}}", "agents.reviewer", "role of the house"),
         ("agents: {mine: {provider: ollma}}", "agents.mine.provider", "did you mean `ollama`"),
         ("agents: [a]", "agents", "must hold names"),
-        ("budget: {agents: {Mine: {daily: 1 USD}}}", "budget.agents.Mine", "no agent's name"),
-        ("budget: {agents: {mine: {dayly: 1 USD}}}", "budget.agents.mine.dayly", "did you mean `daily`"),
+        ("providers: {ollama: {base_url: 'http://there:99999'}}", "providers.ollama.base_url", "1 to 65535"),
+        ("providers: {ollama: {base_url: 'http://there:0'}}", "providers.ollama.base_url", "1 to 65535"),
+        ("providers: {ollama: {base_url: 'http://[::1'}}", "providers.ollama.base_url", "must be a URL"),
+        ("providers: {ollama: {base_url: 'http://there/?a=b'}}", "providers.ollama.base_url", "would not be sent"),
+        ("providers: {ollama: {base_url: 'http://there/#c'}}", "providers.ollama.base_url", "would not be sent"),
+        ("budget: {agents: {ecko: {daily: 1 USD}}}", "budget.agents.ecko", "no agent; did you mean `echo`"),
+        ("budget: {agents: {nobody: {daily: 1 USD}}}", "budget.agents.nobody", "there are documentation, echo, exec"),
+        ("budget: {agents: {orchestrator: {daily: 1 USD}}}", "budget.agents.orchestrator", "names no agent"),
+        ("budget: {agents: {echo: {dayly: 1 USD}}}", "budget.agents.echo.dayly", "did you mean `daily`"),
+        (f"budget: {{item_calls: {10**26}}}", "budget.item_calls", "a whole number below 2^53"),
         ("budget: {providers: {ollma: {total: 1 USD}}}", "budget.providers.ollma", "did you mean `ollama`"),
         ("budget: {daily_calls: -1}", "budget.daily_calls", "at least 0"),
         ("budget: {unknown_price: free}", "budget.unknown_price", "one of allow, refuse"),
@@ -131,6 +139,19 @@ def test_what_cannot_be_meant_is_refused_by_name(write: Write, text: str, pointe
     told = problems_of(write(text))
     assert list(told) == [pointer]
     assert what in told[pointer]
+
+
+def test_a_limit_may_be_set_for_whoever_asks_a_model(write: Write) -> None:
+    settings = load(
+        write(
+            "agents: {mine: {template: echo}}\n"
+            "budget: {agents: {mine: {daily_calls: 1}, executor: {daily_calls: 2}, reviewer: {daily_calls: 3}}}\n"
+        ),
+        {},
+    )
+    assert {name: each.daily_calls for name, each in settings.budget.agents.items()} == {
+        "mine": 1, "executor": 2, "reviewer": 3,
+    }  # fmt: skip
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -2,14 +2,19 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from darumad.errors import Problem, Refused
 
+if TYPE_CHECKING:
+    from darumad.settings import Settings
+
+_NOT_HERE = "the settings can be read, but the daemon would not start with them here"
 _FILE = click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 
 
@@ -26,20 +31,13 @@ def check(file: Path | None) -> None:
     Ends with 78 when something is. Every agent's template is loaded as the daemon would load it, so a file of your own
     is run.
     """
-    from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
-    from darumad.logs import check_file  # noqa: PLC0415 - needed offline only
-    from darumad.settings import load, origins  # noqa: PLC0415 - needed offline only
+    from darumad.settings import load  # noqa: PLC0415 - needed offline only
 
     settings = load(file, os.environ)
-    if settings.log.file:
-        check_file(settings.log.file)
-    told = origins(settings)
-    problems = [
-        Problem(key := f"agents.{name}.template", f"cannot be used: {why} ({told.get(key, 'shipped')})")
-        for name, why in unmade(settings).items()
-    ]
-    if problems:
-        raise Refused(_many(problems), code="bad_settings", problems=problems)
+    unusable, unmade = _unusable(settings), _unmade(settings)
+    if unusable or unmade:
+        said = _NOT_HERE if unusable else _many(unmade)
+        raise Refused(said, code="bad_settings", problems=[*unusable, *unmade])
     click.echo("the settings are right, and every agent can be made")
 
 
@@ -59,6 +57,42 @@ def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
         return
     for key, value in values.items():
         click.echo(f"{key}: {_word(value)}" + (f"  # {sources[key]}" if origin else ""))
+
+
+def _unusable(settings: "Settings") -> Sequence[Problem]:
+    """What the daemon would not start with: a log that cannot be written, keys that cannot be read."""
+    from darumad.agents.providers import load_credentials  # noqa: PLC0415 - needed offline only
+    from darumad.daemon.configured import provider_config  # noqa: PLC0415 - needed offline only
+    from darumad.logs import check_file  # noqa: PLC0415 - needed offline only
+
+    problems: list[Problem] = []
+    if settings.log.file:
+        with _noting(problems):
+            check_file(settings.log.file)
+    with _noting(problems):
+        load_credentials(provider_config(settings), dict(os.environ))
+    return problems
+
+
+@contextmanager
+def _noting(problems: list[Problem]) -> Iterator[None]:
+    """A refusal within is added to `problems`."""
+    try:
+        yield
+    except Refused as refused:
+        problems += refused.problems
+
+
+def _unmade(settings: "Settings") -> Sequence[Problem]:
+    """The agents that cannot be made, each with where its template was named."""
+    from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
+    from darumad.settings import origins  # noqa: PLC0415 - needed offline only
+
+    told = origins(settings)
+    return [
+        Problem(key := f"agents.{name}.template", f"cannot be used: {why} ({told.get(key, 'shipped')})")
+        for name, why in unmade(settings).items()
+    ]
 
 
 def _many(problems: Sequence[Problem]) -> str:

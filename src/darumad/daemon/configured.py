@@ -12,16 +12,13 @@ from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
 from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.names import AgentName, Role, Seconds, Stage
-from darumad.settings import Budget, CapSettings, PriceSettings, ProviderSettings, Settings
+from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
 from darumad.work.item import Limits as Spendable
 from darumad.work.lanes import Lane
-
-SHIPPED_AGENTS: Mapping[str, str] = {"executor": "general", "documentation": "documentation", "echo": "echo"}
-"""The executors that are there without any setting, and their templates."""
 
 
 @dataclass(frozen=True, slots=True)

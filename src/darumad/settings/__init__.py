@@ -6,6 +6,7 @@ setting names the file or the variable that holds one.
 
 from darumad.settings.loading import load
 from darumad.settings.model import (
+    SHIPPED_AGENTS,
     AgentSettings,
     Bridge,
     Control,
@@ -38,8 +39,8 @@ from darumad.settings.units import (
 )
 
 __all__ = [
-    "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors", "Item",
-    "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider",
+    "SHIPPED_AGENTS", "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors",
+    "Item", "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider",
     "ProviderSettings", "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path",
     "load", "origins", "parse_duration", "parse_money", "parse_size", "places", "show_duration", "show_money",
     "show_size",

@@ -164,6 +164,12 @@ class Supervision:
     )
 
 
+SHIPPED_AGENTS: Mapping[str, str] = MappingProxyType(
+    {"executor": "general", "documentation": "documentation", "echo": "echo"}
+)
+"""The executors that are there without any setting, and their templates."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
     """One agent definition of your own. What is null is as for the built-in executor."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from darumad.settings.fields import Limits
 
 T = TypeVar("T")
+_BEYOND_NUMBERS = 1 << 53
+"""What the journal and JSON no longer carry exactly, and the commands do not take either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,13 @@ def _yes_or_no(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    number = value if isinstance(value, int) and not isinstance(value, bool) else _whole_of(value)
+    if abs(number) >= _BEYOND_NUMBERS:
+        raise ValueError("a whole number below 2^53")
+    return number
+
+
+def _whole_of(value: Any) -> int:
     try:
         return int(_text(value).replace("_", ""))
     except ValueError:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from darumad.errors import Problem, did_you_mean
-from darumad.settings.model import AgentSettings, Settings
+from darumad.settings.model import SHIPPED_AGENTS, AgentSettings, Settings
 from darumad.settings.providers import ProviderSettings
 from darumad.work.kinds import KINDS
 from darumad.work.lanes import DEFAULT
@@ -34,12 +34,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
         for way in ("input", "output"):
             if getattr(price, way) is None:
                 yield Problem(f"prices.{name}.{way}", "must be said, in USD for a million tokens; 0 USD is free")
-    for name in settings.budget.agents:
-        if not SLUG.fullmatch(name):
-            yield Problem(f"budget.agents.{name}", "is no agent's name: a-z, 0-9 and dashes, at most 63")
-    for name in settings.budget.providers:
-        if name not in settings.providers:
-            yield Problem(f"budget.providers.{name}", _no_provider(name, settings.providers))
+    yield from _budgets(settings)
 
 
 def _order(settings: Settings) -> Iterator[Problem]:
@@ -72,22 +67,53 @@ def _daemon(settings: Settings) -> Iterator[Problem]:
         yield Problem("metrics.listen", "must be a loopback address and a port, such as 127.0.0.1:9464")
 
 
+def _budgets(settings: Settings) -> Iterator[Problem]:
+    """A limit on a name that nobody bears would hold nobody back."""
+    agents = {*(BUILT_IN - {"orchestrator"}), *SHIPPED_AGENTS, *settings.agents}  # the orchestrator asks no model
+    for name in settings.budget.agents:
+        if name not in agents:
+            yield Problem(f"budget.agents.{name}", _named_by_nobody("agent", name, agents))
+    for name in settings.budget.providers:
+        if name not in settings.providers:
+            yield Problem(f"budget.providers.{name}", _no_provider(name, settings.providers))
+
+
 def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[Problem]:
     if not SLUG.fullmatch(name) or name in {"auto", "offline"}:
         yield Problem(pointer, "must have a name of a-z, 0-9 and dashes other than `auto` and `offline`")
-    url = urlsplit(provider.base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        yield Problem(f"{pointer}.base_url", "must begin with http:// or https:// and name a host")
-    elif url.username or url.password:
-        yield Problem(f"{pointer}.base_url", "must hold no credentials; name a `key_file`")
+    wrong = _wrong_with(provider.base_url)
+    if wrong is not None:
+        yield Problem(f"{pointer}.base_url", wrong)
     if provider.model is None and provider.kind == "anthropic":
         yield Problem(f"{pointer}.model", "must name a model")
 
 
+def _wrong_with(base_url: str) -> str | None:
+    """Why no path can be put behind `base_url` and asked there; None when one can."""
+    try:
+        url = urlsplit(base_url)
+        port = url.port
+    except ValueError:
+        return "must be a URL, with a port from 1 to 65535 if it names one"
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        return "must begin with http:// or https:// and name a host"
+    if port == 0:
+        return "must name a port from 1 to 65535, or none"
+    if url.username or url.password:
+        return "must hold no credentials; name a `key_file`"
+    if "?" in base_url or "#" in base_url:
+        return "must end with its path: what follows a `?` or `#` would not be sent"
+    return None
+
+
 def _no_provider(word: str, known: Collection[str]) -> str:
-    """What is said of a name that no provider bears: which was perhaps meant, or else which there are."""
+    return _named_by_nobody("provider", word, known)
+
+
+def _named_by_nobody(what: str, word: str, known: Collection[str]) -> str:
+    """What is said of a name that no `what` bears: which was perhaps meant, or else which there are."""
     meant = did_you_mean(word, known) or f"; there are {', '.join(sorted(known))}"
-    return f"names no provider{meant}"
+    return f"names no {what}{meant}"
 
 
 def _fallbacks(settings: Settings) -> Iterator[Problem]:
