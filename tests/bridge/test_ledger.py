@@ -2,14 +2,16 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from darumad.bridge.ledger import JournalLedger
-from darumad.journal.commits import Commits
+from darumad.errors import Broken
+from darumad.journal.commits import Commits, Post
+from darumad.journal.requests import Outcome, Request, Settle
 from darumad.names import ItemId, NanoUsd
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.item import Limits
@@ -32,11 +34,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     opened.close()
 
 
-def ledger(desk: Desk, patience: float = 60.0, **allowed: object) -> JournalLedger:
+def ledger(desk: Desk, patience: float = 60.0, post: Post | None = None, **allowed: object) -> JournalLedger:
     """One that allows ten cents a day, unless it says otherwise."""
     caps = {"all": Caps(daily=Limits(nano_usd=NanoUsd(10 * CENT)))}
     return JournalLedger(
-        Commits(desk.journal.post, asyncio.get_running_loop()),
+        Commits(post or desk.journal.post, asyncio.get_running_loop()),
         desk.clock,
         new_id=lambda: f"r{next(IDS)}",
         allowance=Allowance(**{"caps": caps, **allowed}),
@@ -74,6 +76,25 @@ async def test_who_is_cancelled_while_it_reserves_has_reserved_nothing(desk: Des
             await cancelled
     async with asyncio.timeout(20):
         assert await reserve(books)
+
+
+async def test_a_settlement_that_cannot_be_booked_is_booked_at_its_estimate_and_holds_no_room(desk: Desk) -> None:
+    refused: list[Request] = []
+
+    def post(request: Request, heard: Callable[[Sequence[Outcome]], None]) -> None:
+        if isinstance(request, Settle) and not refused:
+            refused.append(request)
+            heard([Outcome(request, Broken("it cannot be written"))])
+        else:
+            desk.journal.post(request, heard)
+
+    books = ledger(desk, post=post)
+    books.settle(await reserve(books), Usage(calls=1, nano_usd=NanoUsd(CENT)))
+    async with asyncio.timeout(20):
+        with pytest.raises(ModelFailed) as failed:
+            await reserve(books)
+    assert refused
+    assert "0.06 USD of 0.10 USD are spent" in failed.value.message
 
 
 async def test_a_call_does_not_wait_for_ever(desk: Desk) -> None:

@@ -104,6 +104,24 @@ def test_an_unknown_price_books_the_estimate(desk: Desk) -> None:
     assert desk.sql("SELECT nano_usd FROM reservation") == [(None,)]
 
 
+NONSENSE = {
+    "below nothing": Usage(input_tokens=-(10**9), output_tokens=-1, calls=1, nano_usd=NanoUsd(-(10**18))),
+    "below nothing in its sum only": Usage(input_tokens=9, output_tokens=-8, calls=1, nano_usd=NanoUsd(1)),
+    "no price below nothing": Usage(input_tokens=-9, calls=1, nano_usd=None),
+    "more than is stored": Usage(input_tokens=2**62, output_tokens=2**62, calls=1, nano_usd=NanoUsd(2**72)),
+    "more than anybody has": Usage(input_tokens=1, calls=1, nano_usd=NanoUsd(2**53 + 1)),
+    "fewer calls than none": Usage(input_tokens=1, calls=-1, nano_usd=NanoUsd(1)),
+}
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_what_is_no_amount_is_booked_at_the_estimate_and_lowers_nothing(desk: Desk, nonsense: str) -> None:
+    desk.call(reserve("r1", 10, tokens=7))
+    assert desk.call(Settle(id="r1", usage=NONSENSE[nonsense])) is APPLIED
+    booked = "SELECT DISTINCT spent, tokens, calls, reserved, reserved_tokens, reserved_calls FROM budget"
+    assert desk.sql(booked) == [(10, 7, 1, 0, 0, 0)]
+
+
 def test_an_items_own_limits_hold_over_all_its_calls(desk: Desk) -> None:
     assert desk.call(reserve("r1", 6, nano_usd=10)) is APPLIED
     assert desk.call(reserve("r2", 6, nano_usd=10)).waits

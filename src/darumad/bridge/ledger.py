@@ -76,10 +76,7 @@ class JournalLedger:
         self._commits, self._settlement = commits, asyncio.Event()
         self._own.clear()
         for each in [self._open.pop(name) for name in list(self._open)]:
-            likely = Usage(
-                input_tokens=each.estimate.tokens, calls=each.estimate.calls, nano_usd=each.estimate.nano_usd
-            )
-            commits.drop(Settle(id=each.id, usage=likely, limits=each.limits))
+            commits.drop(_at_its_estimate(each))
 
     async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
         """See `Ledger.reserve`."""
@@ -118,9 +115,15 @@ class JournalLedger:
         if reserved is None:
             return  # booked at its estimate when its loop was replaced
         booked = self._commits.begin(Settle(id=reservation, usage=usage, limits=reserved.limits))
-        booked.add_done_callback(self._announce)
+        booked.add_done_callback(lambda _: self._announce(booked, reserved))
 
-    def _announce(self, booked: "asyncio.Future[Answer]") -> None:
+    def _announce(self, booked: "asyncio.Future[Answer]", reserved: Reserve) -> None:
+        """A call was settled, and whoever waits for room looks again. What cannot be booked is, at its estimate.
+
+        A reservation that stayed open would take its room from everybody for as long as the daemon lives.
+        """
+        if isinstance(booked.result(), Exception):
+            self._commits.drop(_at_its_estimate(reserved))
         if booked.get_loop() is not self._commits.loop:
             return
         self._settlement.set()
@@ -152,6 +155,11 @@ class JournalLedger:
             estimate=estimate,
             limits=self._allowance.limits_over(owner.item, own, agent, provider, day),
         )
+
+
+def _at_its_estimate(each: Reserve) -> Settle:
+    likely = Usage(input_tokens=each.estimate.tokens, calls=each.estimate.calls, nano_usd=each.estimate.nano_usd)
+    return Settle(id=each.id, usage=likely, limits=each.limits)
 
 
 def in_words(refused: OverBudget, estimate: Amount) -> str:

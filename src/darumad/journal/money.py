@@ -25,6 +25,9 @@ from darumad.work.item import Limits
 
 Limited = Mapping[Budget, Limits]
 
+MOST = 1 << 53
+"""What one call can have used of anything. Beyond it a figure is nonsense, and sums of them leave what is stored."""
+
 
 class Settled(NamedTuple):
     """A reservation that was open until now: whose it was, what was reserved, and what is booked in its place."""
@@ -168,7 +171,10 @@ def _row(each: Reserve) -> tuple[Any, ...]:
 
 
 def _used(each: Settle) -> tuple[Any, ...]:
+    """What is booked of a settlement. What is no amount books the estimate: no settlement lowers what is spent."""
     used = each.usage
+    if not all(0 <= count <= MOST for count in (used.input_tokens, used.output_tokens, used.calls, used.nano_usd or 0)):
+        return each.id, None, None, None
     return each.id, used.nano_usd, used.input_tokens + used.output_tokens, used.calls
 
 

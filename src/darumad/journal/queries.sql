@@ -551,7 +551,8 @@ FROM asked WHERE id IS NOT NULL;
 -- [id, nano-USD, tokens, calls], once each; an unknown price books the estimate.
 WITH asked(id, nano_usd, tokens, calls) AS (VALUES :rows)
 UPDATE reservation SET
-    settled_at = :now, nano_usd = asked.nano_usd, tokens = asked.tokens, calls = asked.calls
+    settled_at = :now, nano_usd = asked.nano_usd,
+    tokens = coalesce(asked.tokens, reservation.estimated_tokens), calls = coalesce(asked.calls, 1)
 FROM asked
 WHERE reservation.id = asked.id AND reservation.settled_at IS NULL
 RETURNING reservation.id, reservation.item, reservation.agent, reservation.provider, reservation.day,
