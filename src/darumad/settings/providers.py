@@ -62,7 +62,9 @@ class ProviderSettings:
     idle: Seconds = setting(
         Seconds(15), "The longest silence within a reply; keep-alive pings are silence too.", POSITIVE
     )
-    total: Seconds = setting(Seconds(600), "How long one call may take in all.", POSITIVE)
+    total: Seconds = setting(
+        Seconds(600), "How long one call may take in all; a fallback asked after it has its own.", POSITIVE
+    )
     num_ctx: int | None = setting(
         None, "Ollama only: the context window that is asked for, in tokens.", Limits(at_least=512)
     )

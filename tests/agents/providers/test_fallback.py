@@ -7,16 +7,17 @@ from statistics import median
 
 import pytest
 
+from darumad.agents.providers import half
 from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.policy import falls_back
-from darumad.names import ItemId
+from darumad.names import ItemId, Seconds
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
 from darumad.work import KINDS
 from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Owner
-from tests.agents.providers.desk import OWNER, Desk, ask, seen
+from tests.agents.providers.desk import OWNER, SLOW, Desk, ask, seen
 from tests.kit import FakeClock
 
 
@@ -93,6 +94,56 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     assert lets() == "all"
 
 
+BRIEF = replace(SLOW, first_token=Seconds(0.3), total=Seconds(0.4))
+"""A retry after the first token's limit has too little left, and the total ends it."""
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_one_that_hangs_takes_none_of_the_time_of_the_next(desk: Desk, streamed: bool) -> None:
+    chained(desk, "anthropic", "openai", stream=streamed)
+    desk.specs["anthropic"] = replace(desk.specs["anthropic"], limits=BRIEF)
+    desk.sim.play(Rule(id="hang", when=When(listener="anthropic"), fault=Fault(name="hang_headers")))
+    assert (await desk.complete()(ask())).model == "openai:gpt-sim"
+
+
+async def test_a_limit_that_ran_out_is_told_as_that_of_the_one_that_hung(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai", stream=False)
+    desk.specs["openai"] = replace(desk.specs["openai"], limits=BRIEF)
+    desk.sim.play(Rule(id="hang", when=When(listener="openai"), fault=Fault(name="hang_headers")), *out("anthropic"))
+    failed = await desk.failure()
+    assert (failed.kind, failed.message) == ("timeout", "openai:gpt-sim: no answer within 0.4 s in all")
+
+
+async def test_no_limit_runs_while_the_client_s_library_is_loaded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[float | None] = []
+
+    def slow(kind: str) -> None:
+        assert desk.broker._half is not None
+        running.extend(scope.when() for scope in desk.broker._half.open)
+
+    monkeypatch.setattr(half, "load", slow)
+    assert (await desk.complete()(ask())).stop == "end"
+    assert running == [None]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_what_one_declines_is_asked_of_the_next_only_where_the_settings_say_so(desk: Desk, asked: bool) -> None:
+    chained(desk, "anthropic", "openai", fallback_when_useless=asked)
+    desk.sim.play(Rule(id="no", when=When(listener="anthropic"), fault=Fault(name="refusal")))
+    reply = await desk.complete()(ask())
+    assert (reply.model, reply.stop) == (
+        ("openai:gpt-sim", "end") if asked else ("anthropic:claude-sonnet-5-5", "refusal")
+    )
+    assert desk.tally.counts().get(("llm_fallbacks_total", ("anthropic", "openai")), 0) == int(asked)
+
+
+async def test_what_all_decline_is_the_last_one_s_refusal(desk: Desk) -> None:
+    chained(desk, "openai", "anthropic", fallback_when_useless=True)
+    desk.sim.play(Rule(id="no", script=(Reply(text="", stop="refusal"),)))
+    reply = await desk.complete()(ask())
+    assert (reply.model, reply.stop) == ("anthropic:claude-sonnet-5-5", "refusal")
+
+
 @pytest.mark.parametrize("asked", [False, True])
 async def test_an_answer_of_no_use_is_asked_of_the_next_only_where_the_settings_say_so(desk: Desk, asked: bool) -> None:
     chained(desk, "anthropic", "openai", fallback_when_useless=asked)
@@ -106,9 +157,8 @@ async def test_an_answer_of_no_use_is_asked_of_the_next_only_where_the_settings_
 def test_every_kind_falls_back_as_the_table_says() -> None:
     small, large = ProviderSpec(kind="ollama", num_ctx=4_096), ProviderSpec(kind="anthropic")
     for kind, known in KINDS.items():
-        with_time = falls_back(kind, None, small, large, 60.0)
-        assert with_time is (known.fallback in {Fallback.YES, Fallback.BIGGER})
-        assert falls_back(kind, None, large, small, 0.0) is False
+        assert falls_back(kind, None, small, large, 60.0) is (known.fallback in {Fallback.YES, Fallback.BIGGER})
+        assert falls_back(kind, None, large, small, 0.0) is (known.fallback is Fallback.YES)
     assert falls_back("rate_limited", 31.0, small, large, 60.0)
     assert not falls_back("rate_limited", 29.0, small, large, 60.0)
     assert falls_back("rate_limited", 29.0, small, large, 20.0)

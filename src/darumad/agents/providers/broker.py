@@ -6,6 +6,7 @@ An open call is an `asyncio.timeout` scope: a revoke expires it, which closes th
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import zip_longest
 
 from darumad.agents.providers.breaker import Lets
 from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
@@ -147,27 +148,27 @@ class Broker:
     async def call(self, owner: Owner, agent: str, chain: Chain, wanted: Wanted[R]) -> R:
         """One logical call: asks the first of `chain`, and the next where that cannot answer and the table says so.
 
-        It waits and tries again as the policy says; at most the first's `limits.total` seconds in all.
+        It waits and tries again as the policy says; of each at most its own `limits.total` seconds, for one that
+        hangs must not keep the next from being asked. Who bounds the whole chain is the item's own limit.
 
         Raises:
             ModelFailed: no answer came; nothing upstream wrote is in it, nor hangs on it.
         """
-        deadline = self._clock.monotonic() + chain[0][1].limits.total if chain else 0.0
-        failed = ModelFailed("model_not_found", "there is no such provider")
-        for at, (name, spec) in enumerate(chain):
-            answer = await self._asked(owner, agent, name, spec, wanted, deadline)
-            if not isinstance(answer, ModelFailed):
-                return answer
-            failed = answer
-            following = chain[at + 1][1] if at + 1 < len(chain) else None
-            left = deadline - self._clock.monotonic()
-            if following is None or not falls_back(failed.kind, failed.retry_after, spec, following, left):
+        answer: R | ModelFailed = ModelFailed("model_not_found", "there is no such provider")
+        for (name, spec), following in zip_longest(chain, chain[1:]):
+            begun = self._clock.monotonic()
+            answer = await self._asked(owner, agent, name, spec, wanted)
+            wrong = _wrong_with(answer)
+            left = begun + spec.limits.total - self._clock.monotonic()
+            if wrong is None or following is None or not falls_back(*wrong, spec, following[1], left):
                 break
-            self._fell_back(name, chain[at + 1][0], failed.kind)
-        raise failed
+            self._fell_back(name, following[0], wrong[0])
+        if isinstance(answer, ModelFailed):
+            raise answer
+        return answer
 
-    async def _asked(  # noqa: PLR0913, PLR0917 - one step of a chain, which has all of these
-        self, owner: Owner, agent: str, name: str, spec: ProviderSpec, wanted: Wanted[R], deadline: float
+    async def _asked(
+        self, owner: Owner, agent: str, name: str, spec: ProviderSpec, wanted: Wanted[R]
     ) -> R | ModelFailed:
         """What one provider of the chain came to. It is counted under its own name."""
         begun = self._clock.monotonic()
@@ -176,8 +177,7 @@ class Broker:
             return ModelFailed("model_not_found", f"the provider {name} has no model for this")
         target, half = (name, model), self._half_here()
         call = Call(
-            owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, deadline=deadline,
-            scope=asyncio.timeout(max(0.0, deadline - begun)), factor=self._standing.factor(target),
+            owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, factor=self._standing.factor(target),
         )  # fmt: skip
         answer = await self._caller.ask(half, call)
         self._count(target, answer, self._clock.monotonic() - begun)
@@ -219,3 +219,13 @@ class Broker:
             self._tally.add("llm_calls_without_price_total", target)
         else:
             self._tally.add("llm_cost_usd_total", target, answer.usage.nano_usd / 1e9)
+
+
+def _wrong_with(answer: ModelReply | Embeddings | ModelFailed) -> tuple[str, float | None] | None:
+    """The kind for which another may be asked, and the seconds asked for; None when there is an answer.
+
+    A refusal is both: what the last of a chain declined is told to the agent as the answer that it is.
+    """
+    if isinstance(answer, ModelFailed):
+        return answer.kind, answer.retry_after
+    return ("refusal", None) if isinstance(answer, ModelReply) and answer.stop == "refusal" else None

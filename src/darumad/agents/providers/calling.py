@@ -44,7 +44,7 @@ _CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
 
 @dataclass(slots=True, kw_only=True)
 class Call(Generic[R]):
-    """One logical call on its way to one target. `scope` bounds it; a revoke expires it early.
+    """One logical call on its way to one target. `scope` bounds it once it is `begun`; a revoke expires it early.
 
     `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds; `factor` is the target's tokens
     for each that is guessed.
@@ -55,8 +55,8 @@ class Call(Generic[R]):
     target: Target
     spec: ProviderSpec
     wanted: Wanted[R]
-    scope: asyncio.Timeout
-    deadline: float
+    scope: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+    deadline: float = inf
     factor: float = 1.0
     estimate: Usage = field(init=False)
     needs: Amounts = field(init=False)
@@ -65,6 +65,13 @@ class Call(Generic[R]):
     def __post_init__(self) -> None:
         self.estimate = self.wanted.estimate(self.spec)
         self.needs = self.wanted.needs(self.factor)
+
+    def begin(self, now: float) -> None:
+        """From `now` on, monotonic seconds, its provider's limit on all of it runs. One that was aborted stays so."""
+        total = self.spec.limits.total
+        self.deadline = now + total
+        if self.scope.when() is None:
+            self.scope.reschedule(asyncio.get_running_loop().time() + total)
 
 
 class Keys(Protocol):
@@ -98,6 +105,8 @@ class Caller:
         try:
             async with call.scope:
                 with half.opened(call.owner, call.scope):
+                    await half.load(call.spec.kind)
+                    call.begin(self._clock.monotonic())
                     return await self._tried(half, call)
         except AttemptFailed as failed:
             return failed.diagnosis
@@ -124,7 +133,7 @@ class Caller:
         self._standing.refuse_if_open(call.target)
         self._refuse_if_unwanted(call)
         name, within = call.target[0], call.spec.limits.queue
-        client = await half.client(name, call.spec, self._keys.get(name))
+        client = half.client(name, call.spec, self._keys.get(name))
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             booking = await self._booked(call)
             try:

@@ -24,7 +24,8 @@ class Limits:
     """How long a call may take; each expiry ends it as `timeout`, but `queue`'s, which is `local_saturation`.
 
     `first_token` runs from the request to the first event of the answer, `idle` between two events (pings are
-    none), `total` over the whole call with its queueing and its retries, `queue` over the wait for a free slot.
+    none), `total` over the whole call with its queueing and its retries, `queue` over the wait for a free slot. Each
+    provider of a chain has its own. What the client's library takes to load the first time counts in none.
     """
 
     connect: Seconds = Seconds(5.0)

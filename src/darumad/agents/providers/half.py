@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from darumad.agents.providers.client import Client, build, load
-from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.slots import Slots
 from darumad.work.ports import Owner
@@ -44,7 +44,8 @@ class LoopHalf:
     slots: dict[str, Slots] = field(default_factory=dict)
     clients: dict[str, Client] = field(default_factory=dict)
     retired: list[Client] = field(default_factory=list)
-    making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    loaded: set[Kind] = field(default_factory=set)
+    loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     open: dict[asyncio.Timeout, _Opened] = field(default_factory=dict)
     closing: bool = False
 
@@ -53,17 +54,26 @@ class LoopHalf:
         """A half for the running loop, with at most so many calls open at once."""
         return cls(asyncio.get_running_loop(), Slots(most), most)
 
-    async def client(self, name: str, spec: ProviderSpec, key: Credential | None) -> Client:
-        """The client of a provider, made when it is first wanted.
+    async def load(self, kind: Kind) -> None:
+        """Have what clients of this kind are made of. The first time it takes seconds, which are no provider's fault.
 
         Raises:
-            AttemptFailed: it cannot be made; see `client.load` and `client.build`.
+            AttemptFailed: see `client.load`.
+        """
+        if kind not in self.loaded:
+            async with self.loading:
+                if kind not in self.loaded:
+                    await asyncio.to_thread(load, kind)
+                    self.loaded.add(kind)
+
+    def client(self, name: str, spec: ProviderSpec, key: Credential | None) -> Client:
+        """The client of a provider, made when it is first wanted; its kind is loaded.
+
+        Raises:
+            AttemptFailed: it cannot be made; see `client.build`.
         """
         if name not in self.clients:
-            async with self.making:
-                if name not in self.clients:
-                    await asyncio.to_thread(load, spec.kind)
-                    self.clients[name] = build(name, spec, key, self.most)
+            self.clients[name] = build(name, spec, key, self.most)
         return self.clients[name]
 
     def retire(self, name: str) -> None:

@@ -78,10 +78,10 @@ class Tried:
 def falls_back(
     kind: str, retry_after: float | None, failed: ProviderSpec, following: ProviderSpec, left: float
 ) -> bool:
-    """Whether the next provider of a chain is asked, `left` seconds before the call's deadline."""
+    """Whether the next provider of a chain is asked, `left` seconds before the deadline of the one that failed."""
     match KINDS[kind].fallback:
         case Fallback.YES:
-            return left > 0
+            return True
         case Fallback.LONG_WAIT:
             return (retry_after or 0.0) > min(left, LONGEST_WAIT)
         case Fallback.BIGGER:
