@@ -47,7 +47,7 @@ def ledger(desk: Desk, patience: float = 60.0, post: Post | None = None, **allow
 
 
 async def reserve(books: JournalLedger, usage: Usage = CALL, agent: str = "executor") -> str:
-    return await books.reserve(OWNER, agent=agent, provider="far", estimate=usage)
+    return await books.reserve(OWNER, agent=agent, provider="far", model="m", estimate=usage)
 
 
 async def test_a_call_waits_for_the_room_that_another_has_reserved(desk: Desk) -> None:
@@ -146,13 +146,26 @@ async def test_a_limit_that_is_raised_holds_for_the_next_call(desk: Desk) -> Non
     assert await reserve(books)
 
 
+async def test_a_call_that_waits_for_room_goes_on_as_soon_as_a_limit_is_raised(desk: Desk) -> None:
+    books = ledger(desk)
+    await reserve(books)
+    asked = asyncio.ensure_future(reserve(books))
+    await asyncio.sleep(0)  # it is asked for under the old limit
+    await asyncio.to_thread(books.allow, Allowance())
+    async with asyncio.timeout(20):
+        assert await asked
+
+
 async def test_a_call_of_unknown_price_is_made_unless_the_settings_refuse_it(desk: Desk) -> None:
     unpriced = Usage(input_tokens=1, output_tokens=1, calls=1, nano_usd=None)
     assert await reserve(ledger(desk), unpriced)
     with pytest.raises(ModelFailed) as failed:
         await reserve(ledger(desk, priced_only=True), unpriced)
-    assert failed.value.kind == "budget_exhausted"
-    assert "budget.unknown_price" in failed.value.message
+    assert failed.value.kind == "price_unknown"
+    assert failed.value.message == (
+        "the price of far:m is not known, and `budget.unknown_price: refuse` lets no such call out: "
+        "set `prices.m` in the settings, or let them out"
+    )
 
 
 async def test_a_call_is_booked_on_the_day_of_the_operators_zone(desk: Desk) -> None:

@@ -201,7 +201,9 @@ def test_what_was_reserved_on_a_blocked_loop_is_booked_at_its_estimate_and_a_lat
     stage, estimate = room(), Usage(input_tokens=60, output_tokens=40, calls=1)
     stage.spawned()
     reserved = asyncio.run_coroutine_threadsafe(
-        stage.ledger.reserve(Owner(stage.held().record.item.id, 1), agent="a", provider="far", estimate=estimate),
+        stage.ledger.reserve(
+            Owner(stage.held().record.item.id, 1), agent="a", provider="far", model="m", estimate=estimate
+        ),
         stage.loop.now.loop,
     ).result(PATIENCE)
     stage.loop.post(block.hold)

@@ -491,3 +491,11 @@ def test_every_provider_that_is_used_is_asked_when_none_is_named(run: Run) -> No
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["PROVIDER", "far"]
     assert [each["state"] for each in json.loads(run("providers", "check", "--json").stdout)["items"]] == ["connected"]
+
+
+def test_an_estimate_of_unknown_price_says_so_and_what_would_come_of_it(served: Served, run: Run) -> None:
+    served.room.purse.priced_only = True
+    done = run("submit", "--estimate", TEXT)
+    assert done.returncode == 0
+    assert "1000 tokens, 1 calls, at an unknown price" in done.stdout
+    assert "daruma: it would be parked: the price of far:m is not known" in done.stderr

@@ -71,10 +71,12 @@ class Purse:
     journal: Journal
     today: str = "2026-11-21"
     reviews: int = 0
+    priced_only: bool = False
 
     @property
     def allowance(self) -> Allowance:
-        five = Allowance(caps={"all": Caps(daily=Limits(nano_usd=NanoUsd(5_000_000_000)))})
+        caps = {"all": Caps(daily=Limits(nano_usd=NanoUsd(5_000_000_000)))}
+        five = Allowance(caps=caps, priced_only=self.priced_only)
         return five.overridden(self.journal.reader().settings("budget/"))
 
     def review(self) -> Sequence[ItemId]:

@@ -98,6 +98,8 @@ def test_an_item_may_be_given_more(served: Served) -> None:
         ("all", {}, "/daily"),
         ("all", {"daily": -1}, "/daily"),
         ("all", {"daily": "lots"}, "/daily"),
+        ("all", {"daily": "0.0000000001"}, "/daily"),
+        ("all", {"daily": 1e-10}, "/daily"),
         ("all", {"total_calls": "few"}, "/total_calls"),
         ("all", {"dayly": 1}, "/dayly"),
         ("everyone", {"daily": 1}, "/scope"),
@@ -114,6 +116,12 @@ def test_what_cannot_be_meant_is_refused_by_name(
         served.client.call("budgets set", said, scope=scope)
     assert [each.pointer for each in refused.value.problems] == [pointer], refused.value.problems
     assert served.room.purse.reviews == 0
+
+
+def test_a_scope_that_is_none_is_told_what_there_is_and_no_pattern(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.call("budgets set", {"daily": 1}, scope="foo:bar")
+    assert [each.detail for each in refused.value.problems] == ["must be all, agent:NAME, provider:NAME or item:ID"]
 
 
 def test_an_item_that_is_not_there_has_no_budget(served: Served) -> None:
@@ -137,6 +145,14 @@ def test_an_estimate_says_what_earlier_items_came_to_and_accepts_nothing(served:
 def test_an_estimate_of_what_nobody_has_done_yet_says_so_and_a_wrong_item_is_refused(served: Served) -> None:
     reply = served.client.call("estimate", CLEAR)
     assert (reply["items"], reply["median"], reply["most"]) == (0, None, None)
+    assert reply["warnings"] == ["the price of far:m is not known: what it costs would be in no sum"]
     with pytest.raises(Refused) as refused:
         served.client.call("estimate", {**CLEAR, "agent": "nobody"})
     assert [each.pointer for each in refused.value.problems] == ["/agent"]
+
+
+def test_an_estimate_says_that_a_call_of_unknown_price_would_be_refused(served: Served) -> None:
+    served.room.purse.priced_only = True
+    (warning,) = served.client.call("estimate", CLEAR)["warnings"]
+    assert warning.startswith("it would be parked: the price of far:m is not known")
+    assert "set `prices.m` in the settings" in warning

@@ -207,7 +207,10 @@ def test_a_call_whose_price_nobody_knows_is_refused_where_the_settings_say_so(
     daemon = house({**settings, "budget": {"unknown_price": "refuse"}}, environ=KEY).start()
     daemon.client.submit(asking("unpriced"))
     assert daemon.settled("unpriced")["reason"] == "budget"
-    assert "price" in daemon.item("unpriced")["error"]["message"]
+    told = daemon.item("unpriced")
+    assert f"the price of anthropic:{UNPRICED} is not known" in told["error"]["message"]
+    assert "Set the model's price under `prices`" in told["error"]["recovery"][0]
+    assert "its model's price" in told["waits_for"]
     assert asked(sim) == []
     daemon.stop()
 

@@ -315,6 +315,12 @@ def test_a_gate_holds_an_answer_until_it_is_released_over_the_admin_door(sim: Si
     assert said == ["free"]
 
 
+def test_a_gate_that_no_rule_has_is_not_released_in_silence(sim: Simulation) -> None:
+    sim.play(Rule(id="held", gate="door"))
+    status, body = call(sim, "ollama", "POST", "/_sim/gate/dor/release")
+    assert (status, json.loads(body)) == (404, {"error": "no rule has a gate 'dor'; there are door"})
+
+
 def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> None:
     document = {"rules": [{"id": "new", "then": {"reply": "changed"}}]}
     assert call(sim, "ollama", "PUT", "/_sim/scenario", document)[0] == 200

@@ -34,6 +34,7 @@ NEEDS_SOMEBODY = {
     "quota_exhausted": ParkReason.PROVIDER,
     "model_not_found": ParkReason.PROVIDER,
     "budget_exhausted": ParkReason.BUDGET,
+    "price_unknown": ParkReason.BUDGET,
 }
 COUNTERS = ("failures", "crashes", "delays", "parks", "reviews")
 

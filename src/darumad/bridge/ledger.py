@@ -5,6 +5,7 @@ What a call may cost is reserved on disk before it is made, what it did cost is 
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from darumad.bridge.keeping import without_room
 from darumad.clock import Clock
@@ -22,6 +23,7 @@ from darumad.work.budget import (
     estimate_of,
     exceeded_unit,
 )
+from darumad.work.estimate import unpriced
 from darumad.work.item import Limits
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
@@ -29,10 +31,6 @@ from darumad.work.result import Usage
 
 PATIENCE = 30.0
 """Seconds that a call waits for the room that other calls have reserved; then its item comes back later."""
-_UNPRICED = (
-    "the price of this model is not known, and `budget.unknown_price` refuses such calls: "
-    "set the model's price under `prices`, or allow them"
-)
 
 
 class JournalLedger:
@@ -65,8 +63,10 @@ class JournalLedger:
         self._own.pop(owner, None)
 
     def allow(self, allowance: Allowance) -> None:
-        """What holds for every reservation from now on. From any thread."""
-        self._allowance = allowance
+        """What holds for every reservation from now on, also of those who wait for room. From any thread."""
+        self._allowance, commits = allowance, self._commits
+        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            commits.loop.call_soon_threadsafe(self._look_again, commits)
 
     def move_to(self, commits: Commits) -> None:
         """From now on calls are made on the loop of `commits`, and the one before it will not turn again.
@@ -78,10 +78,10 @@ class JournalLedger:
         for each in [self._open.pop(name) for name in list(self._open)]:
             commits.drop(_at_its_estimate(each))
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, model: str, estimate: Usage) -> str:
         """See `Ledger.reserve`."""
         if estimate.nano_usd is None and self._allowance.priced_only:
-            raise ModelFailed("budget_exhausted", _UNPRICED)
+            raise ModelFailed("price_unknown", unpriced(provider, model))
         until = self._clock.monotonic() + self._patience
         while True:
             settlement = self._settlement
@@ -124,13 +124,17 @@ class JournalLedger:
         """
         if isinstance(booked.result(), Exception):
             self._commits.drop(_at_its_estimate(reserved))
-        if booked.get_loop() is not self._commits.loop:
-            return
-        self._settlement.set()
-        self._settlement = asyncio.Event()
+        if booked.get_loop() is self._commits.loop:
+            self._look_again(self._commits)
+
+    def _look_again(self, commits: Commits) -> None:
+        """Wakes who waits for room, if the loop of `commits` is still the one that calls are made on."""
+        if commits is self._commits:
+            self._settlement.set()
+            self._settlement = asyncio.Event()
 
     async def _room(self, refused: OverBudget, request: Reserve, settlement: asyncio.Event, until: float) -> None:
-        """Returns when a call has been settled and room may be there.
+        """Returns when room may be there: a call has been settled, or another allowance holds.
 
         Raises:
             ModelFailed: waiting is in vain, or has lasted too long.

@@ -107,12 +107,11 @@ def submit(  # noqa: PLR0913 - one parameter an option
     given = asked.get("id") if name is None else name
     asked["id"] = new_id() if given is None else given
     if estimate:
-        line.show(line.client.call("estimate", asked), _estimated)
+        _tell_estimate(line, asked)
         return
     _extend(asked, "inputs", [_uploaded(line, each) for each in inputs])
     reply = line.client.submit(asked)
-    for warning in reply["warnings"]:
-        speaking.note(f"daruma: {warning}")
+    _tell_warnings(reply)
     if wait or within is not None:
         _wait(line, str(asked["id"]), within)
     else:
@@ -120,6 +119,17 @@ def submit(  # noqa: PLR0913 - one parameter an option
         if reply["questions"]:
             speaking.note(f"daruma: {reply['id']} waits for answers before it begins")
         tell_questions(reply)
+
+
+def _tell_estimate(line: Line, asked: Json) -> None:
+    reply = line.client.call("estimate", asked)
+    line.show(reply, _estimated)
+    _tell_warnings(reply)
+
+
+def _tell_warnings(reply: Json) -> None:
+    for warning in reply["warnings"]:
+        speaking.note(f"daruma: {warning}")
 
 
 def _moment(at: str | None, seconds: float | None, either: str) -> str | int | None:
@@ -136,12 +146,18 @@ def _estimated(reply: Json) -> Iterable[str]:
         (
             ("agent", reply["agent"]),
             ("model", model),
-            ("a call may cost", _amount(reply["a_call"])),
+            ("a call may cost", _a_call(reply["a_call"])),
             ("usual", f"{_amount(reply['median'])}, the median {of}" if reply["median"] else of),
             ("nine of ten", reply["most"] and f"at most {_amount(reply['most'])}"),
             ("limits allow", _amount(reply["allowed"]) or "any amount"),
         )
     )
+
+
+def _a_call(amount: Json | None) -> str | None:
+    """What a call may use at most; whose price nobody knows says so in the price's place."""
+    priced = amount is None or amount["nano_usd"] is not None
+    return _amount(amount) if priced else f"{_amount(amount)}, at an unknown price"
 
 
 def _amount(amount: Json | None) -> str | None:

@@ -1,6 +1,6 @@
 """What is asked about money: how the budgets stand, to raise or lower their limits, and what an item may cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.admission import Admission
@@ -13,7 +13,7 @@ from darumad.journal.requests import Setting
 from darumad.names import ItemId
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
-from darumad.work.estimate import spread_of, tightest
+from darumad.work.estimate import Quote, spread_of, tightest, unpriced
 from darumad.work.item import Limits, WorkItem
 from darumad.work.result import Usage
 
@@ -42,8 +42,16 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
         median=None if spread is None else _amount(spread.median),
         most=None if spread is None else _amount(spread.most_of_them),
         allowed=_amount(await desk.read(_allowed, desk, item, quote.provider or "")),
-        warnings=admitted.warnings,
+        warnings=(*admitted.warnings, *_unpriced(desk.house, quote)),
     )
+
+
+def _unpriced(house: House, quote: Quote) -> Sequence[str]:
+    if quote.provider is None or quote.model is None or quote.most is None or quote.most.nano_usd is not None:
+        return ()
+    if house.treasury.allowance.priced_only:
+        return (f"it would be parked: {unpriced(quote.provider, quote.model)}",)
+    return (f"the price of {quote.provider}:{quote.model} is not known: what it costs would be in no sum",)
 
 
 async def set_(desk: Desk, ask: Ask, request: BudgetSetRequest) -> BudgetChange:

@@ -37,6 +37,7 @@ _VERDICT = (
     "a verdict on what its review left unknown: let the template's check judge it, or configure a model, "
     "then `daruma work retry`"
 )
+_PRICE = "its model's price: see the error, then restart the daemon; it goes on by itself"
 _WORD = "somebody to look whether it was done, and to say so"
 _ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
 _SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
@@ -76,6 +77,8 @@ def parked_for(record: WorkRecord) -> str | None:
     error = record.error or {}
     if error.get("type") == UNDECIDED:
         return _VERDICT
+    if error.get("kind") == "price_unknown":
+        return _PRICE
     if error.get("kind") == "outcome_unknown":
         return f"{_WORD}: `daruma work answer {record.item.id} done`, or with `done: WHAT CAME OF IT` or `run again`"
     return _PARKED.get(record.reason or "")

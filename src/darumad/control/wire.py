@@ -49,7 +49,10 @@ def _nano_usd(value: Any) -> Any:
         return parse_money(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("an amount in US dollars, such as 2.5 or 2.50 USD")  # noqa: TRY004 - pydantic tells ValueErrors
-    return int(_in_range(str(value)) * _NANO)
+    nano = _in_range(str(value)) * _NANO
+    if nano != int(nano) and (isinstance(value, str) or abs(nano) < 1):  # a float is seldom exact, and need not be
+        raise ValueError("an amount of at most nine digits behind the point")
+    return int(nano)
 
 
 def _is_number(text: str) -> bool:
@@ -82,10 +85,12 @@ Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""
 _ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=.*$"
+_SCOPE = r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$"
 _IN_WORDS: Mapping[str, str] = {
     _ITEM: "may have letters without accents, digits and . _ : - only",
     _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
     _LABEL: "must be KEY=VALUE",
+    _SCOPE: "must be all, agent:NAME, provider:NAME or item:ID",
 }
 """What a pattern asks for, where the pattern itself is nothing for people."""
 Sha256 = Annotated[str, Field(pattern=_SHA256)]
@@ -251,9 +256,7 @@ class AgentRequest(Asked):
     name: str = Field(min_length=1, max_length=255)
 
 
-Scope = Annotated[
-    str, Field(pattern=r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$")
-]
+Scope = Annotated[str, Field(pattern=_SCOPE)]
 """Whose budget: `all`, `agent:NAME`, `provider:NAME` or `item:ID`."""
 NoLimit = Literal["none"]
 

@@ -25,9 +25,17 @@ def administer(simulator: "Simulator", request: Request) -> Answer:
         case "POST", ["reset"]:
             simulator.load(simulator.scenario)
         case "POST", ["gate", name, "release"]:
-            simulator.release(name)
+            return _released(simulator, name)
         case _:
             return json_answer(404, {"error": "no such operation"})
+    return json_answer(200, {})
+
+
+def _released(simulator: "Simulator", gate: str) -> Answer:
+    gates = sorted({each.gate for each in simulator.scenario.rules if each.gate is not None})
+    if gate not in gates:
+        return json_answer(404, {"error": f"no rule has a gate {gate!r}; there are {', '.join(gates) or 'none'}"})
+    simulator.release(gate)
     return json_answer(200, {})
 
 

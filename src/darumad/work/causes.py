@@ -70,6 +70,7 @@ ENDS: Mapping[str, End] = {
     "model_not_found": End(_S.PROVIDER_ERROR, _C.PARK_PROVIDER, "parks"),
     "gate_undecided": End(_S.PROVIDER_ERROR, _C.PARK_PROVIDER, "parks"),
     "budget_exhausted": End(_S.BUDGET_EXHAUSTED, _C.PARK_BUDGET, "parks"),
+    "price_unknown": End(_S.BUDGET_EXHAUSTED, _C.PARK_BUDGET, "parks"),
     "outcome_unknown": End(_S.TOOL_ERROR, _C.PARK_CONFLICT, "parks"),
     "challenged": End(_S.CHALLENGED, _C.PARK_ASKED, "parks"),
     # the item's or its agent's own failures

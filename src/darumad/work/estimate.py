@@ -30,6 +30,14 @@ class Spread:
     most_of_them: Amount
 
 
+def unpriced(provider: str, model: str) -> str:
+    """What is said of a call that is not made because nobody knows its price, and how to go on."""
+    return (
+        f"the price of {provider}:{model} is not known, and `budget.unknown_price: refuse` lets no such call out: "
+        f"set `prices.{model}` in the settings, or let them out"
+    )
+
+
 def spread_of(spent: Sequence[Amount]) -> Spread | None:
     """The spread of what items came to, each unit by itself; None without any."""
     if not spent:

@@ -350,6 +350,12 @@ _KINDS: tuple[Kind, ...] = (
         recovery=("Raise the budget, then `daruma work retry`.", "Wait for the next day, if it is the daily one."),
     ),
     Kind(
+        name="price_unknown",
+        comes_from="a call whose price nobody knows, under `budget.unknown_price: refuse`",
+        hints=("The model is on no list of prices.",),
+        recovery=("Set the model's price under `prices`, or allow unknown ones; restart the daemon, and it goes on.",),
+    ),
+    Kind(
         name="cancelled",
         comes_from="somebody cancelled the item, or its owner was revoked",
         hints=("Somebody cancelled it.",),

@@ -96,15 +96,15 @@ class EffectLog(Protocol):
 class Ledger(Protocol):
     """Money and tokens: reserved before a call, settled once after it, whoever owns the item by then."""
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, model: str, estimate: Usage) -> str:
         """An open reservation's id. `estimate` is the most that the call can use; its price is None when unknown.
 
         Waits while only the reservations of other calls stand in its way. Who is cancelled meanwhile has reserved
         nothing: what was on its way is given back.
 
         Raises:
-            ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit, or calls of
-                unknown price are not allowed; `local_saturation`: other calls kept the room for too long.
+            ModelFailed: kind `budget_exhausted`: what is spent and this estimate exceed a limit; `price_unknown`:
+                calls of unknown price are not allowed; `local_saturation`: other calls kept the room for too long.
         """
         ...
 

@@ -39,7 +39,7 @@ class Books:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    async def reserve(self, owner: Owner, *, agent: str, provider: str, estimate: Usage) -> str:
+    async def reserve(self, owner: Owner, *, agent: str, provider: str, model: str, estimate: Usage) -> str:
         if self.empty:
             raise ModelFailed("budget_exhausted", "the day's budget is spent")
         self.asked.set()

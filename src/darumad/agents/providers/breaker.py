@@ -49,7 +49,9 @@ class End(StrEnum):
     LOST = "lost"
 
 
-_NOT_THE_TARGET_S = frozenset({"local_saturation", "budget_exhausted", "cancelled", "interrupted", "bridge_stalled"})
+_NOT_THE_TARGET_S = frozenset({
+    "local_saturation", "budget_exhausted", "price_unknown", "cancelled", "interrupted", "bridge_stalled",
+})  # fmt: skip
 """Ends that no target had a part in."""
 
 _SAID_BY: Mapping[Breaker, End] = {

@@ -219,8 +219,9 @@ class Caller:
 
     async def _paid(self, client: Client, call: Call[R], tried: Tried) -> R:
         """One attempt under a reservation of its own, settled once: at what it used, or at the estimate."""
+        provider, model = call.target
         reservation = await self._ledger.reserve(
-            call.owner, agent=call.agent, provider=call.target[0], estimate=call.estimate
+            call.owner, agent=call.agent, provider=provider, model=model, estimate=call.estimate
         )
         try:
             self._refuse_revoked(call)
