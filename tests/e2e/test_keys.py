@@ -178,7 +178,13 @@ def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment
     assert daemon.run("providers", "check", "anthropic").returncode == 0
     file.chmod(0o644)
     refused = daemon.run("providers", "check", "anthropic")
-    assert refused.returncode == 0, "the key it had still stands"
+    assert (refused.returncode, "chmod 600" in refused.stdout) == (1, True)
+    daemon.client.submit(asking("goes-on"))
+    assert daemon.settled("goes-on")["state"] == "succeeded", "with the key that was read before"
+    file.unlink()
+    assert provider(daemon)["reason"].startswith(f"{file}")
+    assert daemon.run("providers", "check", "anthropic").returncode == 1
+    assert "still used" in provider(daemon)["reason"]
     eventually(lambda: "chmod 600" in daemon.said(), PATIENCE)
     assert traces(daemon, MARKER, NEXT) == []
 

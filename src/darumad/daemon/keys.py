@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from darumad.agents.providers import SHIPPED, Broker, Keyring, ProviderConfig, ProviderSpec, Validations, upper_bound
+from darumad.agents.providers import (
+    SHIPPED,
+    Broker,
+    Keyring,
+    ProviderConfig,
+    ProviderSpec,
+    Validations,
+    Validity,
+    upper_bound,
+)
 from darumad.clock import Clock, TimerHandle
-from darumad.errors import Refused
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
 from darumad.names import Seconds
@@ -89,13 +98,11 @@ class Keys:
 
     def _look(self) -> frozenset[str]:
         """What changed; a file that cannot be used any more is told of once, and the key it had stays."""
-        try:
-            changed, self._refused = self._keyring.refresh(), ""
-        except Refused as refused:
-            changed, said = frozenset(), "; ".join(each.detail for each in refused.problems) or refused.message
-            if said != self._refused:
-                log.warning("key_unusable", why=said)
-            self._refused = said
+        changed = self._keyring.refresh()
+        said = "; ".join(each.detail for each in self._keyring.refused.values())
+        if said and said != self._refused:
+            log.warning("key_unusable", why=said)
+        self._refused = said
         for key in self._keyring.known().values():
             redact.conceal(key.reveal())
         return changed
@@ -172,7 +179,7 @@ class Providers:
         return [self._shown(name, spec) for name, spec in {**SHIPPED, **self._config.providers}.items()]
 
     def _shown(self, name: str, spec: ProviderSpec) -> Mapping[str, Any]:
-        found = self._validations.of(name)
+        found = self._validity(name)
         return {
             "name": name,
             "kind": spec.kind,
@@ -184,3 +191,11 @@ class Providers:
             "reason": found.reason,
             "checked_at": found.at,
         }
+
+    def _validity(self, name: str) -> Validity:
+        """How it was found; where its key cannot be read any more that comes first, though the one it had may do."""
+        found, refused = self._validations.of(name), self._keyring.refused.get(name)
+        if refused is None:
+            return found
+        still = "; the key that was read before is still used" if self._keyring.get(name) else ""
+        return replace(found, state="error", reason=f"{refused.detail}{still}")

@@ -11,6 +11,7 @@ import pytest
 from darumad.agents.providers import (
     SHIPPED,
     Credential,
+    Keyring,
     KeySource,
     ProviderConfig,
     ProviderSpec,
@@ -145,6 +146,49 @@ def test_a_key_file_that_others_can_read_is_refused_by_its_name(tmp_path: Path, 
 def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         load_credentials(only(KeySource(file=tmp_path / "none")), {})
+
+
+def two_files(tmp_path: Path) -> ProviderConfig:
+    files = {name: file_of(tmp_path / name, 0o600) for name in ("a", "b")}
+    return ProviderConfig(
+        providers={name: ProviderSpec(kind="anthropic", key=KeySource(file=path)) for name, path in files.items()}
+    )
+
+
+def test_a_key_that_changes_is_heeded_while_the_file_of_another_is_missing(tmp_path: Path) -> None:
+    keyring = load_credentials(two_files(tmp_path), {})
+    (tmp_path / "a").unlink()
+    (tmp_path / "b").write_text("sk-another")
+    assert keyring.refresh() == {"b"}
+    assert {name: key.reveal() for name, key in keyring.known().items()} == {"a": KEY, "b": "sk-another"}
+    assert str(tmp_path / "a") in keyring.refused["a"].detail
+    file_of(tmp_path / "a", 0o600)
+    assert (keyring.refresh(), keyring.refused) == (frozenset(), {})
+
+
+@pytest.mark.parametrize("value", ["k\u00e9y-1f", "abcd\nX-Evil: 1", "tab\tkey", "nul\0key"])
+@pytest.mark.parametrize("origin", ["systemd", "file", "environment", "store"])
+def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Path, origin: str, value: str) -> None:
+    (tmp_path / "cred").write_text(value if origin == "systemd" else "")
+    file = file_of(tmp_path / "key", 0o600)
+    file.write_text(value)
+    source = KeySource(credential="cred", file=file if origin == "file" else None, env="A_KEY")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)} | ({"A_KEY": value} if origin == "environment" else {})
+    keyring = Keyring(only(source), environ)
+    keyring.look_into(lambda name: value if origin == "store" and name == "cred" else None)
+    keyring.refresh()
+    said = keyring.refused["anthropic"].detail
+    where = {"systemd": "credential cred", "file": str(file), "environment": "$A_KEY", "store": "the secret cred"}
+    assert where[origin] in said
+    assert not any(part in said for part in ("k\u00e9y", "abcd", "X-Evil", "tab", "nul"))
+    assert keyring.get("anthropic") is None
+
+
+def test_a_key_file_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = file_of(tmp_path / "key", 0o600)
+    path.write_bytes(b"sk-\xff\xfe")
+    with pytest.raises(Refused):
+        load_credentials(only(KeySource(file=path)), {})
 
 
 def test_without_a_key_there_is_none() -> None:

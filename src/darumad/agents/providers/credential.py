@@ -10,6 +10,8 @@ from typing import Literal
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
 
+_UNUSABLE = "a provider's key cannot be used"
+_CANNOT_BE_SENT = "holds a key that no request can carry: it has a line break or a character that is not ASCII"
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 Origin = Literal["systemd", "file", "environment", "store"]
 """Where a key came from, in the order in which they are looked at."""
@@ -65,6 +67,7 @@ class Keyring:
             del environ[name]
         self._stored: Callable[[str], str | None] = _nothing
         self._found: dict[str, Found] = {}
+        self._refused: Mapping[str, Problem] = {}
 
     def get(self, provider: str, /) -> Credential | None:
         """The key of `provider`, if it has one."""
@@ -84,26 +87,29 @@ class Keyring:
         """Every key, by provider."""
         return {name: found.key for name, found in self._found.items()}
 
-    def refresh(self) -> frozenset[str]:
-        """Look again; the providers whose key is another now. One that cannot be read keeps the key it had.
+    @property
+    def refused(self) -> Mapping[str, Problem]:
+        """What was wrong at the last look, by provider; nothing of a key is in it."""
+        return self._refused
 
-        Raises:
-            Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others.
+    def refresh(self) -> frozenset[str]:
+        """Look again; the providers whose key is another now. One that is `refused` keeps the key it had.
+
+        A file that is being replaced may be missing for a moment, and one provider's must not hold up another's.
         """
         before = self.known()
-        refusals: list[Problem] = []
+        refusals: dict[str, Problem] = {}
         for name, source in self._sources.items():
             try:
                 found = find(name, source, self._environ, self._stored)
             except Refused as refused:
-                refusals += refused.problems
+                refusals[name] = next(iter(refused.problems), Problem(f"providers.{name}", refused.message))
                 continue
             if found is None:
                 self._found.pop(name, None)
             else:
                 self._found[name] = found
-        if refusals:
-            raise Refused("a provider's key cannot be used", code="bad_settings", problems=refusals)
+        self._refused = refusals
         after = self.known()
         return frozenset(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
@@ -112,10 +118,13 @@ def load_credentials(config: ProviderConfig, environ: MutableMapping[str, str]) 
     """The keys that are there now. Variables that held one are removed from `environ`.
 
     Raises:
-        Refused: as `Keyring.refresh`.
+        Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others, or a key that no
+            request can carry.
     """
     keyring = Keyring(config, environ)
     keyring.refresh()
+    if keyring.refused:
+        raise Refused(_UNUSABLE, code="bad_settings", problems=list(keyring.refused.values()))
     return keyring
 
 
@@ -129,19 +138,26 @@ def find(
     """The first key that `source` leads to, or None.
 
     Raises:
-        Refused: see `Keyring.refresh`.
+        Refused: see `load_credentials`.
     """
-    looks: tuple[tuple[Origin, Callable[[], str]], ...] = (
-        ("systemd", lambda: _from_systemd(source, environ)),
-        ("file", lambda: _from_file(provider, source)),
-        ("environment", lambda: environ.get(source.env or "", "").strip()),
-        ("store", lambda: (stored(source.credential) or "").strip() if source.credential else ""),
+    looks: tuple[tuple[Origin, str, str, Callable[[], str]], ...] = (
+        ("systemd", "", f"the systemd credential {source.credential}", lambda: _from_systemd(source, environ)),
+        ("file", ".key_file", str(source.file), lambda: _from_file(provider, source)),
+        ("environment", ".key_env", f"${source.env}", lambda: environ.get(source.env or "", "").strip()),
+        ("store", "", f"the secret {source.credential}", lambda: _from_store(source, stored)),
     )
-    for origin, look in looks:
+    for origin, setting, where, look in looks:
         value = look()
+        if value and not _can_be_sent(value):
+            raise _refused(f"providers.{provider}{setting}", f"{where} {_CANNOT_BE_SENT}")
         if value:
             return Found(Credential(value), origin)
     return None
+
+
+def _can_be_sent(key: str) -> bool:
+    """Whether it can stand in a request's header. None may have a line break; in all else clients differ."""
+    return key.isascii() and key.isprintable()
 
 
 def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
@@ -149,7 +165,11 @@ def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
     if not directory or not source.credential:
         return ""
     path = Path(directory, source.credential)
-    return path.read_text().strip() if path.is_file() else ""
+    return path.read_text(errors="replace").strip() if path.is_file() else ""
+
+
+def _from_store(source: KeySource, stored: Callable[[str], str | None]) -> str:
+    return (stored(source.credential) or "").strip() if source.credential else ""
 
 
 def _from_file(provider: str, source: KeySource) -> str:
@@ -157,7 +177,7 @@ def _from_file(provider: str, source: KeySource) -> str:
         return ""
     pointer = f"providers.{provider}.key_file"
     try:
-        with source.file.open() as file:
+        with source.file.open(errors="replace") as file:
             mode = os.fstat(file.fileno()).st_mode
             value = file.read().strip()
     except OSError as error:
@@ -168,4 +188,4 @@ def _from_file(provider: str, source: KeySource) -> str:
 
 
 def _refused(pointer: str, detail: str) -> Refused:
-    return Refused("a provider's key cannot be used", code="bad_settings", problems=[Problem(pointer, detail)])
+    return Refused(_UNUSABLE, code="bad_settings", problems=[Problem(pointer, detail)])
