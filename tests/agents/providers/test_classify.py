@@ -4,7 +4,14 @@ import email.utils
 
 import pytest
 
-from darumad.agents.providers.classify import AttemptFailed, classify, of_error_event, of_status, retry_after
+from darumad.agents.providers.classify import (
+    LONGEST_ASKED,
+    AttemptFailed,
+    classify,
+    of_error_event,
+    of_status,
+    retry_after,
+)
 from darumad.names import Millis
 from darumad.work import KINDS
 
@@ -104,6 +111,9 @@ def test_an_error_event_of_any_shape_is_an_error(event: object) -> None:
         ({"retry-after": "-3"}, 0.0),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e10"}, LONGEST_ASKED),
+        ({"retry-after-ms": "1e300"}, LONGEST_ASKED),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, LONGEST_ASKED),
         ({}, None),
     ],
 )

@@ -71,10 +71,12 @@ async def test_a_wait_that_is_too_long_is_handed_back_with_its_length(desk: Desk
     assert 80 < again.retry_after <= 90
 
 
-async def test_no_server_can_hold_a_provider_back_for_ever(desk: Desk) -> None:
-    desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=1e12)))
-    await desk.failure()
-    assert (await desk.failure()).retry_after <= 3_600
+@pytest.mark.parametrize("code", [429, 503])
+async def test_no_server_can_hold_a_provider_or_an_item_back_for_ever(desk: Desk, vendor: str, code: int) -> None:
+    desk.sim.play(Rule(id="always", fault=replace(RATE, code=code, retry_after=1e12)))
+    desk.keys["openai"] = desk.keys["anthropic"]
+    assert (await desk.failure()).retry_after == 3_600
+    assert 3_000 < (await desk.failure()).retry_after <= 3_600
 
 
 async def test_a_wait_that_would_miss_the_deadline_is_not_begun(desk: Desk) -> None:

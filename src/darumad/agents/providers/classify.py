@@ -15,6 +15,9 @@ from typing import Any
 from darumad.names import Millis
 from darumad.work.result import Usage
 
+LONGEST_ASKED = 3_600.0
+"""Seconds. Who asks to be left alone for longer is asked again: a wrong header must end no provider, nor any item."""
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -207,18 +210,25 @@ def _named(error_type: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str], wall: Millis) -> float | None:
-    """The seconds that `retry-after-ms` or `retry-after` (seconds, or a date against `wall`) ask for, if any."""
+    """The seconds that `retry-after-ms` or `retry-after` (seconds, or a date against `wall`) ask for, if any.
+
+    An hour at most, which is `LONGEST_ASKED`.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
-        return max(0.0, seconds) if isfinite(seconds) else None
+        return _bounded(seconds) if isfinite(seconds) else None
     try:
         at = email.utils.parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError):
         return None
-    return max(0.0, at.timestamp() - wall / 1000)
+    return _bounded(at.timestamp() - wall / 1000)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), LONGEST_ASKED)
 
 
 def _by_class(error: BaseException) -> Diagnosis | None:

@@ -11,7 +11,7 @@ from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
 
 _UNUSABLE = "a provider's key cannot be used"
-_CANNOT_BE_SENT = "holds a key that no request can carry: it has a line break or a character that is not ASCII"
+_CANNOT_BE_SENT = "holds a key that no request can carry: a line break, another control character, or no ASCII"
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 Origin = Literal["systemd", "file", "environment", "store"]
 """Where a key came from, in the order in which they are looked at."""

@@ -24,9 +24,6 @@ _UNCALIBRATED = Calibration()
 MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
 
-LONGEST_HOLD = 3_600.0
-"""Seconds. Who asks to be left alone for longer is asked again: a wrong header must not end a provider."""
-
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
@@ -166,12 +163,11 @@ class Standing:
     # --- waits and retries ------------------------------------------------------------------------------------------
 
     def rate_limited(self, provider: str, seconds: float | None) -> None:
-        """`provider` refused a call for its rate: no other for so long, an hour at most, if it said how long."""
+        """`provider` refused a call for its rate: no other for so long, if it said how long."""
         now = self._clock.monotonic()
         with self._lock:
             if seconds:
-                until = now + min(seconds, LONGEST_HOLD)
-                self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
+                self._not_before[provider] = max(now + seconds, self._not_before.get(provider, 0.0))
             times = self._sparing.times(provider, now)
         if times:
             self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))
