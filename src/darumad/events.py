@@ -331,6 +331,14 @@ class ProviderFallback(Fact):
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderUsageUnknown(Fact):
+    """A model does not say what a call used, or what cannot be: it is booked at its estimate."""
+
+    name: ClassVar[str] = "provider.usage_unknown"
+    times: int
+
+
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
@@ -470,6 +478,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
     ProviderCircuitOpened, ProviderCircuitClosed, ProviderRateLimited, ProviderFallback,
+    ProviderUsageUnknown,
     BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
     DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,

@@ -20,8 +20,9 @@ _INFO = frozenset({
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-    "provider.circuit_opened", "provider.rate_limited", "budget.threshold", "budget.exhausted",
-    "bridge.stalled", "bridge.replaced", "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
+    "provider.circuit_opened", "provider.rate_limited", "provider.usage_unknown",
+    "budget.threshold", "budget.exhausted", "bridge.stalled", "bridge.replaced",
+    "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
 })  # fmt: skip
 
 

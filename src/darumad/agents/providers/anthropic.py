@@ -13,6 +13,7 @@ from darumad.agents.providers.anthropic_wire import Assembly, body_of
 from darumad.agents.providers.body import document, events
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.counted import count_of
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
@@ -75,8 +76,8 @@ class AnthropicClient:
         body = _body(self._model, request)
         del body["max_tokens"]
         async with Watch(self._limits) as watch, self._count(**body) as response:
-            said = (await document(response.http_response, watch)).get("input_tokens")
-        if not isinstance(said, int):
+            said = count_of((await document(response.http_response, watch)).get("input_tokens"))
+        if said is None:
             raise AttemptFailed("malformed_response", "the count is no number")
         return said
 

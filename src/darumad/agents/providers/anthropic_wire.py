@@ -5,8 +5,9 @@ from itertools import groupby
 from typing import Any
 
 from darumad.agents.providers.classify import AttemptFailed, of_error_event
-from darumad.agents.providers.prices import Price, cost
-from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of
+from darumad.agents.providers.counted import count_of, usage_of
+from darumad.agents.providers.prices import Price
+from darumad.agents.providers.reply import Stop, call_of, checked, reads, stop_of, text_of
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.result import Usage
 
@@ -76,11 +77,12 @@ class Assembly:
         self._asked = asked
         self._model = ""
         self._blocks: dict[int, dict[str, Any]] = {}
-        self._usage: dict[str, int] = {}
+        self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._seen = False
         self.stopped = False
 
+    @reads
     def add(self, event: Mapping[str, Any]) -> None:
         """Take one event.
 
@@ -88,11 +90,9 @@ class Assembly:
             AttemptFailed: it tells of an error, or has no shape that an event has.
         """
         self._seen = True
-        try:
-            self._take(event)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise AttemptFailed("malformed_response", "an event has the wrong shape") from error
+        self._take(event)
 
+    @reads
     def whole(self, message: Mapping[str, Any]) -> None:
         """Take a message that came in one piece.
 
@@ -100,19 +100,16 @@ class Assembly:
             AttemptFailed: it has no shape that a message has.
         """
         self._seen = self.stopped = True
-        try:
-            self._model = str(message["model"])
-            self._blocks = {at: {"json": "", **block} for at, block in enumerate(message["content"])}
-            self._stop_reason = message["stop_reason"]
-            self._used(message["usage"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise AttemptFailed("malformed_response", "the message has the wrong shape") from error
+        self._model = str(message["model"])
+        self._blocks = {at: {"json": "", **block} for at, block in enumerate(message["content"])}
+        self._stop_reason = message["stop_reason"]
+        self._used(message.get("usage") or {})
 
     def _take(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
             case "message_start":
                 self._model = str(event["message"]["model"])
-                self._used(event["message"]["usage"])
+                self._used({**(event["message"].get("usage") or {}), "output_tokens": None})  # it has only begun
             case "content_block_start":
                 self._blocks[event["index"]] = {**event["content_block"], "json": ""}
             case "content_block_delta":
@@ -135,8 +132,9 @@ class Assembly:
 
     def _used(self, usage: Mapping[str, Any]) -> None:
         """The counts are cumulative: the latest of each holds."""
-        self._usage.update({name: count for name, count in usage.items() if isinstance(count, int)})
+        self._usage.update({name: said for name, said in usage.items() if said is not None})
 
+    @reads
     def reply(self) -> ModelReply:
         """The message.
 
@@ -161,15 +159,12 @@ class Assembly:
     @property
     def usage(self) -> Usage:
         """What the message used, as far as it has been said."""
-        count = self._usage.get
-        fresh, cached = count("input_tokens", 0), count("cache_read_input_tokens", 0)
-        written, output = count("cache_creation_input_tokens", 0), count("output_tokens", 0)
-        return Usage(
-            input_tokens=fresh + cached + written,
-            output_tokens=output,
-            cached_tokens=cached,
-            calls=1,
-            nano_usd=cost(self._price, fresh=fresh, cached=cached, written=written, output=output),
+        return usage_of(
+            self._price,
+            fresh=count_of(self._usage.get("input_tokens")),
+            cached=count_of(self._usage.get("cache_read_input_tokens", 0)),
+            written=count_of(self._usage.get("cache_creation_input_tokens", 0)),
+            output=count_of(self._usage.get("output_tokens")),
         )
 
     def _ordered(self, kind: str) -> list[dict[str, Any]]:

@@ -6,13 +6,14 @@ cannot fit, `_admitted` tells the circuit of it,
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Generic, Protocol
 
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify, headers_of
 from darumad.agents.providers.client import Client
 from darumad.agents.providers.config import ProviderSpec
+from darumad.agents.providers.counted import credible
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.half import LoopHalf
@@ -227,15 +228,25 @@ class Caller:
             self._refuse_revoked(call)
             tried.used = None
             reply = await self._send(client, call, tried)
-            tried.used = reply.usage
+            tried.used = self._believed(call, reply.usage)
+            if tried.used is None:
+                return replace(reply, usage=call.estimate)
             if call.spec.kind != "ollama":  # what Ollama still has of a prompt it does not count
                 self._standing.learn(call.target, call.wanted.likely(), reply.usage.input_tokens)
         except AttemptFailed as failed:
-            tried.used = _billed(failed, tried)
+            tried.used = _billed(failed, tried) if failed.usage is None else self._believed(call, failed.usage)
             raise
         finally:
             self._ledger.settle(reservation, call.estimate if tried.used is None else tried.used)
         return reply
+
+    def _believed(self, call: Call[R], used: Usage) -> Usage | None:
+        """What a call used as its server says; None, and told, when that cannot be."""
+        if credible(used, call.estimate):
+            return used
+        self._tally.add("llm_calls_without_usage_total", call.target)
+        self._standing.uncounted(call.target)
+        return None
 
     async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
         watch = Watch(call.spec.limits, streamed=call.spec.stream)
@@ -269,9 +280,7 @@ class Caller:
 
 
 def _billed(failed: AttemptFailed, tried: Tried) -> Usage | None:
-    """What a failed attempt was billed; None when nobody knows."""
-    if failed.usage is not None:
-        return failed.usage
+    """What a failed attempt was billed that was not told; None when nobody knows."""
     if failed.diagnosis.kind in _NEVER_SENT:
         return UNSENT
     return Usage(calls=1) if failed.diagnosis.kind in _NOT_BILLED and not tried.received else None

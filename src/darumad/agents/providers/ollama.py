@@ -12,14 +12,14 @@ import ollama  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OLLAMA, ProviderSpec
+from darumad.agents.providers.counted import count_of, usage_of
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_too_long
-from darumad.agents.providers.prices import Price, cost
+from darumad.agents.providers.prices import Price
 from darumad.agents.providers.reply import vectors_of
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import MAX_ANSWER_BYTES, Watch
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
-from darumad.work.result import Usage
 
 _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
@@ -81,8 +81,7 @@ class OllamaClient:
         """See `client.Client`. A text that does not fit is refused, never cut."""
         found = await self._client.embed(self._embedding_model, list(texts), truncate=False)
         watch.event()
-        read = found.prompt_eval_count or 0
-        usage = Usage(input_tokens=read, calls=1, nano_usd=cost(self._price, fresh=read, cached=0, written=0, output=0))
+        usage = usage_of(self._price, fresh=count_of(found.prompt_eval_count), output=0)
         return Embeddings(vectors=vectors_of(found.embeddings, texts), model=found.model or "", usage=usage)
 
     async def close(self) -> None:

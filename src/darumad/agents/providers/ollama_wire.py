@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.prices import Price, cost, likely_tokens
-from darumad.agents.providers.reply import Stop, checked, stop_of
+from darumad.agents.providers.counted import count_of, usage_of
+from darumad.agents.providers.prices import Price, likely_tokens
+from darumad.agents.providers.reply import Stop, checked, reads, stop_of
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.result import Usage
 
@@ -90,8 +91,13 @@ class Assembly:
         self._calls: list[ToolCall] = []
         self._last: _Chunk | None = None
 
+    @reads
     def add(self, chunk: _Chunk) -> None:
-        """Take one chunk."""
+        """Take one chunk.
+
+        Raises:
+            AttemptFailed: it has no shape that a chunk has.
+        """
         self._last = chunk
         self._text.append(chunk.message.content or "")
         self._thinking.append(chunk.message.thinking or "")
@@ -100,6 +106,7 @@ class Assembly:
             arguments = dict(call.function.arguments)
             self._calls.append(ToolCall(id=f"call_{self._ids}", name=call.function.name, arguments=arguments))
 
+    @reads
     def reply(self) -> ModelReply:
         """The answer.
 
@@ -136,11 +143,8 @@ class Assembly:
         return ({"provider": "ollama", "model": self._asked, "thinking": thought},) if thought else ()
 
     def _usage(self, last: _Chunk) -> Usage:
-        """Counts of zero are left out by the server."""
-        read, written = last.prompt_eval_count or 0, last.eval_count or 0
-        return Usage(
-            input_tokens=read,
-            output_tokens=written,
-            calls=1,
-            nano_usd=cost(self._price, fresh=read, cached=0, written=0, output=written),
-        )
+        """Counts of zero are left out by the server, and so is that of a prompt of which it still has everything."""
+        read, output = count_of(last.prompt_eval_count), count_of(last.eval_count)
+        if last.prompt_eval_count is None and output:
+            read = self._likely
+        return usage_of(self._price, fresh=read, output=0 if last.eval_count is None else output)

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from darumad.agents.providers.classify import AttemptFailed, of_error_event
-from darumad.agents.providers.prices import Price, cost
-from darumad.agents.providers.reply import Stop, call_of, checked, stop_of, text_of, vectors_of
+from darumad.agents.providers.counted import count_of, usage_of
+from darumad.agents.providers.prices import Price
+from darumad.agents.providers.reply import Stop, call_of, checked, reads, stop_of, text_of, vectors_of
 from darumad.work.model import Embeddings, Message, ModelReply, ModelRequest
 from darumad.work.result import Usage
 
@@ -92,6 +93,7 @@ class Assembly:
         self._refused = False
         self._seen = False
 
+    @reads
     def add(self, chunk: Mapping[str, Any]) -> None:
         """Take one chunk.
 
@@ -102,26 +104,24 @@ class Assembly:
             raise of_error_event(chunk)
         self._take(chunk, "delta")
 
+    @reads
     def whole(self, completion: Mapping[str, Any]) -> None:
         """Take a completion that came in one piece.
 
         Raises:
             AttemptFailed: it has no shape that a completion has.
         """
-        if not completion.get("choices") or not completion.get("usage"):
+        if not completion.get("choices"):
             raise AttemptFailed("malformed_response", "the completion has the wrong shape")
         self._take(completion, "message")
 
     def _take(self, answer: Mapping[str, Any], part: str) -> None:
         self._seen = True
-        try:
-            self._model = str(answer.get("model") or self._model)
-            self._usage = answer.get("usage") or self._usage
-            for choice in answer["choices"][:1]:  # one was asked for
-                self._said(choice.get(part) or {})
-                self._stop = choice.get("finish_reason") or self._stop
-        except (KeyError, TypeError, AttributeError) as error:
-            raise AttemptFailed("malformed_response", "the answer has the wrong shape") from error
+        self._model = str(answer.get("model") or self._model)
+        self._usage = answer.get("usage") or self._usage
+        for choice in answer["choices"][:1]:  # one was asked for
+            self._said(choice.get(part) or {})
+            self._stop = choice.get("finish_reason") or self._stop
 
     def _said(self, part: Mapping[str, Any]) -> None:
         self._text.append(part.get("content") or "")
@@ -133,6 +133,7 @@ class Assembly:
             call.name = function.get("name") or call.name
             call.arguments.append(function.get("arguments") or "")
 
+    @reads
     def reply(self) -> ModelReply:
         """The completion.
 
@@ -159,28 +160,19 @@ class Assembly:
     def _used(self) -> Usage:
         """What it used; cached tokens are told as a part of those that were read."""
         details = self._usage.get("prompt_tokens_details") or {}
-        read, written = _count(self._usage, "prompt_tokens"), _count(self._usage, "completion_tokens")
-        cached = min(_count(details, "cached_tokens"), read)
-        price = cost(self._price, fresh=read - cached, cached=cached, written=0, output=written)
-        return Usage(input_tokens=read, output_tokens=written, cached_tokens=cached, calls=1, nano_usd=price)
+        read, output = count_of(self._usage.get("prompt_tokens")), count_of(self._usage.get("completion_tokens"))
+        cached = min(count_of(details.get("cached_tokens")) or 0, read or 0)
+        return usage_of(self._price, fresh=None if read is None else read - cached, cached=cached, output=output)
 
 
+@reads
 def embeddings_of(answer: Mapping[str, Any], texts: Sequence[str], price: Price | None) -> Embeddings:
     """The vectors in an answer of `/embeddings`.
 
     Raises:
         AttemptFailed: `malformed_response`.
     """
-    try:
-        rows = sorted(answer["data"], key=lambda each: int(each["index"]))
-        vectors = vectors_of([each["embedding"] for each in rows], texts)
-    except (KeyError, TypeError, ValueError) as error:
-        raise AttemptFailed("malformed_response", "the answer has the wrong shape") from error
-    read = _count(answer.get("usage") or {}, "prompt_tokens")
-    usage = Usage(input_tokens=read, calls=1, nano_usd=cost(price, fresh=read, cached=0, written=0, output=0))
+    rows = sorted(answer["data"], key=lambda each: int(each["index"]))
+    vectors = vectors_of([each["embedding"] for each in rows], texts)
+    usage = usage_of(price, fresh=count_of((answer.get("usage") or {}).get("prompt_tokens")), output=0)
     return Embeddings(vectors=vectors, model=str(answer.get("model", "")), usage=usage)
-
-
-def _count(of: Mapping[str, Any], name: str) -> int:
-    value = of.get(name)
-    return value if isinstance(value, int) else 0

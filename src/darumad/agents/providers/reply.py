@@ -1,7 +1,8 @@
 """What every vendor's answer must hold before it is one: said once, here."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import orjson
 
@@ -10,16 +11,37 @@ from darumad.redaction import redact
 from darumad.work.model import ModelReply, ToolCall
 from darumad.work.result import Usage
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Stop = Literal["end", "tools", "max_tokens", "refusal"]
+
+_STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading raises where an answer is not what it should be."""
+
+
+def reads(read: Callable[P, T]) -> Callable[P, T]:
+    """`read` is given what a server sent: over whatever it stumbles there, the answer is malformed."""
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except _STUMBLES as error:
+            raise AttemptFailed("malformed_response", "the answer has the wrong shape") from error
+
+    return reading
 
 
 def checked(reply: ModelReply) -> ModelReply:
-    """`reply`, if it says something and its calls can be told apart.
+    """`reply`, if it says something that can be kept and its calls can be told apart.
 
     Raises:
         AttemptFailed: `empty_output`, or `malformed_response` for two calls of one id, or an end that waits for tools
             and calls none.
+        UnicodeEncodeError: its text is none; `reads` knows it.
     """
+    for said in (reply.text, reply.model, *(call.name for call in reply.calls)):
+        said.encode()
     if len({call.id for call in reply.calls}) < len(reply.calls):
         raise AttemptFailed("malformed_response", "two tool calls have the same id", usage=reply.usage)
     if reply.stop == "tools" and not reply.calls:
@@ -29,6 +51,7 @@ def checked(reply: ModelReply) -> ModelReply:
     return reply
 
 
+@reads
 def without_keys(reply: ModelReply, provider: str) -> ModelReply:
     """The reply of `provider`, without a key of ours: who is told one with each call may say it, and it is kept."""
     calls = tuple(

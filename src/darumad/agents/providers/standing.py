@@ -13,7 +13,14 @@ from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Me
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.agents.providers.sparing import Sparing
 from darumad.clock import Clock
-from darumad.events import Fact, ProviderCircuitClosed, ProviderCircuitOpened, ProviderFallback, ProviderRateLimited
+from darumad.events import (
+    Fact,
+    ProviderCircuitClosed,
+    ProviderCircuitOpened,
+    ProviderFallback,
+    ProviderRateLimited,
+    ProviderUsageUnknown,
+)
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -178,6 +185,13 @@ class Standing:
             times = self._sparing.times((provider, to), self._clock.monotonic())
         if times:
             self._note(ProviderFallback(provider, to, kind, times))
+
+    def uncounted(self, target: Target) -> None:
+        """`target` ended a call without saying what it used, or said what cannot be: that is booked at its estimate."""
+        with self._lock:
+            times = self._sparing.times(("usage", target), self._clock.monotonic())
+        if times:
+            self._note(ProviderUsageUnknown(":".join(target), times))
 
     def held_back(self, provider: str) -> float:
         """Seconds until `provider` wants to be called again; 0.0 for now."""
