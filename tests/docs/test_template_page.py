@@ -13,6 +13,7 @@ from darumad.agents.loading import load_template
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import AgentName, Role
 from darumad.work import Context, Gate, Review, WorkResult
+from darumad.work.model import ModelRequest
 from tests.agents.fakes import context, item
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -20,7 +21,7 @@ PAGE = (DOCS / "reference" / "template.md").read_text()
 HOW_TO = (DOCS / "how-to" / "write-a-template.md").read_text()
 
 
-@pytest.mark.parametrize("kind", [Template, Context, WorkResult, Review], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Template, Context, ModelRequest, WorkResult, Review], ids=lambda kind: kind.__name__)
 def test_every_field_has_its_row_in_order(kind: type) -> None:
     section = PAGE.partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]
     first_cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)

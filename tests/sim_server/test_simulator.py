@@ -315,6 +315,18 @@ def test_a_gate_holds_an_answer_until_it_is_released_over_the_admin_door(sim: Si
     assert said == ["free"]
 
 
+@pytest.mark.parametrize(("listener", "path"), [("anthropic-a", "/v1/models"), ("ollama", "/api/tags")])
+def test_a_key_that_is_refused_for_everything_is_refused_for_the_list_of_models_too(
+    sim: Simulation, listener: str, path: str
+) -> None:
+    wrong_key = Fault(name="http_status", code=401)
+    for when, status in ((When(), 401), (When(listener=listener), 401), (When(listener="x*"), 200), (When(p=0.5), 200)):
+        sim.play(Rule(id="key", when=when, fault=wrong_key))
+        assert call(sim, listener, "GET", path, headers=AUTH)[0] == status, when
+    sim.play(Rule(id="down", fault=Fault(name="http_status", code=529)))
+    assert call(sim, listener, "GET", path, headers=AUTH)[0] == 200
+
+
 def test_a_gate_that_no_rule_has_is_not_released_in_silence(sim: Simulation) -> None:
     sim.play(Rule(id="held", gate="door"))
     status, body = call(sim, "ollama", "POST", "/_sim/gate/dor/release")
@@ -411,7 +423,9 @@ def test_the_command_prints_its_ports_and_ends_at_a_signal(tmp_path) -> None:
 @pytest.mark.parametrize("argv", [["--listen", "mistral=:0"], ["--scenario", "/nowhere"], ["--admin", "x"]])
 def test_a_wrong_invocation_ends_with_2_and_a_sentence(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 2
-    assert capsys.readouterr().err.startswith("daruma sim: ")
+    said = capsys.readouterr().err
+    assert said.startswith("daruma sim: ")
+    assert "\n  -> `daruma sim --help` names" in said
 
 
 def test_it_imports_nothing_of_the_daemon() -> None:

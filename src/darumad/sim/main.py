@@ -5,17 +5,19 @@ import asyncio
 import json
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from darumad.sim.reading import scenario_of
-from darumad.sim.scenario import Scenario
+from darumad.sim.reading import KNOWN_FAULTS, TURN, scenario_of
+from darumad.sim.scenario import Fault, Scenario, When
 from darumad.sim.server import Listener, Simulator
 from darumad.sim.vendor import VENDORS
 
 _USAGE = 2
 _LAST_PORT = 65_535
+_NEXT = "`daruma sim --help` names the options, the keys of a rule, and every fault"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,12 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         scenario = _scenario(arguments.scenario, arguments.seed)
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
     except (OSError, ValueError) as error:
-        print(f"daruma sim: {error}", file=sys.stderr)  # noqa: T201 - a command's message
+        print(f"daruma sim: {error}\n  -> {_NEXT}", file=sys.stderr)  # noqa: T201 - a command's message
         return _USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="daruma sim", description="Simulates model providers, faults included.")
+    parser = argparse.ArgumentParser(
+        prog="daruma sim",
+        description="Simulates model providers, faults included.",
+        epilog=_rules_in_words(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--listen", action="append", metavar="NAME=:PORT", help="NAME begins with anthropic, ollama or openai"
     )
@@ -48,6 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="the seed of chance, in place of the scenario's")
     return parser
+
+
+def _rules_in_words() -> str:
+    """What a rule may say, from what reads it. docs/reference/scenario.md says what each key means."""
+    written = {"most": "max", "every": "nth"}
+    told = {
+        "a rule": ["id", "when", "then"],
+        "when": dict.fromkeys(written.get(each, each) for each in When.__dataclass_fields__),
+        "then": ["reply", "script", "fault", "latency", "per_frame", "gate"],
+        "a reply": sorted(TURN),
+        "a fault": KNOWN_FAULTS,
+        "beside a fault": [each for each in Fault.__dataclass_fields__ if each != "name"],
+    }
+    lines = (textwrap.fill(f"{what}: {', '.join(words)}", 80, subsequent_indent="  ") for what, words in told.items())
+    return "\n".join(("what a scenario says:", *lines))
 
 
 def _listener(text: str) -> Listener:

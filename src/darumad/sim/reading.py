@@ -16,10 +16,13 @@ _MILLI = 0.001
 _SCENARIO = frozenset({"seed", "rules", "quotas", "servers", "time_scale"})
 _RULE = frozenset({"id", "when", "then"})
 _FAULT_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name != "name")
-_TURN = frozenset({
+TURN = frozenset({
     "text", "json", "from_schema", "echo", "tokens", "tool_calls", "thinking", "stop", "output_tokens", "input_tokens",
     "model",
 })  # fmt: skip
+"""What a reply may say."""
+KNOWN_FAULTS = tuple(sorted({*FAULTS, *VENDOR_FAULTS, *SPOILED}))
+"""Every fault, by name."""
 _THEN = frozenset({"reply", "script", "fault", "latency", "per_frame", "gate", *_FAULT_FIELDS})
 
 
@@ -121,7 +124,7 @@ def _script(then: Mapping[str, Any]) -> tuple[Reply, ...]:
 def _turn(raw: Any) -> Reply:
     if isinstance(raw, str):
         return Reply(text=raw)
-    turn = mapped("reply", raw, _TURN)
+    turn = mapped("reply", raw, TURN)
     if turn.pop("echo", False):
         turn["text"] = "{prompt}"
     if "json" in turn:
@@ -145,8 +148,7 @@ def _fault(then: Mapping[str, Any]) -> Fault | None:
     name = then.get("fault")
     if name is None:
         return None
-    known = {*FAULTS, *VENDOR_FAULTS, *SPOILED}
-    if name not in known:
-        raise ValueError(f"there is no fault {name!r}; there are {', '.join(sorted(known))}")
+    if name not in KNOWN_FAULTS:
+        raise ValueError(f"there is no fault {name!r}; there are {', '.join(KNOWN_FAULTS)}")
     parameters = {each: then[each] for each in _FAULT_FIELDS if each in then}
     return Fault(name=str(name), **fitting("then", Fault, parameters))

@@ -5,7 +5,7 @@ A draw is a hash of (seed, rule, caller, count), so that however calls overlap t
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
@@ -43,6 +43,10 @@ class Asked:
     cached: int = 0
     kept: int = 0
     metered: bool = True
+
+
+_BARRED = frozenset({401, 403})
+"""What a vendor answers to a key that it does not take."""
 
 
 def alias_free(model: str) -> str:
@@ -241,6 +245,13 @@ class Scenario:
     def server(self, listener: str) -> Server:
         """How `listener` is as a local model server."""
         return next((each for glob, each in self.servers.items() if fnmatchcase(listener, glob)), Server())
+
+
+def bars(rule: Rule, listener: str) -> bool:
+    """Whether a rule refuses the key of whoever asks `listener`, whatever for: a wrong key is wrong for a list, too."""
+    fault, everything = rule.fault, replace(rule.when, listener=None) == When()
+    named = rule.when.listener is None or fnmatchcase(listener, rule.when.listener)
+    return everything and named and fault is not None and fault.name == "http_status" and fault.code in _BARRED
 
 
 class Director:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
@@ -17,7 +18,7 @@ from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
 from darumad.sim.granting import Account
 from darumad.sim.log import SECRET_HEADERS, Log
 from darumad.sim.prefix import Kept
-from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario
+from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario, bars
 from darumad.sim.spoiled import spoil
 from darumad.sim.vendor import VENDORS, Vendor
 from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Stale, Step, Wait, json_answer
@@ -170,9 +171,7 @@ class Simulator:
 
     async def _answer(self, listener: Listener, request: Request, place: _Place, handled: _Handled) -> None:
         vendor = VENDORS.get(listener.kind)
-        unasked = (
-            json_answer(404, {}) if vendor is None else vendor.without_model(request, self.models or vendor.MODELS)
-        )
+        unasked = json_answer(404, {}) if vendor is None else self._unasked(vendor, listener, request)
         if vendor is None or unasked is not None:
             self.log.note(handled.entry, status=unasked.status if unasked else None)
             await self._carry_out(handled, plan(unasked or json_answer(404, {}), None))
@@ -186,6 +185,15 @@ class Simulator:
         async with place.chats:
             await self._load(asked, place)
             await self._carry_out(handled, self._steps(vendor, asked, request, place, handled.entry))
+
+    def _unasked(self, vendor: Vendor, listener: Listener, request: Request) -> Answer | None:
+        """What is answered without asking a model, unless the scenario takes nobody's key."""
+        answer = vendor.without_model(request, self.models or vendor.MODELS)
+        barring = next((each.fault for each in self.scenario.rules if bars(each, listener.name)), None)
+        if answer is None or answer.status != HTTPStatus.OK or barring is None:
+            return answer
+        asked = Asked(listener=listener.name, endpoint="models", key=listener.name, model="", prompt="")
+        return _bodied(vendor.failure(barring, asked, request.headers.get("authorization", "")), barring)
 
     def _asked(self, listener: Listener, vendor: Vendor, request: Request, place: _Place) -> Asked:
         body = _json(request.body)

@@ -1,0 +1,48 @@
+"""The page of the scenario holds what the simulator reads, and its help names every fault."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from darumad.sim import Fault, ToolUse, When, main
+from darumad.sim.faults import FAULTS, VENDOR_FAULTS
+from darumad.sim.reading import TURN
+from darumad.sim.spoiled import SPOILED
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_text()
+WRITTEN = {"most": "max", "every": "nth"}
+"""Fields that are written otherwise than they are called."""
+
+
+def rows(heading: str) -> list[tuple[list[str], list[str]]]:
+    """What stands in backticks in the first cell of each row of a section, and in the second."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \| ?(.*) ?\|$", section, re.MULTILINE)
+    return [(re.findall(r"`(\w+)`", first), re.findall(r"`(\w+)`", second)) for first, second in cells]
+
+
+def names(heading: str) -> list[str]:
+    return [name for first, _ in rows(heading) for name in first]
+
+
+def test_every_key_of_a_when_a_reply_and_a_tool_call_has_its_row() -> None:
+    assert set(names("When")) == {WRITTEN.get(each.name, each.name) for each in fields(When)}
+    assert set(names("Reply")) == TURN
+    assert names("Tool calls") == [each.name for each in fields(ToolUse)]
+
+
+def test_every_fault_and_every_parameter_has_its_row() -> None:
+    assert sorted(names("Faults")) == sorted({*FAULTS, *VENDOR_FAULTS, *SPOILED})
+    parameters = {each.name for each in fields(Fault)} - {"name"}
+    assert set(names("Parameters")) == parameters
+    told = {name for _, second in rows("Faults") for name in second} & parameters
+    assert told == parameters, "a parameter that no fault heeds"
+
+
+def test_the_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out.split()
+    assert {*FAULTS, *VENDOR_FAULTS, *SPOILED, "tool_calls", "prompt_re"} <= {each.strip(",:;.") for each in said}
