@@ -22,9 +22,9 @@ help: ## This list
 demo: $(STAMP) ## A story in five parts, on the real daemon: no key, no network, under two minutes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo
 
-# A worker waits a third of its time, and the longest files hold few tests: kept in their order they begin before the end.
+# The longest files hold few tests: kept in their order they begin before the end.
 test: $(STAMP) ## The tests
-	@$(BIN)/python -m pytest --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## Style, form, types and the floors of the house
 	@$(BIN)/ruff check .
