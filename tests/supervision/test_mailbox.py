@@ -46,13 +46,15 @@ def test_what_is_left_at_the_end_is_handed_over_once() -> None:
     assert mailbox.get() is None
 
 
-def in_threads(*calls) -> None:
+def in_threads(*calls, of: tuple[Mailbox, ...] = ()) -> None:
+    """Fails when they do not end; `of` are the mailboxes whose state tells why."""
     threads = [threading.Thread(target=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-        assert not thread.is_alive(), "it sleeps though there is something for it"
+        alive, states = [each.is_alive() for each in threads], [(each.idle, each.depth) for each in of]
+        assert not thread.is_alive(), f"threads alive: {alive}; idle and depth of their mailboxes: {states}"
 
 
 class Interruption:
@@ -170,7 +172,7 @@ def test_no_wake_up_is_lost() -> None:
 
     with switch_interval(1e-6):
         there.put(Envelope("ball"))
-        in_threads(lambda: serve(there, back), lambda: serve(back, there))
+        in_threads(lambda: serve(there, back), lambda: serve(back, there), of=(there, back))
 
 
 def test_each_accepted_message_is_got_once_or_handed_over_at_the_end() -> None:
