@@ -42,7 +42,7 @@ mutants: $(STAMP) ## Break each guard once, and see the test that it is named af
 	@$(BIN)/python -m mutants $(ARGS)
 
 soak: $(STAMP) ## Ten minutes of faults and outages, on the real daemon against simulated providers
-	@DARUMA_SOAK=600 $(BIN)/python -m pytest tests/e2e/test_soak.py $(ARGS)
+	@DARUMA_SOAK=600 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/e2e/test_soak.py $(ARGS)
 
 bench: $(STAMP) ## What it does per second, on this machine
 	@$(BIN)/python -m bench $(ARGS)

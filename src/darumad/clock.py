@@ -46,7 +46,7 @@ class _Timer:
 
 
 class SystemClock:
-    """The machine's time, and one daemon thread with a heap of timers, started by the first of them."""
+    """The machine's time, and a heap of timers with one daemon thread, which is there while any of them is due."""
 
     def __init__(self) -> None:
         self._due: list[tuple[float, int, _Timer]] = []
@@ -74,16 +74,19 @@ class SystemClock:
         return timer
 
     def _run(self) -> None:
-        while True:
-            self._fire(self._next_due())
+        while timer := self._next_due():
+            self._fire(timer)
 
-    def _next_due(self) -> _Timer:
+    def _next_due(self) -> _Timer | None:
         with self._changed:
             while True:
                 while self._due and self._due[0][2].fn is None:
                     heapq.heappop(self._due)
-                wait = self._due[0][0] - time.monotonic() if self._due else None
-                if wait is not None and wait <= 0:
+                if not self._due:
+                    self._thread = None  # under the lock that the next timer's thread is started under
+                    return None
+                wait = self._due[0][0] - time.monotonic()
+                if wait <= 0:
                     return heapq.heappop(self._due)[2]
                 self._changed.wait(wait)
 

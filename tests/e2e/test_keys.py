@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
+from tests.serving import serving
 
 MARKER = "sk-marker-2c9e41f0b7a6"
 NEXT = "sk-marker-77aa01d3c9fe"
@@ -81,13 +81,8 @@ def _events() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def vendor() -> Iterator[Vendor]:
-    server = Vendor()
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with Vendor() as server, serving(server):
+        yield server
 
 
 def settings(vendor: Vendor, **provider: Any) -> dict[str, Any]:

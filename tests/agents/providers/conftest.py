@@ -7,7 +7,7 @@ from darumad.sim import Simulation
 from tests.agents.providers.desk import MODELS, Desk
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulation() -> Iterator[Simulation]:
     for kind in MODELS:
         load(kind)

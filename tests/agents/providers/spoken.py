@@ -2,10 +2,11 @@
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from tests.serving import serving
 
 COUNTS: Mapping[str, Mapping[str, Any]] = {
     "anthropic": {"input_tokens": 40, "output_tokens": 7, "cache_read_input_tokens": 0},
@@ -79,7 +80,5 @@ def saying(vendor: str, frames: Sequence[Mapping[str, Any]], *, stream: bool) ->
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Says) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Says) as server, serving(server) as url:
+        yield url

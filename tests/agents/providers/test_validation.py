@@ -3,7 +3,6 @@
 import http.server
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from darumad.agents.providers.client import load
 from darumad.agents.providers.validation import validated
 from darumad.sim import Simulation
 from tests.agents.providers.desk import KEY, Desk
+from tests.serving import serving
 
 VENDORS = {"anthropic": "", "ollama": "", "openai": "/v1"}
 """The kinds, and where their base address ends."""
@@ -43,10 +43,8 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server, serving(server) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("kind", "path"), VENDORS.items())
