@@ -1,4 +1,4 @@
-"""Which cores threads run on, the only door to it. It knows the kernel's scheduler and nothing of who asks.
+"""Which cores threads run on and how much of them they took, the only door to it. It knows nothing of who asks.
 
 One interpreter computes on one core at a time. Threads that take turns at it from several cores hand it over through
 the kernel each time one of them writes, waits or asks SQLite something, and find their caches cold: an item's walk
@@ -13,8 +13,9 @@ from pathlib import Path
 
 _GIVEN = frozenset(os.sched_getaffinity(0))
 """Where the process was allowed to run when it began, by its service manager or whoever started it."""
-_PROCESSOR = 36
-"""Where /proc's stat has the core, counted behind the command's name."""
+_USER, _SYSTEM, _PROCESSOR = 11, 12, 36
+"""Where /proc's stat has the ticks that were spent and the core, counted behind the command's name."""
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -49,8 +50,30 @@ def leave() -> None:
     _move(_GIVEN)
 
 
+def cpu_of_process() -> float:
+    """Seconds of CPU that this process took since its start, to a hundredth."""
+    return _spent("self")
+
+
+def cpu_of_thread(native_id: int) -> float:
+    """The same of one of its threads, by the kernel's number for it; 0 for one that has ended."""
+    try:
+        return _spent(f"self/task/{native_id}")
+    except OSError:
+        return 0.0
+
+
+def _spent(of: str) -> float:
+    fields = _stat(of)
+    return (int(fields[_USER]) + int(fields[_SYSTEM])) * _TICK
+
+
 def _here() -> int:
-    return int(Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()[_PROCESSOR])
+    return int(_stat("thread-self")[_PROCESSOR])
+
+
+def _stat(of: str) -> list[str]:
+    return Path("/proc", of, "stat").read_text().rpartition(")")[2].split()
 
 
 def _move(cores: Collection[int]) -> None:

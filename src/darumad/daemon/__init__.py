@@ -30,6 +30,7 @@ from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
 from darumad.daemon.signs import VitalSigns
+from darumad.daemon.turns import Turns
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
 from darumad.journal.requests import Rescue
@@ -57,7 +58,6 @@ def run(settings: Settings) -> int:
     faulthandler.enable()
     if settings.log.file:
         check_file(settings.log.file)
-    sys.setswitchinterval(settings.daemon.switch_interval)
     clock = SystemClock()
     logs = configure(settings.log, clock=clock, environ=os.environ)
     guardian = Guardian(clock, Notifier(os.environ))
@@ -65,6 +65,9 @@ def run(settings: Settings) -> int:
         with ExitStack() as stack:
             if settings.daemon.one_core:
                 stack.enter_context(one_core())
+            turns = Turns(clock, settings.daemon.switch_interval)
+            turns.open()
+            stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
             ending, why = _serve(settings, clock, guardian, logs, stack)
             code = EXIT[ending]

@@ -49,7 +49,10 @@ class Daemon:
     node: str = setting("local", "What this daemon calls itself in events and as the holder of an item.")
     drain_timeout: Seconds = setting(Seconds(60), "How long a stop lets running items finish.", Limits(at_least=0))
     switch_interval: Seconds = setting(
-        Seconds(0.0005), "How long a Python thread may compute before another gets its turn.", POSITIVE
+        Seconds(0.0005),
+        "How long a Python thread may compute before another gets its turn, while one is there that only computes; else"
+        " it is 5 ms, or this if it is more.",
+        POSITIVE,
     )
     one_core: bool = setting(
         default=True,
