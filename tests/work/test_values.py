@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from darumad.values import swift
+from darumad.values import changed, swift
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,22 @@ def test_what_a_slow_value_refuses_a_quick_one_refuses(args: tuple[Any, ...], na
     for kind in (Slow, Quick):
         with pytest.raises(TypeError):
             kind(*args, **named)
+
+
+@pytest.mark.parametrize("fields", [{}, {"first": 9}, {"second": "c", "fourth": None}, {"third": [7]}])
+def test_a_quick_value_is_changed_as_a_slow_one_is(fields: dict[str, Any]) -> None:
+    before, slow = Quick(1, "b", [3]), Slow(1, "b", [3])
+    after = changed(before, **fields)
+    assert _said(after) == _said(replace(slow, **fields))
+    assert type(after) is Quick
+    assert _said(before) == _said(slow)
+    with pytest.raises(FrozenInstanceError):
+        after.first = 2  # type: ignore[misc] # as nobody may
+
+
+def test_a_field_that_a_quick_value_does_not_have_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        changed(Quick(1), fifth=5)  # type: ignore[call-arg] # as nobody may
 
 
 def test_a_quick_value_is_frozen_from_the_moment_that_anybody_has_it() -> None:

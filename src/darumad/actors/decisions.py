@@ -4,7 +4,6 @@ The rule itself stands in `work.ends`; here it gets its facts.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from darumad.bridge import Done
@@ -23,6 +22,7 @@ from darumad.events import (
 )
 from darumad.journal.requests import Held, Move
 from darumad.names import Fence, Millis, Stage
+from darumad.values import changed
 from darumad.work.codec import result_to_json
 from darumad.work.ends import Next, in_line
 from darumad.work.item import WorkRecord
@@ -66,10 +66,10 @@ def output_of(done: Done, follows: Next) -> Any:
 def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:
     """The held item as its next stage begins, at its new slot."""
     held = done.held
-    record = replace(held.record, stage=move.follows.stage, holder=holder, fence=fence)
+    record = changed(held.record, stage=move.follows.stage, holder=holder, fence=fence)
     brief = move.output if move.from_stage is Stage.OPTIMIZING else held.brief
     work = done.result if move.from_stage is Stage.EXECUTING else held.work
-    return replace(held, record=record, steps=(), brief=brief, work=work)
+    return changed(held, record=record, steps=(), brief=brief, work=work)
 
 
 def _final(done: Done, now: Millis) -> Mapping[str, Any]:

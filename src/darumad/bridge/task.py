@@ -6,7 +6,7 @@ Its two limits, its cancel, and the one `Done` that comes of it by any path.
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,6 +18,7 @@ from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
 from darumad.names import Seconds
+from darumad.values import changed
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Agent, Complete, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -236,7 +237,7 @@ class StageTask:
         context = opened.context
         if opened.fill is not None:
             try:
-                context = replace(context, uploads=await _laid_out(opened.fill))
+                context = changed(context, uploads=await _laid_out(opened.fill))
             except Unfit as unfit:
                 return ended("invalid_item", fitted(str(unfit)), error_type="InvalidItem")
             except OSError as error:
@@ -264,7 +265,7 @@ class StageTask:
             return
         self._told = True
         steps = self._steps.riding if self._steps is not None else ()
-        self._finished(self, Done(self.seat.holder, self.held, replace(result, duration=duration), steps=steps))
+        self._finished(self, Done(self.seat.holder, self.held, changed(result, duration=duration), steps=steps))
 
 
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:

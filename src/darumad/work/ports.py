@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from darumad.names import Attempt, ItemId, Stage
+from darumad.values import swift
 from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
@@ -113,6 +114,7 @@ class Ledger(Protocol):
         ...
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.

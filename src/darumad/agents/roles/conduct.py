@@ -12,6 +12,7 @@ from darumad.agents.template import ToolFailed
 from darumad.errors import Problem
 from darumad.logs import logger
 from darumad.names import Seconds
+from darumad.values import changed
 from darumad.work.causes import ENDS
 from darumad.work.effects import sentence
 from darumad.work.error_context import Site, boxed
@@ -100,8 +101,8 @@ class Conduct:
     async def _metered(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
         """As `_tried`, with what its calls used."""
         meter = Meter(context.complete)
-        result = await self._tried(item, replace(context, complete=meter), work)
-        return replace(result, usage=result.usage + meter.usage) if meter.usage.calls else result
+        result = await self._tried(item, changed(context, complete=meter), work)
+        return changed(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
     def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:
         result = failed(error)

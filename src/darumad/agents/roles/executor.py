@@ -5,6 +5,7 @@ from dataclasses import replace
 from darumad.agents.roles.conduct import Conduct
 from darumad.agents.schemas import problems_of
 from darumad.agents.template import Template
+from darumad.values import changed
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
 from darumad.work.result import WorkResult
@@ -29,4 +30,4 @@ class ExecutorAgent:
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = await self._template.execute(item, context)
-        return replace(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
+        return changed(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
