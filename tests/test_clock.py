@@ -39,6 +39,21 @@ def test_a_cancelled_timer_does_not_ring_and_holds_nobody(clock: SystemClock) ->
     assert rung.empty()
 
 
+def test_the_thread_goes_when_the_last_timer_is_cancelled_however_late_it_was_due(clock: SystemClock) -> None:
+    late = [clock.call_at(clock.monotonic() + 3600.0, lambda: None) for _ in range(3)]
+    assert len(timers()) == 1
+    late[0].cancel()
+    late[0].cancel()
+    late[2].cancel()
+    assert len(timers()) == 1
+    late[1].cancel()
+    eventually(lambda: not timers())
+    rung = threading.Event()
+    clock.call_at(clock.monotonic(), rung.set).cancel()
+    clock.call_at(clock.monotonic(), rung.set)
+    assert rung.wait(PATIENCE)
+
+
 def test_the_thread_is_there_while_a_timer_is_due_and_comes_back_for_the_next(clock: SystemClock) -> None:
     for _ in range(3):
         rung, seen = threading.Event(), SimpleQueue[int]()

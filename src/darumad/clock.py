@@ -35,14 +35,15 @@ class Clock(Protocol):
 
 
 class _Timer:
-    __slots__ = ("fn", "when")
+    __slots__ = ("_forget", "fn", "when")
 
-    def __init__(self, when: float, fn: Callable[[], None]) -> None:
+    def __init__(self, when: float, fn: Callable[[], None], forget: "Callable[[_Timer], None]") -> None:
         self.when = when
         self.fn: Callable[[], None] | None = fn
+        self._forget = forget
 
     def cancel(self) -> None:
-        self.fn = None
+        self._forget(self)
 
 
 class SystemClock:
@@ -51,6 +52,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._due: list[tuple[float, int, _Timer]] = []
         self._order = itertools.count()
+        self._pending = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -64,38 +66,47 @@ class SystemClock:
 
     def call_at(self, when: float, fn: Callable[[], None]) -> TimerHandle:
         """See `Clock.call_at`."""
-        timer = _Timer(when, fn)
+        timer = _Timer(when, fn, self._forget)
         with self._changed:
             heapq.heappush(self._due, (when, next(self._order), timer))
+            self._pending += 1
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="timer", daemon=True)
+                thread.start()
+                self._thread = thread  # it waits for this lock; one that could not be started is tried again
             self._changed.notify()
         return timer
 
-    def _run(self) -> None:
-        while timer := self._next_due():
-            self._fire(timer)
-
-    def _next_due(self) -> _Timer | None:
+    def _forget(self, timer: _Timer) -> None:
         with self._changed:
-            while True:
-                while self._due and self._due[0][2].fn is None:
-                    heapq.heappop(self._due)
-                if not self._due:
-                    self._thread = None  # under the lock that the next timer's thread is started under
-                    return None
-                wait = self._due[0][0] - time.monotonic()
-                if wait <= 0:
-                    return heapq.heappop(self._due)[2]
-                self._changed.wait(wait)
+            if self._taken(timer) is not None and not self._pending:
+                self._changed.notify()  # for the thread to go
 
-    @staticmethod
-    def _fire(timer: _Timer) -> None:
+    def _run(self) -> None:
+        while fn := self._next_due():
+            _call(fn)
+
+    def _next_due(self) -> Callable[[], None] | None:
+        with self._changed:
+            while self._pending:
+                wait = self._due[0][0] - time.monotonic() if self._due[0][2].fn else 0.0
+                if wait > 0:
+                    self._changed.wait(wait)
+                elif fn := self._taken(heapq.heappop(self._due)[2]):
+                    return fn
+            self._due.clear()
+            self._thread = None  # under the lock that the next timer's thread is started under
+            return None
+
+    def _taken(self, timer: _Timer) -> Callable[[], None] | None:
+        """The timer's call, which is nobody else's from then on; nothing, if it was cancelled or taken before."""
         fn, timer.fn = timer.fn, None
-        if fn is None:
-            return
-        try:
-            fn()
-        except Exception:  # noqa: BLE001 - a timer's call only posts; one that raises must not stop the others
-            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+        self._pending -= fn is not None
+        return fn
+
+
+def _call(fn: Callable[[], None]) -> None:
+    try:
+        fn()
+    except Exception:  # noqa: BLE001 - a timer's call only posts; one that raises must not stop the others
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
