@@ -35,7 +35,7 @@ from darumad.notify import Notifier
 from darumad.settings import AgentSettings, Executors, Log, Optimizers, Provider, Reviewers, Settings
 from darumad.work.item import WorkItem
 
-ITEMS, IN_FLIGHT, WARM = 6_000, 256, 1_000
+ITEMS, IN_FLIGHT, WARM = 12_000, 256, 1_000
 ROUNDS = 3
 GOAL, GOAL_BESIDE = 2_000, 800
 
@@ -160,27 +160,31 @@ def row() -> bool:
     commits = floor()
     print(f"walk: floor {commits:,.0f} single commits/s of this disk")
     alone, beside = rounds("nothing", ITEMS), rounds("spinner", ITEMS // 3)
-    return all([_told("alone", alone, GOAL), _told("beside one CPU-bound thread", beside, GOAL_BESIDE)])
+    return all(
+        [_told("alone", alone, GOAL, commits), _told("beside one CPU-bound thread", beside, GOAL_BESIDE, commits)]
+    )
 
 
 def rounds(beside: str, items: int) -> list[dict[str, float]]:
     """What was measured, each with the machine's `speed` at that time."""
-    found, before = [], speed(1)
+    found, before = [], speed()
     for _ in range(ROUNDS):
-        got, after = measured(beside, items), speed(1)
+        got, after = measured(beside, items), speed()
         found.append({**got, "speed": (before + after) / 2})
         before = after
     return found
 
 
-def _told(name: str, found: list[dict[str, float]], goal: int) -> bool:
+def _told(name: str, found: list[dict[str, float]], goal: int, commits: float) -> bool:
     share = median(each["items_per_second"] / (goal * each["speed"]) for each in found)
     rates = ", ".join(f"{each['items_per_second']:,.0f}" for each in found)
     goals = ", ".join(f"{goal * each['speed']:,.0f}" for each in found)
-    cpu, rss = (median(each[what] for each in found) for what in ("cpu_ms_per_item", "rss_mb"))
+    rate, cpu, rss = (
+        median(each[what] for each in found) for what in ("items_per_second", "cpu_ms_per_item", "rss_mb")
+    )
     print(
-        f"walk: {name}: {rates} items/s (goal {goal:,}; at this machine's speed then {goals}: {share:.2f} x),"
-        f" {cpu:.2f} ms CPU/item, {rss:.0f} MB"
+        f"walk: {name}: {rates} items/s (goal {goal:,}; at this machine's speed then {goals}: {share:.2f} x;"
+        f" {rate / commits:.2f} x the floor), {cpu:.2f} ms CPU/item, {rss:.0f} MB"
     )
     return share >= 1.0
 

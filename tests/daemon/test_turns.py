@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from darumad.clock import SystemClock
 from darumad.cores import cpu_of_process, cpu_of_thread
 from darumad.daemon.turns import LONG, LOOK_EVERY, WALKED, Taken, Turns, somebody_computes
 from darumad.names import Seconds
@@ -57,7 +58,6 @@ def test_a_thread_that_only_computes_makes_the_interval_short_for_as_long_as_it_
         eventually(lambda: cpu_of_process() - spent > LOOK_EVERY / 2)
         clock.advance(LOOK_EVERY)
         assert sys.getswitchinterval() == pytest.approx(SHORT)
-    clock.advance(LOOK_EVERY)
     eventually(lambda: (clock.advance(100.0), sys.getswitchinterval() == pytest.approx(LONG))[1])
     turns.close()
 
@@ -78,6 +78,32 @@ def test_a_start_is_taken_for_somebody_who_computes_and_an_end_gives_the_interva
     assert sys.getswitchinterval() == pytest.approx(SHORT)
     turns.close()
     clock.advance(100.0)
+    assert sys.getswitchinterval() == pytest.approx(LONG)
+
+
+class Watched(SystemClock):
+    """Tells when a look begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look_begins = threading.Event()
+
+    def monotonic(self) -> float:
+        if threading.current_thread().name == "timer":
+            self.look_begins.set()
+        return super().monotonic()
+
+
+def test_an_end_in_the_middle_of_a_look_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("darumad.daemon.turns.LOOK_EVERY", 0.0)  # one look after the other
+    for _ in range(50):
+        clock = Watched()
+        turns = Turns(clock, SHORT)
+        turns.open()
+        assert clock.look_begins.wait(10)
+        turns.close()
+        assert sys.getswitchinterval() == pytest.approx(LONG)
+    eventually(lambda: not [each for each in threading.enumerate() if each.name == "timer"])
     assert sys.getswitchinterval() == pytest.approx(LONG)
 
 

@@ -48,6 +48,7 @@ class Turns:
         self._clock = clock
         self._short = short
         self._before = sys.getswitchinterval()
+        self._looking = threading.Lock()
         self._timer: TimerHandle | None = None
         self._looked_at = clock.monotonic()
         self._taken = _taken(threading.enumerate())
@@ -55,17 +56,18 @@ class Turns:
     def open(self) -> None:
         """Begin to look. Until the first look the interval is the short one: a start computes."""
         sys.setswitchinterval(self._short)
-        self._look_later()
+        with self._looking:
+            self._look_later()
 
     def close(self) -> None:
         """Look no more, and give back the interval that was there before."""
-        timer, self._timer = self._timer, None
+        with self._looking:
+            timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
         sys.setswitchinterval(self._before)
 
-    def look(self) -> None:
-        """Set the interval by who computed since the last look."""
+    def _look(self) -> None:
         now, taken = self._clock.monotonic(), _taken(threading.enumerate())
         busy = somebody_computes(self._taken, taken, Seconds(now - self._looked_at))
         self._looked_at, self._taken = now, taken
@@ -75,9 +77,10 @@ class Turns:
         self._timer = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
 
     def _look_again(self) -> None:
-        if self._timer is not None:
-            self.look()
-            self._look_later()
+        with self._looking:  # an end waits for the look: else it would begin the next one
+            if self._timer is not None:
+                self._look()
+                self._look_later()
 
 
 def _taken(threads: Iterable[threading.Thread]) -> Taken:

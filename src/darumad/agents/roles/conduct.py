@@ -119,7 +119,7 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
         return ended("tool_error", error.message, error_type=type(error).__name__)
     result = ended(error.kind, error.message, error_type=type(error).__name__)
     assert result.error is not None
-    return replace(
+    return changed(
         result,
         error=replace(
             result.error,
