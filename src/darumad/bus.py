@@ -7,8 +7,9 @@ import threading
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from darumad.values import frozen
 
 T = TypeVar("T")
 Listener = Callable[[T], None]
@@ -42,7 +43,7 @@ class Bus(Generic[T]):
 Labels = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Histogram:
     """A distribution as Prometheus counts it: per bucket (not cumulated), and the sum."""
 

@@ -6,11 +6,12 @@ One table gives each code its HTTP status, its exit code and what to do next; do
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+from darumad.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Problem:
     """One thing that is wrong with a request: where (a JSON pointer or a settings key) and what."""
 
@@ -26,7 +27,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorCode:
     """How one code is told at each door.
 

@@ -5,11 +5,12 @@ The names are stable API: each has its heading in docs/reference/events.md. Sign
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from darumad.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Fact:
     """Something that happened and is on disk. `subject` is the item, path or thing it is about."""
 
@@ -18,13 +19,13 @@ class Fact:
 
     def data(self) -> Mapping[str, Any]:
         """The payload: every field but the subject, as primitives."""
-        return {each: getattr(self, each) for each in type(self).__slots__}
+        return {each: getattr(self, each) for each in vars(type(self))["__slots__"]}
 
 
 # --- work -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkSubmitted(Fact):
     """An item was accepted and can no longer be lost."""
 
@@ -35,7 +36,7 @@ class WorkSubmitted(Fact):
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkReady(Fact):
     """An item may be claimed: its time came, its dependencies succeeded, or somebody released it."""
 
@@ -43,7 +44,7 @@ class WorkReady(Fact):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkAssigned(Fact):
     """An item was claimed: it is held under a new fence."""
 
@@ -53,7 +54,7 @@ class WorkAssigned(Fact):
     holder: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkStageChanged(Fact):
     """A stage did its work and the item went on to the next."""
 
@@ -63,7 +64,7 @@ class WorkStageChanged(Fact):
     holder: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkRetried(Fact):
     """An attempt failed and another will follow, or an operator asked for one."""
 
@@ -72,7 +73,7 @@ class WorkRetried(Fact):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkReviewFailed(Fact):
     """The review found faults; the item goes back with them."""
 
@@ -81,7 +82,7 @@ class WorkReviewFailed(Fact):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkChallenged(Fact):
     """An item is too vague to spend money on; it waits for answers."""
 
@@ -89,7 +90,7 @@ class WorkChallenged(Fact):
     questions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkAnswered(Fact):
     """Somebody answered what an item asked."""
 
@@ -97,7 +98,7 @@ class WorkAnswered(Fact):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkParked(Fact):
     """An item needs somebody before it can go on."""
 
@@ -106,7 +107,7 @@ class WorkParked(Fact):
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkScheduled(Fact):
     """An item will be ready later. `run_at` is wall milliseconds."""
 
@@ -116,7 +117,7 @@ class WorkScheduled(Fact):
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkInterrupted(Fact):
     """A running item was put back through no fault of its own."""
 
@@ -124,7 +125,7 @@ class WorkInterrupted(Fact):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkRescued(Fact):
     """An item whose holder was gone is ready again."""
 
@@ -133,7 +134,7 @@ class WorkRescued(Fact):
     stage: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkSucceeded(Fact):
     """An item is done, and its result stands."""
 
@@ -145,7 +146,7 @@ class WorkSucceeded(Fact):
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkDead(Fact):
     """An item will not be tried again unless somebody asks for it: the dead letter."""
 
@@ -156,7 +157,7 @@ class WorkDead(Fact):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkExpired(Fact):
     """An item was not done by its `expires_at`; in place of `work.dead`."""
 
@@ -165,7 +166,7 @@ class WorkExpired(Fact):
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkCancelled(Fact):
     """Somebody cancelled an item."""
 
@@ -174,7 +175,7 @@ class WorkCancelled(Fact):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkStopped(Fact):
     """Everything that ran for a cancelled item has stopped, or the grace is over and some has not."""
 
@@ -184,7 +185,7 @@ class WorkStopped(Fact):
     after_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkStaleResult(Fact):
     """An answer came under a fence that no longer holds. It changed nothing."""
 
@@ -193,7 +194,7 @@ class WorkStaleResult(Fact):
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkRevived(Fact):
     """A dependent of a retried item lives again."""
 
@@ -201,7 +202,7 @@ class WorkRevived(Fact):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkEdited(Fact):
     """Somebody changed what was asked for. `fields` names what."""
 
@@ -210,7 +211,7 @@ class WorkEdited(Fact):
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkPurged(Fact):
     """Everything that was kept of an item is gone, what its events said too."""
 
@@ -221,7 +222,7 @@ class WorkPurged(Fact):
 # --- agents ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentStarted(Fact):
     """An instance's actor is up."""
 
@@ -230,7 +231,7 @@ class AgentStarted(Fact):
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentErrorRecorded(Fact):
     """An error was counted against an instance."""
 
@@ -240,7 +241,7 @@ class AgentErrorRecorded(Fact):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentHealthDegraded(Fact):
     """Three counted errors stand in an instance's window, or its agent cannot be made."""
 
@@ -249,7 +250,7 @@ class AgentHealthDegraded(Fact):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentHealthRestored(Fact):
     """An instance works again."""
 
@@ -257,7 +258,7 @@ class AgentHealthRestored(Fact):
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentRestarted(Fact):
     """An instance got up again: a new incarnation is ready."""
 
@@ -267,7 +268,7 @@ class AgentRestarted(Fact):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentBenched(Fact):
     """An instance kept failing and is tried only now and then."""
 
@@ -276,7 +277,7 @@ class AgentBenched(Fact):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentUnbenched(Fact):
     """A benched instance is up again."""
 
@@ -284,7 +285,7 @@ class AgentUnbenched(Fact):
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentSpawnFailed(Fact):
     """The mind behind an instance could not be made; its items wait."""
 
@@ -296,7 +297,7 @@ class AgentSpawnFailed(Fact):
 # --- providers ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderCircuitOpened(Fact):
     """A model is not called for now: its calls fail. Told once, until it closes. The subject is `provider:model`."""
 
@@ -305,14 +306,14 @@ class ProviderCircuitOpened(Fact):
     half_opens_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderCircuitClosed(Fact):
     """A model whose circuit was open is called again: it has answered, or its settings or key changed."""
 
     name: ClassVar[str] = "provider.circuit_closed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderRateLimited(Fact):
     """A provider refused a call for its rate. Told once a minute at most; `times` says how often since it was told."""
 
@@ -321,7 +322,7 @@ class ProviderRateLimited(Fact):
     times: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderFallback(Fact):
     """A call went on to the next provider of its chain. Told as sparingly as `provider.rate_limited`."""
 
@@ -331,7 +332,7 @@ class ProviderFallback(Fact):
     times: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderUsageUnknown(Fact):
     """A model does not say what a call used, or what cannot be: it is booked at its estimate."""
 
@@ -342,7 +343,7 @@ class ProviderUsageUnknown(Fact):
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetThreshold(Fact):
     """Four fifths of a budget are spent. The subject is its scope; `unit` is `nano_usd`, `tokens` or `calls`."""
 
@@ -353,7 +354,7 @@ class BudgetThreshold(Fact):
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BudgetExhausted(Fact):
     """A budget has no room for the call that was asked for. Its fields are as those of `budget.threshold`."""
 
@@ -367,7 +368,7 @@ class BudgetExhausted(Fact):
 # --- the daemon -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonStarting(Fact):
     """A boot began."""
 
@@ -377,7 +378,7 @@ class DaemonStarting(Fact):
     rescued: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonReady(Fact):
     """The tree is up and the doors are open."""
 
@@ -385,7 +386,7 @@ class DaemonReady(Fact):
     provider: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonDraining(Fact):
     """Submits are refused and nothing new is claimed."""
 
@@ -393,7 +394,7 @@ class DaemonDraining(Fact):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonResumed(Fact):
     """A drain or pause is over."""
 
@@ -401,7 +402,7 @@ class DaemonResumed(Fact):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonPaused(Fact):
     """Nothing new is claimed until somebody resumes, also over a restart."""
 
@@ -409,7 +410,7 @@ class DaemonPaused(Fact):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonPanicked(Fact):
     """Everything that ran was stopped at once, and nothing new is claimed until somebody resumes."""
 
@@ -419,7 +420,7 @@ class DaemonPanicked(Fact):
     not_stopped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonStopping(Fact):
     """The daemon is on its way down; running items are put back."""
 
@@ -427,7 +428,7 @@ class DaemonStopping(Fact):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonClockJumped(Fact):
     """The wall clock was set, or the machine slept: by so many milliseconds. Limits go by another clock."""
 
@@ -435,7 +436,7 @@ class DaemonClockJumped(Fact):
     by_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DaemonSocketBound(Fact):
     """The control socket's file was taken away, and was bound anew: meanwhile nobody could reach the daemon."""
 
@@ -443,7 +444,7 @@ class DaemonSocketBound(Fact):
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalChecked(Fact):
     """Every page of the journal was looked at; `wrong` says what is not as it was written."""
 
@@ -452,7 +453,7 @@ class JournalChecked(Fact):
     took_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BridgeStalled(Fact):
     """The loop did not answer within its limit. `stack` is what it was doing."""
 
@@ -461,7 +462,7 @@ class BridgeStalled(Fact):
     stack: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BridgeReplaced(Fact):
     """One call held the loop for too long, or too many tasks on it ignored their cancel: another took its place."""
 

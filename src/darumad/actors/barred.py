@@ -5,13 +5,13 @@ would be refused, delayed and claimed again.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from darumad.names import AgentName, ItemId
+from darumad.values import frozen
 from darumad.work.item import WorkItem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Barred:
     """Definitions none of whose items are claimed now, and those of which one item is."""
 

@@ -5,22 +5,23 @@ Mailboxes carry hints and answers; no item lives in them alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from darumad.bridge import Seat
 from darumad.journal.requests import Outcome
 from darumad.names import AgentName, Stage
 from darumad.supervision import ActorDeadError
+from darumad.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotUp:
     """A role actor's agent is there: its slot can take work."""
 
     seat: Seat
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotDown:
     """A life has ended, or its agent is gone.
 
@@ -32,36 +33,36 @@ class SlotDown:
     crashed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hint:
     """Work may be ready: so many items of these definitions in these stages, or anywhere when `ready` is None."""
 
     ready: Mapping[tuple[AgentName, Stage], int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     """The journal's answers to a batch of the orchestrator's requests."""
 
     outcomes: Sequence[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reread:
     """Look at the journal again: whatever hint was lost is found now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """Some scheduled item's time has come."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flush:
     """Everything that stood in the mailbox before this has been gathered: decide it as one batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Beat:
     """A sign of life is wanted: `heard` is called where this is handled, and only posts."""
 

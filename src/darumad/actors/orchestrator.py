@@ -48,6 +48,7 @@ from darumad.journal.requests import (
 )
 from darumad.names import AgentName, Fence, ItemId, Millis, Seconds, Stage
 from darumad.supervision import Actor
+from darumad.values import frozen
 from darumad.work.backoff import Backoff
 from darumad.work.ends import Next, what_follows
 from darumad.work.item import WorkItem
@@ -73,7 +74,7 @@ class Admission:
         return not (self.draining or self.paused)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Desk:
     """What the orchestrator works with, given once. `post` is the journal's.
 
@@ -95,7 +96,7 @@ class Desk:
     arrived: Callable[[Callable[[object], None]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Moving:
     """A posted move whose commit has not come back: what ended, and the slot taken for what follows."""
 

@@ -5,13 +5,14 @@ Read from tables and counters; no actor is asked.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorRef, TreeRow
+from darumad.values import frozen
 from darumad.work.health import Life, Signs, health_of
 
 _LIFE = {
@@ -22,7 +23,7 @@ _LIFE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """One place of the tree at one moment, in primitives."""
 

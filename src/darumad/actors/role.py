@@ -11,7 +11,7 @@ minds do, and that stands in `agents`.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
@@ -22,11 +22,12 @@ from darumad.bridge import Bridge, Done, Seat, Spawned, SpawnFailed
 from darumad.events import AgentHealthDegraded, AgentHealthRestored, AgentSpawnFailed, Fact
 from darumad.names import ActorPath, Incarnation, Role
 from darumad.supervision import Actor
+from darumad.values import frozen
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Station:
     """What a role actor works with, given once. `orchestrator` tells whoever is the orchestrator now."""
 

@@ -7,19 +7,19 @@ is benched, so that one user's broken agent never restarts anybody else's, and n
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from darumad.actors.orchestrator import Desk, Orchestrator
 from darumad.actors.role import RoleActor, Station
 from darumad.agents import AgentDefinition
 from darumad.names import AgentName, Role, Seconds
 from darumad.supervision import Backoff, ChildSpec, ErrorBudget, Judge, Liveness, Supervisor, SupervisorFlags
+from darumad.values import frozen
 
 ROOT = "daruma"
 ORCHESTRATOR = f"{ROOT}/engine/orchestrator"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Policy:
     """The restart policy of agents' instances, in seconds; the settings' `supervision` section."""
 

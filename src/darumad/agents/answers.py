@@ -1,12 +1,12 @@
 """Answers in a form: a model is asked for JSON under a schema, and shown what is wrong where it breaks it."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from darumad.agents.dialogue import reply_from_json, reply_to_json, request_to_json
 from darumad.agents.schemas import violations
+from darumad.values import changed
 from darumad.work.kinds import KINDS, Retry
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Context
@@ -70,7 +70,7 @@ def repairable(failed: ModelFailed) -> bool:
 def anew(request: ModelRequest, wrong: str) -> ModelRequest:
     """`request` with what was wrong with an answer of which nothing could be kept."""
     told = Message(role="user", text=f"Your last answer could not be used ({wrong}). Answer again.")
-    return replace(request, messages=(*request.messages, told))
+    return changed(request, messages=(*request.messages, told))
 
 
 def read(text: str, request: ModelRequest) -> tuple[Any, tuple[str, ...]]:

@@ -4,8 +4,8 @@ Every call and every answer keeps its place, for a vendor refuses a call without
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from darumad.values import changed
 from darumad.work.kinds import KINDS, Retry
 from darumad.work.model import Message, ModelFailed, ModelRequest
 
@@ -27,7 +27,7 @@ def compacted(request: ModelRequest) -> ModelRequest | None:
     messages = (*without, *latest)
     if messages == request.messages:
         messages = (*earlier, *_each_observation(latest, lambda text: shortened(text, KEPT)))
-    return None if messages == request.messages else replace(request, messages=messages)
+    return None if messages == request.messages else changed(request, messages=messages)
 
 
 def shortened(text: str, most: int) -> str:
@@ -41,4 +41,4 @@ def shortened(text: str, most: int) -> str:
 def _each_observation(messages: tuple[Message, ...], make: Callable[[str], str]) -> tuple[Message, ...]:
     """`messages` with what tools said made anew, where that is shorter."""
     made = [(each, make(each.text) if each.role == "tool" else each.text) for each in messages]
-    return tuple(replace(each, text=text) if len(text) < len(each.text) else each for each, text in made)
+    return tuple(changed(each, text=text) if len(text) < len(each.text) else each for each, text in made)

@@ -1,12 +1,12 @@
 """What an agent definition is: the row that an operator names, and that instances are made from."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from darumad.names import AgentName, Role, Seconds
+from darumad.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentDefinition:
     """One agent as the settings define it. `count` is how many items it works on at once.
 

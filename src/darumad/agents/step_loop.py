@@ -7,19 +7,19 @@ No clock and no attempt number is read here: the same steps replayed give the sa
 import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from darumad.agents.answers import again, anew, read, repairable, turn, whole
 from darumad.agents.compaction import compacted, shortened, too_long
 from darumad.agents.schemas import violations
+from darumad.values import changed, frozen
 from darumad.work.canonical import digest
 from darumad.work.effects import NothingDone
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
 from darumad.work.ports import Context
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """Something an agent can do. `run` gets arguments that hold the schema, and says what the model gets to see.
 
@@ -30,7 +30,7 @@ class Tool:
     run: Callable[[Mapping[str, Any]], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutsideTool:
     """Something an agent can do to the world outside, where no rollback reaches.
 
@@ -49,7 +49,7 @@ class BadArguments(NothingDone):
     """Arguments that hold their schema and still cannot be used; the message says to the model what to do instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LoopLimits:
     """When a loop is ended. `same` is how often one tool may give one result for the same arguments."""
 
@@ -59,7 +59,7 @@ class LoopLimits:
     observation: int = 30_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a loop came to: the model's last words, their JSON where a schema was asked for, the model, and what it did.
 
@@ -82,7 +82,7 @@ async def run_loop(
             `refusal`, `empty_output`, `bad_tool_args`, `schema_violation`.
         ToolFailed: a tool could not do its part.
     """
-    asked = replace(request, tools=tuple(tool.spec for tool in tools))
+    asked = changed(request, tools=tuple(tool.spec for tool in tools))
     return await _Loop(asked, tools, context, limits or LoopLimits()).run()
 
 
@@ -140,7 +140,7 @@ class _Loop:
         """Run what the model asked for, one after the other, and add what came of it to the dialogue."""
         said = Message(role="assistant", text=reply.text, calls=reply.calls, opaque=reply.opaque)
         seen = [Message(role="tool", text=await self._call(call), call_id=call.id) for call in reply.calls]
-        self._request = replace(self._request, messages=(*self._request.messages, said, *seen))
+        self._request = changed(self._request, messages=(*self._request.messages, said, *seen))
 
     async def _call(self, call: ToolCall) -> str:
         tool = self._tools.get(call.name)

@@ -4,10 +4,10 @@ A template of your own is a module with a `TEMPLATE`; of the house it imports `d
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from darumad.errors import Problem
 from darumad.names import Stage
+from darumad.values import frozen
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
 from darumad.work.ports import Check, Context
@@ -33,7 +33,7 @@ def no_problems(_: WorkItem) -> tuple[Problem, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Template:
     """How one kind of work is done and judged.
 

@@ -23,6 +23,7 @@ from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
+from darumad.values import frozen
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
@@ -45,7 +46,7 @@ class Broker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BridgeLimits:
     """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat.
 
@@ -98,7 +99,7 @@ class _Cancel:
         self.reply(Stopped(tuple(self.stopped), left, int((now - self.began) * 1000)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
 

@@ -6,7 +6,6 @@ crash and counts, for what cannot be stored would otherwise be computed again wi
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ from darumad.agents import ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
 from darumad.logs import logger
 from darumad.names import Stage
+from darumad.values import changed, frozen
 from darumad.work.canonical import canonical
 from darumad.work.causes import ENDS, Course, cause_of
 from darumad.work.codec import result_to_json
@@ -74,7 +74,7 @@ class LargeResult(UnfitResult):
     kind = "result_too_large"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaving:
     """Where a result comes from.
 
@@ -94,7 +94,7 @@ def taken(result: Any, leaving: Leaving) -> WorkResult:
     try:
         _see_form(result, WorkResult)
         if result.error is not None:
-            result = replace(result, error=_fitted(result.error))
+            result = changed(result, error=_fitted(result.error))
         return _seen(result, leaving)
     except UnfitResult as unfit:
         log.error("unfit_result", why=str(unfit))  # noqa: TRY400 - a traceback would show this file, not the template
@@ -132,7 +132,7 @@ def _see_form(value: Any, form: type) -> None:
 
 def _fitted(failure: Failure) -> Failure:
     _see_form(failure, Failure)
-    return replace(failure, message=fitted(failure.message, LONGEST), error_type=fitted(failure.error_type))
+    return changed(failure, message=fitted(failure.message, LONGEST), error_type=fitted(failure.error_type))
 
 
 def _see_usage(usage: Usage) -> None:

@@ -10,7 +10,6 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from types import FrameType
 
 import uvloop
@@ -19,6 +18,7 @@ from darumad.bridge.threads import Threads
 from darumad.clock import Clock
 from darumad.logs import logger
 from darumad.names import Seconds
+from darumad.values import frozen
 
 log = logger(__name__)
 PULSE = 0.25
@@ -184,11 +184,11 @@ class LoopThread:
             log.exception("posted_call_failed")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Grip:
     """What was found on the loop between two beats of its pulse, and for how many seconds of looking."""
 
-    held: Seconds = Seconds(0.0)  # noqa: RUF009 - calling a NewType gives the value itself
+    held: Seconds = Seconds(0.0)
     looked_at: float = 0.0
     beat_at: float = 0.0
     callback: FrameType | None = None

@@ -1,16 +1,17 @@
 """What crosses the bridge: who sits where, and the messages that come back to the actor. Values only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
 from darumad.names import ActorPath, Incarnation, ItemId, Role
+from darumad.values import frozen
 from darumad.work.result import Failure, StopReason, WorkResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Seat:
     """One life of one slot: which agent sits behind it, and who hears what of it.
 
@@ -47,12 +48,12 @@ class Limit(StrEnum):
     STALLED = "stalled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spawned:
     """The agent behind this seat is there: it can take work."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpawnFailed:
     """The agent could not be made; it will be tried again in `retry_in` seconds."""
 
@@ -60,7 +61,7 @@ class SpawnFailed:
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """The task of a stage that ran at `holder` has ended, for whatever reason.
 
@@ -84,14 +85,14 @@ def put_back(holder: str, held: Held, why: str, *, crashed: bool = False) -> Don
     return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """What ended in one turn of the loop, in order: one message, however many agents end at once."""
 
     dones: tuple[Done, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopped:
     """What a cancel stopped, and what did not end within the grace; how long that took, in milliseconds."""
 

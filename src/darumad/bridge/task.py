@@ -6,7 +6,6 @@ Its two limits, its cancel, and the one `Done` that comes of it by any path.
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,7 +17,7 @@ from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
 from darumad.names import Seconds
-from darumad.values import changed
+from darumad.values import changed, frozen
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Agent, Complete, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -128,7 +127,7 @@ class WatchedComplete:
             self._watch.close_call()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """What a task needs to begin.
 

@@ -11,10 +11,10 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from darumad.errors import Problem
+from darumad.values import frozen
 from darumad.work.item import Input
 
 TAR = "application/x-tar"
@@ -26,7 +26,7 @@ _OF_THE_NAMES = frozenset({
 """Errors of a file system that come of what a file is called, and so of what was uploaded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class UnpackLimits:
     """What the uploads of one item may take: `size` in bytes, and `files`, directories and links among them.
 

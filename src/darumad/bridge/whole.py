@@ -6,7 +6,6 @@ Every call posts and returns; answers come back as messages. This outlives the l
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from darumad.bridge.half import Broker, LoopHalf, report
 from darumad.bridge.loop import LoopThread
@@ -14,10 +13,11 @@ from darumad.bridge.loops import Loops
 from darumad.bridge.seat import Limit, Seat, Stopped
 from darumad.journal.requests import Held
 from darumad.names import AgentName, Seconds
+from darumad.values import frozen
 from darumad.work.ports import Owner
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BridgeHealth:
     """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +14,7 @@ from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
 from darumad.errors import DarumaError, Refused
+from darumad.values import frozen
 
 if TYPE_CHECKING:
     from darumad.settings import Settings
@@ -26,7 +26,7 @@ _LITTLE_DISK = 1024 * _MIB
 _OPEN_TO_OTHERS = 0o077
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing looked at: `bad` is in the way, `note` is worth knowing; `fix` says what to do about it."""
 

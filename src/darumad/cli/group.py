@@ -1,15 +1,15 @@
 """The commands there are, each by the file it stands in. Help is printed from this table alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 
 import click
 
 from darumad import __version__
+from darumad.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One command: the module of this room that holds it under its own name, its line in the help, and examples."""
 

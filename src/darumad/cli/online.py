@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,11 +11,12 @@ from darumad import __version__
 from darumad.cli import speaking
 from darumad.cli.speaking import Form, Json
 from darumad.control.client import Client
+from darumad.values import frozen
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """An open line to a daemon, and how its caller wants to be answered."""
 

@@ -9,18 +9,18 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from darumad.errors import Problem, Refused
+from darumad.values import frozen
 
 TAR = "application/x-tar"
 _CHUNK = 1 << 20
 _RUNNABLE = 0o100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packed:
     """Bytes to upload, what they are called and what they are; `size` in bytes."""
 

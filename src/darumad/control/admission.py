@@ -1,7 +1,6 @@
 """Admission: from what a caller sent to an item that the journal may accept. Each refusal names the field."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, SubmitReq
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, Role, Stage
+from darumad.values import changed
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
@@ -112,7 +112,7 @@ def edited(item: WorkItem, request: EditRequest) -> WorkItem:
     said = {name: getattr(request, name) for name in request.model_fields_set - {"id"}}
     if request.budget is not None:
         said["budget"] = _limits(request.budget)
-    after = replace(item, **said)
+    after = changed(item, **said)
     problems = [Problem(each.pointer, each.detail) for each in validate(after).errors]
     if problems:
         raise Refused("the item would not be valid", problems=problems)

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, cast
 from urllib.parse import quote, urlencode
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode
 from darumad.control.places import LONGEST_PATH, socket_path
 from darumad.control.routes import ROUTES, Route
 from darumad.errors import CODES, Broken, DarumaError, Problem, Refused, Unavailable
+from darumad.values import frozen
 
 Json = dict[str, Any]
 PATIENCE = 30.0
@@ -34,7 +34,7 @@ _AT_THE_DOOR: Mapping[int, str] = {
 """What is meant where a door turned the caller away, which says no word."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """An open answer that is read as it comes."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ParamSpec, TypeVar
 
 from darumad.control.border import Request, chunks_of
@@ -14,12 +14,13 @@ from darumad.control.turn import Turn
 from darumad.control.watch import Watch
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
+from darumad.values import frozen
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ask:
     """One request: who asks, by which route, what stood in its body, and the request itself."""
 
@@ -57,7 +58,7 @@ class Ask:
         return Audit(by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """The daemon, and what belongs to the control loop: commits, watch, streams, turn, and its `lag` in seconds."""
 

@@ -4,7 +4,6 @@ Every callable here returns at once or is awaited on the control loop; none of t
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
 from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Seconds, Stage
+from darumad.values import frozen
 from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.estimate import Quote
@@ -173,7 +173,7 @@ Revoked = tuple[Sequence[str], Sequence[str], int]
 """What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class House:
     """The daemon as the control room sees it.
 

@@ -4,13 +4,13 @@ Labels have few values and never an id. Rooms count under these names into `bus.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from darumad.agents.providers import BUCKETS as OF_CALLS
 from darumad.bus import Labels
 from darumad.events import CATALOGUE
 from darumad.journal import MEASURES as OF_THE_JOURNAL
+from darumad.values import frozen
 from darumad.work.item import PHASES
 
 OTHER = "other"
@@ -18,7 +18,7 @@ _LONG = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 Kind = Literal["counter", "gauge", "histogram"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """One metric: its name without `daruma_`, its labels in order, what it says, and which label sets start at 0."""
 

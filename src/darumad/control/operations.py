@@ -4,7 +4,6 @@ What an operation does stands in `on_work`, `on_agents` and `on_daemon`; how it 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,11 +12,12 @@ from starlette.types import ASGIApp
 from darumad.control import on_agents, on_daemon, on_keys, on_money, on_work, views, wire
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
+from darumad.values import frozen
 
 Answer = BaseModel | ASGIApp
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """One thing that can be asked. `request` is filled from path, query and body; `reply` is None for no JSON.
 

@@ -10,10 +10,11 @@ import resource
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from darumad.values import frozen
 
 _CREDENTIALS = struct.Struct("3i")
 _FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -32,7 +33,7 @@ _LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nC
 _SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Manners:
     """What a door asks of whoever comes: at most `most` are in at once, and both timeouts are in seconds.
 
@@ -45,7 +46,7 @@ class Manners:
     turned_away: Callable[[Fault], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who asks: `by` is `uid:1000` or `tcp`; only the daemon's own user and root write."""
 

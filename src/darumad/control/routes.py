@@ -1,7 +1,8 @@
 """Routes: what each operation is called on the wire. One table for server and client; standard library only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from darumad.values import frozen
 
 BODY_LIMIT = 1 << 20
 """Bytes that a request's body may have where nothing else is said."""
@@ -11,7 +12,7 @@ UPLOAD_LIMIT = 1 << 30
 """Bytes that one uploaded file or packed directory may have."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One operation's method and path. `writes` needs the daemon's own user or root; `limit` is in bytes of body."""
 

@@ -6,7 +6,6 @@ journal has forgotten what was asked for, the stream says so itself: `gap {from,
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
@@ -15,6 +14,7 @@ from darumad.control.watch import Watch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.names import ItemId
+from darumad.values import frozen
 
 LIMIT = 64
 """Streams that may be open at once."""
@@ -44,7 +44,7 @@ class _Reader(Protocol):
     ) -> Sequence[Recorded]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """Which events a follower wants: those behind `since`, of one item or one type where that is given."""
 

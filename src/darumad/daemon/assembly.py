@@ -7,7 +7,6 @@ import random  # noqa: TID251 - the one Random of the daemon is made here
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from darumad import __version__
@@ -33,6 +32,7 @@ from darumad.logs import logger
 from darumad.names import Role, Seconds
 from darumad.settings import Settings
 from darumad.supervision import Event
+from darumad.values import frozen
 from darumad.vault import Vault
 from darumad.work.ports import Agent
 
@@ -42,7 +42,7 @@ WITHIN = Seconds(10.0)
 """Seconds that a thread of the error kernel may take to answer while the house is built or taken down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Kernel:
     """The error kernel: what stands outside the tree and outlives every actor."""
 
@@ -113,7 +113,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Minds:
     """The agents' side: the broker to the models, the templates, and the bridge to them."""
 

@@ -5,7 +5,6 @@ Pure.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from darumad.actors import Policy, judge_of
 from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
@@ -14,6 +13,7 @@ from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
+from darumad.values import frozen
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
@@ -21,7 +21,7 @@ from darumad.work.item import Limits as Spendable
 from darumad.work.lanes import Lane
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AcceptedAs:
     """What accepting an item needs to know of its agent definition."""
 

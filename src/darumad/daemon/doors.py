@@ -5,7 +5,6 @@ import grp
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darumad.control import ControlServer, ControlSocket, adopted, open_control_socket, open_metrics_socket
@@ -16,6 +15,7 @@ from darumad.events import DaemonSocketBound, Fact
 from darumad.logs import logger
 from darumad.settings import Settings
 from darumad.supervision import ChildSpec
+from darumad.values import frozen
 
 if TYPE_CHECKING:
     import socket
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entrances:
     """Where the daemon listens: its control socket, and the metrics' if there is one."""
 

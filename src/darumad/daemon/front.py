@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from darumad import __version__
@@ -16,13 +15,14 @@ from darumad.daemon.engine import Engine
 from darumad.daemon.gauges import gauges
 from darumad.logs import logger
 from darumad.names import Role, Seconds
+from darumad.values import frozen
 from darumad.work.item import WorkRecord
 from darumad.work.ports import Owner
 
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Watchers:
     """Who knows how the daemon is: its vital signs, what a check found in the journal, how many log lines were lost."""
 

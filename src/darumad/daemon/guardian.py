@@ -4,13 +4,13 @@ It looks at vital signs, tells the service manager, and ends the process for one
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal
 
 from darumad.clock import Clock
 from darumad.names import Seconds
 from darumad.notify import Notifier
+from darumad.values import frozen
 
 LOOK = Seconds(0.25)
 """How often the guardian looks, in seconds."""
@@ -20,7 +20,7 @@ Ending = Literal["asked", "root", "leaked", "stuck", "broken_disk"]
 Signs = Mapping[str, bool | str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Watched:
     """What the guardian looks at; each call reads tables and counters and returns at once.
 
@@ -34,7 +34,7 @@ class Watched:
     keep_door: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _End:
     why: Ending
     by: str

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +21,7 @@ from darumad.journal import Journal, Prune, Pruned
 from darumad.logs import logger
 from darumad.names import ItemId, Millis, Seconds
 from darumad.settings import Retention
+from darumad.values import frozen
 from darumad.work.states import UNFINISHED
 
 log = logger(__name__)
@@ -35,7 +35,7 @@ JUMP_MS = 60_000
 """A wall clock that goes on by so much more or less than the monotonic one was set, or the machine slept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class House:
     """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from darumad.agents.providers import (
@@ -20,6 +19,7 @@ from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.redaction import redact
+from darumad.values import changed
 from darumad.vault import Vault
 from darumad.work.codec import item_to_json
 from darumad.work.estimate import Quote
@@ -198,4 +198,4 @@ class Providers:
         if refused is None:
             return found
         still = "; the key that was read before is still used" if self._keyring.get(name) else ""
-        return replace(found, state="error", reason=f"{refused.detail}{still}")
+        return changed(found, state="error", reason=f"{refused.detail}{still}")

@@ -8,12 +8,12 @@ it waits for as long as the interval is. So the interval is Python's own, and a 
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from darumad.clock import Clock, TimerHandle
 from darumad.cores import cpu_of_process, cpu_of_thread
 from darumad.names import Seconds
+from darumad.values import frozen
 
 WALKED: Final = frozenset({"journal-writer", "bridge", "daruma/engine/orchestrator", "publisher"})
 """The threads that every item walks through, by their names."""
@@ -26,7 +26,7 @@ through, is somebody who computes. An item's walk at its fastest leaves the othe
 threads more than two fifths."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """Seconds of CPU since the start: of the process, and of each thread that items walk through, by its id."""
 

@@ -4,12 +4,12 @@ Pure, so that a batch of submits is judged one after the other without a stateme
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
 from darumad.names import ItemId
+from darumad.values import frozen
 from darumad.work.dependencies import find_cycle
 from darumad.work.states import WorkState
 
@@ -25,7 +25,7 @@ class Known(NamedTuple):
     state: WorkState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admitted:
     """The items of one submit that are new, each with the state it begins in."""
 

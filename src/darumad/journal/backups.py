@@ -7,7 +7,6 @@ in 16 of 55 tries.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from darumad.errors import Refused, Unavailable
@@ -25,9 +24,10 @@ from darumad.journal.place import (
     write_marker,
 )
 from darumad.journal.sql import SQL
+from darumad.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """A copy that was made or put back: which journal it is of, up to which event, and how large it is, in bytes."""
 

@@ -15,10 +15,11 @@ from darumad.journal.requests import Audit
 from darumad.journal.room import Room
 from darumad.journal.sql import LARGEST, NULL, OVER_ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
+from darumad.values import frozen
 from darumad.work.lanes import Turns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Tail:
     """Where the journal ends: what the next batch goes on from. Replaced after COMMIT, so a ROLLBACK needs no undoing.
 

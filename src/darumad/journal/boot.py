@@ -5,7 +5,6 @@ The schema if there is none, a row for this life of the daemon, and everything t
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from darumad.clock import Clock
 from darumad.errors import Unavailable
@@ -19,10 +18,11 @@ from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
 from darumad.names import Boot, ItemId, Millis, Seconds
+from darumad.values import frozen
 from darumad.work.blame import LifeEnd
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Booted:
     """A database that is ready to be written, and what the boot did to it."""
 

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from darumad.events import WorkAssigned, WorkExpired
@@ -12,6 +11,7 @@ from darumad.journal.effects import effects_by_row
 from darumad.journal.encoding import WORDS, load, record_from_row
 from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
 from darumad.names import AgentName, Stage
+from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import result_from_json
 from darumad.work.item import WorkRecord
@@ -191,7 +191,7 @@ def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _L
     if batch.lived < SETTLED_AFTER:
         return []
     taken = {slot for _, slot in chosen}
-    free = replace(asked, slots=tuple(each for each in asked.slots if each not in taken))
+    free = changed(asked, slots=tuple(each for each in asked.slots if each not in taken))
     barred = asked.gated | (asked.but_one & {each.agent for each, _ in chosen})
     shut = frozenset(batch.turns.paused)
     suspects = [_Candidate(*row) for row in batch.run("claim_suspects", ())]

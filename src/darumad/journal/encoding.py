@@ -3,13 +3,13 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from darumad.errors import Broken
 from darumad.names import Attempt, Fence, Millis, Stage
+from darumad.values import changed
 from darumad.work.codec import item_from_json
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
@@ -146,7 +146,7 @@ class RecentItems:
 
 def _with_expiry(item: WorkItem, expires_at: Millis | None) -> WorkItem:
     # An operator's retry takes the expiry off the row; the payload stays as it was submitted.
-    return item if item.expires_at == expires_at else replace(item, expires_at=expires_at)
+    return item if item.expires_at == expires_at else changed(item, expires_at=expires_at)
 
 
 def _texts(text: str | None) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ All of a request's items, or an error that names the one that cannot.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from darumad.errors import DarumaError, Refused, unknown_item
 from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
@@ -16,10 +15,11 @@ from darumad.journal.encoding import dump
 from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
 from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, ItemId, Stage
+from darumad.values import frozen
 from darumad.work.states import UNFINISHED, ParkReason, WorkState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """Where an item stands as the request finds it."""
 

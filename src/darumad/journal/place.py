@@ -8,12 +8,12 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
 from darumad.journal.sql import SQL
+from darumad.values import frozen
 
 LEAST = 1 << 20
 """Bytes that a boot may need: for its rows, and for the log that it begins."""
@@ -28,7 +28,7 @@ _FOREIGN_BITS = 0o077
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where everything of one journal lies."""
 

@@ -9,7 +9,6 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
 
@@ -19,12 +18,13 @@ from darumad.bus import Bus
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.names import Position, Seconds
+from darumad.values import frozen
 
 RING = 16_384
 """Events kept rendered; whoever is further behind reads the journal."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublisherHealth:
     """Batches that wait, and for how many seconds the present one is being told (None between batches)."""
 

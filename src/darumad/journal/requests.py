@@ -7,13 +7,13 @@ changed, the outcome is `STALE`, and a `work.stale_result` is recorded in place 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, NamedTuple
 
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
-from darumad.values import swift
+from darumad.values import frozen
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.effects import Effect, EffectState
 from darumad.work.ends import Next
@@ -22,7 +22,7 @@ from darumad.work.result import Usage, WorkResult
 from darumad.work.states import WorkState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Audit:
     """Who asked for a change, for the audit row in the same transaction.
 
@@ -37,8 +37,7 @@ class Audit:
     request_id: str = ""
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NewItem:
     """An item to accept.
 
@@ -57,7 +56,7 @@ class NewItem:
     submitted_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Accept:
     """Accept these items, all or none. Dependencies must exist or be in the same batch.
 
@@ -70,7 +69,7 @@ class Accept:
     max_unfinished: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The accepted items as they stand, in the order asked; `created` says which of them are new."""
 
@@ -78,7 +77,7 @@ class Accepted:
     created: tuple[bool, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """A free slot: the definition and the stage whose items it takes, and who would hold them (`path#incarnation`)."""
 
@@ -87,7 +86,7 @@ class Slot:
     holder: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Claim:
     """Give each slot the best ready item of its definition and stage: lowest rank first, then id. Answer: `Claimed`.
 
@@ -103,8 +102,7 @@ class Claim:
     but_one: frozenset[AgentName] = frozenset()
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Held:
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
 
@@ -123,15 +121,14 @@ class Held:
     lineage: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claimed:
     """What a claim gave; fewer than the slots where there was not enough work."""
 
     held: tuple[Held, ...]
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Step:
     """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
 
@@ -152,7 +149,7 @@ class Step:
     anew: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EffectStart:
     """A held item's tool is about to do something outside. Answer: `APPLIED`, or `STALE`: then it must not."""
 
@@ -167,7 +164,7 @@ class EffectStart:
     idempotent: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EffectEnd:
     """What came of a started effect: done with its output, or void. Answer: `APPLIED` or `STALE`."""
 
@@ -180,8 +177,7 @@ class EffectEnd:
     output: Any = None
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Move:
     """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.
 
@@ -203,7 +199,7 @@ class Move:
     facts: tuple[Fact, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moved:
     """A move that was applied, with the fence that holds now, and the dependents it settled (readied or dead)."""
 
@@ -212,7 +208,7 @@ class Moved:
     settled: tuple[ItemId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Cancel:
     """Cancel these items in any unfinished or dead state, with their dependents dead of it.
 
@@ -227,7 +223,7 @@ class Cancel:
     those_that_can: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancelled:
     """What was cancelled; of those that ran, who held them under which fence (the one before the cancel).
 
@@ -239,7 +235,7 @@ class Cancelled:
     died: tuple[ItemId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Release:
     """Make parked, scheduled or dead items ready (or waiting, with unsettled dependencies).
 
@@ -255,14 +251,14 @@ class Release:
     those_that_can: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """What was released, dependents that were revived included."""
 
     items: tuple[ItemId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Edit:
     """Put `item` in the place of `before`, which differs in `fields`. Answer: `APPLIED` or an error.
 
@@ -275,7 +271,7 @@ class Edit:
     audit: Audit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Rescue:
     """Put back every running item of this node whose holder is not in `live` (`path#incarnation`).
 
@@ -286,19 +282,19 @@ class Rescue:
     why: str = "its holder was gone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rescued:
     """The items put back."""
 
     items: tuple[ItemId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PromoteDue:
     """Make scheduled items whose time has come ready, and expired ones dead. Answer: `Promoted`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Promoted:
     """How many became ready, and when the next one is due (wall milliseconds), if any is scheduled."""
 
@@ -306,7 +302,7 @@ class Promoted:
     next_due: Millis | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Note:
     """Facts without a change of an item's state: of agents, budgets and the daemon. Answer: `APPLIED`."""
 
@@ -314,7 +310,7 @@ class Note:
     audit: Audit | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Reserve:
     """Reserve `estimate` under every budget that this call falls under, each within its limits.
 
@@ -330,7 +326,7 @@ class Reserve:
     limits: Mapping[Budget, Limits]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OverBudget:
     """A call was not let through: this budget has no room for it, or none while other calls are open (`waits`)."""
 
@@ -340,7 +336,7 @@ class OverBudget:
     waits: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settle:
     """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`.
 
@@ -356,7 +352,7 @@ PAUSED = "paused"
 """The key of the switch that keeps anything new from being claimed: `yes` or `no`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Setting:
     """A switch that survives a restart, such as `paused`. Answer: `APPLIED`."""
 
@@ -366,7 +362,7 @@ class Setting:
     audit: Audit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Prune:
     """Let go of a bite of what is older than these moments (wall milliseconds). Answer: `Pruned`.
 
@@ -380,7 +376,7 @@ class Prune:
     behind: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pruned:
     """The items that are gone, how many events are, and behind what there may be more; None when there is not."""
 
@@ -389,7 +385,7 @@ class Pruned:
     behind: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Purge:
     """Let go of a finished item now, and of what its events say. Answer: `Purged` or an error."""
 
@@ -398,7 +394,7 @@ class Purge:
     audit: Audit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purged:
     """The item that is gone; only its id and how it ended are still known."""
 

@@ -1,7 +1,6 @@
 """Items that go back: those whose holder is gone, those whose time has come, and those whose time is over."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from darumad.events import WorkDead, WorkReady, WorkRescued
 from darumad.journal.batch import Batch
@@ -11,13 +10,14 @@ from darumad.journal.encoding import dump
 from darumad.journal.requests import Answer, Promoted, PromoteDue, Rescue, Rescued
 from darumad.journal.sql import SQL
 from darumad.names import ItemId
+from darumad.values import frozen
 from darumad.work.blame import CLEAR, LifeEnd, Standing, after_life, is_killer
 
 MAX_CRASHES = 3
 """So many deaths of the process with an item as the one running suspect, and the item is dead."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """A running row, as a rescue finds it. `stepped`: it has a step or a stage's output under its present fence."""
 

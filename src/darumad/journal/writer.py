@@ -7,7 +7,6 @@ publisher, both after COMMIT.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -54,6 +53,7 @@ from darumad.journal.returning import promote_due, rescue
 from darumad.journal.room import Room
 from darumad.journal.rounds import groups
 from darumad.names import Boot, Seconds
+from darumad.values import frozen
 from darumad.work.lanes import Turns
 
 MAX_BATCH = 256
@@ -92,7 +92,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
 """Who carries out the requests of one kind: all of them in, their answers out in the same order."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriterHealth:
     """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches).
 
@@ -105,7 +105,7 @@ class WriterHealth:
     unfinished: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Standing:
     """What the writer starts from and reports to, as the boot left it."""
 

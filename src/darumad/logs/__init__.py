@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ import structlog
 from darumad.clock import Clock
 from darumad.logs.outlets import Outlet, Stream, WatchedFile, check_file
 from darumad.logs.rendering import PRIORITY, Fields, Render, Stamp, as_json, for_people, with_priority
+from darumad.values import frozen
 
 __all__ = ["Logs", "check_file", "configure", "logger"]
 
@@ -95,7 +95,7 @@ def _traceback(exc_info: Any) -> str:
     return logging.Formatter().formatException(exc_info)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Logs:
     """The logs of a running daemon; `levels` are what the standard library's loggers had before."""
 
@@ -163,7 +163,7 @@ def logger(name: str) -> Any:
     return _Logger(name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Named:
     """What structlog takes for the logger behind its own: it has a name and nothing left to do."""
 

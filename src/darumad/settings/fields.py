@@ -1,14 +1,16 @@
 """What a setting is made of: its default, its description, and where its number may lie."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+from darumad.values import frozen
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """Where a number may lie; every bound that is given holds."""
 

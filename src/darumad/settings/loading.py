@@ -1,7 +1,6 @@
 """Reading the settings, once: defaults, then the file, then the environment; the last to speak wins."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +10,7 @@ from darumad.settings.places import Places, places
 from darumad.settings.reading import Reading
 from darumad.settings.rules import contradictions, is_path
 from darumad.settings.sources import Branch, empty, from_environment, from_yaml, overlaid
+from darumad.values import changed
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -36,7 +36,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     ]
     if problems:
         raise _refused(file, problems)
-    return _with_credentials(replace(settings, said=_said(environ, reading.origins)), known)
+    return _with_credentials(changed(settings, said=_said(environ, reading.origins)), known)
 
 
 def _file_of(environ: Mapping[str, str], known: Places) -> Path | None:
@@ -73,10 +73,10 @@ def _said(environ: Mapping[str, str], origins: Mapping[str, str]) -> Mapping[str
 def _at_home(settings: Settings, here: Path) -> Settings:
     """A template's path is meant from the settings file's directory."""
     agents = {
-        name: replace(each, template=str(here / Path(each.template).expanduser())) if is_path(each.template) else each
+        name: changed(each, template=str(here / Path(each.template).expanduser())) if is_path(each.template) else each
         for name, each in settings.agents.items()
     }
-    return replace(settings, agents=MappingProxyType(agents))
+    return changed(settings, agents=MappingProxyType(agents))
 
 
 def _with_credentials(settings: Settings, known: Places) -> Settings:
@@ -89,10 +89,10 @@ def _with_credentials(settings: Settings, known: Places) -> Settings:
         if each.key_file is None and (known.credentials / f"{name}-api-key").is_file()
     }
     providers = {
-        name: replace(each, key_file=found.get(name, each.key_file)) for name, each in settings.providers.items()
+        name: changed(each, key_file=found.get(name, each.key_file)) for name, each in settings.providers.items()
     }
     said = {**settings.said, **{f"providers.{name}.key_file": "$CREDENTIALS_DIRECTORY" for name in found}}
-    return replace(settings, providers=MappingProxyType(providers), said=MappingProxyType(said))
+    return changed(settings, providers=MappingProxyType(providers), said=MappingProxyType(said))
 
 
 def _with_origin(problem: Problem, origins: Mapping[str, str]) -> Problem:

@@ -6,7 +6,7 @@ field means its default.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -16,13 +16,14 @@ from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Limits, computed, n
 from darumad.settings.places import places
 from darumad.settings.providers import BY_KIND, Budget, PriceSettings, Provider, ProviderSettings
 from darumad.settings.units import Bytes, parse_size
+from darumad.values import frozen
 
 Verdict = Literal["count", "ignore"]
 MOST_OPTIMIZERS = 32
 """How many optimizers, and reviewers, there are at most when their count follows the executors'."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Control:
     """The control socket, through which every command speaks to the daemon."""
 
@@ -42,7 +43,7 @@ class Control:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Daemon:
     """The process itself."""
 
@@ -64,7 +65,7 @@ class Daemon:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Queue:
     """The items that wait."""
 
@@ -81,7 +82,7 @@ class Queue:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Item:
     """The defaults of a work item that does not say otherwise."""
 
@@ -111,7 +112,7 @@ class Item:
     unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Limits(at_least=1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Executors:
     """The slots that do the work."""
 
@@ -122,7 +123,7 @@ class Executors:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Optimizers:
     """The slots that prepare what an executor sees."""
 
@@ -131,7 +132,7 @@ class Optimizers:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Reviewers:
     """The slots that judge a result."""
 
@@ -140,7 +141,7 @@ class Reviewers:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Supervision:
     """When an agent is restarted, how it gets up again, and when it is benched."""
 
@@ -173,7 +174,7 @@ SHIPPED_AGENTS: Mapping[str, str] = MappingProxyType(
 """The executors that are there without any setting, and their templates."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentSettings:
     """One agent definition of your own. What is null is as for the built-in executor."""
 
@@ -190,7 +191,7 @@ class AgentSettings:
     idle_timeout: Seconds | None = setting(None, "See `item.idle_timeout`.", POSITIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Log:
     """What the daemon writes down while it runs."""
 
@@ -201,14 +202,14 @@ class Log:
     file: Path | None = setting(None, "A file that gets the same lines as JSON; it may be rotated at any time.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Metrics:
     """Prometheus metrics. The control socket always serves them."""
 
     listen: str | None = setting(None, "A loopback address and port that serve them too, such as `127.0.0.1:9464`.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Bridge:
     """The thread on which all agents think."""
 
@@ -223,7 +224,7 @@ class Bridge:
     max_in_flight: int = setting(256, "How many model calls are open at once, over all providers.", ONE_UP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LaneSettings:
     """One lane: a queue within the queue. A lane that is only named by items needs no entry."""
 
@@ -237,7 +238,7 @@ class LaneSettings:
     paused: bool = setting(default=False, says="Whether nothing of it is claimed.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class JournalSettings:
     """The file that holds everything, and the disk it lies on."""
 
@@ -257,7 +258,7 @@ class JournalSettings:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Retention:
     """How long what is finished is kept."""
 
@@ -281,7 +282,7 @@ class Retention:
     every: Seconds = setting(Seconds(3600), "How often what is old is looked for.", POSITIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """All that can be set, checked. `Settings()` is a daemon with nothing configured, for whoever runs it."""
 

@@ -5,11 +5,12 @@ systemd's word wins; root has the system's places, anyone else their own (XDG ba
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from darumad.values import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen(kw_only=True)
 class Places:
     """The default places. `credentials` is where systemd laid the keys, if it did; `logs` likewise."""
 

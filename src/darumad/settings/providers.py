@@ -1,7 +1,7 @@
 """The settings of model providers and of what they may cost: who is asked, how long, and for how much money."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 from darumad.names import NanoUsd, Seconds
 from darumad.settings.fields import ONE_UP, POSITIVE, Limits, nothing, setting
 from darumad.settings.units import parse_money
+from darumad.values import frozen
 
 ProviderKind = Literal["anthropic", "ollama", "openai"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Provider:
     """Which model provider serves an agent that names none."""
 
@@ -26,7 +27,7 @@ class Provider:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProviderSettings:
     """One model provider; several may be of one kind."""
 
@@ -96,7 +97,7 @@ BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
 """What a provider of each kind is like unless it says otherwise; those that are always there are named like them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CapSettings:
     """What one agent or one provider may use, each day and in total; null sets no limit."""
 
@@ -108,7 +109,7 @@ class CapSettings:
     total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Budget:
     """What may be spent on models. What does not fit is not called: its item waits, parked, until there is room."""
 
@@ -146,7 +147,7 @@ class Budget:
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PriceSettings:
     """What a model costs, per million tokens."""
 

@@ -1,7 +1,7 @@
 """From what was written to what is meant: each leaf becomes its field's type, and all that is wrong is found. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ from darumad.redaction import redact
 from darumad.settings.providers import BY_KIND, ProviderSettings
 from darumad.settings.sources import Branch, Leaf, Node, empty
 from darumad.settings.units import Bytes, parse_duration, parse_money, parse_size
+from darumad.values import frozen
 
 if TYPE_CHECKING:
     from darumad.settings.fields import Limits
@@ -21,7 +22,7 @@ _BEYOND_NUMBERS = 1 << 53
 """What the journal and JSON no longer carry exactly, and the commands do not take either."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """One pass over a tree: what was wrong, and where each value came from. Relative paths are meant from `here`."""
 

@@ -4,12 +4,12 @@ Only the form is judged here; what a value means is for `reading`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
 from darumad.errors import Problem
+from darumad.values import frozen
 
 PREFIX = "DARUMA_"
 _TOO_DEEP = "is nested too deeply, or within itself"
@@ -17,7 +17,7 @@ NOT_SETTINGS = frozenset({"DARUMA_CONFIG", "DARUMA_SOCKET"})
 """Variables that are the command line's own: which file to read, and which daemon to speak to."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaf:
     """A value as it was written, and where: `daruma.yaml line 3` or `$DARUMA_ITEM__TIMEOUT`.
 
@@ -28,7 +28,7 @@ class Leaf:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Branch:
     """A mapping as it was written."""
 

@@ -1,11 +1,12 @@
 """What an operator allows to be spent: limits by scope, from the settings and from what was said since. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from darumad.values import changed, frozen
 from darumad.work.budget import EVER, EVERYTHING, UNITS, Budget, budgets_over, item_budget
 from darumad.work.item import Limits
 
@@ -16,7 +17,7 @@ NO_LIMIT = "none"
 _KEY = "budget"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Caps:
     """The limits of one scope: for every day, and for ever."""
 
@@ -24,7 +25,7 @@ class Caps:
     total: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Allowance:
     """All that may be spent: the caps of each scope, and what an item may use that says nothing.
 
@@ -65,7 +66,7 @@ class Allowance:
             where = Override.of(key)
             if where is not None and word:
                 caps[where.scope] = _with(caps.get(where.scope, Caps()), where, word)
-        return replace(self, caps=MappingProxyType(caps))
+        return changed(self, caps=MappingProxyType(caps))
 
 
 class Override(NamedTuple):
@@ -96,7 +97,7 @@ OVERRIDES = f"{_KEY}/"
 def _with(caps: Caps, where: Override, word: str) -> Caps:
     limits = {unit: getattr(getattr(caps, where.period), unit) for unit in UNITS}
     limits[where.unit] = None if word == NO_LIMIT else int(word)
-    return replace(caps, **{where.period: Limits(**limits)})
+    return changed(caps, **{where.period: Limits(**limits)})
 
 
 def _first_said(own: Limits, otherwise: Limits) -> Limits:

@@ -1,11 +1,10 @@
 """How long an item waits before it is tried again. Chance comes in as a number, so the answer is always the same."""
 
-from dataclasses import dataclass
-
 from darumad.names import Seconds
+from darumad.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Backoff:
     """Waits that grow from `first` by `factor`, in seconds, each up to `jitter` longer, none above `max`."""
 

@@ -5,10 +5,10 @@ kills it condemned 3.5 innocents on average, two lives in a row none, and every 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from darumad.names import ItemId, Seconds
+from darumad.values import changed, frozen
 
 BARREN_LIVES = 2
 """So many lives in a row without a new step make a suspect."""
@@ -25,7 +25,7 @@ class LifeEnd(Enum):
     STOPPED = "a group strategy, a breached supervisor, a stalled bridge, the leak cap, a watchdog, a reboot, a stop"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Standing:
     """What is held against an item.
 
@@ -54,7 +54,7 @@ def after_life(standing: Standing, end: LifeEnd) -> Standing:
     An end that has another cause breaks the row and convicts nobody.
     """
     if end is LifeEnd.STOPPED:
-        return replace(standing, barren=0)
+        return changed(standing, barren=0)
     barren = standing.barren + 1
     return Standing(
         barren=barren,
@@ -65,7 +65,7 @@ def after_life(standing: Standing, end: LifeEnd) -> Standing:
 
 def after_crash(standing: Standing) -> Standing:
     """Our own handling of this very item raised."""
-    return replace(standing, crashes=standing.crashes + 1)
+    return changed(standing, crashes=standing.crashes + 1)
 
 
 def is_killer(standing: Standing, max_crashes: int) -> bool:

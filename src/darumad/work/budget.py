@@ -4,13 +4,14 @@ Sums are exact integers. Who keeps the sums, and in which transaction, is the jo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import NamedTuple
 
 from darumad.names import Millis, NanoUsd
+from darumad.values import changed, frozen
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 
@@ -24,11 +25,11 @@ EVER = "ever"
 """The period that never ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Amount:
     """What was spent, is reserved, or will be asked for, in the three units of a limit."""
 
-    nano_usd: NanoUsd = NanoUsd(0)  # noqa: RUF009 - calling a NewType gives the value itself
+    nano_usd: NanoUsd = NanoUsd(0)
     tokens: int = 0
     calls: int = 0
 
@@ -73,7 +74,7 @@ class Told(IntEnum):
     EXHAUSTED = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Account:
     """How a budget stands: what is settled, what open reservations hold, and what was told of it."""
 
@@ -83,20 +84,20 @@ class Account:
 
     def refuse(self) -> "Account":
         """After a call that it had no room for."""
-        return replace(self, told=Told.EXHAUSTED)
+        return changed(self, told=Told.EXHAUSTED)
 
     def reserve(self, estimate: Amount, limits: Limits) -> "Account":
         """After a call of `estimate` was let through."""
         told = Told.NEARLY_SPENT if nearly_spent(limits, self.spent) else Told.NOTHING
-        return replace(self, reserved=self.reserved + estimate, told=told)
+        return changed(self, reserved=self.reserved + estimate, told=told)
 
     def settle(self, estimate: Amount, used: Amount, limits: Limits | None) -> "Account":
         """After a call that was reserved at `estimate` turned out to have used this; None where no limit is known."""
-        account = replace(self, spent=self.spent + used, reserved=self.reserved - estimate)
+        account = changed(self, spent=self.spent + used, reserved=self.reserved - estimate)
         if limits is None:
             return account
         near = nearly_spent(limits, account.spent)
-        return replace(account, told=max(self.told, Told.NEARLY_SPENT) if near else Told.NOTHING)
+        return changed(account, told=max(self.told, Told.NEARLY_SPENT) if near else Told.NOTHING)
 
 
 def budgets_over(item: str, agent: str, provider: str, day: str) -> tuple[Budget, ...]:

@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from darumad.names import Stage
+from darumad.values import frozen
 from darumad.work.codec import review_from_json
 from darumad.work.gates import Review
 from darumad.work.kinds import KINDS
@@ -39,7 +39,7 @@ class Course(Enum):
     STAY = "no move"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """One row of the table: the stop reason that a cause is told as, what follows, and the counter it raises."""
 

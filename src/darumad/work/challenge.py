@@ -6,9 +6,9 @@ These are the rules that need no model; they run when an item is accepted. Words
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from darumad.names import Role
+from darumad.values import frozen
 from darumad.work.item import WorkItem
 
 MIN_WORDS = 10
@@ -29,7 +29,7 @@ CATEGORIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _WORD = re.compile(r"[\w'-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issue:
     """One thing that makes an item vague, and what to ask about it."""
 
@@ -37,7 +37,7 @@ class Issue:
     questions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """What the rules found in one item."""
 

@@ -4,17 +4,17 @@ Nothing here recurses: a chain may be as long as the queue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from darumad.errors import Refused
 from darumad.names import ItemId
+from darumad.values import frozen
 from darumad.work.states import WorkState
 
 Graph = Mapping[ItemId, Sequence[ItemId]]
 """For each item what it depends on. An id that only others name is an item without dependencies."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Readiness:
     """How an item stands to its dependencies, each named in the order the item gives them."""
 

@@ -6,11 +6,11 @@ person.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from darumad.names import Attempt, ItemId, Stage
+from darumad.values import frozen
 
 
 class EffectState(StrEnum):
@@ -25,7 +25,7 @@ class NothingDone(ValueError):  # noqa: N818 - it reads as what is known
     """Raised by a tool that knows that nothing happened outside: its effect is void, and may be tried again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Effect:
     """One effect as the journal has it. `key` is what the world outside was given to know a repetition by."""
 

@@ -5,11 +5,10 @@ come in as arguments.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from darumad.names import Millis, Seconds, Stage
-from darumad.values import swift
+from darumad.values import changed, frozen
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
@@ -34,8 +33,7 @@ _WITHOUT_A_MODEL = frozenset({_C.WAIT_OUT, _C.PROVIDER_DOWN, _C.PARK_PROVIDER, _
 """What an optimizer's failure spares its item: the context is built without a model instead."""
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Next:
     """What becomes of an item whose stage ended; the fields of a move that the rules decide.
 
@@ -64,8 +62,7 @@ class Next:
     questions: tuple[str, ...] = ()
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Ending:
     """Everything that a rule may look at."""
 
@@ -91,7 +88,7 @@ class _Ending:
         """What the result says went wrong, under the kind it was judged by."""
         kind = UNDECIDED if self.cause == "gate_undecided" else ""
         said = self.result.error or Failure(kind="", message=self.result.text or _sentence(self), error_type=kind)
-        return replace(said, kind=TOLD_AS.get(self.cause, self.cause))
+        return changed(said, kind=TOLD_AS.get(self.cause, self.cause))
 
     @property
     def outcome(self) -> str:
@@ -150,7 +147,7 @@ def in_line(following: Next, record: WorkRecord, now: Millis) -> Next:
 
     An item past its `expires_at` does not go back into the line; it is dead.
     """
-    waiting = replace(following, to=WorkState.READY, reason="slot")
+    waiting = changed(following, to=WorkState.READY, reason="slot")
     return waiting if not _expired(record, now) else _dead_of_time(record, following.stage)
 
 
@@ -190,7 +187,7 @@ def _go_on(ending: _Ending) -> Next:
 
 
 def _go_on_degraded(ending: _Ending) -> Next:
-    return replace(_go_on(ending), degraded=True, error=_error(ending))
+    return changed(_go_on(ending), degraded=True, error=_error(ending))
 
 
 def _wait_out(ending: _Ending) -> Next:
@@ -210,21 +207,21 @@ def _wait_out(ending: _Ending) -> Next:
 
 def _try_again(ending: _Ending) -> Next:
     if ending.record.failures + 1 >= ending.record.item.max_attempts:
-        return replace(_die(ending), failures=1)
+        return changed(_die(ending), failures=1)
     return _failed(ending, ending.stages[0])
 
 
 def _review_again(ending: _Ending) -> Next:
     if ending.record.failures + 1 >= ending.record.item.max_attempts:
         parked = _park(ending, ParkReason.CONFLICT)
-        return replace(parked, ends_attempt=True, failures=1)
+        return changed(parked, ends_attempt=True, failures=1)
     return _failed(ending, Stage.REVIEWING)
 
 
 def _failed(ending: _Ending, stage: Stage) -> Next:
     """A new attempt at `stage`, after a wait and with a new place in the line."""
     own = ending.record.item.backoff
-    backoff = ending.backoff if own is None else replace(ending.backoff, first=own)
+    backoff = ending.backoff if own is None else changed(ending.backoff, first=own)
     return Next(
         to=WorkState.SCHEDULED,
         stage=stage,
@@ -242,7 +239,7 @@ def _send_back(ending: _Ending) -> Next:
     data = ending.result.data
     feedback = data if isinstance(data, Mapping) else {"issues": [ending.failure.message]}
     if ending.record.reviews + 1 > ending.record.item.max_reviews:
-        return replace(_die(ending), reviews=1, feedback=feedback)
+        return changed(_die(ending), reviews=1, feedback=feedback)
     return Next(
         to=WorkState.READY,
         stage=ending.stages[0],
@@ -274,7 +271,7 @@ def _park_asked(ending: _Ending) -> Next:
     reason = ParkReason(named) if named in _ASKED else ParkReason.CHALLENGE
     questions = asked.get("questions", ())
     listed = questions if isinstance(questions, list | tuple) else ()
-    return replace(_park(ending, reason), questions=tuple(str(each) for each in listed))
+    return changed(_park(ending, reason), questions=tuple(str(each) for each in listed))
 
 
 def _die(ending: _Ending) -> Next:
@@ -302,8 +299,8 @@ def _cancel(ending: _Ending) -> Next:
 def _crash(ending: _Ending) -> Next:
     if ending.record.crashes + 1 >= ending.max_crashes:
         outcome = _S.AGENT_CRASHED.value
-        return replace(_die(ending), crashes=1, reason=outcome, outcome=outcome)
-    return replace(_put_back(ending), crashes=1, error=_error(ending))
+        return changed(_die(ending), crashes=1, reason=outcome, outcome=outcome)
+    return changed(_put_back(ending), crashes=1, error=_error(ending))
 
 
 def _put_back(ending: _Ending) -> Next:

@@ -5,9 +5,10 @@ Hints and recovery steps come from the error's kind and the item's phase, never 
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from darumad.values import frozen
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.result import Failure
@@ -30,7 +31,7 @@ BY_PHASE: Mapping[str, str] = {
 """The step to take by the item's phase; the kind's own step stands before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Site:
     """Where a failure happened: the agent's path, life and state, and the provider's id of the request, if any.
 

@@ -1,15 +1,15 @@
 """What an item may cost before it runs: what others of its agent came to, and what its limits leave. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from darumad.names import NanoUsd
+from darumad.values import frozen
 from darumad.work.budget import UNITS, Amount
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Quote:
     """Who would be asked, and the most that one call with the item's own words could use.
 
@@ -21,7 +21,7 @@ class Quote:
     most: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Spread:
     """What earlier items came to: half of them used at most `median`, nine of ten at most `most_of_them`."""
 

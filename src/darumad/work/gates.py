@@ -1,8 +1,10 @@
 """The eight gates of a review and the verdict they sum up to. Unknown is never pass."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from darumad.values import frozen
 
 
 class Gate(StrEnum):
@@ -27,7 +29,7 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One gate's verdict, with what it found."""
 
@@ -39,7 +41,7 @@ _UNSEEN = Finding(Verdict.UNKNOWN)
 _FINE = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Review:
     """All gates of one review. `passed` only when every required gate passed or does not apply."""
 

@@ -1,9 +1,9 @@
 """The health of an agent's instance: a value, derived from what its keepers know. Nobody asks an actor for it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from darumad.names import Incarnation, Millis
+from darumad.values import frozen
 
 DEGRADED_AT = 3
 """So many counted errors in the window mean degraded; at five the instance is restarted."""
@@ -32,7 +32,7 @@ class Life(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Signs:
     """What is known of an instance, by counters and tables alone. Times are wall milliseconds.
 
@@ -56,7 +56,7 @@ class Signs:
     mailbox_depth: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentHealth:
     """How an instance is. `healthy`: it does its work, or would. `degraded`: it keeps failing, or lacks its means."""
 

@@ -1,13 +1,11 @@
 """A work item: what a caller asked for, and the record that Daruma keeps of it. Values only; nothing here acts."""
 
-# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
-from darumad.values import swift
+from darumad.values import frozen
 from darumad.work.states import WorkState
 
 PHASES: tuple[str, ...] = (
@@ -15,7 +13,7 @@ PHASES: tuple[str, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Input:
     """One thing handed in with an item: text as such, or an upload by its sha256."""
 
@@ -25,7 +23,7 @@ class Input:
     upload: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What an item may spend over all its attempts; None means no limit of its own."""
 
@@ -38,8 +36,7 @@ NO_LIMITS = Limits()
 """It may spend what others leave."""
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WorkItem:
     """What was asked for. Never changed by Daruma: `description` is the original intent that reviews judge against.
 
@@ -76,8 +73,7 @@ class WorkItem:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WorkRecord:
     """One item as the journal holds it: the caller's part, and everything that has become of it."""
 

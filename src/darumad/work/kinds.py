@@ -5,9 +5,10 @@ What becomes of the *item* is another table, `work.ends`. A kind is added to bot
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from darumad.values import frozen
 
 Judgement = Literal["count", "ignore", "crash"]
 """What an agent's error means to its supervisor: one more in the window, nothing, or a restart at once."""
@@ -58,7 +59,7 @@ class Counts(StrEnum):
     CRASH = "crash"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Kind:
     """One kind of failure: where it comes from, who acts, and what a person may do about it.
 

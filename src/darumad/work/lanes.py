@@ -5,13 +5,14 @@ first. Within a lane the rank decides.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from darumad.values import frozen
 
 DEFAULT = "default"
 """The lane of an item that names none. It has no limits: whoever wants limits names a lane."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Lane:
     """What is set of a lane.
 

@@ -1,13 +1,13 @@
 """One model call, in our own words: no vendor's type goes past the providers' room."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from darumad.values import frozen
 from darumad.work.result import UNUSED, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ToolSpec:
     """A tool as a model sees it: `schema` is the JSON Schema of its arguments."""
 
@@ -16,7 +16,7 @@ class ToolSpec:
     schema: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ToolCall:
     """A model's wish to run a tool."""
 
@@ -25,7 +25,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Message:
     """One turn of a dialogue. A `tool` turn answers the call named by `call_id`.
 
@@ -39,7 +39,7 @@ class Message:
     opaque: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ModelRequest:
     """What a model is asked. A pure function of journalled inputs: no clock, no attempt number."""
 
@@ -50,7 +50,7 @@ class ModelRequest:
     max_tokens: int = 8_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ModelReply:
     """What a model answered: complete, with its end seen."""
 
@@ -62,7 +62,7 @@ class ModelReply:
     usage: Usage = UNUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Embeddings:
     """The vectors of texts, one each and in their order."""
 

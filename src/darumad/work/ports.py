@@ -4,12 +4,12 @@ Agents see these only, so the same agent runs in the daemon, in a child and in a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from darumad.names import Attempt, ItemId, Stage
-from darumad.values import swift
+from darumad.values import frozen
 from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
@@ -114,8 +114,7 @@ class Ledger(Protocol):
         ...
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Context:
     """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.
 

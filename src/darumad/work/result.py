@@ -1,14 +1,12 @@
 """What an agent hands back for one stage of one attempt. Only `completed` is success; nothing else may look like it."""
 
-# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from darumad.names import NanoUsd, Seconds
-from darumad.values import swift
+from darumad.values import frozen
 
 
 class StopReason(StrEnum):
@@ -37,7 +35,7 @@ class StopReason(StrEnum):
     DEPENDENCY_FAILED = "dependency_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Usage:
     """What model calls used. `nano_usd` is None where a price is unknown: never 0 for want of knowing."""
 
@@ -62,7 +60,7 @@ UNUSED = Usage()
 """Nothing was used: what most stages of most items come to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Artifact:
     """One produced file: its path below the item's workspace, and what it was when the stage ended."""
 
@@ -72,7 +70,7 @@ class Artifact:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Failure:
     """Why a stage did not complete: a kind of `work.kinds`, and a sentence for people. Never holds a credential.
 
@@ -89,8 +87,7 @@ class Failure:
     target_answered: bool = False
 
 
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WorkResult:
     """The outcome of one stage. `data` is the stage's own: a brief, an answer, or a review."""
 

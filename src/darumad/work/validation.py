@@ -6,13 +6,13 @@ millisecond: it runs at the border and again in every agent.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from math import inf
 from typing import Any
 
 from darumad.errors import Problem
 from darumad.names import Role, Stage
+from darumad.values import frozen
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
 from darumad.work.item import NO_LIMITS, PHASES, Limits, WorkItem
@@ -52,7 +52,7 @@ _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(@[A-Za-z0-9.+-]{1,64})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Findings:
     """What validation found. Each problem names its field by a JSON pointer."""
 

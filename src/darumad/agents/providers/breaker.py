@@ -6,9 +6,9 @@ key, no money, no such model - opens it hard: until somebody changes the setting
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 
+from darumad.values import changed, frozen
 from darumad.work import KINDS, Breaker
 
 WINDOW = 30.0
@@ -67,7 +67,7 @@ def end_of(kind: str) -> End:
     return End.LOST if kind in _NOT_THE_TARGET_S else _SAID_BY[KINDS[kind].breaker]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """The attempts that ended in one second, on the clock the circuit is asked with."""
 
@@ -76,14 +76,14 @@ class Sample:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """Leave to try. A probe's end decides what becomes of a half-open circuit."""
 
     probe: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """No leave: until when (monotonic seconds; None until the settings change), and the kind that opened it hard."""
 
@@ -91,7 +91,7 @@ class Refusal:
     kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circuit:
     """All that is known of one target. `opened` counts openings since it was last closed."""
 
@@ -131,7 +131,7 @@ class Circuit:
             case State.CLOSED:
                 return self, Admission(probe=False)
             case State.HALF_OPEN if not self.probing:
-                return replace(self, probing=True), Admission(probe=True)
+                return changed(self, probing=True), Admission(probe=True)
             case State.HARD_OPEN:
                 return self, Refusal(None, self.hard)
             case _:
@@ -143,7 +143,7 @@ class Circuit:
         What was admitted before the circuit opened and ends after it changes nothing, unless it is hopeless.
         """
         if end is End.HOPELESS:
-            return replace(self, hard=kind, probing=False)
+            return changed(self, hard=kind, probing=False)
         if admission.probe:
             return self._probed(end, now, unit)
         if end is End.LOST or self.state(now) is not State.CLOSED:
@@ -153,7 +153,7 @@ class Circuit:
 
     def forget_probe(self) -> "Circuit":
         """The circuit when its probe was lost with its loop: another may go."""
-        return replace(self, probing=False)
+        return changed(self, probing=False)
 
     def _probed(self, end: End, now: float, unit: float) -> "Circuit":
         if self.hard is not None or not self.probing:

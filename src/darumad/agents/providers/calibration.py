@@ -3,7 +3,7 @@
 No tokenizer is at hand: none can be fetched, and each model has its own. A guess and one factor a model do.
 """
 
-from dataclasses import dataclass
+from darumad.values import frozen
 
 _WEIGHT = 0.2
 """What the newest reply counts for; the earlier ones share the rest."""
@@ -11,7 +11,7 @@ _LEAST, _MOST = 0.5, 2.0
 """A server that says it read less or more than that per token guessed is not believed any further."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Calibration:
     """What a guess is multiplied by."""
 

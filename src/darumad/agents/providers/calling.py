@@ -6,7 +6,7 @@ cannot fit, `_admitted` tells the circuit of it,
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, Protocol
 
@@ -24,6 +24,7 @@ from darumad.agents.providers.wanted import R, Wanted, used_of
 from darumad.agents.providers.watch import Watch
 from darumad.bus import Tally
 from darumad.clock import Clock
+from darumad.values import changed
 from darumad.work.ports import Ledger, Owner
 from darumad.work.result import Usage
 
@@ -230,7 +231,7 @@ class Caller:
             reply = await self._send(client, call, tried)
             tried.used = self._believed(call, reply.usage)
             if tried.used is None:
-                return replace(reply, usage=call.estimate)
+                return changed(reply, usage=call.estimate)
             if call.spec.kind != "ollama":  # what Ollama still has of a prompt it does not count
                 self._standing.learn(call.target, call.wanted.likely(), reply.usage.input_tokens)
         except AttemptFailed as failed:

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.tls import tls
 from darumad.redaction import redact
+from darumad.values import frozen
 
 PROBE_WITHIN = 2.0
 """Seconds that Ollama has to answer: nobody there is known at once, and a machine that is booting is slow."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """The provider to use by name (`offline` for none), its model, and the reason as a sentence."""
 

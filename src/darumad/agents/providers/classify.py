@@ -7,19 +7,19 @@ nothing of a vendor is imported here. What is not known stays as it is: a defect
 import email.utils
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import isfinite
 from types import TracebackType
 from typing import Any
 
 from darumad.names import Millis
+from darumad.values import frozen
 from darumad.work.result import Usage
 
 LONGEST_ASKED = 3_600.0
 """Seconds. Who asks to be left alone for longer is asked again: a wrong header must end no provider, nor any item."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnosis:
     """What a failure is. `message` is ours: nothing an upstream wrote is in it. `retry_after` in seconds, if said."""
 

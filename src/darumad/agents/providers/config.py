@@ -1,9 +1,7 @@
 """What an operator says of the providers: values only, checked at the border before they come here."""
 
-# ruff: noqa: RUF009 - calling a NewType gives the value itself, as immutable as before
-
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ from darumad.agents.providers.limiter import Amounts
 from darumad.agents.providers.price_seed import seeded, seeded_window
 from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
+from darumad.values import changed, frozen
 
 Kind = Literal["anthropic", "ollama", "openai"]
 OPENAI_URL = "https://api.openai.com/v1"
@@ -19,7 +18,7 @@ OFFLINE = "offline"
 """The name that stands for: no model at all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """How long a call may take; each expiry ends it as `timeout`, but `queue`'s, which is `local_saturation`.
 
@@ -35,7 +34,7 @@ class Limits:
     queue: Seconds = Seconds(60.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class KeySource:
     """Where a key may lie, in the order looked at: a systemd credential, a file of mode 0600, the environment."""
 
@@ -44,7 +43,7 @@ class KeySource:
     env: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProviderSpec:
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
@@ -114,7 +113,7 @@ SHIPPED: Mapping[str, ProviderSpec] = {"anthropic": ANTHROPIC, "ollama": OLLAMA,
 """What stands without any setting; a provider of the same name in the settings takes its place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProviderConfig:
     """All providers by name, and who uses which.
 
@@ -147,5 +146,5 @@ class ProviderConfig:
         """This configuration once `provider` and its model have been chosen."""
         spec = self.spec(provider)
         if spec is None:
-            return replace(self, use=provider)
-        return replace(self, use=provider, providers={**self.providers, provider: replace(spec, model=model)})
+            return changed(self, use=provider)
+        return changed(self, use=provider, providers={**self.providers, provider: changed(spec, model=model)})

@@ -3,12 +3,12 @@
 import os
 import stat
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
+from darumad.values import frozen
 
 _UNUSABLE = "a provider's key cannot be used"
 _CANNOT_BE_SENT = "holds a key that no request can carry: a line break, another control character, or no ASCII"
@@ -42,7 +42,7 @@ class Credential:
         raise TypeError("a credential is not pickled")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A key, and where it was."""
 

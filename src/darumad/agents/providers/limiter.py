@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from darumad.values import frozen
+
 WINDOW = 60.0
 """Seconds."""
 
@@ -24,7 +26,7 @@ class Measure(StrEnum):
 Amounts = Mapping[Measure, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """What a server says is left of a measure, and in how many seconds all of it is there again."""
 
@@ -65,7 +67,7 @@ class _Window:
             self.held -= self.ended.popleft()[1]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Booking:
     """Leave to send a call that needs so much. Each is itself only: two calls may need the same."""
 

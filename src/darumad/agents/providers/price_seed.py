@@ -7,13 +7,13 @@ price changes behind an operator's back and none is ever fetched. A price in the
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from darumad.agents.providers.prices import Price
+from darumad.values import changed, frozen
 
 if TYPE_CHECKING:
     from genai_prices import types
@@ -27,7 +27,7 @@ _NANO = 1_000_000_000
 _DIGIT = "[0-9]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seed:
     """What is known of the models whose name one of these patterns matches; `window` is in tokens."""
 
@@ -68,7 +68,7 @@ def _table() -> Mapping[str, tuple[_Seed, ...]]:
 def _price(said: Mapping[str, Any]) -> Price:
     nano = {name: _nano(Decimal(said[name])) for name in _FIELDS}
     base = Price(nano["input"], nano["output"], nano["cache_read"], nano["cache_write"])
-    return replace(base, long_from=said["long_from"], long=_price(said["long"])) if "long" in said else base
+    return changed(base, long_from=said["long_from"], long=_price(said["long"])) if "long" in said else base
 
 
 def _nano(usd: Decimal) -> int:

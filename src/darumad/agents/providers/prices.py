@@ -1,14 +1,14 @@
 """What a call costs: integer nano-dollars, from prices per million tokens. No price is never the price 0."""
 
-from dataclasses import dataclass
 from math import ceil
 
 from darumad.names import NanoUsd
+from darumad.values import frozen
 from darumad.work.model import ModelRequest
 from darumad.work.result import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Price:
     """Nano-dollars a million tokens, by what the token was.
 

@@ -3,7 +3,6 @@
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import inf
 
 from darumad.agents.providers.breaker import Admission, Circuit, End, Lets, State, end_of
@@ -21,6 +20,7 @@ from darumad.events import (
     ProviderRateLimited,
     ProviderUsageUnknown,
 )
+from darumad.values import frozen
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -32,7 +32,7 @@ MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CircuitState:
     """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
 

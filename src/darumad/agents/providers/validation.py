@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
@@ -12,6 +11,7 @@ from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
 from darumad.redaction import redact
+from darumad.values import changed, frozen
 
 WITHIN = 15.0
 """Seconds that a provider has to answer."""
@@ -29,7 +29,7 @@ _REFUSED = frozenset({401, 403})
 State = Literal["pending", "connected", "error"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validity:
     """How a provider was found: `pending` before it was asked. `reason` is ours; nothing upstream wrote is in it."""
 
@@ -69,7 +69,7 @@ class Validations:
         spec = self._config.spec(provider)
         if spec is None:
             return Validity("error", "no such provider is configured", self._clock.wall())
-        found = replace(await validated(spec, self._keys(provider)), at=self._clock.wall())
+        found = changed(await validated(spec, self._keys(provider)), at=self._clock.wall())
         self._found[provider] = found
         return found
 

@@ -1,6 +1,6 @@
 """What may be wanted of a model: an answer, or the vectors of texts. The broker treats both alike."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from darumad.agents.providers.client import Client
@@ -9,6 +9,7 @@ from darumad.agents.providers.limiter import Amounts, Measure
 from darumad.agents.providers.prices import cost, likely_tokens, request_bytes, upper_bound
 from darumad.agents.providers.reply import without_keys
 from darumad.agents.providers.watch import Watch
+from darumad.values import changed, frozen
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage
 
@@ -86,7 +87,7 @@ class Answer:
         return without_keys(reply, provider)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vectors:
     """The vectors of texts."""
 
@@ -116,7 +117,7 @@ class Vectors:
     async def ask(self, client: Client, watch: Watch, provider: str) -> Embeddings:
         """See `Wanted`."""
         found = await client.embed(self.texts, watch)
-        return replace(found, model=f"{provider}:{found.model}")
+        return changed(found, model=f"{provider}:{found.model}")
 
 
 def used_of(usage: Usage) -> Amounts:

@@ -1,10 +1,10 @@
 """The brief: what an executor gets to see of an item, within a budget of tokens. Pure: same item, same brief."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from darumad.agents.roles.consolidation import consolidate
+from darumad.values import frozen
 from darumad.work.canonical import canonical
 from darumad.work.effects import Effect
 from darumad.work.item import Input, WorkItem
@@ -20,7 +20,7 @@ PRESSURE: tuple[tuple[float, str], ...] = ((0.50, "safe"), (0.75, "moderate"), (
 """Up to which use of the budget each word holds; beyond the last it is `critical`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Over:
     """An input that does not fit: its name, its text, and how many bytes of it there is room for."""
 
@@ -29,7 +29,7 @@ class Over:
     room: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Earlier:
     """What became of an item before: the reviews that sent it back, its failed attempts, and what people answered.
 

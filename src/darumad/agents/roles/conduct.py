@@ -5,7 +5,6 @@ A known failure becomes a result here. What is not known is raised: it is a cras
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from darumad.agents.raised import fitted
 from darumad.agents.template import ToolFailed
@@ -121,7 +120,7 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
     assert result.error is not None
     return changed(
         result,
-        error=replace(
+        error=changed(
             result.error,
             retry_after=None if error.retry_after is None else Seconds(error.retry_after),
             circuit_open=error.circuit_open,

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from darumad.values import frozen
 
 SUMMARY_LENGTH = 200
 """How much of one summary is shown, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level:
     """How much is told: at most so many issues and tests, summaries or not, and the advice that ends it."""
 

@@ -1,7 +1,5 @@
 """The executor's agent: does the work its template describes."""
 
-from dataclasses import replace
-
 from darumad.agents.roles.conduct import Conduct
 from darumad.agents.schemas import problems_of
 from darumad.agents.template import Template
@@ -26,7 +24,7 @@ class ExecutorAgent:
     def _find(self, item: WorkItem, _: Context) -> Findings:
         found = validate(item)
         own = (*self._template.problems(item), *problems_of(item.output_schema))
-        return replace(found, errors=(*found.errors, *own)) if own else found
+        return changed(found, errors=(*found.errors, *own)) if own else found
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = await self._template.execute(item, context)

@@ -5,7 +5,6 @@ It cannot overrule what was seen on disk, nor say that tests passed: only runnin
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ import orjson
 from darumad.agents import artifacts
 from darumad.agents.answers import ask_for_json
 from darumad.agents.prompts import render
+from darumad.values import changed
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelRequest
@@ -40,7 +40,7 @@ async def judge(item: WorkItem, context: Context, review: Review) -> Review:
     answer = await ask_for_json(context, "judge", await _request(item, context, gates, criteria))
     findings = {gate: _finding(gate, answer["gates"][gate.value]) for gate in gates}
     met = {each["requirement"]: bool(each["satisfied"]) for each in answer["requirements"]}
-    return replace(
+    return changed(
         review,
         gates={**review.gates, **findings},
         requirements={each: met.get(each, False) for each in criteria} if criteria else met,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from darumad.agents import artifacts
@@ -12,6 +11,7 @@ from darumad.agents.roles.judge import NEVER_JUDGED, judge
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import Template, ToolFailed
 from darumad.errors import Problem
+from darumad.values import changed
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
@@ -66,7 +66,7 @@ class ReviewerAgent:
         required = _required(template, item)
         review = await template.check(item, context) if template.check else Review(gates={}, required=required)
         if not required <= review.required:
-            review = replace(review, required=review.required | required)
+            review = changed(review, required=review.required | required)
         review = _against_schema(review, item, context)
         return await _for_unfinished(review, context)
 
@@ -90,7 +90,7 @@ def _open(review: Review, template: Template, *, modelled: bool) -> Review:
     for gate in undecided:
         said = review.finding(gate).issues or (_why_open(gate, template, modelled=modelled),)
         gates[gate] = Finding(Verdict.UNKNOWN, said)
-    return replace(review, gates=gates)
+    return changed(review, gates=gates)
 
 
 def _why_open(gate: Gate, template: Template, *, modelled: bool) -> str:
@@ -121,4 +121,4 @@ async def _for_unfinished(review: Review, context: Context) -> Review:
 
 def _with(review: Review, gate: Gate, finding: Finding) -> Review:
     gates: Mapping[Gate, Any] = {**review.gates, gate: finding}
-    return replace(review, gates=gates, required=review.required | {gate})
+    return changed(review, gates=gates, required=review.required | {gate})

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from darumad.agents.artifacts import MARKERS
 from darumad.agents.templates.documentation.inventory import EntryKind, Package
 from darumad.agents.templates.documentation.page import render_page
 from darumad.agents.templates.documentation.quoting import FENCE, outside_code
+from darumad.values import frozen
 
 _HEAD = re.compile(r'^(#{2,6}|-) <a id="([^"]+)"></a>[^`]*`([^`]+)`')
 _LINK = re.compile(r"(?<!\\)\]\(#([^)]+)\)")
@@ -15,7 +15,7 @@ _LINKED = re.compile(r"\[`([^`]*)`\]")
 _SPAN = re.compile(r"`[^`]*`")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Audit:
     """What is wrong with a page; all empty when nothing is.
 

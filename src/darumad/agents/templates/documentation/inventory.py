@@ -1,8 +1,9 @@
 """What a package offers to those who use it, as plain values: modules, entries, the sections of their docstrings."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from darumad.values import frozen
 
 
 class EntryKind(StrEnum):
@@ -23,7 +24,7 @@ def module_anchor(path: str) -> str:
     return f"module-{path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One line of a section: a parameter, an exception, a returned value. What is not said is empty."""
 
@@ -33,7 +34,7 @@ class Row:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """One part of a docstring: running text, rows, or both, under a title that is empty for plain text.
 
@@ -46,7 +47,7 @@ class Section:
     code: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Entry:
     """One public name, under the path by which a user imports it.
 
@@ -81,7 +82,7 @@ class Entry:
 _DESCRIBED = frozenset({EntryKind.CLASS, EntryKind.FUNCTION, EntryKind.METHOD, EntryKind.PROPERTY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ModuleEntry:
     """One public module and what it offers, in the order of its source."""
 
@@ -90,7 +91,7 @@ class ModuleEntry:
     entries: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unread:
     """A file that could not be read as Python: its path below the package, and why."""
 
@@ -98,7 +99,7 @@ class Unread:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Package:
     """All of it: the public modules in the order of their paths, and the files that could not be read."""
 

@@ -4,7 +4,7 @@ Every public name has exactly one *head*: a heading or a list entry that begins 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from darumad.agents.templates.documentation.inventory import (
     Entry,
@@ -16,6 +16,7 @@ from darumad.agents.templates.documentation.inventory import (
     module_anchor,
 )
 from darumad.agents.templates.documentation.quoting import code, fenced, ours, plain, quoted
+from darumad.values import frozen
 
 SUMMARY_LENGTH = 160
 """Characters of a module's first sentence in the list of modules."""
@@ -29,7 +30,7 @@ underscore. A class shows its own members; what it inherits stands at its bases.
 the place where it is described. **Index** has every name in alphabetical order."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptions:
     """What a model wrote about names that their source says nothing of, by path, and which model that was."""
 
