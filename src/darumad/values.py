@@ -20,6 +20,11 @@ __all__ = ["changed", "frozen"]
 FEW = 3
 """Up to so many fields are set through their slots; for more it pays to open the instance and to shut it again."""
 
+Every = tuple[Field[Any], ...]
+"""The fields that a value is made with."""
+Last = tuple[str, ...]
+"""The methods that are called when it is."""
+
 if TYPE_CHECKING:
     from dataclasses import replace as changed
 else:
@@ -58,7 +63,7 @@ def _declared(cls: type[Any], kw_only: bool, eq: bool) -> type[Any]:  # noqa: FB
     if eq and "__eq__" not in own:
         methods |= _compared(tuple(each.name for each in fields(shut) if each.compare))
     for name, method in (methods | _made_at_first_use(shut)).items():
-        if name not in own or name == "__hash__":
+        if name not in own:
             setattr(shut, name, method)
     return shut
 
@@ -114,21 +119,21 @@ def _one_or_none(names: tuple[str, ...]) -> Callable[[object], object]:
 
 
 def _made_at_first_use(cls: type[Any]) -> dict[str, Any]:
-    """`__init__` and `__replace__`, each of which puts the compiled pair in its place and calls it."""
+    """`__init__` and `__replace__`, each of which puts what is compiled in its place and calls it."""
 
     def make(self: Any, *args: object, **named: object) -> None:
-        _compile(cls)
+        _compile(cls, "__init__", _making)
         cls.__init__(self, *args, **named)
 
     def replace(self: Any, **named: object) -> object:
-        _compile(cls)
+        _compile(cls, "__replace__", _changing)
         return cls.__replace__(self, **named)
 
     return {"__init__": make, "__replace__": replace}
 
 
-def _compile(cls: type[Any]) -> None:
-    """Gives `cls` its own `__init__` and `__replace__`.
+def _compile(cls: type[Any], name: str, text: Callable[[Every, Last], str]) -> None:
+    """Gives `cls` a method called `name` of its own.
 
     Of many fields, an instance is of an open class with the same slots while it is made, so that they are assigned as
     such; it is of its own class, and frozen, before anybody else sees it. What no field is called begins with `__`.
@@ -141,11 +146,9 @@ def _compile(cls: type[Any]) -> None:
         names[f"__set_{each.name}"] = getattr(cls, each.name).__set__
         names[f"__default_{each.name}"] = each.default
         names[f"__make_{each.name}"] = each.default_factory
-    last = ("__post_init__",) if hasattr(cls, "__post_init__") else ()
-    exec(f"{_making(every, last)}\n{_changing(every, last)}", names)  # noqa: S102 - as dataclasses makes its own
-    for name in ("__init__", "__replace__"):
-        names[name].__qualname__ = f"{cls.__qualname__}.{name}"
-        setattr(cls, name, names[name])
+    exec(text(every, ("__post_init__",) if hasattr(cls, "__post_init__") else ()), names)  # noqa: S102 - as dataclasses
+    names[name].__qualname__ = f"{cls.__qualname__}.{name}"
+    setattr(cls, name, names[name])
 
 
 def _opened(cls: type[Any]) -> type[Any]:
@@ -154,7 +157,7 @@ def _opened(cls: type[Any]) -> type[Any]:
     return type(cls.__name__, cls.__bases__, kept | {"__setattr__": object.__setattr__})
 
 
-def _making(every: tuple[Field[Any], ...], last: tuple[str, ...]) -> str:
+def _making(every: Every, last: Last) -> str:
     """The text of `__init__`; it calls the methods `last` at its end."""
     positional = [_parameter(each) for each in every if not each.kw_only]
     keyword = [_parameter(each) for each in every if each.kw_only]
@@ -168,7 +171,7 @@ def _making(every: tuple[Field[Any], ...], last: tuple[str, ...]) -> str:
     return "\n ".join([f"def __init__({parameters}):", *_filled("self", given, last), "return None"])
 
 
-def _changing(every: tuple[Field[Any], ...], last: tuple[str, ...]) -> str:
+def _changing(every: Every, last: Last) -> str:
     """The text of `__replace__`, likewise."""
     parameters = ", ".join(["self", *(["*"] if every else []), *(f"{each.name}=__missing" for each in every)])
     given = {each.name: f"self.{each.name} if {each.name} is __missing else {each.name}" for each in every}
@@ -182,7 +185,7 @@ def _parameter(each: Field[Any]) -> str:
     return each.name if each.default is MISSING else f"{each.name}=__default_{each.name}"
 
 
-def _filled(target: str, given: dict[str, str], last: tuple[str, ...]) -> list[str]:
+def _filled(target: str, given: dict[str, str], last: Last) -> list[str]:
     """The lines that give `target` its fields and call its methods `last`."""
     calls = [f"{target}.{name}()" for name in last]
     if len(given) <= FEW:

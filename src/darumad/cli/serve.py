@@ -1,5 +1,6 @@
 """`daruma serve`: the daemon itself, in the foreground."""
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ def serve(config: Path | None) -> None:
     75 for what another start may: it fell too often, the disk failed, something hung.
     """
     _outlive_harmless_signals()
+    gc.disable()  # until it is ready: what starting makes stays, and looking through it takes a twentieth of the time
     from darumad.daemon import run  # noqa: PLC0415 - the whole house, which no other command needs
     from darumad.settings import load  # noqa: PLC0415 - the same
 

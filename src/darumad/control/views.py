@@ -12,7 +12,7 @@ from darumad.work.item import WorkRecord
 class Said(BaseModel):
     """What every reply shares."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Submitted(Said):

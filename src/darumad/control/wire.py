@@ -100,7 +100,7 @@ ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
 class Asked(BaseModel):
     """What every request shares: nothing unknown is let through, nothing is changed after it was checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class InputAsked(Asked):

@@ -52,6 +52,8 @@ _LAST_STEPS = Seconds(1.0)
 def run(settings: Settings) -> int:
     """Run the daemon in the foreground until it is told to stop or must end; the process's exit code.
 
+    Garbage is collected from when it is ready on, and never among what stood by then.
+
     Raises:
         Refused: the settings, the log's file, the sockets or the state directory cannot be used; nothing was started.
     """
@@ -108,6 +110,7 @@ def _serve(
     stack.callback(behind.keys.close)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
+    gc.enable()
     gc.freeze()  # what stands now stands to the end; each look through it for garbage held every thread for 70 ms
     stack.callback(gc.unfreeze)
     house.note(DaemonReady("daemon", behind.chosen.provider))

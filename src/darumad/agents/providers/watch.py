@@ -8,8 +8,6 @@ from typing import Self
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Limits
 
-_SLACK, _MOST_SLACK = 0.05, 0.5
-"""By how much silence may be told late, as a share of its limit and in seconds: a timer for each piece costs more."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """An answer longer than this is none: no client bounds what it reads."""
 
@@ -29,9 +27,10 @@ class Watch:
         self._patience = limits.first_token if streamed else limits.total
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
-        self._scope = asyncio.timeout_at(self._begun + self._patience)
+        self._due = self._begun + self._patience
+        self._scope = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle
         self._bytes = 0
-        self._slack = min(_SLACK * limits.idle, _MOST_SLACK)
         self.headers: Mapping[str, str] = {}
         self.first_after: float | None = None
         """Seconds until the first event came; None before it."""
@@ -56,25 +55,38 @@ class Watch:
             raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
 
     def event(self) -> None:
-        """Some of the answer came: the limit begins anew."""
+        """Some of the answer came: the limit begins anew. The timer stays and looks again: a new one costs more."""
         now = self._loop.time()
+        self._due = now + self._limits.idle
         if self.first_after is None:
             self.first_after = now - self._begun
-        due, when = now + self._limits.idle, self._scope.when()
-        if when is not None and not due <= when <= due + self._slack and not self._scope.expired():
-            self._scope.reschedule(due + self._slack)
+        if self._due < self._timer.when():
+            self._look_then()
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
+        self._timer = self._loop.call_at(self._due, self._look)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._timer.cancel()
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError:
             raise AttemptFailed("timeout", self._expired()) from None
+
+    def _look(self) -> None:
+        """The limit that stood when the timer was set is over; the one that stands now may not be."""
+        if self._loop.time() < self._due:
+            self._look_then()
+        else:
+            self._scope.reschedule(self._due)
+
+    def _look_then(self) -> None:
+        self._timer.cancel()
+        self._timer = self._loop.call_at(self._due, self._look)
 
     def _expired(self) -> str:
         if self.received:
