@@ -56,9 +56,8 @@ class SystemClock:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def monotonic(self) -> float:
-        """Seconds, as `time.monotonic`."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds."""
 
     def wall(self) -> Millis:
         """Milliseconds since 1970 in UTC, as `time.time_ns`."""

@@ -107,7 +107,8 @@ class Caller:
         try:
             async with call.scope:
                 with half.opened(call.owner, call.scope):
-                    await half.load(call.spec.kind)
+                    if call.spec.kind not in half.loaded:
+                        await half.load(call.spec.kind)
                     call.begin(self._clock.monotonic())
                     return await self._tried(half, call)
         except AttemptFailed as failed:
@@ -122,13 +123,19 @@ class Caller:
     async def _tried(self, half: LoopHalf, call: Call[R]) -> R:
         self._refuse_revoked(call)
         self._standing.called(call.target[0])
-        retries = Retries(
+        tried = Tried()
+        try:
+            return await self._attempt(half, call, tried)
+        except AttemptFailed as failed:
+            return await self._retries(call).after(failed, tried, lambda: self._attempt(half, call, tried))
+
+    def _retries(self, call: Call[R]) -> Retries:
+        return Retries(
             self._clock,
             self._rng,
             left=lambda: self._left(call),
             allowed=lambda: self._standing.may_retry(call.target),
         )
-        return await retries.run(lambda tried: self._attempt(half, call, tried))
 
     async def _attempt(self, half: LoopHalf, call: Call[R], tried: Tried) -> R:
         """One attempt when its turn has come. Who waits for its provider's leave holds none of everybody's places."""
@@ -139,7 +146,8 @@ class Caller:
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             booking = await self._booked(call)
             try:
-                await self._wait_until_wanted(call)
+                if self._refuse_if_unwanted(call) > 0:
+                    await self._wait_until_wanted(call)
                 async with half.everybody.hold(call.agent, within=within):
                     return await self._admitted(client, call, tried)
             finally:
@@ -168,7 +176,7 @@ class Caller:
             AttemptFailed: `rate_limited`, when that is longer than anybody waits.
         """
         wait = self._standing.held_back(call.target[0])
-        if wait > min(LONGEST_WAIT, self._left(call)):
+        if wait > 0 and wait > min(LONGEST_WAIT, self._left(call)):
             raise AttemptFailed("rate_limited", f"no call is wanted for {wait:.0f} s", retry_after=wait)
         return wait
 
@@ -181,7 +189,8 @@ class Caller:
         admission = self._standing.admit(call.target)
         kind: str | None = "cancelled"
         try:
-            await self._refuse_if_too_long(client, call)
+            if call.wanted.likely() * call.factor > NEAR * call.spec.window:
+                await self._refuse_if_too_long(client, call)
             reply = await self._paid(client, call, tried)
             kind = None
         except AttemptFailed as failed:
@@ -198,16 +207,13 @@ class Caller:
         return reply
 
     async def _refuse_if_too_long(self, client: Client, call: Call[R]) -> None:
-        """Have the server count a prompt that may not fit its window. A guess refuses nobody.
+        """Have the server count a prompt that is near its window by a guess: the guess itself refuses nobody.
 
         Raises:
             AttemptFailed: `context_too_long`, as the server would say once it has been sent all of it.
         """
-        window = call.spec.window
-        if call.wanted.likely() * call.factor <= NEAR * window:
-            return
         self._refuse_revoked(call)
-        read = await self._counted(client, call)
+        read, window = await self._counted(client, call), call.spec.window
         if read is not None and read > window:
             raise AttemptFailed("context_too_long", f"the prompt has {read} tokens, the window {window:.0f}")
 

@@ -85,7 +85,10 @@ class LoopHalf:
 
     def slots_of(self, name: str, spec: ProviderSpec) -> Slots:
         """The places of a provider."""
-        return self.slots.setdefault(name, Slots(spec.concurrency))
+        found = self.slots.get(name)
+        if found is None:
+            found = self.slots[name] = Slots(spec.concurrency)
+        return found
 
     @contextmanager
     def opened(self, owner: Owner, scope: asyncio.Timeout) -> Iterator[None]:

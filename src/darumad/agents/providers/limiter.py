@@ -85,9 +85,8 @@ class Limiter:
     def when(self, now: float, needs: Amounts) -> float:
         """When a call that needs so much may be sent."""
         at = now
-        for measure, amount in needs.items():
-            remaining, resets_at = self._left.get(measure, (amount, now))
-            if remaining < amount:
+        for measure, (remaining, resets_at) in self._left.items():
+            if remaining < needs.get(measure, 0):
                 at = max(at, resets_at)
         for measure, window in self._windows.items():
             at = max(at, window.when(now, needs.get(measure, 0)))

@@ -71,9 +71,14 @@ class Tried:
     `received` is whether any of the failed answer had come, `used` what was billed: None for what nobody knows.
     """
 
-    attempts: int = 0
+    attempts: int = 1
     received: bool = False
     used: Usage | None = UNSENT
+
+    def begin(self) -> None:
+        """Another try begins."""
+        self.attempts += 1
+        self.received, self.used = False, UNSENT
 
 
 def falls_back(
@@ -102,28 +107,19 @@ class Retries:
         self._left = left
         self._allowed = allowed
 
-    async def run(self, attempt: Callable[[Tried], Awaitable[T]]) -> T:
-        """The attempt's value, from whichever try gave one. A call that succeeds at once never enters the machinery.
+    async def after(self, failed: AttemptFailed, tried: Tried, attempt: Callable[[], Awaitable[T]]) -> T:
+        """The value of a call whose first try `failed`, from whichever further try gave one; each is told in `tried`.
 
         Raises:
             AttemptFailed: the last try's.
         """
-        tried = Tried()
-
-        async def once() -> T:
-            tried.attempts += 1
-            tried.received, tried.used = False, UNSENT
-            return await attempt(tried)
-
-        try:
-            return await once()
-        except AttemptFailed as failed:
-            first = [failed]
+        first = [failed]
 
         async def again() -> T:
             if first:
                 raise first.pop()
-            return await once()
+            tried.begin()
+            return await attempt()
 
         retrying = tenacity.AsyncRetrying(
             retry=lambda state: self._again(state, tried),

@@ -21,11 +21,15 @@ class Slots:
         """
         return _Hold(self, agent, within)
 
+    def took(self) -> bool:
+        """Whether a slot was free, and is now taken, to be given back."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self, agent: str, within: float) -> None:
-        """A slot, to be given back. Raises as `hold`."""
-        if self._free > 0:
-            self._free -= 1
-            return
+        """The next slot that is given back. Raises as `hold`."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(agent, deque()).append(turn)
         try:
@@ -69,7 +73,8 @@ class _Hold:
         self._slots, self._agent, self._within = slots, agent, within
 
     async def __aenter__(self) -> None:
-        await self._slots.take(self._agent, self._within)
+        if not self._slots.took():
+            await self._slots.take(self._agent, self._within)
 
     async def __aexit__(self, *_: object) -> None:
         self._slots.give()

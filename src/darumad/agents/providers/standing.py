@@ -195,8 +195,8 @@ class Standing:
 
     def held_back(self, provider: str) -> float:
         """Seconds until `provider` wants to be called again; 0.0 for now."""
-        with self._lock:
-            return max(0.0, self._not_before.get(provider, 0.0) - self._clock.monotonic())
+        until = self._not_before.get(provider)
+        return 0.0 if until is None else max(0.0, until - self._clock.monotonic())
 
     def book(self, provider: str, limits: Amounts, needs: Amounts) -> Booking | float:
         """Leave to send such a call to `provider`, which limits a minute so; or the seconds until it is worth asking.
