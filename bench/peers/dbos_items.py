@@ -1,4 +1,4 @@
-"""DBOS on SQLite: workflows of one step, all started, then all awaited."""
+"""DBOS on SQLite: workflows of four steps, all started, then all awaited."""
 
 import json
 import sys
@@ -16,7 +16,9 @@ def step(number: int) -> int:
 
 @DBOS.workflow()
 def again(number: int) -> int:
-    return step(number)
+    for _ in range(4):
+        step(number)
+    return number
 
 
 def main(path: str) -> None:

@@ -1,4 +1,4 @@
-"""Huey on SQLite: its consumer in a process of its own, one worker thread, a task that returns its argument."""
+"""Huey on SQLite as it comes: its consumer in a process of its own, one worker, a task that returns its argument."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from huey import SqliteHuey
 
 COUNT = 300
-huey = SqliteHuey("peer", filename=os.environ["PEER_FILE"], fsync=True)
+huey = SqliteHuey("peer", filename=os.environ["PEER_FILE"])
 
 
 @huey.task()
