@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from darumad.cli import main
 from darumad.names import AgentName
 from tests.cli.conftest import Run
 from tests.control.room import Served
@@ -132,12 +133,31 @@ def test_every_key_file_that_cannot_be_used_is_told_by_check_at_once_beside_the_
         "providers: {anthropic: {key_file: nofile}, openai: {key_file: open}}\n"
         "agents: {gen: {template: genral}}\n"
     )
-    check, serve = program("config", "check", "--config", str(file)), program("serve", "--config", str(file))
-    assert (check.returncode, serve.returncode) == (78, 78)
-    for said in (check.stderr, serve.stderr):
-        assert f"providers.anthropic.key_file: {tmp_path / 'nofile'}: No such file" in said
-        assert f"providers.openai.key_file: {tmp_path / 'open'} can be read by others" in said
+    check, doctor = program("config", "check", "--config", str(file)), program("doctor", "--config", str(file))
+    assert (check.returncode, doctor.returncode) == (78, 1)
+    assert f"providers.anthropic.key_file: {tmp_path / 'nofile'}: No such file" in check.stderr
+    assert f"providers.openai.key_file: {tmp_path / 'open'} can be read by others" in check.stderr
+    assert f"anthropic: {tmp_path / 'nofile'}: No such file" in doctor.stdout
     assert "agents.gen.template: cannot be used" in check.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ("provider: {use: offline}", 0),
+        ("provider: {use: auto}", 78),
+        ("provider: {use: anthropic}", 78),
+        ("provider: {use: ollama}\nagents: {judge: {provider: anthropic}}", 78),
+        ("provider: {use: ollama}\nproviders: {ollama: {model: m, fallback: anthropic}}", 78),
+    ],
+)
+def test_a_variable_that_holds_no_key_is_told_by_check_where_somebody_would_be_asked_with_it(
+    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch, settings: str, code: int
+) -> None:
+    file.write_text(f"{settings}\n")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-a\nX-Evil: 1")
+    assert main(["config", "check", "--config", str(file)]) == code
+    assert ("$ANTHROPIC_API_KEY holds a key that no request can carry" in capsys.readouterr().err) is (code != 0)
 
 
 def test_a_log_file_that_is_yet_to_be_made_is_left_to_the_daemon(program: Program, tmp_path: Path) -> None:

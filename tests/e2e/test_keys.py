@@ -197,6 +197,30 @@ def test_a_key_in_the_environment_is_used_once_read_and_told_to_nobody(
     assert traces(daemon, MARKER) == []
 
 
+def test_a_key_that_no_request_can_carry_stops_nobody_who_does_without_it(house: Callable[..., Daemon]) -> None:
+    daemon = house({"provider": {"use": "offline"}}, environ={"ANTHROPIC_API_KEY": f"{MARKER}\nX-Evil: 1"}).start()
+    daemon.submit("goes-on")
+    assert daemon.settled("goes-on")["state"] == "succeeded"
+    assert "$ANTHROPIC_API_KEY holds a key that no request can carry" in provider(daemon)["reason"]
+    assert MARKER not in replies(daemon)
+    assert traces(daemon, MARKER) == []
+
+
+def test_items_wait_for_a_key_file_that_is_not_there_at_the_start(
+    house: Callable[..., Daemon], vendor: Vendor, home: Path
+) -> None:
+    file = home / "key"
+    daemon = house(settings(vendor, key_file=str(file))).start()
+    daemon.client.submit(asking("waits"))
+    parked = daemon.settled("waits")
+    assert (parked["state"], parked["reason"]) == ("parked", "provider")
+    assert f"{file}: No such file" in daemon.run("providers", "check").stdout
+    file.touch(0o600)
+    file.write_text(MARKER)
+    assert daemon.run("providers", "check").returncode == 0
+    daemon.becomes("waits", state="succeeded")
+
+
 def test_a_systemd_credential_comes_before_all_others(house: Callable[..., Daemon], vendor: Vendor, home: Path) -> None:
     directory = home / "key-directory"
     directory.mkdir()

@@ -205,7 +205,10 @@ def _would_choose(settings: "Settings") -> Mapping[str, str | None]:
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
 
     config = provider_config(settings)
-    chosen = asyncio.run(discover(config, load_credentials(config, dict(os.environ)).known()))
+    keyring = load_credentials(config, dict(os.environ))
+    chosen = asyncio.run(discover(config, keyring.meant()))
+    if unusable := keyring.refused.get(chosen.provider):
+        raise Refused(f"{chosen.provider}: {unusable.detail}", code="bad_settings")
     return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}
 
 

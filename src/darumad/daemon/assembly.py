@@ -128,11 +128,7 @@ class Minds:
 
 
 def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> Keyring:
-    """The providers' keys; the variables that held them are taken out of `environ`.
-
-    Raises:
-        Refused: `bad_settings`: a key file that cannot be used.
-    """
+    """The providers' keys; the variables that held them are taken out of `environ`."""
     return load_credentials(configured.provider_config(settings), environ)
 
 
@@ -148,7 +144,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
 
     async def build() -> Minds:
         config = configured.provider_config(house.settings)
-        chosen = await discover(config, keyring.known())
+        chosen = await discover(config, keyring.meant())
         ledger = JournalLedger(
             Commits(house.journal.post, house.loops.now.loop),
             house.clock,

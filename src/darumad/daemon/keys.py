@@ -152,9 +152,8 @@ class Providers:
 
     @property
     def used(self) -> Sequence[str]:
-        """Those that some agent uses."""
-        named = dict.fromkeys((self._config.use, *self._config.by_agent.values()))
-        return [name for name in named if self._config.spec(name) is not None]
+        """Those that some agent may ask."""
+        return self._config.used
 
     def begin(self, provider: str) -> None:
         """Ask one in the background."""

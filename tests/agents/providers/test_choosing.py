@@ -21,7 +21,6 @@ from darumad.agents.providers import (
 )
 from darumad.agents.providers.choose import ollama_models
 from darumad.agents.providers.offline import Offline
-from darumad.errors import Refused
 from darumad.sim import Simulation
 from darumad.work.model import ModelFailed
 from tests.agents.providers.desk import KEY, Desk
@@ -135,17 +134,17 @@ def test_a_systemd_credential_comes_before_a_file_and_a_file_before_the_environm
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
 def test_a_key_file_that_others_can_read_is_refused_by_its_name(tmp_path: Path, mode: int) -> None:
     path = file_of(tmp_path / "key", mode)
-    with pytest.raises(Refused) as raised:
-        load_credentials(only(KeySource(file=path)), {})
-    (problem,) = raised.value.problems
-    assert (raised.value.code, problem.pointer) == ("bad_settings", "providers.anthropic.key_file")
+    keyring = load_credentials(only(KeySource(file=path)), {})
+    problem = keyring.refused["anthropic"]
+    assert problem.pointer == "providers.anthropic.key_file"
     assert str(path) in problem.detail
-    assert KEY not in str(raised.value) + problem.detail
+    assert KEY not in problem.detail
+    assert keyring.get("anthropic") is None
 
 
 def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused):
-        load_credentials(only(KeySource(file=tmp_path / "none")), {})
+    keyring = load_credentials(only(KeySource(file=tmp_path / "none")), {})
+    assert str(tmp_path / "none") in keyring.refused["anthropic"].detail
 
 
 def two_files(tmp_path: Path) -> ProviderConfig:
@@ -187,8 +186,20 @@ def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Pat
 def test_a_key_file_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
     path = file_of(tmp_path / "key", 0o600)
     path.write_bytes(b"sk-\xff\xfe")
-    with pytest.raises(Refused):
-        load_credentials(only(KeySource(file=path)), {})
+    assert "no ASCII" in load_credentials(only(KeySource(file=path)), {}).refused["anthropic"].detail
+
+
+def test_whoever_was_given_a_key_that_cannot_be_used_is_still_meant() -> None:
+    keyring = load_credentials(ProviderConfig(), {"ANTHROPIC_API_KEY": "sk-a\nb", "OPENAI_API_KEY": KEY})
+    assert (keyring.meant(), set(keyring.known())) == ({"anthropic", "openai"}, {"openai"})
+
+
+def test_the_providers_that_are_used_are_the_chosen_one_the_agents_own_and_who_stands_in_for_them() -> None:
+    spare = ProviderSpec(kind="ollama", fallback="anthropic")
+    config = ProviderConfig(use="anthropic", providers={"spare": spare, "idle": spare}, by_agent={"a": "spare"})
+    assert config.used == ("anthropic", "spare")
+    assert ProviderConfig(use="spare", providers={"spare": spare}).used == ("spare", "anthropic")
+    assert ProviderConfig(use="offline").used == ()
 
 
 def test_without_a_key_there_is_none() -> None:

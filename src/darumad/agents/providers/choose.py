@@ -32,7 +32,7 @@ def choose(
         return _named(config, ollama_model)
     if key_present:
         name, spec = first_of(config, "anthropic")
-        return Chosen(name, spec.model or SHIPPED["anthropic"].model, "an Anthropic key is present")
+        return Chosen(name, spec.model or SHIPPED["anthropic"].model, "an Anthropic key was given")
     name, spec = first_of(config, "ollama")
     model = spec.model or ollama_model
     if ollama_answers and model:
@@ -62,7 +62,7 @@ def first_of(config: ProviderConfig, kind: Kind) -> tuple[str, ProviderSpec]:
 async def discover(config: ProviderConfig, credentials: Collection[str]) -> Chosen:
     """See whether Ollama answers (here, unless another is configured), and choose.
 
-    `credentials` are the providers that have a key.
+    `credentials` are the providers that were given a key.
     """
     name, _ = first_of(config, "anthropic")
     key_present = name in credentials

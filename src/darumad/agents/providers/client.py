@@ -79,7 +79,8 @@ def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: 
     if not spec.model:
         raise AttemptFailed("model_not_found", f"no model is set for {name}: set `providers.{name}.model`")
     if key is None and spec.needs_key:
-        raise AttemptFailed("auth", f"{name} has no key: set `providers.{name}.key_file`, or its variable")
+        said = f"{name} has no key that can be used: set `providers.{name}.key_file`, or its variable"
+        raise AttemptFailed("auth", f"{said}; `daruma providers check {name}` says why the one there is cannot")
     price = spec.price_of(spec.model)
     connections = min(spec.concurrency, max_in_flight)
     if spec.kind == "ollama":

@@ -1,6 +1,6 @@
 """What an operator says of the providers: values only, checked at the border before they come here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from math import inf
 from pathlib import Path
@@ -137,6 +137,12 @@ class ProviderConfig:
             found[name] = spec
             name = spec.fallback or ""
         return tuple(found.items())
+
+    @property
+    def used(self) -> Sequence[str]:
+        """The providers that some agent may ask, each once: the chosen one, the agents' own, and who stands in."""
+        named = (self.use, *self.by_agent.values())
+        return tuple(dict.fromkeys(provider for name in named for provider, _ in self.chain(name)))
 
     def provider_of(self, agent: str) -> str:
         """The name of the provider that `agent` uses."""

@@ -87,6 +87,10 @@ class Keyring:
         """Every key, by provider."""
         return {name: found.key for name, found in self._found.items()}
 
+    def meant(self) -> frozenset[str]:
+        """The providers that somebody gave a key, whether or not it can be used: they are chosen, and wait for it."""
+        return frozenset((*self._found, *self._refused))
+
     @property
     def refused(self) -> Mapping[str, Problem]:
         """What was wrong at the last look, by provider; nothing of a key is in it."""
@@ -117,14 +121,10 @@ class Keyring:
 def load_credentials(config: ProviderConfig, environ: MutableMapping[str, str]) -> Keyring:
     """The keys that are there now. Variables that held one are removed from `environ`.
 
-    Raises:
-        Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others, or a key that no
-            request can carry.
+    One that cannot be used is `refused` and stops nothing: who needs it waits for a better one, at the start as later.
     """
     keyring = Keyring(config, environ)
     keyring.refresh()
-    if keyring.refused:
-        raise Refused(_UNUSABLE, code="bad_settings", problems=list(keyring.refused.values()))
     return keyring
 
 
@@ -138,7 +138,8 @@ def find(
     """The first key that `source` leads to, or None.
 
     Raises:
-        Refused: see `load_credentials`.
+        Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others, or a key that no
+            request can carry.
     """
     looks: tuple[tuple[Origin, str, str, Callable[[], str]], ...] = (
         ("systemd", "", f"the systemd credential {source.credential}", lambda: _from_systemd(source, environ)),
