@@ -20,6 +20,8 @@ KEY_FILE = "secrets.key"
 """In the state directory, mode 0600: a key a line, the newest first. It belongs in no backup."""
 CREDENTIAL = "secrets-key"
 """The systemd credential that takes the file's place."""
+LONGEST = 8_000
+"""Characters of a secret. A key is sent in a header, and servers hang up on one of more than 8 KiB, saying nothing."""
 _PRIVATE = 0o600
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -63,7 +63,8 @@ def test_a_rotation_seals_everything_anew_and_forgets_the_old_key(served: Served
 @pytest.mark.parametrize(
     ("name", "body"),
     [("far-api-key", {"value": ""}), ("far-api-key", {"valeu": MARKER}), ("Far Key", {"value": MARKER}),
-     ("far-api-key", {"value": [MARKER]}), ("far-api-key", {"value": MARKER, "note": MARKER})],
+     ("far-api-key", {"value": [MARKER]}), ("far-api-key", {"value": MARKER, "note": MARKER}),
+     ("far-api-key", {"value": MARKER * 500})],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_refused_without_telling_it_back(
     served: Served, name: str, body: dict[str, object]
@@ -72,6 +73,17 @@ def test_what_cannot_be_kept_is_refused_without_telling_it_back(
         served.client.call("secrets set", body, name=name)
     assert MARKER not in str(refused.value) + "".join(each.detail for each in refused.value.problems)
     assert served.client.call("secrets list")["items"] == []
+
+
+def test_a_secret_that_no_header_holds_is_refused_with_its_limit_and_one_that_just_fits_is_kept(
+    served: Served,
+) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.call("secrets set", {"value": "k" * 100_000}, name="far-api-key")
+    (problem,) = refused.value.problems
+    assert (refused.value.code, problem.pointer) == ("invalid", "/value")
+    assert problem.detail == "may be at most 8000 characters long; send the secret itself and no more"
+    assert served.client.call("secrets set", {"value": "k" * 8_000}, name="far-api-key")["done"] == "set"
 
 
 def test_providers_are_listed_and_asked_and_an_unknown_one_is_named(served: Served) -> None:

@@ -137,6 +137,9 @@ def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go
     said = daemon.run("secrets", "set", "anthropic-api-key", given=f"{MARKER}\n")
     assert said.returncode == 0, said.stderr
     assert "the provider anthropic uses it from now on" in said.stdout
+    for far_too_long in (100_000, 3_000_000):
+        said = daemon.run("secrets", "set", "anthropic-api-key", given="k" * far_too_long)
+        assert (said.returncode, "may be at most 8000 characters long" in said.stderr) == (2, True)
     found = becomes(daemon, "error")
     daemon.client.submit(asking("first"))
     assert daemon.settled("first")["reason"] == "provider"

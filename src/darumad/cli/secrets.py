@@ -9,6 +9,9 @@ from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, table
 from darumad.errors import Refused
 
+_MOST = 1 << 17
+"""Characters read of standard input: more than a secret may have, so that the daemon can say so, and no whole disk."""
+
 
 @click.group()
 def secrets() -> None:
@@ -26,7 +29,7 @@ def set_(line: Line, name: str) -> None:
 
     On a terminal it is asked for, without an echo.
     """
-    value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read(_MOST)
     if not value.strip():
         raise Refused("nothing came on standard input; pipe the value in", code="invalid")
     line.show(line.client.call("secrets set", {"value": value.strip()}, name=name), _changed)

@@ -165,7 +165,7 @@ def test_a_key_that_changes_is_heeded_while_the_file_of_another_is_missing(tmp_p
     assert (keyring.refresh(), keyring.refused) == (frozenset(), {})
 
 
-@pytest.mark.parametrize("value", ["k\u00e9y-1f", "abcd\nX-Evil: 1", "tab\tkey", "nul\0key"])
+@pytest.mark.parametrize("value", ["k\u00e9y-1f", "abcd\nX-Evil: 1", "tab\tkey", "nul\0key", "abcd" * 2_001])
 @pytest.mark.parametrize("origin", ["systemd", "file", "environment", "store"])
 def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Path, origin: str, value: str) -> None:
     (tmp_path / "cred").write_text(value if origin == "systemd" else "")

@@ -9,9 +9,13 @@ from typing import Literal
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
 from darumad.values import frozen
+from darumad.vault import LONGEST
 
 _UNUSABLE = "a provider's key cannot be used"
-_CANNOT_BE_SENT = "holds a key that no request can carry: a line break, another control character, or no ASCII"
+_CANNOT_BE_SENT = (
+    "holds a key that no request can carry: a line break, another control character, no ASCII,"
+    f" or more than {LONGEST} characters"
+)
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 Origin = Literal["systemd", "file", "environment", "store"]
 """Where a key came from, in the order in which they are looked at."""
@@ -157,8 +161,8 @@ def find(
 
 
 def _can_be_sent(key: str) -> bool:
-    """Whether it can stand in a request's header. None may have a line break; in all else clients differ."""
-    return key.isascii() and key.isprintable()
+    """Whether it can stand in a header. None may have a line break; in all else clients and servers differ."""
+    return key.isascii() and key.isprintable() and len(key) <= LONGEST
 
 
 def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
@@ -180,7 +184,7 @@ def _from_file(provider: str, source: KeySource) -> str:
     try:
         with source.file.open(errors="replace") as file:
             mode = os.fstat(file.fileno()).st_mode
-            value = file.read().strip()
+            value = file.read(2 * LONGEST).strip()
     except OSError as error:
         raise _refused(pointer, f"{source.file}: {error.strerror}") from None
     if mode & _OPEN_TO_OTHERS:
