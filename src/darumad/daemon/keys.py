@@ -14,7 +14,8 @@ from darumad.agents.providers import (
     Validity,
     upper_bound,
 )
-from darumad.clock import Clock, TimerHandle
+from darumad.clock import Clock
+from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
 from darumad.names import Seconds
@@ -55,15 +56,13 @@ class Keys:
         self.vault = vault
         self._keyring = keyring
         self._journal = journal
-        self._clock = clock
         self._aside = aside
         self._broker: Broker | None = None
         self._providers: Providers | None = None
         self._hint: Callable[[], None] = lambda: None
         self._refused = ""
-        self._first: TimerHandle | None = None
-        self._timer: TimerHandle | None = None
-        self._closed = False
+        self._first = Ticker(clock, self._ask)
+        self._looks = Ticker(clock, self._look_again)
         keyring.look_into(self._stored)
         self._look()
 
@@ -73,15 +72,13 @@ class Keys:
 
     def open(self) -> None:
         """Ask the providers in use, in the background and not at once, and keep an eye on the key files."""
-        self._first = self._clock.call_at(self._clock.monotonic() + ASK_AFTER, self._ask)
-        self._look_later()
+        self._first.begin(ASK_AFTER)
+        self._looks.begin(LOOK_EVERY)
 
     def close(self) -> None:
         """Look at no file any more."""
-        self._closed = True
-        for timer in (self._first, self._timer):
-            if timer is not None:
-                timer.cancel()
+        for each in (self._first, self._looks):
+            each.end()
 
     def refresh(self) -> Sequence[str]:
         """Heed what changed; the providers whose key is another now. Reads and blocks: on no loop, and no timer."""
@@ -121,18 +118,14 @@ class Keys:
             after = page[-1].item.id
 
     def _ask(self) -> None:
-        if self._providers is not None and not self._closed:
+        if self._providers is not None:
             for provider in self._providers.used:
                 self._providers.begin(provider)
 
-    def _look_later(self) -> None:
-        self._timer = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
-
-    def _look_again(self) -> None:
+    def _look_again(self) -> Seconds:
         """On the timer's thread, which must not read a disk."""
-        if not self._closed:
-            self._aside(self.refresh)
-            self._look_later()
+        self._aside(self.refresh)
+        return LOOK_EVERY
 
 
 class Providers:

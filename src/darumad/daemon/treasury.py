@@ -6,9 +6,10 @@ Room comes back when a limit is raised and when a new day begins. The sums are t
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from darumad.clock import Clock, TimerHandle
+from darumad.clock import Clock
+from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Reader, Release
-from darumad.names import ItemId
+from darumad.names import ItemId, Seconds
 from darumad.work.allowance import OVERRIDES, Allowance
 from darumad.work.budget import day_key, has_room, next_day
 from darumad.work.item import Limits, WorkRecord
@@ -51,8 +52,7 @@ class Treasury:
         self._hint = hint
         self._aside = aside
         self._day = ""
-        self._timer: TimerHandle | None = None
-        self._closed = False
+        self._dates = Ticker(clock, self._look_at_the_date)
         self.allowance = settings
 
     @property
@@ -64,13 +64,11 @@ class Treasury:
         """Let what was said in earlier lives hold again, release what has room by now, and keep an eye on the date."""
         self._day = self.today
         self.review()
-        self._watch_the_date()
+        self._dates.begin(self._till_the_next_look())
 
     def close(self) -> None:
         """Look at no date any more."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._dates.end()
 
     def review(self) -> Sequence[ItemId]:
         """Heed what was said by now, and release what has room. It reads and blocks: on no loop, and no timer."""
@@ -95,16 +93,14 @@ class Treasury:
         accounts = reader.accounts(limited)
         return all(has_room(limits, accounts[budget].spent) for budget, limits in limited.items())
 
-    def _watch_the_date(self) -> None:
+    def _till_the_next_look(self) -> Seconds:
         now = self._clock.wall()
         left = (next_day(now, self._settings.zone) - now) / 1000
-        self._timer = self._clock.call_at(self._clock.monotonic() + min(left, LONGEST_NAP), self._look_at_the_date)
+        return Seconds(min(left, LONGEST_NAP))
 
-    def _look_at_the_date(self) -> None:
+    def _look_at_the_date(self) -> Seconds:
         """On the timer's thread, which must not read a disk."""
-        if self._closed:
-            return
         if self._day != self.today:
             self._day = self.today
             self._aside(self.review)
-        self._watch_the_date()
+        return self._till_the_next_look()

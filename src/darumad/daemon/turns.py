@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from darumad.clock import Clock, TimerHandle
+from darumad.clock import Clock
 from darumad.cores import cpu_of_process, cpu_of_thread
+from darumad.daemon.ticker import Ticker
 from darumad.names import Seconds
 from darumad.values import frozen
 
@@ -48,39 +49,26 @@ class Turns:
         self._clock = clock
         self._short = short
         self._before = sys.getswitchinterval()
-        self._looking = threading.Lock()
-        self._timer: TimerHandle | None = None
+        self._ticker = Ticker(clock, self._look)
         self._looked_at = clock.monotonic()
         self._taken = _taken(threading.enumerate())
 
     def open(self) -> None:
         """Begin to look. Until the first look the interval is the short one: a start computes."""
         sys.setswitchinterval(self._short)
-        with self._looking:
-            self._look_later()
+        self._ticker.begin(LOOK_EVERY)
 
     def close(self) -> None:
         """Look no more, and give back the interval that was there before."""
-        with self._looking:
-            timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._ticker.end()
         sys.setswitchinterval(self._before)
 
-    def _look(self) -> None:
+    def _look(self) -> Seconds:
         now, taken = self._clock.monotonic(), _taken(threading.enumerate())
         busy = somebody_computes(self._taken, taken, Seconds(now - self._looked_at))
         self._looked_at, self._taken = now, taken
         sys.setswitchinterval(self._short if busy else max(self._short, LONG))
-
-    def _look_later(self) -> None:
-        self._timer = self._clock.call_at(self._clock.monotonic() + LOOK_EVERY, self._look_again)
-
-    def _look_again(self) -> None:
-        with self._looking:  # an end waits for the look: else it would begin the next one
-            if self._timer is not None:
-                self._look()
-                self._look_later()
+        return LOOK_EVERY
 
 
 def _taken(threads: Iterable[threading.Thread]) -> Taken:
