@@ -18,9 +18,13 @@ Said = ModelReply | ModelFailed | str | Mapping[str, Any]
 
 
 class Scripted:
-    """A model that says what its script says, in order, and keeps what it was asked. Called once more, it fails."""
+    """A model that says what its script says, in order, and keeps what it was asked. Called once more, it fails.
 
-    def __init__(self, *script: Said, model: str | None = "scripted:model") -> None:
+    `other` is asked elsewhere, where its answers were of no use.
+    """
+
+    def __init__(self, *script: Said, model: str | None = "scripted:model", other: "Scripted | None" = None) -> None:
+        self._other = other
         self._script = list(script)
         self._model = model
         self.asked: list[ModelRequest] = []
@@ -28,6 +32,9 @@ class Scripted:
     @property
     def model(self) -> str | None:
         return self._model
+
+    def elsewhere(self, kind: str) -> "Scripted | None":
+        return self._other
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         self.asked.append(request)

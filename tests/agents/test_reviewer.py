@@ -216,6 +216,13 @@ async def test_a_judge_that_never_keeps_the_form_is_no_pass(tmp_path: Path) -> N
     assert result.stop_reason is StopReason.SCHEMA_VIOLATION
 
 
+async def test_another_judge_is_asked_where_one_never_keeps_the_form(tmp_path: Path) -> None:
+    model = Scripted("fine", "fine", "fine", other=Scripted("hm", verdicts({"correctness": "pass"})))
+    result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
+    assert result.data["passed"] is True
+    assert result.usage.calls == 5
+
+
 async def test_a_judge_that_cannot_be_reached_is_no_verdict(tmp_path: Path) -> None:
     model = Scripted(ModelFailed("connect", "nobody answers"))
     result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))

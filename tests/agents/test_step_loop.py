@@ -148,6 +148,26 @@ async def test_an_empty_answer_is_asked_for_again_and_is_never_a_result(tmp_path
     assert len(model.asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("useless", "wanted"), [("", "two"), ('{"total": 2}', '{"sum": 2}'), (calls(("add", {"a": "one"})), "two")]
+)
+async def test_what_repairs_do_not_mend_is_asked_elsewhere_with_all_that_was_said(
+    tmp_path: Path, useless: Any, wanted: str
+) -> None:
+    form = {"type": "object", "required": ["sum"]} if wanted != "two" else None
+    other = Scripted(useless, useless, wanted)
+    model, steps, adder = Scripted(calls(add(1)), *[useless] * 3, other=other), Steps(), Adder()
+    seen = context(tmp_path, model, steps=steps)
+    answer = await run_loop(replace(ASK, output_schema=form), (adder.tool(),), seen)
+    assert answer.text == wanted
+    assert (len(model.asked), len(other.asked)) == (4, 3), "whoever is asked elsewhere may be shown its faults as often"
+    assert other.asked[0].messages[: len(model.asked[-1].messages)] == model.asked[-1].messages
+    silent = Scripted(other=Scripted())
+    replayed = context(tmp_path, silent, steps=Steps(steps.done))
+    assert (await run_loop(replace(ASK, output_schema=form), (adder.tool(),), replayed)).text == wanted
+    assert adder.runs == 1
+
+
 async def test_a_tool_that_fails_ends_the_stage(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match="the adder broke"):
         await loop(context(tmp_path, Scripted(calls(add(100)))))

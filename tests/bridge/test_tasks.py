@@ -238,11 +238,15 @@ class Wound(FakeClock):
     time = FakeClock.monotonic
 
 
-async def test_while_a_model_call_is_open_both_limits_stand_still() -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_while_a_model_call_is_open_both_limits_stand_still(elsewhere: bool) -> None:
     loop, ended, gate = Wound(), list[Limit](), asyncio.Event()
 
     class Slow:
         model = "scripted:model"
+
+        def elsewhere(self, kind: str) -> "Slow":
+            return self
 
         async def __call__(self, request: ModelRequest) -> ModelReply:
             await gate.wait()
@@ -250,7 +254,8 @@ async def test_while_a_model_call_is_open_both_limits_stand_still() -> None:
 
     watch = Watch(loop, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
     request = ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10)
-    call = asyncio.ensure_future(WatchedComplete(Slow(), watch)(request))
+    complete = WatchedComplete(Slow(), watch)
+    call = asyncio.ensure_future(((elsewhere and complete.elsewhere("empty_output")) or complete)(request))
     loop.advance(20.0)
     await asyncio.sleep(0)
     loop.advance(10_000.0)

@@ -19,7 +19,8 @@ async def ask_for_json(context: Context, kind: str, request: ModelRequest) -> An
     """The answer to `request` under its `output_schema`; every turn is a journalled step called `kind`.
 
     Raises:
-        ModelFailed: the call failed, was refused or cut, or no answer in `REPAIRS` + 1 held (`schema_violation`).
+        ModelFailed: the call failed, was refused or cut, or no answer in `REPAIRS` + 1 held (`schema_violation`), nor
+            in as many of whoever was asked elsewhere.
     """
     broken: tuple[str, ...] = ()
     for _ in range(REPAIRS + 1):
@@ -34,7 +35,10 @@ async def ask_for_json(context: Context, kind: str, request: ModelRequest) -> An
         if not broken:
             return value
         request = again(request, reply, broken)
-    raise ModelFailed("schema_violation", f"the answer breaks its schema: {broken[0]}")
+    other = context.complete.elsewhere("schema_violation")
+    if other is None:
+        raise ModelFailed("schema_violation", f"the answer breaks its schema: {broken[0]}")
+    return await ask_for_json(changed(context, complete=other), kind, request)
 
 
 async def turn(context: Context, kind: str, request: ModelRequest) -> ModelReply:

@@ -198,9 +198,17 @@ class _Loop:
         return f"error: {wrong}"
 
     def _count_repair(self, kind: str, wrong: str) -> None:
+        """One more repair; where there were as many as may be, by whoever is asked elsewhere.
+
+        Raises:
+            ModelFailed: nobody is.
+        """
         self._repairs += 1
         if self._repairs > self._limits.repairs:
-            raise ModelFailed(kind, f"after {self._limits.repairs} repairs: {wrong}")
+            other = self._context.complete.elsewhere(kind)
+            if other is None:
+                raise ModelFailed(kind, f"after {self._limits.repairs} repairs: {wrong}")
+            self._context, self._repairs = changed(self._context, complete=other), 0
 
 
 async def _outside(tool: OutsideTool, call: ToolCall, context: Context) -> str:

@@ -118,6 +118,11 @@ class WatchedComplete:
         """See `Complete.model`."""
         return self._complete.model
 
+    def elsewhere(self, kind: str, /) -> "WatchedComplete | None":
+        """See `Complete.elsewhere`; its calls hold the same limits still."""
+        other = self._complete.elsewhere(kind)
+        return None if other is None else WatchedComplete(other, self._watch)
+
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
         self._watch.open_call()

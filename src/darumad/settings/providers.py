@@ -46,7 +46,8 @@ class ProviderSettings:
         None, "A name from `providers`: who is asked when this one cannot answer; it may name another in turn."
     )
     fallback_when_useless: bool = setting(
-        default=False, says="Whether the fallback is asked too when the answer is a refusal or of no use."
+        default=False,
+        says="Whether the fallback is asked too when the answer is a refusal, or of no use after all repairs.",
     )
     requests_per_minute: int | None = setting(None, "How many calls are sent in any minute at most.", ONE_UP)
     input_tokens_per_minute: int | None = setting(None, "How many tokens are sent in any minute.", ONE_UP)

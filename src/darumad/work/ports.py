@@ -40,6 +40,10 @@ class Complete(Protocol):
         """The model's name, `provider:model`; None when no model is configured."""
         ...
 
+    def elsewhere(self, kind: str, /) -> "Complete | None":
+        """Who is asked from now on, where the answers were of no use in the end (`kind` says how); None for nobody."""
+        ...
+
 
 class Embed(Protocol):
     """Vectors of texts."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -11,12 +12,14 @@ from darumad.agents.providers import half
 from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.policy import falls_back
+from darumad.agents.step_loop import run_loop
 from darumad.names import ItemId, Seconds
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
 from darumad.work import KINDS
 from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Owner
+from tests.agents.fakes import context
 from tests.agents.providers.desk import OWNER, SLOW, Desk, ask, seen
 from tests.kit import FakeClock
 
@@ -152,6 +155,28 @@ async def test_an_answer_of_no_use_is_asked_of_the_next_only_where_the_settings_
         assert (await desk.complete()(ask())).model == "openai:gpt-sim"
     else:
         assert (await desk.failure()).kind == "empty_output"
+
+
+FORM = {"type": "object", "required": ["sum"]}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_answer_that_no_repair_mends_is_asked_of_the_next_only_where_the_settings_say_so(
+    desk: Desk, tmp_path: Path, asked: bool
+) -> None:
+    chained(desk, "anthropic", "openai", fallback_when_useless=asked)
+    prose = Rule(id="prose", when=When(listener="anthropic"), script=(Reply(text="It is two."),))
+    desk.sim.play(prose, Rule(id="kept", script=(Reply(text='{"sum": 2}'),)))
+    seen = context(tmp_path, desk.complete())
+    request = ModelRequest(messages=(Message(role="user", text="add one and one"),), output_schema=FORM)
+    if asked:
+        answer = await run_loop(request, (), seen)
+        assert (answer.model, answer.data) == ("openai:gpt-sim", {"sum": 2})
+    else:
+        with pytest.raises(ModelFailed, match="after 2 repairs"):
+            await run_loop(request, (), seen)
+    assert [each.listener for each in desk.sim.attempts()] == ["anthropic"] * 3 + ["openai"] * asked
+    assert desk.tally.counts().get(("llm_fallbacks_total", ("anthropic", "openai")), 0) == int(asked)
 
 
 def test_every_kind_falls_back_as_the_table_says() -> None:

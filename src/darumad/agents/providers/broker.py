@@ -39,10 +39,17 @@ Chain = Sequence[tuple[str, ProviderSpec]]
 class _Brokered:
     """A `Complete` bound to its owner, its agent and its chain of providers."""
 
-    def __init__(self, ask: Callable[[ModelRequest], Awaitable[ModelReply]], model: str) -> None:
+    def __init__(
+        self,
+        ask: Callable[[ModelRequest], Awaitable[ModelReply]],
+        model: str,
+        elsewhere: Callable[[str], Complete | None],
+    ) -> None:
         self._ask = ask
         self.model: str = model
         """`provider:model` of the first that is asked."""
+        self.elsewhere = elsewhere
+        """See `work.ports.Complete`."""
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `work.ports.Complete`."""
@@ -86,7 +93,7 @@ class Broker:
             return Offline(f"The agent {agent} uses the provider {name}, which is not there: add `providers.{name}`.")
         if not spec.model:
             return Offline(f"The provider {name} has no model: set `providers.{name}.model`.")
-        return _Brokered(lambda request: self.call(owner, agent, chain, Answer(request)), f"{name}:{spec.model}")
+        return self._brokered(owner, agent, chain)
 
     def embed_for(self, owner: Owner, provider: str) -> Embed:
         """The vectors of texts as `owner` may have them made by `provider`, or by who is asked in its place."""
@@ -166,6 +173,20 @@ class Broker:
         if isinstance(answer, ModelFailed):
             raise answer
         return answer
+
+    def _brokered(self, owner: Owner, agent: str, chain: Chain) -> _Brokered:
+        """The model as the first of `chain` is asked, and who stands in for it."""
+        (name, spec), *rest = chain
+
+        def elsewhere(kind: str) -> Complete | None:
+            if not rest or not falls_back(kind, None, spec, rest[0][1], spec.limits.total):
+                return None
+            self._fell_back(name, rest[0][0], kind)
+            return self._brokered(owner, agent, rest)
+
+        return _Brokered(
+            lambda request: self.call(owner, agent, chain, Answer(request)), f"{name}:{spec.model}", elsewhere
+        )
 
     async def _asked(
         self, owner: Owner, agent: str, name: str, spec: ProviderSpec, wanted: Wanted[R]

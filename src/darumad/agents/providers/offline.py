@@ -19,6 +19,9 @@ class Offline:
     def __init__(self, why: str = HOW) -> None:
         self._why = why
 
+    def elsewhere(self, kind: str, /) -> None:
+        """Nobody: see `work.ports.Complete`."""
+
     async def __call__(self, request: ModelRequest) -> Never:  # noqa: ARG002 - whatever is asked, nobody is there
         """Refuse.
 

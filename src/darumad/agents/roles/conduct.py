@@ -19,7 +19,7 @@ from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.model import ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Context
-from darumad.work.result import UNUSED, Failure, StopReason, WorkResult
+from darumad.work.result import UNUSED, Failure, StopReason, Usage, WorkResult
 from darumad.work.validation import Findings, validate
 
 log = logger(__name__)
@@ -36,18 +36,30 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 class Meter:
     """Counts what the model calls of one stage used. Replayed steps call nobody, so they count nothing."""
 
-    __slots__ = ("_complete", "model", "usage")
+    __slots__ = ("_complete", "_within", "model", "usage")
 
-    def __init__(self, complete: Complete) -> None:
+    def __init__(self, complete: Complete, within: "Meter | None" = None) -> None:
         self._complete = complete
+        self._within = within
         self.model = complete.model
         self.usage = UNUSED
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
         reply = await self._complete(request)
-        self.usage = self.usage + reply.usage
+        self.add(reply.usage)
         return reply
+
+    def elsewhere(self, kind: str, /) -> "Meter | None":
+        """See `Complete.elsewhere`; what is used there is counted here too."""
+        other = self._complete.elsewhere(kind)
+        return None if other is None else Meter(other, self)
+
+    def add(self, used: Usage) -> None:
+        """One more call used this."""
+        self.usage = self.usage + used
+        if self._within is not None:
+            self._within.add(used)
 
 
 class Conduct:
