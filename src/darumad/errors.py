@@ -49,6 +49,12 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("unknown_operation", 404, 2, "See `daruma --help` for what there is."),
         ErrorCode("not_found", 404, 4, "Check the id; `daruma work list` shows what the journal holds."),
         ErrorCode("unknown_agent", 404, 4, "Check the name; `daruma agents list` shows which there are."),
+        ErrorCode(
+            "not_an_agent",
+            422,
+            2,
+            "Name an agent or one of its instances; `daruma agents list --instances` shows them.",
+        ),
         ErrorCode("unknown_provider", 404, 4, "Check the name; `daruma providers list` shows which there are."),
         ErrorCode("unknown_secret", 404, 4, "Check the name; `daruma secrets list` shows which there are."),
         ErrorCode("no_file", 404, 4, "Check the place; what was asked for is not there."),

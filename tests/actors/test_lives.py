@@ -68,7 +68,7 @@ def test_operators_who_restart_an_instance_at_once_all_get_it_restarted(company:
 
     def ask(_: int) -> list[str]:
         together.wait()
-        return restart_instances(daemon.root, PLACE, lambda _: None)
+        return restart_instances(daemon.root, [PLACE], lambda _: None)
 
     with asked:
         assert list(asked.map(ask, range(8))) == [[PLACE]] * 8

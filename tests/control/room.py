@@ -169,9 +169,7 @@ class Room:
             no_room=lambda: self.no_room,
             hint=self._hint,
             revoke=self._revoke,
-            restart_agent=lambda name: [
-                each["path"] for each in self.instances if name in (each["agent"], each["path"])
-            ],
+            restart_instances=lambda paths: [each["path"] for each in self.instances if each["path"] in paths],
             pause=self._pause,
             paused=lambda: self.is_paused,
             drain=lambda by: self._turn("drain", by, draining=True),

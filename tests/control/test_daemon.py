@@ -41,14 +41,29 @@ def test_an_agent_is_shown_by_its_name_its_place_or_the_end_of_it(served: Served
     assert served.client.call("agents show", name=name)["instances"][0]["restarts"] == 3
 
 
-def test_an_agent_is_restarted_and_who_asked_is_recorded(served: Served) -> None:
-    assert served.client.call("agents restart", {}, name="echo")["restarted"] == [
-        "daruma/engine/minds/executors/echo/1"
-    ]
+@pytest.mark.parametrize("name", ["echo", "echo/1", "daruma/engine/minds/executors/echo/1"])
+def test_an_agent_is_restarted_by_every_name_it_is_shown_by_and_who_asked_is_recorded(
+    served: Served, name: str
+) -> None:
+    assert served.client.call("agents restart", {}, name=name)["restarted"] == ["daruma/engine/minds/executors/echo/1"]
     assert served.room.journal.reader().audits()[0]["action"] == "agents restart"
-    with pytest.raises(Refused) as refused:
-        served.client.call("agents restart", {}, name="nobody")
+
+
+@pytest.mark.parametrize("verb", ["agents show", "agents restart"])
+@pytest.mark.parametrize("name", ["1", "cho/1", "executors/echo/1", "echoo"])
+def test_what_is_no_name_of_an_agent_is_refused_with_one_that_there_is(served: Served, verb: str, name: str) -> None:
+    with pytest.raises(Refused, match=rf"no agent is called {name}") as refused:
+        served.client.call(verb, None if verb == "agents show" else {}, name=name)
     assert refused.value.code == "unknown_agent"
+    assert ("did you mean" in refused.value.message) is (name != "1")
+
+
+@pytest.mark.parametrize("path", ["daruma", "daruma/engine", "daruma/engine/orchestrator"])
+def test_what_is_no_agent_is_not_restarted_by_hand(served: Served, path: str) -> None:
+    with pytest.raises(Refused, match=f"{path} is no agent") as refused:
+        served.client.call("agents restart", {}, name=path)
+    assert (refused.value.code, refused.value.entry.exit) == ("not_an_agent", 2)
+    assert served.room.journal.reader().audits() == []
 
 
 def test_drain_and_resume_are_recorded_before_they_are_done(served: Served) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from darumad.actors import agent_at, restart_instances
+from darumad.errors import Refused
 from darumad.settings import AgentSettings
 from tests.daemon.serving import PATIENCE, served, settings
 from tests.kit import eventually
@@ -40,3 +42,19 @@ def test_a_restart_takes_up_how_items_are_accepted_and_which_stages_they_walk(
         assert call("agents show", name="mine")["stages"] == ["executing"]
         assert daemon.client.submit({"id": "fine", "description": "do it", "agent": "mine"})["state"] == "ready"
         assert daemon.client.wait("fine", within=PATIENCE)["state"] == "succeeded"
+
+
+def test_nothing_of_the_tree_that_is_no_agent_goes_down_by_hand_and_work_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(settings(home), monkeypatch) as daemon:
+        call = daemon.client.call
+        kept = {each["path"]: each["incarnation"] for each in call("tree")["items"] if agent_at(each["path"]) is None}
+        assert {"daruma", "daruma/engine/orchestrator", "daruma/doors/control-socket"} <= kept.keys()
+        for path in kept:
+            with pytest.raises(Refused, match=f"{path} is no agent"):
+                call("agents restart", {}, name=path)
+        assert restart_instances(daemon.engine.root, kept, lambda _: None) == []
+        assert kept.items() <= {each["path"]: each["incarnation"] for each in call("tree")["items"]}.items()
+        daemon.client.submit({"id": "one", "description": "Say hello to the world", "agent": "echo"})
+        assert daemon.client.wait("one", within=PATIENCE)["state"] == "succeeded"

@@ -3,7 +3,7 @@
 Read from tables and counters; no actor is asked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -64,15 +64,14 @@ def _unanswered(row: TreeRow, shut: Callable[[str], bool]) -> str | None:
     return "its provider's circuit is open" if shut(agent) else None
 
 
-def restart_instances(root: SupervisorRef, named: str, requested: Callable[[str], None]) -> list[str]:
-    """Starts the instances of the definition `named`, or the one at the path `named`, anew.
+def restart_instances(root: SupervisorRef, paths: Collection[str], requested: Callable[[str], None]) -> list[str]:
+    """Starts the instances at `paths` anew; those that were. `requested` is told each before.
 
-    The paths that were restarted; `requested` is told each before.
-
-    A benched one is started at once with a clean record.
+    A benched one is started at once with a clean record. Where no agent's instance is, nothing is done: its siblings
+    may have to go down with it, and only its supervisor's strategy says which.
     """
     rows = {row.path: row for row in root.tree()}
-    wanted = [row for row in rows.values() if named in {row.path, agent_at(row.path)}]
+    wanted = [row for path, row in rows.items() if path in paths and agent_at(path) is not None]
     for row in wanted:
         parent = rows[row.parent or ""].ref
         if isinstance(parent, SupervisorRef) and row.id is not None:

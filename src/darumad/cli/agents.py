@@ -31,7 +31,10 @@ def list_(line: Line, *, each: bool) -> None:
 @click.argument("name")
 @online
 def show(line: Line, name: str) -> None:
-    """One agent with its instances, or one instance by its path."""
+    """One agent with its instances, or one instance.
+
+    An instance is named by its path, or by the end of it: `documentation/2`.
+    """
     line.show(line.client.call("agents show", name=name), _show_lines)
 
 
@@ -39,8 +42,9 @@ def show(line: Line, name: str) -> None:
 @click.argument("name")
 @online
 def restart(line: Line, name: str) -> None:
-    """Restart all instances of an agent, or one by its path.
+    """Restart all instances of an agent, or one.
 
+    An instance is named by its path, or by the end of it: `documentation/2`.
     Benched ones get up at once, and a corrected template is taken up.
     """
     line.show(

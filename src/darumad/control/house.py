@@ -3,7 +3,7 @@
 Every callable here returns at once or is awaited on the control loop; none of them asks an actor.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -206,7 +206,7 @@ class House:
     no_room: Callable[[], str | None]
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
-    restart_agent: Callable[[str], Sequence[str]]
+    restart_instances: Callable[[Collection[str]], Sequence[str]]
     drain: Callable[[str], None]
     pause: Callable[[str], None]
     paused: Callable[[], bool]

@@ -1,12 +1,13 @@
 """What is asked about agents: how they are, and to get up again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darumad.control.desk import Ask, Desk
+from darumad.control.house import House
 from darumad.control.views import AgentsView, AgentView, RestartReply
 from darumad.control.wire import AgentRequest, Nothing
-from darumad.errors import unknown_agent
+from darumad.errors import Refused, unknown_agent
 from darumad.journal.requests import Note
 from darumad.names import AgentName
 
@@ -23,9 +24,9 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
         Refused: `unknown_agent`.
     """
     definition = desk.house.definitions().get(AgentName(request.name))
-    instances = tuple(each for each in desk.house.agents() if _is(each, request.name))
+    instances = tuple(_named(desk.house, request.name))
     if definition is None and not instances:
-        raise unknown_agent(request.name)
+        raise _unknown(desk.house, request.name)
     return AgentView.model_construct(
         name=request.name,
         template=definition.template if definition else None,
@@ -37,17 +38,35 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
 async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     """Restarts every instance of a definition, or one instance; benched ones get up at once.
 
+    What else stands in the tree is not restarted by hand: whoever supervises it knows who must go down with it.
+
     Raises:
-        Refused: `unknown_agent`.
+        Refused: `not_an_agent`: the tree has such a place, and no agent lives there; `unknown_agent`.
     """
-    restarted = tuple(await desk.read(desk.house.restart_agent, request.name))
-    if not restarted:
-        raise unknown_agent(request.name)
+    paths = tuple(str(each["path"]) for each in _named(desk.house, request.name))
+    if not paths:
+        raise _not_an_agent(desk.house, request.name) or _unknown(desk.house, request.name)
+    restarted = tuple(await desk.read(desk.house.restart_instances, paths))
     await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
     return RestartReply(restarted=restarted)
 
 
-def _is(instance: Mapping[str, Any], name: str) -> bool:
-    """Whether `name` means this instance: its definition, its path, or the end of its path."""
-    path = str(instance.get("path", ""))
-    return name in {instance.get("agent"), path} or path.endswith(f"/{name}")
+def _named(house: House, name: str) -> Iterator[Mapping[str, Any]]:
+    """The instances that `name` means, by any name they have."""
+    return (each for each in house.agents() if name in _names(each))
+
+
+def _names(instance: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What an instance may be called: by its definition, by its path, and by `name/number`, the end of its path."""
+    path = str(instance["path"])
+    return str(instance["agent"]), path, "/".join(path.split("/")[-2:])
+
+
+def _not_an_agent(house: House, name: str) -> Refused | None:
+    if all(place.path != name for place in house.tree()):
+        return None
+    return Refused(f"{name} is no agent: what else the tree holds, its supervisor restarts", code="not_an_agent")
+
+
+def _unknown(house: House, name: str) -> Refused:
+    return unknown_agent(name, {each for instance in house.agents() for each in _names(instance)})

@@ -1,7 +1,7 @@
 """The engine: the supervision tree, planted by `start`, and what it is told from outside. It decides nothing."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from darumad.actors import (
@@ -104,9 +104,9 @@ class Engine:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""
         self.tell(Hint(ready))
 
-    def restart(self, named: str) -> Sequence[str]:
-        """Start the instances that `named` means anew, as their operator asks; their paths."""
-        return restart_instances(self.root, named, self._listener.requested)
+    def restart(self, paths: Collection[str]) -> Sequence[str]:
+        """Start the instances at `paths` anew, as their operator asks; those that were."""
+        return restart_instances(self.root, paths, self._listener.requested)
 
     def beat_root(self, heard: Callable[[], None]) -> None:
         """Have `heard` called on the root's thread, between two of its jobs."""

@@ -81,7 +81,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         no_room=house.journal.no_room,
         hint=engine.hint,
         revoke=revoke,
-        restart_agent=engine.restart,
+        restart_instances=engine.restart,
         drain=drain,
         pause=pause,
         paused=lambda: engine.admission.paused,
