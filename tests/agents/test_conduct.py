@@ -7,12 +7,13 @@ from darumad.agents import Template, ToolFailed
 from darumad.agents.roles.conduct import LONGEST, failed
 from darumad.agents.roles.executor import ExecutorAgent
 from darumad.errors import Problem
+from darumad.names import Stage
 from darumad.work.causes import ENDS
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.model import Message, ModelFailed, ModelRequest
 from darumad.work.ports import Context
-from darumad.work.result import StopReason, WorkResult
+from darumad.work.result import StopReason, Usage, WorkResult
 from tests.agents.fakes import Scripted, context, item
 
 
@@ -63,6 +64,30 @@ async def test_a_schema_that_is_none_ends_the_item_before_any_work(tmp_path: Pat
     assert result.stop_reason is StopReason.INVALID_ITEM
     assert result.error is not None
     assert "/output_schema" in result.error.message
+
+
+@pytest.mark.parametrize(
+    ("data", "stages", "broken"),
+    [
+        ({"n": 1}, (Stage.EXECUTING,), False),
+        ({"n": "one"}, (Stage.EXECUTING,), True),
+        (None, (Stage.OPTIMIZING, Stage.EXECUTING), True),
+        ({"n": "one"}, (Stage.EXECUTING, Stage.REVIEWING), False),
+    ],
+    ids=["it holds", "it breaks", "it is not there", "a reviewer will say so"],
+)
+async def test_a_result_that_nobody_reviews_is_held_to_the_schema_of_its_item(
+    data: object, stages: tuple[Stage, ...], broken: bool, tmp_path: Path
+) -> None:
+    async def says(work: WorkItem, seen: Context) -> WorkResult:
+        return WorkResult(stop_reason=StopReason.COMPLETED, data=data, usage=Usage(calls=3))
+
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    asked = item(output_schema=schema, stages=stages)
+    result = await ExecutorAgent(template(says)).execute_work(asked, context(tmp_path))
+    assert (result.success, result.usage.calls, result.template) == (not broken, 3, "t@1")
+    assert (result.error.kind if result.error else None) == ("schema_violation" if broken else None)
+    assert not broken or "output_schema" in str(result.error)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) & set(ENDS)))

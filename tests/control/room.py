@@ -42,6 +42,7 @@ class AgentAs:
     template: str = "general"
     stages: tuple[Stage, ...] = STAGES
     complete_by_form: bool = False
+    version: str | None = "1.0.0"
 
 
 @dataclass(frozen=True, slots=True)

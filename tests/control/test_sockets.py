@@ -186,24 +186,28 @@ def test_a_port_that_is_taken_is_refused_by_its_name() -> None:
     assert "cannot be had" in refused.value.message
 
 
-def test_a_client_looks_where_it_is_told_then_where_the_daemon_is_told_then_at_the_usual_place() -> None:
+def test_a_client_looks_where_it_is_told_then_where_the_daemon_is_told_then_at_the_usual_place(tmp_path: Path) -> None:
+    system = tmp_path / "control.sock"
     told = {"DARUMA_SOCKET": "/a", "DARUMA_CONTROL__SOCKET": "/b", "XDG_RUNTIME_DIR": "/run/user/7", "HOME": "/home/u"}
     assert socket_path(told, root=False) == Path("/a")
     del told["DARUMA_SOCKET"]
     assert socket_path(told, root=True) == Path("/b")
     del told["DARUMA_CONTROL__SOCKET"]
     assert socket_path(told, root=True) == Path("/run/daruma/control.sock")
-    assert socket_path(told, root=False) == Path("/run/user/7/daruma/control.sock")
+    assert socket_path(told, root=False, system=system) == Path("/run/user/7/daruma/control.sock")
     del told["XDG_RUNTIME_DIR"]
-    assert socket_path(told, root=False) == Path("/home/u/.local/state/daruma/control.sock")
+    assert socket_path(told, root=False, system=system) == Path("/home/u/.local/state/daruma/control.sock")
+    system.touch()
+    assert socket_path(told, root=False, system=system) == system
 
 
 @pytest.mark.parametrize("root", [True, False])
 @pytest.mark.parametrize(
     "environ", [{"HOME": "/home/u"}, {"HOME": "/h", "XDG_RUNTIME_DIR": "/r"}, {"HOME": "/h", "XDG_STATE_HOME": "/s"}]
 )
-def test_client_and_daemon_mean_the_same_place(environ: dict[str, str], root: bool) -> None:
-    assert socket_path(environ, root=root) == places(environ, root=root).socket
+def test_client_and_daemon_mean_the_same_place(environ: dict[str, str], root: bool, tmp_path: Path) -> None:
+    others = {} if root else {"system": tmp_path / "nobody"}
+    assert socket_path(environ, root=root, **others) == places(environ, root=root).socket
 
 
 def test_a_path_without_a_files_name_is_refused() -> None:

@@ -132,6 +132,8 @@ def test_a_time_without_its_zone_is_refused(served: Served) -> None:
         ("/budget/tokens", {"budget": {"tokens": 2**64 - 1}}),
         ("/budget/calls", {"budget": {"calls": 2**53}}),
         ("/run_at", {"run_at": "1e400"}),
+        ("/run_at", {"run_at": 253_402_300_800_000}),
+        ("/expires_at", {"expires_at": "8640000000000000"}),
         ("/timeout", {"timeout": "1e400"}),
     ],
 )
@@ -141,6 +143,16 @@ def test_a_number_beyond_all_use_is_refused_by_its_field_before_anybody_counts_w
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, **said})
     assert list(_pointers(refused.value)) == [pointer]
+
+
+def test_an_agent_may_be_named_with_the_version_that_is_there(served: Served) -> None:
+    assert served.client.submit({**CLEAR, "agent": "echo@1.0.0"})["created"] is True
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": "echo@2.0.0"})
+    assert _pointers(refused.value) == {"/agent": "echo is at version 1.0.0; leave the version out"}
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": ""})
+    assert list(_pointers(refused.value)) == ["/agent"]
 
 
 def test_while_draining_nothing_new_comes_in_but_a_known_item_is_answered(served: Served) -> None:

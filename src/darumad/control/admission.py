@@ -76,14 +76,17 @@ class Admission:
         return Admitted(new, _doubts(findings, asked))
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
-        """The definition that runs the item: the one named, else its role's own."""
-        name = AgentName(request.agent or request.role.value)
+        """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
+        named, _, version = (request.role.value if request.agent is None else request.agent).partition("@")
+        name = AgentName(named)
         found = self._definitions.get(name) or self._known.get(name)
         if found is None:
-            problem = Problem(at + pointer("agent"), f"no agent is called {name}{did_you_mean(name, self._known)}")
             if request.agent is None:
-                problem = Problem(at + pointer("role"), f"nobody takes items for the {name} yet; an `executor` does")
-            raise Refused("the item is not valid", problems=[problem])
+                raise _refused(at + pointer("role"), f"nobody takes items for the {name} yet; an `executor` does")
+            known = did_you_mean(name, self._known)
+            raise _refused(at + pointer("agent"), f"no agent is called {name or repr(name)}{known}")
+        if version and found.version not in {None, version}:
+            raise _refused(at + pointer("agent"), f"{name} is at version {found.version}; leave the version out")
         self._definitions[name] = found
         return found
 
@@ -169,5 +172,8 @@ def _digest(sent: Mapping[str, Any], at: str) -> str:
     try:
         return digest_of_sent(sent)
     except TypeError as error:
-        problem = Problem(at or "/", f"holds what is no JSON: {error}")
-        raise Refused("the item is not valid", problems=[problem]) from None
+        raise _refused(at or "/", f"holds what is no JSON: {error}") from None
+
+
+def _refused(field: str, detail: str) -> Refused:
+    return Refused("the item is not valid", problems=[Problem(field, detail)])

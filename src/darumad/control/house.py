@@ -57,6 +57,8 @@ class Definition(Protocol):
     @property
     def template(self) -> str: ...  # noqa: D102
     @property
+    def version(self) -> str | None: ...  # noqa: D102
+    @property
     def complete_by_form(self) -> bool: ...  # noqa: D102
 
 

@@ -9,18 +9,18 @@ LONGEST_PATH = 107
 _SYSTEM = Path("/run/daruma/control.sock")
 
 
-def socket_path(environ: Mapping[str, str], *, root: bool | None = None) -> Path:
+def socket_path(environ: Mapping[str, str], *, root: bool | None = None, system: Path = _SYSTEM) -> Path:
     """The control socket to try: the one named outright, else by the daemon's setting, else the default place.
 
-    Who is not root has a place of their own; where nothing is there, the system's daemon is meant if there is one.
+    Who is not root has a place of their own; where nothing is there, the `system`'s daemon is meant if there is one.
     """
     named = environ.get("DARUMA_SOCKET") or environ.get("DARUMA_CONTROL__SOCKET")
     if named:
         return Path(named).expanduser()
     if os.geteuid() == 0 if root is None else root:
-        return _SYSTEM
+        return system
     own = _user_place(environ) / "daruma" / "control.sock"
-    return _SYSTEM if _SYSTEM.exists() and not own.exists() else own
+    return system if system.exists() and not own.exists() else own
 
 
 def _user_place(environ: Mapping[str, str]) -> Path:

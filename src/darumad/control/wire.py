@@ -17,6 +17,8 @@ from darumad.vault import LONGEST
 from darumad.work.states import WorkState
 
 _NANO = 1_000_000_000
+_LAST_MILLIS = 253_402_300_799_999
+"""The last millisecond of the year 9999: no calendar shows a later one."""
 _MOST_DIGITS = 20
 LONGEST_WAIT = 300.0
 """Seconds that one request may wait for an item; a client asks again."""
@@ -32,9 +34,9 @@ def _seconds(value: Any) -> Any:
 def _millis(value: Any) -> Any:
     """Wall milliseconds of an ISO 8601 time with its zone, or of a plain number of milliseconds."""
     if not isinstance(value, str):
-        return value
+        return _on_a_calendar(value)
     if _is_number(value):
-        return int(_in_range(value))
+        return _on_a_calendar(int(_in_range(value)))
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
@@ -42,6 +44,12 @@ def _millis(value: Any) -> Any:
     if at is None or at.tzinfo is None:
         raise ValueError("a time with its zone, such as 2026-11-21T08:00:00Z, or milliseconds since 1970")
     return int(at.timestamp() * 1000)
+
+
+def _on_a_calendar(value: Any) -> Any:
+    if isinstance(value, int | float) and value > _LAST_MILLIS:
+        raise ValueError("a time before the year 10000, in milliseconds since 1970")
+    return value
 
 
 def _nano_usd(value: Any) -> Any:

@@ -23,10 +23,11 @@ from darumad.work.lanes import Lane
 
 @frozen
 class AcceptedAs:
-    """What accepting an item needs to know of its agent definition."""
+    """What accepting an item needs to know of its agent definition; no `version` where no template is loaded."""
 
     name: AgentName
     template: str
+    version: str | None
     stages: tuple[Stage, ...]
     complete_by_form: bool
 
@@ -60,8 +61,8 @@ class Accepted(Mapping[AgentName, AcceptedAs]):
     def __getitem__(self, name: AgentName) -> AcceptedAs:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            return AcceptedAs(name, definition.template, ALL_STAGES, complete_by_form=False)
-        return AcceptedAs(name, template.name, template.stages, template.complete_by_form)
+            return AcceptedAs(name, definition.template, None, ALL_STAGES, complete_by_form=False)
+        return AcceptedAs(name, template.name, template.version, template.stages, template.complete_by_form)
 
     def __iter__(self) -> Iterator[AgentName]:
         return iter(self._definitions)

@@ -1,8 +1,9 @@
 """The executor's agent: does the work its template describes."""
 
-from darumad.agents.roles.conduct import Conduct
-from darumad.agents.schemas import problems_of
+from darumad.agents.roles.conduct import Conduct, ended
+from darumad.agents.schemas import problems_of, violations
 from darumad.agents.template import Template
+from darumad.names import Stage
 from darumad.values import changed
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
@@ -28,4 +29,14 @@ class ExecutorAgent:
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = await self._template.execute(item, context)
-        return changed(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
+        made = changed(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
+        return made if Stage.REVIEWING in item.stages else _against_schema(made, item)
+
+
+def _against_schema(result: WorkResult, item: WorkItem) -> WorkResult:
+    """A result that nobody reviews, held against the item's schema. A reviewer would have it repaired instead."""
+    broken = violations(item.output_schema, result.data) if item.output_schema is not None and result.success else ()
+    if not broken:
+        return result
+    unfit = ended("schema_violation", f"the result breaks its output_schema: {'; '.join(broken)}")
+    return changed(result, stop_reason=unfit.stop_reason, error=unfit.error)
