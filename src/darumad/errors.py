@@ -100,6 +100,12 @@ CODES: Mapping[str, ErrorCode] = {
             74,
             "Check the disk; what was asked may or may not have happened, so send it again with the same id.",
         ),
+        ErrorCode(
+            "cannot_write",
+            500,
+            74,
+            "Make room there, or name another place; what the daemon was asked for is done, only not told.",
+        ),
     )
 }
 

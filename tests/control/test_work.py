@@ -203,7 +203,7 @@ def _with_artifact(served: Served, content: bytes) -> None:
 def test_a_file_of_a_result_is_fetched_by_its_name(served: Served) -> None:
     _with_artifact(served, b"# Page\n")
     with served.client.download("one", "docs/page.md") as page:
-        assert (page.size, page.stream.read()) == (7, b"# Page\n")
+        assert (page.size, b"".join(page.chunks)) == (7, b"# Page\n")
 
 
 @pytest.mark.parametrize("name", ["docs/other.md", "../../state/journal.db", "/etc/passwd", "\0", "x" * 300])

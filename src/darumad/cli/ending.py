@@ -1,16 +1,20 @@
 """How a command ends: its exit code, and on stderr what went wrong and what to do next."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from darumad.errors import DarumaError
+from darumad.errors import DarumaError, Refused
 
 OK, WORK_FAILED, USAGE, PARKED, WAIT_EXPIRED, BAD_INVOCATION, BAD_SETTINGS = 0, 1, 2, 5, 7, 64, 78
 INTERRUPTED, NOBODY_READS = 130, 141
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How a file that the output was led to fails."""
 _COMPLETION = "_DARUMA_COMPLETE"
 
 
@@ -30,6 +34,13 @@ def ended(command: click.Command, argv: Sequence[str]) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return NOBODY_READS
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:  # it is no answer that could not be printed
+            raise
+        _forget_stdout()
+        refused = unwritten("the output", error)
+        say_error(refused)
+        return refused.entry.exit
 
 
 def _run(command: click.Command, argv: Sequence[str]) -> int:
@@ -38,11 +49,14 @@ def _run(command: click.Command, argv: Sequence[str]) -> int:
     try:
         with command.make_context("daruma", list(argv)) as context:
             command.invoke(context)
-        sys.stdout.flush()
     except click.exceptions.Exit as exit_:
-        sys.stdout.flush()
         return exit_.exit_code
     return OK
+
+
+def unwritten(place: Path | str, error: OSError) -> Refused:
+    """The refusal of a place on the caller's side that cannot be written to."""
+    return Refused(f"{place} cannot be written: {error.strerror or error}", code="cannot_write")
 
 
 def say_error(error: DarumaError) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +64,6 @@ def events(  # noqa: PLR0913 - one parameter an option
     for each in line.client.events(follow=follow, item=item, type=type_, **(since or {})):
         if line.form == "table":
             click.echo(_text(each))
-            sys.stdout.flush()
         else:
             speaking.line(each)
         if each["type"] == until:

@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from darumad.cli.ending import unwritten
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
 from darumad.cli.submit import show_result
 from darumad.errors import Broken, Problem, Refused
-
-_CHUNK = 1 << 20
 
 
 @click.command()
@@ -25,33 +25,48 @@ def result(line: Line, name: str, save: Path | None) -> None:
     if save is None:
         show_result(line, reply)
         return
-    saved = []
-    for each in reply.get("artifacts") or ():
-        _save(line, name, each, save)
-        saved.append(str(save / each["name"]))
-    (save / "result.json").write_text(json.dumps(reply, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    line.show({"id": name, "saved": [*saved, str(save / "result.json")]}, _saved_lines)
+    saved = [_save(line, name, each, save) for each in reply.get("artifacts") or ()]
+    with _draft_of(save / "result.json") as draft:
+        draft.write_text(json.dumps(reply, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved.append(save / "result.json")
+    line.show({"id": name, "saved": [str(each) for each in saved]}, _saved_lines)
 
 
-def _save(line: Line, item: str, artifact: Json, directory: Path) -> None:
-    """Fetches one file, checks it, and puts it in its place in one move."""
-    target = _place(directory, str(artifact["name"]))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    incoming = target.with_name(f".{target.name}.incoming")
+def _save(line: Line, item: str, artifact: Json, directory: Path) -> Path:
+    """Fetches one file, checks it, and puts it in its place; where that is."""
+    name = str(artifact["name"])
     digest = hashlib.sha256()
-    with line.client.download(item, str(artifact["name"])) as source, incoming.open("wb") as file:
-        while chunk := source.stream.read(_CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-    if digest.hexdigest() != artifact["sha256"]:
-        incoming.unlink()
-        raise Broken(f"{artifact['name']} is not what the result says it is: its digest differs")
-    incoming.replace(target)
+    with _draft_of(_place(directory, name)) as draft:
+        with draft.open("wb") as file, line.client.download(item, name) as source:
+            for chunk in source.chunks:
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.hexdigest() != artifact["sha256"]:
+            raise Broken(f"{name} is not what the result says it is: its digest differs")
+    return directory / name
+
+
+@contextmanager
+def _draft_of(target: Path) -> Iterator[Path]:
+    """A file to write to, which goes to `target` in one move when all went well, and else goes away.
+
+    Raises:
+        Refused: `cannot_write`: the place cannot be written to.
+    """
+    draft = target.with_name(f".{target.name}.incoming")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritten(target, error) from error
 
 
 def _place(directory: Path, name: str) -> Path:
     """Where a file called `name` goes; never outside of `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
     target = (directory / name).resolve()
     if not target.is_relative_to(directory.resolve()):
         raise Refused("the result names a file outside of the directory", problems=[Problem("/artifacts", name)])

@@ -1,7 +1,6 @@
 """Speaking: how an answer is printed. Tables for people, JSON for programs."""
 
 import json
-import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,7 +31,6 @@ def show(reply: Json, form: Form, lines: Callable[[Json], Iterable[str]]) -> Non
 def line(value: Any) -> None:
     """Prints one line of JSON, at once: somebody may be following."""
     click.echo(json.dumps(value, ensure_ascii=False))
-    sys.stdout.flush()
 
 
 def note(text: str) -> None:
@@ -55,10 +53,13 @@ def pairs(values: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def moment(millis: int | None) -> str | None:
-    """Wall milliseconds as a time in UTC."""
+    """Wall milliseconds as a time in UTC; one that no calendar has stays the number that it is."""
     if millis is None:
         return None
-    return datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        return datetime.fromtimestamp(millis / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return str(millis)
 
 
 def span(seconds: float | None) -> str | None:

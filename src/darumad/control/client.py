@@ -36,10 +36,11 @@ _AT_THE_DOOR: Mapping[int, str] = {
 
 @frozen
 class Download:
-    """An open answer that is read as it comes."""
+    """An open answer that is read as it comes, once; `size` in bytes."""
 
     size: int | None
-    stream: IO[bytes]
+    chunks: Iterator[bytes]
+    """Raises Unavailable, `unreachable`, where the answer ends before its size."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -146,8 +147,8 @@ class Client:
         response = self._ask("artifacts get", None, {"id": item, "name": name}, PATIENCE)
         length = response.headers.get("Content-Length")
         try:
-            with _told(self.path):
-                yield Download(int(length) if length else None, response)
+            size = int(length) if length else None
+            yield Download(size, self._chunks(response, size))
         finally:
             self.close()
 
@@ -191,9 +192,18 @@ class Client:
         kept.sock.settimeout(within)
         return kept
 
-    def _read(self, response: http.client.HTTPResponse) -> bytes:
+    def _chunks(self, response: http.client.HTTPResponse, size: int | None) -> Iterator[bytes]:
+        """The body, piece by piece. What goes wrong with whoever takes them is none of the daemon's."""
+        read = 0
+        while piece := self._read(response, _CHUNK):
+            read += len(piece)
+            yield piece
+        if size is not None and read < size:
+            raise _hung_up_on(self.path, f"{read} of {size} bytes came")
+
+    def _read(self, response: http.client.HTTPResponse, at_most: int | None = None) -> bytes:
         with _told(self.path):
-            return response.read()
+            return response.read(at_most)
 
 
 def _hung_up(sock: socket.socket) -> bool:
@@ -241,9 +251,11 @@ def _told(path: Path) -> Iterator[None]:
             raise Unavailable(f"{path} is no socket", code="no_socket") from error
         raise Unavailable(f"no daemon answers at {path}", code="unreachable") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(
-            f"the daemon at {path} hung up: {type(error).__name__} {error}", code="unreachable"
-        ) from error
+        raise _hung_up_on(path, f"{type(error).__name__} {error}") from error
+
+
+def _hung_up_on(path: Path, how: str) -> Unavailable:
+    return Unavailable(f"the daemon at {path} hung up: {how}", code="unreachable")
 
 
 def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:
