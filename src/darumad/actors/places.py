@@ -5,7 +5,7 @@ Read from tables and counters; no actor is asked.
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from darumad.actors.tree import agent_at
@@ -13,7 +13,7 @@ from darumad.bridge import Bridge
 from darumad.names import Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorRef, TreeRow
 from darumad.values import frozen
-from darumad.work.health import Life, Signs, health_of
+from darumad.work.health import AgentHealth, Life, Signs, health_of
 
 _LIFE = {
     "up": Life.RUNNING,
@@ -21,6 +21,7 @@ _LIFE = {
     "restarting": Life.RESTARTING,
     "benched": Life.BENCHED,
 }
+_HEALTH = tuple(each.name for each in fields(AgentHealth))
 
 
 @frozen
@@ -123,4 +124,5 @@ def _instance(
         in_flight=0 if idle is None else 1,
         mailbox_depth=row.mailbox_depth,
     )
-    return {"path": row.path, "agent": agent_at(row.path), **asdict(health_of(signs))}
+    health = health_of(signs)
+    return {"path": row.path, "agent": agent_at(row.path), **{name: getattr(health, name) for name in _HEALTH}}
