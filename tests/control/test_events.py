@@ -161,6 +161,13 @@ def test_a_stop_ends_every_stream(served: Served) -> None:
     connection.close()
 
 
+def test_whoever_comes_to_follow_a_daemon_that_is_ending_is_told_to_come_back(served: Served) -> None:
+    served.server.hush()
+    with pytest.raises(Unavailable):
+        served.client.events(follow=True)
+    assert list(served.client.events()), "what has happened is still told"
+
+
 def test_a_position_that_is_none_is_refused(served: Served) -> None:
     connection, response = _open(served, "/v1/events?since=yesterday")
     assert response.status == 422

@@ -9,7 +9,9 @@ import click
 
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
+from darumad.cli.following import followed
 from darumad.cli.online import Line, online
+from darumad.cli.waiting import Patience
 from darumad.errors import Refused
 
 _POSITION = re.compile(r"\d{1,18}")
@@ -54,14 +56,20 @@ def events(  # noqa: PLR0913 - one parameter an option
     type_: str | None,
     until: str | None,
 ) -> None:
-    """What happened, from the beginning, a position or a time on; with --follow and no --since, only what is new."""
+    """What happened, from the beginning, a position or a time on; with --follow and no --since, only what is new.
+
+    A follower goes on when the daemon is restarted meanwhile, and ends with 3 when it stays away for two minutes.
+    """
     if until is not None:
         from darumad.control.event_names import check_event_name  # noqa: PLC0415 - the catalogue is read when asked for
 
         check_event_name(until, "--until")
     if follow and item is not None:
         _note_unknown(line, item)
-    for each in line.client.events(follow=follow, item=item, type=type_, **(since or {})):
+    wanted: dict[str, Any] = {"item": item, "type": type_}
+    begin = since or {}
+    told = followed(line, Patience(), begin, **wanted) if follow else line.client.events(**begin, **wanted)
+    for each in told:
         if line.form == "table":
             click.echo(_text(each))
         else:

@@ -69,13 +69,21 @@ class Patience:
                 if error.code == "wait_expired":
                     self._back()
                     raise
-                self.met = self.met or error.code != "unreachable"
-                if not self._may_come_back():
-                    raise
-                self.pause(self.left(KNOCKS))
+                self.bear(error)
             else:
                 self._back()
                 return answer
+
+    def bear(self, error: Unavailable) -> None:
+        """The daemon did not answer, or hung up: pauses before it is asked again.
+
+        Raises:
+            Unavailable: `error`, as the daemon is not waited for, or no longer.
+        """
+        self.met = self.met or error.code != "unreachable"
+        if not self._may_come_back():
+            raise error
+        self.pause(self.left(KNOCKS))
 
     def _back(self) -> None:
         self.met, self._away_since = True, None

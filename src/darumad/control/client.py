@@ -43,6 +43,21 @@ class Download:
     """Raises Unavailable, `unreachable`, where the answer ends before its size."""
 
 
+@frozen
+class Stream:
+    """Recorded events, each told once as it is iterated: those behind the position `since`.
+
+    `newest` is the position of the newest event there was when it was opened.
+    """
+
+    since: int
+    newest: int
+    told: Iterator[Json]
+
+    def __iter__(self) -> Iterator[Json]:
+        return self.told
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket; the host in the requests is only a word."""
 
@@ -119,21 +134,25 @@ class Client:
         """
         return self.call("work wait", id=item, timeout=within, within=within + PATIENCE)
 
-    def events(self, *, since: str = "", follow: bool = False, **only: Any) -> Iterator[Json]:
-        """Recorded events in order, from behind `since`; with `follow`, then live until the daemon ends.
+    def events(self, *, since: str = "", follow: bool = False, **only: Any) -> Stream:
+        """Recorded events in order, from behind `since`; with `follow`, then live.
 
-        Raises as `call`.
+        Raises as `call`, and so does the iteration: `unreachable` where the stream breaks, and where one that is
+        followed ends, which it does only with the daemon.
         """
-        response = self._ask(
-            "events",
-            None,
-            {"since": since or None, "follow": "true" if follow else None, **only},
-            None if follow else PATIENCE,
-        )
-        with _told(self.path), response:
-            for line in response:
-                if line.strip():
-                    yield json.loads(line)
+        params = {"since": since or None, "follow": "true" if follow else None, **only}
+        response = self._ask("events", None, params, None if follow else PATIENCE)
+        behind, newest = (int(response.headers.get(name, 0)) for name in ("Daruma-Since", "Daruma-Newest"))
+        return Stream(behind, newest, self._events(response, follow=follow))
+
+    def _events(self, response: http.client.HTTPResponse, *, follow: bool) -> Iterator[Json]:
+        try:
+            with _told(self.path):
+                yield from (json.loads(line) for line in _lines(response) if line.strip())
+            if follow:
+                raise _hung_up_on(self.path, "it ended")
+        finally:
+            self.close()  # of a stream that nobody read to its end the rest is still on the way
 
     def upload(self, sha256: str, content: IO[bytes], size: int) -> Json:
         """Stream `size` bytes of `content` to the daemon, to be named in an item's `inputs`. Raises as `call`."""
@@ -204,6 +223,18 @@ class Client:
     def _read(self, response: http.client.HTTPResponse, at_most: int | None = None) -> bytes:
         with _told(self.path):
             return response.read(at_most)
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The whole lines of an answer as they come. Its own iteration takes a connection that broke for the end.
+
+    Raises:
+        IncompleteRead: the connection broke.
+    """
+    rest = b""
+    while piece := response.read1(_CHUNK):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
 
 
 def _hung_up(sock: socket.socket) -> bool:

@@ -86,7 +86,9 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
     since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, request.within, follow=follow)
     wanted = Wanted(since, request.item, request.type, follow)
     stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
-    headers = {"Cache-Control": "no-store"}
+    # Where this stream begins, and the newest event there is: with these a follower goes on after a restart.
+    newest = await desk.read(desk.house.reader.last_position)
+    headers = {"Cache-Control": "no-store", "Daruma-Since": str(since), "Daruma-Newest": str(newest)}
     return StreamingResponse(stream, headers=headers, media_type=_SSE if sse else _NDJSON)
 
 

@@ -91,8 +91,10 @@ class Streams:
         """The events that are wanted, rendered, in order; never one twice.
 
         Raises:
-            Unavailable: as many streams are open as there may be.
+            Unavailable: as many streams are open as there may be; or it is to be followed, and the daemon is ending.
         """
+        if wanted.follow and self._watch.closed:
+            raise Unavailable("the daemon is ending")
         if self._open >= LIMIT:
             raise Unavailable(f"{LIMIT} streams are open, which is as many as there may be", retry_after=HEARTBEAT)
         self._open += 1
