@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from darumad.agents import SHIPPED, AgentDefinition, SpawnRefused, Templates, load_template, make_agent
+from darumad.agents import SHIPPED, AgentDefinition, SpawnRefused, Templates, UnfitResult, load_template, make_agent
 from darumad.names import AgentName, Role
 from darumad.work.result import StopReason, WorkResult
-from tests.agents.fakes import agent, context, item
+from tests.agents.fakes import Scripted, agent, context, item, no_model
 
 GOOD = """
 from dataclasses import dataclass
@@ -45,9 +45,42 @@ async def test_a_file_is_loaded_by_its_path_and_works(tmp_path: Path) -> None:
     assert (result.text, result.template) == ("hello", "mine@2")
 
 
+NEVER_AWAITED = GOOD.replace("async def", "def")
+BY_AN_OBJECT = GOOD.replace("async def execute(", "class Work:\n  async def __call__(self, ").replace(
+    "    return", "        return"
+)
+DECORATED = GOOD.replace(
+    "async def",
+    """
+import functools
+
+def counted(work):
+    @functools.wraps(work)
+    def call(*given):
+        return work(*given)
+    return call
+
+@counted
+async def""",
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [BY_AN_OBJECT.replace("execute=execute", "execute=Work()"), DECORATED],
+    ids=["by an object that is called", "decorated"],
+)
+async def test_asynchronous_work_is_taken_in_any_form(tmp_path: Path, text: str) -> None:
+    result = await agent(Role.EXECUTOR, written(tmp_path, text)).execute_work(item(), context(tmp_path))
+    assert result.text == "hello"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        (NEVER_AWAITED, "its `execute` is not asynchronous; write `async def execute(item, context)`"),
+        (GOOD.replace("execute=execute", "execute='execute'"), "its `execute` is not asynchronous"),
+        (GOOD.replace("execute=execute", "execute=execute, check=len"), "write `async def check(item, context)`"),
         ("def broken(:", "SyntaxError"),
         ("raise KeyError('nope')", "KeyError: 'nope'"),
         ("import no_such_module_anywhere", "ModuleNotFoundError"),
@@ -93,6 +126,37 @@ def test_a_corrected_file_is_taken_up_when_it_is_asked_for_again(tmp_path: Path)
 def test_a_role_without_a_mind_yet_is_refused_and_says_so() -> None:
     with pytest.raises(SpawnRefused, match="planning"):
         make_agent(Role.ORCHESTRATOR, AgentDefinition(name=AgentName("o"), role=Role.ORCHESTRATOR), Templates([]))
+
+
+FORGETFUL = """
+from darumad.agents import Template
+
+async def execute(item, context):
+    "done"
+
+async def check(item, context):
+    "seen"
+
+TEMPLATE = Template(
+    name="mine", version="2", says="forgets", execute=execute, check=check, required_gates=frozenset()
+)
+"""
+
+
+@pytest.mark.parametrize("model", [no_model(), Scripted()], ids=["without a model", "with one"])
+async def test_work_that_is_not_handed_back_is_told_with_the_template_and_what_to_do(
+    tmp_path: Path, model: Scripted
+) -> None:
+    worker = agent(Role.EXECUTOR, written(tmp_path, FORGETFUL))
+    with pytest.raises(UnfitResult, match="`execute` of mine@2 returned None; let each of its paths return a Work"):
+        await worker.execute_work(item(), context(tmp_path, complete=model))
+
+
+async def test_a_check_that_is_not_handed_back_is_told_with_the_template_and_what_to_do(tmp_path: Path) -> None:
+    reviewer = agent(Role.REVIEWER, written(tmp_path, FORGETFUL))
+    work = WorkResult(stop_reason=StopReason.COMPLETED)
+    with pytest.raises(UnfitResult, match="`check` of mine@2 returned None; let each of its paths return a Review"):
+        await reviewer.execute_work(item(), context(tmp_path, work=work))
 
 
 async def test_a_template_that_broke_after_the_work_is_no_crash_of_the_reviewer(tmp_path: Path) -> None:

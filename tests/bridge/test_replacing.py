@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
+from darumad.agents import UnfitResult
 from darumad.bridge import Limit, Spawned, SpawnFailed, Stopped
 from darumad.bridge.loop import LoopThread
 from darumad.clock import SystemClock
@@ -90,9 +91,14 @@ def test_l7_what_a_blocked_loop_held_is_interrupted_once_and_a_new_loop_takes_ne
     assert stage.nothing_more_is_told()
 
 
-def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(room: Rooms, block: Block) -> None:
+@pytest.mark.parametrize("by_itself", [True, False], ids=["as the agent says itself", "as is seen of it"])
+def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(
+    room: Rooms, block: Block, by_itself: bool
+) -> None:
     async def unfit(item: WorkItem, context: Context) -> WorkResult:
         block.hold()
+        if by_itself:
+            raise UnfitResult("it is none")
         return "no result at all"  # type: ignore[return-value]
 
     stage = room()

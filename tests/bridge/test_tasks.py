@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
+from darumad.agents import UnfitResult
 from darumad.bridge import Limit, Stopped
 from darumad.bridge.task import Watch, WatchedComplete
 from darumad.journal.requests import Held
@@ -123,6 +124,19 @@ def test_whatever_an_agent_raises_is_its_items_crash_and_the_loop_turns_on(room:
     assert (crashed.error.kind, crashed.error.error_type) == ("agent_crashed", type(error).__name__)
     stage.begin(_done, held=stage.held("two"), seat=stage.seat(2))
     assert stage.done().result.success
+
+
+def test_a_result_that_the_agent_itself_calls_unfit_is_told_in_its_words_with_no_line_of_ours(room: Rooms) -> None:
+    async def unfit(item: WorkItem, context: Context) -> WorkResult:
+        raise UnfitResult("`execute` of mine@2 returned None")
+
+    stage = room()
+    stage.begin(unfit)
+    refused = stage.done().result
+    assert refused.stop_reason is StopReason.AGENT_CRASHED
+    assert refused.error is not None
+    assert (refused.error.kind, refused.error.error_type) == ("agent_crashed", "UnfitResult")
+    assert refused.error.message == "the agent's result cannot be taken: `execute` of mine@2 returned None"
 
 
 def test_an_error_s_words_that_are_no_unicode_are_told_all_the_same(room: Rooms) -> None:

@@ -9,7 +9,7 @@ from darumad.agents.loading import SpawnRefused, Templates, load_template
 from darumad.agents.raised import fitted, said_of, words_of
 from darumad.agents.roles.conduct import ended
 from darumad.agents.roles.making import make_agent
-from darumad.agents.template import ALL_STAGES, Template, ToolFailed
+from darumad.agents.template import ALL_STAGES, Template, ToolFailed, UnfitResult
 from darumad.agents.templates import SHIPPED
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Template",
     "Templates",
     "ToolFailed",
+    "UnfitResult",
     "ended",
     "fitted",
     "load_template",

@@ -1,6 +1,7 @@
 """From the name in a definition to the template. What cannot be loaded is told, and never keeps the daemon down."""
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
@@ -26,7 +27,8 @@ def load_template(ref: str) -> Template:
     It is read anew each time, so that a corrected file is taken up by the next restart of its agent.
 
     Raises:
-        SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE`.
+        SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE` whose
+            functions are asynchronous.
     """
     for template in SHIPPED:
         if template.name == ref:
@@ -92,7 +94,18 @@ def _from_file(path: Path) -> Template:
     template = getattr(module, "TEMPLATE", None)
     if not isinstance(template, Template):
         raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
+    for name, work in (("execute", template.execute), ("check", template.check)):
+        if work is not None and not _is_awaited(work):
+            raise SpawnRefused(f"{path}: its `{name}` is not asynchronous; write `async def {name}(item, context)`")
     return template
+
+
+def _is_awaited(work: object) -> bool:
+    """Whether calling `work` makes a coroutine: an `async def`, decorated or not, or an object called as one."""
+    if not callable(work):
+        return False
+    inner = inspect.unwrap(work)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
 
 class _AsItIsNow(SourceFileLoader):

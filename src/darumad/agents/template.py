@@ -4,6 +4,7 @@ A template of your own is a module with a `TEMPLATE`; of the house it imports `d
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from darumad.errors import Problem
 from darumad.names import Stage
@@ -19,6 +20,8 @@ ALL_STAGES: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEW
 Execute = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 """One item's work: on the loop, never blocking it for more than a few milliseconds."""
 
+_Wanted = TypeVar("_Wanted")
+
 
 class ToolFailed(Exception):  # noqa: N818 - it reads as what happened
     """A tool could not do its part; the item's attempt ends `tool_error`. The message holds no credential."""
@@ -26,6 +29,10 @@ class ToolFailed(Exception):  # noqa: N818 - it reads as what happened
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class UnfitResult(Exception):  # noqa: N818 - it reads as what it is
+    """A result that cannot be taken; the message says what is wrong with it."""
 
 
 def no_problems(_: WorkItem) -> tuple[Problem, ...]:
@@ -58,3 +65,14 @@ class Template:
     def ref(self) -> str:
         """What a result says it was made by: `name@version`."""
         return f"{self.name}@{self.version}"
+
+    def handed_back(self, value: object, wanted: type[_Wanted], by: str) -> _Wanted:
+        """`value`, which the function `by` of this template returned.
+
+        Raises:
+            UnfitResult: it is something else; most often a path that ends without a `return`.
+        """
+        if isinstance(value, wanted):
+            return value
+        found = "None" if value is None else f"a {type(value).__name__}"
+        raise UnfitResult(f"`{by}` of {self.ref} returned {found}; let each of its paths return a {wanted.__name__}")

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, ClassVar
+from typing import Any
 
-from darumad.agents import ended, fitted
+from darumad.agents import UnfitResult, ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
 from darumad.logs import logger
 from darumad.names import Stage
@@ -62,16 +62,8 @@ _MEDIA_TYPE = re.compile(rf'{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ -!#-~
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class UnfitResult(Exception):  # noqa: N818 - it reads as what it is
-    """A result that cannot be taken; the message says what is wrong with it."""
-
-    kind: ClassVar[str] = "agent_crashed"
-
-
 class LargeResult(UnfitResult):
     """A result with more in it than the journal takes."""
-
-    kind = "result_too_large"
 
 
 @frozen
@@ -97,9 +89,14 @@ def taken(result: Any, leaving: Leaving) -> WorkResult:
             result = changed(result, error=_fitted(result.error))
         return _seen(result, leaving)
     except UnfitResult as unfit:
-        log.error("unfit_result", why=str(unfit))  # noqa: TRY400 - a traceback would show this file, not the template
-        message = fitted(f"the agent's result cannot be taken: {unfit}")
-        return ended(unfit.kind, message, error_type=type(unfit).__name__)
+        return refused(unfit)
+
+
+def refused(unfit: UnfitResult) -> WorkResult:
+    """What becomes of a result that cannot be taken, and the log's word on it."""
+    log.error("unfit_result", why=str(unfit))
+    kind = "result_too_large" if isinstance(unfit, LargeResult) else "agent_crashed"
+    return ended(kind, fitted(f"the agent's result cannot be taken: {unfit}"), error_type=type(unfit).__name__)
 
 
 def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from darumad.agents import ended, fitted, said_of
-from darumad.bridge.leaving import Leaving, taken
+from darumad.agents import UnfitResult, ended, fitted, said_of
+from darumad.bridge.leaving import Leaving, refused, taken
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
@@ -247,7 +247,10 @@ class StageTask:
             except OSError as error:
                 return ended("no_room", f"the uploads cannot be laid out: {error.strerror}", error_type="OSError")
         record = self.held.record
-        result = await agent.execute_work(record.item, context)
+        try:
+            result = await agent.execute_work(record.item, context)
+        except UnfitResult as unfit:
+            return self._ended() if self._why is not None else refused(unfit)
         if self._why is not None:
             return self._ended()  # it came to an end after its cancel: what it says now no longer counts
         leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost, opened.result_limit)

@@ -28,7 +28,7 @@ class ExecutorAgent:
         return changed(found, errors=(*found.errors, *own)) if own else found
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
-        result = await self._template.execute(item, context)
+        result = self._template.handed_back(await self._template.execute(item, context), WorkResult, "execute")
         made = changed(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
         return made if Stage.REVIEWING in item.stages else _against_schema(made, item)
 

@@ -64,7 +64,9 @@ class ReviewerAgent:
     async def _look(self, template: Template, item: WorkItem, context: Context) -> Review:
         """What can be judged without a model."""
         required = _required(template, item)
-        review = await template.check(item, context) if template.check else Review(gates={}, required=required)
+        review = Review(gates={}, required=required)
+        if template.check:
+            review = template.handed_back(await template.check(item, context), Review, "check")
         if not required <= review.required:
             review = changed(review, required=review.required | required)
         review = _against_schema(review, item, context)
