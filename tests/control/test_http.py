@@ -197,7 +197,8 @@ def test_a_daemon_that_does_not_answer_is_given_up_after_the_callers_patience(tm
         silent.listen()
         with Client(tmp_path / "s") as client, pytest.raises(Unavailable) as unavailable:
             client.call("status", within=0.05)
-    assert "did not answer in time" in unavailable.value.message
+    assert "did not answer in time: it hangs" in unavailable.value.message
+    assert "`systemctl status darumad`" in unavailable.value.message
 
 
 def _raw(path: Path, *sent: bytes) -> bytes:

@@ -1,7 +1,5 @@
 """`daruma batch`: many items from one file, in one transaction."""
 
-import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,9 @@ import click
 
 from darumad.cli.naming import new_id
 from darumad.cli.online import Line, online
+from darumad.cli.reading import parsed, text_of
 from darumad.cli.speaking import Json, table
-from darumad.errors import Problem, Refused
+from darumad.errors import Refused
 
 
 @click.command()
@@ -23,19 +22,17 @@ def batch(line: Line, file: Path) -> None:
     FILE holds one JSON object a line, or one JSON array of them; - is standard input. An item may name another of the
     file in depends_on.
     """
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    items = [{"id": new_id(), **each} for each in _items(text, file)]
+    items = [{"id": new_id(), **each} for each in _items(text_of(file), file)]
     line.show(line.client.batch(items), _lines)
 
 
 def _items(text: str, file: Path) -> list[dict[str, Any]]:
-    try:
-        if text.lstrip().startswith("["):
-            found = json.loads(text)
-        else:
-            found = [json.loads(each) for each in text.splitlines() if each.strip()]
-    except ValueError as error:
-        raise Refused(f"{file} is no JSON", problems=[Problem(str(file), str(error))]) from None
+    if text.lstrip().startswith("["):
+        found = parsed(text, file)
+    else:
+        # Nothing but "\n" ends a line of JSON: U+2028 and U+0085 may stand in a string as they are.
+        lines = enumerate(text.split("\n"), start=1)
+        found = [parsed(each, file, number) for number, each in lines if each.strip()]
     if not found or not all(isinstance(each, dict) for each in found):
         raise Refused(f"{file} holds no items", code="malformed")
     return list(found)

@@ -1,6 +1,7 @@
 """Naming: words made into what is sent. Ids are made here, so that a repeat is the same item."""
 
 import secrets
+from typing import Any
 
 import click
 
@@ -11,6 +12,21 @@ from darumad.ids import uuid7
 def new_id() -> str:
     """A fresh UUIDv7."""
     return uuid7(SystemClock().wall(), secrets.randbits)
+
+
+class WordType(click.ParamType[str]):
+    """A name that is said: an empty one comes of a variable that is unset, and means no default."""
+
+    name = "word"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value`. Click reports an empty one."""
+        if not str(value).strip():
+            self.fail("it is empty; leave the option out for what holds without it", param, ctx)
+        return str(value)
+
+
+WORD = WordType()
 
 
 def label_of(word: str) -> tuple[str, str]:

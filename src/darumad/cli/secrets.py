@@ -1,11 +1,12 @@
 """`daruma secrets`: keys that are kept sealed. A value is read from standard input, never from the command line."""
 
-import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
 from darumad.cli.online import Line, online
+from darumad.cli.reading import is_given, text_of
 from darumad.cli.speaking import Json, table
 from darumad.errors import Refused
 
@@ -29,7 +30,7 @@ def set_(line: Line, name: str) -> None:
 
     On a terminal it is asked for, without an echo.
     """
-    value = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read(_MOST)
+    value = text_of(Path("-"), _MOST) if is_given() else click.prompt(name, hide_input=True, err=True)
     if not value.strip():
         raise Refused("nothing came on standard input; pipe the value in", code="invalid")
     line.show(line.client.call("secrets set", {"value": value.strip()}, name=name), _changed)

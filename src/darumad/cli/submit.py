@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import click
 
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
-from darumad.cli.naming import label_of, moment_in, new_id
+from darumad.cli.naming import WORD, label_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import packed
+from darumad.cli.reading import is_given, parsed, text_of
 from darumad.cli.speaking import Json
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
-from darumad.errors import Problem, Refused
+from darumad.errors import Refused
 
 _PLACE = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -29,7 +29,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option(
     "--input", "inputs", multiple=True, type=_PLACE, metavar="PATH", help="Upload a file or directory for it."
 )
-@click.option("--agent", metavar="NAME", help="Which agent does it.")
+@click.option("--agent", type=WORD, metavar="NAME", help="Which agent does it.")
 @click.option("--id", "name", metavar="ID", help="Its id; handing it in again under the same id changes nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only once this item has succeeded.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label to find it by.")
@@ -201,11 +201,12 @@ def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
     """What was handed in, from the one place it was handed in from."""
     words = " ".join(text)
     _check_is_no_file(words)
+    _check_is_said_once(words, file, item)
     if item is not None:
-        given = _json(item)
+        given = _object(item)
         return {**given, "description": words} if words else given
-    if file is not None or words == "-" or (not words and not sys.stdin.isatty()):
-        words = _read(file or Path("-")).strip()
+    if file is not None or words == "-" or (not words and is_given()):
+        words = text_of(file or Path("-")).strip()
     if not words:
         raise click.UsageError("say what is to be done: daruma submit TEXT, --file FILE, --item FILE, or < FILE")
     return {"description": words}
@@ -221,18 +222,18 @@ def _check_is_no_file(words: str) -> None:
             )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        given = json.loads(_read(path))
-    except ValueError as error:
-        raise Refused(f"{path} is no JSON", problems=[Problem(str(path), str(error))]) from None
+def _check_is_said_once(words: str, file: Path | None, item: Path | None) -> None:
+    """One place says what is to be done; only the words of the call may be said over an item's own."""
+    if file is not None and (words or item is not None):
+        other = f"TEXT ({words})" if words else f"--item {item}"
+        raise click.UsageError(f"--file {file} and {other} both say what is to be done: leave one out")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    given = parsed(text_of(path), path)
     if not isinstance(given, dict):
         raise Refused(f"{path} holds no JSON object", code="malformed")
     return given
-
-
-def _read(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
 
 
 def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:

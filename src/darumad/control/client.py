@@ -23,6 +23,7 @@ Json = dict[str, Any]
 PATIENCE = 30.0
 """Seconds that a call may take unless it says otherwise: over a local socket an answer takes milliseconds."""
 _CHUNK = 1 << 18
+_SILENT = "it hangs, has too much to do, or its process is stopped; its log and `systemctl status darumad` tell"
 _HTTP_ERROR = 400
 _HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_BROKEN, _HTTP_FULL = 408, 429, 500, 503
 _NOT_NOW = frozenset({_HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_FULL, 504, 507})
@@ -175,9 +176,10 @@ class Client:
         self, operation: str, body: Any, params: Mapping[str, Any], within: float | None
     ) -> http.client.HTTPResponse:
         route = ROUTES[operation]
-        path, left = _fill(route.path, params)
-        query = urlencode([(name, value) for name, value in left.items() if value is not None])
-        sent = None if body is None else json.dumps(body).encode()
+        with _text_only():
+            path, left = _fill(route.path, params)
+            query = urlencode([(name, value) for name, value in left.items() if value is not None])
+            sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json"} if sent is not None else {}
         return self._send(route, f"{path}?{query}" if query else path, sent, headers, within)
 
@@ -269,12 +271,24 @@ def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, A
 
 
 @contextmanager
+def _text_only() -> Iterator[None]:
+    """Refuses what no request can carry: bytes of a command line that are no UTF-8, and what is nested without end."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        what = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        raise Refused(f"what was said is no text in UTF-8: it holds {what}") from error
+    except RecursionError as error:
+        raise Refused("what was said is nested too deep to be sent") from error
+
+
+@contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Turns what can go wrong on the way into one of our own errors."""
     try:
         yield
     except TimeoutError as error:
-        raise Unavailable(f"the daemon at {path} did not answer in time") from error
+        raise Unavailable(f"the daemon at {path} did not answer in time: {_SILENT}") from error
     except PermissionError as error:
         raise Refused(f"you may not open {path}", code="denied") from error
     except (FileNotFoundError, ConnectionRefusedError) as error:

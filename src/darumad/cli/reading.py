@@ -1,0 +1,61 @@
+"""Reading: what a caller hands in as a file or on standard input, which `-` stands for, as text and as JSON.
+
+Whatever is wrong with it is refused here, by the file's name and the line.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from darumad.errors import Problem, Refused
+
+
+def is_given() -> bool:
+    """Whether standard input is anything but somebody at a terminal."""
+    return sys.stdin is not None and not sys.stdin.isatty()
+
+
+def text_of(path: Path, at_most: int = -1) -> str:
+    """The text in the file at `path`; of a long one the first `at_most` characters, where that is given.
+
+    Raises:
+        Refused: it is no UTF-8 text, or cannot be read.
+    """
+    if str(path) == "-" and sys.stdin is None:
+        raise _refused(path, "cannot be read", "it is closed")
+    try:
+        with click.open_file(str(path), encoding="utf-8", errors="strict") as file:
+            return str(file.read(at_most))
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {error.start}"
+        raise _refused(path, "is no text in UTF-8", where) from None
+    except OSError as error:
+        raise _refused(path, "cannot be read", error.strerror or str(error)) from None
+
+
+def parsed(text: str, path: Path, line: int = 1) -> Any:
+    """The JSON in `text`, which stands in the file at `path` from this `line` on.
+
+    Raises:
+        Refused: it is none; the line is told as the file counts it.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{error.msg}: line {line - 1 + error.lineno} column {error.colno}"
+        raise _refused(path, "is no JSON", where) from None
+    except ValueError as error:
+        raise _refused(path, "is no JSON", f"{error}: line {line}") from None
+    except RecursionError:
+        raise _refused(path, "is nested too deep to be read", f"line {line}") from None
+
+
+def _refused(path: Path, why: str, where: str) -> Refused:
+    return Refused(f"{_named(path)} {why}", problems=[Problem(_named(path), where)])
+
+
+def _named(path: Path) -> str:
+    return "standard input" if str(path) == "-" else click.format_filename(path)

@@ -1,0 +1,96 @@
+"""What is handed in as a file, on standard input and as words: read as it is meant, or refused by its place."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.control.room import CLEAR, Served
+
+TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
+DEEP = '{"context": ' + "[" * 20_000 + "]" * 20_000 + "}"
+
+
+def _daruma(served: Served, *argv: str | bytes, **more: Any) -> "subprocess.CompletedProcess[bytes]":
+    """Runs `daruma` with words and input that may be no text."""
+    command = [sys.executable, "-m", "darumad", *argv, "--socket", str(served.path)]
+    return subprocess.run(command, capture_output=True, timeout=60, check=False, **more)
+
+
+@pytest.mark.parametrize("how", [("submit", "-f"), ("submit", "--item"), ("batch",)], ids=" ".join)
+@pytest.mark.parametrize("given", ["bin", "-"])
+def test_what_is_no_text_is_refused_by_its_place(
+    served: Served, tmp_path: Path, how: tuple[str, ...], given: str
+) -> None:
+    (tmp_path / "bin").write_bytes(b"\xff\xfe")
+    done = _daruma(served, *how, given, cwd=tmp_path, input=b"\xff\xfe")
+    place = "bin" if given == "bin" else "standard input"
+    first, second, _ = done.stderr.decode().splitlines()
+    assert (done.returncode, first) == (2, f"daruma: {place} is no text in UTF-8")
+    assert second == f"  {place}: invalid start byte at byte 0"
+
+
+@pytest.mark.parametrize(
+    "argv", [("submit", b"say \xff"), ("work", "show", b"\xff"), ("work", "list", "--agent", b"\xff")]
+)
+def test_words_of_the_command_line_that_are_no_text_are_refused(served: Served, argv: tuple[str | bytes, ...]) -> None:
+    done = _daruma(served, *argv)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"daruma: what was said is no text in UTF-8: it holds \\udcff\n")
+
+
+@pytest.mark.parametrize(
+    ("how", "text", "said"),
+    [
+        ("submit --item", DEEP, "items is nested too deep to be read"),
+        ("submit --item", '{\n "id": one}', "items: Expecting value: line 2 column 8"),
+        ("batch", '{"description": "a"}\n{oops}\n', "enclosed in double quotes: line 2 column 2"),
+        ("batch", '\n\n{"n": 1' + "0" * 5000 + "}", "use sys.set_int_max_str_digits() to increase the limit: line 3"),
+        ("batch", '[{"description": "a"},\n {"description"}]', "items: Expecting ':' delimiter: line 2 column 16"),
+    ],
+    ids=["nested", "an item", "a line", "a number", "an array"],
+)
+def test_what_is_no_json_is_refused_with_the_line_that_the_file_has_it_at(
+    run: Run, tmp_path: Path, how: str, text: str, said: str
+) -> None:
+    (tmp_path / "items").write_text(text)
+    done = run(*how.split(), "items", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_line_of_a_batch_ends_at_its_line_feed_alone(served: Served, run: Run, tmp_path: Path) -> None:
+    items = [{**CLEAR, "id": name, "description": "a report\u2028of all\u0085the files"} for name in ("a", "b")]
+    (tmp_path / "items").write_text("\r\n".join(json.dumps(each, ensure_ascii=False) for each in items), newline="")
+    assert run("batch", str(tmp_path / "items")).returncode == 0
+    assert served.client.call("work show", id="b")["asked"]["description"] == items[1]["description"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["-f", "task", "some", "words"], ("--file task", "TEXT (some words)")),
+        (["--item", "item.json", "-f", "task"], ("--file task", "--item item.json")),
+        (["some words", "--agent", ""], ("'--agent'", "it is empty")),
+    ],
+)
+def test_what_is_said_twice_or_left_empty_is_refused_and_nothing_is_dropped(
+    served: Served, run: Run, tmp_path: Path, argv: list[str], named: tuple[str, str]
+) -> None:
+    (tmp_path / "task").write_text(TEXT)
+    (tmp_path / "item.json").write_text(json.dumps(CLEAR))
+    done = run("submit", *argv, cwd=tmp_path, input="")
+    assert done.returncode == 2
+    assert all(each in done.stderr for each in named)
+    assert not served.client.call("work list")["items"]
+
+
+def test_a_standard_input_that_is_closed_holds_nothing(served: Served) -> None:
+    for argv, said in (("submit", "say what is to be done"), ("batch -", "standard input cannot be read")):
+        line = f"{sys.executable} -m darumad {argv} --socket {served.path} <&-"
+        done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, said in done.stderr) == (2, True)
