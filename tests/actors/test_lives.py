@@ -75,6 +75,19 @@ def test_operators_who_restart_an_instance_at_once_all_get_it_restarted(company:
     eventually(lambda: daemon.instance(EXECUTOR).state == "up")
 
 
+def test_an_instance_whose_supervisor_ends_as_it_is_asked_for_has_its_new_life_from_there(company: Companies) -> None:
+    daemon = company(count=1).start()
+    above = daemon.instance("executors").ref
+
+    def its_supervisor_ends(_: str) -> None:
+        above.terminate_child("of-executor")
+
+    assert restart_instances(daemon.root, [PLACE], its_supervisor_ends) == [PLACE]
+    above.restart_child("of-executor")
+    daemon.submit("one")
+    daemon.succeeds("one")
+
+
 def test_errors_that_lie_further_apart_than_the_window_restart_nobody(company: Companies) -> None:
     daemon = company(count=1, executor=fail).start()
     for number in range(6):

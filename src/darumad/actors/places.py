@@ -11,7 +11,7 @@ from typing import Any
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import Incarnation, Millis, Role, Seconds
-from darumad.supervision import Restarting, Running, SupervisorRef, TreeRow
+from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
 from darumad.values import frozen
 from darumad.work.health import AgentHealth, Life, Signs, health_of
 
@@ -77,8 +77,9 @@ def restart_instances(root: SupervisorRef, paths: Collection[str], requested: Ca
         parent = rows[row.parent or ""].ref
         if isinstance(parent, SupervisorRef) and row.id is not None:
             requested(row.path)
-            parent.terminate_child(row.id)
-            with suppress(Running, Restarting):  # who asked at the same time was faster: it has a new life already
+            # Who asked at the same time was faster, or its supervisor is being restarted: its new life comes of that.
+            with suppress(Running, Restarting, SupervisorDead):
+                parent.terminate_child(row.id)
                 parent.restart_child(row.id)
     return [row.path for row in wanted]
 
