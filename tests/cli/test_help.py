@@ -1,6 +1,7 @@
 """The help shows how a command is used, and what it shows is right; a shell completes what a person began."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from darumad.cli import main
 from darumad.cli.group import COMMANDS, daruma
+from darumad.errors import CODES
 
 EXAMPLES = [each for entry in COMMANDS.values() for each in entry.examples]
 ROOT = Path(__file__).parents[2]
@@ -64,3 +66,8 @@ def test_what_is_mistyped_is_answered_with_what_was_perhaps_meant(
 ) -> None:
     assert main(typed.split()) == 2
     assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_the_help_names_every_exit_code_that_an_error_may_have() -> None:
+    named = {int(code) for code in re.findall(r" (\d+)  ", daruma.epilog or "")}
+    assert named >= {each.exit for each in CODES.values()}

@@ -179,11 +179,12 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {"Work": _WORK, "What goes on": _S
 COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 _EXIT_CODES = """\b
 Exit codes:
-  0  done                        5  not possible now; parked
-  1  the work failed             6  denied
-  2  wrong usage, or refused     7  time is up
-  3  no daemon answers          75  try again later
-  4  not found                  78  the settings are wrong"""
+  0  done                        6  denied
+  1  the work failed             7  time is up
+  2  wrong usage, or refused    70  a defect of Daruma
+  3  no daemon answers          74  could not be written
+  4  not found                  75  try again later
+  5  not possible now; parked   78  the settings are wrong"""
 
 
 class LazyGroup(click.Group):
