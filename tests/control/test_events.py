@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from darumad.control import Client, streams
+from darumad.control import Client, client, streams
 from darumad.control.client import _UnixConnection
 from darumad.errors import Unavailable
 from darumad.events import Recorded
@@ -120,6 +120,37 @@ def test_a_silent_stream_gives_signs_of_life(served: Served, monkeypatch: pytest
     connection, response = _open(served, "/v1/events", Accept="text/event-stream")
     assert response.readline() == b": still here\n"
     connection.close()
+
+
+def test_a_follower_of_little_hears_signs_of_life_while_much_happens(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.5)
+    connection, response = _open(served, "/v1/events?type=work.dead", Accept="text/event-stream")
+    over = threading.Event()
+
+    def much_happens() -> None:
+        with Client(served.path) as other:
+            while not over.is_set():
+                other.submit(CLEAR)
+
+    busy = threading.Thread(target=much_happens)
+    busy.start()
+    try:
+        assert response.readline() == b": still here\n"
+    finally:
+        over.set()
+        busy.join(10)
+        connection.close()
+
+
+def test_a_daemon_that_is_silent_to_a_follower_is_not_waited_for_for_ever(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.05)
+    with pytest.raises(Unavailable) as silent:
+        list(served.client.events(follow=True))
+    assert "did not answer in time" in silent.value.message
 
 
 @pytest.mark.parametrize(("oldest", "to"), [(50, 49), (53, 52)], ids=["some are left", "none is left"])

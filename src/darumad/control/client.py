@@ -139,10 +139,10 @@ class Client:
         """Recorded events in order, from behind `since`; with `follow`, then live.
 
         Raises as `call`, and so does the iteration: `unreachable` where the stream breaks, and where one that is
-        followed ends, which it does only with the daemon.
+        followed ends, which it does only with the daemon. A daemon that lives gives a sign of that every 15 s.
         """
         params = {"since": since or None, "follow": "true" if follow else None, **only}
-        response = self._ask("events", None, params, None if follow else PATIENCE)
+        response = self._ask("events", None, params, PATIENCE)
         behind, newest = (int(response.headers.get(name, 0)) for name in ("Daruma-Since", "Daruma-Newest"))
         return Stream(behind, newest, self._events(response, follow=follow))
 

@@ -101,7 +101,8 @@ class Streams:
         return self._bytes(wanted, render, sign_of_life)
 
     async def _bytes(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
-        position = wanted.since
+        position, now = wanted.since, asyncio.get_running_loop().time
+        sent = now()
         present = 0 if wanted.follow else await asyncio.to_thread(self._reader.last_position)
         try:
             with self._watch.everything() as bell:
@@ -111,12 +112,15 @@ class Streams:
                     events, position, more = await self._next(wanted, position, present)
                     if events:
                         yield b"".join(map(render, events))
+                        sent = now()
                     if more:
                         continue
                     if not wanted.follow or self._watch.closed:
                         return
-                    if not await _rings(bell):
+                    # What others hear of rings too: a follower of little is silent while much happens.
+                    if not await _rings(bell, sent + HEARTBEAT - now()):
                         yield sign_of_life
+                        sent = now()
                     await asyncio.sleep(GATHER)
         finally:
             self._open -= 1
@@ -157,9 +161,9 @@ def _plain(event: Recorded) -> dict[str, Any]:
     return {"seq": event.seq, "at": event.at, "type": event.type, "subject": event.subject, "data": event.data}
 
 
-async def _rings(bell: asyncio.Event) -> bool:
+async def _rings(bell: asyncio.Event, within: float) -> bool:
     try:
-        await asyncio.wait_for(bell.wait(), HEARTBEAT)
+        await asyncio.wait_for(bell.wait(), within)
     except TimeoutError:
         return False
     return True
