@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from darumad.names import Stage
 from darumad.work.causes import ENDS
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
-from darumad.work.model import Message, ModelFailed, ModelRequest
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Context
 from darumad.work.result import StopReason, Usage, WorkResult
 from tests.agents.fakes import Scripted, context, item
@@ -38,6 +39,20 @@ def test_what_a_tool_says_at_length_is_cut_before_anybody_looks_at_it() -> None:
 async def ask_once(work: WorkItem, seen: Context) -> WorkResult:
     await seen.complete(ModelRequest(messages=(Message(role="user", text="hello"),)))
     return WorkResult(stop_reason=StopReason.COMPLETED, text="done")
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
+async def test_half_an_answer_is_none_to_a_template_that_looks_at_its_text_alone(stop: Any, tmp_path: Path) -> None:
+    half = ModelReply(text="half an ans", stop=stop, model="scripted:model", usage=Usage(calls=1, output_tokens=7))
+    result = await ExecutorAgent(template(ask_once)).execute_work(item(), context(tmp_path, Scripted(half)))
+    assert result.error is not None
+    assert (result.success, result.error.kind, result.usage.output_tokens) == (False, stop, 7)
+
+
+async def test_a_result_names_the_model_that_answered(tmp_path: Path) -> None:
+    other = Scripted(ModelReply(text="fine", model="b:other"), model="a:first")
+    result = await ExecutorAgent(template(ask_once)).execute_work(item(), context(tmp_path, other))
+    assert (result.success, result.model) == (True, "b:other")
 
 
 async def test_an_invalid_item_ends_with_every_problem_and_no_model_is_called(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from darumad.errors import Problem, Refused
 if TYPE_CHECKING:
     from darumad.settings import Settings
 
-_NOT_HERE = "the settings can be read, but the daemon would not start with them here"
+_NOT_HERE = "the settings can be read, but not all that they name can be used here"
 _FILE = click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 
 

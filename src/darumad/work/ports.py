@@ -31,13 +31,13 @@ class Complete(Protocol):
         """The model's answer.
 
         Raises:
-            ModelFailed: no answer came; its kind says why.
+            ModelFailed: no whole answer came; its kind says why.
         """
         ...
 
     @property
     def model(self) -> str | None:
-        """The model's name, `provider:model`; None when no model is configured."""
+        """The model's name, `provider:model`: who is asked first, and after a call who answered; None without one."""
         ...
 
     def elsewhere(self, kind: str, /) -> "Complete | None":

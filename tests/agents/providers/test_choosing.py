@@ -5,6 +5,7 @@ import pickle
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,29 @@ def test_a_key_file_that_others_can_read_is_refused_by_its_name(tmp_path: Path, 
 def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     keyring = load_credentials(only(KeySource(file=tmp_path / "none")), {})
     assert str(tmp_path / "none") in keyring.refused["anthropic"].detail
+
+
+def test_a_key_file_that_would_be_waited_for_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key", 0o600)
+    keyring = load_credentials(only(KeySource(file=tmp_path / "key")), {})
+    assert "no file; a key is read from a regular one" in keyring.refused["anthropic"].detail
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "file", "needs"),
+    [
+        ("anthropic", None, None, True),
+        ("openai", None, None, True),
+        ("openai", "http://127.0.0.1:1/v1", None, False),
+        ("openai", "http://127.0.0.1:1/v1", Path("/a/key"), True),
+        ("ollama", None, None, False),
+        ("ollama", "http://127.0.0.1:1", Path("/a/key"), True),
+    ],
+)
+def test_nobody_is_asked_without_the_key_that_they_want_or_that_the_settings_name_a_file_for(
+    kind: Any, url: str | None, file: Path | None, needs: bool
+) -> None:
+    assert ProviderSpec(kind=kind, base_url=url, key=KeySource(file=file)).needs_key is needs
 
 
 def two_files(tmp_path: Path) -> ProviderConfig:

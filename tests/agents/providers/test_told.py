@@ -25,6 +25,22 @@ def test_a_storm_of_refusals_is_one_fact_a_minute_that_counts_them() -> None:
     assert told[2].subject == "openai", "another provider's are its own"
 
 
+def test_who_refuses_calls_and_does_not_say_for_how_long_is_left_alone_for_longer_each_time() -> None:
+    clock, target = FakeClock(), ("anthropic", "model")
+    standing = Standing(clock, Draws(), lambda _: None)
+    waits = []
+    for _ in range(7):
+        for _ in range(8):  # as many as were under way say so at once
+            standing.rate_limited("anthropic", None)
+        waits.append(standing.held_back("anthropic"))
+        clock.advance(waits[-1])
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert standing.held_back("openai") == 0.0
+    standing.ended(target, standing.admit(target), None)
+    standing.rate_limited("anthropic", None)
+    assert standing.held_back("anthropic") == 1.0, "an answer ends it"
+
+
 def test_a_storm_of_fallbacks_is_one_fact_a_minute_for_each_way() -> None:
     clock, told = FakeClock(), list[Fact]()
     standing = Standing(clock, Draws(), told.append)

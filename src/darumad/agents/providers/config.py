@@ -81,8 +81,9 @@ class ProviderSpec:
 
     @property
     def needs_key(self) -> bool:
-        """Whether it answers nobody without a key; other servers that speak OpenAI's protocol may."""
-        return self.kind == "anthropic" or (self.kind == "openai" and self.base_url in {None, OPENAI_URL})
+        """Whether it is asked by nobody without a key: it would not answer, or the settings name a file with one."""
+        answers = self.kind == "ollama" or (self.kind == "openai" and self.base_url not in {None, OPENAI_URL})
+        return not answers or self.key.file is not None
 
     def price_of(self, model: str) -> Price | None:
         """What a call of `model` costs here; None when nobody knows."""

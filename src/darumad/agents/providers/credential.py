@@ -182,14 +182,21 @@ def _from_file(provider: str, source: KeySource) -> str:
         return ""
     pointer = f"providers.{provider}.key_file"
     try:
-        with source.file.open(errors="replace") as file:
+        with open(source.file, errors="replace", opener=_at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
-            value = file.read(2 * LONGEST).strip()
+            value = file.read(2 * LONGEST).strip() if stat.S_ISREG(mode) else ""
     except OSError as error:
         raise _refused(pointer, f"{source.file}: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise _refused(pointer, f"{source.file} is no file; a key is read from a regular one")
     if mode & _OPEN_TO_OTHERS:
         raise _refused(pointer, f"{source.file} can be read by others; `chmod 600` it")
     return value
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe that nobody writes to would be waited for without end."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _refused(pointer: str, detail: str) -> Refused:

@@ -28,6 +28,9 @@ Target = tuple[str, str]
 
 _UNCALIBRATED = Calibration()
 
+GUESS, MOST_GUESSED = 1.0, 30.0
+"""Seconds for which a provider is left alone that refuses calls for their rate and says no time: at first, at most."""
+
 MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
 
@@ -66,6 +69,7 @@ class Standing:
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._limiters: dict[str, Limiter] = {}
         self._not_before: dict[str, float] = {}
+        self._guesses: dict[str, float] = {}
         self._calibrations: dict[Target, Calibration] = {}
         self._revoked: OrderedDict[str, int] = OrderedDict()
         self._sparing = Sparing()
@@ -101,6 +105,7 @@ class Standing:
         with self._lock:
             if kind is None:
                 self._answered[target] = now
+                self._guesses.pop(target[0], None)
             before = self._circuit(target)
             after = before.ended(end, admission, now, kind=kind or "", unit=self._rng.random())
             self._circuits[target] = after
@@ -153,6 +158,7 @@ class Standing:
             known = self._circuits
             self._circuits = {target: each for target, each in known.items() if target[0] != provider}
             self._not_before.pop(provider, None)
+            self._guesses.pop(provider, None)
         for target, each in known.items():
             if target[0] == provider and not each.closed:
                 self._note(ProviderCircuitClosed(":".join(target)))
@@ -170,11 +176,15 @@ class Standing:
     # --- waits and retries ------------------------------------------------------------------------------------------
 
     def rate_limited(self, provider: str, seconds: float | None) -> None:
-        """`provider` refused a call for its rate: no other for so long, if it said how long."""
+        """`provider` refused a call for its rate: no other for so long; where it does not say, for longer each time."""
         now = self._clock.monotonic()
         with self._lock:
+            until = self._not_before.get(provider, 0.0)
             if seconds:
-                self._not_before[provider] = max(now + seconds, self._not_before.get(provider, 0.0))
+                self._not_before[provider] = max(now + seconds, until)
+            elif now >= until:  # what was sent before the last wait began says nothing new
+                guess = self._guesses[provider] = min(2 * self._guesses.get(provider, GUESS / 2), MOST_GUESSED)
+                self._not_before[provider] = now + guess
             times = self._sparing.times(provider, now)
         if times:
             self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))

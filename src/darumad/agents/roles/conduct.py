@@ -6,6 +6,7 @@ A known failure becomes a result here. What is not known is raised: it is a cras
 import logging
 from collections.abc import Awaitable, Callable
 
+from darumad.agents.answers import whole
 from darumad.agents.raised import fitted
 from darumad.agents.template import ToolFailed
 from darumad.errors import Problem
@@ -34,7 +35,10 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 
 
 class Meter:
-    """Counts what the model calls of one stage used. Replayed steps call nobody, so they count nothing."""
+    """The model as one stage has it: half an answer is none, and what its calls used is counted.
+
+    Replayed steps call nobody, so they count nothing. `model` is who answered last, before that who is asked first.
+    """
 
     __slots__ = ("_complete", "_within", "model", "usage")
 
@@ -48,12 +52,18 @@ class Meter:
         """See `Complete.__call__`."""
         reply = await self._complete(request)
         self.add(reply.usage)
-        return reply
+        self._answered_by(reply.model)
+        return whole(reply)
 
     def elsewhere(self, kind: str, /) -> "Meter | None":
         """See `Complete.elsewhere`; what is used there is counted here too."""
         other = self._complete.elsewhere(kind)
         return None if other is None else Meter(other, self)
+
+    def _answered_by(self, model: str) -> None:
+        self.model = model or self.model
+        if self._within is not None:
+            self._within._answered_by(model)  # noqa: SLF001 - its own kind
 
     def add(self, used: Usage) -> None:
         """One more call used this."""
