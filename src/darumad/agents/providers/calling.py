@@ -1,8 +1,8 @@
 """One logical call on one target: its waits, its tries, its money. What comes of it is a value, never an exception.
 
 Inside out: `_send` is one attempt on the wire, `_paid` reserves and settles it, `_refuse_if_too_long` spares one that
-cannot fit, `_admitted` tells the circuit of it,
-`_attempt` waits for its turn, `_tried` tries again as the policy says, and `ask` bounds it all.
+cannot fit, `_admitted` tells the circuit of it, `_attempt` waits for its turn, `_tried` tries again as the policy says,
+and `ask` bounds it all.
 """
 
 import asyncio
