@@ -39,7 +39,7 @@ def rules(faults: float) -> tuple[Rule, ...]:
         Rule(id="hang up", when=When(p=faults), fault=Fault(name="fin", phase="accept")),
         Rule(
             id="fall silent",
-            when=When(p=faults / 2, most=6),
+            when=When(p=faults / 2, max=6),
             script=(_reply("Well."),),
             fault=Fault(name="hang_body", after=2),
         ),

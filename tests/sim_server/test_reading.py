@@ -1,6 +1,7 @@
 """Scenarios with nonsense in them: each is refused when it is read, with the rule, the key, and what it must be."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,17 @@ from darumad.sim import main, scenario_of
 RULES = [
     ({"when": {"wen": 1}}, "rule x: `when` has no wen"),
     ({"than": {}}, "`rule 1` has no than; it has id, then, when"),
-    ({"when": {"nth": "every:0"}}, "`when.every` must be at least 1"),
+    ({"when": {"nth": "every:0"}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not 'every:0'"),
+    ({"when": {"every": 2}}, "`when` has no every; it has concurrency_gt"),
+    ({"when": {"most": 2}}, "listener, max, model, nth, p"),
     ({"when": {"nth": ["a"]}}, "`when.nth` must be a count"),
     ({"when": {"p": 2}}, "`when.p` must be from 0 to 1, not 2"),
     ({"when": {"p": True}}, "`when.p` must be a number, not True"),
     ({"when": {"t": [5]}}, "`when.t` must be two numbers of seconds"),
     ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
-    ({"when": {"max": 0}}, "`when.most` must be at least 1"),
+    ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
+    ({"when": {"max": "x"}}, "`when.max` must be a whole number, not 'x'"),
     ({"then": {"fault": "bogus"}}, "there is no fault 'bogus'; there are bad_gzip"),
     ({"then": {"fault": "http_status", "code": "abc"}}, "`then.code` must be a whole number, not 'abc'"),
     ({"then": {"fault": "http_status", "code": 9999}}, "`then.code` must be from 200 to 599"),
@@ -30,6 +34,10 @@ RULES = [
     ({"then": {"script": 5}}, "`then.script` must be a list, not 5"),
     ({"then": {"reply": {"txt": "hi"}}}, "`reply` has no txt; it has echo"),
     ({"then": {"reply": {"text": 5}}}, "`reply.text` must be a text, not 5"),
+    (
+        {"then": {"reply": {"json": {"on": date(2026, 1, 1)}}}},
+        "`reply.json` cannot be written as JSON: Object of type date",
+    ),
     ({"then": {"reply": {"tool_calls": [5]}}}, "`tool_calls` must be a mapping, not 5"),
     ({"then": {"reply": {"tool_calls": [{}]}}}, "`tool_calls` says no `name`"),
 ]
@@ -74,6 +82,10 @@ def test_the_command_names_the_file_and_what_is_wrong_in_it(tmp_path: Path, caps
     ("asked", "said"),
     [
         (["--listen", "bogus=:0"], "a listener's name begins with one of anthropic"),
+        (["--listen", "ollama-a:8901"], "'ollama-a:8901' is no `NAME=:PORT`"),
+        (["--listen", "admin=:0"], "a listener's name begins with one of anthropic"),
+        (["--listen", "ollama="], "'' is no `:PORT`"),
+        (["--listen", "ollama=0.0.0.0:8901"], "only 127.0.0.1 is listened at"),
         (["--listen", "anthropic=:99999"], "is no `:PORT` from 0 to 65535"),
         (["--listen", "anthropic=:0", "--listen", "anthropic=:0"], "two listeners are called anthropic"),
         (["--admin", "x"], "is no `:PORT`"),

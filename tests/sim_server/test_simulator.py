@@ -272,7 +272,7 @@ def test_a_scenario_is_read_from_a_document() -> None:
     )
     warm, told = scenario.rules
     assert (warm.fault.code, warm.fault.retry_after, warm.when.nth) == (429, 0.2, (1, 2))
-    assert (told.id, told.when.most, told.latency, told.script[1].text) == ("rule-2", 3, Spread("fixed", 1.0), "done")
+    assert (told.id, told.when.max, told.latency, told.script[1].text) == ("rule-2", 3, Spread("fixed", 1.0), "done")
 
 
 @pytest.mark.parametrize("rule", [{"id": "x", "when": {"colour": 1}}, {"id": "x", "then": {"reply": {"words": "a"}}}])
@@ -360,7 +360,7 @@ ENDLESS = {"hang_headers", "hang_body", "pings_only"}
 
 @pytest.mark.parametrize("name", sorted({*FAULTS, *SPOILED, "http_status"} - ENDLESS))
 def test_after_every_fault_it_answers_the_next_caller(sim: Simulation, name: str) -> None:
-    sim.play(Rule(id="wrong", when=When(most=1), fault=Fault(name=name, after=1, interval=0.0001)))
+    sim.play(Rule(id="wrong", when=When(max=1), fault=Fault(name=name, after=1, interval=0.0001)))
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         call(sim, "anthropic-a", "POST", "/v1/messages", MESSAGE | {"stream": True}, headers=AUTH)
     assert message(sim)[0] == 200
@@ -397,7 +397,7 @@ def test_what_is_no_request_is_refused(wire: bytes) -> None:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_prints_its_ports_and_ends_at_a_signal(tmp_path) -> None:
+def test_the_command_says_where_it_listens_and_ends_at_a_signal(tmp_path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text("rules:\n - id: hello\n   then: {reply: {text: from a file}}\n")
     command = [
@@ -405,11 +405,11 @@ def test_the_command_prints_its_ports_and_ends_at_a_signal(tmp_path) -> None:
         "-c",
         "import sys; from darumad.sim import main; sys.exit(main())",
         "--listen",
-        "ollama-x=:0",
+        "ollama-x",
         "--scenario",
         str(scenario),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         ports = json.loads(process.stdout.readline())
         assert set(ports) == {"ollama-x", "admin"}
         connection = http.client.HTTPConnection("127.0.0.1", ports["ollama-x"], timeout=10)
@@ -418,6 +418,7 @@ def test_the_command_prints_its_ports_and_ends_at_a_signal(tmp_path) -> None:
         connection.close()
         process.terminate()
         assert process.wait(10) == 0
+        assert f"ollama-x is at http://127.0.0.1:{ports['ollama-x']}\n" in process.stderr.read()
 
 
 @pytest.mark.parametrize("argv", [["--listen", "mistral=:0"], ["--scenario", "/nowhere"], ["--admin", "x"]])

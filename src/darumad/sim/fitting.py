@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 _SAID: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _BETWEEN: Mapping[str, tuple[float, float]] = {
     "p": (0, 1), "frac": (0, 1), "code": (200, 599), "after": (0, inf), "bytes": (0, inf), "interval": (0, inf),
-    "every": (1, inf), "most": (1, inf), "concurrency_gt": (0, inf), "requests": (0, inf), "input_tokens": (0, inf),
+    "max": (1, inf), "concurrency_gt": (0, inf), "requests": (0, inf), "input_tokens": (0, inf),
     "output_tokens": (0, inf), "parallel": (1, inf), "queue": (0, inf), "num_ctx": (1, inf), "load": (0, inf),
     "time_scale": (0, inf), "per_frame": (0, inf), "per_token_ms": (0, inf),
 }  # fmt: skip
@@ -59,17 +59,16 @@ def number(what: str, raw: Any, kind: type = float) -> Any:
     return kind(raw)
 
 
-def fitting(what: str, form: type[Any], raw: Any, *more: str) -> dict[str, Any]:
-    """`raw` as arguments of the dataclass `form`; `more` are keys that somebody else reads.
+def fitting(what: str, form: type[Any], raw: Any) -> dict[str, Any]:
+    """`raw` as arguments of the dataclass `form`.
 
     Raises:
         ValueError: names the key and says what it must be.
     """
     hints = get_type_hints(form)
-    found = mapped(what, raw, {*hints, *more})
+    found = mapped(what, raw, hints)
     for name, value in found.items():
-        if name in hints:
-            _fit(f"{what}.{name}", hints[name], value)
+        _fit(f"{what}.{name}", hints[name], value)
     return found
 
 

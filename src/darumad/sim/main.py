@@ -1,8 +1,12 @@
-"""The command `daruma sim`: opens the listeners, prints their ports as one JSON line, serves until told to stop."""
+"""The command `daruma sim`: opens the listeners, says where they are, serves until told to stop.
+
+Their ports are one JSON line on stdout, for programs; their addresses are told to people on stderr.
+"""
 
 import argparse
 import asyncio
 import json
+import re
 import signal
 import sys
 import textwrap
@@ -10,13 +14,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from darumad.sim.reading import KNOWN_FAULTS, TURN, scenario_of
-from darumad.sim.scenario import Fault, Scenario, When
+from darumad.sim.reading import KNOWN_FAULTS, TURN, WHEN, scenario_of
+from darumad.sim.scenario import Fault, Scenario
 from darumad.sim.server import Listener, Simulator
 from darumad.sim.vendor import VENDORS
 
 _USAGE = 2
 _LAST_PORT = 65_535
+_NAME = re.compile(rf"({'|'.join(VENDORS)})(-[\w.-]+)?")
+_ADDRESS = re.compile(r"(127\.0\.0\.1|localhost)?:?([0-9]{1,5})")
 _NEXT = "`daruma sim --help` names the options, the keys of a rule, and every fault"
 
 
@@ -41,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--listen", action="append", metavar="NAME=:PORT", help="NAME begins with anthropic, ollama or openai"
+        "--listen",
+        action="append",
+        metavar="NAME=:PORT",
+        help="where to listen, on 127.0.0.1; NAME is anthropic, ollama or openai, or one of them, a dash and what you "
+        "like; without `=:PORT` a free port is taken and told (default: each of the three)",
     )
     parser.add_argument("--admin", default=":0", metavar=":PORT", help="where the log and the gates are (default: any)")
     parser.add_argument(
@@ -59,10 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rules_in_words() -> str:
     """What a rule may say, from what reads it. docs/reference/scenario.md says what each key means."""
-    written = {"most": "max", "every": "nth"}
     told = {
         "a rule": ["id", "when", "then"],
-        "when": dict.fromkeys(written.get(each, each) for each in When.__dataclass_fields__),
+        "when": WHEN,
         "then": ["reply", "script", "fault", "latency", "per_frame", "gate"],
         "a reply": sorted(TURN),
         "a fault": KNOWN_FAULTS,
@@ -73,8 +82,11 @@ def _rules_in_words() -> str:
 
 
 def _listener(text: str) -> Listener:
-    name, _, address = text.partition("=")
-    return Listener(name, _port(address or ":0"))
+    name, said, address = text.partition("=")
+    if not _NAME.fullmatch(name):
+        vendors = ", ".join(VENDORS)
+        raise ValueError(f"{text!r} is no `NAME=:PORT`: a listener's name begins with one of {vendors}, as in ollama-b")
+    return Listener(name, _port(address) if said else 0)
 
 
 def _refuse_twice(names: Sequence[str]) -> None:
@@ -84,10 +96,10 @@ def _refuse_twice(names: Sequence[str]) -> None:
 
 
 def _port(address: str) -> int:
-    port = address.rpartition(":")[2]
-    if not port.isdigit() or int(port) > _LAST_PORT:
-        raise ValueError(f"{address!r} is no `:PORT` from 0 to {_LAST_PORT}")
-    return int(port)
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found[2]) > _LAST_PORT:
+        raise ValueError(f"{address!r} is no `:PORT` from 0 to {_LAST_PORT}; only 127.0.0.1 is listened at")
+    return int(found[2])
 
 
 def _scenario(path: Path | None, seed: int | None) -> Scenario:
@@ -108,6 +120,8 @@ async def _serve(
 ) -> int:
     simulator = Simulator(scenario, models=models or ())
     ports = {each.name: await simulator.listen(each) for each in (*listeners, admin)}
+    for name, port in ports.items():
+        print(f"daruma sim: {name} is at http://127.0.0.1:{port}", file=sys.stderr)  # noqa: T201 - said to people
     print(json.dumps(ports), flush=True)  # noqa: T201 - the command's answer
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):

@@ -1,6 +1,7 @@
 """A scenario from a parsed YAML or JSON document; whatever is wrong in it is told with the rule it is in."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,11 @@ from darumad.sim.spread import Spread, spread_of
 _TOKENS_A_FRAME = 7.5
 """A piece of a stream is 24 characters, at 3.2 characters a token."""
 _MILLI = 0.001
+_EVERY = re.compile(r"every:0*([1-9][0-9]*)")
 _SCENARIO = frozenset({"seed", "rules", "quotas", "servers", "time_scale"})
 _RULE = frozenset({"id", "when", "then"})
+WHEN = tuple(name for name in When.__dataclass_fields__ if name != "every")
+"""What a `when` may say: `every` is written as an `nth`."""
 _FAULT_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name != "name")
 TURN = frozenset({
     "text", "json", "from_schema", "echo", "tokens", "tool_calls", "thinking", "stop", "output_tokens", "input_tokens",
@@ -79,18 +83,16 @@ def _built(name: str, raw: Mapping[str, Any]) -> Rule:
 
 
 def _when(raw: Any) -> When:
-    when = mapped("when", raw)
+    when = mapped("when", raw, WHEN)
     nth = when.get("nth")
-    if isinstance(nth, str) and nth.startswith("every:") and nth.removeprefix("every:").isdigit():
-        when["every"] = int(nth.removeprefix("every:"))
+    if isinstance(nth, str) and (every := _EVERY.fullmatch(nth)):
+        when["every"] = int(every[1])
         del when["nth"]
     elif nth is not None:
         when["nth"] = _counts(nth)
     if when.get("t") is not None:
         when["t"] = _window(when["t"])
-    if "max" in when:
-        when["most"] = when.pop("max")
-    return When(**fitting("when", When, when, "max"))
+    return When(**fitting("when", When, when))
 
 
 def _counts(raw: Any) -> tuple[int, ...]:
@@ -128,13 +130,20 @@ def _turn(raw: Any) -> Reply:
     if turn.pop("echo", False):
         turn["text"] = "{prompt}"
     if "json" in turn:
-        turn["text"] = json.dumps(turn.pop("json"))
+        turn["text"] = _written(turn.pop("json"))
     turn.pop("from_schema", None)  # an answer without words of its own is made from the schema that was asked for
     if "tokens" in turn:
         turn["words"] = spread_of("reply.tokens", turn.pop("tokens"))
     calls = listed("reply.tool_calls", turn.get("tool_calls"))
     turn["tool_calls"] = tuple(_call(each) for each in calls)
     return Reply(**fitting("reply", Reply, turn))
+
+
+def _written(raw: Any) -> str:
+    try:
+        return json.dumps(raw)
+    except TypeError as error:  # YAML knows what JSON does not, such as a date without quotes
+        raise ValueError(f"`reply.json` cannot be written as JSON: {error}") from error
 
 
 def _call(raw: Any) -> ToolUse:

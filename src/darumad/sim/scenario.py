@@ -60,7 +60,7 @@ class When:
 
     `listener`, `model` and `key` are globs; `prompt_re` and `system_re` are searched for; `header` names one that
     must be there; `t` is a window in seconds since the scenario began; `concurrency_gt` fits while more requests than
-    that are open at the listener; `most` ends the rule after so many answers, whoever got them.
+    that are open at the listener; `max` ends the rule after so many answers, whoever got them.
     """
 
     listener: str | None = None
@@ -78,7 +78,7 @@ class When:
     nth: tuple[int, ...] | None = None
     every: int | None = None
     p: float | None = None
-    most: int | None = None
+    max: int | None = None
 
     def fits(self, asked: Asked) -> bool:
         """Whether the request is of the kind; counting and chance come after."""
@@ -278,7 +278,7 @@ class Director:
         return (
             (when.nth is None or n in when.nth)
             and (when.every is None or n % when.every == 0)
-            and (when.most is None or self._answered.get(rule.id, 0) < when.most)
+            and (when.max is None or self._answered.get(rule.id, 0) < when.max)
             and (when.p is None or draw(self._scenario.seed, rule.id, key, n) < when.p)
         )
 
