@@ -100,10 +100,10 @@ def test_an_item_of_an_agent_that_the_settings_no_longer_name_says_so(served: Se
     assert "agent echo, which the settings no longer name" in run("work", "show", "one").stdout
 
 
-def test_agents_show_prints_a_long_reason_whole(served: Served, run: Run) -> None:
+def test_agents_show_prints_a_long_reason_whole_and_once(served: Served, run: Run) -> None:
     why = "/srv/daruma/templates/contents.py: " + "a module that it imports is missing " * 5 + "(contents.py:17)"
     served.room.instances[0] = {**served.room.instances[0], "last_error": why}
-    assert f"  ! {why}\n" in run("agents", "show", "echo").stdout
+    assert run("agents", "show", "echo").stdout.count(why) == 1
 
 
 @pytest.mark.parametrize("where", ["a-directory", "/proc/nope/log"])

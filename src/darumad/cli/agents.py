@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import WIDEST, Json, pairs, table
+from darumad.cli.speaking import Json, is_cut, pairs, table
 
 
 @click.group()
@@ -57,7 +57,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
     yield from pairs((("name", reply["name"]), ("template", reply["template"]), ("stages", reply["stages"])))
     yield from _instances(reply["instances"])
     whole = dict.fromkeys(each["last_error"] for each in reply["instances"] if each.get("last_error"))
-    yield from (f"  ! {' '.join(each.split())}" for each in whole if len(each) > WIDEST)
+    yield from (f"  ! {' '.join(each.split())}" for each in whole if is_cut(each))
 
 
 def _agents(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:

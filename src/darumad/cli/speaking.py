@@ -1,6 +1,7 @@
 """Speaking: how an answer is printed. Tables for people, JSON for programs."""
 
 import json
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ Json = Mapping[str, Any]
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = "\u200c\u200d"
 WIDEST = 80
-"""How many characters of a cell a table shows."""
+"""How many characters of a cell a table shows at a terminal; what is piped is read by programs, and whole."""
 
 
 def show(reply: Json, form: Form, lines: Callable[[Json], Iterable[str]]) -> None:
@@ -39,15 +40,15 @@ def note(text: str) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Aligned columns under their headers; what is None is left blank."""
+    """Aligned columns under their headers; what is None is left blank, and what is long widens its own line only."""
     cells = [list(headers), *([_cell(each) for each in row] for row in rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(headers))]
+    widths = [min(WIDEST, max(len(row[index]) for row in cells)) for index in range(len(headers))]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> list[str]:
     """A name and its value a line; what is None or empty is left out."""
-    shown = [(name, _cell(value, None)) for name, value in values if value not in (None, "", [], {})]
+    shown = [(name, _text(value)) for name, value in values if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in shown), default=0)
     return [f"{name.ljust(width)}  {value}" for name, value in shown]
 
@@ -75,13 +76,22 @@ def span(seconds: float | None) -> str | None:
     return f"{minutes}m {whole % 60}s" if minutes else f"{seconds:.1f}s"
 
 
-def _cell(value: Any, widest: int | None = WIDEST) -> str:
+def is_cut(text: str) -> bool:
+    """Whether a table shows only the beginning of `text`."""
+    return len(text) > WIDEST and sys.stdout.isatty()
+
+
+def _cell(value: Any) -> str:
+    text = _text(value)
+    return f"{text[: WIDEST - 1]}…" if is_cut(text) else text
+
+
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = _harmless(" ".join(value.splitlines()) if isinstance(value, str) else _joined(value))
-    return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
+    return _harmless(" ".join(value.splitlines()) if isinstance(value, str) else _joined(value))
 
 
 def _harmless(text: str) -> str:
@@ -100,5 +110,5 @@ def _is_shown(character: str) -> bool:
 
 def _joined(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_cell(each)}" for key, each in value.items())
+        return ", ".join(f"{key} {_text(each)}" for key, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
