@@ -28,7 +28,8 @@ def list_(line: Line) -> None:
 def check(line: Line, name: str | None) -> None:
     """Ask a provider, or all that are used, whether it takes its key and has its model.
 
-    Ends with 1 when one does not. The key is read anew, so this is also how a changed key file is heeded at once.
+    Ends with 1 when one does not, or refuses the calls of items all the same. The key is read anew, so this is also
+    how a changed key file is heeded at once.
     """
     names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
     found = [line.client.call("providers check", {}, name=each) for each in names]

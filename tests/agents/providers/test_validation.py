@@ -1,4 +1,4 @@
-"""Whether a provider can be used, as asked of simulated ones, of servers that are none, and of nobody."""
+"""Whether a provider can be used, as asked of simulated ones, of servers that are none, and of nobody; and by calls."""
 
 import http.server
 import socket
@@ -8,11 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from darumad.agents.providers import Credential, ProviderSpec
+from darumad.agents.providers import Credential, ProviderConfig, ProviderSpec, Validations
 from darumad.agents.providers.client import load
 from darumad.agents.providers.validation import validated
-from darumad.sim import Simulation
-from tests.agents.providers.desk import KEY, Desk
+from darumad.sim import Fault, Rule, Simulation, When
+from darumad.values import changed
+from tests.agents.providers.desk import KEY, MODELS, Desk, ask
+from tests.kit import FakeClock
 from tests.serving import serving
 
 VENDORS = {"anthropic": "", "ollama": "", "openai": "/v1"}
@@ -96,6 +98,64 @@ async def test_nobody_there_and_nobody_who_answers_are_told_apart() -> None:
         assert found.reason == "it did not answer within 0.05 s"
     found = await validated(spec("ollama", url), None)
     assert found.reason == f"nothing answers at {url}"
+
+
+def told(desk: Desk, name: str) -> Validations:
+    """What is known of the desk's providers, each of which has a key."""
+    desk.use = name
+    desk.keys = dict.fromkeys(MODELS, Credential(KEY))
+    config = ProviderConfig(use=name, providers=desk.specs)
+    return Validations(config, desk.keys.get, desk.broker.circuits, desk.clock, lambda work: work())
+
+
+async def test_who_shows_its_models_to_everybody_and_refuses_the_key_of_a_call_is_in_error_until_there_is_another(
+    desk: Desk,
+) -> None:
+    known = told(desk, "openai")
+    desk.sim.play(Rule(id="no", when=When(endpoint="chat"), fault=Fault(name="http_status", code=401)))
+    assert (await known.check("openai")).state == "connected"
+    assert (await desk.failure()).kind == "auth"
+    refused = known.of("openai")
+    assert (refused.state, refused.reason) == (
+        "error", "it refuses calls to gpt-sim (auth). The key is missing, wrong or revoked."
+    )  # fmt: skip
+    assert await known.check("openai") == changed(refused, at=known.of("openai").at), "its list says nothing of the key"
+    assert known.of("ollama").state == "pending", "another provider's calls are its own"
+    desk.broker.renew("openai")
+    assert known.of("openai").state == "connected"
+
+
+async def test_what_asking_found_first_is_told_in_its_words(desk: Desk) -> None:
+    known = told(desk, "anthropic")
+    desk.sim.play(Rule(id="no", fault=Fault(name="http_status", code=401)))
+    assert (await desk.failure()).kind == "auth"
+    assert (await known.check("anthropic")).reason == "it refuses the key (401)"
+
+
+async def test_a_provider_whose_calls_fail_is_in_error_while_its_circuit_is_open(desk: Desk) -> None:
+    known = told(desk, "ollama")
+    assert (await known.check("ollama")).state == "connected"
+    desk.sim.play(Rule(id="down", when=When(endpoint="chat"), fault=Fault(name="http_status", code=500)))
+    await desk.failure()
+    found = known.of("ollama")
+    assert (found.state, found.reason) == ("error", "calls to llama3.2 fail: its circuit is open")
+
+
+async def test_a_call_that_is_answered_later_proves_asking_wrong_and_asking_again_has_the_last_word(sim) -> None:
+    desk = Desk(sim, clock := FakeClock(1_000.0))
+    known = told(desk, "anthropic")
+    sim.play(Rule(id="no", fault=Fault(name="http_status", code=401)))
+    assert (await known.check("anthropic")).state == "error"
+    sim.play()
+    clock.jump(60)
+    await desk.complete()(ask())
+    clock.jump(5)
+    found = known.of("anthropic")
+    assert (found.state, found.at) == ("connected", 1_060_000)
+    assert found.reason == f"it answered a call to {MODELS['anthropic']}"
+    sim.play(Rule(id="no", fault=Fault(name="http_status", code=401)))
+    assert (await known.check("anthropic")).state == "error"
+    await desk.broker.close()
 
 
 async def test_a_client_of_which_a_part_is_missing_says_what_to_install(

@@ -39,13 +39,15 @@ MAX_REVOKED = 65_536
 class CircuitState:
     """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
 
-    `probed`: it is half-open, and the one call that it lets through is on its way.
+    `probed`: it is half-open, and the one call that it lets through is on its way. `answered_at` is when its target
+    last answered, monotonic seconds.
     """
 
     state: State
     half_opens_at: float | None
     kind: str | None = None
     probed: bool = False
+    answered_at: float | None = None
 
     @property
     def shut(self) -> bool:
@@ -142,7 +144,9 @@ class Standing:
         """Every target that was ever tried, as it stands."""
         now = self._clock.monotonic()
         with self._lock:
-            return {target: _shown(circuit, now) for target, circuit in self._circuits.items()}
+            return {
+                target: _shown(circuit, now, self._answered.get(target)) for target, circuit in self._circuits.items()
+            }
 
     def open_until(self, provider: str) -> float | None:
         """When the last of its shut circuits half-opens: monotonic seconds, `inf` for never; None when none is shut.
@@ -282,7 +286,7 @@ class Standing:
         raise AttemptFailed("local_saturation", f"the circuit of {name} is open", retry_after=wait)
 
 
-def _shown(circuit: Circuit, now: float) -> CircuitState:
+def _shown(circuit: Circuit, now: float, answered_at: float | None) -> CircuitState:
     state = circuit.state(now)
     probed = state is State.HALF_OPEN and circuit.probing
-    return CircuitState(state, circuit.until if circuit.hard is None else None, circuit.hard, probed)
+    return CircuitState(state, circuit.until if circuit.hard is None else None, circuit.hard, probed, answered_at)

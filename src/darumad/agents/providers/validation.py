@@ -1,4 +1,7 @@
-"""Whether a provider can be used: its address answers, takes the key, and has the model. Asks for no paid work."""
+"""Whether a provider can be used: its address answers, takes the key, and has the model; and what calls have met since.
+
+Asking costs nothing, and proves less than a call: many servers show their models to everybody.
+"""
 
 import asyncio
 import importlib
@@ -7,11 +10,13 @@ from typing import Any, Literal
 
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.standing import CircuitState, Target
 from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
 from darumad.redaction import redact
 from darumad.values import changed, frozen
+from darumad.work import KINDS
 
 WITHIN = 15.0
 """Seconds that a provider has to answer."""
@@ -39,25 +44,45 @@ class Validity:
 
 
 class Validations:
-    """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`."""
+    """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`.
+
+    `circuits` say what calls have met.
+    """
 
     def __init__(
         self,
         config: ProviderConfig,
         keys: Callable[[str], Credential | None],
+        circuits: Callable[[], Mapping[Target, CircuitState]],
         clock: Clock,
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._config = config
         self._keys = keys
+        self._circuits = circuits
         self._clock = clock
         self._post = post
         self._found: dict[str, Validity] = {}
         self._asking: set[asyncio.Task[Validity]] = set()
 
     def of(self, provider: str) -> Validity:
-        """What is known by now."""
-        return self._found.get(provider, Validity())
+        """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
+        found = self._found.get(provider, Validity())
+        met = {model: circuit for (name, model), circuit in self._circuits().items() if name == provider}
+        refused = _refused(met)
+        if refused is not None:
+            return found if found.state == "error" else changed(found, state="error", reason=refused)
+        return found if found.state == "connected" else self._answered(met, found)
+
+    def _answered(self, met: Mapping[str, CircuitState], found: Validity) -> Validity:
+        """`found`, or that a call was answered later."""
+        answers = [(each.answered_at, model) for model, each in met.items() if each.answered_at is not None]
+        if not answers:
+            return found
+        last, model = max(answers)
+        at = Millis(self._clock.wall() - int((self._clock.monotonic() - last) * 1000))
+        stale = found.at is None or found.at <= at
+        return Validity("connected", f"it answered a call to {model}", at) if stale else found
 
     def begin(self, provider: str) -> None:
         """Ask in the background."""
@@ -65,18 +90,27 @@ class Validations:
         self._post(lambda: self._begin(provider))
 
     async def check(self, provider: str) -> Validity:
-        """Ask now. On the loop."""
+        """Ask now, and what is known then. On the loop."""
         spec = self._config.spec(provider)
         if spec is None:
             return Validity("error", "no such provider is configured", self._clock.wall())
-        found = changed(await validated(spec, self._keys(provider)), at=self._clock.wall())
-        self._found[provider] = found
-        return found
+        self._found[provider] = changed(await validated(spec, self._keys(provider)), at=self._clock.wall())
+        return self.of(provider)
 
     def _begin(self, provider: str) -> None:
         task = asyncio.get_running_loop().create_task(self.check(provider))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+
+
+def _refused(met: Mapping[str, CircuitState]) -> str | None:
+    """Why no call is made now; what only a change of the settings or the key mends comes first."""
+    hard = next(((model, each.kind) for model, each in met.items() if each.kind is not None), None)
+    if hard is not None:
+        model, kind = hard
+        return f"it refuses calls to {model} ({kind}). {KINDS[kind].hints[0]}"
+    failing = next((model for model, each in met.items() if each.shut), None)
+    return None if failing is None else f"calls to {failing} fail: its circuit is open"
 
 
 async def validated(spec: ProviderSpec, key: Credential | None, within: float = WITHIN) -> Validity:
