@@ -107,13 +107,14 @@ async def test_a_result_that_nobody_reviews_is_held_to_the_schema_of_its_item(
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) & set(ENDS)))
 async def test_a_model_that_fails_ends_the_stage_as_its_kind_says(kind: str, tmp_path: Path) -> None:
-    error = ModelFailed(kind, "no answer", retry_after=7.0, circuit_open=True, target_answered=True)
+    known = {"retry_after": 7.0, "circuit_open": True, "target_answered": True, "budget": "all"}
+    error = ModelFailed(kind, "no answer", **known)  # type: ignore[arg-type]  # each by its name
     result = await ExecutorAgent(raises(error)).execute_work(item(), context(tmp_path))
     assert result.stop_reason is ENDS[kind].stop_reason
     assert not result.success
     assert result.error is not None
     assert (result.error.kind, result.error.message, result.error.error_type) == (kind, "no answer", "ModelFailed")
-    assert (result.error.retry_after, result.error.circuit_open, result.error.target_answered) == (7.0, True, True)
+    assert {name: getattr(result.error, name) for name in known} == known
 
 
 async def test_a_tool_that_fails_is_a_tool_error(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ class Purse:
         five = Allowance(caps=caps, priced_only=self.priced_only)
         return five.overridden(self.journal.reader().settings("budget/"))
 
-    def review(self) -> Sequence[ItemId]:
+    def review(self, scope: str | None = None) -> Sequence[ItemId]:
         self.reviews += 1
-        return [ItemId("waited")]
+        return [ItemId(f"waited-for-{scope}")]
 
 
 @dataclass

@@ -68,7 +68,7 @@ def test_a_limit_on_what_there_is_not_is_refused_with_what_there_is(
 
 def test_a_limit_that_was_set_holds_until_it_is_reset_and_says_what_goes_on(served: Served) -> None:
     reply = served.client.call("budgets set", {"daily": "20.00 USD", "total_calls": 9}, scope="all")
-    assert reply["released"] == ["waited"]
+    assert reply["released"] == ["waited-for-all"]
     assert shown(served)["all", DAY]["limit"]["nano_usd"] == 20_000_000_000
     assert shown(served)["all", "ever"]["limit"]["calls"] == 9
     served.client.call("budgets set", {"daily": 7.5, "total_calls": "none"}, scope="all")

@@ -48,11 +48,12 @@ def treasury(desk: Desk, books: Books, hinted: list[int], **caps: Caps) -> Treas
     )
 
 
-def park(desk: Desk, name: str) -> None:
+def park(desk: Desk, name: str, **error: str) -> None:
     """The item runs and is refused a call."""
     desk.submit(name)
     held = desk.claim_one(Stage.OPTIMIZING)
-    moved = desk.call(move(held, WorkState.PARKED, reason="budget", parks=1, fence_up=True))
+    said = {"kind": "budget_exhausted", **error}
+    moved = desk.call(move(held, WorkState.PARKED, reason="budget", parks=1, fence_up=True, error=said))
     assert isinstance(moved, Moved)
 
 
@@ -106,6 +107,21 @@ def test_an_item_that_has_used_up_its_own_budget_stays_where_it_is(desk: Desk) -
     assert purse.review() == ["b"]
     eventually(lambda: state(desk, "b") == "ready")
     assert state(desk, "a") == "parked"
+
+
+def test_a_limit_that_is_set_releases_what_it_held_up_and_nobody_else(desk: Desk) -> None:
+    """Each has room for something, though not for what it wanted: it would only be refused once more."""
+    park(desk, "its-own", budget="item:its-own")
+    park(desk, "everybody's", budget="all")
+    park(desk, "its-agent's", budget="agent:executor")
+    park(desk, "who-knows")
+    park(desk, "unpriced", kind="price_unknown")
+    purse = treasury(desk, Books(), [])
+    assert purse.review("item:its-own") == ["its-own", "who-knows"]
+    eventually(lambda: state(desk, "who-knows") == "ready")
+    assert purse.review("all") == ["everybody's"]
+    eventually(lambda: state(desk, "everybody's") == "ready")
+    assert purse.review() == ["its-agent's", "unpriced"], "a start and a new day look at all"
 
 
 def test_what_is_parked_for_another_reason_is_not_touched(desk: Desk) -> None:

@@ -224,6 +224,30 @@ def test_items_wait_for_a_key_file_that_is_not_there_at_the_start(
     daemon.becomes("waits", state="succeeded")
 
 
+def test_a_new_key_lets_those_go_on_who_wait_for_its_provider_and_nobody_else(
+    house: Callable[..., Daemon], vendor: Vendor, home: Path
+) -> None:
+    files = {name: home / f"key-{name}" for name in ("near", "far")}
+    for file in files.values():
+        file.touch(0o600)
+        file.write_text(MARKER)
+    vendor.takes = NEXT
+    both = {
+        name: {"kind": "anthropic", "base_url": vendor.url, "model": MODEL, "key_file": str(file)}
+        for name, file in files.items()
+    }
+    agents = {name: {"template": "general", "provider": name} for name in files}
+    daemon = house({"provider": {"use": "offline"}, "providers": both, "agents": agents}).start()
+    for name in files:
+        daemon.client.submit({**asking(name), "agent": name})
+        assert daemon.settled(name)["reason"] == "provider"
+    told = daemon.events("work.ready", "near")
+    files["far"].write_text(NEXT)
+    assert daemon.run("providers", "check", "far").returncode == 0
+    daemon.becomes("far", state="succeeded")
+    assert (daemon.item("near")["state"], daemon.events("work.ready", "near")) == ("parked", told)
+
+
 def test_a_systemd_credential_comes_before_all_others(house: Callable[..., Daemon], vendor: Vendor, home: Path) -> None:
     directory = home / "key-directory"
     directory.mkdir()

@@ -140,7 +140,7 @@ class JournalLedger:
             ModelFailed: waiting is in vain, or has lasted too long.
         """
         if not refused.waits:
-            raise ModelFailed("budget_exhausted", in_words(refused, request.estimate))
+            raise ModelFailed("budget_exhausted", in_words(refused, request.estimate), budget=refused.budget.scope)
         try:
             await asyncio.wait_for(settlement.wait(), until - self._clock.monotonic())
         except TimeoutError:

@@ -51,7 +51,7 @@ def show(line: Line, scope: str | None) -> None:
 def set_(line: Line, scope: str, **limits: str | None) -> None:
     """Set limits that stand over the settings until they are reset.
 
-    SCOPE is all, agent:NAME, provider:NAME or item:ID. Items that waited for room go on at once.
+    SCOPE is all, agent:NAME, provider:NAME or item:ID. Items that it held up go on at once.
     """
     said = {name: word for name, word in limits.items() if word is not None}
     line.show(line.client.call("budgets set", said, scope=scope), _changed)

@@ -132,8 +132,11 @@ class Treasury(Protocol):
     def today(self) -> str:
         """The day that a call made now is booked on."""
 
-    def review(self) -> Sequence[ItemId]:
-        """Heed what the journal was told of limits, and release what has room now. It reads: call it off the loop."""
+    def review(self, scope: str | None = None) -> Sequence[ItemId]:
+        """Heed what the journal was told of limits, and release what has room now, of what `scope` holds up or of all.
+
+        It reads: call it off the loop.
+        """
 
 
 class Vault(Protocol):

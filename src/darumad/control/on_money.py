@@ -77,7 +77,7 @@ async def reset(desk: Desk, ask: Ask, request: BudgetRequest) -> BudgetChange:
 async def _change(desk: Desk, ask: Ask, scope: str, said: Mapping[Override, str]) -> BudgetChange:
     for where, word in said.items():
         await desk.commits.commit(Setting(key=where.key, value=word, facts=(), audit=ask.audit(where.key)))
-    released = await desk.read(desk.house.treasury.review)
+    released = await desk.read(desk.house.treasury.review, scope)
     return BudgetChange(items=await desk.read(_views, desk, scope), released=tuple(released))
 
 

@@ -89,8 +89,8 @@ class Keys:
                 self._broker.renew(provider)
             if self._providers is not None:
                 self._providers.begin(provider)
-        if changed:
-            self._release()
+        if changed and self._providers is not None:
+            self._release(self._providers, changed)
         return sorted(changed)
 
     def _look(self) -> frozenset[str]:
@@ -108,12 +108,12 @@ class Keys:
         sealed = self._journal.reader().setting(f"{SECRET}{name}")
         return self.vault.open(sealed) if sealed else None
 
-    def _release(self) -> None:
-        """What was parked for want of a provider may go on: its key is another now."""
+    def _release(self, providers: "Providers", changed: frozenset[str]) -> None:
+        """What was parked for want of a provider may go on where one that it may ask has another key now."""
         reader, after = self._journal.reader(), None
         while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
             for each in page:
-                if each.reason == ParkReason.PROVIDER:
+                if each.reason == ParkReason.PROVIDER and not changed.isdisjoint(providers.asked_for(each.item.agent)):
                     self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
             after = page[-1].item.id
 
@@ -147,6 +147,10 @@ class Providers:
     def used(self) -> Sequence[str]:
         """Those that some agent may ask."""
         return self._config.used
+
+    def asked_for(self, agent: str) -> Sequence[str]:
+        """Those that are asked for `agent`, in order."""
+        return self._config.asked_for(agent)
 
     def begin(self, provider: str) -> None:
         """Ask one in the background."""

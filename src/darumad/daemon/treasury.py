@@ -3,8 +3,8 @@
 Room comes back when a limit is raised and when a new day begins. The sums are the journal's, the rules `work`'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
@@ -70,20 +70,23 @@ class Treasury:
         """Look at no date any more."""
         self._dates.end()
 
-    def review(self) -> Sequence[ItemId]:
-        """Heed what was said by now, and release what has room. It reads and blocks: on no loop, and no timer."""
+    def review(self, scope: str | None = None) -> Sequence[ItemId]:
+        """Heed what was said by now, and release what has room: of all, or of what a budget of `scope` holds up.
+
+        It reads and blocks: on no loop, and no timer.
+        """
         reader = self._journal.reader()
         self.allowance = self._settings.overridden(reader.settings(OVERRIDES))
         self._ledger.allow(self.allowance)
-        released = [each.item.id for each in self._parked(reader) if self._may_go_on(reader, each)]
+        released = [each.item.id for each in self._parked(reader, scope) if self._may_go_on(reader, each)]
         for each in released:
             self._journal.post(Release(items=(each,), audit=_BY), lambda _: self._hint())
         return released
 
-    def _parked(self, reader: Reader) -> Iterator[WorkRecord]:
+    def _parked(self, reader: Reader, scope: str | None) -> Iterator[WorkRecord]:
         after: ItemId | None = None
         while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
-            yield from (each for each in page if each.reason == ParkReason.BUDGET)
+            yield from (each for each in page if each.reason == ParkReason.BUDGET and _held_up(each.error, scope))
             after = page[-1].item.id
 
     def _may_go_on(self, reader: Reader, record: WorkRecord) -> bool:
@@ -104,3 +107,9 @@ class Treasury:
             self._day = self.today
             self._aside(self.review)
         return self._till_the_next_look()
+
+
+def _held_up(error: Mapping[str, Any] | None, scope: str | None) -> bool:
+    """Whether a budget of `scope` (None: any) holds up what ended so. An error that names no budget may be of each."""
+    said = error or {}
+    return scope is None or (said.get("kind") == "budget_exhausted" and said.get("budget", scope) == scope)

@@ -151,6 +151,7 @@ def failure_to_json(failure: Failure) -> Json:
         "retry_after": failure.retry_after,
         "circuit_open": failure.circuit_open,
         "target_answered": failure.target_answered,
+        "budget": failure.budget,
     }
 
 

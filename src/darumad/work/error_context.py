@@ -70,7 +70,8 @@ def compact(failure: Failure, item: WorkItem, site: Site) -> dict[str, Any]:
         "hints": list(hints_of(failure)[:MAX_HINTS]),
         "recovery": list(steps_of(failure, item.phase)[:MAX_STEPS]),
     }
-    return told | ({"request_id": site.request_id} if site.request_id else {})
+    also = {"request_id": site.request_id, "budget": failure.budget}
+    return told | {name: said for name, said in also.items() if said}
 
 
 def boxed(failure: Failure, item: WorkItem, site: Site) -> str:

@@ -75,10 +75,11 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
     """A model call that ended without an answer, after the broker's own retries.
 
     `kind` is a kind of `work.kinds`. The message is ours, never an upstream body: it holds no credential.
-    `target_answered` says that the target answered another call after this one began.
+    `target_answered` says that the target answered another call after this one began; `budget` is the scope of the one
+    that had no room.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is said by name
         self,
         kind: str,
         message: str,
@@ -86,6 +87,7 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
         retry_after: float | None = None,
         circuit_open: bool = False,
         target_answered: bool = False,
+        budget: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -93,3 +95,4 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
         self.retry_after = retry_after
         self.circuit_open = circuit_open
         self.target_answered = target_answered
+        self.budget = budget

@@ -76,6 +76,7 @@ class Failure:
 
     Of a model call it says what was known of the target: whether its circuit was open, in how many seconds to ask
     again, and whether it answered another call after this one began (then it is not the provider that is down).
+    `budget` is the scope of the one that had no room for it.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class Failure:
     retry_after: Seconds | None = None
     circuit_open: bool = False
     target_answered: bool = False
+    budget: str = ""
 
 
 @frozen(kw_only=True)

@@ -145,6 +145,10 @@ class ProviderConfig:
         named = (self.use, *self.by_agent.values())
         return tuple(dict.fromkeys(provider for name in named for provider, _ in self.chain(name)))
 
+    def asked_for(self, agent: str) -> Sequence[str]:
+        """The providers that are asked for `agent`, each where the one before it cannot answer."""
+        return tuple(name for name, _ in self.chain(self.provider_of(agent)))
+
     def provider_of(self, agent: str) -> str:
         """The name of the provider that `agent` uses."""
         return self.by_agent.get(agent, self.use)

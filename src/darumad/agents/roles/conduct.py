@@ -147,6 +147,7 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
             retry_after=None if error.retry_after is None else Seconds(error.retry_after),
             circuit_open=error.circuit_open,
             target_answered=error.target_answered,
+            budget=error.budget,
         ),
     )
 
