@@ -160,6 +160,29 @@ def test_a_variable_that_holds_no_key_is_told_by_check_where_somebody_would_be_a
     assert ("$ANTHROPIC_API_KEY holds a key that no request can carry" in capsys.readouterr().err) is (code != 0)
 
 
+def test_doctor_names_the_variable_that_holds_no_key_of_whoever_would_be_asked_with_it(
+    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "providers: {far: {kind: openai, base_url: 'http://127.0.0.1:9/v1', model: m, key_env: FAR_KEY}}"
+    file.write_text(f"state_dir: {file.parent / 'state'}\nprovider: {{use: offline}}\n{own}\n")
+    monkeypatch.setenv("FAR_KEY", "sk-f\u00e4r")
+    asked = ["doctor", "--config", str(file), "--socket", str(file.parent / "none.sock")]
+    assert main(asked) == 0
+    file.write_text(f"{file.read_text()}agents: {{judge: {{provider: far}}}}\n")
+    capsys.readouterr()
+    assert main(asked) == 1
+    said = capsys.readouterr().out
+    assert "far: $FAR_KEY holds a key that no request can carry: it has a character that is not ASCII" in said
+    assert "sk-f" not in said
+
+
+def test_doctor_tells_what_is_amiss_with_a_provider_that_the_daemon_uses(served: Served, run: Run) -> None:
+    served.room.providers.state = "error"
+    done = run("doctor")
+    assert "BAD   provider         offline: a test; far: because -> " in done.stdout
+    assert done.returncode == 1
+
+
 def test_a_log_file_that_is_yet_to_be_made_is_left_to_the_daemon(program: Program, tmp_path: Path) -> None:
     log, file = tmp_path / "logs" / "daruma.log", tmp_path / "daruma.yaml"
     file.write_text(f"log: {{file: {log}}}\n")

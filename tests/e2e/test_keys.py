@@ -209,6 +209,21 @@ def test_a_key_that_no_request_can_carry_stops_nobody_who_does_without_it(house:
     assert traces(daemon, MARKER) == []
 
 
+def test_a_variable_that_holds_no_key_of_a_server_that_may_do_without_one_is_told_all_the_same(
+    house: Callable[..., Daemon], vendor: Vendor
+) -> None:
+    far = {"kind": "openai", "base_url": f"{vendor.url}/v1", "model": MODEL, "key_env": "FAR_KEY"}
+    given = {"provider": {"use": "far"}, "providers": {"far": far}}
+    daemon = house(given, environ={"FAR_KEY": f"{MARKER}\nX-Evil: 1"}).start()
+    for command in ("doctor",), ("providers", "check"), ("providers", "list"):
+        said = daemon.run(*command)
+        assert "$FAR_KEY holds a key that no request can carry: it has a line break in it; it is called without a" in (
+            said.stdout
+        )
+        assert (said.returncode, MARKER in said.stdout) == (int(command != ("providers", "list")), False)
+    assert traces(daemon, MARKER) == []
+
+
 def test_items_wait_for_a_key_file_that_is_not_there_at_the_start(
     house: Callable[..., Daemon], vendor: Vendor, home: Path
 ) -> None:

@@ -60,7 +60,7 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
     if health is not None:
         yield _journal(health["journal"])
     yield _agents(settings, health)
-    yield _provider(settings, status)
+    yield _provider(line, settings, status)
     yield _sandbox()
     yield _systemd()
 
@@ -183,16 +183,19 @@ def _could_make(settings: "Settings") -> Mapping[str, bool | str]:
     return {each.name: broken.get(each.name, True) for each in agent_definitions(settings)[Role.EXECUTOR]}
 
 
-def _provider(settings: "Settings | None", status: Json | None) -> Finding:
-    """What the daemon chose; with none up, what one would choose now."""
-    try:
-        chosen = status["provider"] if status else _would_choose(settings) if settings else None
-    except DarumaError as error:
-        return Finding("provider", "bad", error.message, error.entry.next_step)
-    if chosen is None:
+def _provider(line: Line, settings: "Settings | None", status: Json | None) -> Finding:
+    """What the daemon chose, and what is amiss with those that it uses; with none up, what one would find now."""
+    if status is not None:
+        chosen, amiss = status["provider"], _in_error(line)
+    elif settings is not None:
+        chosen, amiss = _would_choose(settings)
+    else:
         return Finding("provider", "note", "not looked for: the settings are wrong")
     model = f" {chosen['model']}" if chosen.get("model") else ""
     says = f"{chosen['provider']}{model}: {chosen['why']}"
+    if amiss:
+        fix = "Correct what is named; `daruma providers check` asks again."
+        return Finding("provider", "bad", "; ".join((says, *amiss)), fix)
     if chosen["provider"] == "offline":
         wanted = chosen["why"] == "the settings say offline"
         fix = "" if wanted else "Start Ollama, or set ANTHROPIC_API_KEY; without a model only computed work is done."
@@ -200,16 +203,23 @@ def _provider(settings: "Settings | None", status: Json | None) -> Finding:
     return Finding("provider", "ok", says)
 
 
-def _would_choose(settings: "Settings") -> Mapping[str, str | None]:
+def _in_error(line: Line) -> Sequence[str]:
+    """The providers in use that cannot be used, each with the reason."""
+    listed = line.client.call("providers list")["items"]
+    return [f"{each['name']}: {each['reason']}" for each in listed if each["used"] and each["state"] == "error"]
+
+
+def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Sequence[str]]:
+    """What a daemon would choose, and which keys it would look for in vain."""
     from darumad.agents.providers import discover, load_credentials  # noqa: PLC0415 - needed with the daemon down only
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
 
     config = provider_config(settings)
     keyring = load_credentials(config, dict(os.environ))
     chosen = asyncio.run(discover(config, keyring.meant()))
-    if unusable := keyring.refused.get(chosen.provider):
-        raise Refused(f"{chosen.provider}: {unusable.detail}", code="bad_settings")
-    return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}
+    used = config.using(chosen.provider, chosen.model).used
+    amiss = [f"{name}: {problem.detail}" for name, problem in keyring.refused.items() if name in used]
+    return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}, amiss
 
 
 def _sandbox() -> Finding:

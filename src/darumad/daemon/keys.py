@@ -193,5 +193,9 @@ class Providers:
         found, refused = self._validations.of(name), self._keyring.refused.get(name)
         if refused is None:
             return found
-        still = "; the key that was read before is still used" if self._keyring.get(name) else ""
-        return changed(found, state="error", reason=f"{refused.detail}{still}")
+        if self._keyring.get(name):
+            meanwhile = "; the key that was read before is still used"
+        else:
+            spec = self._config.spec(name)
+            meanwhile = "" if spec is None or spec.needs_key else "; it is called without a key"
+        return changed(found, state="error", reason=f"{refused.detail}{meanwhile}")

@@ -189,9 +189,20 @@ def test_a_key_that_changes_is_heeded_while_the_file_of_another_is_missing(tmp_p
     assert (keyring.refresh(), keyring.refused) == (frozenset(), {})
 
 
-@pytest.mark.parametrize("value", ["k\u00e9y-1f", "abcd\nX-Evil: 1", "tab\tkey", "nul\0key", "abcd" * 2_001])
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("k\u00e9y-1f", "has a character that is not ASCII"),
+        ("abcd\nX-Evil: 1", "has a line break in it"),
+        ("tab\tkey", "has a control character in it"),
+        ("nul\0key", "has a control character in it"),
+        ("abcd" * 2_001, "is longer than 8000 characters"),
+    ],
+)
 @pytest.mark.parametrize("origin", ["systemd", "file", "environment", "store"])
-def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Path, origin: str, value: str) -> None:
+def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is_and_what_is_wrong_with_it(
+    tmp_path: Path, origin: str, value: str, wrong: str
+) -> None:
     (tmp_path / "cred").write_text(value if origin == "systemd" else "")
     file = file_of(tmp_path / "key", 0o600)
     file.write_text(value)
@@ -202,7 +213,7 @@ def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Pat
     keyring.refresh()
     said = keyring.refused["anthropic"].detail
     where = {"systemd": "credential cred", "file": str(file), "environment": "$A_KEY", "store": "the secret cred"}
-    assert where[origin] in said
+    assert f"{where[origin]} holds a key that no request can carry: it {wrong}" in said
     assert not any(part in said for part in ("k\u00e9y", "abcd", "X-Evil", "tab", "nul"))
     assert keyring.get("anthropic") is None
 
@@ -210,7 +221,7 @@ def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is(tmp_path: Pat
 def test_a_key_file_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
     path = file_of(tmp_path / "key", 0o600)
     path.write_bytes(b"sk-\xff\xfe")
-    assert "no ASCII" in load_credentials(only(KeySource(file=path)), {}).refused["anthropic"].detail
+    assert "not ASCII" in load_credentials(only(KeySource(file=path)), {}).refused["anthropic"].detail
 
 
 def test_whoever_was_given_a_key_that_cannot_be_used_is_still_meant() -> None:

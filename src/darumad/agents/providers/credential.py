@@ -12,10 +12,6 @@ from darumad.values import frozen
 from darumad.vault import LONGEST
 
 _UNUSABLE = "a provider's key cannot be used"
-_CANNOT_BE_SENT = (
-    "holds a key that no request can carry: a line break, another control character, no ASCII,"
-    f" or more than {LONGEST} characters"
-)
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 Origin = Literal["systemd", "file", "environment", "store"]
 """Where a key came from, in the order in which they are looked at."""
@@ -153,16 +149,23 @@ def find(
     )
     for origin, setting, where, look in looks:
         value = look()
-        if value and not _can_be_sent(value):
-            raise _refused(f"providers.{provider}{setting}", f"{where} {_CANNOT_BE_SENT}")
+        if value and (wrong := _wrong_with(value)):
+            said = f"{where} holds a key that no request can carry: it {wrong}"
+            raise _refused(f"providers.{provider}{setting}", said)
         if value:
             return Found(Credential(value), origin)
     return None
 
 
-def _can_be_sent(key: str) -> bool:
-    """Whether it can stand in a header. None may have a line break; in all else clients and servers differ."""
-    return key.isascii() and key.isprintable() and len(key) <= LONGEST
+def _wrong_with(key: str) -> str | None:
+    """Why it cannot stand in a header. None may have a line break; in all else clients and servers differ."""
+    if len(key) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if key.splitlines() != [key]:
+        return "has a line break in it"
+    if not key.isascii():
+        return "has a character that is not ASCII"
+    return None if key.isprintable() else "has a control character in it"
 
 
 def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
