@@ -47,7 +47,8 @@ class ProviderSettings:
     )
     fallback_when_useless: bool = setting(
         default=False,
-        says="Whether the fallback is asked too when the answer is a refusal, or of no use after all repairs.",
+        says="Whether the fallback is asked too when the answer is a refusal, or of no use after all repairs; "
+        "not for what a template of your own makes of answers, unless it asks by `ask_for_json`.",
     )
     requests_per_minute: int | None = setting(None, "How many calls are sent in any minute at most.", ONE_UP)
     input_tokens_per_minute: int | None = setting(None, "How many tokens are sent in any minute.", ONE_UP)
