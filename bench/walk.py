@@ -16,7 +16,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +32,7 @@ from darumad.logs import configure
 from darumad.names import AgentName, ItemId, Seconds, Stage
 from darumad.notify import Notifier
 from darumad.settings import AgentSettings, Executors, Log, Optimizers, Provider, Reviewers, Settings
+from darumad.values import changed
 from darumad.work.item import WorkItem
 
 ITEMS, IN_FLIGHT, WARM = 12_000, 256, 1_000
@@ -42,7 +42,7 @@ GOAL, GOAL_BESIDE = 2_000, 800
 
 def settings_for(home: Path, in_flight: int) -> Settings:
     """The shipped settings, with as many executors as items in flight, and as many of the others as ship at most."""
-    return replace(
+    return changed(
         Settings(),
         state_dir=home / "state",
         executors=Executors(count=2),

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from darumad.values import frozen
+from darumad.values import Value
 
 T = TypeVar("T")
 Listener = Callable[[T], None]
@@ -43,8 +43,7 @@ class Bus(Generic[T]):
 Labels = tuple[str, ...]
 
 
-@frozen
-class Histogram:
+class Histogram(Value):
     """A distribution as Prometheus counts it: per bucket (not cumulated), and the sum."""
 
     bounds: tuple[float, ...]

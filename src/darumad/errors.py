@@ -8,11 +8,10 @@ One table gives each code its HTTP status, its exit code and what to do next; do
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen
-class Problem:
+class Problem(Value):
     """One thing that is wrong with a request: where (a JSON pointer or a settings key) and what."""
 
     pointer: str
@@ -27,8 +26,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
-@frozen
-class ErrorCode:
+class ErrorCode(Value):
     """How one code is told at each door.
 
     HTTP status, exit code of the command line, and the sentence that says what to do next.

@@ -7,11 +7,10 @@ The names are stable API: each has its heading in docs/reference/events.md. Sign
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen
-class Fact:
+class Fact(Value):
     """Something that happened and is on disk. `subject` is the item, path or thing it is about."""
 
     name: ClassVar[str] = ""
@@ -19,13 +18,12 @@ class Fact:
 
     def data(self) -> Mapping[str, Any]:
         """The payload: every field but the subject, as primitives."""
-        return {each: getattr(self, each) for each in vars(type(self))["__slots__"]}
+        return {each: getattr(self, each) for each in self.__struct_fields__[1:]}
 
 
 # --- work -----------------------------------------------------------------------------------------------------------
 
 
-@frozen
 class WorkSubmitted(Fact):
     """An item was accepted and can no longer be lost."""
 
@@ -36,7 +34,6 @@ class WorkSubmitted(Fact):
     state: str
 
 
-@frozen
 class WorkReady(Fact):
     """An item may be claimed: its time came, its dependencies succeeded, or somebody released it."""
 
@@ -44,7 +41,6 @@ class WorkReady(Fact):
     why: str
 
 
-@frozen
 class WorkAssigned(Fact):
     """An item was claimed: it is held under a new fence."""
 
@@ -54,7 +50,6 @@ class WorkAssigned(Fact):
     holder: str
 
 
-@frozen
 class WorkStageChanged(Fact):
     """A stage did its work and the item went on to the next."""
 
@@ -64,7 +59,6 @@ class WorkStageChanged(Fact):
     holder: str | None
 
 
-@frozen
 class WorkRetried(Fact):
     """An attempt failed and another will follow, or an operator asked for one."""
 
@@ -73,7 +67,6 @@ class WorkRetried(Fact):
     attempt: int
 
 
-@frozen
 class WorkReviewFailed(Fact):
     """The review found faults; the item goes back with them."""
 
@@ -82,7 +75,6 @@ class WorkReviewFailed(Fact):
     attempt: int
 
 
-@frozen
 class WorkChallenged(Fact):
     """An item is too vague to spend money on; it waits for answers."""
 
@@ -90,7 +82,6 @@ class WorkChallenged(Fact):
     questions: tuple[str, ...]
 
 
-@frozen
 class WorkAnswered(Fact):
     """Somebody answered what an item asked."""
 
@@ -98,7 +89,6 @@ class WorkAnswered(Fact):
     by: str
 
 
-@frozen
 class WorkParked(Fact):
     """An item needs somebody before it can go on."""
 
@@ -107,7 +97,6 @@ class WorkParked(Fact):
     error: str | None
 
 
-@frozen
 class WorkScheduled(Fact):
     """An item will be ready later. `run_at` is wall milliseconds."""
 
@@ -117,7 +106,6 @@ class WorkScheduled(Fact):
     error: str | None
 
 
-@frozen
 class WorkInterrupted(Fact):
     """A running item was put back through no fault of its own."""
 
@@ -125,7 +113,6 @@ class WorkInterrupted(Fact):
     why: str
 
 
-@frozen
 class WorkRescued(Fact):
     """An item whose holder was gone is ready again."""
 
@@ -134,7 +121,6 @@ class WorkRescued(Fact):
     stage: str
 
 
-@frozen
 class WorkSucceeded(Fact):
     """An item is done, and its result stands."""
 
@@ -146,7 +132,6 @@ class WorkSucceeded(Fact):
     duration_ms: int
 
 
-@frozen
 class WorkDead(Fact):
     """An item will not be tried again unless somebody asks for it: the dead letter."""
 
@@ -157,7 +142,6 @@ class WorkDead(Fact):
     error: str
 
 
-@frozen
 class WorkExpired(Fact):
     """An item was not done by its `expires_at`; in place of `work.dead`."""
 
@@ -166,7 +150,6 @@ class WorkExpired(Fact):
     phase: str
 
 
-@frozen
 class WorkCancelled(Fact):
     """Somebody cancelled an item."""
 
@@ -175,7 +158,6 @@ class WorkCancelled(Fact):
     reason: str
 
 
-@frozen
 class WorkStopped(Fact):
     """Everything that ran for a cancelled item has stopped, or the grace is over and some has not."""
 
@@ -185,7 +167,6 @@ class WorkStopped(Fact):
     after_ms: int
 
 
-@frozen
 class WorkStaleResult(Fact):
     """An answer came under a fence that no longer holds. It changed nothing."""
 
@@ -194,7 +175,6 @@ class WorkStaleResult(Fact):
     what: str
 
 
-@frozen
 class WorkRevived(Fact):
     """A dependent of a retried item lives again."""
 
@@ -202,7 +182,6 @@ class WorkRevived(Fact):
     by: str
 
 
-@frozen
 class WorkEdited(Fact):
     """Somebody changed what was asked for. `fields` names what."""
 
@@ -211,7 +190,6 @@ class WorkEdited(Fact):
     fields: tuple[str, ...]
 
 
-@frozen
 class WorkPurged(Fact):
     """Everything that was kept of an item is gone, what its events said too."""
 
@@ -222,7 +200,6 @@ class WorkPurged(Fact):
 # --- agents ---------------------------------------------------------------------------------------------------------
 
 
-@frozen
 class AgentStarted(Fact):
     """An instance's actor is up."""
 
@@ -231,7 +208,6 @@ class AgentStarted(Fact):
     incarnation: int
 
 
-@frozen
 class AgentErrorRecorded(Fact):
     """An error was counted against an instance."""
 
@@ -241,7 +217,6 @@ class AgentErrorRecorded(Fact):
     error: str
 
 
-@frozen
 class AgentHealthDegraded(Fact):
     """Three counted errors stand in an instance's window, or its agent cannot be made."""
 
@@ -250,7 +225,6 @@ class AgentHealthDegraded(Fact):
     reason: str
 
 
-@frozen
 class AgentHealthRestored(Fact):
     """An instance works again."""
 
@@ -258,7 +232,6 @@ class AgentHealthRestored(Fact):
     agent: str
 
 
-@frozen
 class AgentRestarted(Fact):
     """An instance got up again: a new incarnation is ready."""
 
@@ -268,7 +241,6 @@ class AgentRestarted(Fact):
     reason: str
 
 
-@frozen
 class AgentBenched(Fact):
     """An instance kept failing and is tried only now and then."""
 
@@ -277,7 +249,6 @@ class AgentBenched(Fact):
     reason: str
 
 
-@frozen
 class AgentUnbenched(Fact):
     """A benched instance is up again."""
 
@@ -285,7 +256,6 @@ class AgentUnbenched(Fact):
     agent: str
 
 
-@frozen
 class AgentSpawnFailed(Fact):
     """The mind behind an instance could not be made; its items wait."""
 
@@ -297,7 +267,6 @@ class AgentSpawnFailed(Fact):
 # --- providers ------------------------------------------------------------------------------------------------------
 
 
-@frozen
 class ProviderCircuitOpened(Fact):
     """A model is not called for now: its calls fail. Told once, until it closes. The subject is `provider:model`."""
 
@@ -306,14 +275,12 @@ class ProviderCircuitOpened(Fact):
     half_opens_ms: int | None
 
 
-@frozen
 class ProviderCircuitClosed(Fact):
     """A model whose circuit was open is called again: it has answered, or its settings or key changed."""
 
     name: ClassVar[str] = "provider.circuit_closed"
 
 
-@frozen
 class ProviderRateLimited(Fact):
     """A provider refused a call for its rate. Told once a minute at most; `times` says how often since it was told."""
 
@@ -322,7 +289,6 @@ class ProviderRateLimited(Fact):
     times: int
 
 
-@frozen
 class ProviderFallback(Fact):
     """A call went on to the next provider of its chain. Told as sparingly as `provider.rate_limited`."""
 
@@ -332,7 +298,6 @@ class ProviderFallback(Fact):
     times: int
 
 
-@frozen
 class ProviderUsageUnknown(Fact):
     """A model does not say what a call used, or what cannot be: it is booked at its estimate."""
 
@@ -343,7 +308,6 @@ class ProviderUsageUnknown(Fact):
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
-@frozen
 class BudgetThreshold(Fact):
     """Four fifths of a budget are spent. The subject is its scope; `unit` is `nano_usd`, `tokens` or `calls`."""
 
@@ -354,7 +318,6 @@ class BudgetThreshold(Fact):
     limit: int
 
 
-@frozen
 class BudgetExhausted(Fact):
     """A budget has no room for the call that was asked for. Its fields are as those of `budget.threshold`."""
 
@@ -368,7 +331,6 @@ class BudgetExhausted(Fact):
 # --- the daemon -----------------------------------------------------------------------------------------------------
 
 
-@frozen
 class DaemonStarting(Fact):
     """A boot began."""
 
@@ -378,7 +340,6 @@ class DaemonStarting(Fact):
     rescued: int
 
 
-@frozen
 class DaemonReady(Fact):
     """The tree is up and the doors are open."""
 
@@ -386,7 +347,6 @@ class DaemonReady(Fact):
     provider: str
 
 
-@frozen
 class DaemonDraining(Fact):
     """Submits are refused and nothing new is claimed."""
 
@@ -394,7 +354,6 @@ class DaemonDraining(Fact):
     by: str
 
 
-@frozen
 class DaemonResumed(Fact):
     """A drain or pause is over."""
 
@@ -402,7 +361,6 @@ class DaemonResumed(Fact):
     by: str
 
 
-@frozen
 class DaemonPaused(Fact):
     """Nothing new is claimed until somebody resumes, also over a restart."""
 
@@ -410,7 +368,6 @@ class DaemonPaused(Fact):
     by: str
 
 
-@frozen
 class DaemonPanicked(Fact):
     """Everything that ran was stopped at once, and nothing new is claimed until somebody resumes."""
 
@@ -420,7 +377,6 @@ class DaemonPanicked(Fact):
     not_stopped: tuple[str, ...]
 
 
-@frozen
 class DaemonStopping(Fact):
     """The daemon is on its way down; running items are put back."""
 
@@ -428,7 +384,6 @@ class DaemonStopping(Fact):
     why: str
 
 
-@frozen
 class DaemonClockJumped(Fact):
     """The wall clock was set, or the machine slept: by so many milliseconds. Limits go by another clock."""
 
@@ -436,7 +391,6 @@ class DaemonClockJumped(Fact):
     by_ms: int
 
 
-@frozen
 class DaemonSocketBound(Fact):
     """The control socket's file was taken away, and was bound anew: meanwhile nobody could reach the daemon."""
 
@@ -444,7 +398,6 @@ class DaemonSocketBound(Fact):
     path: str
 
 
-@frozen
 class JournalChecked(Fact):
     """Every page of the journal was looked at; `wrong` says what is not as it was written."""
 
@@ -453,7 +406,6 @@ class JournalChecked(Fact):
     took_ms: int
 
 
-@frozen
 class BridgeStalled(Fact):
     """The loop did not answer within its limit. `stack` is what it was doing."""
 
@@ -462,7 +414,6 @@ class BridgeStalled(Fact):
     stack: str
 
 
-@frozen
 class BridgeReplaced(Fact):
     """One call held the loop for too long, or too many tasks on it ignored their cancel: another took its place."""
 

@@ -1,7 +1,6 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat
 from darumad.journal import Rescue
 from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
+from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
@@ -367,7 +367,7 @@ def test_an_answer_for_an_item_that_the_slot_does_not_hold_changes_nothing(compa
     eventually(lambda: held.begun)
     ours = daemon.desk.record("one")
     other = daemon.desk.submit("other").records[0]
-    stranger = type("Held", (), {"record": replace(other, stage=Stage.EXECUTING)})()
+    stranger = type("Held", (), {"record": changed(other, stage=Stage.EXECUTING)})()
     daemon.tell(Ended((Done(ours.holder, stranger, completed()), Done("nobody#7", stranger, completed()))))
     held.release()
     daemon.succeeds("one", "other")

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from darumad.agents.roles.executor import ExecutorAgent
 from darumad.agents.roles.optimizer import OptimizerAgent
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import AgentName, Role, Stage
+from darumad.values import changed
 from darumad.work.codec import review_from_json
 from darumad.work.gates import Verdict
 from darumad.work.states import WorkState
@@ -81,7 +81,7 @@ def _never_back(decide: Callable[..., Any]) -> Callable[..., Any]:
 
     def decided(record: Any, stage: Stage, result: Any, **given: Any) -> Any:
         if stage is Stage.REVIEWING and result.success:
-            result = replace(result, data=review(Verdict.PASS).data)
+            result = changed(result, data=review(Verdict.PASS).data)
         return decide(record, stage, result, **given)
 
     return decided

@@ -1,10 +1,11 @@
 """Runs the real agents over a package, the reader's process included, and reads the page they made."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from darumad.names import Role, Stage
+from darumad.values import changed
 from darumad.work.codec import review_from_json
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
@@ -63,7 +64,7 @@ class Documented:
 
     async def review(self) -> Review:
         """What the real reviewer says of the page as it is on disk now."""
-        seen = replace(self.context, stage=Stage.REVIEWING, work=self.result)
+        seen = changed(self.context, stage=Stage.REVIEWING, work=self.result)
         reviewed = await agent(Role.REVIEWER, "documentation").execute_work(self.item, seen)
         assert reviewed.success, reviewed.error
         return review_from_json(reviewed.data)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from darumad.values import changed
 from darumad.work.gates import Gate, Verdict
 from darumad.work.model import ModelReply
 from darumad.work.result import StopReason
@@ -107,7 +108,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Documented:
 def pykka(once: Documented, tmp_path: Path) -> Documented:
     """A page of the test's own to spoil."""
     shutil.copytree(once.context.workspace, tmp_path, dirs_exist_ok=True)
-    return replace(once, context=replace(once.context, workspace=tmp_path))
+    return replace(once, context=changed(once.context, workspace=tmp_path))
 
 
 async def test_the_same_package_gives_the_same_bytes(pykka: Documented, tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ async def test_a_replay_reads_nothing_again_unless_the_page_is_lost(pykka: Docum
     ],
 )
 async def test_an_item_that_does_not_say_which_package_is_invalid(given: object, field: str, tmp_path: Path) -> None:
-    made = await document(replace(installed("pykka"), input=given), tmp_path)
+    made = await document(changed(installed("pykka"), input=given), tmp_path)
     assert made.result.stop_reason is StopReason.INVALID_ITEM
     assert made.result.error is not None
     assert made.result.error.message.startswith(f"{field} ")
@@ -199,7 +200,7 @@ async def test_a_model_describes_what_its_source_does_not(tmp_path: Path) -> Non
     described = [text for text in made.sections().values() if "*Described by scripted:model.*" in text]
     assert len(described) == made.result.data["described"]
     assert "It is what a model says it is." in described[0]
-    assert (await replace(made, context=replace(made.context, complete=Scripted(model=None))).review()).passed
+    assert (await replace(made, context=changed(made.context, complete=Scripted(model=None))).review()).passed
 
 
 async def test_a_description_that_promises_more_later_is_left_out(tmp_path: Path) -> None:

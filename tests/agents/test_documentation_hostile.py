@@ -2,11 +2,11 @@
 
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from darumad.values import changed
 from darumad.work.item import Input
 from tests.agents.documented import Documented, document
 from tests.agents.fakes import item
@@ -289,7 +289,7 @@ async def test_an_item_without_a_package_is_told_how_to_hand_one_in(tmp_path: Pa
 async def test_one_file_may_be_the_package(tmp_path: Path) -> None:
     (tmp_path / "package").write_text('def alone():\n    """Is alone."""\n')
     upload = Input(name="package", upload="cd" * 32)
-    work = replace(item("Document it"), input={"package": "single"}, inputs=(upload,))
+    work = changed(item("Document it"), input={"package": "single"}, inputs=(upload,))
     made = await document(work, tmp_path / "w", uploads={"package": tmp_path / "package"})
     assert "Is alone." in made.sections()["single.alone"]
     assert (await made.review()).passed

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from pathlib import Path
 
 from darumad.names import Role
+from darumad.values import changed
 from darumad.work.result import StopReason, WorkResult
 from tests.agents.fakes import Steps, agent, context, item
 
@@ -36,6 +36,6 @@ async def test_the_same_back_passes_its_review(tmp_path: Path) -> None:
 
 async def test_anything_else_back_fails_its_review(tmp_path: Path) -> None:
     work = WorkResult(stop_reason=StopReason.COMPLETED, data={"a": 1})
-    changed = replace(work, data={"a": 2})
-    review = await agent(Role.REVIEWER, "echo").execute_work(item(input={"a": 1}), context(tmp_path, work=changed))
+    other = changed(work, data={"a": 2})
+    review = await agent(Role.REVIEWER, "echo").execute_work(item(input={"a": 1}), context(tmp_path, work=other))
     assert (review.data["passed"], review.data["issues"]) == (False, ["completeness: the result is not the input"])

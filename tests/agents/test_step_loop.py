@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from darumad.agents import ToolFailed
 from darumad.agents.step_loop import Answer, BadArguments, LoopLimits, Tool, run_loop
 from darumad.names import Role
+from darumad.values import changed
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolSpec
 from darumad.work.ports import Context
 from darumad.work.result import StopReason
@@ -79,7 +79,7 @@ async def test_a_restart_goes_on_behind_the_last_step_that_was_paid_for(tmp_path
 
 async def test_thinking_blocks_are_handed_back_unchanged(tmp_path: Path) -> None:
     thought = {"type": "thinking", "signature": "abc"}
-    model = Scripted(replace(calls(add(1)), opaque=(thought,)), "two")
+    model = Scripted(changed(calls(add(1)), opaque=(thought,)), "two")
     await loop(context(tmp_path, model))
     assert model.asked[1].messages[1].opaque == (thought,)
 
@@ -132,7 +132,7 @@ async def test_a_reply_cut_by_the_token_limit_is_no_result(tmp_path: Path) -> No
 
 async def test_tool_calls_of_a_cut_reply_are_never_run(tmp_path: Path) -> None:
     adder = Adder()
-    cut = replace(calls(add(1)), stop="max_tokens")
+    cut = changed(calls(add(1)), stop="max_tokens")
     with pytest.raises(ModelFailed):
         await loop(context(tmp_path, Scripted(cut)), adder)
     assert adder.runs == 0
@@ -158,13 +158,13 @@ async def test_what_repairs_do_not_mend_is_asked_elsewhere_with_all_that_was_sai
     other = Scripted(useless, useless, wanted)
     model, steps, adder = Scripted(calls(add(1)), *[useless] * 3, other=other), Steps(), Adder()
     seen = context(tmp_path, model, steps=steps)
-    answer = await run_loop(replace(ASK, output_schema=form), (adder.tool(),), seen)
+    answer = await run_loop(changed(ASK, output_schema=form), (adder.tool(),), seen)
     assert answer.text == wanted
     assert (len(model.asked), len(other.asked)) == (4, 3), "whoever is asked elsewhere may be shown its faults as often"
     assert other.asked[0].messages[: len(model.asked[-1].messages)] == model.asked[-1].messages
     silent = Scripted(other=Scripted())
     replayed = context(tmp_path, silent, steps=Steps(steps.done))
-    assert (await run_loop(replace(ASK, output_schema=form), (adder.tool(),), replayed)).text == wanted
+    assert (await run_loop(changed(ASK, output_schema=form), (adder.tool(),), replayed)).text == wanted
     assert adder.runs == 1
 
 
@@ -174,7 +174,7 @@ async def test_a_tool_that_fails_ends_the_stage(tmp_path: Path) -> None:
 
 
 async def test_an_answer_under_a_schema_is_read_and_repaired(tmp_path: Path) -> None:
-    request = replace(ASK, output_schema={"type": "object", "required": ["sum"]})
+    request = changed(ASK, output_schema={"type": "object", "required": ["sum"]})
     model = Scripted("two", "{}", '```json\n{"sum": 2}\n```')
     answer = await run_loop(request, (), context(tmp_path, model))
     assert answer.data == {"sum": 2}
@@ -213,7 +213,7 @@ async def test_what_tools_said_before_the_last_round_is_left_out_once_it_does_no
     assert [each.text for each in shorter if each.role == "tool"] == [
         "(3000 characters left out to make room)", "two" * 1_000,
     ]  # fmt: skip
-    assert [replace(each, text="") for each in shorter] == [replace(each, text="") for each in full]
+    assert [changed(each, text="") for each in shorter] == [changed(each, text="") for each in full]
 
 
 async def test_the_only_round_s_observation_is_cut_and_a_second_failure_is_the_end(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import queue
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from darumad.clock import SystemClock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, AgentName, Incarnation, Role, Seconds
+from darumad.values import changed
 from darumad.work.allowance import Allowance
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelReply, ModelRequest
@@ -85,7 +85,7 @@ class Room:
         self.loop.start()
         stack.callback(self.loop.stop, Seconds(PATIENCE))
         given = {"timeout": 600.0, "idle_timeout": 600.0, "grace": 5.0, "heartbeat": 600.0, "result": 1 << 20, **limits}
-        unpacking = replace(UNPACK_LIMITS, spare=int(given.pop("spare", 0)))
+        unpacking = changed(UNPACK_LIMITS, spare=int(given.pop("spare", 0)))
         self.ledger = JournalLedger(
             Commits(desk.journal.post, self.loop.now.loop), clock, new_id=str, allowance=Allowance()
         )

@@ -6,7 +6,6 @@ import os
 import tarfile
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from darumad.bridge import Workspaces, unpacking
 from darumad.bridge.unpacking import TAR, Unfit
+from darumad.values import changed
 from darumad.work.causes import ENDS, Course
 from darumad.work.item import Input
 from darumad.work.kinds import verdict
@@ -161,7 +161,7 @@ def test_one_large_file_that_nobody_waits_for_is_not_laid_out_to_its_end(
 
 def test_the_journals_room_on_the_disk_is_left_to_it(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path)
-    limits = replace(UNPACK_LIMITS, spare=free.f_blocks * free.f_frsize)
+    limits = changed(UNPACK_LIMITS, spare=free.f_blocks * free.f_frsize)
     with pytest.raises(OSError, match="too little room") as full:
         fill(Workspaces(tmp_path / "w", tmp_path / "uploads", limits), uploaded(tmp_path, b"here", "a"))
     assert full.value.errno == errno.ENOSPC

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from darumad.control.peers import caller_of
 from darumad.control.routes import ROUTES
 from darumad.control.sockets import open_control_socket
 from darumad.errors import Broken, Refused, Unavailable
+from darumad.values import changed
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
 
@@ -215,7 +215,7 @@ def _raw(path: Path, *sent: bytes) -> bytes:
 @contextmanager
 def _another_door(served: Served, **manners: Any) -> Iterator[Path]:
     """A control socket of the same house, which minds other manners."""
-    served.server._house = replace(served.server._house, **manners)
+    served.server._house = changed(served.server._house, **manners)
     path = served.room.directory / "other.sock"
     with closing(open_control_socket(path)) as control:
         door = served.server.open("control-socket", control)

@@ -5,7 +5,6 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from darumad.control import Client, uploads
 from darumad.control.outlook import parked_for
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.requests import Outcome
+from darumad.values import changed
 from darumad.work import Artifact, WorkState
 from darumad.work.ends import UNDECIDED
 from tests.control.room import CLEAR, Served
@@ -289,14 +289,14 @@ def test_what_an_earlier_life_never_had_whole_is_swept_and_nothing_else(tmp_path
 
 def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a_provider() -> None:
     error = {"type": UNDECIDED, "message": "no verdict"}
-    open_gate = replace(record(), state=WorkState.PARKED, reason="provider", error=error)
-    refused = replace(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
+    open_gate = changed(record(), state=WorkState.PARKED, reason="provider", error=error)
+    refused = changed(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
     assert str(parked_for(open_gate)).startswith("a verdict on what its review left unknown")
     assert str(parked_for(refused)).startswith("a provider that can do it")
 
 
 def test_an_item_whose_tool_may_have_acted_says_how_somebody_tells_what_came_of_it() -> None:
     error = {"kind": "outcome_unknown", "message": "it is not known whether this was done"}
-    parked = replace(record(), state=WorkState.PARKED, reason="conflict", error=error)
+    parked = changed(record(), state=WorkState.PARKED, reason="conflict", error=error)
     assert f"`daruma work answer {parked.item.id} done`" in str(parked_for(parked))
     assert "run again" in str(parked_for(parked))

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from darumad import daemon
 from darumad.control.client import Client
 from darumad.daemon.signs import VitalSigns
 from darumad.settings import Bridge, Control, Daemon, Executors, Log, Provider, Settings, Supervision
+from darumad.values import changed
 from tests.kit import eventually
 
 PATIENCE = 20.0
@@ -34,7 +34,7 @@ def settings(home: Path, **more: Any) -> Settings:
         "log": Log(level="error"),
         **more,
     }
-    return replace(Settings(), **given)
+    return changed(Settings(), **given)
 
 
 class Serving:

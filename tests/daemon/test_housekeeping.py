@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from darumad.journal import PromoteDue
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
+from darumad.values import changed
 from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
@@ -127,7 +127,7 @@ def test_old_workspaces_of_finished_items_go_and_those_in_use_stay(desk: Desk) -
 
 
 def test_when_workspaces_outgrow_their_room_the_oldest_go_first(desk: Desk) -> None:
-    kept, now = Kept(desk, replace(Retention(), workspaces_size=Bytes(2500))), desk.clock.monotonic()
+    kept, now = Kept(desk, changed(Retention(), workspaces_size=Bytes(2500))), desk.clock.monotonic()
     finished(desk, "a", "b", "c")
     homes = {name: kept.workspace(name, 1000, age=age, now=now) for name, age in {"a": 30, "b": 20, "c": 10}.items()}
     kept.keeping.tidy()

@@ -1,7 +1,6 @@
 """The page of the template holds what the code holds, and what the how-to shows runs."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import load_template
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import AgentName, Role
+from darumad.values import Value
 from darumad.work import Context, Gate, Review, WorkResult
 from darumad.work.model import ModelRequest
 from tests.agents.fakes import context, item
@@ -22,12 +22,10 @@ HOW_TO = (DOCS / "how-to" / "write-a-template.md").read_text()
 
 
 @pytest.mark.parametrize("kind", [Template, Context, ModelRequest, WorkResult, Review], ids=lambda kind: kind.__name__)
-def test_every_field_has_its_row_in_order(kind: type) -> None:
+def test_every_field_has_its_row_in_order(kind: type[Value]) -> None:
     section = PAGE.partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]
     first_cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
-    assert [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)] == [
-        each.name for each in fields(kind)
-    ]
+    assert [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)] == list(kind.__struct_fields__)
 
 
 def test_every_gate_is_named() -> None:

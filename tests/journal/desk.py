@@ -138,7 +138,7 @@ class Desk:
 
 
 def new_item(item: str, *, needs: Sequence[str] = (), digest: str = "d", **more: Any) -> NewItem:
-    fields = {name: more.pop(name) for name in list(more) if name in WorkItem.__dataclass_fields__}
+    fields = {name: more.pop(name) for name in list(more) if name in WorkItem.__struct_fields__}
     if "run_at" in more or "run_at" in fields:
         more["run_at"] = fields.get("run_at")
     fields.setdefault("description", f"do {item}")

@@ -1,19 +1,19 @@
 """An edit replaces what was asked for, if nobody else did meanwhile, and never under a holder."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from darumad.errors import Refused
 from darumad.journal import APPLIED, Edit
+from darumad.values import changed
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, move, new_item, step
 
 
 def edit(desk: Desk, item: str, **fields: Any) -> Any:
     before = desk.record(item).item
-    return desk.call(Edit(item=replace(before, **fields), before=before, fields=tuple(fields), audit=AUDIT))
+    return desk.call(Edit(item=changed(before, **fields), before=before, fields=tuple(fields), audit=AUDIT))
 
 
 def test_what_an_agent_is_shown_ends_the_attempt(desk: Desk) -> None:
@@ -72,7 +72,7 @@ def test_of_two_edits_at_once_the_second_is_told_so(desk: Desk) -> None:
     desk.submit("a")
     before = desk.record("a").item
     asked = [
-        Edit(item=replace(before, priority=priority), before=before, fields=("priority",), audit=AUDIT)
+        Edit(item=changed(before, priority=priority), before=before, fields=("priority",), audit=AUDIT)
         for priority in (7, 3)
     ]
     assert desk.call(asked[0]) is APPLIED

@@ -173,7 +173,7 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 @pytest.mark.parametrize("data", [{"id": "a"}, {"description": "b"}, {}])
 def test_an_item_without_its_id_or_description_is_refused(data: dict[str, str]) -> None:
-    with pytest.raises(TypeError, match="missing"):
+    with pytest.raises(TypeError, match="Missing required"):
         item_from_json(data)
 
 

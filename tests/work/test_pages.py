@@ -1,13 +1,12 @@
 """The pages say what the code says."""
 
 import re
-from dataclasses import MISSING, Field, fields
 from enum import Enum
-from typing import Any
 
 import orjson
 import pytest
 
+from darumad.values import NODEFAULT, FieldInfo, fields
 from darumad.work import KINDS, ParkReason, ScheduleReason, StopReason, WorkItem, WorkRecord, WorkResult, WorkState
 from darumad.work.codec import limits_to_json
 from darumad.work.item import Limits
@@ -26,10 +25,10 @@ def first_cells(title: str) -> list[str]:
     return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
 
 
-def default_of(field: Field[Any]) -> str:
-    if field.default is MISSING and field.default_factory is MISSING:
+def default_of(field: FieldInfo) -> str:
+    if field.required:
         return "required"
-    value = field.default_factory() if field.default is MISSING else field.default  # type: ignore[misc]  # one of the two is there
+    value = field.default_factory() if field.default is NODEFAULT else field.default
     return "`{}`" if value == Limits() else f"`{orjson.dumps(value).decode().replace(',', ', ')}`"
 
 
@@ -43,11 +42,11 @@ def test_every_currency_of_a_budget_is_named() -> None:
 
 
 def test_every_field_of_a_record_is_there() -> None:
-    assert set(first_cells("The record")) == {each.name for each in fields(WorkRecord)}
+    assert set(first_cells("The record")) == set(WorkRecord.__struct_fields__)
 
 
 def test_every_field_of_a_result_is_there() -> None:
-    assert set(first_cells("The result")) == {each.name for each in fields(WorkResult)}
+    assert set(first_cells("The result")) == set(WorkResult.__struct_fields__)
 
 
 @pytest.mark.parametrize(("title", "words"), [("States", WorkState), ("Stop reasons", StopReason)])

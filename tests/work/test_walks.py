@@ -1,11 +1,10 @@
 """Whole lives of items, drawn by chance: however the stages end, a life is bounded and never leaves the table."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.names import Attempt, Fence, Millis, Stage
+from darumad.values import changed
 from darumad.work import KINDS, LEADS_TO, WorkRecord, WorkResult, WorkState
 from darumad.work.causes import ENDS, Course
 from darumad.work.ends import Next
@@ -25,7 +24,7 @@ COSTLY = [FAULTY, *(failed(kind) for kind, end in ENDS.items() if kind in KINDS 
 
 def after(held: WorkRecord, following: Next) -> WorkRecord:
     """The record once the move is stored and, unless it is final, the item was claimed again."""
-    return replace(
+    return changed(
         held,
         state=following.to,
         stage=following.stage,
@@ -41,7 +40,7 @@ def after(held: WorkRecord, following: Next) -> WorkRecord:
 
 def claimed(held: WorkRecord) -> WorkRecord:
     assert held.state is WorkState.RUNNING or LEADS_TO[held.state], "a final item was claimed"
-    return replace(held, state=WorkState.RUNNING, fence=Fence(held.fence + 1))
+    return changed(held, state=WorkState.RUNNING, fence=Fence(held.fence + 1))
 
 
 @given(st.lists(RESULTS, max_size=60), st.integers(1, 5), st.integers(0, 5))
@@ -69,7 +68,7 @@ def test_no_item_fails_for_ever(results: list[WorkResult], max_attempts: int, ma
     ends = 0
     for result in results:
         stage = Stage.REVIEWING if result is FAULTY else Stage.EXECUTING
-        held = after(held, follows(replace(held, stage=stage), result))
+        held = after(held, follows(changed(held, stage=stage), result))
         ends += 1
         if held.state is WorkState.DEAD:
             break

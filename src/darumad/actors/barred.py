@@ -7,12 +7,11 @@ would be refused, delayed and claimed again.
 from collections.abc import Callable, Iterable
 
 from darumad.names import AgentName, ItemId
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.item import WorkItem
 
 
-@frozen
-class Barred:
+class Barred(Value):
     """Definitions none of whose items are claimed now, and those of which one item is."""
 
     wholly: frozenset[AgentName] = frozenset()

@@ -26,9 +26,9 @@ class TreeListener:
     """One per daemon. `agent_of` names the definition of an instance's path, None for what is no agent."""
 
     agent_of: Callable[[str], str | None]
-    note: Callable[[Fact], None] = field(repr=False)
-    orchestrator: Callable[[object], None] = field(repr=False)
-    forget: Callable[[str], None] = field(repr=False)
+    note: Callable[[Fact], None]
+    orchestrator: Callable[[object], None]
+    forget: Callable[[str], None]
     degraded_at: int = 3
     _why: dict[str, str] = field(default_factory=dict)
     _benched: set[str] = field(default_factory=set)

@@ -5,24 +5,21 @@ Mailboxes carry hints and answers; no item lives in them alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
 
 from darumad.bridge import Seat
 from darumad.journal.requests import Outcome
 from darumad.names import AgentName, Stage
 from darumad.supervision import ActorDeadError
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen
-class SlotUp:
+class SlotUp(Value):
     """A role actor's agent is there: its slot can take work."""
 
     seat: Seat
 
 
-@frozen
-class SlotDown:
+class SlotDown(Value):
     """A life has ended, or its agent is gone.
 
     `crashed` when our own handler raised: then its item is to blame, not a bystander.
@@ -33,40 +30,34 @@ class SlotDown:
     crashed: bool = False
 
 
-@frozen
-class Hint:
+class Hint(Value):
     """Work may be ready: so many items of these definitions in these stages, or anywhere when `ready` is None."""
 
     ready: Mapping[tuple[AgentName, Stage], int] | None = None
 
 
-@frozen
-class Committed:
+class Committed(Value):
     """The journal's answers to a batch of the orchestrator's requests."""
 
     outcomes: Sequence[Outcome]
 
 
-@frozen
-class Reread:
+class Reread(Value):
     """Look at the journal again: whatever hint was lost is found now."""
 
 
-@frozen
-class Due:
+class Due(Value):
     """Some scheduled item's time has come."""
 
 
-@frozen
-class Flush:
+class Flush(Value):
     """Everything that stood in the mailbox before this has been gathered: decide it as one batch."""
 
 
-@frozen
-class Beat:
+class Beat(Value):
     """A sign of life is wanted: `heard` is called where this is handled, and only posts."""
 
-    heard: Callable[[], None] = field(repr=False)
+    heard: Callable[[], None]
 
 
 def tell_if_alive(tell: Callable[[object], None], message: object) -> None:

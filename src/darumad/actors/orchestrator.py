@@ -9,7 +9,7 @@ which item is whose stands in the journal, so a lost message costs a moment and 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -48,7 +48,7 @@ from darumad.journal.requests import (
 )
 from darumad.names import AgentName, Fence, ItemId, Millis, Seconds, Stage
 from darumad.supervision import Actor
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.backoff import Backoff
 from darumad.work.ends import Next, what_follows
 from darumad.work.item import WorkItem
@@ -74,8 +74,7 @@ class Admission:
         return not (self.draining or self.paused)
 
 
-@frozen(kw_only=True)
-class Desk:
+class Desk(Value, kw_only=True):
     """What the orchestrator works with, given once. `post` is the journal's.
 
     `send` has a held item's stage run at a seat; `revoke` ends what runs for an item.
@@ -86,7 +85,7 @@ class Desk:
     clock: Clock
     rng: random.Random
     admission: Admission
-    post: Callable[[Request, Callable[[object], None] | None], None] = field(repr=False)
+    post: Callable[[Request, Callable[[object], None] | None], None]
     send: Callable[[Seat, Held], None]
     revoke: Callable[[ItemId, Fence], None]
     barred: Callable[[], Barred]
@@ -96,8 +95,7 @@ class Desk:
     arrived: Callable[[Callable[[object], None]], None]
 
 
-@frozen
-class _Moving:
+class _Moving(Value):
     """A posted move whose commit has not come back: what ended, and the slot taken for what follows."""
 
     done: Done

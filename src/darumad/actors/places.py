@@ -5,14 +5,13 @@ Read from tables and counters; no actor is asked.
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import fields
 from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.health import AgentHealth, Life, Signs, health_of
 
 _LIFE = {
@@ -21,11 +20,10 @@ _LIFE = {
     "restarting": Life.RESTARTING,
     "benched": Life.BENCHED,
 }
-_HEALTH = tuple(each.name for each in fields(AgentHealth))
+_HEALTH = AgentHealth.__struct_fields__
 
 
-@frozen
-class Place:
+class Place(Value):
     """One place of the tree at one moment, in primitives."""
 
     path: str

@@ -11,7 +11,6 @@ minds do, and that stands in `agents`.
 
 import functools
 from collections.abc import Callable
-from dataclasses import field
 
 import structlog
 
@@ -22,20 +21,19 @@ from darumad.bridge import Bridge, Done, Seat, Spawned, SpawnFailed
 from darumad.events import AgentHealthDegraded, AgentHealthRestored, AgentSpawnFailed, Fact
 from darumad.names import ActorPath, Incarnation, Role
 from darumad.supervision import Actor
-from darumad.values import frozen
+from darumad.values import Value
 
 log = structlog.get_logger(__name__)
 
 
-@frozen(kw_only=True)
-class Station:
+class Station(Value, kw_only=True):
     """What a role actor works with, given once. `orchestrator` tells whoever is the orchestrator now."""
 
     role: Role
     definition: AgentDefinition
-    bridge: Bridge = field(repr=False)
-    orchestrator: Callable[[object], None] = field(repr=False)
-    note: Callable[[Fact], None] = field(repr=False)
+    bridge: Bridge
+    orchestrator: Callable[[object], None]
+    note: Callable[[Fact], None]
 
 
 class RoleActor(Actor):

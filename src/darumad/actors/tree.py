@@ -13,14 +13,13 @@ from darumad.actors.role import RoleActor, Station
 from darumad.agents import AgentDefinition
 from darumad.names import AgentName, Role, Seconds
 from darumad.supervision import Backoff, ChildSpec, ErrorBudget, Judge, Liveness, Supervisor, SupervisorFlags
-from darumad.values import frozen
+from darumad.values import Value
 
 ROOT = "daruma"
 ORCHESTRATOR = f"{ROOT}/engine/orchestrator"
 
 
-@frozen(kw_only=True)
-class Policy:
+class Policy(Value, kw_only=True):
     """The restart policy of agents' instances, in seconds; the settings' `supervision` section."""
 
     errors: int

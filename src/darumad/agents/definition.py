@@ -3,11 +3,10 @@
 from typing import Literal
 
 from darumad.names import AgentName, Role, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen(kw_only=True)
-class AgentDefinition:
+class AgentDefinition(Value, kw_only=True):
     """One agent as the settings define it. `count` is how many items it works on at once.
 
     `template` is a shipped name or a path to a file; only an executor has one. `provider` is a name of the settings'

@@ -12,15 +12,14 @@ from typing import Any
 from darumad.agents.answers import again, anew, read, repairable, turn, whole
 from darumad.agents.compaction import compacted, shortened, too_long
 from darumad.agents.schemas import violations
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work.canonical import digest
 from darumad.work.effects import NothingDone
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
 from darumad.work.ports import Context
 
 
-@frozen
-class Tool:
+class Tool(Value):
     """Something an agent can do. `run` gets arguments that hold the schema, and says what the model gets to see.
 
     What it raises as `BadArguments` the model is told; a `ToolFailed` ends the stage.
@@ -30,8 +29,7 @@ class Tool:
     run: Callable[[Mapping[str, Any]], Awaitable[str]]
 
 
-@frozen
-class OutsideTool:
+class OutsideTool(Value):
     """Something an agent can do to the world outside, where no rollback reaches.
 
     `run` gets the arguments and an idempotency key to hand on. `idempotent`: the world outside knows a repetition by
@@ -49,8 +47,7 @@ class BadArguments(NothingDone):
     """Arguments that hold their schema and still cannot be used; the message says to the model what to do instead."""
 
 
-@frozen(kw_only=True)
-class LoopLimits:
+class LoopLimits(Value, kw_only=True):
     """When a loop is ended. `same` is how often one tool may give one result for the same arguments."""
 
     max_steps: int = 40
@@ -59,8 +56,7 @@ class LoopLimits:
     observation: int = 30_000
 
 
-@frozen
-class Answer:
+class Answer(Value):
     """What a loop came to: the model's last words, their JSON where a schema was asked for, the model, and what it did.
 
     `calls` are the tool calls that were carried out, in this life or in an earlier one that was replayed.

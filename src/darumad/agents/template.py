@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from darumad.errors import Problem
 from darumad.names import Stage
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
 from darumad.work.ports import Check, Context
@@ -40,8 +40,7 @@ def no_problems(_: WorkItem) -> tuple[Problem, ...]:
     return ()
 
 
-@frozen(kw_only=True)
-class Template:
+class Template(Value, kw_only=True):
     """How one kind of work is done and judged.
 
     `execute` may raise `ToolFailed` and `ModelFailed`; whatever else it raises is a crash of the agent.

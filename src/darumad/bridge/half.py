@@ -23,7 +23,7 @@ from darumad.bridge.workspace import Workspaces
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
@@ -46,8 +46,7 @@ class Broker(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class BridgeLimits:
+class BridgeLimits(Value, kw_only=True):
     """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat.
 
     `result` is in bytes: how large a result may be as JSON.
@@ -99,8 +98,7 @@ class _Cancel:
         self.reply(Stopped(tuple(self.stopped), left, int((now - self.began) * 1000)))
 
 
-@frozen
-class Left:
+class Left(Value):
     """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
 
     seats: Sequence[Seat]

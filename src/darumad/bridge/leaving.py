@@ -14,7 +14,7 @@ from darumad.agents import UnfitResult, ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
 from darumad.logs import logger
 from darumad.names import Stage
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work.canonical import canonical
 from darumad.work.causes import ENDS, Course, cause_of
 from darumad.work.codec import result_to_json
@@ -66,8 +66,7 @@ class LargeResult(UnfitResult):
     """A result with more in it than the journal takes."""
 
 
-@frozen
-class Leaving:
+class Leaving(Value):
     """Where a result comes from.
 
     `lost`: the journal has told the stage that its item is no longer held here. `limit`: how many bytes a result may

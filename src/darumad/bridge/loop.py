@@ -18,7 +18,7 @@ from darumad.bridge.threads import Threads
 from darumad.clock import Clock
 from darumad.logs import logger
 from darumad.names import Seconds
-from darumad.values import frozen
+from darumad.values import Value
 
 log = logger(__name__)
 PULSE = 0.25
@@ -184,8 +184,7 @@ class LoopThread:
             log.exception("posted_call_failed")
 
 
-@frozen
-class _Grip:
+class _Grip(Value):
     """What was found on the loop between two beats of its pulse, and for how many seconds of looking."""
 
     held: Seconds = Seconds(0.0)

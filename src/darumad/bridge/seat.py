@@ -1,35 +1,33 @@
 """What crosses the bridge: who sits where, and the messages that come back to the actor. Values only."""
 
 from collections.abc import Callable
-from dataclasses import field
 from enum import StrEnum
 
 from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
 from darumad.names import ActorPath, Incarnation, ItemId, Role
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.result import Failure, StopReason, WorkResult
 
 
-@frozen(kw_only=True)
-class Seat:
+class Seat(Value, kw_only=True):
     """One life of one slot: which agent sits behind it, and who hears what of it.
 
     `tell` reaches its actor: that its agent is there or not, and what goes wrong with its work. `report` reaches
-    whoever hands work out: all that ended here, in batches. `holder` is who holds an item that runs here, as the
-    journal writes it.
+    whoever hands work out: all that ended here, in batches.
     """
 
     path: ActorPath
     incarnation: Incarnation
     role: Role
     definition: AgentDefinition
-    tell: Callable[[object], None] = field(repr=False)
-    report: Callable[["Ended"], None] = field(repr=False)
-    holder: str = field(init=False)
+    tell: Callable[[object], None]
+    report: Callable[["Ended"], None]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "holder", f"{self.path}#{self.incarnation}")
+    @property
+    def holder(self) -> str:
+        """Who holds an item that runs here, as the journal writes it."""
+        return f"{self.path}#{self.incarnation}"
 
 
 class Limit(StrEnum):
@@ -48,21 +46,18 @@ class Limit(StrEnum):
     STALLED = "stalled"
 
 
-@frozen
-class Spawned:
+class Spawned(Value):
     """The agent behind this seat is there: it can take work."""
 
 
-@frozen
-class SpawnFailed:
+class SpawnFailed(Value):
     """The agent could not be made; it will be tried again in `retry_in` seconds."""
 
     error: str
     retry_in: float
 
 
-@frozen
-class Done:
+class Done(Value):
     """The task of a stage that ran at `holder` has ended, for whatever reason.
 
     `abandoned` tasks ignored their cancel and may still run, revoked.
@@ -85,15 +80,13 @@ def put_back(holder: str, held: Held, why: str, *, crashed: bool = False) -> Don
     return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
 
 
-@frozen
-class Ended:
+class Ended(Value):
     """What ended in one turn of the loop, in order: one message, however many agents end at once."""
 
     dones: tuple[Done, ...]
 
 
-@frozen
-class Stopped:
+class Stopped(Value):
     """What a cancel stopped, and what did not end within the grace; how long that took, in milliseconds."""
 
     stopped: tuple[ItemId, ...]

@@ -17,7 +17,7 @@ from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
 from darumad.names import Seconds
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Agent, Complete, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -132,8 +132,7 @@ class WatchedComplete:
             self._watch.close_call()
 
 
-@frozen
-class Opened:
+class Opened(Value):
     """What a task needs to begin.
 
     The agent's context, the steps and the watch behind it, and what has to be unpacked first,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from darumad.errors import Problem
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.item import Input
 
 TAR = "application/x-tar"
@@ -26,8 +26,7 @@ _OF_THE_NAMES = frozenset({
 """Errors of a file system that come of what a file is called, and so of what was uploaded."""
 
 
-@frozen(kw_only=True)
-class UnpackLimits:
+class UnpackLimits(Value, kw_only=True):
     """What the uploads of one item may take: `size` in bytes, and `files`, directories and links among them.
 
     `spare` are the bytes that must stay free on the disk.

@@ -13,12 +13,11 @@ from darumad.bridge.loops import Loops
 from darumad.bridge.seat import Limit, Seat, Stopped
 from darumad.journal.requests import Held
 from darumad.names import AgentName, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.ports import Owner
 
 
-@frozen
-class BridgeHealth:
+class BridgeHealth(Value):
     """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
 
     `abandoned` counts the tasks that ignored their cancel since the start, `ignoring` is how many of them still run on

@@ -14,7 +14,7 @@ from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
 from darumad.errors import DarumaError, Refused
-from darumad.values import frozen
+from darumad.values import Value
 
 if TYPE_CHECKING:
     from darumad.settings import Settings
@@ -26,8 +26,7 @@ _LITTLE_DISK = 1024 * _MIB
 _OPEN_TO_OTHERS = 0o077
 
 
-@frozen
-class Finding:
+class Finding(Value):
     """One thing looked at: `bad` is in the way, `note` is worth knowing; `fix` says what to do about it."""
 
     name: str

@@ -10,7 +10,7 @@ from darumad.cli.speaking import Json
 from darumad.cli.waiting import Patience
 from darumad.control.client import Stream
 from darumad.errors import Unavailable
-from darumad.values import frozen
+from darumad.values import Value
 
 
 def followed(line: Line, patience: Patience, since: Mapping[str, Any], **only: Any) -> Iterator[Json]:
@@ -33,8 +33,7 @@ def followed(line: Line, patience: Patience, since: Mapping[str, Any], **only: A
             stream = patience.insist(partial(_resumed, line, patience, away, **only))
 
 
-@frozen
-class Away:
+class Away(Value):
     """A daemon that went away: the position it had told up to, and `since` when, in monotonic seconds."""
 
     seen: int

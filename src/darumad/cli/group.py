@@ -6,11 +6,10 @@ from importlib import import_module
 import click
 
 from darumad import __version__
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen
-class Entry:
+class Entry(Value):
     """One command: the module of this room that holds it under its own name, its line in the help, and examples."""
 
     module: str

@@ -11,13 +11,12 @@ from darumad import __version__
 from darumad.cli import speaking
 from darumad.cli.speaking import Form, Json
 from darumad.control.client import Client
-from darumad.values import frozen
+from darumad.values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@frozen
-class Line:
+class Line(Value):
     """An open line to a daemon, and how its caller wants to be answered."""
 
     client: Client

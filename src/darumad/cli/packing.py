@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import IO
 
 from darumad.errors import Problem, Refused
-from darumad.values import frozen
+from darumad.values import Value
 
 TAR = "application/x-tar"
 _CHUNK = 1 << 20
 _RUNNABLE = 0o100
 
 
-@frozen
-class Packed:
+class Packed(Value):
     """Bytes to upload, what they are called and what they are; `size` in bytes."""
 
     name: str

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 from darumad.control.places import LONGEST_PATH, socket_path
 from darumad.control.routes import ROUTES, Route
 from darumad.errors import CODES, Broken, DarumaError, Problem, Refused, Unavailable
-from darumad.values import frozen
+from darumad.values import Value
 
 Json = dict[str, Any]
 PATIENCE = 30.0
@@ -35,8 +35,7 @@ _AT_THE_DOOR: Mapping[int, str] = {
 """What is meant where a door turned the caller away, which says no word."""
 
 
-@frozen
-class Download:
+class Download(Value):
     """An open answer that is read as it comes, once; `size` in bytes."""
 
     size: int | None
@@ -44,8 +43,7 @@ class Download:
     """Raises Unavailable, `unreachable`, where the answer ends before its size."""
 
 
-@frozen
-class Stream:
+class Stream(Value):
     """Recorded events, each told once as it is iterated: those behind the position `since`.
 
     `newest` is the position of the newest event there was when it was opened.

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import field
 from typing import Any, ParamSpec, TypeVar
 
 from darumad.control.border import Request, chunks_of
@@ -14,14 +13,13 @@ from darumad.control.turn import Turn
 from darumad.control.watch import Watch
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
-from darumad.values import frozen
+from darumad.values import Value, field
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-@frozen
-class Ask:
+class Ask(Value):
     """One request: who asks, by which route, what stood in its body, and the request itself."""
 
     caller: Caller
@@ -58,8 +56,7 @@ class Ask:
         return Audit(by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid)
 
 
-@frozen
-class Desk:
+class Desk(Value):
     """The daemon, and what belongs to the control loop: commits, watch, streams, turn, and its `lag` in seconds."""
 
     house: House

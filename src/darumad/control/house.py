@@ -12,7 +12,7 @@ from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
 from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Seconds, Stage
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.estimate import Quote
@@ -178,8 +178,7 @@ Revoked = tuple[Sequence[str], Sequence[str], int]
 """What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
 
 
-@frozen(kw_only=True)
-class House:
+class House(Value, kw_only=True):
     """The daemon as the control room sees it.
 
     `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set

@@ -10,7 +10,7 @@ from darumad.agents.providers import BUCKETS as OF_CALLS
 from darumad.bus import Labels
 from darumad.events import CATALOGUE
 from darumad.journal import MEASURES as OF_THE_JOURNAL
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.item import PHASES
 
 OTHER = "other"
@@ -18,8 +18,7 @@ _LONG = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 Kind = Literal["counter", "gauge", "histogram"]
 
 
-@frozen
-class Shape:
+class Shape(Value):
     """One metric: its name without `daruma_`, its labels in order, what it says, and which label sets start at 0."""
 
     name: str

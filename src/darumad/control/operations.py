@@ -12,13 +12,12 @@ from starlette.types import ASGIApp
 from darumad.control import on_agents, on_daemon, on_keys, on_money, on_work, views, wire
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
-from darumad.values import frozen
+from darumad.values import Value
 
 Answer = BaseModel | ASGIApp
 
 
-@frozen
-class Operation:
+class Operation(Value):
     """One thing that can be asked. `request` is filled from path, query and body; `reply` is None for no JSON.
 
     `streams` operations read their own body: it is too big to be held.

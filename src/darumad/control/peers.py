@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from darumad.values import frozen
+from darumad.values import Value
 
 _CREDENTIALS = struct.Struct("3i")
 _FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -33,8 +33,7 @@ _LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nC
 _SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-@frozen(kw_only=True)
-class Manners:
+class Manners(Value, kw_only=True):
     """What a door asks of whoever comes: at most `most` are in at once, and both timeouts are in seconds.
 
     `turned_away` is told of everybody who is.
@@ -46,8 +45,7 @@ class Manners:
     turned_away: Callable[[Fault], None]
 
 
-@frozen
-class Caller:
+class Caller(Value):
     """Who asks: `by` is `uid:1000` or `tcp`; only the daemon's own user and root write."""
 
     by: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from darumad.values import frozen
+from darumad.values import Value
 
 BODY_LIMIT = 1 << 20
 """Bytes that a request's body may have where nothing else is said."""
@@ -12,8 +12,7 @@ UPLOAD_LIMIT = 1 << 30
 """Bytes that one uploaded file or packed directory may have."""
 
 
-@frozen
-class Route:
+class Route(Value):
     """One operation's method and path. `writes` needs the daemon's own user or root; `limit` is in bytes of body."""
 
     name: str

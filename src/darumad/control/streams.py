@@ -14,7 +14,7 @@ from darumad.control.watch import Watch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.names import ItemId
-from darumad.values import frozen
+from darumad.values import Value
 
 LIMIT = 64
 """Streams that may be open at once."""
@@ -44,8 +44,7 @@ class _Reader(Protocol):
     ) -> Sequence[Recorded]: ...
 
 
-@frozen
-class Wanted:
+class Wanted(Value):
     """Which events a follower wants: those behind `since`, of one item or one type where that is given."""
 
     since: int

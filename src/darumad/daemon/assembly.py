@@ -32,7 +32,7 @@ from darumad.logs import logger
 from darumad.names import Role, Seconds
 from darumad.settings import Settings
 from darumad.supervision import Event
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.vault import Vault
 from darumad.work.ports import Agent
 
@@ -42,8 +42,7 @@ WITHIN = Seconds(10.0)
 """Seconds that a thread of the error kernel may take to answer while the house is built or taken down."""
 
 
-@frozen(kw_only=True)
-class Kernel:
+class Kernel(Value, kw_only=True):
     """The error kernel: what stands outside the tree and outlives every actor."""
 
     settings: Settings
@@ -113,8 +112,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     )
 
 
-@frozen(kw_only=True)
-class Minds:
+class Minds(Value, kw_only=True):
     """The agents' side: the broker to the models, the templates, and the bridge to them."""
 
     chosen: Chosen

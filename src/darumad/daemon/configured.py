@@ -13,7 +13,7 @@ from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
@@ -21,8 +21,7 @@ from darumad.work.item import Limits as Spendable
 from darumad.work.lanes import Lane
 
 
-@frozen
-class AcceptedAs:
+class AcceptedAs(Value):
     """What accepting an item needs to know of its agent definition; no `version` where no template is loaded."""
 
     name: AgentName

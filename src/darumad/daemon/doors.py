@@ -15,7 +15,7 @@ from darumad.events import DaemonSocketBound, Fact
 from darumad.logs import logger
 from darumad.settings import Settings
 from darumad.supervision import ChildSpec
-from darumad.values import frozen
+from darumad.values import Value
 
 if TYPE_CHECKING:
     import socket
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 
-@frozen
-class Entrances:
+class Entrances(Value):
     """Where the daemon listens: its control socket, and the metrics' if there is one."""
 
     control: ControlSocket

@@ -15,15 +15,14 @@ from darumad.daemon.engine import Engine
 from darumad.daemon.gauges import gauges
 from darumad.logs import logger
 from darumad.names import Role, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.item import WorkRecord
 from darumad.work.ports import Owner
 
 log = logger(__name__)
 
 
-@frozen(kw_only=True)
-class Watchers:
+class Watchers(Value, kw_only=True):
     """Who knows how the daemon is: its vital signs, what a check found in the journal, how many log lines were lost."""
 
     signs: Callable[[], dict[str, bool | str]]

@@ -10,7 +10,7 @@ from typing import Literal
 from darumad.clock import Clock
 from darumad.names import Seconds
 from darumad.notify import Notifier
-from darumad.values import frozen
+from darumad.values import Value
 
 LOOK = Seconds(0.25)
 """How often the guardian looks, in seconds."""
@@ -20,8 +20,7 @@ Ending = Literal["asked", "root", "leaked", "stuck", "broken_disk"]
 Signs = Mapping[str, bool | str]
 
 
-@frozen(kw_only=True)
-class Watched:
+class Watched(Value, kw_only=True):
     """What the guardian looks at; each call reads tables and counters and returns at once.
 
     `keep_door` sees to it that the daemon can still be reached.
@@ -34,8 +33,7 @@ class Watched:
     keep_door: Callable[[], None]
 
 
-@frozen
-class _End:
+class _End(Value):
     why: Ending
     by: str
 

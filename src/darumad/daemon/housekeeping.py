@@ -21,7 +21,7 @@ from darumad.journal import Journal, Prune, Pruned
 from darumad.logs import logger
 from darumad.names import ItemId, Millis, Seconds
 from darumad.settings import Retention
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.states import UNFINISHED
 
 log = logger(__name__)
@@ -35,8 +35,7 @@ JUMP_MS = 60_000
 """A wall clock that goes on by so much more or less than the monotonic one was set, or the machine slept."""
 
 
-@frozen(kw_only=True)
-class House:
+class House(Value, kw_only=True):
     """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal."""
 
     clock: Clock

@@ -14,7 +14,7 @@ from darumad.clock import Clock
 from darumad.cores import cpu_of_process, cpu_of_thread
 from darumad.daemon.ticker import Ticker
 from darumad.names import Seconds
-from darumad.values import frozen
+from darumad.values import Value
 
 WALKED: Final = frozenset({"journal-writer", "bridge", "daruma/engine/orchestrator", "publisher"})
 """The threads that every item walks through, by their names."""
@@ -27,8 +27,7 @@ through, is somebody who computes. An item's walk at its fastest leaves the othe
 threads more than two fifths."""
 
 
-@frozen
-class Taken:
+class Taken(Value):
     """Seconds of CPU since the start: of the process, and of each thread that items walk through, by its id."""
 
     process: float

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
 from darumad.names import ItemId
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.dependencies import find_cycle
 from darumad.work.states import WorkState
 
@@ -25,8 +25,7 @@ class Known(NamedTuple):
     state: WorkState
 
 
-@frozen
-class Admitted:
+class Admitted(Value):
     """The items of one submit that are new, each with the state it begins in."""
 
     new: tuple[tuple[NewItem, WorkState], ...]

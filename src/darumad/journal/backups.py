@@ -24,11 +24,10 @@ from darumad.journal.place import (
     write_marker,
 )
 from darumad.journal.sql import SQL
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen
-class Copied:
+class Copied(Value):
     """A copy that was made or put back: which journal it is of, up to which event, and how large it is, in bytes."""
 
     path: Path

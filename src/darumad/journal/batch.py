@@ -5,7 +5,7 @@ The rooms' handlers change rows through `run`; facts and audits are gathered and
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from darumad.events import Fact, Recorded
@@ -15,12 +15,11 @@ from darumad.journal.requests import Audit
 from darumad.journal.room import Room
 from darumad.journal.sql import LARGEST, NULL, OVER_ROWS, SQL, fitting, shaped
 from darumad.names import Boot, Millis, Seconds
-from darumad.values import frozen
+from darumad.values import Value, astuple
 from darumad.work.lanes import Turns
 
 
-@frozen(kw_only=True)
-class Tail:
+class Tail(Value, kw_only=True):
     """Where the journal ends: what the next batch goes on from. Replaced after COMMIT, so a ROLLBACK needs no undoing.
 
     `seq` is the last event's, `row` the last item's; `unfinished` counts the items that are waiting, ready, scheduled,

@@ -18,12 +18,11 @@ from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
 from darumad.names import Boot, ItemId, Millis, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.blame import LifeEnd
 
 
-@frozen
-class Booted:
+class Booted(Value):
     """A database that is ready to be written, and what the boot did to it."""
 
     db: Database

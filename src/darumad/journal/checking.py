@@ -6,7 +6,6 @@ what it finds as JSON; the daemon runs that in a child of its own, for the pages
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from darumad.errors import Refused
@@ -15,7 +14,7 @@ from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
 from darumad.journal.place import Place, check_ours, unreadable
 from darumad.journal.sql import SQL
-from darumad.values import frozen
+from darumad.values import Value, asdict
 
 SLICE = 1000
 """Rows read at once: a reader that stays longer keeps the log from shrinking."""
@@ -23,8 +22,7 @@ MOST = 20
 """Findings told of each kind, at most."""
 
 
-@frozen
-class Checked:
+class Checked(Value):
     """What was looked at, and everything that is wrong with it, in sentences."""
 
     looked_at: tuple[str, ...]

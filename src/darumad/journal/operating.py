@@ -15,12 +15,11 @@ from darumad.journal.encoding import dump
 from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
 from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, ItemId, Stage
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.states import UNFINISHED, ParkReason, WorkState
 
 
-@frozen
-class Found:
+class Found(Value):
     """Where an item stands as the request finds it."""
 
     uid: ItemId

@@ -13,7 +13,7 @@ from pathlib import Path
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
 from darumad.journal.sql import SQL
-from darumad.values import frozen
+from darumad.values import Value
 
 LEAST = 1 << 20
 """Bytes that a boot may need: for its rows, and for the log that it begins."""
@@ -28,8 +28,7 @@ _FOREIGN_BITS = 0o077
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
 
 
-@frozen
-class Place:
+class Place(Value):
     """Where everything of one journal lies."""
 
     directory: Path

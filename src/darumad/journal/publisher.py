@@ -18,14 +18,13 @@ from darumad.bus import Bus
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.names import Position, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 
 RING = 16_384
 """Events kept rendered; whoever is further behind reads the journal."""
 
 
-@frozen
-class PublisherHealth:
+class PublisherHealth(Value):
     """Batches that wait, and for how many seconds the present one is being told (None between batches)."""
 
     queued: int

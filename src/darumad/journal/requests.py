@@ -7,13 +7,12 @@ changed, the outcome is `STALE`, and a `work.stale_result` is recorded in place 
 """
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import Enum
 from typing import Any, NamedTuple
 
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
-from darumad.values import frozen
+from darumad.values import Value, field
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.effects import Effect, EffectState
 from darumad.work.ends import Next
@@ -22,8 +21,7 @@ from darumad.work.result import Usage, WorkResult
 from darumad.work.states import WorkState
 
 
-@frozen(kw_only=True)
-class Audit:
+class Audit(Value, kw_only=True):
     """Who asked for a change, for the audit row in the same transaction.
 
     `by` is `uid:1000`, a token's id, or `daemon`.
@@ -37,8 +35,7 @@ class Audit:
     request_id: str = ""
 
 
-@frozen(kw_only=True)
-class NewItem:
+class NewItem(Value, kw_only=True):
     """An item to accept.
 
     `digest` is over the fields the caller sent, canonical JSON; it makes a repeated submit idempotent.
@@ -56,8 +53,7 @@ class NewItem:
     submitted_by: str = ""
 
 
-@frozen(kw_only=True)
-class Accept:
+class Accept(Value, kw_only=True):
     """Accept these items, all or none. Dependencies must exist or be in the same batch.
 
     Answer: `Accepted`, or a `Refused`/`Unavailable` error: `conflict` (same id, other body), `invalid` (an unknown
@@ -69,16 +65,14 @@ class Accept:
     max_unfinished: int
 
 
-@frozen
-class Accepted:
+class Accepted(Value):
     """The accepted items as they stand, in the order asked; `created` says which of them are new."""
 
     records: tuple[WorkRecord, ...]
     created: tuple[bool, ...]
 
 
-@frozen
-class Slot:
+class Slot(Value):
     """A free slot: the definition and the stage whose items it takes, and who would hold them (`path#incarnation`)."""
 
     agent: AgentName
@@ -86,8 +80,7 @@ class Slot:
     holder: str
 
 
-@frozen(kw_only=True)
-class Claim:
+class Claim(Value, kw_only=True):
     """Give each slot the best ready item of its definition and stage: lowest rank first, then id. Answer: `Claimed`.
 
     For optimizing and reviewing every definition's items share the pools, so `agent` is then the item's own
@@ -102,8 +95,7 @@ class Claim:
     but_one: frozenset[AgentName] = frozenset()
 
 
-@frozen(kw_only=True)
-class Held:
+class Held(Value, kw_only=True):
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
 
     `effects` are those of all attempts, `steps` (seq, kind, input digest, output) of this attempt and stage.
@@ -121,15 +113,13 @@ class Held:
     lineage: int = 0
 
 
-@frozen
-class Claimed:
+class Claimed(Value):
     """What a claim gave; fewer than the slots where there was not enough work."""
 
     held: tuple[Held, ...]
 
 
-@frozen(kw_only=True)
-class Step:
+class Step(Value, kw_only=True):
     """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
 
     Accepted also while the item is ready by `interrupted` under the same fence: what was paid for is kept.
@@ -149,8 +139,7 @@ class Step:
     anew: bool = False
 
 
-@frozen(kw_only=True)
-class EffectStart:
+class EffectStart(Value, kw_only=True):
     """A held item's tool is about to do something outside. Answer: `APPLIED`, or `STALE`: then it must not."""
 
     item: ItemId
@@ -164,8 +153,7 @@ class EffectStart:
     idempotent: bool
 
 
-@frozen(kw_only=True)
-class EffectEnd:
+class EffectEnd(Value, kw_only=True):
     """What came of a started effect: done with its output, or void. Answer: `APPLIED` or `STALE`."""
 
     item: ItemId
@@ -177,8 +165,7 @@ class EffectEnd:
     output: Any = None
 
 
-@frozen(kw_only=True)
-class Move:
+class Move(Value, kw_only=True):
     """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.
 
     `follows` is what the rules decided, `holder` the slot that an item goes on in. `output` is the stage's own output
@@ -199,8 +186,7 @@ class Move:
     facts: tuple[Fact, ...] = ()
 
 
-@frozen
-class Moved:
+class Moved(Value):
     """A move that was applied, with the fence that holds now, and the dependents it settled (readied or dead)."""
 
     item: ItemId
@@ -208,8 +194,7 @@ class Moved:
     settled: tuple[ItemId, ...] = ()
 
 
-@frozen(kw_only=True)
-class Cancel:
+class Cancel(Value, kw_only=True):
     """Cancel these items in any unfinished or dead state, with their dependents dead of it.
 
     Answer: `Cancelled` or an error.
@@ -223,8 +208,7 @@ class Cancel:
     those_that_can: bool = False
 
 
-@frozen
-class Cancelled:
+class Cancelled(Value):
     """What was cancelled; of those that ran, who held them under which fence (the one before the cancel).
 
     `died` are those that came after one of them, and theirs.
@@ -235,8 +219,7 @@ class Cancelled:
     died: tuple[ItemId, ...] = ()
 
 
-@frozen(kw_only=True)
-class Release:
+class Release(Value, kw_only=True):
     """Make parked, scheduled or dead items ready (or waiting, with unsettled dependencies).
 
     Answer: `Released` or an error.
@@ -251,15 +234,13 @@ class Release:
     those_that_can: bool = False
 
 
-@frozen
-class Released:
+class Released(Value):
     """What was released, dependents that were revived included."""
 
     items: tuple[ItemId, ...]
 
 
-@frozen(kw_only=True)
-class Edit:
+class Edit(Value, kw_only=True):
     """Put `item` in the place of `before`, which differs in `fields`. Answer: `APPLIED` or an error.
 
     `conflict`: it runs, is final, or is no longer as `before` says.
@@ -271,8 +252,7 @@ class Edit:
     audit: Audit
 
 
-@frozen(kw_only=True)
-class Rescue:
+class Rescue(Value, kw_only=True):
     """Put back every running item of this node whose holder is not in `live` (`path#incarnation`).
 
     Answer: `Rescued`.
@@ -282,36 +262,31 @@ class Rescue:
     why: str = "its holder was gone"
 
 
-@frozen
-class Rescued:
+class Rescued(Value):
     """The items put back."""
 
     items: tuple[ItemId, ...]
 
 
-@frozen(kw_only=True)
-class PromoteDue:
+class PromoteDue(Value, kw_only=True):
     """Make scheduled items whose time has come ready, and expired ones dead. Answer: `Promoted`."""
 
 
-@frozen
-class Promoted:
+class Promoted(Value):
     """How many became ready, and when the next one is due (wall milliseconds), if any is scheduled."""
 
     ready: int
     next_due: Millis | None
 
 
-@frozen(kw_only=True)
-class Note:
+class Note(Value, kw_only=True):
     """Facts without a change of an item's state: of agents, budgets and the daemon. Answer: `APPLIED`."""
 
     facts: tuple[Fact, ...]
     audit: Audit | None = None
 
 
-@frozen(kw_only=True)
-class Reserve:
+class Reserve(Value, kw_only=True):
     """Reserve `estimate` under every budget that this call falls under, each within its limits.
 
     `day` is the day it is booked on (`2026-11-21`). Answer: `APPLIED` or `OverBudget`.
@@ -326,8 +301,7 @@ class Reserve:
     limits: Mapping[Budget, Limits]
 
 
-@frozen(kw_only=True)
-class OverBudget:
+class OverBudget(Value, kw_only=True):
     """A call was not let through: this budget has no room for it, or none while other calls are open (`waits`)."""
 
     budget: Budget
@@ -336,8 +310,7 @@ class OverBudget:
     waits: bool
 
 
-@frozen(kw_only=True)
-class Settle:
+class Settle(Value, kw_only=True):
     """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`.
 
     `limits` are those it was reserved under, for whom a threshold has to be told.
@@ -352,8 +325,7 @@ PAUSED = "paused"
 """The key of the switch that keeps anything new from being claimed: `yes` or `no`."""
 
 
-@frozen(kw_only=True)
-class Setting:
+class Setting(Value, kw_only=True):
     """A switch that survives a restart, such as `paused`. Answer: `APPLIED`."""
 
     key: str
@@ -362,8 +334,7 @@ class Setting:
     audit: Audit
 
 
-@frozen(kw_only=True)
-class Prune:
+class Prune(Value, kw_only=True):
     """Let go of a bite of what is older than these moments (wall milliseconds). Answer: `Pruned`.
 
     `behind` is where the last bite ended. `remember_ms` is for how long the id of an item outlives it.
@@ -376,8 +347,7 @@ class Prune:
     behind: int = 0
 
 
-@frozen
-class Pruned:
+class Pruned(Value):
     """The items that are gone, how many events are, and behind what there may be more; None when there is not."""
 
     items: tuple[ItemId, ...]
@@ -385,8 +355,7 @@ class Pruned:
     behind: int | None
 
 
-@frozen(kw_only=True)
-class Purge:
+class Purge(Value, kw_only=True):
     """Let go of a finished item now, and of what its events say. Answer: `Purged` or an error."""
 
     item: ItemId
@@ -394,8 +363,7 @@ class Purge:
     audit: Audit
 
 
-@frozen
-class Purged:
+class Purged(Value):
     """The item that is gone; only its id and how it ended are still known."""
 
     item: ItemId

@@ -10,15 +10,14 @@ from darumad.journal.encoding import dump
 from darumad.journal.requests import Answer, Promoted, PromoteDue, Rescue, Rescued
 from darumad.journal.sql import SQL
 from darumad.names import ItemId
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.blame import CLEAR, LifeEnd, Standing, after_life, is_killer
 
 MAX_CRASHES = 3
 """So many deaths of the process with an item as the one running suspect, and the item is dead."""
 
 
-@frozen
-class Running:
+class Running(Value):
     """A running row, as a rescue finds it. `stepped`: it has a step or a stage's output under its present fence."""
 
     row: int

@@ -53,7 +53,7 @@ from darumad.journal.returning import promote_due, rescue
 from darumad.journal.room import Room
 from darumad.journal.rounds import groups
 from darumad.names import Boot, Seconds
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.lanes import Turns
 
 MAX_BATCH = 256
@@ -92,8 +92,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
 """Who carries out the requests of one kind: all of them in, their answers out in the same order."""
 
 
-@frozen
-class WriterHealth:
+class WriterHealth(Value):
     """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches).
 
     `held` counts those that wait for room on the disk, `unfinished` the items that are not at their end.
@@ -105,8 +104,7 @@ class WriterHealth:
     unfinished: int = 0
 
 
-@frozen(kw_only=True)
-class Standing:
+class Standing(Value, kw_only=True):
     """What the writer starts from and reports to, as the boot left it."""
 
     boot: Boot

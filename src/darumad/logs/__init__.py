@@ -19,7 +19,7 @@ import structlog
 from darumad.clock import Clock
 from darumad.logs.outlets import Outlet, Stream, WatchedFile, check_file
 from darumad.logs.rendering import PRIORITY, Fields, Render, Stamp, as_json, for_people, with_priority
-from darumad.values import frozen
+from darumad.values import Value
 
 __all__ = ["Logs", "check_file", "configure", "logger"]
 
@@ -95,8 +95,7 @@ def _traceback(exc_info: Any) -> str:
     return logging.Formatter().formatException(exc_info)
 
 
-@frozen
-class Logs:
+class Logs(Value):
     """The logs of a running daemon; `levels` are what the standard library's loggers had before."""
 
     outlets: tuple[Outlet, ...]
@@ -163,8 +162,7 @@ def logger(name: str) -> Any:
     return _Logger(name)
 
 
-@frozen
-class _Named:
+class _Named(Value):
     """What structlog takes for the logger behind its own: it has a name and nothing left to do."""
 
     name: str = ""

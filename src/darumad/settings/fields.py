@@ -1,17 +1,20 @@
 """What a setting is made of: its default, its description, and where its number may lie."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from darumad.values import frozen
+from darumad.values import Value, field
 
 T = TypeVar("T")
 
 
-@frozen(kw_only=True)
-class Limits:
+def nothing() -> Mapping[str, Any]:
+    """A mapping without entries."""
+    return MappingProxyType({})
+
+
+class Limits(Value, kw_only=True):
     """Where a number may lie; every bound that is given holds."""
 
     at_least: float | None = None
@@ -37,16 +40,32 @@ SHARE = Limits(at_least=0, at_most=1)
 """A part of a whole."""
 
 
+class About(Value, Generic[T]):
+    """What is known of a setting: its description, its default, where it may lie. It is its field's default factory.
+
+    `shown` is the default in words, for one that is made for whoever runs the daemon.
+    """
+
+    says: str
+    default: Callable[[], T]
+    limits: Limits | None = None
+    shown: str = ""
+
+    def __call__(self) -> T:
+        """The default."""
+        return self.default()
+
+
 def setting(default: T, says: str, limits: Limits | None = None) -> T:
     """A field with its default, its description and where it may lie."""
-    return field(default=default, metadata={"says": says, "limits": limits})
+    return field(default_factory=About(says, lambda: default, limits))
 
 
-def computed(default: Callable[[], T], says: str, shown: str = "") -> T:
+def computed(default: Callable[[], T], says: str, shown: str) -> T:
     """A field whose default is made for whoever runs the daemon; `shown` is that default in words."""
-    return field(default_factory=default, metadata={"says": says, "shown": shown})
+    return field(default_factory=About(says, default, shown=shown))
 
 
-def nothing() -> Mapping[str, Any]:
-    """A mapping without entries."""
-    return MappingProxyType({})
+def named(says: str, default: Callable[[], Mapping[str, T]] = nothing) -> Mapping[str, T]:
+    """A field that holds any number of a kind, each by its name."""
+    return field(default_factory=About(says, default))

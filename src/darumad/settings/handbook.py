@@ -6,15 +6,16 @@
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, is_dataclass
 from typing import Any, get_args, get_origin
 
 import yaml
 
+from darumad.settings.fields import Limits
 from darumad.settings.model import Settings
 from darumad.settings.providers import BY_KIND, ProviderSettings
-from darumad.settings.reading import default_of, settable, types_of
+from darumad.settings.reading import about, settable
 from darumad.settings.showing import as_written
+from darumad.values import FieldInfo, Value
 
 _WIDTH = 110
 _EXAMPLES: Mapping[str, str] = {
@@ -47,39 +48,38 @@ def as_yaml(settings: Settings) -> str:
 
 
 def _section(section: Any, indent: str, path: str) -> Iterator[str]:
-    hints = types_of(type(section))
     for each in settable(type(section)):
         value, dotted = getattr(section, each.name), f"{path}{each.name}"
-        if is_dataclass(value):
+        if isinstance(value, Value):
             yield ""
             yield from _comment((type(value).__doc__ or "").strip(), indent)
             yield f"{indent}{each.name}:"
             yield from _section(value, indent + "  ", f"{dotted}.")
-        elif get_origin(hints[each.name]) is Mapping:
+        elif get_origin(each.type) is Mapping:
             yield from _mapping(each, value, indent, dotted)
         else:
             yield from _entry(each, value, as_written(section)[each.name], indent)
 
 
-def _entry(about: Field[Any], value: Any, written: Any, indent: str) -> Iterator[str]:
-    shown = about.metadata.get("shown")
+def _entry(known: FieldInfo, value: Any, written: Any, indent: str) -> Iterator[str]:
+    of = about(known)
     if not indent:
         yield ""
-    yield from _comment(about.metadata["says"] + (f" Default: {shown}." if shown else ""), indent)
-    yield f"{indent}{about.name}: {'null' if shown and value == default_of(about) else _scalar(written)}"
+    yield from _comment(of.says + (f" Default: {of.shown}." if of.shown else ""), indent)
+    yield f"{indent}{known.name}: {'null' if of.shown and value == of.default() else _scalar(written)}"
 
 
-def _mapping(about: Field[Any], value: Mapping[str, Any], indent: str, dotted: str) -> Iterator[str]:
+def _mapping(known: FieldInfo, value: Mapping[str, Any], indent: str, dotted: str) -> Iterator[str]:
     if not indent:
         yield ""
-    yield from _comment(about.metadata["says"], indent)
+    yield from _comment(about(known).says, indent)
     if not value:
         example = _EXAMPLES[dotted]
         yield from _comment(f"Such as: {example}" if "\n" not in example else "Such as:", indent)
         yield from (f"{indent}#{line}" for line in example.splitlines() if "\n" in example)
-        yield f"{indent}{about.name}: {{}}"
+        yield f"{indent}{known.name}: {{}}"
         return
-    yield f"{indent}{about.name}:"
+    yield f"{indent}{known.name}:"
     for number, (name, each) in enumerate(value.items()):
         yield f"{indent}  {name}:"
         told = _section(each, indent + "    ", "")
@@ -98,40 +98,39 @@ def as_markdown(settings: Settings) -> str:
 
 
 def _headings(section: Any, path: str) -> Iterator[str]:
-    hints = types_of(type(section))
     for each in settable(type(section)):
         value, dotted = getattr(section, each.name), f"{path}{each.name}"
-        if is_dataclass(value):
+        if isinstance(value, Value):
             yield f"## {dotted}"
             yield (type(value).__doc__ or "").strip()
             yield from _headings(value, f"{dotted}.")
-        elif get_origin(hints[each.name]) is Mapping:
-            yield from _named(each, get_args(hints[each.name])[1], dotted)
+        elif get_origin(each.type) is Mapping:
+            yield from _named(each, get_args(each.type)[1], dotted)
         else:
-            shown = each.metadata.get("shown") or f"`{_scalar(as_written(section)[each.name])}`"
+            shown = about(each).shown or f"`{_scalar(as_written(section)[each.name])}`"
             yield f"{'##' if '.' not in dotted else '###'} {dotted}"
-            yield f"{each.metadata['says']}\n\n{_bounds(each)}Default: {shown}."
+            yield f"{about(each).says}\n\n{_bounds(about(each).limits)}Default: {shown}."
 
 
-def _named(about: Field[Any], kind: Any, dotted: str) -> Iterator[str]:
+def _named(known: FieldInfo, kind: Any, dotted: str) -> Iterator[str]:
     yield f"{'##' if '.' not in dotted else '###'} {dotted}"
     if kind is ProviderSettings:
-        yield f"{about.metadata['says']}\n\nThe kinds as they are:"
+        yield f"{about(known).says}\n\nThe kinds as they are:"
         yield "\n".join(_table())
         yield from _described(ProviderSettings, f"{dotted}.NAME.")
-    elif is_dataclass(kind) and isinstance(kind, type):
+    elif isinstance(kind, type) and issubclass(kind, Value):
         example = _EXAMPLES[dotted]
         such = "" if "\n" in example else f" Such as `{example}`."
-        yield f"{about.metadata['says']}{such}\n\nDefault: none."
+        yield f"{about(known).says}{such}\n\nDefault: none."
         yield from _described(kind, f"{dotted}.NAME.")
     else:
-        yield f"{about.metadata['says']} Such as `{_EXAMPLES[dotted]}`.\n\nDefault: as the table of kinds says."
+        yield f"{about(known).says} Such as `{_EXAMPLES[dotted]}`.\n\nDefault: as the table of kinds says."
 
 
 def _described(kind: type, path: str) -> Iterator[str]:
     for each in settable(kind):
         yield f"### {path}{each.name}"
-        yield f"{each.metadata['says']}\n\n{_bounds(each)}".rstrip()
+        yield f"{about(each).says}\n\n{_bounds(about(each).limits)}".rstrip()
 
 
 def _table() -> Iterator[str]:
@@ -142,8 +141,7 @@ def _table() -> Iterator[str]:
         yield f"| {each.name} | {' | '.join(f'`{_scalar(kind[each.name])}`' for kind in kinds.values())} |"
 
 
-def _bounds(about: Field[Any]) -> str:
-    limits = about.metadata.get("limits")
+def _bounds(limits: Limits | None) -> str:
     if limits is None:
         return ""
     words = [

@@ -6,25 +6,23 @@ field means its default.
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from darumad.names import Seconds
-from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Limits, computed, nothing, setting
+from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Limits, computed, named, nothing, setting
 from darumad.settings.places import places
 from darumad.settings.providers import BY_KIND, Budget, PriceSettings, Provider, ProviderSettings
 from darumad.settings.units import Bytes, parse_size
-from darumad.values import frozen
+from darumad.values import Value, field
 
 Verdict = Literal["count", "ignore"]
 MOST_OPTIMIZERS = 32
 """How many optimizers, and reviewers, there are at most when their count follows the executors'."""
 
 
-@frozen(kw_only=True)
-class Control:
+class Control(Value, kw_only=True):
     """The control socket, through which every command speaks to the daemon."""
 
     socket: Path = computed(
@@ -43,8 +41,7 @@ class Control:
     )
 
 
-@frozen(kw_only=True)
-class Daemon:
+class Daemon(Value, kw_only=True):
     """The process itself."""
 
     node: str = setting("local", "What this daemon calls itself in events and as the holder of an item.")
@@ -65,8 +62,7 @@ class Daemon:
     )
 
 
-@frozen(kw_only=True)
-class Queue:
+class Queue(Value, kw_only=True):
     """The items that wait."""
 
     max_items: int = setting(
@@ -82,8 +78,7 @@ class Queue:
     )
 
 
-@frozen(kw_only=True)
-class Item:
+class Item(Value, kw_only=True):
     """The defaults of a work item that does not say otherwise."""
 
     timeout: Seconds = setting(
@@ -112,8 +107,7 @@ class Item:
     unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Limits(at_least=1))
 
 
-@frozen(kw_only=True)
-class Executors:
+class Executors(Value, kw_only=True):
     """The slots that do the work."""
 
     count: int = setting(
@@ -123,8 +117,7 @@ class Executors:
     )
 
 
-@frozen(kw_only=True)
-class Optimizers:
+class Optimizers(Value, kw_only=True):
     """The slots that prepare what an executor sees."""
 
     count: int | None = setting(
@@ -132,8 +125,7 @@ class Optimizers:
     )
 
 
-@frozen(kw_only=True)
-class Reviewers:
+class Reviewers(Value, kw_only=True):
     """The slots that judge a result."""
 
     count: int | None = setting(
@@ -141,8 +133,7 @@ class Reviewers:
     )
 
 
-@frozen(kw_only=True)
-class Supervision:
+class Supervision(Value, kw_only=True):
     """When an agent is restarted, how it gets up again, and when it is benched."""
 
     error_limit: int = setting(5, "How many counted errors within the error window restart an agent.", ONE_UP)
@@ -162,9 +153,8 @@ class Supervision:
         Seconds(10), "How long an agent's actor may take to stop before it is abandoned.", POSITIVE
     )
     leak_cap: int = setting(3, "How many abandoned threads end the process, to be started anew.", ONE_UP)
-    count: Mapping[str, Verdict] = field(
-        default_factory=nothing,
-        metadata={"says": "Per kind of error, `count` or `ignore`: overrides whether it counts against the agent."},
+    count: Mapping[str, Verdict] = named(
+        "Per kind of error, `count` or `ignore`: overrides whether it counts against the agent."
     )
 
 
@@ -174,8 +164,7 @@ SHIPPED_AGENTS: Mapping[str, str] = MappingProxyType(
 """The executors that are there without any setting, and their templates."""
 
 
-@frozen(kw_only=True)
-class AgentSettings:
+class AgentSettings(Value, kw_only=True):
     """One agent definition of your own. What is null is as for the built-in executor."""
 
     template: str = setting(
@@ -191,8 +180,7 @@ class AgentSettings:
     idle_timeout: Seconds | None = setting(None, "See `item.idle_timeout`.", POSITIVE)
 
 
-@frozen(kw_only=True)
-class Log:
+class Log(Value, kw_only=True):
     """What the daemon writes down while it runs."""
 
     level: Literal["debug", "info", "warning", "error"] = setting("info", "The least important level that is written.")
@@ -202,15 +190,13 @@ class Log:
     file: Path | None = setting(None, "A file that gets the same lines as JSON; it may be rotated at any time.")
 
 
-@frozen(kw_only=True)
-class Metrics:
+class Metrics(Value, kw_only=True):
     """Prometheus metrics. The control socket always serves them."""
 
     listen: str | None = setting(None, "A loopback address and port that serve them too, such as `127.0.0.1:9464`.")
 
 
-@frozen(kw_only=True)
-class Bridge:
+class Bridge(Value, kw_only=True):
     """The thread on which all agents think."""
 
     stalled_after: Seconds = setting(
@@ -224,8 +210,7 @@ class Bridge:
     max_in_flight: int = setting(256, "How many model calls are open at once, over all providers.", ONE_UP)
 
 
-@frozen(kw_only=True)
-class LaneSettings:
+class LaneSettings(Value, kw_only=True):
     """One lane: a queue within the queue. A lane that is only named by items needs no entry."""
 
     weight: float = setting(1.0, "How many turns it has for one of a lane of weight 1.", POSITIVE)
@@ -238,8 +223,7 @@ class LaneSettings:
     paused: bool = setting(default=False, says="Whether nothing of it is claimed.")
 
 
-@frozen(kw_only=True)
-class JournalSettings:
+class JournalSettings(Value, kw_only=True):
     """The file that holds everything, and the disk it lies on."""
 
     ballast: Bytes = setting(
@@ -258,8 +242,7 @@ class JournalSettings:
     )
 
 
-@frozen(kw_only=True)
-class Retention:
+class Retention(Value, kw_only=True):
     """How long what is finished is kept."""
 
     steps: Seconds = setting(Seconds(7 * 86_400), "The journalled steps of items that succeeded.", POSITIVE)
@@ -282,8 +265,7 @@ class Retention:
     every: Seconds = setting(Seconds(3600), "How often what is old is looked for.", POSITIVE)
 
 
-@frozen(kw_only=True)
-class Settings:
+class Settings(Value, kw_only=True):
     """All that can be set, checked. `Settings()` is a daemon with nothing configured, for whoever runs it."""
 
     state_dir: Path = computed(
@@ -300,32 +282,25 @@ class Settings:
     reviewers: Reviewers = field(default_factory=Reviewers)
     supervision: Supervision = field(default_factory=Supervision)
     provider: Provider = field(default_factory=Provider)
-    providers: Mapping[str, ProviderSettings] = field(
-        default_factory=lambda: MappingProxyType({**BY_KIND}),
-        metadata={"says": "The model providers, by name; `anthropic`, `ollama` and `openai` are always there."},
+    providers: Mapping[str, ProviderSettings] = named(
+        "The model providers, by name; `anthropic`, `ollama` and `openai` are always there.",
+        lambda: MappingProxyType({**BY_KIND}),
     )
     budget: Budget = field(default_factory=Budget)
-    prices: Mapping[str, PriceSettings] = field(
-        default_factory=nothing,
-        metadata={
-            "says": "What models cost, by `MODEL` or `PROVIDER/MODEL`; those of Anthropic and OpenAI are known, and "
-            "what stands here is believed before them."
-        },
+    prices: Mapping[str, PriceSettings] = named(
+        "What models cost, by `MODEL` or `PROVIDER/MODEL`; those of Anthropic and OpenAI are known, and "
+        "what stands here is believed before them."
     )
-    agents: Mapping[str, AgentSettings] = field(
-        default_factory=nothing,
-        metadata={"says": "Agent definitions of your own, by name."},
-    )
-    lanes: Mapping[str, LaneSettings] = field(
-        default_factory=nothing,
-        metadata={"says": "Lanes with a weight or a limit, by name; `default` is the lane of items that name none."},
+    agents: Mapping[str, AgentSettings] = named("Agent definitions of your own, by name.")
+    lanes: Mapping[str, LaneSettings] = named(
+        "Lanes with a weight or a limit, by name; `default` is the lane of items that name none."
     )
     journal: JournalSettings = field(default_factory=JournalSettings)
     retention: Retention = field(default_factory=Retention)
     log: Log = field(default_factory=Log)
     metrics: Metrics = field(default_factory=Metrics)
     bridge: Bridge = field(default_factory=Bridge)
-    said: Mapping[str, str] = field(default_factory=nothing, repr=False, compare=False)
+    said: Mapping[str, str] = field(default_factory=nothing)
     """Where each value that is no default came from, by its dotted key; see `origins`."""
 
     @property

@@ -7,11 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen(kw_only=True)
-class Places:
+class Places(Value, kw_only=True):
     """The default places. `credentials` is where systemd laid the keys, if it did; `logs` likewise."""
 
     settings_file: Path

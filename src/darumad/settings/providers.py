@@ -1,7 +1,6 @@
 """The settings of model providers and of what they may cost: who is asked, how long, and for how much money."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from types import MappingProxyType
@@ -9,15 +8,14 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from darumad.names import NanoUsd, Seconds
-from darumad.settings.fields import ONE_UP, POSITIVE, Limits, nothing, setting
+from darumad.settings.fields import ONE_UP, POSITIVE, Limits, named, setting
 from darumad.settings.units import parse_money
-from darumad.values import frozen
+from darumad.values import Value
 
 ProviderKind = Literal["anthropic", "ollama", "openai"]
 
 
-@frozen(kw_only=True)
-class Provider:
+class Provider(Value, kw_only=True):
     """Which model provider serves an agent that names none."""
 
     use: str = setting(
@@ -27,8 +25,7 @@ class Provider:
     )
 
 
-@frozen(kw_only=True)
-class ProviderSettings:
+class ProviderSettings(Value, kw_only=True):
     """One model provider; several may be of one kind."""
 
     kind: ProviderKind = setting("anthropic", "Which protocol it speaks; many servers speak `openai`.")
@@ -99,8 +96,7 @@ BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
 """What a provider of each kind is like unless it says otherwise; those that are always there are named like them."""
 
 
-@frozen(kw_only=True)
-class CapSettings:
+class CapSettings(Value, kw_only=True):
     """What one agent or one provider may use, each day and in total; null sets no limit."""
 
     daily: NanoUsd | None = setting(None, "The most that it may cost in one day.", Limits(at_least=0))
@@ -111,8 +107,7 @@ class CapSettings:
     total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
 
 
-@frozen(kw_only=True)
-class Budget:
+class Budget(Value, kw_only=True):
     """What may be spent on models. What does not fit is not called: its item waits, parked, until there is room."""
 
     daily: NanoUsd = setting(
@@ -128,14 +123,8 @@ class Budget:
     )
     item_tokens: int | None = setting(None, "The most tokens of one item, unless it says.", Limits(at_least=0))
     item_calls: int | None = setting(None, "The most model calls of one item, unless it says.", Limits(at_least=0))
-    agents: Mapping[str, CapSettings] = field(
-        default_factory=nothing,
-        metadata={"says": "Limits of an agent definition, by its name."},
-    )
-    providers: Mapping[str, CapSettings] = field(
-        default_factory=nothing,
-        metadata={"says": "Limits of a provider, by its name in `providers`."},
-    )
+    agents: Mapping[str, CapSettings] = named("Limits of an agent definition, by its name.")
+    providers: Mapping[str, CapSettings] = named("Limits of a provider, by its name in `providers`.")
     unknown_price: Literal["allow", "refuse"] = setting(
         "allow",
         "What becomes of a call whose price nobody knows: `allow` makes it, and its cost is in no sum; `refuse` parks "
@@ -149,8 +138,7 @@ class Budget:
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
 
 
-@frozen(kw_only=True)
-class PriceSettings:
+class PriceSettings(Value, kw_only=True):
     """What a model costs, per million tokens."""
 
     input: NanoUsd | None = setting(None, "A million tokens that it reads; must be said.", Limits(at_least=0))

@@ -1,29 +1,25 @@
 """From what was written to what is meant: each leaf becomes its field's type, and all that is wrong is found. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, field, fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from darumad.errors import Problem, did_you_mean
 from darumad.names import NanoUsd, Seconds
 from darumad.redaction import redact
+from darumad.settings.fields import About
 from darumad.settings.providers import BY_KIND, ProviderSettings
 from darumad.settings.sources import Branch, Leaf, Node, empty
 from darumad.settings.units import Bytes, parse_duration, parse_money, parse_size
-from darumad.values import frozen
+from darumad.values import FieldInfo, Value, field, fields
 
-if TYPE_CHECKING:
-    from darumad.settings.fields import Limits
-
-T = TypeVar("T")
+T = TypeVar("T", bound=Value)
 _BEYOND_NUMBERS = 1 << 53
 """What the journal and JSON no longer carry exactly, and the commands do not take either."""
 
 
-@frozen
-class Reading:
+class Reading(Value):
     """One pass over a tree: what was wrong, and where each value came from. Relative paths are meant from `here`."""
 
     here: Path
@@ -36,25 +32,26 @@ class Reading:
             if node.value is not None:
                 self._wrong(path, "must hold further keys", node.origin)
             node = empty(node.origin)
-        hints, known = types_of(kind), {each.name: each for each in settable(kind)}
+        known = {each.name: each for each in settable(kind)}
         values: dict[str, Any] = {}
         for name, below in node.parts.items():
             dotted = f"{path}.{name}" if path else name
             if name in known:
-                values[name] = self._field(hints[name], known[name], below, dotted, getattr(like, name))
+                values[name] = self._field(known[name], below, dotted, getattr(like, name))
             else:
                 self._unknown(dotted, name, known, below.origin)
         return kind(**{each: getattr(like, each) for each in known} | values)
 
-    def _field(self, hint: Any, about: Field[Any], node: Node, path: str, like: Any) -> Any:
+    def _field(self, known: FieldInfo, node: Node, path: str, like: Any) -> Any:
+        hint = known.type
         if get_origin(hint) is Mapping:
             return self._mapping(get_args(hint)[1], node, path, like)
-        if is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(hint, type) and issubclass(hint, Value):
             return self.section(hint, node, path, like)
         if isinstance(node, Branch):
             self._wrong(path, "is one value and holds no further keys", node.origin)
             return like
-        return self._value(hint, about, node, path, like)
+        return self._value(hint, about(known), node, path, like)
 
     def _mapping(self, hint: Any, node: Node, path: str, like: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(node, Leaf):
@@ -67,7 +64,7 @@ class Reading:
     def _named(self, hint: Any, name: str, node: Node, path: str, like: Mapping[str, Any]) -> Any:
         if hint is ProviderSettings:
             return self.section(ProviderSettings, node, path, like.get(name) or self._provider_like(node, path))
-        if is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(hint, type) and issubclass(hint, Value):
             return self.section(hint, node, path, hint())
         if isinstance(node, Branch):
             self._wrong(path, "is one value and holds no further keys", node.origin)
@@ -80,17 +77,17 @@ class Reading:
             self._wrong(path, f"says no `kind`: one of {', '.join(BY_KIND)}", node.origin)
         return BY_KIND.get(str(getattr(kind, "value", None)), BY_KIND["anthropic"])
 
-    def _value(self, hint: Any, about: Field[Any] | None, leaf: Leaf, path: str, like: Any) -> Any:
+    def _value(self, hint: Any, of: About[Any] | None, leaf: Leaf, path: str, like: Any) -> Any:
         options = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
         value = None if leaf.value in {None, "null"} and not isinstance(leaf.value, bool) else leaf.value
         if value is None:
             if NoneType in options:
                 self.origins[path] = leaf.origin
                 return None
-            return default_of(about) if about and about.default is not MISSING else like
+            return of.default() if of and not of.shown else like
         try:
             read = self._read(options[0], value)
-            _keep_within(about, read)
+            _keep_within(of, read)
         except ValueError as error:
             self._wrong(path, f"must be {error}, not {_quoted(value)}", leaf.origin)
             return like
@@ -111,26 +108,19 @@ class Reading:
         self.problems.append(Problem(path, f"{what} ({origin})"))
 
 
-def settable(kind: type) -> tuple[Field[Any], ...]:
+def settable(kind: type[Value]) -> tuple[FieldInfo, ...]:
     """The fields of a section that a person may set."""
     return tuple(each for each in fields(kind) if each.name != "said")
 
 
-def types_of(kind: type) -> Mapping[str, Any]:
-    """The types of a section's fields."""
-    return get_type_hints(kind)
+def about(known: FieldInfo) -> About[Any]:
+    """What is known of a field that is no section: a section's own fields tell."""
+    assert isinstance(known.default_factory, About)
+    return known.default_factory
 
 
-def default_of(about: Field[Any]) -> Any:
-    """The value a field has when nothing is said."""
-    if about.default is not MISSING:
-        return about.default
-    return about.default_factory() if about.default_factory is not MISSING else None
-
-
-def _keep_within(about: Field[Any] | None, value: Any) -> None:
-    limits: Limits | None = about.metadata.get("limits") if about else None
-    broken = limits.broken_by(value) if limits else None
+def _keep_within(of: About[Any] | None, value: Any) -> None:
+    broken = of.limits.broken_by(value) if of and of.limits else None
     if broken:
         raise ValueError(broken)
 

@@ -1,7 +1,6 @@
 """The settings as people see them: in the file's own notation, and each with where it came from. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
@@ -9,16 +8,16 @@ from typing import Any, get_args, get_origin
 from darumad.names import NanoUsd, Seconds
 from darumad.redaction import redact
 from darumad.settings.model import Settings
-from darumad.settings.reading import settable, types_of
+from darumad.settings.reading import settable
 from darumad.settings.units import Bytes, show_duration, show_money, show_size
+from darumad.values import Value
 
 _SHOWN: Mapping[Any, Any] = {Seconds: show_duration, Bytes: show_size, NanoUsd: show_money, Path: str}
 
 
 def as_written(settings: Any) -> dict[str, Any]:
     """`settings`, or a section of it, as a settings file would write it: plain values, units as text."""
-    hints = types_of(type(settings))
-    return {each.name: _shown(hints[each.name], getattr(settings, each.name)) for each in settable(type(settings))}
+    return {each.name: _shown(each.type, getattr(settings, each.name)) for each in settable(type(settings))}
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -39,7 +38,7 @@ def flat(written: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def _shown(hint: Any, value: Any) -> Any:
-    if is_dataclass(value):
+    if isinstance(value, Value):
         return as_written(value)
     if isinstance(value, Mapping):
         return {name: _shown(type(each), each) for name, each in value.items()}

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from darumad.errors import Problem
-from darumad.values import frozen
+from darumad.values import Value
 
 PREFIX = "DARUMA_"
 _TOO_DEEP = "is nested too deeply, or within itself"
@@ -17,8 +17,7 @@ NOT_SETTINGS = frozenset({"DARUMA_CONFIG", "DARUMA_SOCKET"})
 """Variables that are the command line's own: which file to read, and which daemon to speak to."""
 
 
-@frozen
-class Leaf:
+class Leaf(Value):
     """A value as it was written, and where: `daruma.yaml line 3` or `$DARUMA_ITEM__TIMEOUT`.
 
     What comes from the environment is always a string.
@@ -28,8 +27,7 @@ class Leaf:
     origin: str
 
 
-@frozen
-class Branch:
+class Branch(Value):
     """A mapping as it was written."""
 
     parts: Mapping[str, "Node"]

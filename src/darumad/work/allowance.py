@@ -1,12 +1,11 @@
 """What an operator allows to be spent: limits by scope, from the settings and from what was said since. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from darumad.values import changed, frozen
+from darumad.values import Value, changed, field
 from darumad.work.budget import EVER, EVERYTHING, UNITS, Budget, budgets_over, item_budget
 from darumad.work.item import Limits
 
@@ -17,16 +16,14 @@ NO_LIMIT = "none"
 _KEY = "budget"
 
 
-@frozen(kw_only=True)
-class Caps:
+class Caps(Value, kw_only=True):
     """The limits of one scope: for every day, and for ever."""
 
     daily: Limits = field(default_factory=Limits)
     total: Limits = field(default_factory=Limits)
 
 
-@frozen(kw_only=True)
-class Allowance:
+class Allowance(Value, kw_only=True):
     """All that may be spent: the caps of each scope, and what an item may use that says nothing.
 
     `priced_only` refuses calls whose price nobody knows.

@@ -1,11 +1,10 @@
 """How long an item waits before it is tried again. Chance comes in as a number, so the answer is always the same."""
 
 from darumad.names import Seconds
-from darumad.values import frozen
+from darumad.values import Value
 
 
-@frozen(kw_only=True)
-class Backoff:
+class Backoff(Value, kw_only=True):
     """Waits that grow from `first` by `factor`, in seconds, each up to `jitter` longer, none above `max`."""
 
     first: Seconds

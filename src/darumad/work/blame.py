@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from darumad.names import ItemId, Seconds
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 
 BARREN_LIVES = 2
 """So many lives in a row without a new step make a suspect."""
@@ -25,8 +25,7 @@ class LifeEnd(Enum):
     STOPPED = "a group strategy, a breached supervisor, a stalled bridge, the leak cap, a watchdog, a reboot, a stop"
 
 
-@frozen(kw_only=True)
-class Standing:
+class Standing(Value, kw_only=True):
     """What is held against an item.
 
     `barren` counts the lives in a row that ended by the process's death without a new step of this item; `crashes`

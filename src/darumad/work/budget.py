@@ -4,14 +4,13 @@ Sums are exact integers. Who keeps the sums, and in which transaction, is the jo
 """
 
 from collections.abc import Iterator
-from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import NamedTuple
 
 from darumad.names import Millis, NanoUsd
-from darumad.values import changed, frozen
+from darumad.values import Value, changed, field
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 
@@ -25,8 +24,7 @@ EVER = "ever"
 """The period that never ends."""
 
 
-@frozen(kw_only=True)
-class Amount:
+class Amount(Value, kw_only=True):
     """What was spent, is reserved, or will be asked for, in the three units of a limit."""
 
     nano_usd: NanoUsd = NanoUsd(0)
@@ -74,8 +72,7 @@ class Told(IntEnum):
     EXHAUSTED = 2
 
 
-@frozen(kw_only=True)
-class Account:
+class Account(Value, kw_only=True):
     """How a budget stands: what is settled, what open reservations hold, and what was told of it."""
 
     spent: Amount = field(default_factory=Amount)

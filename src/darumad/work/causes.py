@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from darumad.names import Stage
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.codec import review_from_json
 from darumad.work.gates import Review
 from darumad.work.kinds import KINDS
@@ -39,8 +39,7 @@ class Course(Enum):
     STAY = "no move"
 
 
-@frozen
-class End:
+class End(Value):
     """One row of the table: the stop reason that a cause is told as, what follows, and the counter it raises."""
 
     stop_reason: StopReason

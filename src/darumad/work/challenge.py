@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from darumad.names import Role
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.item import WorkItem
 
 MIN_WORDS = 10
@@ -29,16 +29,14 @@ CATEGORIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _WORD = re.compile(r"[\w'-]+")
 
 
-@frozen
-class Issue:
+class Issue(Value):
     """One thing that makes an item vague, and what to ask about it."""
 
     says: str
     questions: tuple[str, ...]
 
 
-@frozen
-class Challenge:
+class Challenge(Value):
     """What the rules found in one item."""
 
     issues: tuple[Issue, ...] = ()

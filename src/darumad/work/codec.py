@@ -5,7 +5,6 @@ default for a field that is not there and passes over one it does not know, so o
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -211,7 +210,7 @@ def _finding_from_json(data: Mapping[str, Any]) -> Finding:
 
 
 _NAMES: Mapping[type, frozenset[str]] = {
-    kind: frozenset(field.name for field in fields(kind))
+    kind: frozenset(kind.__struct_fields__)
     for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review)
 }
 _ITEM: Readers = {

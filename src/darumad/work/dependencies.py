@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from darumad.errors import Refused
 from darumad.names import ItemId
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.states import WorkState
 
 Graph = Mapping[ItemId, Sequence[ItemId]]
 """For each item what it depends on. An id that only others name is an item without dependencies."""
 
 
-@frozen
-class Readiness:
+class Readiness(Value):
     """How an item stands to its dependencies, each named in the order the item gives them."""
 
     unfinished: tuple[ItemId, ...] = ()

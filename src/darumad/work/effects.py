@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from darumad.names import Attempt, ItemId, Stage
-from darumad.values import frozen
+from darumad.values import Value
 
 
 class EffectState(StrEnum):
@@ -25,8 +25,7 @@ class NothingDone(ValueError):  # noqa: N818 - it reads as what is known
     """Raised by a tool that knows that nothing happened outside: its effect is void, and may be tried again."""
 
 
-@frozen(kw_only=True)
-class Effect:
+class Effect(Value, kw_only=True):
     """One effect as the journal has it. `key` is what the world outside was given to know a repetition by."""
 
     key: str

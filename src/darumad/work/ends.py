@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from darumad.names import Millis, Seconds, Stage
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
@@ -33,8 +33,7 @@ _WITHOUT_A_MODEL = frozenset({_C.WAIT_OUT, _C.PROVIDER_DOWN, _C.PARK_PROVIDER, _
 """What an optimizer's failure spares its item: the context is built without a model instead."""
 
 
-@frozen(kw_only=True)
-class Next:
+class Next(Value, kw_only=True):
     """What becomes of an item whose stage ended; the fields of a move that the rules decide.
 
     The counters are added to the record's. `degraded`: the optimizer failed, so the next stage gets a context that was
@@ -62,8 +61,7 @@ class Next:
     questions: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class _Ending:
+class _Ending(Value, kw_only=True):
     """Everything that a rule may look at."""
 
     record: WorkRecord

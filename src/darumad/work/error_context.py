@@ -5,10 +5,9 @@ Hints and recovery steps come from the error's kind and the item's phase, never 
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
-from darumad.values import frozen
+from darumad.values import Value, field
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.result import Failure
@@ -31,8 +30,7 @@ BY_PHASE: Mapping[str, str] = {
 """The step to take by the item's phase; the kind's own step stands before it."""
 
 
-@frozen(kw_only=True)
-class Site:
+class Site(Value, kw_only=True):
     """Where a failure happened: the agent's path, life and state, and the provider's id of the request, if any.
 
     `environment` names versions and which credentials are configured, never any part of one.

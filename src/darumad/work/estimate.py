@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from darumad.names import NanoUsd
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.budget import UNITS, Amount
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 
 
-@frozen(kw_only=True)
-class Quote:
+class Quote(Value, kw_only=True):
     """Who would be asked, and the most that one call with the item's own words could use.
 
     No provider: no model is configured. `most.nano_usd` is None where nobody knows the price.
@@ -21,8 +20,7 @@ class Quote:
     most: Usage | None = None
 
 
-@frozen(kw_only=True)
-class Spread:
+class Spread(Value, kw_only=True):
     """What earlier items came to: half of them used at most `median`, nine of ten at most `most_of_them`."""
 
     items: int

@@ -1,10 +1,9 @@
 """The eight gates of a review and the verdict they sum up to. Unknown is never pass."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from enum import StrEnum
 
-from darumad.values import frozen
+from darumad.values import Value, field
 
 
 class Gate(StrEnum):
@@ -29,8 +28,7 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
-@frozen
-class Finding:
+class Finding(Value):
     """One gate's verdict, with what it found."""
 
     verdict: Verdict
@@ -41,8 +39,7 @@ _UNSEEN = Finding(Verdict.UNKNOWN)
 _FINE = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
 
 
-@frozen(kw_only=True)
-class Review:
+class Review(Value, kw_only=True):
     """All gates of one review. `passed` only when every required gate passed or does not apply."""
 
     gates: Mapping[Gate, Finding]

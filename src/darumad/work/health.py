@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from darumad.names import Incarnation, Millis
-from darumad.values import frozen
+from darumad.values import Value
 
 DEGRADED_AT = 3
 """So many counted errors in the window mean degraded; at five the instance is restarted."""
@@ -32,8 +32,7 @@ class Life(StrEnum):
     STOPPED = "stopped"
 
 
-@frozen(kw_only=True)
-class Signs:
+class Signs(Value, kw_only=True):
     """What is known of an instance, by counters and tables alone. Times are wall milliseconds.
 
     `spawn_error` is why its agent cannot be made at present, `unanswered` why no model can be asked; `errors_in_window`
@@ -56,8 +55,7 @@ class Signs:
     mailbox_depth: int = 0
 
 
-@frozen(kw_only=True)
-class AgentHealth:
+class AgentHealth(Value, kw_only=True):
     """How an instance is. `healthy`: it does its work, or would. `degraded`: it keeps failing, or lacks its means."""
 
     state: AgentState

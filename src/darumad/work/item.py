@@ -1,11 +1,10 @@
 """A work item: what a caller asked for, and the record that Daruma keeps of it. Values only; nothing here acts."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
-from darumad.values import frozen
+from darumad.values import Value, field
 from darumad.work.states import WorkState
 
 PHASES: tuple[str, ...] = (
@@ -13,8 +12,7 @@ PHASES: tuple[str, ...] = (
 )  # fmt: skip
 
 
-@frozen(kw_only=True)
-class Input:
+class Input(Value, kw_only=True):
     """One thing handed in with an item: text as such, or an upload by its sha256."""
 
     name: str
@@ -23,8 +21,7 @@ class Input:
     upload: str | None = None
 
 
-@frozen(kw_only=True)
-class Limits:
+class Limits(Value, kw_only=True):
     """What an item may spend over all its attempts; None means no limit of its own."""
 
     nano_usd: NanoUsd | None = None
@@ -36,8 +33,7 @@ NO_LIMITS = Limits()
 """It may spend what others leave."""
 
 
-@frozen(kw_only=True)
-class WorkItem:
+class WorkItem(Value, kw_only=True):
     """What was asked for. Never changed by Daruma: `description` is the original intent that reviews judge against.
 
     `timeout`, `idle_timeout` and `backoff` are None where the settings' defaults hold; `backoff` is the first
@@ -73,8 +69,7 @@ class WorkItem:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@frozen(kw_only=True)
-class WorkRecord:
+class WorkRecord(Value, kw_only=True):
     """One item as the journal holds it: the caller's part, and everything that has become of it."""
 
     item: WorkItem

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
-from darumad.values import frozen
+from darumad.values import Value
 
 Judgement = Literal["count", "ignore", "crash"]
 """What an agent's error means to its supervisor: one more in the window, nothing, or a restart at once."""
@@ -59,8 +59,7 @@ class Counts(StrEnum):
     CRASH = "crash"
 
 
-@frozen(kw_only=True)
-class Kind:
+class Kind(Value, kw_only=True):
     """One kind of failure: where it comes from, who acts, and what a person may do about it.
 
     `recovery` are steps for a person, the first of them the likeliest; `hints` say what usually lies behind it.

@@ -6,14 +6,13 @@ first. Within a lane the rank decides.
 
 from collections.abc import Iterable, Mapping
 
-from darumad.values import frozen
+from darumad.values import Value
 
 DEFAULT = "default"
 """The lane of an item that names none. It has no limits: whoever wants limits names a lane."""
 
 
-@frozen(kw_only=True)
-class Lane:
+class Lane(Value, kw_only=True):
     """What is set of a lane.
 
     `max_running` counts items from their first claim until they are succeeded, dead or cancelled, parked and waiting

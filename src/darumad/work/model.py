@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.result import UNUSED, Usage
 
 
-@frozen(kw_only=True)
-class ToolSpec:
+class ToolSpec(Value, kw_only=True):
     """A tool as a model sees it: `schema` is the JSON Schema of its arguments."""
 
     name: str
@@ -16,8 +15,7 @@ class ToolSpec:
     schema: Mapping[str, Any]
 
 
-@frozen(kw_only=True)
-class ToolCall:
+class ToolCall(Value, kw_only=True):
     """A model's wish to run a tool."""
 
     id: str
@@ -25,8 +23,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
 
 
-@frozen(kw_only=True)
-class Message:
+class Message(Value, kw_only=True):
     """One turn of a dialogue. A `tool` turn answers the call named by `call_id`.
 
     `opaque` carries what a provider wants echoed unchanged (thinking blocks), as JSON.
@@ -39,8 +36,7 @@ class Message:
     opaque: tuple[Mapping[str, Any], ...] = ()
 
 
-@frozen(kw_only=True)
-class ModelRequest:
+class ModelRequest(Value, kw_only=True):
     """What a model is asked. A pure function of journalled inputs: no clock, no attempt number."""
 
     messages: tuple[Message, ...]
@@ -50,8 +46,7 @@ class ModelRequest:
     max_tokens: int = 8_000
 
 
-@frozen(kw_only=True)
-class ModelReply:
+class ModelReply(Value, kw_only=True):
     """What a model answered: complete, with its end seen."""
 
     text: str
@@ -62,8 +57,7 @@ class ModelReply:
     usage: Usage = UNUSED
 
 
-@frozen(kw_only=True)
-class Embeddings:
+class Embeddings(Value, kw_only=True):
     """The vectors of texts, one each and in their order."""
 
     vectors: tuple[tuple[float, ...], ...]

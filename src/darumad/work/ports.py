@@ -4,12 +4,11 @@ Agents see these only, so the same agent runs in the daemon, in a child and in a
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from darumad.names import Attempt, ItemId, Stage
-from darumad.values import frozen
+from darumad.values import Value, field
 from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
@@ -118,8 +117,7 @@ class Ledger(Protocol):
         ...
 
 
-@frozen(kw_only=True)
-class Context:
+class Context(Value, kw_only=True):
     """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.
 
     `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `feedback`

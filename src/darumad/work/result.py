@@ -1,12 +1,11 @@
 """What an agent hands back for one stage of one attempt. Only `completed` is success; nothing else may look like it."""
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from darumad.names import NanoUsd, Seconds
-from darumad.values import frozen
+from darumad.values import Value, field
 
 
 class StopReason(StrEnum):
@@ -35,8 +34,7 @@ class StopReason(StrEnum):
     DEPENDENCY_FAILED = "dependency_failed"
 
 
-@frozen(kw_only=True)
-class Usage:
+class Usage(Value, kw_only=True):
     """What model calls used. `nano_usd` is None where a price is unknown: never 0 for want of knowing."""
 
     input_tokens: int = 0
@@ -60,8 +58,7 @@ UNUSED = Usage()
 """Nothing was used: what most stages of most items come to."""
 
 
-@frozen(kw_only=True)
-class Artifact:
+class Artifact(Value, kw_only=True):
     """One produced file: its path below the item's workspace, and what it was when the stage ended."""
 
     name: str
@@ -70,8 +67,7 @@ class Artifact:
     sha256: str
 
 
-@frozen(kw_only=True)
-class Failure:
+class Failure(Value, kw_only=True):
     """Why a stage did not complete: a kind of `work.kinds`, and a sentence for people. Never holds a credential.
 
     Of a model call it says what was known of the target: whether its circuit was open, in how many seconds to ask
@@ -89,8 +85,7 @@ class Failure:
     budget: str = ""
 
 
-@frozen(kw_only=True)
-class WorkResult:
+class WorkResult(Value, kw_only=True):
     """The outcome of one stage. `data` is the stage's own: a brief, an answer, or a review."""
 
     stop_reason: StopReason

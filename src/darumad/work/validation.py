@@ -12,7 +12,7 @@ from typing import Any
 
 from darumad.errors import Problem
 from darumad.names import Role, Stage
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
 from darumad.work.item import NO_LIMITS, PHASES, Limits, WorkItem
@@ -52,8 +52,7 @@ _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(@[A-Za-z0-9.+-]{1,64})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@frozen
-class Findings:
+class Findings(Value):
     """What validation found. Each problem names its field by a JSON pointer."""
 
     errors: tuple[Problem, ...] = ()

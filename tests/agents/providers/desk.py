@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from darumad.agents.providers import BUCKETS, Broker, Credential, Limits, ProviderConfig, ProviderSpec
 from darumad.bus import Tally
 from darumad.clock import Clock, SystemClock
 from darumad.names import ItemId, Seconds
 from darumad.sim import Simulation
+from darumad.values import changed
 from darumad.work.model import Message, ModelFailed, ModelRequest
 from darumad.work.ports import Complete, Owner
 from darumad.work.result import Usage
@@ -88,7 +89,7 @@ class Desk:
         self._broker: Broker | None = None
 
     def change(self, **fields: object) -> None:
-        self.specs = {name: replace(spec, **fields) for name, spec in self.specs.items()}
+        self.specs = {name: changed(spec, **fields) for name, spec in self.specs.items()}
 
     @property
     def broker(self) -> Broker:

@@ -12,6 +12,7 @@ from darumad.agents.roles.conduct import failed
 from darumad.agents.step_loop import Tool, run_loop
 from darumad.names import Attempt, ItemId, Seconds, Stage
 from darumad.sim import Fault, Reply, Rule, Simulation, ToolUse, When
+from darumad.values import changed
 from darumad.work.kinds import verdict
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Context, Owner
@@ -123,11 +124,11 @@ async def cell(sim: Simulation, name: str, path: str) -> str:
 def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     limits = SLOW
     if name.startswith("drip"):
-        limits = replace(SLOW, total=PATIENCE)
+        limits = changed(SLOW, total=PATIENCE)
     elif name.startswith(SILENT):
         short = {"first_token": PATIENCE, "idle": PATIENCE} if way == "streamed" else {"total": PATIENCE}
-        limits = replace(SLOW, **short)
-    return replace(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
+        limits = changed(SLOW, **short)
+    return changed(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
 
 
 async def _stage(desk: Desk, name: str) -> WorkResult:

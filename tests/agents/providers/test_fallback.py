@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +14,7 @@ from darumad.agents.providers.policy import falls_back
 from darumad.agents.step_loop import run_loop
 from darumad.names import ItemId, Seconds
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
+from darumad.values import changed
 from darumad.work import KINDS
 from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
@@ -28,7 +28,7 @@ def chained(desk: Desk, *names: str, **fields: object) -> Desk:
     desk.use = names[0]
     desk.keys["openai"] = desk.keys["anthropic"]
     for name, following in zip(names, [*names[1:], None], strict=True):
-        desk.specs[name] = replace(desk.specs[name], fallback=following, **fields)
+        desk.specs[name] = changed(desk.specs[name], fallback=following, **fields)
     return desk
 
 
@@ -97,21 +97,21 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     assert lets() == "all"
 
 
-BRIEF = replace(SLOW, first_token=Seconds(0.3), total=Seconds(0.4))
+BRIEF = changed(SLOW, first_token=Seconds(0.3), total=Seconds(0.4))
 """A retry after the first token's limit has too little left, and the total ends it."""
 
 
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_one_that_hangs_takes_none_of_the_time_of_the_next(desk: Desk, streamed: bool) -> None:
     chained(desk, "anthropic", "openai", stream=streamed)
-    desk.specs["anthropic"] = replace(desk.specs["anthropic"], limits=BRIEF)
+    desk.specs["anthropic"] = changed(desk.specs["anthropic"], limits=BRIEF)
     desk.sim.play(Rule(id="hang", when=When(listener="anthropic"), fault=Fault(name="hang_headers")))
     assert (await desk.complete()(ask())).model == "openai:gpt-sim"
 
 
 async def test_a_limit_that_ran_out_is_told_as_that_of_the_one_that_hung(desk: Desk) -> None:
     chained(desk, "anthropic", "openai", stream=False)
-    desk.specs["openai"] = replace(desk.specs["openai"], limits=BRIEF)
+    desk.specs["openai"] = changed(desk.specs["openai"], limits=BRIEF)
     desk.sim.play(Rule(id="hang", when=When(listener="openai"), fault=Fault(name="hang_headers")), *out("anthropic"))
     failed = await desk.failure()
     assert (failed.kind, failed.message) == ("timeout", "openai:gpt-sim: no answer within 0.4 s in all")
@@ -243,7 +243,7 @@ async def test_a_model_s_circuit_is_its_own_and_no_other_s_of_the_same_provider(
 
 
 async def test_who_makes_no_vectors_says_so(desk: Desk) -> None:
-    desk.specs["anthropic"] = replace(desk.specs["anthropic"], embedding_model="any")
+    desk.specs["anthropic"] = changed(desk.specs["anthropic"], embedding_model="any")
     for provider, told in (
         ("ollama", "no model for this"),
         ("anthropic", "no embeddings"),

@@ -2,12 +2,12 @@
 
 import socket
 import traceback
-from dataclasses import replace
 
 import pytest
 
 from darumad.names import Seconds
 from darumad.sim import Fault, Reply, Rule, ToolUse
+from darumad.values import changed
 from tests.agents.providers.desk import KEY, QUICK, Desk, ask
 
 LONG = Reply(text="word " * 60)
@@ -94,14 +94,14 @@ async def test_a_stream_that_ends_before_the_answer_does_is_no_answer(desk: Desk
 
 
 async def test_a_stream_of_pings_is_silence(desk: Desk) -> None:
-    desk.change(limits=replace(QUICK, first_token=Seconds(10)))
+    desk.change(limits=changed(QUICK, first_token=Seconds(10)))
     desk.sim.play(goes_wrong(Fault(name="pings_only", after=3, interval=0.02)))
     failed = await desk.failure()
     assert (failed.kind, "nothing more came" in failed.message) == ("timeout", True)
 
 
 async def test_an_answer_that_drips_for_ever_ends_at_the_total_limit(desk: Desk, vendor: str) -> None:
-    desk.change(limits=replace(QUICK, first_token=Seconds(10), idle=Seconds(10), total=Seconds(1)))
+    desk.change(limits=changed(QUICK, first_token=Seconds(10), idle=Seconds(10), total=Seconds(1)))
     desk.sim.play(Rule(id="drip", script=(Reply(text="word " * 2_000),), per_frame=0.05))
     failed = await desk.failure()
     assert (failed.kind, "in all" in failed.message) == ("timeout", True)

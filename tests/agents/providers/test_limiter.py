@@ -1,7 +1,6 @@
 """The limits of a minute: as values over every window, as a server's word, and as a simulated server sees them."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +11,7 @@ from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.limiter import WINDOW, Left, Limiter, Measure
 from darumad.names import Millis, Seconds
 from darumad.sim import Fault, Quota, Reply, Rule, When, most_within
+from darumad.values import changed
 from tests.agents.providers.desk import SLOW, Desk, ask, seen
 from tests.kit import FakeClock
 
@@ -132,7 +132,7 @@ async def test_a_call_that_was_refused_took_a_request_and_no_tokens_and_a_hung_o
     desk: Desk,
 ) -> None:
     most = {Measure.REQUESTS: 9, Measure.OUTPUT: 1_000}
-    desk.change(per_minute=most, limits=replace(SLOW, first_token=Seconds(0.2), total=Seconds(0.2)))
+    desk.change(per_minute=most, limits=changed(SLOW, first_token=Seconds(0.2), total=Seconds(0.2)))
     desk.sim.play(
         Rule(id="refuses", when=When(nth=(1,)), fault=Fault(name="http_status", code=400)),
         Rule(id="hangs", when=When(nth=(1,)), fault=Fault(name="hang_headers")),

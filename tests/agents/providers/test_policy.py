@@ -8,6 +8,7 @@ import pytest
 from darumad.agents.providers.policy import RetryBudget, treatment_of
 from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
+from darumad.values import changed
 from darumad.work import KINDS
 from darumad.work.ports import Owner
 from tests.agents.providers.desk import Desk, ask, seen, turns
@@ -80,7 +81,7 @@ async def test_no_server_can_hold_a_provider_or_an_item_back_for_ever(desk: Desk
 
 
 async def test_a_wait_that_would_miss_the_deadline_is_not_begun(desk: Desk) -> None:
-    desk.change(limits=replace(desk.specs["anthropic"].limits, total=Seconds(5)))
+    desk.change(limits=changed(desk.specs["anthropic"].limits, total=Seconds(5)))
     desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=20.0)))
     failed = await desk.failure()
     assert (failed.kind, failed.retry_after, len(desk.sim.attempts())) == ("rate_limited", 20.0, 1)
@@ -141,7 +142,7 @@ async def test_never_more_calls_are_open_than_the_provider_has_slots(desk: Desk)
 
 
 async def test_a_wait_for_a_slot_has_an_end(desk: Desk) -> None:
-    desk.change(concurrency=1, limits=replace(desk.specs["anthropic"].limits, queue=Seconds(0.05)))
+    desk.change(concurrency=1, limits=changed(desk.specs["anthropic"].limits, queue=Seconds(0.05)))
     desk.sim.play(Rule(id="held", script=(Reply(text="fine"),), gate="door"))
     held = asyncio.ensure_future(desk.complete()(ask()))
     await seen(desk.sim, lambda attempts: len(attempts) == 1)

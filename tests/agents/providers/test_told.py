@@ -1,11 +1,10 @@
 """What is told of a provider that refuses calls, or whose calls another has to answer: facts, and few of them."""
 
-from dataclasses import replace
-
 from darumad.agents.providers.sparing import PERIOD
 from darumad.agents.providers.standing import Standing
 from darumad.events import Fact
 from darumad.sim import Fault, Rule, When
+from darumad.values import changed
 from tests.agents.providers.desk import Desk, Draws, ask
 from tests.kit import FakeClock
 
@@ -65,7 +64,7 @@ async def test_a_call_that_is_refused_for_its_rate_tells_so_whether_or_not_it_is
 async def test_a_call_that_another_provider_answers_tells_who_and_why(desk: Desk) -> None:
     desk.keys["openai"] = desk.keys["anthropic"]
     desk.change(context_window=200_000)
-    desk.specs["anthropic"] = replace(desk.specs["anthropic"], fallback="openai")
+    desk.specs["anthropic"] = changed(desk.specs["anthropic"], fallback="openai")
     desk.sim.play(Rule(id="large", when=When(listener="anthropic"), fault=Fault(name="http_status", code=413)))
     assert (await desk.failure()).kind == "request_too_large"
     assert not desk.facts, "a request that is too large is too large for one of the same size"

@@ -8,7 +8,7 @@ key, no money, no such model - opens it hard: until somebody changes the setting
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work import KINDS, Breaker
 
 WINDOW = 30.0
@@ -67,8 +67,7 @@ def end_of(kind: str) -> End:
     return End.LOST if kind in _NOT_THE_TARGET_S else _SAID_BY[KINDS[kind].breaker]
 
 
-@frozen
-class Sample:
+class Sample(Value):
     """The attempts that ended in one second, on the clock the circuit is asked with."""
 
     second: int
@@ -76,23 +75,20 @@ class Sample:
     failed: int
 
 
-@frozen
-class Admission:
+class Admission(Value):
     """Leave to try. A probe's end decides what becomes of a half-open circuit."""
 
     probe: bool
 
 
-@frozen
-class Refusal:
+class Refusal(Value):
     """No leave: until when (monotonic seconds; None until the settings change), and the kind that opened it hard."""
 
     until: float | None
     kind: str | None = None
 
 
-@frozen
-class Circuit:
+class Circuit(Value):
     """All that is known of one target. `opened` counts openings since it was last closed."""
 
     samples: tuple[Sample, ...] = ()

@@ -3,7 +3,7 @@
 No tokenizer is at hand: none can be fetched, and each model has its own. A guess and one factor a model do.
 """
 
-from darumad.values import frozen
+from darumad.values import Value
 
 _WEIGHT = 0.2
 """What the newest reply counts for; the earlier ones share the rest."""
@@ -11,8 +11,7 @@ _LEAST, _MOST = 0.5, 2.0
 """A server that says it read less or more than that per token guessed is not believed any further."""
 
 
-@frozen
-class Calibration:
+class Calibration(Value):
     """What a guess is multiplied by."""
 
     factor: float = 1.0

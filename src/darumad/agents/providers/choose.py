@@ -6,14 +6,13 @@ from collections.abc import Collection
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.tls import tls
 from darumad.redaction import redact
-from darumad.values import frozen
+from darumad.values import Value
 
 PROBE_WITHIN = 2.0
 """Seconds that Ollama has to answer: nobody there is known at once, and a machine that is booting is slow."""
 
 
-@frozen
-class Chosen:
+class Chosen(Value):
     """The provider to use by name (`offline` for none), its model, and the reason as a sentence."""
 
     provider: str

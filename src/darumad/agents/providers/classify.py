@@ -12,15 +12,14 @@ from types import TracebackType
 from typing import Any
 
 from darumad.names import Millis
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.result import Usage
 
 LONGEST_ASKED = 3_600.0
 """Seconds. Who asks to be left alone for longer is asked again: a wrong header must end no provider, nor any item."""
 
 
-@frozen
-class Diagnosis:
+class Diagnosis(Value):
     """What a failure is. `message` is ours: nothing an upstream wrote is in it. `retry_after` in seconds, if said."""
 
     kind: str

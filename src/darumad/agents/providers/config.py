@@ -1,7 +1,6 @@
 """What an operator says of the providers: values only, checked at the border before they come here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from math import inf
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,7 @@ from darumad.agents.providers.limiter import Amounts
 from darumad.agents.providers.price_seed import seeded, seeded_window
 from darumad.agents.providers.prices import FREE, Price
 from darumad.names import Seconds
-from darumad.values import changed, frozen
+from darumad.values import Value, changed, field
 
 Kind = Literal["anthropic", "ollama", "openai"]
 OPENAI_URL = "https://api.openai.com/v1"
@@ -18,8 +17,7 @@ OFFLINE = "offline"
 """The name that stands for: no model at all."""
 
 
-@frozen(kw_only=True)
-class Limits:
+class Limits(Value, kw_only=True):
     """How long a call may take; each expiry ends it as `timeout`, but `queue`'s, which is `local_saturation`.
 
     `first_token` runs from the request to the first event of the answer, `idle` between two events (pings are
@@ -34,8 +32,7 @@ class Limits:
     queue: Seconds = Seconds(60.0)
 
 
-@frozen(kw_only=True)
-class KeySource:
+class KeySource(Value, kw_only=True):
     """Where a key may lie, in the order looked at: a systemd credential, a file of mode 0600, the environment."""
 
     credential: str | None = None
@@ -43,8 +40,7 @@ class KeySource:
     env: str | None = None
 
 
-@frozen(kw_only=True)
-class ProviderSpec:
+class ProviderSpec(Value, kw_only=True):
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
     `base_url` None is the vendor's own address. `stream` False asks for answers in one piece, of servers that stream
@@ -114,8 +110,7 @@ SHIPPED: Mapping[str, ProviderSpec] = {"anthropic": ANTHROPIC, "ollama": OLLAMA,
 """What stands without any setting; a provider of the same name in the settings takes its place."""
 
 
-@frozen(kw_only=True)
-class ProviderConfig:
+class ProviderConfig(Value, kw_only=True):
     """All providers by name, and who uses which.
 
     `use` is a provider's name, `offline`, or `auto` until `choose` has chosen. `by_agent` names the provider of

@@ -8,7 +8,7 @@ from typing import Literal
 
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.vault import LONGEST
 
 _UNUSABLE = "a provider's key cannot be used"
@@ -42,8 +42,7 @@ class Credential:
         raise TypeError("a credential is not pickled")
 
 
-@frozen
-class Found:
+class Found(Value):
     """A key, and where it was."""
 
     key: Credential

@@ -10,12 +10,11 @@ from darumad.agents.providers.client import Client, build, load
 from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.slots import Slots
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.ports import Owner
 
 
-@frozen
-class _Opened:
+class _Opened(Value):
     """An open call: whose it is, the task it runs in, and how often that task had been cancelled when it began."""
 
     owner: Owner

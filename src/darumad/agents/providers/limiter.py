@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from darumad.values import frozen
+from darumad.values import Value
 
 WINDOW = 60.0
 """Seconds."""
@@ -26,8 +26,7 @@ class Measure(StrEnum):
 Amounts = Mapping[Measure, int]
 
 
-@frozen
-class Left:
+class Left(Value):
     """What a server says is left of a measure, and in how many seconds all of it is there again."""
 
     remaining: int
@@ -67,8 +66,7 @@ class _Window:
             self.held -= self.ended.popleft()[1]
 
 
-@frozen(eq=False)
-class Booking:
+class Booking(Value, eq=False):
     """Leave to send a call that needs so much. Each is itself only: two calls may need the same."""
 
     needs: Amounts

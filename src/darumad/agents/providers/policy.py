@@ -13,7 +13,7 @@ import tenacity  # noqa: TID251 - the one door
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.clock import Clock
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work import KINDS, Fallback, Retry
 from darumad.work.result import Usage
 
@@ -34,8 +34,7 @@ class Rng(Protocol):
         ...
 
 
-@frozen
-class Treatment:
+class Treatment(Value):
     """How often a kind is tried again, and whether at once or after backoff; `unheard`: only if no byte had come."""
 
     retries: int

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from darumad.agents.providers.prices import Price
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 
 if TYPE_CHECKING:
     from genai_prices import types
@@ -27,8 +27,7 @@ _NANO = 1_000_000_000
 _DIGIT = "[0-9]"
 
 
-@frozen
-class _Seed:
+class _Seed(Value):
     """What is known of the models whose name one of these patterns matches; `window` is in tokens."""
 
     match: tuple[str, ...]

@@ -3,13 +3,12 @@
 from math import ceil
 
 from darumad.names import NanoUsd
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.model import ModelRequest
 from darumad.work.result import Usage
 
 
-@frozen
-class Price:
+class Price(Value):
     """Nano-dollars a million tokens, by what the token was.
 
     `long` stands in their place for a call whose input is over `long_from` tokens, cached ones included: for all of

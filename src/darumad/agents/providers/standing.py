@@ -20,7 +20,7 @@ from darumad.events import (
     ProviderRateLimited,
     ProviderUsageUnknown,
 )
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.ports import Owner
 
 Target = tuple[str, str]
@@ -35,8 +35,7 @@ MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
 
 
-@frozen
-class CircuitState:
+class CircuitState(Value):
     """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
 
     `probed`: it is half-open, and the one call that it lets through is on its way. `answered_at` is when its target

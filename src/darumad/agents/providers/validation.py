@@ -15,7 +15,7 @@ from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
 from darumad.redaction import redact
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work import KINDS
 
 WITHIN = 15.0
@@ -34,8 +34,7 @@ _REFUSED = frozenset({401, 403})
 State = Literal["pending", "connected", "error"]
 
 
-@frozen
-class Validity:
+class Validity(Value):
     """How a provider was found: `pending` before it was asked. `reason` is ours; nothing upstream wrote is in it."""
 
     state: State = "pending"

@@ -9,7 +9,7 @@ from darumad.agents.providers.limiter import Amounts, Measure
 from darumad.agents.providers.prices import cost, likely_tokens, request_bytes, upper_bound
 from darumad.agents.providers.reply import without_keys
 from darumad.agents.providers.watch import Watch
-from darumad.values import changed, frozen
+from darumad.values import Value, changed
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage
 
@@ -87,8 +87,7 @@ class Answer:
         return without_keys(reply, provider)
 
 
-@frozen
-class Vectors:
+class Vectors(Value):
     """The vectors of texts."""
 
     texts: tuple[str, ...]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darumad.agents.roles.consolidation import consolidate
-from darumad.values import frozen
+from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.effects import Effect
 from darumad.work.item import Input, WorkItem
@@ -20,8 +20,7 @@ PRESSURE: tuple[tuple[float, str], ...] = ((0.50, "safe"), (0.75, "moderate"), (
 """Up to which use of the budget each word holds; beyond the last it is `critical`."""
 
 
-@frozen
-class Over:
+class Over(Value):
     """An input that does not fit: its name, its text, and how many bytes of it there is room for."""
 
     name: str
@@ -29,8 +28,7 @@ class Over:
     room: int
 
 
-@frozen
-class Earlier:
+class Earlier(Value):
     """What became of an item before: the reviews that sent it back, its failed attempts, and what people answered.
 
     All oldest first; a failure is a compact error. `done` is what its tools did outside in earlier attempts, for good.

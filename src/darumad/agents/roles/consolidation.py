@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from darumad.values import frozen
+from darumad.values import Value
 
 SUMMARY_LENGTH = 200
 """How much of one summary is shown, in characters."""
 
 
-@frozen
-class Level:
+class Level(Value):
     """How much is told: at most so many issues and tests, summaries or not, and the advice that ends it."""
 
     name: str

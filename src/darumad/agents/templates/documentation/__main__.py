@@ -9,7 +9,6 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from darumad.agents.templates.documentation.finding import NotFound, find_instal
 from darumad.agents.templates.documentation.inventory import Entry, Package
 from darumad.agents.templates.documentation.page import Descriptions, render_page
 from darumad.agents.templates.documentation.reading import read_package
+from darumad.values import asdict
 
 CPU_SECONDS = 300
 MEMORY = 4 * 2**30

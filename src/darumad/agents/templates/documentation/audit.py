@@ -7,7 +7,7 @@ from darumad.agents.artifacts import MARKERS
 from darumad.agents.templates.documentation.inventory import EntryKind, Package
 from darumad.agents.templates.documentation.page import render_page
 from darumad.agents.templates.documentation.quoting import FENCE, outside_code
-from darumad.values import frozen
+from darumad.values import Value
 
 _HEAD = re.compile(r'^(#{2,6}|-) <a id="([^"]+)"></a>[^`]*`([^`]+)`')
 _LINK = re.compile(r"(?<!\\)\]\(#([^)]+)\)")
@@ -15,8 +15,7 @@ _LINKED = re.compile(r"\[`([^`]*)`\]")
 _SPAN = re.compile(r"`[^`]*`")
 
 
-@frozen
-class Audit:
+class Audit(Value):
     """What is wrong with a page; all empty when nothing is.
 
     `missing` are names without an entry, `hollow` entries without their signature, `astray` links to what there is not

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from darumad.values import frozen
+from darumad.values import Value
 
 
 class EntryKind(StrEnum):
@@ -24,8 +24,7 @@ def module_anchor(path: str) -> str:
     return f"module-{path}"
 
 
-@frozen
-class Row:
+class Row(Value):
     """One line of a section: a parameter, an exception, a returned value. What is not said is empty."""
 
     name: str
@@ -34,8 +33,7 @@ class Row:
     text: str = ""
 
 
-@frozen
-class Section:
+class Section(Value):
     """One part of a docstring: running text, rows, or both, under a title that is empty for plain text.
 
     `code` says that the text is an example session and no prose.
@@ -47,8 +45,7 @@ class Section:
     code: bool = False
 
 
-@frozen(kw_only=True)
-class Entry:
+class Entry(Value, kw_only=True):
     """One public name, under the path by which a user imports it.
 
     `canonical` is where it is defined. `signatures` has more than one line for overloads. `target` is what a
@@ -82,8 +79,7 @@ class Entry:
 _DESCRIBED = frozenset({EntryKind.CLASS, EntryKind.FUNCTION, EntryKind.METHOD, EntryKind.PROPERTY})
 
 
-@frozen(kw_only=True)
-class ModuleEntry:
+class ModuleEntry(Value, kw_only=True):
     """One public module and what it offers, in the order of its source."""
 
     path: str
@@ -91,16 +87,14 @@ class ModuleEntry:
     entries: tuple[Entry, ...] = ()
 
 
-@frozen
-class Unread:
+class Unread(Value):
     """A file that could not be read as Python: its path below the package, and why."""
 
     file: str
     error: str
 
 
-@frozen(kw_only=True)
-class Package:
+class Package(Value, kw_only=True):
     """All of it: the public modules in the order of their paths, and the files that could not be read."""
 
     name: str

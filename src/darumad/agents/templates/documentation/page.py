@@ -4,7 +4,6 @@ Every public name has exactly one *head*: a heading or a list entry that begins 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 
 from darumad.agents.templates.documentation.inventory import (
     Entry,
@@ -16,7 +15,7 @@ from darumad.agents.templates.documentation.inventory import (
     module_anchor,
 )
 from darumad.agents.templates.documentation.quoting import code, fenced, ours, plain, quoted
-from darumad.values import frozen
+from darumad.values import Value, field
 
 SUMMARY_LENGTH = 160
 """Characters of a module's first sentence in the list of modules."""
@@ -30,8 +29,7 @@ underscore. A class shows its own members; what it inherits stands at its bases.
 the place where it is described. **Index** has every name in alphabetical order."""
 
 
-@frozen
-class Descriptions:
+class Descriptions(Value):
     """What a model wrote about names that their source says nothing of, by path, and which model that was."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
