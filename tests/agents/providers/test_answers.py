@@ -138,7 +138,7 @@ async def test_a_key_for_ollama_in_the_environment_is_sent_to_nobody(
     desk.use = "ollama"
     desk.sim.play(Rule(id="echo", script=(Reply(text="fine"),)))
     await desk.complete()(ask())
-    client = desk.broker._half.clients["ollama"]._client
+    client = desk.broker._half.clients["ollama", None]._client
     assert client._client.headers["authorization"] == "Bearer none"
 
 

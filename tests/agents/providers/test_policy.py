@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from darumad.agents.providers import Credential
 from darumad.agents.providers.policy import RetryBudget, treatment_of
 from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.values import changed
 from darumad.work import KINDS
 from darumad.work.ports import Owner
-from tests.agents.providers.desk import Desk, ask, seen, turns
+from tests.agents.providers.desk import KEY, Desk, ask, seen, turns
 
 RATE = Fault(name="http_status", code=429, retry_after=0.2)
 
@@ -130,6 +131,31 @@ async def test_a_wrong_key_opens_the_circuit_until_it_is_reset(desk: Desk) -> No
     assert len(desk.sim.attempts()) == 1
     desk.broker.renew("anthropic")
     assert (await desk.complete()(ask())).stop == "end"
+
+
+async def test_a_call_that_is_refused_with_the_key_before_says_nothing_of_the_one_that_is_there_now(desk: Desk) -> None:
+    desk.sim.play(replace(first(Fault(name="http_status", code=401)), gate="door"))
+    on_its_way = asyncio.ensure_future(desk.failure())
+    await seen(desk.sim, lambda attempts: len(attempts) == 1)
+    desk.keys["anthropic"] = Credential("sk-another")
+    desk.broker.renew("anthropic")
+    desk.sim.release("door")
+    assert (await on_its_way).kind == "local_saturation", "its item comes back, and is not parked"
+    assert (await desk.complete()(ask())).stop == "end"
+
+
+async def test_who_waited_for_a_place_goes_with_the_key_as_it_is_then(desk: Desk) -> None:
+    desk.change(concurrency=1)
+    desk.sim.play(Rule(id="held", when=When(nth=(1,)), script=(Reply(text="fine"),), gate="door"))
+    calls = [asyncio.ensure_future(desk.complete()(ask())) for _ in range(2)]
+    await seen(desk.sim, lambda attempts: len(attempts) == 1)
+    await turns(lambda: sum(map(len, desk.broker._half.slots["anthropic"]._waiting.values())) == 1)
+    desk.keys["anthropic"] = Credential("sk-another")
+    desk.broker.renew("anthropic")
+    desk.sim.release("door")
+    await asyncio.gather(*calls)
+    sent = [client._client.api_key for client in desk.broker._half.clients.values()]
+    assert sent == [KEY, "sk-another"]
 
 
 async def test_never_more_calls_are_open_than_the_provider_has_slots(desk: Desk) -> None:

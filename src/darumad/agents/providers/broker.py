@@ -135,11 +135,8 @@ class Broker:
         return OFFLINE if name == "auto" else name
 
     def renew(self, provider: str) -> None:
-        """The key of `provider` changed: close its circuits, and make the next call with it. From any thread."""
+        """The key of `provider` changed: close its circuits. Every call that begins now has it. From any thread."""
         self._standing.reset(provider)
-        half = self._half
-        if half is not None and not half.loop.is_closed():
-            half.loop.call_soon_threadsafe(half.retire, provider)
 
     def lets(self, agent: str) -> Lets:
         """How many calls for `agent` would be let through now, by the most willing circuit of its chain."""

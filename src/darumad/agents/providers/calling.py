@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, Protocol
 
+from darumad.agents.providers.breaker import End, end_of
 from darumad.agents.providers.classify import AttemptFailed, Diagnosis, classify, headers_of
 from darumad.agents.providers.client import Client
 from darumad.agents.providers.config import ProviderSpec
@@ -142,14 +143,13 @@ class Caller:
         self._standing.refuse_if_open(call.target)
         self._refuse_if_unwanted(call)
         name, within = call.target[0], call.spec.limits.queue
-        client = half.client(name, call.spec, self._keys.get(name))
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             booking = await self._booked(call)
             try:
                 if self._refuse_if_unwanted(call) > 0:
                     await self._wait_until_wanted(call)
                 async with half.everybody.hold(call.agent, within=within):
-                    return await self._admitted(client, call, tried)
+                    return await self._admitted(half, call, tried)
             finally:
                 self._standing.settle(name, booking, call.needs if tried.used is None else used_of(tried.used))
 
@@ -184,8 +184,10 @@ class Caller:
         while (wait := self._refuse_if_unwanted(call)) > 0:
             await pause(self._clock, wait * (1 + SPREAD * self._rng.random()))
 
-    async def _admitted(self, client: Client, call: Call[R], tried: Tried) -> R:
-        """One attempt with leave of its circuit; however it ends, the circuit hears of it."""
+    async def _admitted(self, half: LoopHalf, call: Call[R], tried: Tried) -> R:
+        """One attempt with leave of its circuit and the key as it is now; however it ends, the circuit hears of it."""
+        key = self._keys.get(call.target[0])
+        client = half.client(call.target[0], call.spec, key)
         admission = self._standing.admit(call.target)
         kind: str | None = "cancelled"
         try:
@@ -197,6 +199,9 @@ class Caller:
             kind = failed.diagnosis.kind
             if kind == "rate_limited":
                 self._standing.rate_limited(call.target[0], failed.diagnosis.retry_after)
+            if end_of(kind) is End.HOPELESS and self._keys.get(call.target[0]) != key:
+                kind = "local_saturation"  # what the old key is refused says nothing of the new one
+                raise AttemptFailed(kind, "the key was replaced while the call was on its way") from None
             raise
         except asyncio.CancelledError:
             if call.scope.expired() and not self._standing.is_revoked(call.owner):

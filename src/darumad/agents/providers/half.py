@@ -42,8 +42,7 @@ class LoopHalf:
     everybody: Slots
     most: int
     slots: dict[str, Slots] = field(default_factory=dict)
-    clients: dict[str, Client] = field(default_factory=dict)
-    retired: list[Client] = field(default_factory=list)
+    clients: dict[tuple[str, Credential | None], Client] = field(default_factory=dict)
     loaded: set[Kind] = field(default_factory=set)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     open: dict[asyncio.Timeout, _Opened] = field(default_factory=dict)
@@ -67,20 +66,17 @@ class LoopHalf:
                     self.loaded.add(kind)
 
     def client(self, name: str, spec: ProviderSpec, key: Credential | None) -> Client:
-        """The client of a provider, made when it is first wanted; its kind is loaded.
+        """The client of a provider with this key, made when it is first wanted; its kind is loaded.
+
+        That of an earlier key stays, for its open calls may end.
 
         Raises:
             AttemptFailed: it cannot be made; see `client.build`.
         """
-        if name not in self.clients:
-            self.clients[name] = build(name, spec, key, self.most)
-        return self.clients[name]
-
-    def retire(self, name: str) -> None:
-        """No new call for this client; its open ones may end."""
-        client = self.clients.pop(name, None)
-        if client is not None:
-            self.retired.append(client)
+        client = self.clients.get((name, key))
+        if client is None:
+            client = self.clients[name, key] = build(name, spec, key, self.most)
+        return client
 
     def slots_of(self, name: str, spec: ProviderSpec) -> Slots:
         """The places of a provider."""
@@ -109,5 +105,5 @@ class LoopHalf:
         """Abort what is open and close every client."""
         self.closing = True
         self.abort()
-        for client in (*self.clients.values(), *self.retired):
+        for client in self.clients.values():
             await client.close()
