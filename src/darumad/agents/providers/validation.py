@@ -16,7 +16,6 @@ from darumad.clock import Clock
 from darumad.names import Millis
 from darumad.redaction import redact
 from darumad.values import Value, changed
-from darumad.work import KINDS
 
 WITHIN = 15.0
 """Seconds that a provider has to answer."""
@@ -104,10 +103,9 @@ class Validations:
 
 def _refused(met: Mapping[str, CircuitState]) -> str | None:
     """Why no call is made now; what only a change of the settings or the key mends comes first."""
-    hard = next(((model, each.kind) for model, each in met.items() if each.kind is not None), None)
+    hard = next((f"{model} ({each.kind})" for model, each in met.items() if each.kind is not None), None)
     if hard is not None:
-        model, kind = hard
-        return f"it refuses calls to {model} ({kind}). {KINDS[kind].hints[0]}"
+        return f"it refused a call to {hard}: none is made until another key, or a restart"
     failing = next((model for model, each in met.items() if each.shut), None)
     return None if failing is None else f"calls to {failing} fail: its circuit is open"
 
