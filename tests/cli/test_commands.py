@@ -316,6 +316,11 @@ def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(
     assert len(json.loads(run("agents", "list", "--json").stdout)["items"]) == 4
 
 
+def test_a_limit_that_is_set_says_how_many_items_it_held_up(run: Run) -> None:
+    done = run("budgets", "set", "agent:echo", "--daily", "20")
+    assert (done.returncode, done.stderr) == (0, "1 item that it held up goes on\n")
+
+
 def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     done = run("doctor")
     names = [line[6:21].strip() for line in done.stdout.splitlines()]

@@ -67,8 +67,8 @@ def reset(line: Line, scope: str) -> None:
 
 def _changed(reply: Json) -> Iterable[str]:
     yield from _budgets(reply["items"])
-    if reply["released"]:
-        note(f"{len(reply['released'])} items that were parked go on")
+    if released := len(reply["released"]):
+        note("1 item that it held up goes on" if released == 1 else f"{released} items that it held up go on")
 
 
 def _budgets(found: Iterable[Mapping[str, Any]]) -> Iterable[str]:
