@@ -57,13 +57,15 @@ class ProviderSettings(Value, kw_only=True):
     concurrency: int = setting(16, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
-        Seconds(30), "How long until the first token; a cold local model takes its time.", POSITIVE
+        Seconds(30), "How long until the first token of one try; a cold local model takes its time.", POSITIVE
     )
     idle: Seconds = setting(
         Seconds(15), "The longest silence within a reply; keep-alive pings are silence too.", POSITIVE
     )
     total: Seconds = setting(
-        Seconds(600), "How long one call may take in all; a fallback asked after it has its own.", POSITIVE
+        Seconds(600),
+        "How long one call may take in all, its retries included; a fallback asked after it has its own.",
+        POSITIVE,
     )
     num_ctx: int | None = setting(
         None, "Ollama only: the context window that is asked for, in tokens.", Limits(at_least=512)
