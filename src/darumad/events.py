@@ -5,9 +5,9 @@ The names are stable API: each has its heading in docs/reference/events.md. Sign
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from darumad.values import Value
+from darumad.values import Value, asdict
 
 
 class Fact(Value):
@@ -18,7 +18,9 @@ class Fact(Value):
 
     def data(self) -> Mapping[str, Any]:
         """The payload: every field but the subject, as primitives."""
-        return {each: getattr(self, each) for each in self.__struct_fields__[1:]}
+        payload = asdict(self)
+        del payload["subject"]
+        return payload
 
 
 # --- work -----------------------------------------------------------------------------------------------------------
@@ -437,7 +439,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
 )  # fmt: skip
 
 
-class Recorded(NamedTuple):
+class Recorded(Value):
     """A fact as the journal holds it, a row: with its sequence number and its wall time in milliseconds."""
 
     seq: int

@@ -50,6 +50,7 @@ class Roster:
         self._free: defaultdict[Pool, deque[str]] = defaultdict(deque)
         self._offered: set[str] = set()
         self._under_way: Counter[AgentName] = Counter()
+        self._live: Counter[Pool] = Counter()
 
     def add(self, seat: Seat) -> None:
         """A new life of a slot, free. One that is up already stays as it is: its agent was made anew beneath it."""
@@ -58,12 +59,16 @@ class Roster:
         pool = _pool(seat.role, seat.definition.name)
         self._seated[seat.holder] = Seated(seat, pool)
         self._free[pool].append(seat.holder)
+        self._live[pool] += 1
 
     def remove(self, holder: str) -> Seated | None:
         """The slot is gone; what it held is the caller's to put back."""
         seated = self._seated.pop(holder, None)
         self._offered.discard(holder)
-        if seated is not None and seated.held is not None:
+        if seated is None:
+            return None
+        self._live[seated.pool] -= 1
+        if seated.held is not None:
             self._under_way[seated.held.record.item.agent] -= 1
         return seated
 
@@ -126,7 +131,7 @@ class Roster:
 
     def pools(self) -> tuple[Pool, ...]:
         """Every pool that has a live slot."""
-        return tuple({each.pool for each in self._seated.values()})
+        return tuple(pool for pool, slots in self._live.items() if slots)
 
 
 class Backlog:

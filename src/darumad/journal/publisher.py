@@ -18,7 +18,7 @@ from darumad.bus import Bus
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.names import Position, Seconds
-from darumad.values import Value
+from darumad.values import Value, asdict
 
 RING = 16_384
 """Events kept rendered; whoever is further behind reads the journal."""
@@ -142,9 +142,7 @@ class Ring:
 
 def render(event: Recorded) -> bytes:
     """One event as one line of JSON."""
-    seq, at, kind, subject, data = event
-    body = {"seq": seq, "at": at, "type": kind, "subject": subject, "data": data}
-    return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(asdict(event), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _to_excepthook(error: Exception) -> None:
