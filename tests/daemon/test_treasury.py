@@ -124,6 +124,19 @@ def test_a_limit_that_is_set_releases_what_it_held_up_and_nobody_else(desk: Desk
     assert purse.review() == ["its-agent's", "unpriced"], "a start and a new day look at all"
 
 
+@pytest.mark.parametrize("scopes", [("item:a", "all"), ("all", "item:a")], ids=" then ".join)
+def test_an_item_that_two_limits_held_up_goes_on_when_both_are_raised(desk: Desk, scopes: tuple[str, str]) -> None:
+    purse = treasury(desk, Books(), [], all=Caps(total=Limits(calls=1)), item_a=Caps(total=Limits(calls=1)))
+    spend(desk, purse, "a")
+    park(desk, "a", budget="item:a")
+    raised = []
+    for scope in scopes:
+        desk.call(Setting(key=Override(scope, "total", "calls").key, value="9", facts=(), audit=AUDIT))
+        raised.append(purse.review(scope))
+    assert raised == [[], ["a"]]
+    eventually(lambda: state(desk, "a") == "ready")
+
+
 def test_what_is_parked_for_another_reason_is_not_touched(desk: Desk) -> None:
     desk.submit("a")
     held = desk.claim_one(Stage.OPTIMIZING)

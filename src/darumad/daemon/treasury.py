@@ -3,8 +3,8 @@
 Room comes back when a limit is raised and when a new day begins. The sums are the journal's, the rules `work`'s.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
@@ -71,30 +71,50 @@ class Treasury:
         self._dates.end()
 
     def review(self, scope: str | None = None) -> Sequence[ItemId]:
-        """Heed what was said by now, and release what has room: of all, or of what a budget of `scope` holds up.
+        """Heed what was said by now, and release what has room: of all, or of what a budget of `scope` held up.
 
         It reads and blocks: on no loop, and no timer.
         """
-        reader = self._journal.reader()
+        reader, before = self._journal.reader(), self.allowance
         self.allowance = self._settings.overridden(reader.settings(OVERRIDES))
         self._ledger.allow(self.allowance)
-        released = [each.item.id for each in self._parked(reader, scope) if self._may_go_on(reader, each)]
+        released = [
+            each.item.id
+            for each in self._parked(reader)
+            if (scope is None or self._held_up(reader, each, scope, before)) and self._may_go_on(reader, each)
+        ]
         for each in released:
             self._journal.post(Release(items=(each,), audit=_BY), lambda _: self._hint())
         return released
 
-    def _parked(self, reader: Reader, scope: str | None) -> Iterator[WorkRecord]:
+    def _parked(self, reader: Reader) -> Iterator[WorkRecord]:
         after: ItemId | None = None
         while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
-            yield from (each for each in page if each.reason == ParkReason.BUDGET and _held_up(each.error, scope))
+            yield from (each for each in page if each.reason == ParkReason.BUDGET)
             after = page[-1].item.id
 
+    def _held_up(self, reader: Reader, record: WorkRecord, scope: str, before: Allowance) -> bool:
+        """Whether a budget of `scope` held it up: the one that it ended for, or one that was used up as well.
+
+        An error that names no budget may be of each.
+        """
+        error = record.error or {}
+        if error.get("kind") == "budget_exhausted" and error.get("budget", scope) == scope:
+            return True
+        return scope in self._without_room(reader, record, before)
+
     def _may_go_on(self, reader: Reader, record: WorkRecord) -> bool:
+        return not self._without_room(reader, record, self.allowance)
+
+    def _without_room(self, reader: Reader, record: WorkRecord, allowance: Allowance) -> frozenset[str]:
+        """The scopes of the item's budgets in which nothing may be spent under this allowance."""
         item = record.item
-        over = self.allowance.limits_over(item.id, item.budget, item.agent, self._provider_of(item.agent), self.today)
+        over = allowance.limits_over(item.id, item.budget, item.agent, self._provider_of(item.agent), self.today)
         limited = {budget: limits for budget, limits in over.items() if limits != Limits()}
         accounts = reader.accounts(limited)
-        return all(has_room(limits, accounts[budget].spent) for budget, limits in limited.items())
+        return frozenset(
+            budget.scope for budget, limits in limited.items() if not has_room(limits, accounts[budget].spent)
+        )
 
     def _till_the_next_look(self) -> Seconds:
         now = self._clock.wall()
@@ -107,9 +127,3 @@ class Treasury:
             self._day = self.today
             self._aside(self.review)
         return self._till_the_next_look()
-
-
-def _held_up(error: Mapping[str, Any] | None, scope: str | None) -> bool:
-    """Whether a budget of `scope` (None: any) holds up what ended so. An error that names no budget may be of each."""
-    said = error or {}
-    return scope is None or (said.get("kind") == "budget_exhausted" and said.get("budget", scope) == scope)
