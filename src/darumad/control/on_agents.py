@@ -63,7 +63,9 @@ def _names(instance: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _not_an_agent(house: House, name: str) -> Refused | None:
-    if all(place.path != name for place in house.tree()):
+    """That `name` is something else of the tree, by its path or the end of it; None where it is nothing."""
+    others = {place.path for place in house.tree()} - {str(each["path"]) for each in house.agents()}
+    if all(name not in {path, path.rpartition("/")[2]} for path in others):
         return None
     return Refused(f"{name} is no agent: what else the tree holds, its supervisor restarts", code="not_an_agent")
 
