@@ -179,6 +179,10 @@ def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment
     assert (refused.returncode, "chmod 600" in refused.stdout) == (1, True)
     daemon.client.submit(asking("goes-on"))
     assert daemon.settled("goes-on")["state"] == "succeeded", "with the key that was read before"
+    file.chmod(0o600)
+    file.write_text("")
+    refused = daemon.run("providers", "check", "anthropic")
+    assert (refused.returncode, f"{file} is empty; put the key into it; the key" in refused.stdout) == (1, True)
     file.unlink()
     assert provider(daemon)["reason"].startswith(f"{file}")
     assert daemon.run("providers", "check", "anthropic").returncode == 1

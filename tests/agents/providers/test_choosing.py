@@ -154,6 +154,26 @@ def test_a_key_file_that_would_be_waited_for_is_refused_at_once(tmp_path: Path) 
     assert "no file; a key is read from a regular one" in keyring.refused["anthropic"].detail
 
 
+@pytest.mark.parametrize("text", ["", " \n\n"])
+def test_a_key_file_that_is_empty_is_refused_by_its_name_and_a_key_elsewhere_does_not_stand_in_for_it(
+    tmp_path: Path, text: str
+) -> None:
+    path = file_of(tmp_path / "key", 0o600)
+    path.write_text(text)
+    keyring = load_credentials(only(KeySource(file=path, env="A_KEY")), {"A_KEY": KEY})
+    assert keyring.refused["anthropic"].detail == f"{path} is empty; put the key into it"
+    assert keyring.get("anthropic") is None
+
+
+def test_a_key_that_was_read_stays_in_use_while_its_file_is_empty(tmp_path: Path) -> None:
+    path = file_of(tmp_path / "key", 0o600)
+    keyring = load_credentials(only(KeySource(file=path)), {})
+    path.write_text("")
+    assert (keyring.refresh(), keyring.get("anthropic")) == (frozenset(), Credential(KEY))
+    path.write_text("sk-another")
+    assert (keyring.refresh(), keyring.refused) == ({"anthropic"}, {})
+
+
 @pytest.mark.parametrize(
     ("kind", "url", "file", "needs"),
     [

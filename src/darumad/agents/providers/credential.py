@@ -137,8 +137,8 @@ def find(
     """The first key that `source` leads to, or None.
 
     Raises:
-        Refused: `bad_settings`: a key file that is named but missing, unreadable, or open to others, or a key that no
-            request can carry.
+        Refused: `bad_settings`: a key file that is named but missing, unreadable, open to others or empty, or a key
+            that no request can carry.
     """
     looks: tuple[tuple[Origin, str, str, Callable[[], str]], ...] = (
         ("systemd", "", f"the systemd credential {source.credential}", lambda: _from_systemd(source, environ)),
@@ -193,6 +193,8 @@ def _from_file(provider: str, source: KeySource) -> str:
         raise _refused(pointer, f"{source.file} is no file; a key is read from a regular one")
     if mode & _OPEN_TO_OTHERS:
         raise _refused(pointer, f"{source.file} can be read by others; `chmod 600` it")
+    if not value:
+        raise _refused(pointer, f"{source.file} is empty; put the key into it")
     return value
 
 
