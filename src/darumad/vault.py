@@ -26,6 +26,19 @@ _PRIVATE = 0o600
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
+def wrong_with(secret: str) -> str | None:
+    """Why it cannot stand in a header. None may have a line break; in all else clients and servers differ."""
+    if not secret:
+        return "is empty"
+    if len(secret) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if secret.splitlines() != [secret]:
+        return "has a line break in it"
+    if not secret.isascii():
+        return "has a character that is not ASCII"
+    return None if secret.isprintable() else "has a control character in it"
+
+
 class Vault:
     """Seals with the newest key, opens with any. Reads the keys anew each time: they are in memory only meanwhile."""
 

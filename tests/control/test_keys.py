@@ -75,15 +75,34 @@ def test_what_cannot_be_kept_is_refused_without_telling_it_back(
     assert served.client.call("secrets list")["items"] == []
 
 
-def test_a_secret_that_no_header_holds_is_refused_with_its_limit_and_one_that_just_fits_is_kept(
-    served: Served,
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        (f"{MARKER}\n{MARKER}", "has a line break in it"),
+        (f"{MARKER}\u2028x", "has a line break in it"),
+        (f"{MARKER}\u00e9", "has a character that is not ASCII"),
+        (f"{MARKER}\tx", "has a control character in it"),
+        ("k" * 8_001, "is longer than 8000 characters"),
+        (" \n", "is empty"),
+    ],
+)
+def test_a_secret_that_no_request_can_carry_is_refused_by_its_name_and_the_one_before_it_stays(
+    served: Served, value: str, wrong: str
 ) -> None:
+    served.client.call("secrets set", {"value": "k" * 8_000}, name="far-api-key")
+    before = sealed(served)
     with pytest.raises(Refused) as refused:
-        served.client.call("secrets set", {"value": "k" * 100_000}, name="far-api-key")
+        served.client.call("secrets set", {"value": value}, name="far-api-key")
     (problem,) = refused.value.problems
     assert (refused.value.code, problem.pointer) == ("invalid", "/value")
-    assert problem.detail == "may be at most 8000 characters long; send the secret itself and no more"
-    assert served.client.call("secrets set", {"value": "k" * 8_000}, name="far-api-key")["done"] == "set"
+    assert refused.value.message == f"the secret far-api-key is not kept: it {wrong}"
+    assert problem.detail == "must be the key alone, on one line of at most 8000 printable ASCII characters"
+    assert sealed(served) == before
+
+
+def test_a_secret_is_kept_without_the_line_break_that_it_ended_with(served: Served) -> None:
+    served.client.call("secrets set", {"value": f"{MARKER}\n"}, name="far-api-key")
+    assert Vault(served.room.directory, {}).open(sealed(served) or "") == MARKER
 
 
 def test_providers_are_listed_and_asked_and_an_unknown_one_is_named(served: Served) -> None:

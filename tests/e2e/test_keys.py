@@ -139,7 +139,10 @@ def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go
     assert "the provider anthropic uses it from now on" in said.stdout
     for far_too_long in (100_000, 3_000_000):
         said = daemon.run("secrets", "set", "anthropic-api-key", given="k" * far_too_long)
-        assert (said.returncode, "may be at most 8000 characters long" in said.stderr) == (2, True)
+        assert (said.returncode, "it is longer than 8000 characters" in said.stderr) == (2, True)
+    said = daemon.run("secrets", "set", "anthropic-api-key", given=f"{MARKER}\n{MARKER}\n")
+    assert (said.returncode, MARKER in said.stderr) == (2, False)
+    assert "the secret anthropic-api-key is not kept: it has a line break in it" in said.stderr
     found = becomes(daemon, "error")
     daemon.client.submit(asking("first"))
     assert daemon.settled("first")["reason"] == "provider"

@@ -33,7 +33,7 @@ def set_(line: Line, name: str) -> None:
     value = text_of(Path("-"), _MOST) if is_given() else click.prompt(name, hide_input=True, err=True)
     if not value.strip():
         raise Refused("nothing came on standard input; pipe the value in", code="invalid")
-    line.show(line.client.call("secrets set", {"value": value.strip()}, name=name), _changed)
+    line.show(line.client.call("secrets set", {"value": value}, name=name), _changed)
 
 
 @secrets.command("list")

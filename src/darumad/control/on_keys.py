@@ -7,9 +7,10 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.house import Vault
 from darumad.control.views import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
 from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, SecretSetRequest
-from darumad.errors import Refused, unknown_provider
+from darumad.errors import Problem, Refused, unknown_provider
 from darumad.journal.requests import Note, Setting
 from darumad.redaction import redact
+from darumad.vault import LONGEST, wrong_with
 
 _ROW = "secret/"
 """How the keys of the journal's rows begin."""
@@ -44,8 +45,15 @@ async def list_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsView:  
 
 
 async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretChange:
-    """Keeps a secret; a provider whose key it is uses it from the next call on."""
-    value = request.value.get_secret_value()
+    """Keeps a secret; a provider whose key it is uses it from the next call on.
+
+    Raises:
+        Refused: no request could carry it.
+    """
+    value = request.value.get_secret_value().strip()
+    if wrong := wrong_with(value):
+        meant = Problem("/value", f"must be the key alone, on one line of at most {LONGEST} printable ASCII characters")
+        raise Refused(f"the secret {request.name} is not kept: it {wrong}", problems=[meant])
     redact.conceal(value)
     sealed = await desk.read(desk.house.keys.vault.seal, value)
     return await _keep(desk, ask, request.name, sealed, "set")

@@ -8,12 +8,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from darumad.errors import Problem, did_you_mean
 from darumad.names import ItemId, Millis, NanoUsd, Role, Seconds
 from darumad.settings.units import parse_duration, parse_money
-from darumad.vault import LONGEST
 from darumad.work.states import WorkState
 
 _NANO = 1_000_000_000
@@ -309,20 +308,11 @@ class SecretRequest(Asked):
     name: SecretName
 
 
-def _a_secret(value: SecretStr) -> SecretStr:
-    length = len(value.get_secret_value())
-    if not length:
-        raise ValueError("is empty; send the secret itself")
-    if length > LONGEST:
-        raise ValueError(f"may be at most {LONGEST} characters long; send the secret itself and no more")
-    return value
-
-
 class SecretSetRequest(Asked):
     """A secret to keep. Its value is never told back."""
 
     name: SecretName
-    value: Annotated[SecretStr, AfterValidator(_a_secret)]
+    value: SecretStr
 
 
 class EventsRequest(Asked):

@@ -9,7 +9,7 @@ from typing import Literal
 from darumad.agents.providers.config import SHIPPED, KeySource, ProviderConfig
 from darumad.errors import Problem, Refused
 from darumad.values import Value
-from darumad.vault import LONGEST
+from darumad.vault import LONGEST, wrong_with
 
 _UNUSABLE = "a provider's key cannot be used"
 _OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -148,23 +148,12 @@ def find(
     )
     for origin, setting, where, look in looks:
         value = look()
-        if value and (wrong := _wrong_with(value)):
+        if value and (wrong := wrong_with(value)):
             said = f"{where} holds a key that no request can carry: it {wrong}"
             raise _refused(f"providers.{provider}{setting}", said)
         if value:
             return Found(Credential(value), origin)
     return None
-
-
-def _wrong_with(key: str) -> str | None:
-    """Why it cannot stand in a header. None may have a line break; in all else clients and servers differ."""
-    if len(key) > LONGEST:
-        return f"is longer than {LONGEST} characters"
-    if key.splitlines() != [key]:
-        return "has a line break in it"
-    if not key.isascii():
-        return "has a character that is not ASCII"
-    return None if key.isprintable() else "has a control character in it"
 
 
 def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
