@@ -52,6 +52,11 @@ def test_an_item_of_a_paused_lane_names_the_setting(served: Served) -> None:
     assert served.client.call("status")["held_back"] == [LANE]
 
 
+def test_a_provider_in_use_that_cannot_be_used_is_told_with_why(served: Served) -> None:
+    served.room.providers.state = "error"
+    assert served.client.call("status")["held_back"] == ["provider far: because"]
+
+
 def test_each_item_of_a_batch_is_told_what_keeps_itself_waiting(served: Served) -> None:
     served.room.lanes |= {"north": Lane(paused=True), "south": Lane()}
     lanes = ("south", "north", "south", "north")

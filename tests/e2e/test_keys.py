@@ -25,6 +25,8 @@ class Vendor(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
         self.takes = MARKER
+        self.wait: int | None = None
+        """Seconds for which who has the wrong key is told to come again; None says that it is wrong."""
         self.asked: list[tuple[str, str]] = []
 
     @property
@@ -46,7 +48,10 @@ class _Answers(http.server.BaseHTTPRequestHandler):
     def _answer(self, answer: Any) -> None:
         key = self.headers.get("authorization", "").removeprefix("Bearer ")
         self.server.asked.append((self.command, key))
-        if key != self.server.takes:
+        if key != self.server.takes and self.server.wait is not None:
+            body = {"type": "error", "error": {"type": "rate_limit_error", "message": "slower"}}
+            self._send(429, body, wait=self.server.wait)
+        elif key != self.server.takes:
             self._send(401, {"type": "error", "error": {"type": "authentication_error", "message": f"not {key}"}})
         elif answer is not None:
             self._send(200, answer)
@@ -54,10 +59,12 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             body = "".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n" for each in _events())
             self._send(200, body.encode(), "text/event-stream")
 
-    def _send(self, status: int, body: Any, kind: str = "application/json") -> None:
+    def _send(self, status: int, body: Any, kind: str = "application/json", wait: int | None = None) -> None:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", kind)
+        if wait is not None:
+            self.send_header("retry-after", str(wait))
         self.send_header("content-length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -268,6 +275,27 @@ def test_a_new_key_lets_those_go_on_who_wait_for_its_provider_and_nobody_else(
     assert daemon.run("providers", "check", "far").returncode == 0
     daemon.becomes("far", state="succeeded")
     assert (daemon.item("near")["state"], daemon.events("work.ready", "near")) == ("parked", told)
+
+
+def test_who_must_wait_an_hour_for_one_key_goes_on_at_once_with_another(
+    house: Callable[..., Daemon], vendor: Vendor, home: Path
+) -> None:
+    file = home / "key"
+    file.touch(0o600)
+    file.write_text(MARKER)
+    daemon = house(settings(vendor, key_file=str(file))).start()
+    assert becomes(daemon, "connected")["key"] == "file"
+    vendor.takes, vendor.wait = NEXT, 3_600
+    daemon.client.submit(asking("waits"))
+    daemon.becomes("waits", state="scheduled", reason="outage")
+    said = provider(daemon)
+    assert (said["state"], "it asked to be left alone: no call for 3," in said["reason"]) == ("error", True)
+    assert f"provider anthropic: {said['reason'][:35]}" in daemon.run("status").stdout
+    assert "left alone" in daemon.run("doctor").stdout
+    file.write_text(NEXT)
+    assert daemon.run("providers", "check").returncode == 0
+    daemon.becomes("waits", state="succeeded")
+    assert "provider anthropic" not in daemon.run("status").stdout
 
 
 def test_a_systemd_credential_comes_before_all_others(house: Callable[..., Daemon], vendor: Vendor, home: Path) -> None:

@@ -88,7 +88,7 @@ def held_back(house: House) -> Sequence[str]:
     """What of all there is to do is not begun for now, why, and what lets it go on."""
     shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
     everything = (_admission(house), _room(house))
-    return (*(each for each in everything if each is not None), *map(_paused_lane, shut))
+    return (*(each for each in everything if each is not None), *map(_paused_lane, shut), *_amiss(house))
 
 
 def still_to_come(house: House) -> Unavailable:
@@ -149,6 +149,11 @@ def _admission(house: House) -> str | None:
 def _room(house: House) -> str | None:
     why = house.no_room()
     return None if why is None else f"room: {why}; make some, and it goes on by itself"
+
+
+def _amiss(house: House) -> Sequence[str]:
+    providers = [each for each in house.providers.shown() if each["used"] and each["state"] == "error"]
+    return [f"provider {each['name']}: {each['reason']}" for each in providers]
 
 
 def _paused_lane(lane: str) -> str:

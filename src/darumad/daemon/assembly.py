@@ -171,7 +171,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
                 signal=house.signal,
             )
 
-        validations = Validations(used, keyring.get, broker.circuits, house.clock, house.loops.post)
+        validations = Validations(used, keyring.get, broker, house.clock, house.loops.post)
         return Minds(
             chosen=chosen,
             broker=broker,

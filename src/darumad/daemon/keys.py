@@ -1,7 +1,7 @@
 """Keys while the daemon runs: the encrypted store they may lie in, changes that are heeded, providers asked anew."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from darumad.agents.providers import (
@@ -18,15 +18,15 @@ from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
-from darumad.names import Seconds
+from darumad.names import ItemId, Seconds
 from darumad.redaction import redact
 from darumad.values import changed
 from darumad.vault import Vault
 from darumad.work.codec import item_to_json
 from darumad.work.estimate import Quote
-from darumad.work.item import WorkItem
+from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.model import Message, ModelRequest
-from darumad.work.states import ParkReason, WorkState
+from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 log = logger(__name__)
 LOOK_EVERY = Seconds(30.0)
@@ -35,7 +35,9 @@ ASK_AFTER = Seconds(0.5)
 """Seconds after the start until the providers are asked: what asking imports is as much as a third of the start."""
 SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
 _PAGE = 500
-_BY = Audit(by="daemon", action="release", target="items parked for want of a provider", via="daemon")
+_WAITING_FOR_ONE = {WorkState.PARKED: ParkReason.PROVIDER, WorkState.SCHEDULED: ScheduleReason.OUTAGE}
+"""The states in which an item waits for a provider, and the reason that says so."""
+_BY = Audit(by="daemon", action="release", target="items that waited for a provider", via="daemon")
 
 
 class Keys:
@@ -109,13 +111,18 @@ class Keys:
         return self.vault.open(sealed) if sealed else None
 
     def _release(self, providers: "Providers", changed: frozenset[str]) -> None:
-        """What was parked for want of a provider may go on where one that it may ask has another key now."""
-        reader, after = self._journal.reader(), None
-        while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
-            for each in page:
-                if each.reason == ParkReason.PROVIDER and not changed.isdisjoint(providers.asked_for(each.item.agent)):
-                    self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
-            after = page[-1].item.id
+        """What waited for a provider may go on where one that it may ask has another key now."""
+        for each in self._waiting():
+            if not changed.isdisjoint(providers.asked_for(each.item.agent)):
+                self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
+
+    def _waiting(self) -> Iterator[WorkRecord]:
+        reader = self._journal.reader()
+        for state, reason in _WAITING_FOR_ONE.items():
+            after: ItemId | None = None
+            while page := reader.records(state=state, after=after, limit=_PAGE):
+                yield from (each for each in page if each.reason == reason)
+                after = page[-1].item.id
 
     def _ask(self) -> None:
         if self._providers is not None:

@@ -35,13 +35,13 @@ class Books:
 
     reserved: dict[str, tuple[Owner, str, str, Usage]] = field(default_factory=dict)
     settled: dict[str, list[Usage]] = field(default_factory=dict)
-    empty: bool = False
+    without_money: set[str] = field(default_factory=set)
     held: asyncio.Event | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def reserve(self, owner: Owner, *, agent: str, provider: str, model: str, estimate: Usage) -> str:
-        if self.empty:
+        if provider in self.without_money:
             raise ModelFailed("budget_exhausted", "the day's budget is spent")
         self.asked.set()
         if self.held is not None:

@@ -10,7 +10,7 @@ import pytest
 from darumad.agents.providers import half
 from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
-from darumad.agents.providers.policy import falls_back
+from darumad.agents.providers.policy import falls_back, told_as
 from darumad.agents.step_loop import run_loop
 from darumad.names import ItemId, Seconds
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
@@ -70,6 +70,39 @@ async def test_when_all_are_down_the_last_one_s_failure_is_told_and_claims_stop(
     assert desk.broker.shut("executor")
     desk.broker.renew("ollama")
     assert not desk.broker.shut("executor")
+
+
+async def test_an_outage_is_told_as_one_though_who_stands_in_has_no_money_left(desk: Desk) -> None:
+    chained(desk, "anthropic", "openai")
+    desk.sim.play(*out("anthropic"))
+    desk.books.without_money.add("openai")
+    failed = await desk.failure()
+    assert (failed.kind, failed.circuit_open, failed.budget) == ("server_error", True, "")
+    assert failed.message.endswith("; and in its place the day's budget is spent")
+    assert failed.retry_after is not None
+
+
+def _failed(kind: str, retry_after: float | None = None) -> ModelFailed:
+    return ModelFailed(kind, f"{kind} it was", retry_after=retry_after)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ((("server_error", None), ("budget_exhausted", None)), "server_error"),
+        ((("timeout", None), ("auth", None)), "timeout"),
+        ((("auth", None), ("connect", None)), "connect"),
+        ((("auth", None), ("quota_exhausted", None)), "quota_exhausted"),
+        ((("overloaded", None), ("context_too_long", None)), "overloaded"),
+        ((("server_error", 5.0), ("rate_limited", 3600.0)), "server_error"),
+        ((("rate_limited", 3600.0), ("server_error", 5.0)), "server_error"),
+        ((("server_error", 5.0), ("timeout", 5.0)), "timeout"),
+        ((("rate_limited", 90.0), ("connect", None), ("model_not_found", None)), "connect"),
+        ((("server_error", 5.0), ("cancelled", None)), "cancelled"),
+    ],
+)
+def test_a_chain_is_told_by_what_mends_itself_soonest(kinds: tuple[tuple[str, float | None], ...], told: str) -> None:
+    assert told_as([_failed(*each) for each in kinds]).kind == told
 
 
 async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_everybody_once_one_is_closed(

@@ -145,7 +145,7 @@ async def test_a_cancel_does_not_count_against_the_provider(desk: Desk) -> None:
 
 
 async def test_an_empty_purse_stops_a_call_before_it_is_sent(desk: Desk) -> None:
-    desk.books.empty = True
+    desk.books.without_money.add("anthropic")
     assert (await desk.failure()).kind == "budget_exhausted"
     assert desk.sim.attempts() == ()
 

@@ -105,7 +105,7 @@ def told(desk: Desk, name: str) -> Validations:
     desk.use = name
     desk.keys = dict.fromkeys(MODELS, Credential(KEY))
     config = ProviderConfig(use=name, providers=desk.specs)
-    return Validations(config, desk.keys.get, desk.broker.circuits, desk.clock, lambda work: work())
+    return Validations(config, desk.keys.get, desk.broker, desk.clock, lambda work: work())
 
 
 async def test_who_shows_its_models_to_everybody_and_refuses_the_key_of_a_call_is_in_error_until_there_is_another(

@@ -14,7 +14,7 @@ from darumad.agents.providers.classify import Diagnosis
 from darumad.agents.providers.config import OFFLINE, ProviderConfig, ProviderSpec
 from darumad.agents.providers.half import LoopHalf
 from darumad.agents.providers.offline import Offline
-from darumad.agents.providers.policy import Rng, falls_back
+from darumad.agents.providers.policy import Rng, falls_back, told_as
 from darumad.agents.providers.standing import CircuitState, Standing, Target
 from darumad.agents.providers.wanted import Answer, R, Vectors, Wanted
 from darumad.bus import Tally
@@ -125,6 +125,10 @@ class Broker:
         """How every target stands that was ever tried, by (provider, model)."""
         return self._standing.circuits()
 
+    def held_back(self, provider: str) -> float:
+        """Seconds until `provider` wants to be called again; 0.0 for now."""
+        return self._standing.held_back(provider)
+
     def open_until(self, provider: str) -> float | None:
         """When to call `provider` again: monotonic seconds, `inf` for after a change of settings; None for now."""
         return self._standing.open_until(provider)
@@ -156,20 +160,24 @@ class Broker:
         hangs must not keep the next from being asked. Who bounds the whole chain is the item's own limit.
 
         Raises:
-            ModelFailed: no answer came; nothing upstream wrote is in it, nor hangs on it.
+            ModelFailed: no answer came; of all that were asked it is told as `told_as` says. Nothing upstream wrote is
+                in it, nor hangs on it.
         """
-        answer: R | ModelFailed = ModelFailed("model_not_found", "there is no such provider")
+        failures: list[ModelFailed] = []
         for (name, spec), following in zip_longest(chain, chain[1:]):
             begun = self._clock.monotonic()
             answer = await self._asked(owner, agent, name, spec, wanted)
+            if isinstance(answer, ModelFailed):
+                failures.append(answer)
             wrong = _wrong_with(answer)
             left = begun + spec.limits.total - self._clock.monotonic()
-            if wrong is None or following is None or not falls_back(*wrong, spec, following[1], left):
+            if wrong is not None and following is not None and falls_back(*wrong, spec, following[1], left):
+                self._fell_back(name, following[0], wrong[0])
+            elif isinstance(answer, ModelFailed):
                 break
-            self._fell_back(name, following[0], wrong[0])
-        if isinstance(answer, ModelFailed):
-            raise answer
-        return answer
+            else:
+                return answer
+        raise told_as(failures) if failures else ModelFailed("model_not_found", "there is no such provider")
 
     def _brokered(self, owner: Owner, agent: str, chain: Chain) -> _Brokered:
         """The model as the first of `chain` is asked, and who stands in for it."""
@@ -197,7 +205,10 @@ class Broker:
         call = Call(
             owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, factor=self._standing.factor(target),
         )  # fmt: skip
-        answer = await self._caller.ask(half, call)
+        try:
+            answer = await self._caller.ask(half, call)
+        except ModelFailed as refused:  # by the ledger: nothing was sent
+            return refused
         self._count(target, answer, self._clock.monotonic() - begun)
         if not isinstance(answer, Diagnosis):
             return answer

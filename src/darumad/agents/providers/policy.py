@@ -4,7 +4,7 @@ Clients retry nothing, agents retry nothing: three layers that each try three ti
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,7 +14,8 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.clock import Clock
 from darumad.values import Value
-from darumad.work import KINDS, Fallback, Retry
+from darumad.work import ENDS, KINDS, Course, Fallback, Retry
+from darumad.work.model import ModelFailed
 from darumad.work.result import Usage
 
 T = TypeVar("T")
@@ -95,6 +96,28 @@ def falls_back(
             return failed.fallback_when_useless
         case Fallback.NO:
             return False
+
+
+def told_as(failures: Sequence[ModelFailed]) -> ModelFailed:
+    """How a chain is told that gave no answer: by the failure that mends itself soonest, else by the last.
+
+    An outage puts an item off. That who stands in has no money left, or no key, must not park it beyond the outage.
+    """
+    *_, last = failures
+    mending = [each for each in reversed(failures) if ENDS[each.kind].course in _MENDED_BY_TIME]
+    told = min(mending, key=lambda each: each.retry_after or 0.0, default=last)
+    if told is last or last.kind == "cancelled":
+        return last
+    return ModelFailed(
+        told.kind,
+        f"{told.message}; and in its place {last.message}",
+        retry_after=told.retry_after,
+        circuit_open=told.circuit_open,
+        target_answered=told.target_answered,
+    )
+
+
+_MENDED_BY_TIME = frozenset({Course.WAIT_OUT, Course.PROVIDER_DOWN})
 
 
 class Retries:

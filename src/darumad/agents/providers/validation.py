@@ -6,10 +6,11 @@ Asking costs nothing, and proves less than a call: many servers show their model
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.policy import LONGEST_WAIT
 from darumad.agents.providers.standing import CircuitState, Target
 from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
@@ -41,23 +42,32 @@ class Validity(Value):
     at: Millis | None = None
 
 
-class Validations:
-    """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`.
+class Calls(Protocol):
+    """What calls have met. From any thread."""
 
-    `circuits` say what calls have met.
-    """
+    def circuits(self) -> Mapping[Target, CircuitState]:
+        """How every target stands that was ever tried."""
+        ...
+
+    def held_back(self, provider: str) -> float:
+        """Seconds until `provider` wants to be called again; 0.0 for now."""
+        ...
+
+
+class Validations:
+    """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`."""
 
     def __init__(
         self,
         config: ProviderConfig,
         keys: Callable[[str], Credential | None],
-        circuits: Callable[[], Mapping[Target, CircuitState]],
+        calls: Calls,
         clock: Clock,
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._config = config
         self._keys = keys
-        self._circuits = circuits
+        self._calls = calls
         self._clock = clock
         self._post = post
         self._found: dict[str, Validity] = {}
@@ -66,8 +76,8 @@ class Validations:
     def of(self, provider: str) -> Validity:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
         found = self._found.get(provider, Validity())
-        met = {model: circuit for (name, model), circuit in self._circuits().items() if name == provider}
-        refused = _refused(met)
+        met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
+        refused = _refused(met) or _left_alone(self._calls.held_back(provider))
         if refused is not None:
             return found if found.state == "error" else changed(found, state="error", reason=refused)
         return found if found.state == "connected" else self._answered(met, found)
@@ -108,6 +118,11 @@ def _refused(met: Mapping[str, CircuitState]) -> str | None:
         return f"it refused a call to {hard}: none is made until another key, or a restart"
     failing = next((model for model, each in met.items() if each.shut), None)
     return None if failing is None else f"calls to {failing} fail: its circuit is open"
+
+
+def _left_alone(wait: float) -> str | None:
+    """Why no call is made for so many seconds; None while calls wait as long as that."""
+    return f"it asked to be left alone: no call for {wait:,.0f} s more" if wait > LONGEST_WAIT else None
 
 
 async def validated(spec: ProviderSpec, key: Credential | None, within: float = WITHIN) -> Validity:
