@@ -10,7 +10,7 @@ from darumad.sim import main, scenario_of
 
 RULES = [
     ({"when": {"wen": 1}}, "rule x: `when` has no wen"),
-    ({"than": {}}, "`rule 1` has no than; it has id, then, when"),
+    ({"than": {}}, "rule x: `rule` has no than; it has id, then, when"),
     ({"when": {"nth": "every:0"}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not 'every:0'"),
     ({"when": {"every": 2}}, "`when` has no every; it has concurrency_gt"),
     ({"when": {"most": 2}}, "listener, max, model, nth, p"),
@@ -18,6 +18,10 @@ RULES = [
     ({"when": {"p": 2}}, "`when.p` must be from 0 to 1, not 2"),
     ({"when": {"p": True}}, "`when.p` must be a number, not True"),
     ({"when": {"t": [5]}}, "`when.t` must be two numbers of seconds"),
+    ({"when": {"t": [5, 5]}}, "`when.t` must be two numbers of seconds, the begin and a later end, not [5, 5]"),
+    ({"when": {"t": [-5, -1]}}, "the begin and a later end, not [-5, -1]"),
+    ({"when": {"nth": []}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not []"),
+    ({"when": {"endpoint": "mesages"}}, "must be one of chat, count_tokens, embed, generate, messages, not 'mesages'"),
     ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
@@ -27,6 +31,19 @@ RULES = [
     ({"then": {"fault": "http_status", "code": 9999}}, "`then.code` must be from 200 to 599"),
     ({"then": {"fault": "http_status", "headers": 5}}, "`then.headers` must be a mapping, not 5"),
     ({"then": {"fault": "rst", "phase": "sideways"}}, "`then.phase` must be one of accept, headers, body, stream"),
+    ({"then": {"fault": "http_status", "retry_after": -5}}, "`then.retry_after` must be at least 0, not -5"),
+    (
+        {"then": {"fault": "bad_tool_args", "mode": "fence"}},
+        "`then.mode` must be one of string, broken, cut, unknown_tool, schema for bad_tool_args, not 'fence'",
+    ),
+    (
+        {"then": {"fault": "schema_violation", "mode": "cut"}},
+        "`then.mode` must be one of missing, type, extra, prose, fence for schema_violation, not 'cut'",
+    ),
+    (
+        {"then": {"fault": "rst", "mode": "cut"}},
+        "`then.mode` is nothing to rst; it is for bad_tool_args and schema_violation",
+    ),
     ({"then": {"latency": "fast"}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": {"lognormal": [1]}}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": -5}}, "none of them below 0; not -5"),
@@ -44,7 +61,7 @@ RULES = [
 DOCUMENTS = [
     ([1, 2], "`scenario` must be a mapping, not"),
     ({"rules": 5}, "`rules` must be a list, not 5"),
-    ({"rules": ["x"]}, "`rule 1` must be a mapping, not 'x'"),
+    ({"rules": ["x"]}, "`rule-1` must be a mapping, not 'x'"),
     ({"rules": [{"id": "a"}, {"id": "a"}]}, "two rules are called a"),
     ({"seed": "x"}, "`seed` must be a whole number, not 'x'"),
     ({"speed": 3}, "`scenario` has no speed; it has quotas, rules, seed, servers, time_scale"),
@@ -66,6 +83,57 @@ def test_a_rule_with_nonsense_is_refused_with_its_key(rule: dict[str, object], s
 def test_a_document_with_nonsense_is_refused_with_its_key(document: object, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         scenario_of(document)
+
+
+LISTENERS = ("ollama", "ollama-b")
+UNHEARD = [
+    (
+        {"rules": [{"when": {"listener": "olama-*"}}]},
+        "rule rule-1: `when.listener` must fit a listener: ollama, ollama-b; not 'olama-*'",
+    ),
+    (
+        {"rules": [{"when": {"endpoint": "messages"}}]},
+        "rule rule-1: `when.endpoint` must be one of chat, embed, generate, not 'messages'",
+    ),
+    ({"quotas": {"openai": {}}}, "`quotas` must fit a listener: ollama, ollama-b; not 'openai'"),
+    ({"servers": {"openai": {}}}, "`servers` must fit a listener: ollama, ollama-b; not 'openai'"),
+]
+
+
+@pytest.mark.parametrize(("document", "said"), UNHEARD, ids=[said for _, said in UNHEARD])
+def test_what_fits_none_of_the_listeners_is_refused_where_they_are_known(
+    document: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        scenario_of(document, LISTENERS)
+    if "endpoint" not in said:
+        scenario_of(document)
+
+
+def test_an_endpoint_is_one_of_those_of_the_listeners_that_the_rule_is_for() -> None:
+    rule = {"when": {"listener": "ollama*", "endpoint": "messages"}}
+    with pytest.raises(ValueError, match="must be one of chat, embed, generate, not 'messages'"):
+        scenario_of({"rules": [rule]}, ["anthropic", "ollama"])
+    scenario_of({"rules": [{"when": {**rule["when"], "listener": "a*"}}]}, ["anthropic", "ollama"])
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(
+        "speed: 3\nseed: x\ntime_scale: -1\nquotas: {ollama: {requests: many, cats: 1}}\n"
+        "rules:\n- {id: a, wen: {}, when: {nth: 0, t: [2, 1], p: 2, listener: x},\n"
+        "   then: {reply: {text: 5, tokens: x}}}\n"
+        "- {id: a, then: {fault: rst, phase: sideways, frac: 2, latency: fast, per_frame: -1, script: 5}}\n- 7\n"
+    )
+    assert main(["--scenario", str(file), "--listen", "ollama"]) == 2
+    *said, _ = capsys.readouterr().err.splitlines()
+    assert all(each.startswith(f"daruma sim: {file}: ") for each in said)
+    keys = [re.findall(r"two rules are called a|`[\w.-]+`", each)[0].strip("`") for each in said]
+    assert keys == [
+        "scenario", "two rules are called a", "rule", "when.nth", "when.t", "when.p", "when.listener", "reply.tokens",
+        "reply.text", "then.script", "then.frac", "then.phase", "then.latency", "then.per_frame", "rule-3", "seed",
+        "quotas.ollama", "quotas.ollama.requests", "time_scale",
+    ]  # fmt: skip
 
 
 def test_the_command_names_the_file_and_what_is_wrong_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -340,7 +340,8 @@ def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> N
     _, body = call(sim, "ollama", "GET", "/_sim/log?since=0")
     assert [each["rule"] for each in json.loads(body)] == ["new"]
     assert json.loads(call(sim, "ollama", "GET", "/_sim/stats")[1])["attempts"] == 1
-    assert call(sim, "ollama", "PUT", "/_sim/scenario", {"rules": [{"when": {"colour": 1}}]})[0] == 400
+    for when in {"colour": 1}, {"listener": "nobody"}:
+        assert call(sim, "ollama", "PUT", "/_sim/scenario", {"rules": [{"when": when}]})[0] == 400
     assert call(sim, "ollama", "GET", "/_sim/nothing")[0] == 404
     assert call(sim, "ollama", "POST", "/_sim/reset")[0] == 200
     assert sim.attempts() == ()

@@ -41,7 +41,7 @@ def _released(simulator: "Simulator", gate: str) -> Answer:
 
 def _loaded(simulator: "Simulator", body: bytes) -> Answer:
     try:
-        scenario = scenario_of(json.loads(body))
+        scenario = scenario_of(json.loads(body), simulator.listeners)
     except ValueError as error:
         return json_answer(400, {"error": str(error)})
     simulator.load(scenario)

@@ -29,6 +29,7 @@ _LEADS_WITH_THINKING = re.compile(r"claude-(\w+-5-5|fable-5-1)")
 _WINDOW = 1_000_000
 _WINDOWS: Mapping[str, int] = {"claude-haiku-4-5": 200_000}
 COUNTING = "count_tokens"
+ENDPOINTS: Sequence[str] = ("messages", COUNTING)
 _LARGEST = 32 * 1024 * 1024 - 1
 _ERRORS: Mapping[int, str] = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",

@@ -1,7 +1,8 @@
 """Whether what a document says fits the fields it is for, so that a scenario is wrong when it is read and not later."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from math import inf
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -11,16 +12,46 @@ _BETWEEN: Mapping[str, tuple[float, float]] = {
     "p": (0, 1), "frac": (0, 1), "code": (200, 599), "after": (0, inf), "bytes": (0, inf), "interval": (0, inf),
     "max": (1, inf), "concurrency_gt": (0, inf), "requests": (0, inf), "input_tokens": (0, inf),
     "output_tokens": (0, inf), "parallel": (1, inf), "queue": (0, inf), "num_ctx": (1, inf), "load": (0, inf),
-    "time_scale": (0, inf), "per_frame": (0, inf), "per_token_ms": (0, inf),
+    "time_scale": (0, inf), "per_frame": (0, inf), "per_token_ms": (0, inf), "retry_after": (0, inf),
 }  # fmt: skip
 _ONE_OF: Mapping[str, Sequence[str]] = {
     "overflow": ("truncate", "error"),
     "phase": ("accept", "headers", "body", "stream"),
     "body": ("std", "html", "empty", "list", "raw", "echo"),
-    "mode": ("", "string", "broken", "cut", "unknown_tool", "schema", "missing", "type", "extra", "prose", "fence"),
     "last_role": ("user", "assistant", "tool", "system"),
 }
 _REGEX = frozenset({"prompt_re", "system_re"})
+
+
+class Unfit(ValueError):  # noqa: N818 - it reads as what was found
+    """All that does not fit, a sentence each."""
+
+    def __init__(self, *said: str) -> None:
+        super().__init__("\n".join(said))
+        self.said = said
+
+
+def said_in(error: Exception) -> Sequence[str]:
+    """The sentences in `error`."""
+    return error.said if isinstance(error, Unfit) else [str(error)]
+
+
+def together(*reads: Callable[[], Any]) -> list[Any]:
+    """What each of `reads` gives, in their order.
+
+    Raises:
+        Unfit: with all that is wrong for any of them.
+    """
+    given: list[Any] = []
+    said: list[str] = []
+    for read in reads:
+        try:
+            given.append(read())
+        except ValueError as error:
+            said += said_in(error)
+    if said:
+        raise Unfit(*said)
+    return given
 
 
 def listed(what: str, raw: Any) -> Sequence[Any]:
@@ -34,19 +65,26 @@ def listed(what: str, raw: Any) -> Sequence[Any]:
     return raw or ()
 
 
-def mapped(what: str, raw: Any, known: Collection[str] | None = None) -> dict[str, Any]:
-    """`raw`, which must be a mapping with no other keys than `known`; nothing is an empty one.
+def mapped(what: str, raw: Any) -> dict[str, Any]:
+    """`raw`, which must be a mapping; nothing is an empty one.
 
     Raises:
-        ValueError: it is none, or has another key.
+        ValueError: it is none.
     """
     if raw is not None and not isinstance(raw, Mapping):
         raise ValueError(f"`{what}` must be a mapping, not {raw!r}")
-    found = dict(raw or {})
-    unknown = sorted(str(each) for each in found if known is not None and each not in known)
+    return dict(raw or {})
+
+
+def only(what: str, found: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuses further keys.
+
+    Raises:
+        ValueError: `found` has another key than those that are `known`.
+    """
+    unknown = sorted(str(each) for each in found if each not in known)
     if unknown:
-        raise ValueError(f"`{what}` has no {', '.join(unknown)}; it has {', '.join(sorted(known or ()))}")
-    return found
+        raise ValueError(f"`{what}` has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
 
 
 def number(what: str, raw: Any, kind: type = float) -> Any:
@@ -63,12 +101,12 @@ def fitting(what: str, form: type[Any], raw: Any) -> dict[str, Any]:
     """`raw` as arguments of the dataclass `form`.
 
     Raises:
-        ValueError: names the key and says what it must be.
+        ValueError: names every key that does not fit, and says what it must be.
     """
     hints = get_type_hints(form)
-    found = mapped(what, raw, hints)
-    for name, value in found.items():
-        _fit(f"{what}.{name}", hints[name], value)
+    found = mapped(what, raw)
+    fits = (partial(_fit, f"{what}.{name}", hints[name], value) for name, value in found.items() if name in hints)
+    together(partial(only, what, found, hints), *fits)
     return found
 
 
@@ -81,7 +119,7 @@ def _fit(what: str, wanted: Any, value: Any) -> None:
         said = " or ".join(_SAID.get(each, "a mapping") for each in kinds if each is not type(None))
         raise ValueError(f"`{what}` must be {said}, not {value!r}")
     if name in _ONE_OF and value not in _ONE_OF[name]:
-        raise ValueError(f"`{what}` must be one of {', '.join(filter(None, _ONE_OF[name]))}, not {value!r}")
+        raise ValueError(f"`{what}` must be one of {', '.join(_ONE_OF[name])}, not {value!r}")
     least, most = _BETWEEN.get(name, (-inf, inf))
     if isinstance(value, int | float) and not least <= value <= most:
         bounds = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"

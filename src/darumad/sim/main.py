@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from darumad.sim.fitting import Unfit, said_in
 from darumad.sim.reading import KNOWN_FAULTS, TURN, WHEN, scenario_of
 from darumad.sim.scenario import Fault, Scenario
 from darumad.sim.server import Listener, Simulator
@@ -32,10 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         listeners = [_listener(each) for each in arguments.listen or [f"{each}=:0" for each in VENDORS]]
         _refuse_twice([each.name for each in listeners])
-        scenario = _scenario(arguments.scenario, arguments.seed)
+        scenario = _scenario(arguments.scenario, arguments.seed, [each.name for each in listeners])
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
     except (OSError, ValueError) as error:
-        print(f"daruma sim: {error}\n  -> {_NEXT}", file=sys.stderr)  # noqa: T201 - a command's message
+        told = [f"daruma sim: {each}" for each in said_in(error)]
+        print(*told, f"  -> {_NEXT}", sep="\n", file=sys.stderr)  # noqa: T201 - a command's message
         return _USAGE
 
 
@@ -102,16 +104,16 @@ def _port(address: str) -> int:
     return int(found[2])
 
 
-def _scenario(path: Path | None, seed: int | None) -> Scenario:
+def _scenario(path: Path | None, seed: int | None, listeners: Sequence[str]) -> Scenario:
     if path is None:
         return Scenario(seed=seed or 0)
     import yaml  # noqa: PLC0415 - only with a file
 
     try:
         document = yaml.safe_load(path.read_text()) or {}
-        scenario = scenario_of(document)
+        scenario = scenario_of(document, listeners)
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise Unfit(*(f"{path}: {each}" for each in said_in(error))) from error
     return scenario if seed is None else replace(scenario, seed=seed)
 
 

@@ -23,6 +23,7 @@ _TOO_LONG = (
     " shorten the prompt"
 )
 MODELS: Sequence[str] = ("llama3.2",)
+ENDPOINTS: Sequence[str] = ("chat", "generate", "embed")
 _SHOWN: Mapping[str, Any] = {
     "details": {"format": "gguf", "family": "llama"},
     "model_info": {"general.architecture": "llama", "llama.context_length": 131_072},

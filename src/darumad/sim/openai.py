@@ -16,6 +16,7 @@ from darumad.sim.wire import Answer, Request, json_answer
 
 BUSY = "The server is overloaded"
 MODELS: Sequence[str] = ("gpt-sim", "embedding-sim")
+ENDPOINTS: Sequence[str] = ("chat", "embed")
 _CREATED = 1_795_219_200
 _BYTES_A_TOKEN = 3.2
 _PIECE = 24

@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from darumad.sim.faults import FAULTS, VENDOR_FAULTS
-from darumad.sim.fitting import fitting, listed, mapped, number
+from darumad.sim.fitting import Unfit, fitting, listed, mapped, number, only, said_in, together
 from darumad.sim.scenario import Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
-from darumad.sim.spoiled import SPOILED
+from darumad.sim.spoiled import MODES, SPOILED
 from darumad.sim.spread import Spread, spread_of
+from darumad.sim.vendor import VENDORS, vendor_of
 
 _TOKENS_A_FRAME = 7.5
 """A piece of a stream is 24 characters, at 3.2 characters a token."""
@@ -19,93 +22,149 @@ _SCENARIO = frozenset({"seed", "rules", "quotas", "servers", "time_scale"})
 _RULE = frozenset({"id", "when", "then"})
 WHEN = tuple(name for name in When.__dataclass_fields__ if name != "every")
 """What a `when` may say: `every` is written as an `nth`."""
+_PLAIN = frozenset(WHEN) - {"nth", "t"}
 _FAULT_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name != "name")
 TURN = frozenset({
     "text", "json", "from_schema", "echo", "tokens", "tool_calls", "thinking", "stop", "output_tokens", "input_tokens",
     "model",
 })  # fmt: skip
 """What a reply may say."""
+_MADE = frozenset({"json", "echo", "from_schema", "tokens", "tool_calls"})
 KNOWN_FAULTS = tuple(sorted({*FAULTS, *VENDOR_FAULTS, *SPOILED}))
 """Every fault, by name."""
 _THEN = frozenset({"reply", "script", "fault", "latency", "per_frame", "gate", *_FAULT_FIELDS})
 
 
-def scenario_of(document: Any) -> Scenario:
-    """The scenario that a document describes.
+def scenario_of(document: Any, listeners: Collection[str] | None = None) -> Scenario:
+    """The scenario that a document describes, for `listeners` of these names where it is known which there are.
 
     Raises:
-        ValueError: names the rule, the key, and what it must be.
+        ValueError: names all that is wrong, each with its rule, the key, and what it must be.
     """
-    found = mapped("scenario", document, _SCENARIO)
-    return Scenario(
-        _rules(listed("rules", found.get("rules"))),
-        number("seed", found.get("seed", 0), int),
-        quotas=_parts("quotas", Quota, found.get("quotas")),
-        servers=_parts("servers", Server, found.get("servers")),
-        time_scale=number("time_scale", found.get("time_scale", 1.0)),
+    found = mapped("scenario", document)
+    _, rules, seed, quotas, servers, time_scale = together(
+        lambda: only("scenario", found, _SCENARIO),
+        lambda: _rules(listed("rules", found.get("rules")), listeners),
+        lambda: number("seed", found.get("seed", 0), int),
+        lambda: _parts("quotas", Quota, found.get("quotas"), listeners),
+        lambda: _parts("servers", Server, found.get("servers"), listeners),
+        lambda: number("time_scale", found.get("time_scale", 1.0)),
     )
+    return Scenario(rules, seed, quotas=quotas, servers=servers, time_scale=time_scale)
 
 
-def _parts(what: str, form: type[Any], raw: Any) -> dict[str, Any]:
-    return {str(glob): form(**fitting(f"{what}.{glob}", form, each)) for glob, each in mapped(what, raw).items()}
+def _parts(what: str, form: type[Any], raw: Any, listeners: Collection[str] | None) -> dict[str, Any]:
+    found = {str(glob): each for glob, each in mapped(what, raw).items()}
+    parts, _ = together(
+        lambda: together(*(partial(_part, f"{what}.{glob}", form, each) for glob, each in found.items())),
+        lambda: together(*(partial(_heard, what, glob, listeners) for glob in found)),
+    )
+    return dict(zip(found, parts, strict=True))
 
 
-def _rules(raw: Sequence[Any]) -> tuple[Rule, ...]:
-    rules = tuple(_rule(number, each) for number, each in enumerate(raw, 1))
-    names = [each.id for each in rules]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"two rules are called {twice}: each is counted under its name")
-    return rules
+def _part(what: str, form: type[Any], raw: Any) -> Any:
+    return form(**fitting(what, form, raw))
 
 
-def _rule(number: int, raw: Any) -> Rule:
-    found = mapped(f"rule {number}", raw, _RULE)
-    name = str(found.get("id", f"rule-{number}"))
+def _heard(what: str, glob: str, listeners: Collection[str] | None) -> Collection[str]:
+    """Those of `listeners` that `glob` fits."""
+    fit = [each for each in listeners or () if fnmatchcase(each, glob)]
+    if listeners is not None and not fit:
+        raise ValueError(f"`{what}` must fit a listener: {', '.join(listeners)}; not {glob!r}")
+    return fit
+
+
+def _rules(raw: Sequence[Any], listeners: Collection[str] | None) -> tuple[Rule, ...]:
+    named = [(_name(number, each), each) for number, each in enumerate(raw, 1)]
+    _, *rules = together(
+        lambda: _refuse_twice([name for name, _ in named]),
+        *(partial(_rule, name, each, listeners) for name, each in named),
+    )
+    return tuple(rules)
+
+
+def _name(number: int, raw: Any) -> str:
+    return str(raw.get("id", f"rule-{number}")) if isinstance(raw, Mapping) else f"rule-{number}"
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise Unfit(*(f"two rules are called {name}: each is counted under its name" for name in twice))
+
+
+def _rule(name: str, raw: Any, listeners: Collection[str] | None) -> Rule:
+    found = mapped(name, raw)
     try:
-        return _built(name, found)
+        return _built(name, found, listeners)
     except ValueError as error:
-        raise ValueError(f"rule {name}: {error}") from error
+        raise Unfit(*(f"rule {name}: {each}" for each in said_in(error))) from error
 
 
-def _built(name: str, raw: Mapping[str, Any]) -> Rule:
-    then = mapped("then", raw.get("then"), _THEN)
-    latency, per_frame = _latency(then.get("latency", 0.0))
-    return Rule(
-        id=name,
-        when=_when(raw.get("when")),
-        script=_script(then),
-        fault=_fault(then),
-        latency=latency,
-        per_frame=number("then.per_frame", then.get("per_frame", per_frame)),
-        gate=None if then.get("gate") is None else str(then["gate"]),
+def _built(name: str, raw: Mapping[str, Any], listeners: Collection[str] | None) -> Rule:
+    _, when, then = together(
+        lambda: only("rule", raw, _RULE),
+        lambda: _when(raw.get("when"), listeners),
+        lambda: _then(mapped("then", raw.get("then"))),
     )
+    return Rule(id=name, when=when, **then)
 
 
-def _when(raw: Any) -> When:
-    when = mapped("when", raw, WHEN)
-    nth = when.get("nth")
-    if isinstance(nth, str) and (every := _EVERY.fullmatch(nth)):
-        when["every"] = int(every[1])
-        del when["nth"]
-    elif nth is not None:
-        when["nth"] = _counts(nth)
-    if when.get("t") is not None:
-        when["t"] = _window(when["t"])
-    return When(**fitting("when", When, when))
+def _then(then: Mapping[str, Any]) -> Mapping[str, Any]:
+    _, script, fault, (latency, per_token), per_frame = together(
+        lambda: only("then", then, _THEN),
+        lambda: _script(then),
+        lambda: _fault(then),
+        lambda: _latency(then.get("latency", 0.0)),
+        lambda: number("then.per_frame", then.get("per_frame", 0.0)),
+    )
+    gate = None if then.get("gate") is None else str(then["gate"])
+    per_frame = per_frame if "per_frame" in then else per_token
+    return {"script": script, "fault": fault, "latency": latency, "per_frame": per_frame, "gate": gate}
+
+
+def _when(raw: Any, listeners: Collection[str] | None) -> When:
+    when = mapped("when", raw)
+    plain = {name: value for name, value in when.items() if name in _PLAIN}
+    _, counted, window, fits, _ = together(
+        lambda: only("when", when, WHEN),
+        lambda: _counted(when.get("nth")),
+        lambda: _window(when.get("t")),
+        lambda: fitting("when", When, plain),
+        lambda: _reached(when.get("listener"), when.get("endpoint"), listeners),
+    )
+    return When(**fits, **counted, t=window)
+
+
+def _reached(listener: Any, endpoint: Any, listeners: Collection[str] | None) -> None:
+    """Refuses who asks a listener, or for an endpoint, that is not there; what is no text is told elsewhere."""
+    named = _heard("when.listener", listener, listeners) if isinstance(listener, str) else listeners
+    vendors = {vendor_of(each) for each in named} if named else VENDORS
+    known = sorted({each for name, vendor in VENDORS.items() if name in vendors for each in vendor.ENDPOINTS})
+    if isinstance(endpoint, str) and endpoint not in known:
+        raise ValueError(f"`when.endpoint` must be one of {', '.join(known)}, not {endpoint!r}")
+
+
+def _counted(raw: Any) -> Mapping[str, Any]:
+    """As `When` has it: `nth`, or `every`."""
+    if isinstance(raw, str) and (every := _EVERY.fullmatch(raw)):
+        return {"every": int(every[1])}
+    return {} if raw is None else {"nth": _counts(raw)}
 
 
 def _counts(raw: Any) -> tuple[int, ...]:
     counts = tuple(raw) if isinstance(raw, list | tuple) else (raw,)
-    if not all(isinstance(each, int) and each >= 1 for each in counts):
+    if not counts or not all(isinstance(each, int) and each >= 1 for each in counts):
         raise ValueError(f"`when.nth` must be a count from 1, a list of them, or `every:K`, not {raw!r}")
     return counts
 
 
-def _window(raw: Any) -> tuple[float, float]:
+def _window(raw: Any) -> tuple[float, float] | None:
+    if raw is None:
+        return None
     ends = [each for each in listed("when.t", raw) if isinstance(each, int | float)]
-    if len(ends) != 2 or ends[0] > ends[1]:  # noqa: PLR2004 - a begin and an end
-        raise ValueError(f"`when.t` must be two numbers of seconds, the begin and the end, not {raw!r}")
+    if len(ends) != 2 or not max(ends[0], 0) < ends[1]:  # noqa: PLR2004 - a begin and an end
+        raise ValueError(f"`when.t` must be two numbers of seconds, the begin and a later end, not {raw!r}")
     return float(ends[0]), float(ends[1])
 
 
@@ -120,23 +179,29 @@ def _latency(raw: Any) -> tuple[Spread | float, float]:
 
 def _script(then: Mapping[str, Any]) -> tuple[Reply, ...]:
     turns = listed("then.script", then.get("script")) or ([then["reply"]] if "reply" in then else [])
-    return tuple(_turn(each) for each in turns)
+    return tuple(together(*(partial(_turn, each) for each in turns)))
 
 
 def _turn(raw: Any) -> Reply:
     if isinstance(raw, str):
         return Reply(text=raw)
-    turn = mapped("reply", raw, TURN)
-    if turn.pop("echo", False):
-        turn["text"] = "{prompt}"
+    turn = mapped("reply", raw)
+    said = {name: value for name, value in turn.items() if name not in _MADE}
+    _, text, words, calls, fits = together(
+        lambda: only("reply", turn, TURN),
+        lambda: _text(turn),
+        lambda: {"words": spread_of("reply.tokens", turn["tokens"])} if "tokens" in turn else {},
+        lambda: together(*(partial(_call, each) for each in listed("reply.tool_calls", turn.get("tool_calls")))),
+        lambda: fitting("reply", Reply, {name: value for name, value in said.items() if name in TURN}),
+    )
+    return Reply(**{**fits, **text, **words, "tool_calls": tuple(calls)})
+
+
+def _text(turn: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The text that is made of another key; an answer that has no words at all is made from the schema asked for."""
     if "json" in turn:
-        turn["text"] = _written(turn.pop("json"))
-    turn.pop("from_schema", None)  # an answer without words of its own is made from the schema that was asked for
-    if "tokens" in turn:
-        turn["words"] = spread_of("reply.tokens", turn.pop("tokens"))
-    calls = listed("reply.tool_calls", turn.get("tool_calls"))
-    turn["tool_calls"] = tuple(_call(each) for each in calls)
-    return Reply(**fitting("reply", Reply, turn))
+        return {"text": _written(turn["json"])}
+    return {"text": "{prompt}"} if turn.get("echo") else {}
 
 
 def _written(raw: Any) -> str:
@@ -160,4 +225,14 @@ def _fault(then: Mapping[str, Any]) -> Fault | None:
     if name not in KNOWN_FAULTS:
         raise ValueError(f"there is no fault {name!r}; there are {', '.join(KNOWN_FAULTS)}")
     parameters = {each: then[each] for each in _FAULT_FIELDS if each in then}
-    return Fault(name=str(name), **fitting("then", Fault, parameters))
+    fits, _ = together(lambda: fitting("then", Fault, parameters), lambda: _spoils(str(name), then.get("mode")))
+    return Fault(name=str(name), **fits)
+
+
+def _spoils(fault: str, mode: Any) -> None:
+    """Refuses a `mode` that the fault does not heed; what is no text is told elsewhere."""
+    if not isinstance(mode, str) or mode in MODES.get(fault, ()):
+        return
+    if fault not in MODES:
+        raise ValueError(f"`then.mode` is nothing to {fault}; it is for {' and '.join(MODES)}")
+    raise ValueError(f"`then.mode` must be one of {', '.join(MODES[fault])} for {fault}, not {mode!r}")

@@ -20,7 +20,7 @@ from darumad.sim.log import SECRET_HEADERS, Log
 from darumad.sim.prefix import Kept
 from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario, bars
 from darumad.sim.spoiled import spoil
-from darumad.sim.vendor import VENDORS, Vendor
+from darumad.sim.vendor import VENDORS, Vendor, vendor_of
 from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Stale, Step, Wait, json_answer
 
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
@@ -39,7 +39,7 @@ class Listener:
     @property
     def kind(self) -> str:
         """A key of `VENDORS`, or `admin`."""
-        return self.name.partition("-")[0]
+        return vendor_of(self.name)
 
 
 @dataclass(slots=True)
@@ -76,6 +76,7 @@ class Simulator:
     _director: Director = field(init=False)
     _began: float = 0.0
     _servers: list[asyncio.Server] = field(default_factory=list)
+    _listeners: list[str] = field(default_factory=list)
     _connections: set[Connection] = field(default_factory=set)
     _gates: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _places: dict[str, _Place] = field(default_factory=dict)
@@ -99,6 +100,7 @@ class Simulator:
             lambda: self._connected(listener), "127.0.0.1", listener.port, backlog=4096
         )
         self._servers.append(server)
+        self._listeners += [listener.name] * (listener.kind != ADMIN)
         return int(server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -109,6 +111,11 @@ class Simulator:
             connection.reset()
         for server in self._servers:
             await server.wait_closed()
+
+    @property
+    def listeners(self) -> Sequence[str]:
+        """The names of those that are open, but for the admin's."""
+        return self._listeners
 
     def load(self, scenario: Scenario) -> None:
         """Play a scenario from its beginning, with an empty log, every gate shut and nothing granted yet."""

@@ -1,7 +1,7 @@
 """Answers that arrive whole and are no use: each fault here spoils what the model says, not how it travels."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,3 +68,9 @@ SPOILED: Mapping[str, Callable[[Reply, Fault, Asked], Reply]] = {
     "schema_violation": _schema_violation,
 }
 """By name: what an answer becomes."""
+
+MODES: Mapping[str, Sequence[str]] = {
+    "bad_tool_args": (*_RAW, "unknown_tool", "schema"),
+    "schema_violation": tuple(_BROKEN),
+}
+"""How an answer may be spoiled, by the faults that heed a `mode`; the first is meant where none is said."""

@@ -14,6 +14,8 @@ class Vendor(Protocol):
     BUSY: str
     MODELS: Sequence[str]
     """The models that a listener has when nobody names others."""
+    ENDPOINTS: Sequence[str]
+    """What a model is asked through, as `Asked` calls it."""
 
     def without_model(self, request: Request, models: Sequence[str]) -> Answer | None:
         """What is answered without asking a model; None for a request in order."""
@@ -46,3 +48,8 @@ class Vendor(Protocol):
 
 VENDORS: Mapping[str, Vendor] = {"anthropic": anthropic, "ollama": ollama, "openai": openai}
 """By the word that a listener's name begins with."""
+
+
+def vendor_of(listener: str) -> str:
+    """The word that a listener's name begins with: a key of `VENDORS`, or none."""
+    return listener.partition("-")[0]
