@@ -84,6 +84,33 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
     }
 
 
+def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_of_its_name(write: Write) -> None:
+    file = write(
+        "lane:\n"
+        "  default:\n"
+        "    max_running: 1\n"
+        "agents:\n"
+        "  a b:\n"
+        "    template: echo\n"
+        "  own:\n"
+        "    count: 1\n"
+        "    template: ./own.py\n"
+        "budget:\n"
+        "  agents:\n"
+        "    ecko:\n"
+        "      daily: 1 USD\n"
+    )
+    told = problems_of(file)
+    assert set(told) == {"lane", "agents.a b", "agents.own.isolation", "budget.agents.ecko"}
+    lines = {pointer: said.rpartition("(")[2] for pointer, said in told.items()}
+    assert lines == {
+        "lane": "daruma.yaml line 1)",
+        "agents.a b": "daruma.yaml line 5)",
+        "agents.own.isolation": "daruma.yaml line 7)",
+        "budget.agents.ecko": "daruma.yaml line 12)",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "pointer", "what"),
     [

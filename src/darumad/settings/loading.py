@@ -31,9 +31,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = _at_home(settings, reading.here)
     problems = [*problems, *reading.problems]
     already = {each.pointer for each in problems}
-    problems += [
-        _with_origin(each, reading.origins) for each in contradictions(settings) if each.pointer not in already
-    ]
+    problems += [_with_origin(each, reading) for each in contradictions(settings) if each.pointer not in already]
     if problems:
         raise _refused(file, problems)
     return _with_credentials(changed(settings, said=_said(environ, reading.origins)), known)
@@ -95,8 +93,8 @@ def _with_credentials(settings: Settings, known: Places) -> Settings:
     return changed(settings, providers=MappingProxyType(providers), said=MappingProxyType(said))
 
 
-def _with_origin(problem: Problem, origins: Mapping[str, str]) -> Problem:
-    origin = origins.get(problem.pointer)
+def _with_origin(problem: Problem, reading: Reading) -> Problem:
+    origin = reading.origin_of(problem.pointer)
     return Problem(problem.pointer, f"{problem.detail} ({origin})") if origin else problem
 
 

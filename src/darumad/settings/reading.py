@@ -20,11 +20,12 @@ _BEYOND_NUMBERS = 1 << 53
 
 
 class Reading(Value):
-    """One pass over a tree: what was wrong, and where each value came from. Relative paths are meant from `here`."""
+    """One pass over a tree: what was wrong, and where each value and section stood. Relative paths begin at `here`."""
 
     here: Path
     problems: list[Problem] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, str] = field(default_factory=dict)
 
     def section(self, kind: type[T], node: Node, path: str, like: T) -> T:
         """A `kind` with what `node` says, and `like` where it is silent."""
@@ -32,6 +33,7 @@ class Reading(Value):
             if node.value is not None:
                 self._wrong(path, "must hold further keys", node.origin)
             node = empty(node.origin)
+        self.sections[path] = node.origin
         known = {each.name: each for each in settable(kind)}
         values: dict[str, Any] = {}
         for name, below in node.parts.items():
@@ -41,6 +43,15 @@ class Reading(Value):
             else:
                 self._unknown(dotted, name, known, below.origin)
         return kind(**{each: getattr(like, each) for each in known} | values)
+
+    def origin_of(self, path: str) -> str:
+        """Where the setting at `path` was written, or the section that lacks it; empty where neither was."""
+        while path:
+            found = self.origins.get(path) or self.sections.get(path)
+            if found:
+                return found
+            path = path.rpartition(".")[0]
+        return ""
 
     def _field(self, known: FieldInfo, node: Node, path: str, like: Any) -> Any:
         hint = known.type

@@ -28,7 +28,7 @@ class Leaf(Value):
 
 
 class Branch(Value):
-    """A mapping as it was written."""
+    """A mapping as it was written, and where: the line of its name."""
 
     parts: Mapping[str, "Node"]
     origin: str
@@ -56,7 +56,7 @@ def from_yaml(text: str, name: str) -> tuple[Branch, list[Problem]]:
         return empty(name), [Problem(name, "is no mapping of sections; see config/daruma.yaml")]
     problems: list[Problem] = []
     try:
-        tree = _branch(root, name, "", problems)
+        tree = _branch(root, name, "", name, problems)
     except RecursionError:  # an alias that holds itself, too
         return empty(name), [Problem(name, _TOO_DEEP)]
     return tree, problems
@@ -80,25 +80,25 @@ def overlaid(tree: Branch, path: tuple[str, ...], leaf: Leaf) -> Branch:
     return Branch({**tree.parts, name: put}, tree.origin)
 
 
-def _branch(node: yaml.MappingNode, name: str, path: str, problems: list[Problem]) -> Branch:
+def _branch(node: yaml.MappingNode, name: str, path: str, origin: str, problems: list[Problem]) -> Branch:
     parts: dict[str, Node] = {}
     for key, value in node.value:
         word = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-        dotted = f"{path}.{word}" if path else word
+        dotted, line = f"{path}.{word}" if path else word, f"{name} line {key.start_mark.line + 1}"
         if word in parts:
-            problems.append(Problem(dotted, f"stands twice ({_line(key, name)}); keep one"))
-        parts[word] = _node(value, name, dotted, problems)
-    return Branch(parts, _line(node, name))
+            problems.append(Problem(dotted, f"stands twice ({line}); keep one"))
+        parts[word] = _node(value, name, dotted, line, problems)
+    return Branch(parts, origin)
 
 
-def _node(node: yaml.Node, name: str, path: str, problems: list[Problem]) -> Node:
+def _node(node: yaml.Node, name: str, path: str, origin: str, problems: list[Problem]) -> Node:
     if isinstance(node, yaml.MappingNode):
-        return _branch(node, name, path, problems)
+        return _branch(node, name, path, origin, problems)
     try:
-        return Leaf(_plain(node), _line(node, name))
+        return Leaf(_plain(node), origin)
     except (yaml.YAMLError, ValueError) as error:
-        problems.append(Problem(path, f"cannot be read ({_line(node, name)}): {error}"))
-        return Leaf(None, _line(node, name))
+        problems.append(Problem(path, f"cannot be read ({origin}): {error}"))
+        return Leaf(None, origin)
 
 
 def _plain(node: yaml.Node) -> Any:
@@ -107,10 +107,6 @@ def _plain(node: yaml.Node) -> Any:
         return loader.construct_object(node, deep=True)
     finally:
         loader.dispose()
-
-
-def _line(node: yaml.Node, name: str) -> str:
-    return f"{name} line {node.start_mark.line + 1}"
 
 
 def _told(error: yaml.YAMLError, name: str) -> str:
