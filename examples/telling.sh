@@ -31,10 +31,9 @@ ends_with() {
 
 # wake: start the daemon in the background and wait until it answers. Its process id is then in $daemon.
 wake() {
-  show 'daruma serve --config examples/daruma.yaml &'
-  daruma serve --config examples/daruma.yaml 2>>"$home/daemon.log" &
+  run 'daruma serve --config examples/daruma.yaml 2>>build/demo/daemon.log &'
   daemon=$!
-  daruma health --within 20s >/dev/null 2>&1 || fail "the daemon did not start: $(tail -n 3 "$home/daemon.log")"
+  run 'daruma health --within 20s | grep live'
 }
 
 # fell: the daemon was killed; reap it.
@@ -55,11 +54,11 @@ leave() {
   return 0
 }
 
-daemon=''
-home=$(mktemp -d)
+daemon='' home=''
 trap leave EXIT
-export DARUMA_STATE_DIR=$home/state DARUMA_CONTROL__SOCKET=$home/control.sock DARUMA_SOCKET=$home/control.sock
+unset DARUMA_SOCKET
 export COLUMNS=${COLUMNS:-120}
-rm -rf build/demo
-mkdir -p build/demo
+run 'rm -rf build/demo && mkdir -p build/demo'
+run 'home=$(mktemp -d)'
+run 'export DARUMA_STATE_DIR=$home/state DARUMA_CONTROL__SOCKET=$home/control.sock'
 wake

@@ -1,6 +1,7 @@
 """The five stories and the demo that tells them, on the real daemon: they show what is committed beside them."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -62,6 +63,14 @@ def test_a_story_shows_what_is_committed_beside_it(told: Told, number: int, name
     assert story(told.shown, number) == committed(name).read_text()
 
 
+def test_no_command_runs_that_is_not_shown_first_as_it_runs(told: Told) -> None:
+    scripts = [ROOT / "examples" / "demo", *(ROOT / "examples").rglob("*.sh")]
+    unseen = re.compile(r"^ *(?:daruma|sleep|until) |(?:; |&& |\|\| |\()daruma ", re.MULTILINE)
+    assert [(each.name, unseen.findall(each.read_text())) for each in scripts if unseen.search(each.read_text())] == []
+    typed = {line.removeprefix("$ ") for line in told.shown.splitlines() if line.startswith("$ ")}
+    assert "export DARUMA_STATE_DIR=$home/state DARUMA_CONTROL__SOCKET=$home/control.sock" in typed
+
+
 def test_a_story_may_be_told_on_its_own(place: Path) -> None:
     done = telling(place, "examples/too-vague/story.sh")
     assert done.returncode == 0, done.stdout
@@ -82,6 +91,7 @@ def test_a_step_that_fails_ends_the_telling_with_a_plain_sentence_and_nothing_is
 def test_the_demo_closes_with_the_tree_the_queue_and_the_metrics_that_changed(told: Told) -> None:
     closing = told.shown[told.shown.index("What is left of it") :]
     assert "└─ control-socket" in closing
+    assert "queue     parked 1, succeeded 21" in closing
     assert "vague      parked (challenge)" in closing
     assert 'daruma_work_items_total{outcome="succeeded",phase="implementation"} 16.0' in closing
     assert 'daruma_queue_items{state="succeeded"} 21.0' in closing
