@@ -11,6 +11,7 @@ from tests.kit.daemon import PATIENCE, Daemon
 
 KILLS, A_WAVE = 20, 3
 STEPS = {"executing": 3, "reviewing": 2}
+IN_ORDER = [(stage, step) for stage, steps in STEPS.items() for step in range(1, steps + 1)]
 SETTINGS = {
     "provider": {"use": "offline"},
     "optimizers": {"count": 1},
@@ -54,6 +55,7 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing_that_was_finished(house: C
     assert sum(kill.places["running", "reviewing"] > 0 for kill in kills) >= 3
     assert sum(kill.between > 0 for kill in kills) >= 3
     _nothing_is_lost_and_no_result_came_twice(daemon, names)
+    _nobody_went_back(_begun(witness), names)
     _no_finished_step_was_repeated(daemon, _begun(witness), kills, names)
 
 
@@ -98,6 +100,13 @@ def _nothing_is_lost_and_no_result_came_twice(daemon: Daemon, names: list[str]) 
     ends = Counter(each["subject"] for each in daemon.events("work.succeeded"))
     assert ends == Counter(names)
     assert {each["id"]: each["state"] for each in daemon.listed()} == dict.fromkeys(names, "succeeded")
+
+
+def _nobody_went_back(begun: list[tuple[Step, str]], names: list[str]) -> None:
+    """By the witness alone: a step behind which another began was over, and never began again."""
+    for name in names:
+        places = [IN_ORDER.index((stage, step)) for (item, stage, step), _ in begun if item == name]
+        assert places == sorted(places), name
 
 
 def _no_finished_step_was_repeated(
