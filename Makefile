@@ -1,5 +1,6 @@
 # What a person does with a checkout. Every target sets up what it needs: a virtual environment in .venv with the locked
-# dependencies, made anew when requirements/lock.txt is newer. Needed are Linux, make, gcc and Python 3.11 or later.
+# dependencies, made anew when requirements/lock.txt is newer. Needed are Linux, make and Python 3.11 or later; what
+# cuts the power, in `crash` and in some tests, takes gcc, and `mutants` takes git.
 
 ifneq ($(shell uname -s),Linux)
 $(error Daruma runs on Linux only)

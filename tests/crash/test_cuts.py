@@ -1,5 +1,6 @@
 """Power cuts and failing disks under a daemon at work. `make crash` does more of the same."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,8 @@ from darumad.errors import DarumaError
 from tests.crash.cuts import Recording, cut, kinds, recorded, shim
 from tests.crash.disk import Change
 from tests.kit.daemon import PATIENCE, Daemon
+
+pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler is here to make what records a disk")
 
 CUTS = 120
 BROKEN_DISK = 74

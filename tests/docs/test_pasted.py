@@ -1,5 +1,6 @@
 """Every command that the README and the tutorial tell a reader to type works when it is pasted."""
 
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ HOW_TOS = (
     "recover-dead-letters.md",
 )
 
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here, and pages tell to type it")
+
 
 @pytest.fixture
 def place() -> Iterator[Path]:
@@ -34,6 +37,7 @@ def test_the_first_hour_goes_as_its_page_says(place: Path) -> None:
             assert line in seen, f"{block}\nshowed\n{seen}"
 
 
+@needs_curl
 def test_the_how_tos_for_a_running_daemon_go_as_their_pages_say(place: Path) -> None:
     """One daemon for all of them, with one item that is dead and a port for Prometheus of this test's own."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -49,6 +53,7 @@ daruma submit --id fallen --agent clumsy --max-attempts 1 --wait "Climb the ladd
         assert line in shown, f"{line}\nis not in\n{shown}"
 
 
+@needs_curl
 def test_an_outage_is_rehearsed_as_its_page_says(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         ports = {"8900": str(first.getsockname()[1]), "8901": str(second.getsockname()[1])}
