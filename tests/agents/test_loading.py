@@ -99,6 +99,15 @@ def test_a_file_that_cannot_be_loaded_is_refused_with_its_name_and_the_reason(
     assert why in str(refused.value)
 
 
+def test_everything_that_is_not_asynchronous_is_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = NEVER_AWAITED.replace("TEMPLATE =", "def check(item, context):\n    ...\n\nTEMPLATE =")
+    with pytest.raises(SpawnRefused) as refused:
+        load_template(written(tmp_path, text.replace("execute=execute", "execute=execute, check=check")))
+    execute, check = str(refused.value).split("; its")
+    assert execute.endswith("write `async def execute(item, context)` (mine.py:10)")
+    assert check.endswith("write `async def check(item, context)` (mine.py:13)")
+
+
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SpawnRefused, match=r"gone\.py"):
         load_template(str(tmp_path / "gone.py"))

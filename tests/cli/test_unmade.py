@@ -57,6 +57,31 @@ def test_config_check_names_each_with_its_line_and_what_was_perhaps_meant(progra
     assert "ValueError: not today (raises.py:1) (daruma.yaml line 9)" in said["agents.raises.template"]
 
 
+def test_config_check_tells_what_is_wrong_in_the_file_and_in_what_it_names_at_once_each_with_its_line(
+    program: Program, file: Path, tmp_path: Path
+) -> None:
+    file.write_text(
+        "itm: {}\nlog:\n  file: /proc/nope/log\n  level: loud\nproviders:\n  anthropic:\n    key_file: nokey\n"
+        "agents:\n  gen:\n    template: genral\n    timeout: 5\n"
+        "  raises:\n    template: raises.py\n    isolation: none\n  run:\n    template: run.py\n"
+    )
+    (tmp_path / "run.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    done = program("config", "check", "--config", str(file))
+    first, *said, _ = done.stderr.splitlines()
+    assert (done.returncode, first) == (78, f"daruma: 8 settings are wrong in {file}")
+    assert [(each.split(":")[0].strip(), each.rpartition(" (")[2]) for each in said] == [
+        ("itm", "daruma.yaml line 1)"),
+        ("log.level", "daruma.yaml line 4)"),
+        ("agents.gen.timeout", "daruma.yaml line 11)"),
+        ("agents.run.isolation", "daruma.yaml line 15)"),
+        ("log.file", "daruma.yaml line 3)"),
+        ("providers.anthropic.key_file", "daruma.yaml line 7)"),
+        ("agents.gen.template", "daruma.yaml line 10)"),
+        ("agents.raises.template", "daruma.yaml line 13)"),
+    ]
+    assert not (tmp_path / "ran").exists(), "no file is run before the settings say that it may"
+
+
 def test_config_check_is_content_with_what_ships(program: Program, file: Path) -> None:
     file.write_text("agents: {mine: {template: documentation}}\n")
     done = program("config", "check", "--config", str(file))

@@ -94,10 +94,20 @@ def _from_file(path: Path) -> Template:
     template = getattr(module, "TEMPLATE", None)
     if not isinstance(template, Template):
         raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
-    for name, work in (("execute", template.execute), ("check", template.check)):
-        if work is not None and not _is_awaited(work):
-            raise SpawnRefused(f"{path}: its `{name}` is not asynchronous; write `async def {name}(item, context)`")
+    wrong = [
+        f"its `{name}` is not asynchronous; write `async def {name}(item, context)`{_place(work)}"
+        for name, work in (("execute", template.execute), ("check", template.check))
+        if work is not None and not _is_awaited(work)
+    ]
+    if wrong:
+        raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
     return template
+
+
+def _place(work: object) -> str:
+    """Where a function begins; of anything else nothing is known."""
+    code = getattr(work, "__code__", None)
+    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if isinstance(code, CodeType) else ""
 
 
 def _is_awaited(work: object) -> bool:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darumad.errors import Problem, Refused
+from darumad.values import changed
 
 if TYPE_CHECKING:
-    from darumad.settings import Settings
+    from darumad.settings import Examined, Settings
 
 _NOT_HERE = "the settings can be read, but not all that they name can be used here"
 _FILE = click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
@@ -31,10 +32,12 @@ def check(file: Path | None) -> None:
     Ends with 78 when something is. Every agent's template is loaded as the daemon would load it, so a file of your own
     is run.
     """
-    from darumad.settings import load  # noqa: PLC0415 - needed offline only
+    from darumad.settings import examine  # noqa: PLC0415 - needed offline only
 
-    settings = load(file, os.environ)
-    unusable, unmade = _unusable(settings), _unmade(settings)
+    examined = examine(file, os.environ)
+    unusable, unmade = _news(examined, _unusable(examined.settings)), _news(examined, _unmade(examined))
+    if examined.problems:
+        raise examined.refused([*unusable, *unmade])
     if unusable or unmade:
         said = _NOT_HERE if unusable else _many(unmade)
         raise Refused(said, code="bad_settings", problems=[*unusable, *unmade])
@@ -95,16 +98,23 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
         problems += refused.problems
 
 
-def _unmade(settings: "Settings") -> Sequence[Problem]:
-    """The agents that cannot be made, each with where its template was named."""
+def _unmade(examined: "Examined") -> Sequence[Problem]:
+    """The agents that cannot be made. No file is run that the settings do not yet say may run in this process."""
     from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
-    from darumad.settings import origins  # noqa: PLC0415 - needed offline only
 
-    told = origins(settings)
+    asked = {f"agents.{name}.isolation": name for name in examined.settings.agents}
+    barred = {asked.get(each.pointer) for each in examined.problems}
+    agents = {name: each for name, each in examined.settings.agents.items() if name not in barred}
     return [
-        Problem(key := f"agents.{name}.template", f"cannot be used: {why} ({told.get(key, 'shipped')})")
-        for name, why in unmade(settings).items()
+        Problem(f"agents.{name}.template", f"cannot be used: {why}")
+        for name, why in unmade(changed(examined.settings, agents=agents)).items()
     ]
+
+
+def _news(examined: "Examined", problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Those of `problems` whose key was not told of before, each with where it is written."""
+    told = {each.pointer for each in examined.problems}
+    return [examined.told(each) for each in problems if each.pointer not in told]
 
 
 def _many(problems: Sequence[Problem]) -> str:

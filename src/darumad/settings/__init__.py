@@ -4,7 +4,7 @@
 setting names the file or the variable that holds one.
 """
 
-from darumad.settings.loading import load
+from darumad.settings.loading import Examined, examine, load
 from darumad.settings.model import (
     SHIPPED_AGENTS,
     AgentSettings,
@@ -39,9 +39,9 @@ from darumad.settings.units import (
 )
 
 __all__ = [
-    "SHIPPED_AGENTS", "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Executors",
-    "Item", "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places", "PriceSettings", "Provider",
-    "ProviderSettings", "Queue", "Retention", "Reviewers", "Settings", "Supervision", "as_written", "flat", "is_path",
-    "load", "origins", "parse_duration", "parse_money", "parse_size", "places", "show_duration", "show_money",
-    "show_size",
+    "SHIPPED_AGENTS", "AgentSettings", "Bridge", "Budget", "Bytes", "CapSettings", "Control", "Daemon", "Examined",
+    "Executors", "Item", "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places",
+    "PriceSettings", "Provider", "ProviderSettings", "Queue", "Retention", "Reviewers", "Settings", "Supervision",
+    "as_written", "examine", "flat", "is_path", "load", "origins", "parse_duration", "parse_money", "parse_size",
+    "places", "show_duration", "show_money", "show_size",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Reading the settings, once: defaults, then the file, then the environment; the last to speak wins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,7 +10,28 @@ from darumad.settings.places import Places, places
 from darumad.settings.reading import Reading
 from darumad.settings.rules import contradictions, is_path
 from darumad.settings.sources import Branch, empty, from_environment, from_yaml, overlaid
-from darumad.values import changed
+from darumad.values import Value, changed
+
+
+class Examined(Value):
+    """Settings as far as they can be read: what is wrong stands at its default, and in `problems`."""
+
+    settings: Settings
+    file: Path | None
+    reading: Reading
+    problems: Sequence[Problem]
+
+    def told(self, problem: Problem) -> Problem:
+        """`problem` with where its key was written, or the section that lacks it."""
+        origin = self.reading.origin_of(problem.pointer)
+        return Problem(problem.pointer, f"{problem.detail} ({origin})") if origin else problem
+
+    def refused(self, more: Sequence[Problem] = ()) -> Refused:
+        """The refusal of them, for their own problems and `more`."""
+        problems = [*self.problems, *more]
+        where = f"{self.file}" if self.file else "the environment"
+        many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        return Refused(f"{many} wrong in {where}", code="bad_settings", problems=problems)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -21,6 +42,14 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises:
         Refused: `bad_settings`, with every wrong key at once, its line and what was perhaps meant.
     """
+    examined = examine(path, environ)
+    if examined.problems:
+        raise examined.refused()
+    return examined.settings
+
+
+def examine(path: Path | None, environ: Mapping[str, str]) -> Examined:
+    """The same, with whatever is wrong, for who looks on."""
     known = places(environ)
     file = path or _file_of(environ, known)
     tree, problems = _read(file)
@@ -28,13 +57,16 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         tree = overlaid(tree, where, leaf)
     reading = Reading(file.absolute().parent if file else Path.cwd())
     settings = reading.section(Settings, tree, "", _defaults(known))
-    settings = _at_home(settings, reading.here)
-    problems = [*problems, *reading.problems]
-    already = {each.pointer for each in problems}
-    problems += [_with_origin(each, reading) for each in contradictions(settings) if each.pointer not in already]
-    if problems:
-        raise _refused(file, problems)
-    return _with_credentials(changed(settings, said=_said(environ, reading.origins)), known)
+    settings = _at_home(changed(settings, said=_said(environ, reading.origins)), reading.here)
+    read = Examined(
+        settings=_with_credentials(settings, known),
+        file=file,
+        reading=reading,
+        problems=[*problems, *reading.problems],
+    )
+    already = {each.pointer for each in read.problems}
+    amiss = [read.told(each) for each in contradictions(settings) if each.pointer not in already]
+    return changed(read, problems=[*read.problems, *amiss])
 
 
 def _file_of(environ: Mapping[str, str], known: Places) -> Path | None:
@@ -91,14 +123,3 @@ def _with_credentials(settings: Settings, known: Places) -> Settings:
     }
     said = {**settings.said, **{f"providers.{name}.key_file": "$CREDENTIALS_DIRECTORY" for name in found}}
     return changed(settings, providers=MappingProxyType(providers), said=MappingProxyType(said))
-
-
-def _with_origin(problem: Problem, reading: Reading) -> Problem:
-    origin = reading.origin_of(problem.pointer)
-    return Problem(problem.pointer, f"{problem.detail} ({origin})") if origin else problem
-
-
-def _refused(file: Path | None, problems: list[Problem]) -> Refused:
-    where = f"{file}" if file else "the environment"
-    many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-    return Refused(f"{many} wrong in {where}", code="bad_settings", problems=problems)
