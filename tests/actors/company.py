@@ -261,3 +261,10 @@ def _policy() -> Policy:
         errors=5, window=Seconds(60.0), backoff=backoff, ping_deadline=Seconds(10.0), shutdown=Seconds(5.0),
         judge=judge_of({}),
     )  # fmt: skip
+
+
+class Poison:
+    """A message whose handling raises, whatever is done with it."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError("a defect of the handler's own")

@@ -15,7 +15,7 @@ from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
-from tests.actors.company import Company, completed, failed
+from tests.actors.company import Company, Poison, completed, failed
 from tests.kit import Gate, eventually
 
 Companies = Callable[..., Company]
@@ -116,7 +116,7 @@ def test_an_agents_exit_of_the_process_is_its_items_crash_and_its_actor_lives(co
 def test_an_instance_that_keeps_falling_is_benched_and_comes_back_when_somebody_asks(company: Companies) -> None:
     daemon = company(count=1).start()
     for state in ("restarting", "restarting", "restarting", "benched"):
-        daemon.instance(EXECUTOR).ref.tell(_Poison())
+        daemon.instance(EXECUTOR).ref.tell(Poison())
         eventually(lambda state=state: daemon.instance(EXECUTOR).state == state)
         daemon.clock.advance(10.0)
     daemon.until("agent.benched")
@@ -215,10 +215,3 @@ def test_what_a_life_says_after_its_end_is_dropped_and_a_stale_move_changes_noth
 
 async def _well(item: WorkItem, context: Context) -> WorkResult:
     return completed(text="it went well")
-
-
-class _Poison:
-    """A message whose handling raises, whatever is done with it."""
-
-    def __repr__(self) -> str:
-        raise ZeroDivisionError("a defect of the handler's own")

@@ -20,7 +20,7 @@ from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
-from tests.actors.company import REREAD, Company, completed, failed, review
+from tests.actors.company import REREAD, Company, Poison, completed, failed, review
 from tests.actors.held import Held
 from tests.journal.desk import Desk, new_item
 from tests.journal.desk import Gate as Writer
@@ -295,21 +295,35 @@ def test_an_orchestrator_that_crashes_comes_back_and_what_ran_is_put_back_and_do
     assert {daemon.desk.record(each).failures + daemon.desk.record(each).crashes for each in "ab"} == {0}
 
 
-def test_a_killed_executor_costs_its_own_item_a_second_start_and_no_other_anything(company: Companies) -> None:
-    held = Held()
+def _dies(daemon: Company, slot: Any) -> None:
+    slot.ref.tell(Poison())
+    eventually(lambda: daemon.instance(slot.path).state == "restarting")
+    daemon.clock.advance(10.0)
+
+
+def _is_ended(daemon: Company, slot: Any) -> None:
+    above = daemon.instance("of-executor").ref
+    above.terminate_child(slot.id)
+    above.restart_child(slot.id)
+
+
+@pytest.mark.parametrize("is_killed", [_dies, _is_ended])
+def test_an_executor_killed_under_load_has_its_own_item_claimed_again_and_no_other(
+    company: Companies, is_killed: Callable[[Company, Any], None]
+) -> None:
+    held, names = Held(), [f"i{number}" for number in range(12)]
     daemon = company(count=3, executor=held).start()
-    daemon.submit("a", "b", "c")
+    daemon.submit(*names)
     eventually(lambda: len(held.begun) == 3)
-    holder = daemon.desk.record("b").holder
-    place = daemon.instance(holder.partition("#")[0])
-    daemon.instance("of-executor").ref.terminate_child(place.id)
-    daemon.instance("of-executor").ref.restart_child(place.id)
-    eventually(lambda: held.begun.count("b") == 2)
+    lost = held.begun[1]
+    is_killed(daemon, daemon.instance(daemon.desk.record(lost).holder.partition("#")[0]))
+    eventually(lambda: len(held.begun) == 4)
+    assert held.begun[3] == lost, "before any that waits behind it"
     held.release()
-    daemon.succeeds("a", "b", "c")
-    assert sorted(held.begun) == ["a", "b", "b", "c"]
-    assert [each["why"] for each in daemon.facts("work.interrupted", "b")]
-    assert (daemon.desk.record("b").failures, daemon.desk.record("b").attempt) == (0, 1)
+    daemon.succeeds(*names)
+    assert sorted(held.begun) == sorted([*names, lost])
+    assert [name for name in names if daemon.facts("work.interrupted", name)] == [lost]
+    assert (daemon.desk.record(lost).failures, daemon.desk.record(lost).attempt) == (0, 1)
 
 
 def test_a_cancelled_items_slot_is_free_for_the_next(company: Companies) -> None:
