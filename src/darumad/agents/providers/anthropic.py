@@ -11,6 +11,7 @@ import httpx2
 
 from darumad.agents.providers.anthropic_wire import Assembly, body_of
 from darumad.agents.providers.body import document, events
+from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.counted import count_of
@@ -40,6 +41,7 @@ class AnthropicClient:
             verify=tls(),
             follow_redirects=False,
             timeout=timeout,
+            event_hooks={"response": [bound(httpx2.AsyncByteStream)]},
             limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
         )
         self._model = spec.model or ""

@@ -1,4 +1,4 @@
-"""Reading an answer's body as it comes: server-sent events, or one JSON document. No client bounds either, so we do."""
+"""Reading an answer's body as it comes: server-sent events, or one JSON document."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
@@ -33,7 +33,7 @@ async def events(response: Response, watch: Watch) -> AsyncIterator[Mapping[str,
     """
     if "text/event-stream" not in response.headers.get("content-type", ""):
         raise AttemptFailed("malformed_response", "the answer is no event stream")
-    async for data in _lines(response, watch):
+    async for data in _lines(response):
         if data == DONE:
             return
         event = _object(data)
@@ -46,17 +46,15 @@ async def document(response: Response, watch: Watch) -> Mapping[str, Any]:
     """The one JSON object of a whole answer; every piece of it tells the watch that something came."""
     body = bytearray()
     async for piece in response.aiter_bytes():
-        watch.took(len(piece))
         watch.event()
         body += piece
     return _object(bytes(body))
 
 
-async def _lines(response: Response, watch: Watch) -> AsyncIterator[bytes]:
+async def _lines(response: Response) -> AsyncIterator[bytes]:
     """What stands behind `data:`, line by line. No vendor spreads an event's data over several lines."""
     rest = bytearray()
     async for piece in response.aiter_bytes():
-        watch.took(len(piece))
         rest += piece
         if b"\n" not in piece:
             continue

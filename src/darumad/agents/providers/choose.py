@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Collection
 
+from darumad.agents.providers.bounded import bound
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.tls import tls
 from darumad.redaction import redact
@@ -91,10 +93,15 @@ async def ollama_models(spec: ProviderSpec, within: float = PROBE_WITHIN) -> tup
     try:
         async with (
             asyncio.timeout(within),
-            httpx.AsyncClient(trust_env=False, verify=context, timeout=within) as client,
+            httpx.AsyncClient(
+                trust_env=False,
+                verify=context,
+                timeout=within,
+                event_hooks={"response": [bound(httpx.AsyncByteStream)]},
+            ) as client,
         ):
             answer = await client.get(f"{(spec.base_url or OLLAMA.base_url or '').rstrip('/')}/api/tags")
             models = answer.raise_for_status().json()["models"]
             return tuple(str(each["name"]) for each in models)
-    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+    except (AttemptFailed, TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return None

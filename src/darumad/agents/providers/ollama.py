@@ -3,14 +3,14 @@
 A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import httpx
 import httpx_aiohttp
 import ollama  # noqa: TID251 - the vendor's client, behind this door
 
-from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.config import OLLAMA, ProviderSpec
 from darumad.agents.providers.counted import count_of, usage_of
 from darumad.agents.providers.credential import Credential
@@ -18,7 +18,7 @@ from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_to
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.reply import vectors_of
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import MAX_ANSWER_BYTES, Watch
+from darumad.agents.providers.watch import Watch
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
@@ -51,7 +51,7 @@ class OllamaClient:
             timeout=httpx.Timeout(
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
-            event_hooks={"response": [_bound]},
+            event_hooks={"response": [bound(httpx.AsyncByteStream)]},
         )
 
     async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
@@ -87,26 +87,3 @@ class OllamaClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]  # the vendor left it without
-
-
-class _Bounded(httpx.AsyncByteStream):
-    """A body that ends in an error when it is longer than any answer is: this client reads whatever comes."""
-
-    def __init__(self, body: httpx.AsyncByteStream) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for piece in self._body:
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._body.aclose()
-
-
-async def _bound(response: httpx.Response) -> None:
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    response.stream = _Bounded(response.stream)

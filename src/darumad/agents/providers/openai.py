@@ -10,6 +10,7 @@ import httpx2
 import openai  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.body import document, events
+from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.config import OPENAI_URL, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.openai_wire import Assembly, body_of, embeddings_of
@@ -38,6 +39,7 @@ class OpenAIClient:
             verify=tls(),
             follow_redirects=False,
             timeout=timeout,
+            event_hooks={"response": [bound(httpx2.AsyncByteStream)]},
             limits=httpx2.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
         )
         self._model = spec.model or ""

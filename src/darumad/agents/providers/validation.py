@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from darumad.agents.providers.bounded import bound
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.policy import LONGEST_WAIT
@@ -135,7 +137,13 @@ async def validated(spec: ProviderSpec, key: Credential | None, within: float = 
     try:
         async with (
             asyncio.timeout(within),
-            http.AsyncClient(trust_env=False, verify=tls(), timeout=within, follow_redirects=False) as client,
+            http.AsyncClient(
+                trust_env=False,
+                verify=tls(),
+                timeout=within,
+                follow_redirects=False,
+                event_hooks={"response": [bound(http.AsyncByteStream)]},
+            ) as client,
         ):
             answer = await client.get(
                 address + _MODELS[spec.kind], headers=_headers(spec.kind, key), params=_params(spec.kind)
@@ -145,7 +153,7 @@ async def validated(spec: ProviderSpec, key: Credential | None, within: float = 
         return Validity("error", f"it did not answer within {within:g} s")
     except (http.HTTPError, http.InvalidURL):
         return Validity("error", f"nothing answers at {redact(address)}")
-    except ValueError:
+    except (AttemptFailed, ValueError):
         return Validity("error", f"what answers at {redact(address)} is no {spec.kind} server")
 
 

@@ -8,9 +8,6 @@ from typing import Self
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Limits
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""An answer longer than this is none: no client bounds what it reads."""
-
 
 class Watch:
     """Entered around one attempt. `event` is called for each piece of the answer and puts the limit off.
@@ -30,7 +27,6 @@ class Watch:
         self._due = self._begun + self._patience
         self._scope = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle
-        self._bytes = 0
         self.headers: Mapping[str, str] = {}
         self.first_after: float | None = None
         """Seconds until the first event came; None before it."""
@@ -43,16 +39,6 @@ class Watch:
     def heard(self, headers: Mapping[str, str]) -> None:
         """The answer's headers came: no part of it, but they may say what the server grants."""
         self.headers = headers
-
-    def took(self, size: int) -> None:
-        """So many bytes of the answer came, whatever they say.
-
-        Raises:
-            AttemptFailed: kind `malformed_response`, when it is more than any answer is.
-        """
-        self._bytes += size
-        if self._bytes > MAX_ANSWER_BYTES:
-            raise AttemptFailed("malformed_response", f"the answer is over {MAX_ANSWER_BYTES >> 20} MiB")
 
     def event(self) -> None:
         """Some of the answer came: the limit begins anew. The timer stays and looks again: a new one costs more."""
