@@ -94,13 +94,32 @@ StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimi
 """A stage, as what is done in it or as the records name it."""
 _ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=.*$"
 _SCOPE = r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$"
-_IN_WORDS: Mapping[str, str] = {
+_PATTERNS: Mapping[str, str] = {
     _ITEM: "may have letters without accents, digits and . _ : - only",
     _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
     _LABEL: "must be KEY=VALUE",
     _SCOPE: "must be all, agent:NAME, provider:NAME or item:ID",
 }
 """What a pattern asks for, where the pattern itself is nothing for people."""
+_FORMS: Mapping[str, str] = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a finite number"),
+    **dict.fromkeys(("enum", "literal_error"), "must be one of {expected}"),
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters long",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
+}
+"""What each kind of pydantic's errors asks for, in words of JSON: who sends a request knows nothing of tuples."""
 Sha256 = Annotated[str, Field(pattern=_SHA256)]
 ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
 
@@ -339,13 +358,18 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem
 
 def _problem(each: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     where = _field(tuple(each["loc"]), model)
-    if each["type"] == "extra_forbidden":
-        return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
-    if each["type"] == "missing":
-        return Problem(pointer(*where), "is required")
-    if each["type"] == "string_pattern_mismatch" and (said := _IN_WORDS.get(each["ctx"]["pattern"])):
-        return Problem(pointer(*where), said)
-    return Problem(pointer(*where), str(each["msg"]).removeprefix("Value error, "))
+    return Problem(pointer(*where), _in_words(each, where, model))
+
+
+def _in_words(each: Mapping[str, Any], where: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    kind, said = each["type"], each.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(str(where[-1]), _at(model, where[:-1]))
+    form = _PATTERNS.get(said["pattern"]) if kind == "string_pattern_mismatch" else _FORMS.get(kind)
+    if form:
+        return form.format(**said)
+    told = str(each["msg"]).removeprefix("Value error, ")
+    return f"must be {told}" if told.startswith(("a ", "an ")) else told
 
 
 def _field(where: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
