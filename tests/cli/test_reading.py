@@ -35,6 +35,23 @@ def test_what_is_no_text_is_refused_by_its_place(
 
 
 @pytest.mark.parametrize(
+    ("how", "text", "first", "second"),
+    [
+        ("submit --item", b"[1, 2]", "holds no item", "an item is one JSON object; `daruma batch` takes many"),
+        ("batch", b"[]", "holds no items", "give one JSON object a line, or one array of them"),
+        ("batch", b"\n", "holds no items", "give one JSON object a line, or one array of them"),
+        ("batch", b'[{"id": "a"}, 3]', "holds what is no item", "item 1 must be a JSON object"),
+    ],
+)
+def test_json_that_is_no_item_is_refused_by_its_place_and_with_what_is_one(
+    served: Served, how: str, text: bytes, first: str, second: str
+) -> None:
+    done = _daruma(served, *how.split(), "-", input=text)
+    assert done.stderr.decode().splitlines()[:2] == [f"daruma: standard input {first}", f"  standard input: {second}"]
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
     "argv", [("submit", b"say \xff"), ("work", "show", b"\xff"), ("work", "list", "--agent", b"\xff")]
 )
 def test_words_of_the_command_line_that_are_no_text_are_refused(served: Served, argv: tuple[str | bytes, ...]) -> None:

@@ -8,9 +8,8 @@ import click
 
 from darumad.cli.naming import new_id
 from darumad.cli.online import Line, online
-from darumad.cli.reading import parsed, text_of
+from darumad.cli.reading import parsed, refused, text_of
 from darumad.cli.speaking import Json, table
-from darumad.errors import Refused
 
 
 @click.command()
@@ -33,8 +32,11 @@ def _items(text: str, file: Path) -> list[dict[str, Any]]:
         # Nothing but "\n" ends a line of JSON: U+2028 and U+0085 may stand in a string as they are.
         lines = enumerate(text.split("\n"), start=1)
         found = [parsed(each, file, number) for number, each in lines if each.strip()]
-    if not found or not all(isinstance(each, dict) for each in found):
-        raise Refused(f"{file} holds no items", code="malformed")
+    if not found:
+        raise refused(file, "holds no items", "give one JSON object a line, or one array of them")
+    for number, each in enumerate(found):
+        if not isinstance(each, dict):
+            raise refused(file, "holds what is no item", f"item {number} must be a JSON object")
     return list(found)
 
 

@@ -25,15 +25,15 @@ def text_of(path: Path, at_most: int = -1) -> str:
         Refused: it is no UTF-8 text, or cannot be read.
     """
     if str(path) == "-" and sys.stdin is None:
-        raise _refused(path, "cannot be read", "it is closed")
+        raise refused(path, "cannot be read", "it is closed")
     try:
         with click.open_file(str(path), encoding="utf-8", errors="strict") as file:
             return str(file.read(at_most))
     except UnicodeDecodeError as error:
         where = f"{error.reason} at byte {error.start}"
-        raise _refused(path, "is no text in UTF-8", where) from None
+        raise refused(path, "is no text in UTF-8", where) from None
     except OSError as error:
-        raise _refused(path, "cannot be read", error.strerror or str(error)) from None
+        raise refused(path, "cannot be read", error.strerror or str(error)) from None
 
 
 def parsed(text: str, path: Path, line: int = 1) -> Any:
@@ -46,14 +46,15 @@ def parsed(text: str, path: Path, line: int = 1) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"{error.msg}: line {line - 1 + error.lineno} column {error.colno}"
-        raise _refused(path, "is no JSON", where) from None
+        raise refused(path, "is no JSON", where) from None
     except ValueError as error:
-        raise _refused(path, "is no JSON", f"{error}: line {line}") from None
+        raise refused(path, "is no JSON", f"{error}: line {line}") from None
     except RecursionError:
-        raise _refused(path, "is nested too deep to be read", f"line {line}") from None
+        raise refused(path, "is nested too deep to be read", f"line {line}") from None
 
 
-def _refused(path: Path, why: str, where: str) -> Refused:
+def refused(path: Path, why: str, where: str) -> Refused:
+    """What is wrong with the file at `path`, and where in it or what it should be."""
     return Refused(f"{_named(path)} {why}", problems=[Problem(_named(path), where)])
 
 

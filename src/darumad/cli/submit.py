@@ -13,10 +13,9 @@ from darumad.cli.durations import DURATION
 from darumad.cli.naming import WORD, label_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import packed
-from darumad.cli.reading import is_given, parsed, text_of
+from darumad.cli.reading import is_given, parsed, refused, text_of
 from darumad.cli.speaking import Json
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
-from darumad.errors import Refused
 
 _PLACE = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -232,7 +231,7 @@ def _check_is_said_once(words: str, file: Path | None, item: Path | None) -> Non
 def _object(path: Path) -> dict[str, Any]:
     given = parsed(text_of(path), path)
     if not isinstance(given, dict):
-        raise Refused(f"{path} holds no JSON object", code="malformed")
+        raise refused(path, "holds no item", "an item is one JSON object; `daruma batch` takes many")
     return given
 
 
