@@ -125,10 +125,11 @@ def checked(model: type[BaseModel], body: Mapping[str, Any], path: Mapping[str, 
     doubled = [Problem(f"/{name}", "stands in the address already") for name in body if name in path] if path else ()
     if doubled:
         raise Refused("the request is not valid", problems=doubled)
+    sent = {**query, **body, **path}
     try:
-        return model.model_validate({**query, **body, **path})
+        return model.model_validate(sent)
     except ValidationError as error:
-        raise Refused("the request is not valid", problems=problems_of(error, model)) from None
+        raise Refused("the request is not valid", problems=problems_of(error, model, sent)) from None
 
 
 def _check_declared(request: Request, limit: int) -> None:

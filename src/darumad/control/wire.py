@@ -3,6 +3,7 @@
 Nothing here knows a rule of the domain: those are `work.validation` and `work.challenge`.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -12,10 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from darumad.errors import Problem, did_you_mean
 from darumad.names import ItemId, Millis, NanoUsd, Role, Seconds
+from darumad.redaction import redact
 from darumad.settings.units import parse_duration, parse_money
 from darumad.work.states import WorkState
 
 _NANO = 1_000_000_000
+_MOST_NANO = 1 << 62
 _LAST_MILLIS = 253_402_300_799_999
 """The last millisecond of the year 9999: no calendar shows a later one."""
 _MOST_DIGITS = 20
@@ -60,6 +63,8 @@ def _nano_usd(value: Any) -> Any:
     nano = _in_range(str(value)) * _NANO
     if nano != int(nano) and (isinstance(value, str) or abs(nano) < 1):  # a float is seldom exact, and need not be
         raise ValueError("an amount of at most nine digits behind the point")
+    if nano >= _MOST_NANO:
+        raise ValueError(f"an amount below {_MOST_NANO // _NANO} US dollars")
     return int(nano)
 
 
@@ -86,7 +91,7 @@ Duration = Annotated[Seconds, BeforeValidator(_seconds), Field(gt=0, allow_inf_n
 """A duration: seconds inside, `90s`, `5m` or a number outside."""
 Instant = Annotated[Millis, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
 """A moment: wall milliseconds inside, ISO 8601 with a zone or a number outside."""
-Money = Annotated[NanoUsd, BeforeValidator(_nano_usd), Field(ge=0, lt=1 << 62)]
+Money = Annotated[NanoUsd, BeforeValidator(_nano_usd), Field(ge=0)]
 """An amount: nano-dollars inside, dollars outside."""
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 """So many tokens or calls: what JSON carries exactly and no sum in the journal overflows."""
@@ -94,13 +99,17 @@ StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimi
 """A stage, as what is done in it or as the records name it."""
 _ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=.*$"
 _SCOPE = r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$"
+_PROVIDER, _SECRET, _POSITION = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z0-9][a-z0-9._-]{0,127}$", r"^\d{1,18}$"
 _PATTERNS: Mapping[str, str] = {
     _ITEM: "may have letters without accents, digits and . _ : - only",
     _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
     _LABEL: "must be KEY=VALUE",
     _SCOPE: "must be all, agent:NAME, provider:NAME or item:ID",
+    _PROVIDER: "must be 1 to 63 of a-z, 0-9 and dashes",
+    _SECRET: "must be 1 to 128 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit",
+    _POSITION: "must be a position, such as `daruma status` shows",
 }
-"""What a pattern asks for, where the pattern itself is nothing for people."""
+"""What a pattern asks for: the pattern itself is nothing for people."""
 _FORMS: Mapping[str, str] = {
     "missing": "is required",
     "string_type": "must be a text",
@@ -120,6 +129,14 @@ _FORMS: Mapping[str, str] = {
     "too_long": "must hold at most {max_length}",
 }
 """What each kind of pydantic's errors asks for, in words of JSON: who sends a request knows nothing of tuples."""
+_UNSHOWN = frozenset({
+    "missing", "string_pattern_mismatch", "string_too_short", "string_too_long", "too_short", "too_long",
+})  # fmt: skip
+"""The kinds of which what was sent says no more: it is not there, stands in the path, or is too long."""
+_SHOWN = 80
+"""Characters of what was sent that are told."""
+_UNTOLD = object()
+"""Stands for what was sent where it must not be told."""
 Sha256 = Annotated[str, Field(pattern=_SHA256)]
 ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
 
@@ -315,10 +332,10 @@ class BudgetSetRequest(Asked):
 class ProviderRequest(Asked):
     """A provider by its name."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    name: str = Field(pattern=_PROVIDER)
 
 
-SecretName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
+SecretName = Annotated[str, Field(pattern=_SECRET)]
 
 
 class SecretRequest(Asked):
@@ -340,36 +357,56 @@ class EventsRequest(Asked):
     `within` begins with what happened so long ago, by the times that the events bear; a position goes before it.
     """
 
-    since: str | None = Field(default=None, pattern=r"^\d{1,18}$")
+    since: str | None = Field(default=None, pattern=_POSITION)
     within: Duration | None = None
     type: str | None = None
     item: str | None = None
     follow: bool | None = None
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> tuple[Problem, ...]:
-    """What is wrong with a request, each with a JSON pointer; for an unknown field what was perhaps meant."""
+def problems_of(error: ValidationError, model: type[BaseModel], sent: Any) -> tuple[Problem, ...]:
+    """What is wrong with a request, each with a JSON pointer; for an unknown field what was perhaps meant.
+
+    What was `sent` is told, where it is short and no secret.
+    """
     found: dict[str, Problem] = {}
+    sent = _UNTOLD if any(each.annotation is SecretStr for each in model.model_fields.values()) else sent
     for each in error.errors(include_url=False, include_input=False):
-        problem = _problem(each, model)
+        if each["type"] == "too_short" and _written(sent, each["loc"]):
+            continue  # its entries were refused, each by itself
+        problem = _problem(each, model, sent)
         found.setdefault(problem.pointer, problem)
     return tuple(found.values())
 
 
-def _problem(each: Mapping[str, Any], model: type[BaseModel]) -> Problem:
+def _problem(each: Mapping[str, Any], model: type[BaseModel], sent: Any) -> Problem:
     where = _field(tuple(each["loc"]), model)
-    return Problem(pointer(*where), _in_words(each, where, model))
+    if each["type"] == "extra_forbidden":
+        return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
+    said = _in_words(each["type"], each)
+    return Problem(pointer(*where), said if each["type"] in _UNSHOWN else f"{said}{_shown(_written(sent, where))}")
 
 
-def _in_words(each: Mapping[str, Any], where: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    kind, said = each["type"], each.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown(str(where[-1]), _at(model, where[:-1]))
+def _in_words(kind: str, each: Mapping[str, Any]) -> str:
+    said = each.get("ctx", {})
     form = _PATTERNS.get(said["pattern"]) if kind == "string_pattern_mismatch" else _FORMS.get(kind)
     if form:
         return form.format(**said)
     told = str(each["msg"]).removeprefix("Value error, ")
     return f"must be {told}" if told.startswith(("a ", "an ")) else told
+
+
+def _written(sent: Any, where: tuple[str | int, ...]) -> Any:
+    for part in where:
+        sent = _UNTOLD if sent is _UNTOLD else sent[part]
+    return sent
+
+
+def _shown(written: Any) -> str:
+    """What was sent, to be said behind what it must be: a list or an object is not told."""
+    if written is not None and not isinstance(written, str | int | float):
+        return ""
+    return f", not {redact(repr(written) if isinstance(written, str) else json.dumps(written))[:_SHOWN]}"
 
 
 def _field(where: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
