@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import sqrt
 from typing import Any
 
 import pytest
 
 from darumad.sim import Attempt, Fault, Rule, Simulation, Spread, When, most_at_once, most_within
-from darumad.sim.faults import FAULTS
+from darumad.sim.faults import FAULTS, VENDOR_FAULTS
 from darumad.sim.spoiled import SPOILED
 from tests.kit.daemon import Daemon
 from tests.kit.house import eventually
@@ -22,14 +23,22 @@ from tests.kit.house import eventually
 SECONDS = float(os.environ.get("DARUMA_SOAK", "20"))
 PATIENCE = 120.0 + 2 * SECONDS
 PROVIDERS = {"anthropic-a": "claude-haiku-4-5", "ollama-b": "llama3.2", "openai-c": "gpt-sim"}
+HOPELESS = {
+    "anthropic-401": "claude-haiku-4-5",
+    "openai-402": "gpt-sim",
+    "ollama-403": "llama3.2",
+    "openai-404": "gpt-sim",
+}
+"""Who refuses every call for what only another setting mends: each a provider of its own, for its items are parked."""
+MODELS = PROVIDERS | HOPELESS
 CONCURRENCY, A_MINUTE = 4, 120
 READ_A_MINUTE, WRITTEN_A_MINUTE = 60_000, 240_000
 """Tokens. Of a call that ends nobody knows how, all that it may have written counts for a minute."""
 FLAKY = 0.2
 OUTAGES = {"anthropic-a": (0.2, 0.5), "openai-c": (0.3, 0.5)}
 """Who is down, and in which part of the soak."""
-STATUSES = (400, 408, 413, 429, 500, 502, 503, 504, 529)
-"""What a call may be refused with for a while; what lasts until somebody changes the settings ends a soak."""
+STATUSES = (400, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
+"""What a call may be refused with for a while."""
 SETTLED = {"succeeded", "parked", "dead"}
 KNOWN_AFTER = 3.0
 """Seconds: what failed before an outage may still restart somebody in its first moments."""
@@ -39,8 +48,7 @@ ALWAYS, SHARE = 10, 0.2
 
 def _faults() -> list[Fault]:
     statuses = [Fault(name="http_status", code=code, retry_after=0.1 if code == 429 else None) for code in STATUSES]
-    silent = {"drip"}  # it takes as long as its limit: the hangs are slow enough
-    return [*statuses, *(Fault(name=name) for name in sorted({*FAULTS, *SPOILED} - silent))]
+    return [*statuses, *(Fault(name=name) for name in sorted({*FAULTS, *SPOILED, *VENDOR_FAULTS} - {"http_status"}))]
 
 
 def _rules() -> list[Rule]:
@@ -53,10 +61,18 @@ def _rules() -> list[Rule]:
         )
         for name, (begin, end) in OUTAGES.items()
     ]
+    hopeless = [
+        Rule(id=name, when=When(listener=name), fault=Fault(name="http_status", code=int(name[-3:])))
+        for name in HOPELESS
+    ]
     each = FLAKY / len(faults)
-    flaky = [Rule(id=f"flaky-{n}", when=When(p=each), fault=fault) for n, fault in enumerate(faults)]
+    flaky = [
+        Rule(id=f"flaky-{n}", when=When(p=each / (1 - n * each)), fault=fault)  # of what those above it left
+        for n, fault in enumerate(faults)
+    ]
     return [
         *down,
+        *hopeless,
         *flaky,
         Rule(id="well", latency=Spread("uniform", 0.5, 2.5)),
     ]  # so that it lasts as long as it should
@@ -64,7 +80,7 @@ def _rules() -> list[Rule]:
 
 @pytest.fixture
 def sim() -> Iterator[Simulation]:
-    with Simulation(*PROVIDERS) as running:
+    with Simulation(*MODELS) as running:
         yield running
 
 
@@ -73,7 +89,7 @@ def _settings(sim: Simulation) -> dict[str, object]:
         vendor = name.partition("-")[0]
         return {
             "kind": vendor, "base_url": sim.url(name) + ("/v1" if vendor == "openai" else ""),
-            "model": PROVIDERS[name], "concurrency": CONCURRENCY, "requests_per_minute": A_MINUTE,
+            "model": MODELS[name], "concurrency": CONCURRENCY, "requests_per_minute": A_MINUTE,
             "input_tokens_per_minute": READ_A_MINUTE, "output_tokens_per_minute": WRITTEN_A_MINUTE,
             "first_token": "4s", "idle": "2s", "total": "20s",
         }  # fmt: skip
@@ -81,8 +97,8 @@ def _settings(sim: Simulation) -> dict[str, object]:
     return {
         "provider": {"use": "offline"},
         "budget": {"daily": "100000 USD"},  # what ended nobody knows how is booked at the most
-        "providers": {name: provider(name) for name in PROVIDERS},
-        "agents": {name: {"template": "general", "provider": name, "count": CONCURRENCY} for name in PROVIDERS},
+        "providers": {name: provider(name) for name in MODELS},
+        "agents": {name: {"template": "general", "provider": name, "count": CONCURRENCY} for name in MODELS},
     }
 
 
@@ -96,17 +112,19 @@ def test_under_faults_and_outages_every_item_ends_and_every_limit_holds(
     sim.play(*_rules(), seed=42)  # its time begins when the daemon is there
     began = time.time()
     items = [_work(name, n) for n in range(1, int(1.5 * SECONDS)) for name in PROVIDERS]
+    items += [_work(name, n) for n in range(1, 1 + CONCURRENCY) for name in HOPELESS]
     for first in range(0, len(items), 30):
         daemon.client.batch(items[first : first + 30])
     eventually(lambda: _unsettled(daemon) == 0, PATIENCE)
-    ended = Counter((each["state"], each.get("reason")) for each in _every(daemon))
+    hopeless, ended = _ends(daemon)
     attempts = tuple(each for each in sim.attempts() if each.method == "POST")  # the others ask for the models
     calls = _calls(daemon) - already
     _tell(ended, attempts, calls)
+    assert hopeless == {("parked", "provider"): CONCURRENCY * len(HOPELESS)}
     assert ended["succeeded", None] >= 0.95 * sum(ended.values()), ended
     assert all(reason for state, reason in ended if state != "succeeded"), ended
     assert {f"outage-{name}" for name in OUTAGES} <= {each.rule for each in attempts}
-    assert sum(each.fault is not None for each in attempts) > FLAKY / 2 * len(attempts)
+    _assert_flaky([each for each in attempts if each.listener in PROVIDERS and not each.rule.startswith("outage")])
     _assert_limits(attempts, calls)
     errors, restarts = daemon.events("agent.error_recorded"), daemon.events("agent.restarted")
     assert len(restarts) <= len(errors) / 5, "an instance that fails five times is restarted, and no other"
@@ -158,6 +176,14 @@ def _unsettled(daemon: Daemon) -> int:
     return sum(count for state, count in queue.items() if state not in SETTLED)
 
 
+def _ends(daemon: Daemon) -> tuple[Counter[tuple[object, object]], Counter[tuple[object, object]]]:
+    """How the items of the providers that refuse everything stand, and all others: by state and reason."""
+    ends = (Counter[tuple[object, object]](), Counter[tuple[object, object]]())
+    for each in _every(daemon):
+        ends[str(each["id"]).rpartition("-")[0] in PROVIDERS][each["state"], each.get("reason")] += 1
+    return ends
+
+
 def _every(daemon: Daemon) -> Iterator[dict[str, object]]:
     """All items, a line each."""
     after = None
@@ -192,6 +218,12 @@ def _assert_limits(attempts: tuple[Attempt, ...], calls: Counter[str]) -> None:
         assert most_within(((each.t_arrive, each.output_tokens) for each in asked), 60.0) <= WRITTEN_A_MINUTE
         minutes = (asked[-1].t_arrive - asked[0].t_arrive) / 60 + 2
         assert len(asked) <= calls[name] * (1 + SHARE) + ALWAYS * minutes
+
+
+def _assert_flaky(asked: list[Attempt]) -> None:
+    """As many of the calls met a fault as should, within four standard deviations."""
+    share = sum(each.fault is not None for each in asked) / len(asked)
+    assert abs(share - FLAKY) <= 4 * sqrt(FLAKY * (1 - FLAKY) / len(asked)), share
 
 
 def _gone_a_little_earlier(attempt: Attempt) -> Attempt:
