@@ -181,6 +181,9 @@ def test_the_clients_read_the_lists_the_counts_and_the_vectors(
     assert [each.index for each in vectors.data] == [0, 1]
     assert [each.model for each in llama.list().models] == ["llama3.2"]
     assert len(llama.embed("llama3.2", ["a", "b"]).embeddings) == 2
+    assert len(llama.embeddings("llama3.2", "a").embedding) == len(vectors.data[0].embedding)
+    assert llama.pull("llama3.2").status == llama.delete("llama3.2").status == "success"
+    assert [each.status for each in llama.pull("llama3.2", stream=True)][-1] == "success"
     assert llama.generate("llama3.2", "hi").done
     assert llama.show("llama3.2").capabilities == ["completion", "tools"]
     assert llama.ps().models == []

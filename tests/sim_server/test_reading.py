@@ -21,7 +21,7 @@ RULES = [
     ({"when": {"t": [5, 5]}}, "`when.t` must be two numbers of seconds, the begin and a later end, not [5, 5]"),
     ({"when": {"t": [-5, -1]}}, "the begin and a later end, not [-5, -1]"),
     ({"when": {"nth": []}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not []"),
-    ({"when": {"endpoint": "mesages"}}, "must be one of chat, count_tokens, embed, generate, messages, not 'mesages'"),
+    ({"when": {"endpoint": "mesages"}}, "one of chat, count_tokens, embed, embeddings, generate, messages, not 'mesages'"),
     ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
@@ -93,7 +93,7 @@ UNHEARD = [
     ),
     (
         {"rules": [{"when": {"endpoint": "messages"}}]},
-        "rule rule-1: `when.endpoint` must be one of chat, embed, generate, not 'messages'",
+        "rule rule-1: `when.endpoint` must be one of chat, embed, embeddings, generate, not 'messages'",
     ),
     ({"quotas": {"openai": {}}}, "`quotas` must fit a listener: ollama, ollama-b; not 'openai'"),
     ({"servers": {"openai": {}}}, "`servers` must fit a listener: ollama, ollama-b; not 'openai'"),
@@ -112,7 +112,7 @@ def test_what_fits_none_of_the_listeners_is_refused_where_they_are_known(
 
 def test_an_endpoint_is_one_of_those_of_the_listeners_that_the_rule_is_for() -> None:
     rule = {"when": {"listener": "ollama*", "endpoint": "messages"}}
-    with pytest.raises(ValueError, match="must be one of chat, embed, generate, not 'messages'"):
+    with pytest.raises(ValueError, match="must be one of chat, embed, embeddings, generate, not 'messages'"):
         scenario_of({"rules": [rule]}, ["anthropic", "ollama"])
     scenario_of({"rules": [{"when": {**rule["when"], "listener": "a*"}}]}, ["anthropic", "ollama"])
 

@@ -114,6 +114,7 @@ def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: 
     [
         ({"model": None}, "model"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 128_001}, "max_tokens: 128001 > 128000"),
         ({"messages": []}, "messages"),
         ({"temperature": 1.0}, "temperature"),
         ({"thread": {}}, "thread"),
@@ -157,6 +158,13 @@ def test_a_listener_has_its_vendor_s_models_when_nobody_names_others() -> None:
 def test_without_a_key_or_a_version_nothing_is_answered(sim: Simulation) -> None:
     assert message(sim, headers={"anthropic-version": "2023-06-01"})[0] == 401
     assert message(sim, headers={"x-api-key": "old"})[0] == 400
+    assert [
+        call(sim, "anthropic-a", "GET", "/v1/models", headers=each)[0] for each in ({}, {"x-api-key": "old"}, AUTH)
+    ] == [
+        401,
+        400,
+        200,
+    ]
     assert message(sim, headers={"x-api-key": "old", "anthropic-version": "2023-06-01"})[0] == 200
 
 
@@ -180,7 +188,7 @@ def test_ollama_names_its_models(sim: Simulation) -> None:
 
 @pytest.mark.parametrize("listener", ["anthropic-a", "ollama"])
 def test_a_path_that_is_not_there_is_404(sim: Simulation, listener: str) -> None:
-    assert call(sim, listener, "GET", "/v2/nothing")[0] == 404
+    assert call(sim, listener, "GET", "/v2/nothing", headers=AUTH)[0] == 404
 
 
 def test_a_tool_call_and_a_schema_are_answered_in_form(sim: Simulation) -> None:
@@ -222,6 +230,13 @@ def test_a_marker_in_the_text_says_who_asks(sim: Simulation) -> None:
     sim.play(Rule(id="mine", when=When(key="agent-*"), script=(Reply(text="yours"),)))
     assert text_of(sim, system="[[sim:agent-7]] be brief") == "yours"
     assert text_of(sim) == "ack anthropic-a#1"
+
+
+def test_the_end_of_a_key_says_who_asks_where_nothing_nearer_does(sim: Simulation) -> None:
+    for key, model, caller in (("k@me", "claude-sonnet-5-5@you", "me"), ("k", "claude-sonnet-5-5@you", "you")):
+        for headers in {"x-api-key": key}, {"authorization": f"Bearer {key}"}:
+            sim.play()
+            assert text_of(sim, model=model, headers={**AUTH, "authorization": "", **headers}) == f"ack {caller}#1"
 
 
 def test_one_listener_fails_while_the_other_stands(sim: Simulation) -> None:
@@ -338,7 +353,11 @@ def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> N
     assert call(sim, "ollama", "PUT", "/_sim/scenario", document)[0] == 200
     assert chat(sim)[1]["message"]["content"] == "changed"
     _, body = call(sim, "ollama", "GET", "/_sim/log?since=0")
-    assert [each["rule"] for each in json.loads(body)] == ["new"]
+    assert [(each["rule"], "body" in each) for each in json.loads(body)] == [("new", False)]
+    (told,) = json.loads(call(sim, "ollama", "GET", "/_sim/log?body=1")[1])
+    assert told["body"] == CHAT
+    for wrong in "since=abc", "since=", "body=2", "sinse=1":
+        assert call(sim, "ollama", "GET", f"/_sim/log?{wrong}")[0] == 400
     assert json.loads(call(sim, "ollama", "GET", "/_sim/stats")[1])["attempts"] == 1
     for when in {"colour": 1}, {"listener": "nobody"}:
         assert call(sim, "ollama", "PUT", "/_sim/scenario", {"rules": [{"when": when}]})[0] == 400

@@ -1,7 +1,9 @@
 """The admin door, on every listener under `/_sim/`: the log, its figures, another scenario, gates."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from darumad.sim.reading import scenario_of
 from darumad.sim.stats import stats
@@ -15,9 +17,7 @@ def administer(simulator: "Simulator", request: Request) -> Answer:
     """Do what is asked at the door."""
     match request.method, request.path.removeprefix("/_sim/").split("/"):
         case "GET", ["log"]:
-            since = request.query.removeprefix("since=")
-            attempts = simulator.log.attempts(int(since) if since.isdigit() else 0)
-            return json_answer(200, [each.shown() for each in attempts])
+            return _told(simulator, dict(parse_qsl(request.query, keep_blank_values=True)))
         case "GET", ["stats"]:
             return json_answer(200, stats(simulator.log.attempts()))
         case "PUT", ["scenario"]:
@@ -29,6 +29,13 @@ def administer(simulator: "Simulator", request: Request) -> Answer:
         case _:
             return json_answer(404, {"error": "no such operation"})
     return json_answer(200, {})
+
+
+def _told(simulator: "Simulator", asked: Mapping[str, str]) -> Answer:
+    since, body = asked.get("since", "0"), asked.get("body", "0")
+    if asked.keys() - {"since", "body"} or not since.isdecimal() or body not in {"0", "1"}:
+        return json_answer(400, {"error": "the log takes `since`, the number of an attempt, and `body=1`"})
+    return json_answer(200, [each.shown(body=body == "1") for each in simulator.log.attempts(int(since))])
 
 
 def _released(simulator: "Simulator", gate: str) -> Answer:

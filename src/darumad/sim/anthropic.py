@@ -27,6 +27,8 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NO_CHOICE = ("claude-opus-5-5", "claude-fable-5-1")
 _LEADS_WITH_THINKING = re.compile(r"claude-(\w+-5-5|fable-5-1)")
 _WINDOW = 1_000_000
+_LONGEST = 128_000
+"""Tokens that an answer may have."""
 _WINDOWS: Mapping[str, int] = {"claude-haiku-4-5": 200_000}
 COUNTING = "count_tokens"
 ENDPOINTS: Sequence[str] = ("messages", COUNTING)
@@ -53,6 +55,9 @@ def error(
 
 def without_model(request: Request, models: Sequence[str]) -> Answer | None:
     """What is answered without asking a model: refusals, and the list of models; None for a message in order."""
+    barred = _barred(request)
+    if barred is not None:
+        return barred
     match request.method, request.path.split("/")[1:]:
         case "POST", ["v1", "messages"]:
             return _refusal(request, models)
@@ -70,15 +75,19 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
 def _model(name: str) -> dict[str, Any]:
     return {
         "type": "model", "id": name, "display_name": name, "created_at": "2026-10-21T00:00:00Z", "lifecycle": "active",
-        "max_input_tokens": _WINDOWS.get(name, _WINDOW), "max_tokens": 128_000,
+        "max_input_tokens": _WINDOWS.get(name, _WINDOW), "max_tokens": _LONGEST,
     }  # fmt: skip
 
 
-def _refusal(request: Request, models: Sequence[str], *, counting: bool = False) -> Answer | None:
+def _barred(request: Request) -> Answer | None:
     if not (request.headers.get("authorization", "").startswith("Bearer ") or request.headers.get("x-api-key")):
         return error(401, "API key is invalid.")
     if request.headers.get("anthropic-version") not in _VERSIONS:
         return error(400, "anthropic-version: header is required")
+    return None
+
+
+def _refusal(request: Request, models: Sequence[str], *, counting: bool = False) -> Answer | None:
     try:
         body = json.loads(request.body)
     except ValueError:
@@ -111,6 +120,11 @@ def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:
         yield "model: Field required"
     if not isinstance(body.get("max_tokens"), int) or body["max_tokens"] < 1:
         yield "max_tokens: Input should be greater than or equal to 1"
+    elif body["max_tokens"] > _LONGEST:
+        yield (
+            f"max_tokens: {body['max_tokens']} > {_LONGEST}, which is the maximum allowed number of output tokens for"
+            f" {body.get('model')}"
+        )
     if "thread" in body:
         yield "thread: Extra inputs are not permitted"
     if version != "2023-06-01":

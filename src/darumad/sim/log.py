@@ -37,9 +37,11 @@ class Attempt:
     client_disconnected_at: float | None = None
     body: Any = field(default=None, repr=False)
 
-    def shown(self) -> dict[str, Any]:
-        """The entry as JSON, without the body."""
-        return {name: value for name, value in asdict(replace(self, body=None)).items() if name != "body"}
+    def shown(self, *, body: bool = False) -> dict[str, Any]:
+        """The entry as JSON; with the request's `body` only when that is wanted."""
+        told = asdict(replace(self, body=None))
+        del told["body"]
+        return told | {"body": self.body} if body else told
 
 
 class Log:

@@ -4,7 +4,7 @@ The shapes are those of the server's `api/types.go`, its words those of `server/
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +23,15 @@ _TOO_LONG = (
     " shorten the prompt"
 )
 MODELS: Sequence[str] = ("llama3.2",)
-ENDPOINTS: Sequence[str] = ("chat", "generate", "embed")
+ENDPOINTS: Sequence[str] = ("chat", "generate", "embed", "embeddings")
 _SHOWN: Mapping[str, Any] = {
     "details": {"format": "gguf", "family": "llama"},
     "model_info": {"general.architecture": "llama", "llama.context_length": 131_072},
     "capabilities": ["completion", "tools"],
 }
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
+_EMBEDDING = frozenset({"embed", "embeddings"})
+"""The older of the two takes one text and says its vector and nothing else."""
 _ASKING = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})
 
 
@@ -42,8 +44,9 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
     """What is answered without asking a model: refusals, and the models there are; None for a request in order."""
     if request.method == "POST" and request.path in _ASKING:
         return _refusal(request, models)
-    if (request.method, request.path) == ("POST", "/api/show"):
-        return _refusal(request, models) or json_answer(200, _SHOWN)
+    about = _ABOUT.get((request.method, request.path))
+    if about is not None:
+        return _refusal(request, models) or about(request)
     return _looked_up(request, models) or error(404, "404 page not found")
 
 
@@ -59,6 +62,23 @@ def _looked_up(request: Request, models: Sequence[str]) -> Answer | None:
             return Answer(200, (b"Ollama is running",), "text/plain")
         case _:
             return None
+
+
+def _pulled(request: Request) -> Answer:
+    if json.loads(request.body).get("stream") is False:
+        return json_answer(200, {"status": "success"})
+    lines = tuple(
+        b'{"status": "%s"}\n' % each for each in (b"pulling manifest", b"verifying sha256 digest", b"success")
+    )
+    return Answer(200, lines, "application/x-ndjson", chunked=True)
+
+
+_ABOUT: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
+    ("POST", "/api/show"): lambda _: json_answer(200, _SHOWN),
+    ("POST", "/api/pull"): _pulled,
+    ("DELETE", "/api/delete"): lambda _: Answer(200, (b"",)),
+}
+"""What is answered about a model that is there. It is there before and after."""
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -85,7 +105,12 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         given = body.get("input", body.get("prompt", ""))
         texts = (given,) if isinstance(given, str) else tuple(str(each) for each in given)
         return Asked(
-            listener=listener, endpoint="embed", key=key, model=body["model"], prompt="\n".join(texts), texts=texts
+            listener=listener,
+            endpoint=path.rpartition("/")[2],
+            key=key,
+            model=body["model"],
+            prompt="\n".join(texts),
+            texts=texts,
         )
     messages = body.get("messages") or [{"role": "user", "content": body.get("prompt", "")}]
     form, options = body.get("format"), body.get("options") or {}
@@ -107,8 +132,10 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
 
 def answer(asked: Asked, reply: Reply, number: int) -> Answer:
     """The reply as Ollama sends it."""
-    if asked.endpoint == "embed":
+    if asked.endpoint in _EMBEDDING:
         vectors = [vector(text) for text in asked.texts]
+        if asked.endpoint == "embeddings":
+            return json_answer(200, {"embedding": vectors[0]})
         return json_answer(200, {"model": asked.model, "embeddings": vectors, "prompt_eval_count": tokens_of(asked)})
     text = said_in(reply, asked)
     calls = [_call(f"sim{number}_{at}", at, call) for at, call in enumerate(reply.tool_calls)]
@@ -164,7 +191,7 @@ def tokens_said(asked: Asked, reply: Reply) -> int:
     if reply.output_tokens is not None:
         return reply.output_tokens
     said = len(said_in(reply, asked)) + sum(len(json.dumps(dict(call.args))) for call in reply.tool_calls)
-    return 0 if asked.endpoint == "embed" else max(1, round(said / _BYTES_A_TOKEN))
+    return 0 if asked.endpoint in _EMBEDDING else max(1, round(said / _BYTES_A_TOKEN))
 
 
 def _last(asked: Asked, reply: Reply, message: Mapping[str, Any]) -> dict[str, Any]:

@@ -316,12 +316,13 @@ def _json(body: bytes) -> Any:
 
 
 def _key(listener: Listener, request: Request, body: Mapping[str, Any]) -> str:
-    """Who asks, as far as the request tells: a header, a marker in its text, the model's alias, else the listener."""
+    """Who asks, as far as the request tells: a header, a marker, its key, the model's alias, its listener."""
     said = json.dumps([body.get("messages"), body.get("system"), body.get("input")])
     marker = _MARKER.search(said) if "[[sim:" in said else None
     return (
         request.headers.get("x-sim-key")
         or (marker.group(1) if marker else "")
+        or (request.headers.get("x-api-key") or request.headers.get("authorization", "")).partition("@")[2]
         or str(body.get("model", "")).partition("@")[2]
         or listener.name
     )
