@@ -21,7 +21,7 @@ RULES = [
     ({"when": {"t": [5, 5]}}, "`when.t` must be two numbers of seconds, the begin and a later end, not [5, 5]"),
     ({"when": {"t": [-5, -1]}}, "the begin and a later end, not [-5, -1]"),
     ({"when": {"nth": []}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not []"),
-    ({"when": {"endpoint": "mesages"}}, "one of chat, count_tokens, embed, embeddings, generate, messages, not 'mesages'"),
+    ({"when": {"endpoint": "mesages"}}, "chat, count_tokens, embed, embeddings, generate, messages, not 'mesages'"),
     ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
