@@ -16,13 +16,13 @@ CLEAR = {"description": "Document the package colours", "agent": "echo"}
 DAY = "2026-11-21"
 
 
-def spend(served: Served, reservation: str, *, settled: bool = True) -> None:
+def spend(served: Served, reservation: str, *, settled: bool = True, agent: str = "echo") -> None:
     """A call of a quarter of a dollar and 120 tokens, of which 0.20 USD and 100 tokens come to be used."""
     room = served.room
     request = Reserve(
-        id=reservation, item=ItemId("a"), agent="echo", provider="far", day=DAY,
+        id=reservation, item=ItemId("a"), agent=agent, provider="far", day=DAY,
         estimate=Amount(nano_usd=NanoUsd(250_000_000), tokens=120, calls=1),
-        limits=dict.fromkeys(budgets_over("a", "echo", "far", DAY), Limits()),
+        limits=dict.fromkeys(budgets_over("a", agent, "far", DAY), Limits()),
     )  # fmt: skip
     assert room.journal.call(request, WITHIN) is APPLIED
     if settled:
@@ -42,7 +42,7 @@ def test_what_is_spent_reserved_and_left_of_everything_is_shown(served: Served) 
     assert today["limit"] == {"nano_usd": 5_000_000_000, "tokens": None, "calls": None}
     assert today["spent"] == {"nano_usd": 200_000_000, "tokens": 100, "calls": 1}
     assert today["reserved"] == {"nano_usd": 250_000_000, "tokens": 120, "calls": 1}
-    assert today["left"] == {"nano_usd": 4_800_000_000, "tokens": None, "calls": None}
+    assert today["left"] == {"nano_usd": 4_550_000_000, "tokens": None, "calls": None}
     assert shown(served)["all", "ever"]["spent"] == today["spent"]
 
 
@@ -64,6 +64,30 @@ def test_a_limit_on_what_there_is_not_is_refused_with_what_there_is(
         served.client.call("budgets set", {"daily": 1}, scope=scope)
     assert refused.value.code == code
     assert served.client.call("budgets set", {"daily": 1}, scope=meant)["items"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "code"),
+    [("agent:ehco", "unknown_agent"), ("provider:fra", "unknown_provider"), ("item:nobody", "not_found")],
+)
+@pytest.mark.parametrize("operation", ["budgets show", "budgets reset"])
+def test_a_budget_of_nobody_is_refused_and_not_shown_as_nothing(
+    served: Served, operation: str, scope: str, code: str
+) -> None:
+    body = None if operation == "budgets show" else {}
+    with pytest.raises(Refused) as refused:
+        served.client.call(operation, body, scope=scope)
+    assert refused.value.code == code
+    assert served.room.purse.reviews == 0
+
+
+@pytest.mark.parametrize("agent", ["echo", "gone"])
+def test_what_an_agent_spent_is_shown_also_once_it_is_gone_and_its_limits_are_lifted(
+    served: Served, agent: str
+) -> None:
+    spend(served, "r1", agent=agent)
+    assert shown(served, f"agent:{agent}")[f"agent:{agent}", DAY]["spent"]["calls"] == 1
+    assert served.client.call("budgets reset", {}, scope=f"agent:{agent}")["items"]
 
 
 def test_a_limit_that_was_set_holds_until_it_is_reset_and_says_what_goes_on(served: Served) -> None:

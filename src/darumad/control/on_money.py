@@ -23,7 +23,13 @@ _ITEM, _AGENT, _PROVIDER = "item:", "agent:", "provider:"
 
 
 async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  # noqa: ARG001 - an operation's signature
-    """What is spent, reserved and left of every budget that has a limit, or of one scope's."""
+    """What is spent, reserved and left of every budget that has a limit, or of one scope's.
+
+    Raises:
+        Refused: there is no such agent, provider or item, and nothing is booked under its name.
+    """
+    if request.scope is not None:
+        await _check_booked(desk, request.scope)
     return BudgetsView(items=await desk.read(_views, desk, request.scope))
 
 
@@ -62,13 +68,17 @@ async def set_(desk: Desk, ask: Ask, request: BudgetSetRequest) -> BudgetChange:
     """
     said = {where: word for where, word in _said(request) if word is not None}
     _check(request, said)
-    await _check_item(desk, request.scope)
-    _check_name(desk.house, request.scope)
+    await _check_scope(desk, request.scope)
     return await _change(desk, ask, request.scope, said)
 
 
 async def reset(desk: Desk, ask: Ask, request: BudgetRequest) -> BudgetChange:
-    """Goes back to what the settings say."""
+    """Goes back to what the settings say.
+
+    Raises:
+        Refused: there is no such agent, provider or item, and no limit was set on its name.
+    """
+    await _check_booked(desk, request.scope)
     return await _change(
         desk, ask, request.scope, {Override(request.scope, period, unit): "" for period in PERIODS for unit in UNITS}
     )
@@ -100,6 +110,21 @@ def _check(request: BudgetSetRequest, said: Mapping[Override, str]) -> None:
     ]
     if problems:
         raise Refused("an item cannot have this limit", problems=problems)
+
+
+async def _check_booked(desk: Desk, scope: str) -> None:
+    """What is gone from the settings, or from the journal, is still looked at, and its limits are still lifted."""
+    if not any(map(_is_booked, await desk.read(_views, desk, scope))):
+        await _check_scope(desk, scope)
+
+
+def _is_booked(view: BudgetView) -> bool:
+    return any(view.spent.model_dump().values()) or any(each is not None for each in view.limit.model_dump().values())
+
+
+async def _check_scope(desk: Desk, scope: str) -> None:
+    await _check_item(desk, scope)
+    _check_name(desk.house, scope)
 
 
 async def _check_item(desk: Desk, scope: str) -> None:
@@ -154,7 +179,7 @@ def _view(budget: Budget, limits: Limits, account: Account) -> BudgetView:
         limit=_amount(limits),
         spent=_amount(account.spent),
         reserved=_amount(account.reserved),
-        left=_amount(room_left(limits, account.spent)),
+        left=_amount(room_left(limits, account.spent + account.reserved)),
     )
 
 

@@ -199,7 +199,10 @@ class AmountView(Said):
 
 
 class BudgetView(Said):
-    """How one budget stands. `period` is a day or `ever`; `reserved` is what open calls may still come to."""
+    """How one budget stands. `period` is a day or `ever`; `reserved` is what open calls may still come to.
+
+    `left` is what neither is spent nor reserved.
+    """
 
     scope: str
     period: str
