@@ -137,7 +137,7 @@ class Room:
     lanes: dict[str, Lane] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
-    reported: list[tuple[str, BaseException]] = field(default_factory=list)
+    reported: list[tuple[str, BaseException, str | None]] = field(default_factory=list)
     hints: int = 0
     is_draining: bool = False
     is_paused: bool = False

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -133,9 +134,20 @@ def test_a_defect_of_our_own_is_told_without_its_insides_and_reported_by_its_ope
     with pytest.raises(Broken) as broken:
         served.client.call("status")
     assert "secret" not in broken.value.message
-    ((operation, error),) = served.room.reported
+    ((operation, error, trace_id),) = served.room.reported
     assert (operation, type(error)) == ("status", RuntimeError)
+    assert f"trace_id {trace_id}" in broken.value.message
     assert error.__traceback__ is not None
+
+
+def test_a_problem_is_named_as_its_caller_named_the_request_or_else_by_a_name_of_its_own(served: Served) -> None:
+    given = "4bf92f3577b34da6a3ce929d0e0e4736"
+    for _ in range(2):
+        _, said = _ask(served, "GET", "/v1/dance", traceparent=f"00-{given}-00f067aa0ba902b7-01")
+        assert said["trace_id"] == given
+    own = {_ask(served, "GET", "/v1/work/nobody", traceparent=f"00-{given}")[1]["trace_id"] for _ in range(2)}
+    assert len(own) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in own)
 
 
 def test_a_connection_serves_many_questions(served: Served) -> None:

@@ -107,13 +107,14 @@ def _endpoint(desk: Desk, operation: Operation) -> Endpoint:
         try:
             return await _answer(desk, operation, request)
         except DarumaError as error:
-            return problem.answer(error, request.path)
+            return problem.answer(error, request)
         except OSError as error:
-            desk.house.report(operation.route.name, error)
-            return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request.path)
+            desk.house.report(operation.route.name, error, request.trace_id)
+            return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request)
         except Exception as error:  # noqa: BLE001 - the caller is told that it is our defect; the log says which
-            desk.house.report(operation.route.name, error)
-            return problem.answer(Broken(f"{operation.route.name} failed inside"), request.path)
+            desk.house.report(operation.route.name, error, request.trace_id)
+            told = f"{operation.route.name} failed inside; in the log it has the trace_id {request.trace_id}"
+            return problem.answer(Broken(told), request)
 
     return endpoint
 
@@ -132,4 +133,4 @@ async def _answer(desk: Desk, operation: Operation, request: Request) -> ASGIApp
 
 async def _unknown(request: Request) -> Response:
     refusal = Refused(f"there is no {request.method} {request.path}", code="unknown_operation")
-    return problem.answer(refusal, request.path)
+    return problem.answer(refusal, request)

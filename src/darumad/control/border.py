@@ -4,6 +4,8 @@ And where an answer becomes bytes. HTTP itself is uvicorn's; here is what ASGI h
 asked for.
 """
 
+import re
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +19,8 @@ from darumad.errors import Problem, Refused
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+"""W3C Trace Context, level 1: version, trace-id, parent-id, flags."""
 Chunk = tuple[bytes, bool]
 """A piece of a body, and whether there is more to come."""
 
@@ -24,7 +28,7 @@ Chunk = tuple[bytes, bool]
 class Request:
     """A request as it came. `places` is what stood in its path where the route has a name for it."""
 
-    __slots__ = ("_headers", "_receive", "client", "method", "path", "places", "query")
+    __slots__ = ("_headers", "_receive", "_trace_id", "client", "method", "path", "places", "query")
 
     def __init__(self, scope: Scope, receive: Receive, places: Mapping[str, str]) -> None:
         self.method: str = scope["method"]
@@ -34,6 +38,15 @@ class Request:
         self.query: bytes = scope["query_string"]
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two of a name, the first
         self._receive = receive
+        self._trace_id = ""
+
+    @property
+    def trace_id(self) -> str:
+        """What the caller and the log name this request by: the caller's own (`traceparent`), or one that is made."""
+        if not self._trace_id:
+            given = _TRACEPARENT.fullmatch(self.header(b"traceparent") or "")
+            self._trace_id = given[1] if given else uuid.uuid4().hex
+        return self._trace_id
 
     def header(self, name: bytes) -> str | None:
         """The header of this name, which is given in small letters; None when it did not come."""

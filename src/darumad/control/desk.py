@@ -80,4 +80,4 @@ class Desk(Value):
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._going.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.house.report("what was left going behind an answer", error)
+            self.house.report("what was left going behind an answer", error, None)

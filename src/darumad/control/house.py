@@ -228,7 +228,7 @@ class House(Value, kw_only=True):
     remember: Seconds
     log_file: Path | None
     new_id: Callable[[], str]
-    report: Callable[[str, BaseException], None]
+    report: Callable[[str, BaseException, str | None], None]
     boot: Boot
     version: str
     started_at: Millis

@@ -5,22 +5,24 @@ import math
 import orjson
 from starlette.responses import Response
 
+from darumad.control.border import Request
 from darumad.errors import DarumaError, Unavailable
 
 _MEDIA_TYPE = "application/problem+json"
 _BUSY = {429, 503}
 
 
-def answer(error: DarumaError, instance: str) -> Response:
-    """`error` as a response. 429 and 503 say when to come back, in whole seconds."""
+def answer(error: DarumaError, request: Request) -> Response:
+    """`error` as a response to `request`. 429 and 503 say when to come back, in whole seconds."""
     entry = error.entry
     body = {
         "type": f"urn:daruma:error:{error.code}",
         "title": entry.next_step,
         "status": entry.status,
         "detail": error.message,
-        "instance": instance,
+        "instance": request.path,
         "code": error.code,
+        "trace_id": request.trace_id,
         "errors": [{"pointer": each.pointer, "detail": each.detail} for each in error.problems],
     }
     headers = {"Retry-After": str(_retry_after(error))} if entry.status in _BUSY else {}

@@ -113,6 +113,6 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
     )  # fmt: skip
 
 
-def operation_failed(operation: str, error: BaseException) -> None:
+def operation_failed(operation: str, error: BaseException, trace_id: str | None) -> None:
     """An operation of the control room broke: its caller was told to look into the log, so the log says where."""
-    log.error("operation_failed", operation=operation, exc_info=error)
+    log.error("operation_failed", operation=operation, trace_id=trace_id, exc_info=error)
