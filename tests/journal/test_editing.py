@@ -6,6 +6,7 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.journal import APPLIED, Edit
+from darumad.journal.encoding import dump, load, sha256
 from darumad.values import changed
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, move, new_item, step
@@ -87,3 +88,19 @@ def test_an_edited_expiry_holds(desk: Desk) -> None:
     desk.clock.advance(2)
     assert desk.claim() == ()
     assert desk.state("a") is WorkState.DEAD
+
+
+def test_what_an_earlier_version_wrote_in_fewer_fields_is_edited_too(desk: Desk) -> None:
+    desk.submit("a")
+    ((body,),) = desk.sql("SELECT body FROM payload")
+    shorter = dump({name: value for name, value in load(body).items() if name != "messages"})
+    desk.sql("UPDATE payload SET body = ?, sha256 = ?", shorter, sha256(shorter))
+    assert edit(desk, "a", priority=9) is APPLIED
+
+
+def test_an_item_that_was_retried_out_of_its_expiry_is_edited_too(desk: Desk) -> None:
+    desk.submit(new_item("a", expires_at=desk.clock.wall() + 1000))
+    desk.clock.advance(2)
+    desk.claim()
+    desk.release("a")
+    assert edit(desk, "a", priority=9) is APPLIED
