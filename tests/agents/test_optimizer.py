@@ -11,7 +11,7 @@ from darumad.agents.roles.brief import BYTES_PER_TOKEN, Earlier, build_brief, ov
 from darumad.agents.roles.consolidation import consolidate
 from darumad.agents.roles.optimizer import OptimizerAgent
 from darumad.work.item import Input
-from darumad.work.model import ModelFailed
+from darumad.work.model import Message, ModelFailed
 from darumad.work.result import StopReason
 from tests.agents.fakes import Scripted, Steps, context, item
 
@@ -45,6 +45,18 @@ def test_a_brief_says_what_is_wanted_how_it_is_known_to_be_done_and_what_binds()
     assert brief["constraints"] == ["no network", "use python"]
     assert (brief["tests"], brief["answers"], brief["input"]) == (["test_a"], ["blue"], {"n": 1})
     assert (brief["feedback"], brief["degraded"], brief["skills"]) == (None, False, [])
+
+
+def test_a_dialogue_is_never_cut_and_takes_its_room_before_the_inputs() -> None:
+    talk = (Message(role="user", text="x" * 9_000),)
+    inputs = (Input(name="a", text="y" * 9_000),)
+    brief, without = (
+        build_brief(item(inputs=inputs, messages=given), Earlier(), context_tokens=5_000) for given in (talk, ())
+    )
+    assert brief["messages"] == [{"role": "user", "text": "x" * 9_000}]
+    assert len(brief["inputs"][0]["text"]) < 2_200
+    assert without["inputs"][0]["text"] == "y" * 9_000
+    assert brief["tokens"] > without["tokens"] > 0
 
 
 def test_the_same_item_gives_the_same_brief() -> None:

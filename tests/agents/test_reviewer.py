@@ -8,7 +8,7 @@ from darumad.agents import Template
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
-from darumad.work.model import ModelFailed
+from darumad.work.model import Message, ModelFailed
 from darumad.work.ports import Context
 from darumad.work.result import Artifact, StopReason, WorkResult
 from tests.agents.fakes import Scripted, Steps, calls, context, item
@@ -234,3 +234,11 @@ async def test_a_verdict_that_was_cut_is_no_verdict(tmp_path: Path) -> None:
     model = Scripted(type(cut)(text=cut.text, stop="max_tokens"))
     result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
     assert result.stop_reason is StopReason.MAX_TOKENS
+
+
+async def test_a_judge_sees_the_dialogue_that_was_gone_on_from(tmp_path: Path) -> None:
+    model = Scripted(verdicts({"intent_satisfied": "pass"}))
+    talk = (Message(role="user", text="Name a colour."), Message(role="assistant", text="Blue."))
+    await review(reviewer(frozenset({Gate.INTENT_SATISFIED})), context(tmp_path, model, work=DONE), messages=talk)
+    (asked,) = model.asked[0].messages
+    assert "<user>\nName a colour.\n</user>\n<assistant>\nBlue.\n</assistant>" in asked.text

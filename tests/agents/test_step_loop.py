@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from darumad.agents import ToolFailed
+from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.step_loop import Answer, BadArguments, LoopLimits, Tool, run_loop
 from darumad.names import Role
 from darumad.values import changed
@@ -304,3 +305,18 @@ async def test_what_it_asks_is_the_same_in_every_attempt(tmp_path: Path) -> None
     assert asked[0] == asked[1]
     assert "do it" in asked[0][0].messages[0].text
     assert "well" in asked[0][0].messages[0].text
+
+
+TALK = (Message(role="user", text="Name a colour."), Message(role="assistant", text="Blue."))
+
+
+@pytest.mark.parametrize("brief", [None, build_brief(item("And another?", messages=TALK), Earlier())])
+async def test_a_dialogue_comes_before_the_description_with_a_brief_and_without(brief: Any, tmp_path: Path) -> None:
+    model = Scripted("Green.")
+    await agent(Role.EXECUTOR, "general").execute_work(
+        item("And another?", messages=TALK), context(tmp_path, model, brief=brief)
+    )
+    (asked,) = model.asked
+    assert asked.messages[:-1] == TALK
+    assert (asked.messages[-1].role, asked.messages[-1].text.count("Name a colour.")) == ("user", 0)
+    assert "And another?" in asked.messages[-1].text

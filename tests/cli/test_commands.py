@@ -52,6 +52,19 @@ def test_a_whole_item_is_taken_from_json_and_options_are_said_over_it(served: Se
     assert (record.item.agent, record.item.priority) == ("echo", 9)
 
 
+def test_a_dialogue_is_taken_from_a_file(served: Served, run: Run, tmp_path: Path) -> None:
+    talk = tmp_path / "talk.json"
+    talk.write_text('[{"role": "user", "text": "Name a colour."}, {"role": "assistant", "text": "Blue."}]')
+    assert run("submit", "--id", "next", "--messages", str(talk), "And another?", "--no-challenge").returncode == 0
+    record = served.room.journal.reader().record(ItemId("next"))
+    assert record is not None
+    assert [each.text for each in record.item.messages] == ["Name a colour.", "Blue."]
+    assert "goes on from  2 messages" in run("work", "show", "next").stdout
+    talk.write_text("[")
+    assert (said := run("submit", "--messages", str(talk), "And another?")).returncode == 2
+    assert f"{talk}" in said.stderr
+
+
 @pytest.mark.parametrize("argv", [[], ["--json"], ["--wait", "--"], ["--item", "item.json"]])
 def test_the_name_of_a_file_is_no_task_and_the_ways_to_hand_it_in_are_said(
     served: Served, run: Run, tmp_path: Path, argv: list[str]

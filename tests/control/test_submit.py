@@ -74,6 +74,31 @@ def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
     assert "/priority" in _pointers(refused.value)
 
 
+def test_a_dialogue_is_kept_turn_by_turn_and_is_part_of_what_was_sent(served: Served) -> None:
+    talk = [{"role": "user", "text": "Name a colour."}, {"role": "assistant", "text": "Blue."}]
+    served.client.submit({**CLEAR, "id": "one", "messages": talk})
+    assert served.client.call("work show", id="one")["asked"]["messages"] == talk
+    with pytest.raises(Refused, match="another body"):
+        served.client.submit({**CLEAR, "id": "one", "messages": talk[:1]})
+
+
+@pytest.mark.parametrize(
+    ("pointer", "messages"),
+    [
+        ("/messages/0/role", [{"role": "system", "text": "hello"}]),
+        ("/messages/0/role", [{"role": "assistant", "text": "hello"}]),
+        ("/messages/0/text", [{"role": "user"}]),
+        ("/messages/0/text", [{"role": "user", "text": [{"type": "text"}]}]),
+        ("/messages/0/content", [{"role": "user", "text": "hello", "content": "hello"}]),
+        ("/messages", "hello"),
+    ],
+)
+def test_a_dialogue_of_another_form_is_refused_by_its_place(served: Served, pointer: str, messages: object) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "messages": messages})
+    assert list(_pointers(refused.value)) == [pointer]
+
+
 def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "agent": "documentatoin"})

@@ -6,6 +6,7 @@ import pytest
 
 from darumad.names import Role
 from darumad.work.challenge import CATEGORIES, VAGUE_TERMS, Challenge, challenge_of, vague_terms
+from darumad.work.model import Message
 from tests.work.build import item
 
 CLEAR = "Write a parser for the log format using only the standard library; it must keep line numbers for errors."
@@ -99,3 +100,9 @@ def test_free_text_only_and_only_where_the_item_allows_it() -> None:
     assert asked(vague, complete_by_form=True) == Challenge()
     assert asked(vague, challenge=False) == Challenge()
     assert asked(vague, role=Role.REVIEWER) == Challenge()
+
+
+def test_what_a_dialogue_has_said_already_is_not_asked_again() -> None:
+    before = (Message(role="user", text=CLEAR), Message(role="assistant", text="Here it is."))
+    assert asked("And in German?", messages=before) == Challenge()
+    assert asked("And in German?", messages=(Message(role="user", text="Hello"), *before[1:])).stands

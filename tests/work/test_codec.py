@@ -35,6 +35,7 @@ from darumad.work.codec import (
     usage_from_json,
     usage_to_json,
 )
+from darumad.work.model import Message
 from tests.work.build import FAULTY, item
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -62,6 +63,9 @@ ITEMS = st.builds(
     agent=TEXT,
     stages=st.lists(st.sampled_from(Stage), max_size=4).map(tuple),
     input=JSON,
+    messages=st.lists(st.builds(Message, role=st.sampled_from(["user", "assistant"]), text=TEXT), max_size=2).map(
+        tuple
+    ),
     lane=TEXT,
     depends_on=TEXTS,
     requirements=TEXTS,

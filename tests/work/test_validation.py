@@ -6,10 +6,12 @@ import pytest
 
 from darumad.names import ItemId, Millis, NanoUsd, Role, Stage
 from darumad.work import PHASES, Input, Limits
+from darumad.work.model import Message
 from darumad.work.validation import STAGES_OF, validate, validate_agent
 from tests.work.build import item
 
 SHA = "0" * 64
+ASKED = Message(role="user", text="Say hello")
 INPUT = Input(name="notes/a.txt", text="hello")
 
 
@@ -53,6 +55,11 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/stages", {"stages": (Stage.EXECUTING, Stage.OPTIMIZING)}),
         ("/stages", {"stages": (Stage.EXECUTING, Stage.EXECUTING)}),
         ("/stages", {"stages": (Stage.PLANNING, Stage.EXECUTING)}),
+        ("/messages", {"messages": (ASKED,) * 1_001}),
+        ("/messages/0/role", {"messages": (Message(role="assistant", text="hello"),)}),
+        ("/messages/1/role", {"messages": (ASKED, Message(role="tool", text="42", call_id="c"))}),
+        ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text=" "))}),
+        ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text="a" * 50_001))}),
         ("/depends_on/1", {"depends_on": ("b", "a b")}),
         ("/depends_on/0", {"depends_on": ("a",)}),
         ("/requirements/1", {"requirements": ("one", " ")}),

@@ -1,11 +1,19 @@
-"""Model requests and replies as plain JSON: what steps are keyed by, and what they keep."""
+"""Dialogues: what an item's goes on from, and requests and replies as plain JSON, as steps are keyed by and keep."""
 
 from typing import Any, cast
 
-from darumad.work.codec import usage_from_json, usage_to_json
+from darumad.work.codec import message_from_json, usage_from_json, usage_to_json
+from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
+from darumad.work.ports import Context
 
 Json = dict[str, Any]
+
+
+def dialogue_before(item: WorkItem, context: Context) -> tuple[Message, ...]:
+    """The turns that a model is shown before `item`'s description: as its brief has them, or, without one, all."""
+    brief = context.brief or {}
+    return tuple(map(message_from_json, brief["messages"])) if "messages" in brief else item.messages
 
 
 def request_to_json(request: ModelRequest) -> Json:

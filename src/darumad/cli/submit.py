@@ -28,6 +28,9 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option(
     "--input", "inputs", multiple=True, type=_PLACE, metavar="PATH", help="Upload a file or directory for it."
 )
+@click.option(
+    "--messages", type=_FILE, metavar="FILE", help="A JSON list of {role, text}: the dialogue that it goes on."
+)
 @click.option("--agent", type=WORD, metavar="NAME", help="Which agent does it.")
 @click.option("--id", "name", metavar="ID", help="Its id; handing it in again under the same id changes nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only once this item has succeeded.")
@@ -72,6 +75,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     item: Path | None,
     *,
     inputs: Sequence[Path],
+    messages: Path | None,
     after: Sequence[str],
     label: Sequence[str],
     requirement: Sequence[str],
@@ -95,6 +99,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     said["run_at"] = _moment(said["run_at"], run_in, "--at or --in")
     said["expires_at"] = _moment(said["expires_at"], expires_in, "--expires-at or --expires-in")
     asked |= {field: value for field, value in said.items() if value is not None}
+    if messages is not None:
+        asked["messages"] = parsed(text_of(messages), messages)
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
     if label:

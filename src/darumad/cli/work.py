@@ -235,6 +235,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("phase", asked["phase"]),
             ("priority", asked["priority"]),
             ("labels", [f"{key}={value}" for key, value in asked["labels"].items()]),
+            ("goes on from", _messages(asked)),
             ("inputs", [each["name"] for each in asked["inputs"]]),
             ("created", moment(reply["created_at"])),
             ("due", moment(reply["scheduled_for"])),
@@ -259,6 +260,11 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield f"step {json.dumps(each, ensure_ascii=False)}"
     for each in reply["effects"] or ():
         yield f"effect {json.dumps(each, ensure_ascii=False)}"
+
+
+def _messages(asked: Json) -> str | None:
+    """The dialogue by its length: it is long, and was written elsewhere. `--output json` has it."""
+    return f"{len(asked['messages'])} messages" if asked["messages"] else None
 
 
 def _cancelled(view: Json) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from darumad.agents.schemas import problems_of
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
-from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, SubmitRequest, pointer
+from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest, pointer
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
 from darumad.names import AgentName, ItemId, Millis, Role, Stage
@@ -15,6 +15,7 @@ from darumad.values import changed
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
+from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
 from darumad.work.validation import STAGES_OF, Findings, validate
 
@@ -134,6 +135,7 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         "id": name,
         "agent": definition.name,
         "stages": _stages(request, definition),
+        "messages": tuple(map(_message, request.messages)) if request.messages else (),
         "inputs": tuple(map(_input, request.inputs)) if request.inputs else (),
         "budget": _limits(request.budget),
     }
@@ -142,6 +144,10 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
 
 def _input(asked: InputAsked) -> Input:
     return Input(name=asked.name, media_type=asked.media_type, text=asked.text, upload=asked.upload)
+
+
+def _message(asked: MessageAsked) -> Message:
+    return Message(role=asked.role, text=asked.text)
 
 
 def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]:

@@ -156,6 +156,13 @@ class InputAsked(Asked):
     upload: Sha256 | None = None
 
 
+class MessageAsked(Asked):
+    """One turn of the dialogue that the description goes on with."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
 class BudgetAsked(Asked):
     """What an item may spend over all its attempts."""
 
@@ -175,6 +182,7 @@ class SubmitRequest(Asked):
     agent: str | None = None
     stages: tuple[StageVerb, ...] | None = None
     input: Any = None
+    messages: tuple[MessageAsked, ...] = ()
     lane: str = Field(default="default", min_length=1, max_length=255)
     depends_on: tuple[ItemName, ...] = ()
     requirements: tuple[str, ...] = ()
@@ -424,7 +432,12 @@ def _unknown(name: str, model: type[BaseModel]) -> str:
     return f"is no field of this request{did_you_mean(name, model.model_fields)}"
 
 
-_NESTED: Mapping[str, type[BaseModel]] = {"inputs": InputAsked, "budget": BudgetAsked, "items": SubmitRequest}
+_NESTED: Mapping[str, type[BaseModel]] = {
+    "inputs": InputAsked,
+    "messages": MessageAsked,
+    "budget": BudgetAsked,
+    "items": SubmitRequest,
+}
 
 
 def _at(model: type[BaseModel], where: tuple[str | int, ...]) -> type[BaseModel]:

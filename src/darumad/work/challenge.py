@@ -62,9 +62,16 @@ def challenge_of(item: WorkItem, *, complete_by_form: bool) -> Challenge:
     """
     if complete_by_form or not item.challenge or item.role is not Role.EXECUTOR:
         return Challenge()
-    words = _words(item.description)
+    words = _words(_asked(item))
     found = (_too_short(words), _vague(item.description), _no_criteria(item), _no_detail(words))
     return Challenge(tuple(issue for issue in found if issue))
+
+
+def _asked(item: WorkItem) -> str:
+    """All that somebody asked: what a dialogue has said already, its last turn need not say again."""
+    if not item.messages:
+        return item.description
+    return "\n".join([*(each.text for each in item.messages if each.role == "user"), item.description])
 
 
 def vague_terms(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from darumad.names import Role, Stage
 from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
+from darumad.work.model import Message
 from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
 
 Json = dict[str, Any]
@@ -30,6 +31,7 @@ def item_to_json(item: WorkItem) -> Json:
         "agent": item.agent,
         "stages": list(map(str, item.stages)),
         "input": item.input,
+        "messages": list(map(message_to_json, item.messages)),
         "lane": item.lane,
         "depends_on": list(item.depends_on),
         "requirements": list(item.requirements),
@@ -140,6 +142,16 @@ def limits_from_json(data: Mapping[str, Any]) -> Limits:
     return NO_LIMITS if data == _UNLIMITED else _read(Limits, data, {})
 
 
+def message_to_json(message: Message) -> Json:
+    """A turn of a dialogue that people can write: `message` without what only a model says."""
+    return {"role": message.role, "text": message.text}
+
+
+def message_from_json(data: Mapping[str, Any]) -> Message:
+    """The turn that `message_to_json` wrote."""
+    return Message(role=data["role"], text=data["text"])
+
+
 def failure_to_json(failure: Failure) -> Json:
     """`failure` as JSON."""
     return {
@@ -216,6 +228,7 @@ _NAMES: Mapping[type, frozenset[str]] = {
 _ITEM: Readers = {
     "role": _word_of(Role),
     "stages": _many(_stage),
+    "messages": _many(message_from_json),
     "depends_on": tuple,
     "requirements": tuple,
     "constraints": tuple,

@@ -5,6 +5,7 @@ from typing import Any
 
 from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
 from darumad.values import Value, field
+from darumad.work.model import Message
 from darumad.work.states import WorkState
 
 PHASES: tuple[str, ...] = (
@@ -48,6 +49,7 @@ class WorkItem(Value, kw_only=True):
     agent: AgentName = AgentName("executor")
     stages: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
     input: Any = None
+    messages: tuple[Message, ...] = ()
     lane: str = "default"
     depends_on: tuple[ItemId, ...] = ()
     requirements: tuple[str, ...] = ()

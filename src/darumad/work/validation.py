@@ -16,11 +16,13 @@ from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
 from darumad.work.item import NO_LIMITS, PHASES, Limits, WorkItem
+from darumad.work.model import Message
 
 MAX_ID = 256
 MAX_NAME_PART = 255
 """Bytes that a file system takes for the name of one file or directory."""
 MAX_DESCRIPTION = 50_000
+MAX_MESSAGES = 1_000
 SHORT_DESCRIPTION = 10
 MIN_PLAN_WORDS = 5
 PRIORITIES = range(11)
@@ -88,6 +90,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if not _AGENT.fullmatch(item.agent):
         yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
     yield from _stage_errors(item)
+    if item.messages:
+        yield from _message_errors(item.messages)
     yield from _lane_errors(item.lane)
     if item.depends_on:
         yield from _dependency_errors(item)
@@ -146,6 +150,20 @@ def _stage_errors(item: WorkItem) -> Iterator[Problem]:
     else:
         only = STAGES_OF[item.role][0].value
         yield Problem("/stages", f"an item for the {item.role.value} walks {only} and nothing else")
+
+
+def _message_errors(messages: tuple[Message, ...]) -> Iterator[Problem]:
+    if len(messages) > MAX_MESSAGES:
+        yield Problem("/messages", f"are more than {MAX_MESSAGES:,}; leave out the oldest")
+    if messages[0].role != "user":
+        yield Problem("/messages/0/role", "must be `user`: a dialogue begins with what somebody asked")
+    for index, each in enumerate(messages):
+        if each.role not in {"user", "assistant"} or each.calls:
+            yield Problem(f"/messages/{index}/role", "must be `user` or `assistant`, and call no tool")
+        if not each.text.strip():
+            yield Problem(f"/messages/{index}/text", "must not be empty")
+        elif len(each.text) > MAX_DESCRIPTION:
+            yield Problem(f"/messages/{index}/text", f"is longer than {MAX_DESCRIPTION:,} characters")
 
 
 def _dependency_errors(item: WorkItem) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import Any
 from darumad.agents.roles.consolidation import consolidate
 from darumad.values import Value
 from darumad.work.canonical import canonical
+from darumad.work.codec import message_to_json
 from darumad.work.effects import Effect
 from darumad.work.item import Input, WorkItem
 
@@ -65,6 +66,7 @@ def build_brief(
     """
     brief: dict[str, Any] = {
         "intent": item.description,
+        "messages": list(map(message_to_json, item.messages)),
         "phase": item.phase,
         "criteria": [*item.requirements, *([item.success_criteria] if item.success_criteria else ())],
         "constraints": [*item.constraints, *(f"use {each}" for each in item.tech_stack)],

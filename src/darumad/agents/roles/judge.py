@@ -11,6 +11,7 @@ import orjson
 
 from darumad.agents import artifacts
 from darumad.agents.answers import ask_for_json
+from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
 from darumad.values import changed
 from darumad.work.gates import Finding, Gate, Review, Verdict
@@ -63,6 +64,7 @@ async def _request(item: WorkItem, context: Context, gates: Sequence[Gate], crit
     prompt = render(
         "judge.md",
         item=item,
+        dialogue=dialogue_before(item, context),
         gates=[(gate.value, _ASKS[gate]) for gate in gates],
         criteria=list(criteria),
         text=context.work.text,

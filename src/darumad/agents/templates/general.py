@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
 from darumad.agents.step_loop import LoopLimits, run_loop
 from darumad.agents.template import Template
@@ -49,12 +50,12 @@ def _request(item: WorkItem, context: Context) -> ModelRequest:
     )
     return ModelRequest(
         system=render("general.md", uploads=sorted(context.uploads)),
-        messages=(Message(role="user", text=prompt),),
+        messages=(*dialogue_before(item, context), Message(role="user", text=prompt)),
         output_schema=item.output_schema,
     )
 
 
-_NOT_SHOWN = frozenset({"intent", "tokens", "pressure", "degraded"})
+_NOT_SHOWN = frozenset({"intent", "messages", "tokens", "pressure", "degraded"})
 
 
 def _text(value: Any) -> str:
