@@ -123,6 +123,16 @@ class WorkRescued(Fact):
     stage: str
 
 
+class ContextCompacted(Fact):
+    """A dialogue that was too long for its model went on without most of what tools had said earlier."""
+
+    name: ClassVar[str] = "context.compacted"
+    stage: str
+    attempt: int
+    characters_before: int
+    characters_after: int
+
+
 class WorkSucceeded(Fact):
     """An item is done, and its result stands."""
 
@@ -349,6 +359,21 @@ class DaemonReady(Fact):
     provider: str
 
 
+class DaemonDegraded(Fact):
+    """A part of the daemon makes no progress: a vital sign turned red. Told once, until it is green again."""
+
+    name: ClassVar[str] = "daemon.degraded"
+    part: str
+    why: str
+
+
+class DaemonRestored(Fact):
+    """A part of the daemon whose vital sign was red makes progress again."""
+
+    name: ClassVar[str] = "daemon.restored"
+    part: str
+
+
 class DaemonDraining(Fact):
     """Submits are refused and nothing new is claimed."""
 
@@ -428,14 +453,14 @@ class BridgeReplaced(Fact):
 CATALOGUE: tuple[type[Fact], ...] = (
     WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
     WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
-    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged,
+    WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged, ContextCompacted,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,
     AgentUnbenched, AgentSpawnFailed,
     ProviderCircuitOpened, ProviderCircuitClosed, ProviderRateLimited, ProviderFallback,
     ProviderUsageUnknown,
     BudgetThreshold, BudgetExhausted,
-    DaemonStarting, DaemonReady, DaemonDraining, DaemonResumed, DaemonPaused, DaemonPanicked, DaemonStopping,
-    DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,
+    DaemonStarting, DaemonReady, DaemonDegraded, DaemonRestored, DaemonDraining, DaemonResumed, DaemonPaused,
+    DaemonPanicked, DaemonStopping, DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,
 )  # fmt: skip
 
 

@@ -222,6 +222,7 @@ class Company:
                 limits=limits,
                 rng=random.Random(1),
                 signal=lambda *_: None,
+                note=lambda _: None,
             )
 
         return Bridge(self._loop, half_on, self.broker)

@@ -208,8 +208,12 @@ SAY = Tool(ToolSpec(name="say", says="Say a word.", schema={"type": "object"}), 
 async def test_what_tools_said_before_the_last_round_is_left_out_once_it_does_not_fit(tmp_path: Path) -> None:
     rounds = (calls(("say", {"word": "one"})), calls(("say", {"word": "two"})))
     model = Scripted(*rounds, TOO_LONG, "done")
-    answer = await run_loop(ASK, (SAY,), context(tmp_path, model))
+    told: list[tuple[int, int]] = []
+    seen = context(tmp_path, model, compacted=lambda before, after: told.append((before, after)))
+    answer = await run_loop(ASK, (SAY,), seen)
     assert (answer.text, len(answer.calls)) == ("done", 2)
+    ((before, after),) = told
+    assert before - after == 3_000 - len("(3000 characters left out to make room)")
     full, shorter = (each.messages for each in model.asked[2:])
     assert [each.text for each in shorter if each.role == "tool"] == [
         "(3000 characters left out to make room)", "two" * 1_000,

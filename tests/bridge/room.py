@@ -78,6 +78,7 @@ class Room:
         self.wrong: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self.reported: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.signals: queue.SimpleQueue[tuple[str, str, int, Mapping[str, object]]] = queue.SimpleQueue()
+        self.facts: list[object] = []
         self.broker = Broker()
         self.work: Work = done
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: Agent(self._do)
@@ -103,6 +104,7 @@ class Room:
                 limits=BridgeLimits(**given),
                 rng=random.Random(1),
                 signal=lambda *said: self.signals.put(said),
+                note=self.facts.append,
             )
 
         self.bridge = Bridge(self.loop, half_on, self.broker)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from darumad.events import ContextCompacted
 from darumad.journal.requests import Rescue
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelFailed
@@ -84,6 +85,18 @@ def test_a_step_is_on_disk_before_the_next_begins(room: Rooms) -> None:
     stage.begin(look)
     assert stage.done().result.success
     assert seen == [0, 1, 2]
+
+
+def test_a_dialogue_that_was_shortened_is_told_of_with_its_item(room: Rooms) -> None:
+    stage = room()
+
+    async def shorten(item: WorkItem, context: Context) -> WorkResult:
+        context.compacted(9_000, 400)
+        return completed()
+
+    stage.begin(shorten)
+    assert stage.done().result.success
+    assert stage.facts == [ContextCompacted("one", "optimizing", 1, 9_000, 400)]
 
 
 def test_what_was_journalled_is_replayed_and_only_what_was_not_is_paid(room: Rooms) -> None:

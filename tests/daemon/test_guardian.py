@@ -39,6 +39,7 @@ def looks(**more: Callable[[], Any]) -> Watched:
         "stuck": lambda: None,
         "status": lambda: "well",
         "keep_door": lambda: None,
+        "heed": lambda _: None,
         **more,
     }
     return Watched(**given)

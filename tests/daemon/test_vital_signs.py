@@ -10,7 +10,7 @@ import pytest
 
 from darumad.actors import Beat
 from darumad.daemon.signs import BEAT, Pulse
-from darumad.events import DaemonResumed
+from darumad.events import DaemonDegraded, DaemonRestored, DaemonResumed
 from darumad.journal.requests import Note
 from darumad.names import Seconds
 from darumad.settings import Bridge
@@ -61,6 +61,13 @@ def wedge(watched: Watched) -> Iterator[Wedge]:
     wedge = Wedge()
     yield wedge
     wedge.release()
+
+
+def told_of(daemon: Serving) -> list[tuple[str, str]]:
+    """Which parts were told to have turned red, and green again."""
+    facts = daemon.house.journal.reader().events(0, 500)
+    turned = {DaemonDegraded.name, DaemonRestored.name}
+    return [(each.type, each.data["part"]) for each in facts if each.type in turned]
 
 
 def _hold_root(daemon: Serving, wedge: Wedge) -> None:
@@ -117,6 +124,7 @@ def test_a_part_that_is_held_up_is_red_starves_the_watchdog_and_is_green_again(
     wedge.release()
     eventually(lambda: daemon.health() == {})
     assert watched.manager.hears("WATCHDOG=1", within=10.0)
+    eventually(lambda: told_of(daemon) == [("daemon.degraded", part), ("daemon.restored", part)])
 
 
 def test_what_is_red_is_told_over_the_socket_with_its_reason(watched: Watched, wedge: Wedge) -> None:

@@ -19,6 +19,11 @@ def too_long(failed: ModelFailed) -> bool:
     return known is not None and known.retry is Retry.COMPACTED
 
 
+def length(request: ModelRequest) -> int:
+    """The characters of its dialogue."""
+    return sum(len(each.text) for each in request.messages)
+
+
 def compacted(request: ModelRequest) -> ModelRequest | None:
     """`request` without what tools said before the last round, or with the last round cut; None: that is short."""
     last = max((at for at, each in enumerate(request.messages) if each.role == "assistant"), default=0)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from darumad.agents.answers import again, anew, read, repairable, turn, whole
-from darumad.agents.compaction import compacted, shortened, too_long
+from darumad.agents.compaction import compacted, length, shortened, too_long
 from darumad.agents.schemas import violations
 from darumad.values import Value, changed
 from darumad.work.canonical import digest
@@ -126,6 +126,7 @@ class _Loop:
         """
         if too_long(failed) and not self._compacted and (shorter := compacted(self._request)) is not None:
             self._compacted = True
+            self._context.compacted(length(self._request), length(shorter))
             return shorter
         if not repairable(failed):
             raise failed

@@ -5,6 +5,7 @@ gives its half up reads there what it held, and tells of it in its place. Whoeve
 it, so each is told of once; what is told by a loop that was given up is late, and is dropped.
 """
 
+import functools
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +21,12 @@ from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, S
 from darumad.bridge.steps import Steps
 from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
+from darumad.events import ContextCompacted, Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
 from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
 from darumad.values import Value
+from darumad.work.item import WorkRecord
 from darumad.work.ports import Agent, Complete, Context, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
@@ -122,6 +125,7 @@ class LoopHalf:
         limits: BridgeLimits,
         rng: random.Random,
         signal: Signal,
+        note: Callable[[Fact], None],
     ) -> None:
         self._thread = thread
         self._make = make
@@ -132,6 +136,7 @@ class LoopHalf:
         self._limits = limits
         self._rng = rng
         self._signal = signal
+        self._note = note
         self._sittings: dict[str, _Sitting] = {}
         self._running: dict[Owner, StageTask] = {}
         self._cancels: list[_Cancel] = []
@@ -297,12 +302,16 @@ class LoopHalf:
             effects=effects,
             complete=complete,
             progress=progress,
+            compacted=functools.partial(self._compacted, record),
             brief=held.brief,
             work=held.work,
             feedback=record.feedback,
             failures=held.failed,
             answers=record.answers,
         )
+
+    def _compacted(self, record: WorkRecord, before: int, after: int) -> None:
+        self._note(ContextCompacted(record.item.id, record.stage.value, record.attempt, before, after))
 
     def _finished(self, task: StageTask, done: Done) -> None:
         if self._running.pop(task.owner, None) is None:
@@ -335,7 +344,11 @@ class LoopHalf:
         report((sitting.seat, done) for sitting, done in ended)
         for sitting, done in ended:
             if sitting.concerns_its_actor(done):
-                sitting.seat.tell(done)
+                self._record_error(sitting, done)
+
+    def _record_error(self, sitting: _Sitting, done: Done) -> None:
+        """Have the actor of this agent count the error against its life, or the success that ends a row of them."""
+        sitting.seat.tell(done)
 
     def _drop(self, task: StageTask, done: Done) -> None:
         """It was told of already, when this half was given up."""

@@ -29,7 +29,7 @@ from darumad.daemon.front import Watchers, control_house
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
-from darumad.daemon.signs import VitalSigns
+from darumad.daemon.signs import SignsTold, VitalSigns
 from darumad.daemon.turns import Turns
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
@@ -125,6 +125,7 @@ def _serve(
             stuck=_stuck(house, behind, engine),
             status=signs.status,
             keep_door=Doorkeeper(listening.control, server, house.note).look,
+            heed=SignsTold(house.note),
         )
     )
     engine.admission.draining = True  # before anybody is told: who hears of the stop and still submits is refused

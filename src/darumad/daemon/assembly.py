@@ -169,6 +169,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
                 limits=configured.limits(house.settings),
                 rng=house.rng,
                 signal=house.signal,
+                note=house.note,
             )
 
         validations = Validations(used, keyring.get, broker, house.clock, house.loops.post)

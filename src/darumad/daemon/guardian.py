@@ -23,7 +23,7 @@ Signs = Mapping[str, bool | str]
 class Watched(Value, kw_only=True):
     """What the guardian looks at; each call reads tables and counters and returns at once.
 
-    `keep_door` sees to it that the daemon can still be reached.
+    `keep_door` sees to it that the daemon can still be reached; `heed` is told what each look found.
     """
 
     signs: Callable[[], Signs]
@@ -31,6 +31,7 @@ class Watched(Value, kw_only=True):
     stuck: Callable[[], str | None]
     status: Callable[[], str]
     keep_door: Callable[[], None]
+    heed: Callable[[Signs], None]
 
 
 class _End(Value):
@@ -90,11 +91,14 @@ class Guardian:
     def _look(self, watched: Watched, *, late: bool) -> None:
         watched.keep_door()
         stuck = None if late else watched.stuck()
+        signs = watched.signs()
+        if not late:
+            watched.heed(signs)
         if watched.root_ended():
             self.end("root", "the root supervisor gave up")  # heard unless the tree itself has said why already
         elif stuck:
             self.end("stuck", stuck)
-        elif all(sign is True for sign in watched.signs().values()):
+        elif all(sign is True for sign in signs.values()):
             self.notifier.alive()
             self.notifier.tell(STATUS=watched.status())
 

@@ -3,13 +3,14 @@
 Nothing here waits. An actor is sent a beat and goes on; what is looked at is how long a beat has not come back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
 from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
 from darumad.errors import Broken
+from darumad.events import DaemonDegraded, DaemonRestored, Fact
 from darumad.names import Seconds
 
 BEAT = Seconds(0.25)
@@ -86,6 +87,23 @@ class VitalSigns:
             return "the control loop does not run yet"
         late = self._house.clock.monotonic() - self.server.ticked_at - TICK
         return _turning("the control loop", Seconds(late), limit)
+
+
+class SignsTold:
+    """Tells once of a part whose sign has turned red, and once when it is green again."""
+
+    def __init__(self, note: Callable[[Fact], None]) -> None:
+        self._note = note
+        self._red: frozenset[str] = frozenset()
+
+    def __call__(self, signs: Mapping[str, bool | str]) -> None:
+        """What a look found."""
+        red = {part: str(sign) for part, sign in signs.items() if sign is not True}
+        for part in sorted(red.keys() - self._red):
+            self._note(DaemonDegraded("daemon", part, red[part]))
+        for part in sorted(self._red - red.keys()):
+            self._note(DaemonRestored("daemon", part))
+        self._red = frozenset(red)
 
 
 def _turning(what: str, late: Seconds, limit: Seconds) -> bool | str:

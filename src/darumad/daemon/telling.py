@@ -15,14 +15,14 @@ log = logger("darumad.facts")
 _INFO = frozenset({
     "work.succeeded", "work.cancelled", "work.parked", "work.challenged",
     "agent.unbenched", "agent.health_restored", "provider.circuit_closed", "provider.fallback",
-    "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "paused", "resumed",
+    "daemon.starting", "daemon.ready", "daemon.draining", "daemon.stopping", "daemon.restored", "paused", "resumed",
 })  # fmt: skip
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
     "provider.circuit_opened", "provider.rate_limited", "provider.usage_unknown",
     "budget.threshold", "budget.exhausted", "bridge.stalled", "bridge.replaced",
-    "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
+    "daemon.degraded", "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
 })  # fmt: skip
 
 

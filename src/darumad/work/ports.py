@@ -122,7 +122,8 @@ class Context(Value, kw_only=True):
 
     `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `feedback`
     are the reviews that sent the item back, oldest first; `failures` the compact errors of earlier attempts.
-    `progress` keeps the item's idle limit from expiring. `workspace` is a directory of the item's own.
+    `progress` keeps the item's idle limit from expiring; `compacted` is told from how many characters to how many a
+    dialogue was shortened. `workspace` is a directory of the item's own.
     """
 
     stage: Stage
@@ -131,6 +132,7 @@ class Context(Value, kw_only=True):
     steps: StepLog
     complete: Complete
     progress: Callable[[], None]
+    compacted: Callable[[int, int], None] = lambda _before, _after: None
     effects: EffectLog = field(default_factory=Indoors)
     brief: Any = None
     work: WorkResult | None = None
