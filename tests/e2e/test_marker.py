@@ -8,11 +8,15 @@ can plant is planted by the servers of all three vendors.
 import base64
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from io import BytesIO
+from itertools import product
 
 import pytest
 
-from darumad.control.client import Json
+from darumad.control.client import Client, Json
+from darumad.control.routes import ROUTES
 from darumad.errors import DarumaError
 from darumad.sim import Fault, Reply, Rule, Simulation, ToolUse, When
 from tests.e2e.conftest import own
@@ -140,27 +144,81 @@ def holding(text: str | bytes) -> list[str]:
     return [each for each in forms() if each.encode() in data]
 
 
+EACH_ITEM: Mapping[str, Json] = {
+    "work show": {"attempts": True, "steps": True},
+    "result": {},
+    "work wait": {"timeout": 0},
+}
+"""What is asked of every item."""
+LOOKS = (
+    "status", "health", "tree", "agents list", "work list", "providers list", "secrets list", "budgets show", "version",
+)  # fmt: skip
+MORE: Json = {"description": "Say one thing more", "agent": "leaks", "input": "tool", "challenge": False}
+HELD = f"{next(iter(MODELS))}-echoed"
+"""An item that is parked, for its key is refused."""
+ACTS: Mapping[str, Callable[[Client], object]] = {
+    "events": lambda client: list(client.events()),
+    "metrics": lambda client: client.text("metrics"),
+    "agents show": lambda client: client.call("agents show", name="leaks"),
+    "estimate": lambda client: client.call("estimate", MORE),
+    "submit": lambda client: client.submit({"id": "more", **MORE}),
+    "batch": lambda client: client.batch([{"id": each, **MORE} for each in ("and-more", "and-more-again")]),
+    "upload": lambda client: client.upload(sha256(b"so").hexdigest(), BytesIO(b"so"), 2),
+    "artifacts get": lambda client: client.text("artifacts get", id="environment", name="said.txt"),
+    "work retry": lambda client: client.call("work retry", {}, id=HELD),
+    "work answer": lambda client: client.call("work answer", {"answers": ["so"]}, id="tool"),
+    "work edit": lambda client: client.call("work edit", {"priority": 6}, id="chain"),
+    "work cancel": lambda client: client.call("work cancel", {}, id=HELD),
+    "work purge": lambda client: client.call("work purge", {}, id=HELD),
+    "retry many": lambda client: client.call("retry many", {"agent": "leaks"}),
+    "cancel many": lambda client: client.call("cancel many", {"agent": HELD}),
+    "agents restart": lambda client: client.call("agents restart", name="leaks"),
+    "budgets set": lambda client: client.call("budgets set", {"daily": "50 USD"}, scope="all"),
+    "budgets reset": lambda client: client.call("budgets reset", {}, scope="all"),
+    "secrets set": lambda client: client.call("secrets set", {"value": MARKER}, name="one-more"),
+    "secrets rotate": lambda client: client.call("secrets rotate"),
+    "secrets remove": lambda client: client.call("secrets remove", {}, name="one-more"),
+    "providers check": lambda client: [
+        client.call("providers check", {}, name=each["name"])
+        for each in client.call("providers list")["items"]
+        if each["used"]  # the others are the vendors' own
+    ],
+    "drain": lambda client: client.call("drain"),
+    "pause": lambda client: client.call("pause"),
+    "panic": lambda client: client.call("panic"),
+    "resume": lambda client: client.call("resume"),
+}
+"""Every other operation, done or refused."""
+LAST = "stop"
+
+
 def replies(daemon: Daemon) -> Iterator[tuple[str, str]]:
     """All that can be asked of it, and what it answers."""
-    for each in daemon.listed():
-        name = str(each["id"])
-        yield f"work show {name}", json.dumps(daemon.item(name, attempts=True, steps=True))
-        yield f"result {name}", _result(daemon, name)
-    asked = ("status", "health", "tree", "agents list", "work list", "providers list", "secrets list", "budgets show")
-    for call in asked:
-        yield call, json.dumps(daemon.client.call(call))
-    yield "events", json.dumps(daemon.events())
-    yield "metrics", daemon.client.text("metrics")
+    names = [str(each["id"]) for each in daemon.listed()]
+    for name, (call, params) in product(names, EACH_ITEM.items()):
+        yield call, _answered(daemon, call, id=name, **params)
+    for call in LOOKS:
+        yield call, _answered(daemon, call)
+    for call, act in ACTS.items():
+        yield call, _answer(act, daemon)
     for command in (["doctor"], ["tree"], ["status", "--json"], ["config", "show"], ["agents", "show", "leaks"]):
         done = daemon.run(*command)
         yield " ".join(command), done.stdout + done.stderr
 
 
-def _result(daemon: Daemon, name: str) -> str:
+def _answer(ask: Callable[[Client], object], daemon: Daemon) -> str:
     try:
-        return json.dumps(daemon.client.call("result", id=name))
+        return json.dumps(ask(daemon.client))
     except DarumaError as error:
-        return repr(error)
+        return f"{error} {error.code} {error.problems}"
+
+
+def _answered(daemon: Daemon, call: str, **params: object) -> str:
+    return _answer(lambda client: client.call(call, **params), daemon)
+
+
+def _result(daemon: Daemon, name: str) -> str:
+    return _answered(daemon, "result", id=name)
 
 
 def kept(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
@@ -174,21 +232,25 @@ def kept(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
 def test_a_key_that_turns_up_in_twelve_places_is_kept_logged_and_answered_in_none(
     daemon: Daemon, sim: Simulation
 ) -> None:
-    assert [(where, each) for where, text in replies(daemon) for each in holding(text)] == []
     assert "PATH=" in _result(daemon, "environment")
     assert [daemon.item(each)["error"]["message"].count("[redacted]") for each in ("chain", "tool")] == [1, 1]
     for vendor in MODELS:
         assert "the key is [redacted], or " in _result(daemon, f"{vendor}-said")
 
+    told = list(replies(daemon))
+    assert {call for call, _ in told} >= ROUTES.keys() - {LAST}
+    assert [(where, each) for where, text in told for each in holding(text)] == []
+
     daemon.client.batch([_work(name, name) for name in HANGING])
     sim.wait(lambda attempts: {each.key for each in attempts} >= set(HANGING), PATIENCE)
+    assert holding(_answered(daemon, LAST)) == []
     assert daemon.process is not None
     daemon.process.send_signal(signal.SIGABRT)
     daemon.process.wait(PATIENCE)
     assert "Fatal Python error: Aborted" in daemon.log.read_text()
     assert [(where, each) for where, data in kept(daemon) for each in holding(data)] == []
     ((audited,),) = daemon.dead_rows("SELECT count(*) FROM audit WHERE action LIKE '%secret%'")
-    assert audited == (2,)
+    assert audited == (5,)
 
 
 @pytest.mark.parametrize("text", [f"x{MARKER}y", CODED, base64.b64encode(f"{MARKER}:x".encode()).decode()])
