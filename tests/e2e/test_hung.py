@@ -17,7 +17,6 @@ from tests.kit.daemon import PATIENCE, Daemon
 
 AT_ONCE = 0.25
 """Seconds until an answer, on a machine where the cheapest question of all takes a tenth of that at the most."""
-"""Seconds in which a person is answered."""
 GRACE = 5.0
 """Seconds in which a socket that is to be closed is closed on the noisiest machine; a quiet one takes hundredths."""
 TIMES = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from darumad.errors import DarumaError, Refused
+from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.place import SCHEMA_VERSION
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
@@ -26,6 +26,10 @@ def refusal(desk: Desk) -> DarumaError:
     with pytest.raises(Refused) as refused:
         desk.open()
     return refused.value
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def database(desk: Desk) -> Path:
@@ -140,6 +144,28 @@ def test_another_journal_in_its_place_is_refused(closed: Desk, tmp_path: Path) -
 def test_a_file_that_is_no_database_is_refused(closed: Desk) -> None:
     database(closed).write_bytes(b"this is a letter to my aunt" * 100)
     assert refusal(closed).code == "bad_journal"
+
+
+def test_a_journal_whose_pages_are_damaged_is_refused_and_left_as_it_is(closed: Desk) -> None:
+    whole = database(closed).read_bytes()
+    damaged = whole[:4096] + b"\xa5" * (len(whole) - 4096)
+    database(closed).write_bytes(damaged)
+    error = refusal(closed)
+    assert (error.code, "malformed" in error.message, "backup" in error.message) == ("bad_journal", True, True)
+    assert database(closed).read_bytes() == damaged
+    database(closed).write_bytes(whole)
+    closed.open()
+
+
+def test_a_disk_that_fails_while_it_boots_is_told_apart_from_a_damaged_journal(
+    closed: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+    monkeypatch.setattr("darumad.journal.boot.settle_orphans", lambda _: _raise(failed))
+    with pytest.raises(Unavailable) as told:
+        closed.open()
+    assert (told.value.code, told.value.entry.exit) == ("io_error", 74)
 
 
 def test_a_marker_that_was_not_written_in_time_is_written_at_the_next_boot(closed: Desk) -> None:

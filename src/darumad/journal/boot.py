@@ -10,10 +10,10 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import DaemonStarting, Recorded
 from darumad.journal.batch import Batch, Tail
-from darumad.journal.database import Database, DatabaseError, is_full
+from darumad.journal.database import Database, DatabaseError, is_damaged, is_disk_trouble, is_full
 from darumad.journal.migrating import migrate
 from darumad.journal.money import settle_orphans
-from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database
+from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database, unreadable
 from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
@@ -40,7 +40,7 @@ def boot(  # noqa: PLR0913 - what a boot writes down
 
     Raises:
         Refused: `bad_journal`, with the next step.
-        Unavailable: `disk_full`, with the ballast thrown off already.
+        Unavailable: `disk_full`, with the ballast thrown off already; `io_error`: the disk failed.
     """
     if room.scant():
         room.give_up()
@@ -48,8 +48,12 @@ def boot(  # noqa: PLR0913 - what a boot writes down
         if not room.scant():
             return _boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
     except DatabaseError as error:
-        if not is_full(error):
+        if is_damaged(error):
+            raise unreadable(place, error) from error
+        if not is_disk_trouble(error):
             raise
+        if not is_full(error):
+            raise Unavailable(f"the journal's disk failed: {error}", code="io_error") from error
     raise Unavailable(f"the disk of {place.directory} is full", code="disk_full")
 
 

@@ -23,6 +23,7 @@ _DISK = frozenset(
         sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PROTOCOL,
     }
 )  # fmt: skip
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE = 0xFF
 
 _SHARED_PRAGMAS = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY")
@@ -135,6 +136,11 @@ class Database:
 def is_full(error: BaseException) -> bool:
     """Whether there was no room. What was being written is known not to be; it can be tried again."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_FULL
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Whether what the file holds is no database, or no longer one: trying again is of no use."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _DAMAGE
 
 
 def is_disk_trouble(error: BaseException) -> bool:
