@@ -173,11 +173,13 @@ def test_what_is_unknown_is_said_in_one_sentence_with_the_list_it_would_stand_in
     assert way in second
 
 
-def test_a_dependency_that_is_unknown_is_named_once_and_in_words(run: Run) -> None:
+def test_a_dependency_that_is_unknown_is_named_once_with_its_place(run: Run) -> None:
     done = run("submit", TEXT, "--id", "one", "--after", "nothere")
     assert done.returncode == 2
-    first, _ = done.stderr.splitlines()
-    assert first == "daruma: one depends on nothere, which the journal does not know"
+    assert done.stderr.splitlines()[:-1] == [
+        "daruma: nothing was accepted",
+        "  /depends_on/0: one depends on nothere, which the journal does not know",
+    ]
 
 
 @pytest.mark.parametrize(("argv", "done"), [("retry one", "retried"), ("answer one yes", "answered")])

@@ -88,8 +88,8 @@ def test_a_new_description_begins_the_walk_again(served: Served) -> None:
 def test_an_edit_that_would_not_be_valid_is_refused_field_by_field(served: Served) -> None:
     submit(served, "a")
     with pytest.raises(Refused) as refused:
-        served.client.call("work edit", {"priority": 11, "description": ""}, id="a")
-    assert {each.pointer for each in refused.value.problems} == {"/priority", "/description"}
+        served.client.call("work edit", {"priority": 11, "description": "", "expires_at": 1}, id="a")
+    assert {each.pointer for each in refused.value.problems} == {"/priority", "/description", "/expires_at"}
     assert served.client.call("work show", id="a")["asked"]["priority"] == CLEAR.get("priority", 5)
 
 

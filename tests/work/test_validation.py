@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from darumad.errors import Problem
 from darumad.names import ItemId, Millis, NanoUsd, Role, Stage
 from darumad.work import PHASES, Input, Limits
 from darumad.work.model import Message
-from darumad.work.validation import STAGES_OF, validate, validate_agent
+from darumad.work.validation import STAGES_OF, expired, validate, validate_agent
 from tests.work.build import item
 
 SHA = "0" * 64
@@ -216,3 +217,14 @@ def test_an_agent_without_an_id_is_an_error_and_an_inactive_one_a_warning() -> N
 
 def test_a_dependency_may_be_named_by_any_legal_id() -> None:
     assert errors(depends_on=(ItemId("x.y:z_1-2"),)) == []
+
+
+def test_text_that_is_too_long_is_told_where_it_goes_instead() -> None:
+    (problem,) = validate(item(description="a" * 50_001)).errors
+    assert problem.detail.endswith("hand long text in as a file of `inputs`, on the command line with `--input FILE`")
+
+
+def test_an_item_expires_at_the_moment_that_it_names_and_no_sooner() -> None:
+    now = Millis(1_795_219_200_000)
+    assert [*expired(None, now), *expired(Millis(now + 1), now)] == []
+    assert [*expired(now, now)] == [Problem("/expires_at", "must be later than now, 2026-11-21T00:00:00Z")]

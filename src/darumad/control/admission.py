@@ -17,7 +17,7 @@ from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import STAGES_OF, Findings, validate
+from darumad.work.validation import STAGES_OF, Findings, expired, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -107,8 +107,8 @@ def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*doubts, *(issue.says for issue in asked.issues)]))
 
 
-def edited(item: WorkItem, request: EditRequest) -> WorkItem:
-    """`item` as it is to be.
+def edited(item: WorkItem, request: EditRequest, now: Millis) -> WorkItem:
+    """`item` as it is to be from `now` on.
 
     Raises:
         Refused: every field that would be wrong, by its JSON pointer.
@@ -117,7 +117,7 @@ def edited(item: WorkItem, request: EditRequest) -> WorkItem:
     if request.budget is not None:
         said["budget"] = _limits(request.budget)
     after = changed(item, **said)
-    problems = [Problem(each.pointer, each.detail) for each in validate(after).errors]
+    problems = [*validate(after).errors, *expired(said.get("expires_at"), now)]
     if problems:
         raise Refused("the item would not be valid", problems=problems)
     return after

@@ -236,7 +236,7 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
         Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile.
     """
     before = (await _record(desk, request.id)).item
-    after = edited(before, request)
+    after = edited(before, request, desk.house.clock.wall())
     fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
     if fields:
         asked = Edit(item=after, before=before, fields=tuple(sorted(fields)), audit=ask.audit(request.id))

@@ -23,7 +23,7 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
     low = None if batch.room is None else batch.room.low()
     verdicts = []
     for each in accepts:
-        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, low_on_disk=low)
+        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, now=batch.now, low_on_disk=low)
         verdicts.append(verdict)
         if isinstance(verdict, Admitted):
             known.update({new.item.id: Known(new.digest, state) for new, state in verdict.new})

@@ -3,15 +3,17 @@
 Pure, so that a batch of submits is judged one after the other without a statement each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
-from darumad.names import ItemId
+from darumad.names import ItemId, Millis
 from darumad.values import Value
 from darumad.work.dependencies import find_cycle
+from darumad.work.item import WorkItem
 from darumad.work.states import WorkState
+from darumad.work.validation import expired
 
 DISK_RETRY = 30.0
 """Seconds after which a caller may ask whether there is room again."""
@@ -32,7 +34,7 @@ class Admitted(Value):
 
 
 def admit(
-    accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, low_on_disk: str | None = None
+    accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, now: Millis, low_on_disk: str | None = None
 ) -> Admitted | DarumaError:
     """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room.
 
@@ -45,41 +47,40 @@ def admit(
             new[each.item.id] = each
         elif held != each.digest:
             return Refused(f"{each.item.id} was submitted before with another body", code="conflict")
-    refusal = _refusal(accept, new, known, unfinished)
+    refusal = _refusal(accept, new, known, unfinished, now)
     if new and not refusal and low_on_disk:
         refusal = Unavailable(low_on_disk, code="disk_full", retry_after=DISK_RETRY)
     return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()))
 
 
 def _refusal(
-    accept: Accept, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known], unfinished: int
+    accept: Accept, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known], unfinished: int, now: Millis
 ) -> DarumaError | None:
+    problems = [
+        Problem(f"/items/{place}{wrong.pointer}", wrong.detail)
+        for place, each in enumerate(accept.items)
+        if (each.item.depends_on or each.item.expires_at is not None) and each.item.id in new
+        for wrong in (*_lost(each.item, new, known), *expired(each.item.expires_at, now))
+    ]
+    if problems:
+        return Refused("nothing was accepted", problems=problems)
     needs = {uid: each.item.depends_on for uid, each in new.items() if each.item.depends_on}
-    if needs:
-        problems = [each for place, item in enumerate(accept.items) for each in _lost(place, item, new, known)]
-        if problems:
-            return Refused("; ".join(each.detail for each in problems), problems=problems)
-        members = find_cycle(needs)
-        if members:
-            return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
+    if needs and (members := find_cycle(needs)):
+        return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
     if new and unfinished + len(new) > accept.max_unfinished:
         said = f"{unfinished} items are unfinished and {accept.max_unfinished} is the limit; {len(new)} more do not fit"
         return Unavailable(said, code="queue_full")
     return None
 
 
-def _lost(place: int, each: NewItem, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known]) -> list[Problem]:
+def _lost(item: WorkItem, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known]) -> Iterator[Problem]:
     """The dependencies of a new item that it would wait for in vain."""
-    if each.item.id not in new:
-        return []
-    found = []
-    for index, uid in enumerate(each.item.depends_on):
-        pointer = f"/items/{place}/depends_on/{index}"
+    for index, uid in enumerate(item.depends_on):
+        pointer = f"/depends_on/{index}"
         if uid not in known and uid not in new:
-            found.append(Problem(pointer, f"{each.item.id} depends on {uid}, which the journal does not know"))
+            yield Problem(pointer, f"{item.id} depends on {uid}, which the journal does not know")
         elif uid in known and known[uid].state in LOST:
-            found.append(Problem(pointer, f"{each.item.id} depends on {uid}, which is {known[uid].state}"))
-    return found
+            yield Problem(pointer, f"{item.id} depends on {uid}, which is {known[uid].state}")
 
 
 def _begins(each: NewItem, known: Mapping[ItemId, Known]) -> WorkState:

@@ -6,12 +6,13 @@ millisecond: it runs at the border and again in every agent.
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import combinations
 from math import inf
 from typing import Any
 
 from darumad.errors import Problem
-from darumad.names import Role, Stage
+from darumad.names import Millis, Role, Stage
 from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
@@ -82,6 +83,13 @@ def validate_agent(agent_id: str, *, active: bool) -> Findings:
     return Findings(errors, warnings)
 
 
+def expired(expires_at: Millis | None, now: Millis) -> Iterator[Problem]:
+    """That nobody could begin the item any more; `validate` knows no time, for an item expires while it waits, too."""
+    if expires_at is not None and expires_at <= now:
+        at = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        yield Problem("/expires_at", f"must be later than now, {at}")
+
+
 def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _id_errors("/id", item.id)
     yield from _description_errors(item)
@@ -137,7 +145,8 @@ def _description_errors(item: WorkItem) -> Iterator[Problem]:
     if not item.description.strip():
         yield Problem("/description", "must say what is to be done")
     elif len(item.description) > MAX_DESCRIPTION:
-        yield Problem("/description", f"is longer than {MAX_DESCRIPTION:,} characters; hand long text in as an input")
+        how = "hand long text in as a file of `inputs`, on the command line with `--input FILE`"
+        yield Problem("/description", f"is longer than {MAX_DESCRIPTION:,} characters; {how}")
     elif item.role is Role.ORCHESTRATOR and word_count(item.description) < MIN_PLAN_WORDS:
         yield Problem("/description", f"a goal to plan has at least {MIN_PLAN_WORDS} words")
 
