@@ -112,6 +112,21 @@ async def test_calls_that_stay_out_of_form_end_it(tmp_path: Path) -> None:
     assert await ends(context(tmp_path, model)) == "bad_tool_args"
 
 
+async def test_however_many_calls_of_a_reply_are_out_of_form_it_is_one_repair(tmp_path: Path) -> None:
+    wrong, adder = ("add", {"a": "one"}), Adder()
+    model = Scripted(calls(wrong, wrong, wrong), calls(wrong, add(1), wrong), "sorry")
+    assert (await loop(context(tmp_path, model), adder)).text == "sorry"
+    assert [each.text.startswith("error: ") for each in model.asked[2].messages[-3:]] == [True, False, True]
+    assert adder.runs == 1
+
+
+async def test_a_reply_that_no_repair_mends_runs_none_of_its_calls(tmp_path: Path) -> None:
+    wrong, adder = ("add", {"a": "one"}), Adder()
+    with pytest.raises(ModelFailed, match="after 2 repairs"):
+        await loop(context(tmp_path, Scripted(calls(wrong), calls(wrong), calls(add(1), wrong))), adder)
+    assert adder.runs == 0
+
+
 async def test_the_same_call_with_the_same_result_again_and_again_is_a_loop(tmp_path: Path) -> None:
     assert await ends(context(tmp_path, Scripted(*[calls(add(1))] * 3))) == "loop_detected"
 

@@ -135,18 +135,34 @@ class _Loop:
 
     async def _observe(self, reply: ModelReply) -> None:
         """Run what the model asked for, one after the other, and add what came of it to the dialogue."""
+        wrong = self._wrong_with(reply.calls)
         said = Message(role="assistant", text=reply.text, calls=reply.calls, opaque=reply.opaque)
-        seen = [Message(role="tool", text=await self._call(call), call_id=call.id) for call in reply.calls]
+        seen = [
+            Message(
+                role="tool",
+                text=f"error: {wrong[call.id]}" if call.id in wrong else await self._call(call),
+                call_id=call.id,
+            )
+            for call in reply.calls
+        ]
         self._request = changed(self._request, messages=(*self._request.messages, said, *seen))
 
-    async def _call(self, call: ToolCall) -> str:
+    def _wrong_with(self, calls: Sequence[ToolCall]) -> Mapping[str, str]:
+        """What is wrong with each that cannot be made, by its id; one repair, however many of a reply are wrong."""
+        wrong = {call.id: told for call in calls if (told := self._refusal_of(call))}
+        first = next((call for call in calls if call.id in wrong), None)
+        if first is not None:
+            self._count_repair("bad_tool_args", f"{first.name}: {wrong[first.id]}")
+        return wrong
+
+    def _refusal_of(self, call: ToolCall) -> str:
         tool = self._tools.get(call.name)
         if tool is None:
-            return self._repaired(call, f"there is no tool {call.name!r}; there are {', '.join(self._tools)}")
-        broken = violations(tool.spec.schema, call.arguments)
-        if broken:
-            return self._repaired(call, "; ".join(broken))
-        observation = await self._run(tool, call)
+            return f"there is no tool {call.name!r}; there are {', '.join(self._tools)}"
+        return "; ".join(violations(tool.spec.schema, call.arguments))
+
+    async def _call(self, call: ToolCall) -> str:
+        observation = await self._run(self._tools[call.name], call)
         self._look_for_circles(call, observation)
         self._done.append(call)
         return observation
@@ -189,10 +205,6 @@ class _Loop:
     def _ask_again(self, reply: ModelReply, kind: str, broken: tuple[str, ...]) -> None:
         self._count_repair(kind, broken[0])
         self._request = again(self._request, reply, broken)
-
-    def _repaired(self, call: ToolCall, wrong: str) -> str:
-        self._count_repair("bad_tool_args", f"{call.name}: {wrong}")
-        return f"error: {wrong}"
 
     def _count_repair(self, kind: str, wrong: str) -> None:
         """One more repair; where there were as many as may be, by whoever is asked elsewhere.
