@@ -1,5 +1,8 @@
 """The matrix: every fault, on every adapter, streamed and whole, over the vendors' own clients and real sockets."""
 
+import re
+from collections import defaultdict
+
 import pytest
 
 from darumad.sim import Simulation
@@ -10,6 +13,8 @@ from tests.agents.providers.matrix import PATHS, matrix, rows
 
 ROWS = rows()
 GROUPS = 6
+_IN_A_VENDOR_S_WORDS = re.compile(r" (type|error_code)=\w+")
+"""What of a fault only one vendor says."""
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
@@ -28,6 +33,13 @@ async def test_every_fault_on_every_path_comes_to_what_the_page_says(sim: Simula
 def test_the_page_has_every_fault_that_the_simulator_has() -> None:
     named = {row.fault.partition(" ")[0] for row in ROWS}
     assert {*FAULTS, *VENDOR_FAULTS, *SPOILED} <= named
+
+
+def test_every_fault_has_a_cell_on_every_path() -> None:
+    paths = defaultdict(set)
+    for row in ROWS:
+        paths[_IN_A_VENDOR_S_WORDS.sub("", row.fault)].update(row.paths)
+    assert {fault: sorted(set(PATHS) - met) for fault, met in paths.items() if met != set(PATHS)} == {}
 
 
 def test_no_cell_is_said_twice_and_every_kind_is_known() -> None:
