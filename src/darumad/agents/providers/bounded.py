@@ -1,9 +1,11 @@
 """How much of an answer is read: no client bounds that, least of all what a small answer unfolds to.
 
-So every client here has the hook `bound` on its responses, and leaves what is compressed to it.
+So every client here has the hook `bound` on its responses. It unpacks what is compressed, and sees that it is UTF-8: one
+of them would put something else in the place of what is not.
 """
 
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -41,10 +43,12 @@ class _Bounded:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = MAX_REFUSAL_BYTES if self._refusal else MAX_ANSWER_BYTES
+        text = getincrementaldecoder("utf-8")("replace" if self._refusal else "strict")
         async for piece in self._body:
             for part in self._unpacked(piece):
                 left -= len(part)
                 if left >= 0:
+                    text.decode(part)
                     yield part
                 elif self._refusal:
                     return
