@@ -10,6 +10,7 @@ import pytest
 
 from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.journal.place import SCHEMA_VERSION
+from darumad.journal.reader import Reader
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, move, new_item, step
@@ -146,10 +147,28 @@ def test_a_file_that_is_no_database_is_refused(closed: Desk) -> None:
     assert refusal(closed).code == "bad_journal"
 
 
+def damage(desk: Desk) -> bytes:
+    """Every page but the first is overwritten; what the file holds then."""
+    whole = database(desk).read_bytes()
+    damaged = whole[:4096] + b"\xa5" * (len(whole) - 4096)
+    database(desk).write_bytes(damaged)
+    return damaged
+
+
+def test_a_page_that_is_met_damaged_later_is_told_in_words_to_whoever_reads(closed: Desk) -> None:
+    reader = Reader(database(closed))
+    assert len(reader.records()) == 1
+    reader.close()
+    damage(closed)
+    with pytest.raises(Refused, match=r"damaged.*malformed.*backup") as refused:
+        reader.records()
+    reader.close()
+    assert refused.value.code == "bad_journal"
+
+
 def test_a_journal_whose_pages_are_damaged_is_refused_and_left_as_it_is(closed: Desk) -> None:
     whole = database(closed).read_bytes()
-    damaged = whole[:4096] + b"\xa5" * (len(whole) - 4096)
-    database(closed).write_bytes(damaged)
+    damaged = damage(closed)
     error = refusal(closed)
     assert (error.code, "malformed" in error.message, "backup" in error.message) == ("bad_journal", True, True)
     assert database(closed).read_bytes() == damaged

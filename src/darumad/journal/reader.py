@@ -1,12 +1,13 @@
 """Reading the journal: from any thread, on connections that cannot write and never hold up a checkpoint for long."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from darumad.errors import Refused
 from darumad.events import Recorded
-from darumad.journal.database import Database, Row
+from darumad.journal.database import Database, DatabaseError, Row, is_damaged
 from darumad.journal.encoding import dump, load, record_from_row, verified
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
@@ -24,8 +25,29 @@ _ITEM_FILTERS: Mapping[str, str] = {
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
 
 
+class _Reading(Database):
+    """A reader's connection."""
+
+    def all(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[Row]:
+        """See `Database.all`.
+
+        Raises:
+            Refused: `bad_journal`: the page that was asked for is damaged.
+        """
+        try:
+            return super().all(sql, values)
+        except DatabaseError as error:
+            if not is_damaged(error):
+                raise
+            said = f"the journal is damaged ({error}): `daruma journal check` says where. Restore it from a backup."
+            raise Refused(said, code="bad_journal") from error
+
+
 class Reader:
-    """One connection a thread, made at its first question. Every answer is read whole before it is returned."""
+    """One connection a thread, made at its first question. Every answer is read whole before it is returned.
+
+    Whatever is asked for raises Refused (`bad_journal`) where it stands on a damaged page.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -182,7 +204,7 @@ class Reader:
     def _db(self) -> Database:
         database: Database | None = getattr(self._local, "database", None)
         if database is None:
-            database = Database.reader(self._path)
+            database = _Reading.reader(self._path)
             self._local.database = database
             with self._lock:
                 self._open.append(database)
