@@ -1,7 +1,7 @@
 """How much of an answer is read: no client bounds that, least of all what a small answer unfolds to.
 
-So every client here has the hook `bound` on its responses. It unpacks what is compressed, and sees that it is UTF-8: one
-of them would put something else in the place of what is not.
+So every client here has the hook `bound` on its responses. It unpacks what is compressed, and sees that it is UTF-8:
+one of them would put something else in the place of what is not.
 """
 
 import zlib
