@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
@@ -63,9 +64,13 @@ LIMITS = Limits(connect=Seconds(30), first_token=Seconds(60), idle=Seconds(60), 
 
 
 class Books:
-    """A ledger that grants everything."""
+    """A ledger that grants everything. It is asked for each try, so it knows of those that were made in silence."""
+
+    def __init__(self):
+        self.tries = 0
 
     async def reserve(self, *_, **__):
+        self.tries += 1
         return "r"
 
     def settle(self, *_):
@@ -88,15 +93,21 @@ def simulated():
 
 
 def brokered(vendor: str, url: str):
-    """One call through the broker, as a function of its request, and how to close it."""
+    """One call through the broker, as a function of its request, and how to close it: every call takes one try."""
     spec = ProviderSpec(
         kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, limits=LIMITS, num_ctx=1_000_000
     )
     config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
     key = {"anthropic": Credential("sk-bench")}
-    broker = Broker(config, Books(), SystemClock(), _Draws(), Tally(BUCKETS), lambda _: None, key)
-    numbers = iter(range(10**9))
-    return lambda word: broker.complete_for(Owner(ItemId(f"i{next(numbers)}"), 1), "bench")(ASKED[word]), broker.close
+    books, numbers = Books(), count()
+    broker = Broker(config, books, SystemClock(), _Draws(), Tally(BUCKETS), lambda _: None, key)
+
+    async def close() -> None:
+        calls = next(numbers)
+        assert books.tries == calls, f"{books.tries} tries for {calls} calls"
+        await broker.close()
+
+    return lambda word: broker.complete_for(Owner(ItemId(f"i{next(numbers)}"), 1), "bench")(ASKED[word]), close
 
 
 class _Draws:
