@@ -1,5 +1,6 @@
 """Names: ids and units, as types. The lowest floor: it imports nothing of the house and holds no behaviour."""
 
+import re
 from enum import StrEnum
 from typing import NewType
 
@@ -17,6 +18,8 @@ ActorPath = NewType("ActorPath", str)
 """A place in the supervision tree, such as `daruma/engine/minds/executors/executor/2`."""
 AgentName = NewType("AgentName", str)
 """The slug of an agent definition, such as `executor` or `documentation`."""
+Capability = NewType("Capability", str)
+"""A word for what an item may require of its agent, such as `gpu`: a slug."""
 Seconds = NewType("Seconds", float)
 """A duration in seconds, or a monotonic instant."""
 Millis = NewType("Millis", int)
@@ -25,6 +28,11 @@ NanoUsd = NewType("NanoUsd", int)
 """Money in 10**-9 US dollars: exact sums, no floats."""
 Position = NewType("Position", int)
 """The sequence number of a durable event in one journal."""
+
+Offer = tuple[AgentName, Capability]
+"""That an agent offers what items may require."""
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+"""How an agent, a provider and a capability may be called."""
 
 
 class Stage(StrEnum):

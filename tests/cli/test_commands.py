@@ -503,7 +503,7 @@ def test_show_tells_what_was_asked_for_and_why_it_was_cancelled(served: Served, 
     assert (said["priority"], said["phase"], said["labels"]) == ("7", "analysis", "team=a")
     assert (said["inputs"], said["done when"]) == ("figures.csv", "it is one page")
     assert said["cancelled by"].endswith(": no longer needed")
-    assert "  requires: it has a table\n" in shown
+    assert "  requirement: it has a table\n" in shown
 
 
 def test_every_provider_that_is_used_is_asked_when_none_is_named(run: Run) -> None:

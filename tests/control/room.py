@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
-from darumad.names import AgentName, ItemId, NanoUsd, Seconds, Stage
+from darumad.names import AgentName, Capability, ItemId, NanoUsd, Seconds, Stage
 from darumad.vault import Vault
 from darumad.work import (
     Allowance,
@@ -43,6 +43,7 @@ class AgentAs:
     stages: tuple[Stage, ...] = STAGES
     complete_by_form: bool = False
     version: str | None = "1.0.0"
+    offers: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,11 @@ class Room:
     def __post_init__(self) -> None:
         self.purse = Purse(self.journal)
         self.keys = Keys(Vault(self.directory, {}))
+
+    def offer(self, agent: str, *words: Capability) -> None:
+        """The settings say from now on that this agent offers these."""
+        name = AgentName(agent)
+        self.definitions[name] = replace(self.definitions[name], offers=frozenset(words))
 
     def house(self) -> House:
         ids = itertools.count(1)

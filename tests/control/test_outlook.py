@@ -8,7 +8,7 @@ import pytest
 from darumad.control import Client
 from darumad.errors import Unavailable
 from darumad.journal.requests import Outcome
-from darumad.names import AgentName
+from darumad.names import AgentName, Capability
 from darumad.work.lanes import Lane
 from tests.control.room import CLEAR, Room, Served, serving
 
@@ -63,6 +63,33 @@ def test_each_item_of_a_batch_is_told_what_keeps_itself_waiting(served: Served) 
     sent = served.client.batch([{**CLEAR, "id": f"{place}", "lane": lane} for place, lane in enumerate(lanes)])
     told = [f"it waits for {LANE}" in each["warnings"] for each in sent["items"]]
     assert told == [False, True, False, True]
+
+
+LACKING = (
+    "agent echo, which no longer offers gpu: let `agents.echo.offers` say so again and restart the daemon, "
+    "or cancel the item"
+)
+
+
+def test_an_item_whose_agent_no_longer_offers_what_it_requires_says_so_in_every_state(served: Served) -> None:
+    gpu, git = Capability("gpu"), Capability("git")
+    served.room.offer("echo", gpu, git)
+    for name, requires in (("one", ["gpu", "git"]), ("less", ["git"]), ("plain", [])):
+        served.client.submit({**CLEAR, "id": name, "agent": "echo", "requires": requires})
+    served.client.submit({**CLEAR, "id": "later", "agent": "echo", "requires": ["gpu"], "depends_on": ["one"]})
+    served.room.offer("echo", git)
+    assert [_shown(served.client, name) for name in ("one", "less", "plain", "later")] == [LACKING, None, None, LACKING]
+
+
+def test_such_an_item_that_is_handed_in_again_is_the_same_item_and_is_told_what_it_waits_for(served: Served) -> None:
+    items = [{**CLEAR, "id": name, "agent": "echo", "requires": [name]} for name in ("git", "gpu")]
+    served.room.offer("echo", Capability("gpu"), Capability("git"))
+    served.client.batch(items)
+    served.room.offer("echo", Capability("git"))
+    again = served.client.batch(items)["items"]
+    assert [(each["id"], each["created"], each["warnings"]) for each in again] == [
+        ("git", False, []), ("gpu", False, [f"it waits for {LACKING}"]),
+    ]  # fmt: skip
 
 
 def test_an_item_that_finds_its_lane_full_names_who_is_in_it(served: Served) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from darumad.control.client import _UnixConnection
 from darumad.errors import Refused, Unavailable
-from darumad.names import ItemId
+from darumad.names import Capability, ItemId
 from darumad.work import WorkState
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
@@ -103,6 +103,38 @@ def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> N
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "agent": "documentatoin"})
     assert "did you mean `documentation`" in _pointers(refused.value)["/agent"]
+
+
+def test_what_the_agent_does_not_offer_is_refused_with_who_does(served: Served) -> None:
+    gpu, git = Capability("gpu"), Capability("git")
+    served.room.offer("echo", git)
+    served.room.offer("documentation", gpu, git)
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": "echo", "requires": ["git", "gpu", "net"]})
+    said = _pointers(refused.value)
+    assert said == {
+        "/requires/1": "agent echo does not offer gpu; name one as `agent` that does: documentation",
+        "/requires/2": "no agent offers net; "
+        "let the settings say who does in `agents.NAME.offers`, and restart the daemon",
+    }
+    assert served.client.submit({**CLEAR, "agent": "documentation", "requires": ["git", "gpu"]})["state"] == "ready"
+
+
+def test_of_a_batch_the_item_is_named_whose_agent_offers_too_little(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.batch([CLEAR, {**CLEAR, "requires": ["gpu"]}])
+    assert list(_pointers(refused.value)) == ["/items/1/requires/0"]
+
+
+def test_a_requirement_that_is_no_word_is_refused(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "requires": ["A gpu", 5]})
+    assert list(_pointers(refused.value)) == ["/requires/1"]
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "requires": ["A gpu", "gpu"], "priority": 11})
+    said = _pointers(refused.value)
+    assert set(said) == {"/priority", "/requires/0", "/requires/1"}, "all that is wrong is told at once"
+    assert "a word of a-z" in said["/requires/0"]
 
 
 def test_an_upload_that_is_not_there_is_named(served: Served) -> None:

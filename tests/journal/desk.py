@@ -23,7 +23,7 @@ from darumad.journal import (
     Slot,
     Step,
 )
-from darumad.names import AgentName, ItemId, Seconds, Stage
+from darumad.names import AgentName, ItemId, Offer, Seconds, Stage
 from darumad.work.ends import Next
 from darumad.work.item import WorkItem
 from darumad.work.lanes import Lane
@@ -44,6 +44,7 @@ class Desk:
         self.directory = directory
         self.sizes = {"ballast": ballast, "low_water": low_water}
         self.lanes = dict[str, Lane]()
+        self.offers: Sequence[Offer] = ()
         self.clock = clock
         self.published: list[Recorded] = []
         self.fatal: list[Exception] = []
@@ -61,6 +62,7 @@ class Desk:
             on_fatal=self.fatal.append,
             **self.sizes,
             lanes=self.lanes,
+            offers=self.offers,
         )
         if start:
             self._journal.start()

@@ -121,6 +121,7 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("item: {backoff_factor: yes}", "item.backoff_factor", "a number"),
         ("item: {timeout: 0s}", "item.timeout", "more than 0"),
         ("item: {timeout: {a: 1}}", "item.timeout", "one value"),
+        ("item: {timeout: [1]}", "item.timeout", "a duration"),
         ("executors: {count: yes}", "executors.count", "a whole number"),
         ("executors: {count: 2.5}", "executors.count", "a whole number"),
         ("supervision: {degraded_at: 6}", "supervision.degraded_at", "error_limit"),
@@ -140,6 +141,10 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("agents: {reviewer: {template: echo}}", "agents.reviewer", "role of the house"),
         ("agents: {mine: {provider: ollma}}", "agents.mine.provider", "did you mean `ollama`"),
         ("agents: [a]", "agents", "must hold names"),
+        ("agents: {mine: {offers: [gpu, 'a b']}}", "agents.mine.offers", "not 'a b'"),
+        ("agents: {mine: {offers: 5}}", "agents.mine.offers", "a list, not 5"),
+        ("agents: {mine: {offers: [gpu, 5]}}", "agents.mine.offers", "a text"),
+        ("agents: {mine: {offers: {gpu: yes}}}", "agents.mine.offers", "one value"),
         ("providers: {ollama: {base_url: 'http://there:99999'}}", "providers.ollama.base_url", "1 to 65535"),
         ("providers: {ollama: {base_url: 'http://there:0'}}", "providers.ollama.base_url", "1 to 65535"),
         ("providers: {ollama: {base_url: 'http://[::1'}}", "providers.ollama.base_url", "must be a URL"),
@@ -210,6 +215,13 @@ def test_a_name_with_dashes_is_reached_from_the_environment(write: Write) -> Non
     settings = load(file, {"DARUMA_AGENTS__MY_AGENT__COUNT": "3", "DARUMA_PROVIDERS__OLLAMA__MODEL": "qwen"})
     assert settings.agents["my-agent"].count == 3
     assert settings.providers["ollama"].model == "qwen"
+
+
+def test_a_list_stands_in_brackets_and_in_the_environment_between_commas(write: Write) -> None:
+    file = write("agents: {mine: {offers: [gpu, git]}, other: {offers: gpu}}\n")
+    agents = load(file, {"DARUMA_AGENTS__OTHER__OFFERS": "git, net"}).agents
+    assert (agents["mine"].offers, agents["other"].offers) == (("gpu", "git"), ("git", "net"))
+    assert as_written(load(file, {}))["agents"]["mine"]["offers"] == ["gpu", "git"]
 
 
 def test_paths_are_meant_from_the_settings_file(write: Write, tmp_path: Path) -> None:

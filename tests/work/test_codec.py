@@ -59,6 +59,7 @@ ITEMS = st.builds(
     description=TEXT,
     phase=TEXT,
     priority=WHOLE,
+    requires=TEXTS,
     role=st.sampled_from(Role),
     agent=TEXT,
     stages=st.lists(st.sampled_from(Stage), max_size=4).map(tuple),

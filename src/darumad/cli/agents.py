@@ -54,7 +54,7 @@ def restart(line: Line, name: str) -> None:
 
 
 def _show_lines(reply: Json) -> Iterable[str]:
-    yield from pairs((("name", reply["name"]), ("template", reply["template"]), ("stages", reply["stages"])))
+    yield from pairs((key, reply[key]) for key in ("name", "template", "stages", "offers"))
     yield from _instances(reply["instances"])
     whole = dict.fromkeys(each["last_error"] for each in reply["instances"] if each.get("last_error"))
     yield from (f"  ! {' '.join(each.split())}" for each in whole if is_cut(each))

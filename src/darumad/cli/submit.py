@@ -32,6 +32,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     "--messages", type=_FILE, metavar="FILE", help="A JSON list of {role, text}: the dialogue that it goes on."
 )
 @click.option("--agent", type=WORD, metavar="NAME", help="Which agent does it.")
+@click.option("--requires", multiple=True, metavar="WORD", help="What its agent must offer, such as gpu.")
 @click.option("--id", "name", metavar="ID", help="Its id; handing it in again under the same id changes nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only once this item has succeeded.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label to find it by.")
@@ -76,6 +77,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     *,
     inputs: Sequence[Path],
     messages: Path | None,
+    requires: Sequence[str],
     after: Sequence[str],
     label: Sequence[str],
     requirement: Sequence[str],
@@ -101,6 +103,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     asked |= {field: value for field, value in said.items() if value is not None}
     if messages is not None:
         asked["messages"] = parsed(text_of(messages), messages)
+    _extend(asked, "requires", requires)
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
     if label:

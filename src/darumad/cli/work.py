@@ -227,6 +227,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("waits for", reply["waits_for"]),
             ("stage", reply["stage"]),
             ("agent", asked["agent"]),
+            ("requires", asked["requires"]),
             ("attempt", reply["attempt"]),
             ("failures", reply["failures"] or None),
             ("reviews", reply["reviews"] or None),
@@ -248,7 +249,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("done when", asked["success_criteria"]),
         )
     )
-    yield from (f"  requires: {each}" for each in asked["requirements"])
+    yield from (f"  requirement: {each}" for each in asked["requirements"])
     yield from (f"  keeps to: {each}" for each in asked["constraints"])
     yield from (f"  ? {question}" for question in open_questions(reply))
     yield from (f"  ! {answer_}" for answer_ in reply["answers"])

@@ -1,6 +1,6 @@
 """Admission: from what a caller sent to an item that the journal may accept. Each refusal names the field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest, pointer
 from darumad.errors import Problem, Refused, did_you_mean
 from darumad.journal.requests import NewItem
-from darumad.names import AgentName, ItemId, Millis, Role, Stage
+from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Role, Stage
 from darumad.values import changed
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
@@ -29,10 +29,14 @@ _STAGES: Mapping[str, Stage] = {
 
 
 class Admitted(NamedTuple):
-    """An item to accept, and what its caller should know about it."""
+    """An item to accept, and what its caller should know about it.
+
+    `unmet` refuses it as things are now, unless it was accepted before.
+    """
 
     new: NewItem
     warnings: tuple[str, ...]
+    unmet: tuple[Problem, ...] = ()
 
 
 class Admission:
@@ -60,8 +64,9 @@ class Admission:
         definition = self._definition(request, at)
         item = _item(request, definition, request.id or ItemId(key or self._house.new_id()))
         findings = validate(item)
+        unmet = tuple(self._not_offered(request, definition, at)) if request.requires else ()
         if findings.errors or request.inputs or request.output_schema is not None:
-            self._check(request, findings, at)
+            self._check(request, findings, unmet, at)
         asked = challenge_of(item, complete_by_form=definition.complete_by_form)
         questions = asked.questions if asked.stands else ()
         state, reason, run_at = _beginning(item, questions, self._now)
@@ -74,7 +79,7 @@ class Admission:
             questions=questions,
             submitted_by=self._by,
         )
-        return Admitted(new, _doubts(findings, asked))
+        return Admitted(new, _doubts(findings, asked), unmet)
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
@@ -91,12 +96,24 @@ class Admission:
         self._definitions[name] = found
         return found
 
-    def _check(self, request: SubmitRequest, findings: Findings, at: str) -> None:
+    def _check(self, request: SubmitRequest, findings: Findings, unmet: Sequence[Problem], at: str) -> None:
         wrong = findings.errors or problems_of(request.output_schema)
         problems = [Problem(at + each.pointer, each.detail) for each in wrong]
         problems += _missing_uploads(request, self._house.upload_dir, at)
         if problems:
-            raise Refused("the item is not valid", problems=problems)
+            raise Refused("the item is not valid", problems=[*problems, *unmet])
+
+    def _not_offered(self, request: SubmitRequest, definition: Definition, at: str) -> Iterator[Problem]:
+        """What the holder does not offer; no other agent takes its place."""
+        for index, word in enumerate(request.requires):
+            if word not in definition.offers and SLUG.fullmatch(word):
+                yield Problem(at + pointer("requires", index), self._who_offers(word, definition.name))
+
+    def _who_offers(self, word: Capability, name: AgentName) -> str:
+        others = sorted(other for other, each in self._known.items() if word in each.offers)
+        if others:
+            return f"agent {name} does not offer {word}; name one as `agent` that does: {', '.join(others)}"
+        return f"no agent offers {word}; let the settings say who does in `agents.NAME.offers`, and restart the daemon"
 
 
 def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:

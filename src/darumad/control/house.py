@@ -11,7 +11,7 @@ from darumad.bus import Labels, Tally
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
-from darumad.names import AgentName, Boot, Fence, ItemId, Millis, Seconds, Stage
+from darumad.names import AgentName, Boot, Capability, Fence, ItemId, Millis, Seconds, Stage
 from darumad.values import Value
 from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Amount, Budget
@@ -60,6 +60,8 @@ class Definition(Protocol):
     def version(self) -> str | None: ...  # noqa: D102
     @property
     def complete_by_form(self) -> bool: ...  # noqa: D102
+    @property
+    def offers(self) -> frozenset[Capability]: ...  # noqa: D102
 
 
 class Journal(Protocol):

@@ -31,6 +31,7 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
         name=request.name,
         template=definition.template if definition else None,
         stages=tuple(each.value for each in definition.stages) if definition else (),
+        offers=tuple(sorted(definition.offers)) if definition else (),
         instances=instances,
     )
 

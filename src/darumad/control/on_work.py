@@ -315,6 +315,8 @@ async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
 async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:
     if desk.house.draining():
         await _only_known(desk, admitted)
+    if any(each.unmet for each in admitted):
+        await _check_met(desk, admitted)
     names = tuple(each.new for each in admitted)
     target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
     accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
@@ -337,6 +339,14 @@ async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
             raise Unavailable(
                 "the daemon takes nothing new in: it is draining", code="draining", retry_after=_DRAIN_RETRY
             )
+
+
+async def _check_met(desk: Desk, admitted: Sequence[Admitted]) -> None:
+    """Refuses what cannot be met now; an id that was accepted before is answered with its item all the same."""
+    unmet = [each for each in admitted if each.unmet]
+    new = [each for each in unmet if await desk.read(desk.house.reader.record, each.new.item.id) is None]
+    if new:
+        raise Refused("the item is not valid", problems=[problem for each in new for problem in each.unmet])
 
 
 def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came

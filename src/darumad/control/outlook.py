@@ -4,16 +4,16 @@ Read from what the daemon knows of itself and its agents, and from the journal. 
 the item go on.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.desk import Desk
-from darumad.control.house import House
+from darumad.control.house import Definition, House
 from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
 from darumad.names import AgentName, ItemId
 from darumad.work.ends import UNDECIDED
-from darumad.work.item import WorkRecord
+from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
 
 _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
@@ -45,7 +45,7 @@ _SHUT = "its provider, whose circuit is open: it is asked again by itself, or on
 
 def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
     """Of each, what its caller should know if nobody would take it as things are; of those alike looked up once."""
-    kinds = [(each.item.agent, each.item.lane, each.state) for each in records]
+    kinds = [(each.item.agent, each.item.requires, each.item.lane, each.state) for each in records]
     kept = {kind: _kept(desk, record) for kind, record in dict(zip(kinds, records, strict=True)).items()}
     said = {kind: () if held is None else (f"it waits for {held}",) for kind, held in kept.items()}
     return [said[kind] for kind in kinds]
@@ -122,10 +122,16 @@ async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, 
     }
 
 
-def lacking(agent: AgentName, known: Container[AgentName], unmade: Mapping[AgentName, str]) -> str | None:
-    """Why nobody takes the items of `agent`, whatever their state; None while somebody would."""
+def lacking(item: WorkItem, known: Mapping[AgentName, Definition], unmade: Mapping[AgentName, str]) -> str | None:
+    """Why nobody takes `item`, whatever its state: its agent is not there as it must be. None while somebody would."""
+    agent = item.agent
     if agent not in known:
         return f"agent {agent}, which the settings no longer name: name it again, or cancel the item"
+    if item.requires and (missing := [each for each in item.requires if each not in known[agent].offers]):
+        return (
+            f"agent {agent}, which no longer offers {', '.join(missing)}: let `agents.{agent}.offers` say so again and "
+            f"restart the daemon, or cancel the item"
+        )
     why = unmade.get(agent)
     return None if why is None else f"agent {agent}, which cannot be made: {why}"
 
@@ -133,7 +139,7 @@ def lacking(agent: AgentName, known: Container[AgentName], unmade: Mapping[Agent
 def _kept(desk: Desk, record: WorkRecord) -> str | None:
     """What keeps everybody from taking the item, as far as it is known without looking into the journal."""
     house, lane = desk.house, record.item.lane
-    missing = lacking(record.item.agent, house.definitions(), desk.turn.unmade())
+    missing = lacking(record.item, house.definitions(), desk.turn.unmade())
     if missing is not None or record.state not in _TO_BEGIN:
         return missing
     entry = house.lanes.get(lane)

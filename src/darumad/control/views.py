@@ -181,6 +181,7 @@ class AgentView(Said):
     name: str
     template: str | None
     stages: tuple[str, ...]
+    offers: tuple[str, ...]
     instances: tuple[Mapping[str, Any], ...]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from darumad.errors import Problem, did_you_mean
-from darumad.names import ItemId, Millis, NanoUsd, Role, Seconds
+from darumad.names import Capability, ItemId, Millis, NanoUsd, Role, Seconds
 from darumad.redaction import redact
 from darumad.settings.units import parse_duration, parse_money
 from darumad.work.states import WorkState
@@ -183,6 +183,7 @@ class SubmitRequest(Asked):
     stages: tuple[StageVerb, ...] | None = None
     input: Any = None
     messages: tuple[MessageAsked, ...] = ()
+    requires: tuple[Capability, ...] = ()
     lane: str = Field(default="default", min_length=1, max_length=255)
     depends_on: tuple[ItemName, ...] = ()
     requirements: tuple[str, ...] = ()

@@ -89,6 +89,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         ballast=settings.journal.ballast,
         low_water=settings.journal.low_water,
         lanes=configured.lanes(settings),
+        offers=configured.offers(settings),
         on_fatal=lambda error: guardian.end("broken_disk", str(error)),
     )
     publisher.start()

@@ -10,7 +10,7 @@ from darumad.actors import Policy, judge_of
 from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
 from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits, UnpackLimits
-from darumad.names import AgentName, Role, Seconds, Stage
+from darumad.names import AgentName, Capability, Offer, Role, Seconds, Stage
 from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings
 from darumad.supervision import Backoff
 from darumad.values import Value
@@ -29,6 +29,7 @@ class AcceptedAs(Value):
     version: str | None
     stages: tuple[Stage, ...]
     complete_by_form: bool
+    offers: frozenset[Capability]
 
 
 def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinition]]:
@@ -60,8 +61,12 @@ class Accepted(Mapping[AgentName, AcceptedAs]):
     def __getitem__(self, name: AgentName) -> AcceptedAs:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            return AcceptedAs(name, definition.template, None, ALL_STAGES, complete_by_form=False)
-        return AcceptedAs(name, template.name, template.version, template.stages, template.complete_by_form)
+            return AcceptedAs(
+                name, definition.template, None, ALL_STAGES, complete_by_form=False, offers=definition.offers
+            )
+        return AcceptedAs(
+            name, template.name, template.version, template.stages, template.complete_by_form, definition.offers
+        )
 
     def __iter__(self) -> Iterator[AgentName]:
         return iter(self._definitions)
@@ -158,6 +163,7 @@ def _own(name: str, settings: Settings) -> AgentDefinition:
         template=said.template,
         count=said.count or settings.executors.count,
         provider=said.provider,
+        offers=frozenset(map(Capability, said.offers)),
         timeout=said.timeout,
         idle_timeout=said.idle_timeout,
     )
@@ -223,6 +229,11 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
         context_window=said.context_window,
         prices=_prices(name, prices),
     )
+
+
+def offers(settings: Settings) -> list[Offer]:
+    """Which definition offers what."""
+    return [(each.name, word) for each in agent_definitions(settings)[Role.EXECUTOR] for word in each.offers]
 
 
 def lanes(settings: Settings) -> dict[str, Lane]:

@@ -78,6 +78,9 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
         "accept_labels",
         [(ids[uid], key, value) for uid, (new, _) in created.items() for key, value in new.item.labels.items()],
     )
+    batch.run_if_any(
+        "accept_requires", [(ids[uid], word) for uid, (new, _) in created.items() for word in new.item.requires]
+    )
     everyone = {**held, **ids}
     batch.run_if_any(
         "accept_dependencies",

@@ -4,7 +4,7 @@ The schema if there is none, a row for this life of the daemon, and everything t
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from darumad.clock import Clock
 from darumad.errors import Unavailable
@@ -17,7 +17,7 @@ from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_i
 from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
-from darumad.names import Boot, ItemId, Millis, Seconds
+from darumad.names import Boot, ItemId, Millis, Offer, Seconds
 from darumad.values import Value
 from darumad.work.blame import LifeEnd
 
@@ -34,7 +34,15 @@ class Booted(Value):
 
 
 def boot(  # noqa: PLR0913 - what a boot writes down
-    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int, room: Room
+    place: Place,
+    clock: Clock,
+    *,
+    node: str,
+    new_id: Callable[[], str],
+    version: str,
+    ageing_ms: int,
+    room: Room,
+    offers: Sequence[Offer] = (),
 ) -> Booted:
     """Opens the database of `place`, whose lock is held.
 
@@ -46,7 +54,7 @@ def boot(  # noqa: PLR0913 - what a boot writes down
         room.give_up()
     try:
         if not room.scant():
-            return _boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms)
+            return _boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms, offers=offers)
     except DatabaseError as error:
         if is_damaged(error):
             raise unreadable(place, error) from error
@@ -58,7 +66,14 @@ def boot(  # noqa: PLR0913 - what a boot writes down
 
 
 def _boot(  # noqa: PLR0913 - as `boot`
-    place: Place, clock: Clock, *, node: str, new_id: Callable[[], str], version: str, ageing_ms: int
+    place: Place,
+    clock: Clock,
+    *,
+    node: str,
+    new_id: Callable[[], str],
+    version: str,
+    ageing_ms: int,
+    offers: Sequence[Offer],
 ) -> Booted:
     db, new = open_database(place)
     try:
@@ -67,7 +82,7 @@ def _boot(  # noqa: PLR0913 - as `boot`
         else:
             migrate(place, db, now=clock.wall(), program=version)
         check_identity(place, db.value(SQL["identity"]))
-        return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms)
+        return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms, offers=offers)
     except BaseException:
         db.close()
         raise
@@ -94,8 +109,10 @@ def _create(db: Database, now: Millis, identity: str, program: str) -> None:
     db.commit()
 
 
-def _begin(db: Database, clock: Clock, *, node: str, version: str, ageing_ms: int) -> Booted:
-    """One transaction: the boot's row, the rescue, and the events of both."""
+def _begin(  # noqa: PLR0913 - as `boot`
+    db: Database, clock: Clock, *, node: str, version: str, ageing_ms: int, offers: Sequence[Offer]
+) -> Booted:
+    """One transaction: the boot's row, the rescue, the events of both, and whose agent lacks what it requires."""
     db.begin()
     try:
         died = bool(db.value(SQL["died_before"]))
@@ -103,6 +120,7 @@ def _begin(db: Database, clock: Clock, *, node: str, version: str, ageing_ms: in
         batch = Batch(db, clock.wall(), which, ageing_ms, Seconds(0.0), _tail(db))
         rescued = rescue_all(batch, LifeEnd.DIED if died else LifeEnd.STOPPED)
         settle_orphans(batch)
+        batch.run("mark_lacking", offers)
         db.all(SQL["tell_rescued"], {"boot": which, "rescued": len(rescued)})
         batch.record([DaemonStarting("daemon", which, version, len(rescued))])
         recorded = batch.write()

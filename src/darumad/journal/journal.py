@@ -15,7 +15,7 @@ from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Request
 from darumad.journal.room import Room
 from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
-from darumad.names import Boot, ItemId, Seconds
+from darumad.names import Boot, ItemId, Offer, Seconds
 from darumad.work.lanes import Lane, Turns
 
 MEASURES = {
@@ -56,6 +56,7 @@ class Journal:
         ballast: int = 0,
         low_water: int = 0,
         lanes: Mapping[str, Lane] | None = None,
+        offers: Sequence[Offer] = (),
     ) -> "Journal":
         """Takes the directory, checks what lies in it, begins a boot and puts back what earlier boots held.
 
@@ -71,6 +72,7 @@ class Journal:
             on_fatal: called once the disk has failed; nothing is written from then on.
             ballast: bytes set aside for when the disk is full.
             lanes: those that are more than a name.
+            offers: which agent offers what items may require; nobody claims an item whose agent offers less.
             low_water: bytes that must be free on the disk for anything new to be taken in.
 
         Raises:
@@ -83,7 +85,16 @@ class Journal:
         ageing_ms = round(ageing * 1000)
         room = Room(place, ballast=ballast, low_water=low_water)
         try:
-            booted = boots.boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms, room=room)
+            booted = boots.boot(
+                place,
+                clock,
+                node=node,
+                new_id=new_id,
+                version=version,
+                ageing_ms=ageing_ms,
+                room=room,
+                offers=offers,
+            )
             room.set_aside()
         except BaseException:
             lock.close()

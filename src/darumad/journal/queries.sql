@@ -37,6 +37,13 @@ INSERT INTO label (item, key, value)
 SELECT item, key, value
 FROM asked WHERE item IS NOT NULL;
 
+-- name: accept_requires
+WITH asked(item, capability) AS (VALUES :rows)
+INSERT INTO requires (item, capability)
+SELECT item, capability
+FROM asked WHERE item IS NOT NULL
+ON CONFLICT DO NOTHING;
+
 -- name: accept_dependencies
 WITH asked(item, needs) AS (VALUES :rows)
 INSERT INTO dependency (item, needs)
@@ -65,16 +72,17 @@ ON CONFLICT (item) DO UPDATE SET
 -- long it is.
 WITH RECURSIVE range(stage, id) AS (
     SELECT value, (
-        SELECT id FROM item WHERE state = 'ready' AND suspect = 0 AND stage = asked.value ORDER BY agent, lane LIMIT 1)
+        SELECT id FROM item WHERE state = 'ready' AND suspect = 0 AND lacking = 0 AND stage = asked.value
+        ORDER BY agent, lane LIMIT 1)
     FROM json_each(:asked) AS asked
     UNION ALL
     SELECT range.stage, coalesce((
-        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage
-            AND next.agent = here.agent AND next.lane > here.lane
+        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.lacking = 0
+            AND next.stage = range.stage AND next.agent = here.agent AND next.lane > here.lane
         ORDER BY next.lane LIMIT 1
     ), (
-        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage
-            AND next.agent > here.agent
+        SELECT next.id FROM item AS next WHERE next.state = 'ready' AND next.suspect = 0 AND next.lacking = 0
+            AND next.stage = range.stage AND next.agent > here.agent
         ORDER BY next.agent, next.lane LIMIT 1
     ))
     FROM range JOIN item AS here ON here.id = range.id
@@ -93,15 +101,15 @@ WITH range(stage, agent, lane, fresh) AS (
 SELECT json_group_array((
     SELECT json_group_array(json_array(rank, id, attempt_open, attempt > 0, expires_at)) FROM (
         SELECT next.rank, next.id, next.attempt_open, next.attempt, next.expires_at FROM item AS next
-        WHERE next.state = 'ready' AND next.suspect = 0 AND next.stage = range.stage AND next.agent = range.agent
-            AND next.lane = range.lane AND next.fresh = range.fresh
+        WHERE next.state = 'ready' AND next.suspect = 0 AND next.lacking = 0 AND next.stage = range.stage
+            AND next.agent = range.agent AND next.lane = range.lane AND next.fresh = range.fresh
         ORDER BY next.rank, next.id LIMIT :most)))
 FROM range;
 
 -- name: under_way_in_lanes
 -- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried.
 SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh,
-    item.state = 'ready' AND suspect = 0
+    item.state = 'ready' AND suspect = 0 AND lacking = 0
 FROM json_each(:asked) AS asked
 CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
 WHERE item.lane <> 'default' AND item.attempt > 0 AND item.finished_at IS NULL
@@ -117,7 +125,7 @@ ORDER BY id LIMIT :most;
 -- The best suspects, while no other suspect runs.
 SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh
 FROM item INDEXED BY item_suspect
-WHERE state = 'ready' AND suspect = 1
+WHERE state = 'ready' AND suspect = 1 AND lacking = 0
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)
 ORDER BY rank, id;
 
@@ -678,6 +686,15 @@ SELECT stopped_at IS NULL FROM boot ORDER BY boot DESC LIMIT 1;
 
 -- name: begin_boot
 INSERT INTO boot (node, pid, version, started_at) VALUES (:node, :pid, :version, :now) RETURNING boot;
+
+-- name: mark_lacking
+-- [agent, capability], all that is offered: whose agent lacks something, and whose no longer does. New items need no
+-- mark: none is accepted whose agent lacks anything, and who offers what only a boot can change.
+UPDATE item SET lacking = EXISTS (
+    SELECT 1 FROM requires
+    WHERE requires.item = item.id
+        AND json_array(item.agent, requires.capability) NOT IN (SELECT value FROM json_each(:asked)))
+WHERE id IN (SELECT item FROM requires);
 
 -- name: any_suspects
 -- Only a boot makes suspects, so a boot without any never has to look for them.

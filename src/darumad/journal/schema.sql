@@ -1,4 +1,4 @@
--- The journal's tables, version 4. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 5. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -27,7 +27,8 @@ CREATE TABLE boot (
 ) STRICT;
 
 -- `lives`: lives of the daemon in a row that ended under this item without a new step. `lineage`: which fresh
--- workspace it works in. `fresh`: its next claim begins its walk.
+-- workspace it works in. `fresh`: its next claim begins its walk. `lacking`: its agent lacks what it requires, as each boot
+-- finds anew, and nobody claims it.
 CREATE TABLE item (
     id INTEGER PRIMARY KEY,
     uid TEXT NOT NULL UNIQUE,
@@ -64,6 +65,7 @@ CREATE TABLE item (
     finished_at INTEGER,
     error TEXT,
     fresh INTEGER NOT NULL GENERATED ALWAYS AS (attempt_open = 0 AND stage = first_stage) VIRTUAL,
+    lacking INTEGER NOT NULL DEFAULT 0 CHECK (lacking IN (0, 1)),
     CHECK ((state = 'running') = (holder IS NOT NULL)),
     CHECK ((holder IS NULL) = (boot IS NULL)),
     CHECK (state <> 'running' OR attempt_open = 1),
@@ -74,7 +76,8 @@ CREATE TABLE item (
 ) STRICT;
 
 -- A claim is one range read per stage and definition; suspects, who are claimed one at a time, stand apart.
-CREATE INDEX item_claim ON item (stage, agent, lane, fresh, rank, id) WHERE state = 'ready' AND suspect = 0;
+CREATE INDEX item_claim ON item (stage, agent, lane, fresh, rank, id)
+    WHERE state = 'ready' AND suspect = 0 AND lacking = 0;
 CREATE INDEX item_suspect ON item (stage, agent, rank, id) WHERE state = 'ready' AND suspect = 1;
 CREATE INDEX item_due ON item (run_at) WHERE state = 'scheduled';
 CREATE INDEX item_expiry ON item (expires_at) WHERE expires_at IS NOT NULL AND finished_at IS NULL;
@@ -107,6 +110,13 @@ CREATE TABLE label (
     PRIMARY KEY (item, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX label_value ON label (key, value, item);
+
+-- What an item's agent must offer; only for items that require anything.
+CREATE TABLE requires (
+    item INTEGER NOT NULL REFERENCES item (id) ON DELETE CASCADE,
+    capability TEXT NOT NULL,
+    PRIMARY KEY (item, capability)
+) STRICT, WITHOUT ROWID;
 
 -- What is remembered of an item that is gone: its id stays taken, and what depends on it learns how it ended.
 CREATE TABLE idempotency (

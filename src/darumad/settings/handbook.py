@@ -28,8 +28,9 @@ _EXAMPLES: Mapping[str, str] = {
 }
 _UNITS = """\
 Durations carry their unit (`250ms`, `90s`, `5m`, `1h30m`), sizes too (`512KiB`, `64MiB`), money its currency
-(`2.50 USD`). Null means the default, except where a null is described; a limit that is null by default limits nothing.
-Every setting can also be given in the environment, as `DARUMA_SECTION__KEY`; the environment wins over the file."""
+(`2.50 USD`); lists stand in brackets (`[gpu, git]`). Null means the default, except where a null is described; a limit
+that is null by default limits nothing. Every setting can also be given in the environment, as `DARUMA_SECTION__KEY`, a
+list with commas between its entries; the environment wins over the file."""
 
 _READING = """\
 A wrong file changes nothing and starts nothing: every wrong key is told at once, with its line. `daruma config show`
@@ -162,7 +163,7 @@ def _comment(text: str, indent: str = "") -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    return yaml.safe_dump(value, width=1000).removesuffix("...\n").strip()
+    return yaml.safe_dump(value, width=1000, default_flow_style=True).removesuffix("...\n").strip()
 
 
 if __name__ == "__main__":

@@ -175,6 +175,9 @@ class AgentSettings(Value, kw_only=True):
         None, "`none` runs it in the daemon's own process; a template that does not ship must say so."
     )
     count: int | None = setting(None, "How many items it works on at once.", Limits(at_least=1, at_most=4096))
+    offers: tuple[str, ...] = setting(
+        (), "What it offers, in words of your own; it is given no item that requires what it does not offer."
+    )
     provider: str | None = setting(None, "A name from `providers`, or `offline`.")
     timeout: Seconds | None = setting(None, "See `item.timeout`.", POSITIVE)
     idle_timeout: Seconds | None = setting(None, "See `item.idle_timeout`.", POSITIVE)

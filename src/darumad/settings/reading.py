@@ -90,7 +90,7 @@ class Reading(Value):
 
     def _value(self, hint: Any, of: About[Any] | None, leaf: Leaf, path: str, like: Any) -> Any:
         options = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
-        value = None if leaf.value in {None, "null"} and not isinstance(leaf.value, bool) else leaf.value
+        value = None if leaf.value is None or leaf.value == "null" else leaf.value
         if value is None:
             if NoneType in options:
                 self.origins[path] = leaf.origin
@@ -199,8 +199,22 @@ def _unit(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     return read
 
 
+def _list_of(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads a list; the environment, where everything is text, has its entries between commas."""
+
+    def read_all(value: Any) -> tuple[Any, ...]:
+        if isinstance(value, str):
+            value = value.split(",")
+        if not isinstance(value, list):
+            raise ValueError("a list")  # noqa: TRY004 - one family for what is wrong in a file
+        return tuple(map(read, value))
+
+    return read_all
+
+
 _READERS: Mapping[Any, Callable[[Any], Any]] = {
     str: _text,
+    tuple[str, ...]: _list_of(lambda value: _text(value).strip()),
     bool: _yes_or_no,
     int: _whole,
     float: _number,

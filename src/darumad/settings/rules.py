@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from darumad.errors import Problem, did_you_mean
+from darumad.names import SLUG
 from darumad.settings.model import SHIPPED_AGENTS, AgentSettings, Settings
 from darumad.settings.providers import ProviderSettings
 from darumad.work.kinds import KINDS
 from darumad.work.lanes import DEFAULT
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 NODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LONGEST_SOCKET_PATH = 107
 BUILT_IN = frozenset({"orchestrator", "optimizer", "reviewer"})
@@ -155,6 +155,9 @@ def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) ->
     known = {"offline", *settings.providers}
     if agent.provider is not None and agent.provider not in known:
         yield Problem(f"{pointer}.provider", _no_provider(agent.provider, known))
+    for word in agent.offers:
+        if not SLUG.fullmatch(word):
+            yield Problem(f"{pointer}.offers", f"must be words of a-z, 0-9 and dashes, at most 63 each, not '{word}'")
 
 
 def is_path(template: str) -> bool:

@@ -42,6 +42,8 @@ def _shown(hint: Any, value: Any) -> Any:
         return as_written(value)
     if isinstance(value, Mapping):
         return {name: _shown(type(each), each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_shown(type(each), each) for each in value]
     if value is None:
         return None
     kind = _not_none(hint)

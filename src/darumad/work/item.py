@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from darumad.names import AgentName, Attempt, Boot, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
+from darumad.names import AgentName, Attempt, Boot, Capability, Fence, ItemId, Millis, NanoUsd, Role, Seconds, Stage
 from darumad.values import Value, field
 from darumad.work.model import Message
 from darumad.work.states import WorkState
@@ -50,6 +50,7 @@ class WorkItem(Value, kw_only=True):
     stages: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
     input: Any = None
     messages: tuple[Message, ...] = ()
+    requires: tuple[Capability, ...] = ()
     lane: str = "default"
     depends_on: tuple[ItemId, ...] = ()
     requirements: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from darumad.errors import Problem
-from darumad.names import Millis, Role, Stage
+from darumad.names import SLUG, Capability, Millis, Role, Stage
 from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.challenge import vague_terms, word_count
@@ -100,6 +100,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _stage_errors(item)
     if item.messages:
         yield from _message_errors(item.messages)
+    if item.requires:
+        yield from _capability_errors(item.requires)
     yield from _lane_errors(item.lane)
     if item.depends_on:
         yield from _dependency_errors(item)
@@ -132,6 +134,12 @@ def _id_errors(pointer: str, value: str) -> Iterator[Problem]:
         yield Problem(pointer, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
     elif value in {".", ".."}:
         yield Problem(pointer, f"must not be '{value}', which names a directory")
+
+
+def _capability_errors(requires: tuple[Capability, ...]) -> Iterator[Problem]:
+    for index, each in enumerate(requires):
+        if not SLUG.fullmatch(each):
+            yield Problem(f"/requires/{index}", "must be a word of a-z, 0-9 and dashes, at most 63")
 
 
 def _lane_errors(lane: str) -> Iterator[Problem]:
