@@ -111,3 +111,11 @@ def test_a_standard_input_that_is_closed_holds_nothing(served: Served) -> None:
         line = f"{sys.executable} -m darumad {argv} --socket {served.path} <&-"
         done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, said in done.stderr) == (2, True)
+
+
+def test_a_key_that_stands_twice_in_a_file_is_refused_by_its_name(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "item.json"
+    file.write_text('{"description": "a", "description": "b"}')
+    done = run("submit", "--item", str(file))
+    assert done.returncode == 2
+    assert "the key 'description' stands twice; keep one" in done.stderr

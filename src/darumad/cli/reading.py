@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from darumad.control.repeated import once
 from darumad.errors import Problem, Refused
 
 
@@ -43,12 +44,12 @@ def parsed(text: str, path: Path, line: int = 1) -> Any:
         Refused: it is none; the line is told as the file counts it.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         where = f"{error.msg}: line {line - 1 + error.lineno} column {error.colno}"
         raise refused(path, "is no JSON", where) from None
     except ValueError as error:
-        raise refused(path, "is no JSON", f"{error}: line {line}") from None
+        raise refused(path, "is no JSON that can be taken", f"{error}: line {line}") from None
     except RecursionError:
         raise refused(path, "is nested too deep to be read", f"line {line}") from None
 
