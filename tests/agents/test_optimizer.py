@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from darumad.agents.roles.brief import BYTES_PER_TOKEN, Earlier, build_brief, over_budget, tokens_of
 from darumad.agents.roles.consolidation import consolidate
 from darumad.agents.roles.optimizer import OptimizerAgent
+from darumad.work.conversation import Exchange, turns_of
 from darumad.work.item import Input
 from darumad.work.model import Message, ModelFailed
 from darumad.work.result import StopReason
@@ -57,6 +58,17 @@ def test_a_dialogue_is_never_cut_and_takes_its_room_before_the_inputs() -> None:
     assert len(brief["inputs"][0]["text"]) < 2_200
     assert without["inputs"][0]["text"] == "y" * 9_000
     assert brief["tokens"] > without["tokens"] > 0
+
+
+def test_of_a_conversation_the_newest_turns_are_kept_and_the_inputs_have_their_half() -> None:
+    turns = turns_of([Exchange(f"ask {n}", "x" * 3_000) for n in range(4)])
+    work = item(inputs=(Input(name="a", text="y" * 20_000),), messages=(Message(role="user", text="now"),))
+    alone, beside = (
+        build_brief(each, Earlier(turns=turns), context_tokens=5_000) for each in (item(messages=work.messages), work)
+    )
+    assert [each["text"] for each in alone["messages"]][::2] == ["ask 1", "ask 2", "ask 3", "now"]
+    assert [each["text"] for each in beside["messages"]][::2] == ["ask 3", "now"]
+    assert len(beside["inputs"][0]["text"]) > 5_000
 
 
 def test_the_same_item_gives_the_same_brief() -> None:

@@ -326,14 +326,19 @@ async def test_what_it_asks_is_the_same_in_every_attempt(tmp_path: Path) -> None
     assert "well" in asked[0][0].messages[0].text
 
 
-TALK = (Message(role="user", text="Name a colour."), Message(role="assistant", text="Blue."))
+TALK = (
+    Message(role="user", text="Hello."),
+    Message(role="assistant", text="Hello to you."),
+    Message(role="user", text="Name a colour."),
+    Message(role="assistant", text="Blue."),
+)
 
 
-@pytest.mark.parametrize("brief", [None, build_brief(item("And another?", messages=TALK), Earlier())])
+@pytest.mark.parametrize("brief", [None, build_brief(item("And another?", messages=TALK[2:]), Earlier(turns=TALK[:2]))])
 async def test_a_dialogue_comes_before_the_description_with_a_brief_and_without(brief: Any, tmp_path: Path) -> None:
     model = Scripted("Green.")
     await agent(Role.EXECUTOR, "general").execute_work(
-        item("And another?", messages=TALK), context(tmp_path, model, brief=brief)
+        item("And another?", messages=TALK[2:]), context(tmp_path, model, brief=brief, turns=TALK[:2])
     )
     (asked,) = model.asked
     assert asked.messages[:-1] == TALK

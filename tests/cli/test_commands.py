@@ -65,6 +65,14 @@ def test_a_dialogue_is_taken_from_a_file(served: Served, run: Run, tmp_path: Pat
     assert f"{talk}" in said.stderr
 
 
+def test_a_conversation_is_found_by_its_name(run: Run) -> None:
+    assert run("submit", "--id", "one", "--conversation", "talk", TEXT).returncode == 0
+    assert run("submit", "--id", "two", TEXT).returncode == 0
+    listed = json.loads(run("work", "list", "--conversation", "talk", "--json").stdout)
+    assert [each["id"] for each in listed["items"]] == ["one"]
+    assert re.search(r"conversation +talk", run("work", "show", "one").stdout)
+
+
 @pytest.mark.parametrize("argv", [[], ["--json"], ["--wait", "--"], ["--item", "item.json"]])
 def test_the_name_of_a_file_is_no_task_and_the_ways_to_hand_it_in_are_said(
     served: Served, run: Run, tmp_path: Path, argv: list[str]

@@ -28,6 +28,7 @@ from darumad.work import (
     WorkState,
     result_to_json,
 )
+from darumad.work.conversation import exchange_of
 from darumad.work.ends import Next
 from darumad.work.estimate import Quote
 from darumad.work.lanes import Lane
@@ -112,7 +113,9 @@ class Providers:
         self.state = "connected"
 
     def quote(self, item: WorkItem) -> Quote:
-        return Quote(provider="far", model="m", most=Usage(input_tokens=900, output_tokens=100, calls=1, nano_usd=None))
+        said = sum(len(each.text) for each in item.messages)
+        most = Usage(input_tokens=900 + said, output_tokens=100, calls=1, nano_usd=None)
+        return Quote(provider="far", model="m", most=most)
 
 
 @dataclass
@@ -249,6 +252,7 @@ class Room:
                 reason=reason,
             ),
             result=result_to_json(done) if succeeded else None,
+            exchange=exchange_of(record.item, done) if succeeded else None,
             facts=(fact,) if succeeded else (),
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)

@@ -166,6 +166,14 @@ def test_an_estimate_says_what_earlier_items_came_to_and_accepts_nothing(served:
     assert [each["id"] for each in served.client.call("work list")["items"]] == ["a"]
 
 
+def test_an_estimate_counts_what_was_said_in_its_conversation_and_in_its_dialogue(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "a", "conversation": "talk"})
+    served.room.succeed()
+    next_ = {**CLEAR, "conversation": "talk", "messages": [{"role": "user", "text": "twelve chars"}]}
+    said = len(CLEAR["description"]) + len("it is done") + 12
+    assert served.client.call("estimate", next_)["a_call"]["tokens"] == 1_000 + said
+
+
 def test_an_estimate_of_what_nobody_has_done_yet_says_so_and_a_wrong_item_is_refused(served: Served) -> None:
     reply = served.client.call("estimate", CLEAR)
     assert (reply["items"], reply["median"], reply["most"]) == (0, None, None)

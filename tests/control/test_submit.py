@@ -99,6 +99,18 @@ def test_a_dialogue_of_another_form_is_refused_by_its_place(served: Served, poin
     assert list(_pointers(refused.value)) == [pointer]
 
 
+def test_the_items_of_a_conversation_are_listed(served: Served) -> None:
+    for name, fields in (("one", {"conversation": "talk"}), ("two", {}), ("three", {"conversation": "talk"})):
+        served.client.submit({**CLEAR, "id": name, **fields})
+    listed = served.client.call("work list", conversation="talk")["items"]
+    assert [each["id"] for each in listed] == ["one", "three"]
+    assert served.client.call("work show", id="one")["asked"]["conversation"] == "talk"
+    for body in ({"conversation": "a b"}, {"conversation": "."}):
+        with pytest.raises(Refused) as refused:
+            served.client.submit({**CLEAR, **body})
+        assert list(_pointers(refused.value)) == ["/conversation"]
+
+
 def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "agent": "documentatoin"})

@@ -67,6 +67,7 @@ ITEMS = st.builds(
     messages=st.lists(st.builds(Message, role=st.sampled_from(["user", "assistant"]), text=TEXT), max_size=2).map(
         tuple
     ),
+    conversation=st.none() | TEXT,
     lane=TEXT,
     depends_on=TEXTS,
     requirements=TEXTS,

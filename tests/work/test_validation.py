@@ -65,6 +65,7 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/messages/1/role", {"messages": (ASKED, Message(role="tool", text="42", call_id="c"))}),
         ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text=" "))}),
         ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text="a" * 50_001))}),
+        ("/conversation", {"conversation": "a b"}),
         ("/depends_on/1", {"depends_on": ("b", "a b")}),
         ("/depends_on/0", {"depends_on": ("a",)}),
         ("/requirements/1", {"requirements": ("one", " ")}),

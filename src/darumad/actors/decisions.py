@@ -24,6 +24,7 @@ from darumad.journal.requests import Held, Move
 from darumad.names import Fence, Millis, Stage
 from darumad.values import changed
 from darumad.work.codec import result_to_json
+from darumad.work.conversation import exchange_of
 from darumad.work.ends import Next, in_line
 from darumad.work.item import WorkRecord
 from darumad.work.result import StopReason, WorkResult
@@ -45,6 +46,7 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
         output=output_of(done, follows),
         steps=done.steps,
         result=_final(done, now) if follows.to is WorkState.SUCCEEDED else None,
+        exchange=exchange_of(record.item, _work(done)) if follows.to is WorkState.SUCCEEDED else None,
         usage=result.usage,
         facts=_facts(done, follows, holder, now),
     )
@@ -72,12 +74,17 @@ def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:
     return changed(held, record=record, steps=(), brief=brief, work=work)
 
 
+def _work(done: Done) -> WorkResult:
+    """What the item came to: where it was reviewed, the work that was."""
+    held = done.held
+    return held.work if held.record.stage is Stage.REVIEWING and held.work is not None else done.result
+
+
 def _final(done: Done, now: Millis) -> Mapping[str, Any]:
-    held, record = done.held, done.held.record
+    record = done.held.record
     reviewed = record.stage is Stage.REVIEWING
-    work = held.work if reviewed and held.work is not None else done.result
     return {
-        **result_to_json(work),
+        **result_to_json(_work(done)),
         "item_id": record.item.id,
         "attempt": record.attempt,
         "success": True,

@@ -13,7 +13,9 @@ Json = dict[str, Any]
 def dialogue_before(item: WorkItem, context: Context) -> tuple[Message, ...]:
     """The turns that a model is shown before `item`'s description: as its brief has them, or, without one, all."""
     brief = context.brief or {}
-    return tuple(map(message_from_json, brief["messages"])) if "messages" in brief else item.messages
+    if "messages" in brief:
+        return tuple(map(message_from_json, brief["messages"]))
+    return (*context.turns, *item.messages)
 
 
 def request_to_json(request: ModelRequest) -> Json:

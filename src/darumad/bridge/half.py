@@ -305,6 +305,7 @@ class LoopHalf:
             compacted=functools.partial(self._compacted, record),
             brief=held.brief,
             work=held.work,
+            turns=held.turns,
             feedback=record.feedback,
             failures=held.failed,
             answers=record.answers,

@@ -27,6 +27,7 @@ def work() -> None:
 @click.option("--state", type=click.Choice(_STATES), help="Only items in this state.")
 @click.option("--agent", metavar="NAME", help="Only items of this agent.")
 @click.option("--label", metavar="KEY=VALUE", help="Only items with this label.")
+@click.option("--conversation", metavar="ID", help="Only items of this conversation.")
 @click.option("--after", metavar="ID", help="The page behind this item.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, help="How many.")
 @online
@@ -236,6 +237,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("phase", asked["phase"]),
             ("priority", asked["priority"]),
             ("labels", [f"{key}={value}" for key, value in asked["labels"].items()]),
+            ("conversation", asked["conversation"]),
             ("goes on from", _messages(asked)),
             ("inputs", [each["name"] for each in asked["inputs"]]),
             ("created", moment(reply["created_at"])),

@@ -18,6 +18,7 @@ from darumad.work.budget import Account, Amount, Budget
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.lanes import Lane
+from darumad.work.model import Message
 from darumad.work.states import WorkState
 
 Running = tuple[ItemId, str, Fence]
@@ -75,12 +76,13 @@ class Reader(Protocol):
     """The journal's reading side; any thread may use it."""
 
     def record(self, item: ItemId) -> WorkRecord | None: ...  # noqa: D102 - the journal's reader says it
-    def records(  # noqa: D102
+    def records(  # noqa: D102, PLR0913
         self,
         *,
         state: WorkState | None = None,
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
+        conversation: ItemId | None = None,
         after: ItemId | None = None,
         limit: int = 100,
     ) -> Sequence[WorkRecord]: ...
@@ -88,6 +90,7 @@ class Reader(Protocol):
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
+    def turns(self, conversation: ItemId) -> Sequence[Message]: ...  # noqa: D102
     def in_lane(self, lane: str, most: int) -> Sequence[tuple[ItemId, str, str | None]]: ...  # noqa: D102
     def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def events(  # noqa: D102

@@ -11,6 +11,7 @@ from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
+from darumad.values import changed
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
 from darumad.work.estimate import Quote, spread_of, tightest, unpriced
@@ -37,7 +38,7 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
     """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
     admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
     item = admitted.new.item
-    quote = desk.house.providers.quote(item)
+    quote = desk.house.providers.quote(await _with_turns(desk, item))
     spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))
     return EstimateView(
         agent=item.agent,
@@ -50,6 +51,13 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
         allowed=_amount(await desk.read(_allowed, desk, item, quote.provider or "")),
         warnings=(*admitted.warnings, *_unpriced(desk.house, quote)),
     )
+
+
+async def _with_turns(desk: Desk, item: WorkItem) -> WorkItem:
+    """`item` with the earlier turns of its conversation, as a model would be shown them now."""
+    if item.conversation is None:
+        return item
+    return changed(item, messages=(*await desk.read(desk.house.reader.turns, item.conversation), *item.messages))
 
 
 def _unpriced(house: House, quote: Quote) -> Sequence[str]:

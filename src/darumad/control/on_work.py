@@ -98,6 +98,7 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
         state=request.state,
         agent=None if request.agent is None else AgentName(request.agent),
         label=(key, value) if request.label else None,
+        conversation=request.conversation,
         after=None if request.after is None else ItemId(request.after),
         limit=request.limit + 1,
     )

@@ -183,6 +183,7 @@ class SubmitRequest(Asked):
     stages: tuple[StageVerb, ...] | None = None
     input: Any = None
     messages: tuple[MessageAsked, ...] = ()
+    conversation: ItemName | None = None
     requires: tuple[Capability, ...] = ()
     lane: str = Field(default="default", min_length=1, max_length=255)
     depends_on: tuple[ItemName, ...] = ()
@@ -221,6 +222,7 @@ class ListRequest(Asked):
     state: WorkState | None = None
     agent: str | None = None
     label: str | None = Field(default=None, pattern=_LABEL)
+    conversation: ItemName | None = None
     after: str | None = None
     limit: int = Field(default=100, ge=1, le=1000)
 

@@ -79,6 +79,10 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
         [(ids[uid], key, value) for uid, (new, _) in created.items() for key, value in new.item.labels.items()],
     )
     batch.run_if_any(
+        "accept_exchanges",
+        [(ids[uid], new.item.conversation) for uid, (new, _) in created.items() if new.item.conversation is not None],
+    )
+    batch.run_if_any(
         "accept_requires", [(ids[uid], word) for uid, (new, _) in created.items() for word in new.item.requires]
     )
     everyone = {**held, **ids}

@@ -51,6 +51,11 @@ class Batch:
     facts: list[Fact] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)
 
+    @property
+    def position(self) -> int:
+        """Where the events stand: whatever is recorded from now on comes behind it."""
+        return self.tail.seq + len(self.facts)
+
     def run(self, name: str, asked: Sequence[Any], **more: Any) -> list[Row]:
         """Runs the named statement over `asked`: rows for one that takes a table of them, else a JSON array.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from darumad.events import WorkAssigned, WorkExpired
 from darumad.journal.batch import Batch
+from darumad.journal.conversing import shown
 from darumad.journal.dependents import doom
 from darumad.journal.effects import effects_by_row
 from darumad.journal.encoding import WORDS, load, record_from_row
@@ -58,9 +59,10 @@ def _claim(batch: Batch, asked: Claim) -> Claimed:
         return Claimed(())
     ids = [each.id for each, _ in chosen]
     batch.run("claim", [(each.id, slot.holder) for each, slot in chosen])
-    batch.run_if_any("open_attempts", [each.id for each, _ in chosen if not each.resumed])
+    begun = [each.id for each, _ in chosen if not each.resumed]
+    batch.run_if_any("open_attempts", begun)
     batch.run("open_holds", ids)
-    held = _taken(batch, chosen, ids)
+    held = shown(batch, _taken(batch, chosen, ids), ids, begun)
     batch.record([_assigned(each.record) for each in held])
     return Claimed(held)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from darumad.events import WorkStaleResult
 from darumad.journal.batch import Batch
+from darumad.journal.conversing import keep
 from darumad.journal.dependents import doom, settle
 from darumad.journal.encoding import WORDS, dump, dump_or_null, load, sha256
 from darumad.journal.requests import APPLIED, STALE, Answer, Move, Moved, Step
@@ -35,6 +36,7 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     batch.run_if_any("close_holds", [(rows[each.item], _outcome(each)) for each in leaving])
     for each in moves:
         batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.follows.to}")])
+    keep(batch, [each for each in leaving if each.exchange is not None], rows)
     settled = _settle(batch, leaving, rows)
     return [
         Moved(each.item, Fence(each.fence + each.follows.fence_up), tuple(settled.get(rows[each.item], ())))

@@ -37,6 +37,12 @@ INSERT INTO label (item, key, value)
 SELECT item, key, value
 FROM asked WHERE item IS NOT NULL;
 
+-- name: accept_exchanges
+WITH asked(item, conversation) AS (VALUES :rows)
+INSERT INTO exchange (item, conversation)
+SELECT item, conversation
+FROM asked WHERE item IS NOT NULL;
+
 -- name: accept_requires
 WITH asked(item, capability) AS (VALUES :rows)
 INSERT INTO requires (item, capability)
@@ -165,6 +171,21 @@ LEFT JOIN correspondence ON correspondence.item = item.id;
 -- name: payloads_by_id
 SELECT item, body FROM payload WHERE item IN (SELECT value FROM json_each(:asked));
 
+-- name: fix_exchanges
+-- An attempt begins: what was said up to this position it is shown, and nothing else for as long as it lasts.
+UPDATE exchange SET seen = :position WHERE item IN (SELECT value FROM json_each(:asked));
+
+-- name: exchanges_before
+-- What was said in the conversation of each of these up to where its attempt began, the `:most` newest, oldest first.
+SELECT mine.item, earlier.asked, earlier.answered
+FROM json_each(:asked) AS asked
+CROSS JOIN exchange AS mine ON mine.item = asked.value
+CROSS JOIN exchange AS earlier ON earlier.item IN (
+    SELECT item FROM exchange
+    WHERE conversation = mine.conversation AND ended <= mine.seen
+    ORDER BY ended DESC, item DESC LIMIT :most)
+ORDER BY mine.item, earlier.ended, earlier.item;
+
 -- name: steps_of_held
 -- The steps of each held item's own attempt and stage, in their order.
 SELECT step.item, step.seq, step.kind, step.input_digest, step.output
@@ -202,6 +223,13 @@ WITH asked(item, fence, body, sha256) AS (VALUES :rows)
 INSERT INTO result (item, fence, sha256, body)
 SELECT item, fence, sha256, body
 FROM asked WHERE item IS NOT NULL;
+
+-- name: keep_exchanges
+-- [item, ended, asked, answered]
+WITH asked(item, ended, asked, answered) AS (VALUES :rows)
+UPDATE exchange SET ended = asked.ended, asked = asked.asked, answered = asked.answered
+FROM asked
+WHERE exchange.item = asked.item;
 
 -- name: go_on
 -- [id, next stage, holder, progress, error]: on to the next stage at once, held under the same fence as before. The
@@ -719,6 +747,14 @@ SELECT result.body, result.sha256 FROM item JOIN result ON result.item = item.id
 SELECT coalesce(budget.spent, 0), coalesce(budget.tokens, 0), coalesce(budget.calls, 0)
 FROM (SELECT uid FROM item WHERE state = 'succeeded' AND agent = :agent ORDER BY id DESC LIMIT :limit) AS done
 LEFT JOIN budget ON budget.scope = 'item:' || done.uid AND budget.period = 'ever';
+
+-- name: exchanges
+-- What was said in a conversation, the `:most` newest, oldest first.
+SELECT asked, answered FROM (
+    SELECT item, ended, asked, answered FROM exchange
+    WHERE conversation = :conversation AND ended IS NOT NULL
+    ORDER BY ended DESC, item DESC LIMIT :most)
+ORDER BY ended, item;
 
 -- name: attempts
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,

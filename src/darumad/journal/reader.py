@@ -13,13 +13,16 @@ from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position
 from darumad.work.budget import Account, Amount, Budget
+from darumad.work.conversation import MOST, Exchange, turns_of
 from darumad.work.item import WorkRecord
+from darumad.work.model import Message
 from darumad.work.states import WorkState
 
 _ITEM_FILTERS: Mapping[str, str] = {
     "state": "state = :state",
     "agent": "agent = :agent",
     "key": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
+    "conversation": "id IN (SELECT item FROM exchange WHERE conversation = :conversation)",
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
 }
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
@@ -64,18 +67,19 @@ class Reader:
         row = self._db.one(SQL["record"], {"uid": item})
         return record_from_row(row) if row else None
 
-    def records(
+    def records(  # noqa: PLR0913 - each is said by name
         self,
         *,
         state: WorkState | None = None,
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
+        conversation: ItemId | None = None,
         after: ItemId | None = None,
         limit: int = 100,
     ) -> list[WorkRecord]:
         """Items in the order of their acceptance, behind the item `after`; `label` is a key and its value."""
         key, value = label or (None, None)
-        given = {"state": state, "agent": agent, "key": key, "after": after}
+        given = {"state": state, "agent": agent, "key": key, "conversation": conversation, "after": after}
         sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
         return [record_from_row(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
 
@@ -101,6 +105,11 @@ class Reader:
     def names_upload(self, sha256: str) -> bool:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
         return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
+
+    def turns(self, conversation: ItemId) -> tuple[Message, ...]:
+        """What the next item of a conversation would be shown if its attempt began now."""
+        rows = self._db.all(SQL["exchanges"], {"conversation": conversation, "most": MOST})
+        return turns_of([Exchange(*row) for row in rows])
 
     def in_lane(self, lane: str, most: int) -> list[tuple[ItemId, str, str | None]]:
         """Who has a place in a lane that has limits, at most so many of them: each with its state and the reason."""

@@ -14,9 +14,11 @@ from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
 from darumad.values import Value, field
 from darumad.work.budget import Account, Amount, Budget
+from darumad.work.conversation import Exchange
 from darumad.work.effects import Effect, EffectState
 from darumad.work.ends import Next
 from darumad.work.item import Limits, WorkItem, WorkRecord
+from darumad.work.model import Message
 from darumad.work.result import Usage, WorkResult
 from darumad.work.states import WorkState
 
@@ -99,6 +101,7 @@ class Held(Value, kw_only=True):
     """A claimed item, everything its stage needs to begin or go on, and the steps already journalled for it.
 
     `effects` are those of all attempts, `steps` (seq, kind, input digest, output) of this attempt and stage.
+    `turns` are the earlier ones of its conversation, the same for as long as its attempt lasts.
     `brief` is what this attempt's optimizing stage left, `work` the result of its executing one, if they are done.
     `lineage` counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
     """
@@ -109,6 +112,7 @@ class Held(Value, kw_only=True):
     effects: tuple[Effect, ...] = ()
     brief: Any = None
     work: WorkResult | None = None
+    turns: tuple[Message, ...] = ()
     failed: tuple[Mapping[str, Any], ...] = ()
     lineage: int = 0
 
@@ -170,7 +174,7 @@ class Move(Value, kw_only=True):
 
     `follows` is what the rules decided, `holder` the slot that an item goes on in. `output` is the stage's own output
     (brief, work or review) kept for the next stage and for replay; `steps` ride in the same commit. `result` is the
-    item's result and goes with SUCCEEDED only.
+    item's result and goes with SUCCEEDED only, as does `exchange`: what it leaves for the next of its conversation.
     """
 
     item: ItemId
@@ -182,6 +186,7 @@ class Move(Value, kw_only=True):
     output: Any = None
     steps: tuple[Step, ...] = ()
     result: Mapping[str, Any] | None = None
+    exchange: Exchange | None = None
     usage: Usage = field(default_factory=Usage)
     facts: tuple[Fact, ...] = ()
 

@@ -1,4 +1,4 @@
--- The journal's tables, version 5. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 6. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -110,6 +110,18 @@ CREATE TABLE label (
     PRIMARY KEY (item, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX label_value ON label (key, value, item);
+
+-- Who belongs to a conversation, and what each of its items that succeeded asked and was answered. `ended` is the
+-- position at which it did, `seen` the one up to which its own attempt is shown what others said.
+CREATE TABLE exchange (
+    item INTEGER PRIMARY KEY REFERENCES item (id) ON DELETE CASCADE,
+    conversation TEXT NOT NULL,
+    seen INTEGER,
+    ended INTEGER,
+    asked TEXT,
+    answered TEXT
+) STRICT;
+CREATE INDEX exchange_ended ON exchange (conversation, ended);
 
 -- What an item's agent must offer; only for items that require anything.
 CREATE TABLE requires (

@@ -32,6 +32,7 @@ def item_to_json(item: WorkItem) -> Json:
         "stages": list(map(str, item.stages)),
         "input": item.input,
         "messages": list(map(message_to_json, item.messages)),
+        "conversation": item.conversation,
         "requires": list(item.requires),
         "lane": item.lane,
         "depends_on": list(item.depends_on),

@@ -50,6 +50,7 @@ class WorkItem(Value, kw_only=True):
     stages: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
     input: Any = None
     messages: tuple[Message, ...] = ()
+    conversation: ItemId | None = None
     requires: tuple[Capability, ...] = ()
     lane: str = "default"
     depends_on: tuple[ItemId, ...] = ()

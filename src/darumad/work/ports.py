@@ -12,7 +12,7 @@ from darumad.values import Value, field
 from darumad.work.effects import Effect, Indoors
 from darumad.work.gates import Review
 from darumad.work.item import WorkItem
-from darumad.work.model import Embeddings, ModelReply, ModelRequest
+from darumad.work.model import Embeddings, Message, ModelReply, ModelRequest
 from darumad.work.result import Usage, WorkResult
 
 
@@ -120,10 +120,10 @@ class Ledger(Protocol):
 class Context(Value, kw_only=True):
     """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.
 
-    `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `feedback`
-    are the reviews that sent the item back, oldest first; `failures` the compact errors of earlier attempts.
-    `progress` keeps the item's idle limit from expiring; `compacted` is told from how many characters to how many a
-    dialogue was shortened. `workspace` is a directory of the item's own.
+    `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `turns` are the
+    earlier ones of its conversation, oldest first; `feedback` are the reviews that sent the item back, oldest first;
+    `failures` the compact errors of earlier attempts. `progress` keeps the item's idle limit from expiring; `compacted`
+    is told from how many characters to how many a dialogue was shortened. `workspace` is a directory of the item's own.
     """
 
     stage: Stage
@@ -136,6 +136,7 @@ class Context(Value, kw_only=True):
     effects: EffectLog = field(default_factory=Indoors)
     brief: Any = None
     work: WorkResult | None = None
+    turns: tuple[Message, ...] = ()
     feedback: tuple[Mapping[str, Any], ...] = ()
     failures: tuple[Mapping[str, Any], ...] = ()
     answers: tuple[str, ...] = ()

@@ -98,8 +98,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if not _AGENT.fullmatch(item.agent):
         yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
     yield from _stage_errors(item)
-    if item.messages:
-        yield from _message_errors(item.messages)
+    if item.messages or item.conversation is not None:
+        yield from _dialogue_errors(item)
     if item.requires:
         yield from _capability_errors(item.requires)
     yield from _lane_errors(item.lane)
@@ -167,6 +167,13 @@ def _stage_errors(item: WorkItem) -> Iterator[Problem]:
     else:
         only = STAGES_OF[item.role][0].value
         yield Problem("/stages", f"an item for the {item.role.value} walks {only} and nothing else")
+
+
+def _dialogue_errors(item: WorkItem) -> Iterator[Problem]:
+    if item.messages:
+        yield from _message_errors(item.messages)
+    if item.conversation is not None:
+        yield from _id_errors("/conversation", item.conversation)
 
 
 def _message_errors(messages: tuple[Message, ...]) -> Iterator[Problem]:

@@ -7,8 +7,10 @@ from darumad.agents.roles.consolidation import consolidate
 from darumad.values import Value
 from darumad.work.canonical import canonical
 from darumad.work.codec import message_to_json
+from darumad.work.conversation import newest
 from darumad.work.effects import Effect
 from darumad.work.item import Input, WorkItem
+from darumad.work.model import Message
 
 BYTES_PER_TOKEN = 3.2
 """How many bytes of text make a token, where no provider has reported better."""
@@ -33,12 +35,14 @@ class Earlier(Value):
     """What became of an item before: the reviews that sent it back, its failed attempts, and what people answered.
 
     All oldest first; a failure is a compact error. `done` is what its tools did outside in earlier attempts, for good.
+    `turns` are those of its conversation from before its attempt.
     """
 
     feedback: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[Mapping[str, Any]] = ()
     answers: Sequence[str] = ()
     done: Sequence[Effect] = ()
+    turns: tuple[Message, ...] = ()
 
 
 def tokens_of(text: str | bytes) -> int:
@@ -78,6 +82,10 @@ def build_brief(
         "degraded": degraded,
     }
     room = _room_for_inputs(brief, context_tokens)
+    if earlier.turns:
+        turns = newest(earlier.turns, max(room // 2, room - _asked_for(item)))
+        brief["messages"] = list(map(message_to_json, (*turns, *item.messages)))
+        room = _room_for_inputs(brief, context_tokens)
     brief["input"], left = _fit_input(item.input, room)
     brief["inputs"] = _fit(item.inputs, condensed or {}, left)
     brief["tokens"] = tokens_of(canonical(brief))
@@ -102,6 +110,12 @@ def _room_for_inputs(brief: Mapping[str, Any], context_tokens: int) -> int:
     skills_unused = 0.3
     whole = int(context_tokens * (CRITICAL_SHARE + skills_unused) * BYTES_PER_TOKEN)
     return max(whole - len(canonical(brief)), 0)
+
+
+def _asked_for(item: WorkItem) -> int:
+    """The bytes that all the inputs would take."""
+    given = 0 if item.input is None else len(canonical(item.input))
+    return given + sum(len(each.text.encode()) for each in item.inputs if each.text)
 
 
 def _fit_input(value: Any, room: int) -> tuple[Any, int]:

@@ -61,7 +61,7 @@ class OptimizerAgent:
     ) -> dict[str, Any]:
         return build_brief(
             item,
-            Earlier(context.feedback, context.failures, context.answers, context.effects.done),
+            Earlier(context.feedback, context.failures, context.answers, context.effects.done, context.turns),
             condensed=condensed,
             context_tokens=self._context_tokens,
             degraded=degraded,
