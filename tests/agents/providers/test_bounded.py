@@ -37,7 +37,7 @@ def packed() -> Iterator[bytes]:
 @asynccontextmanager
 async def sending(pieces: Callable[[], Iterator[bytes]], *, status: int, content_type: str) -> AsyncIterator[str]:
     """A server that answers everything with these pieces and no end; its address."""
-    coding = "content-encoding: gzip\r\n" if pieces is packed else ""
+    coding = "content-encoding: GZip\r\n" if pieces is packed else ""
     head = f"HTTP/1.1 {status} So\r\ncontent-type: {content_type}\r\n{coding}transfer-encoding: chunked\r\n\r\n"
     over = asyncio.Event()
 

@@ -27,7 +27,7 @@ def bound(stream: type[Any]) -> Callable[[Any], Awaitable[None]]:
     body = type("BoundedStream", (_Bounded, stream), {})
 
     async def bounded(response: Any) -> None:
-        coding = response.headers.pop("content-encoding", "")
+        coding = response.headers.pop("content-encoding", "").strip().lower()
         response.stream = body(response.stream, packed=coding in _PACKED, refusal=not response.is_success)
 
     return bounded
