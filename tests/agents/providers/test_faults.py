@@ -67,6 +67,14 @@ async def test_a_prompt_that_the_server_cut_in_silence_is_too_long(desk: Desk) -
     assert (await desk.failure("word " * 5_000)).kind == "context_too_long"
 
 
+async def test_a_form_of_the_answer_is_no_part_of_the_prompt_that_ollama_reads(desk: Desk) -> None:
+    desk.use = "ollama"
+    desk.change(num_ctx=1_500)
+    desk.sim.play(Rule(id="kept", script=(Reply(text='{"n": 1}', input_tokens=900),)))
+    form = {"type": "object", "properties": {"n": {"type": "integer", "description": "a number " * 1_000}}}
+    assert (await desk.complete()(ask("word " * 800, output_schema=form))).text == '{"n": 1}'
+
+
 @pytest.mark.parametrize("raw", ['{"where": ', '"a string"', "[1]"])
 async def test_arguments_that_are_no_object_are_bad(desk: Desk, raw: str) -> None:
     desk.sim.play(goes_wrong(None, Reply(tool_calls=(ToolUse(name="weather", raw=raw),))))

@@ -7,6 +7,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.counted import count_of, usage_of
 from darumad.agents.providers.prices import Price, likely_tokens
 from darumad.agents.providers.reply import Stop, checked, reads, stop_of
+from darumad.values import changed
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.result import Usage
 
@@ -65,13 +66,18 @@ def _turn(message: Message, names: Mapping[str, str], model: str) -> dict[str, A
     return turn
 
 
+def _likely(request: ModelRequest) -> int:
+    """The tokens that the server will read, as a guess: it makes a grammar of the answer's form and shows it nobody."""
+    return likely_tokens(request if request.output_schema is None else changed(request, output_schema=None))
+
+
 def refuse_if_too_long(request: ModelRequest, num_ctx: int) -> None:
     """Spare a call whose prompt the server would cut in silence.
 
     Raises:
         AttemptFailed: kind `context_too_long`.
     """
-    likely = likely_tokens(request)
+    likely = _likely(request)
     if likely > num_ctx:
         raise AttemptFailed(
             "context_too_long", f"the prompt has about {likely} tokens, the window {num_ctx}", usage=Usage()
@@ -82,7 +88,7 @@ class Assembly:
     """A chat's answer as its chunks come; one that comes whole is its own last. Complete when that said `done`."""
 
     def __init__(self, request: ModelRequest, price: Price | None, asked: str) -> None:
-        self._likely = likely_tokens(request)
+        self._likely = _likely(request)
         self._ids = sum(len(message.calls) for message in request.messages)
         self._price = price
         self._asked = asked
