@@ -8,7 +8,7 @@ from darumad.errors import Problem
 from darumad.names import ItemId, Millis, NanoUsd, Role, Stage
 from darumad.work import PHASES, Input, Limits
 from darumad.work.model import Message
-from darumad.work.validation import STAGES_OF, expired, validate, validate_agent
+from darumad.work.validation import STAGES_OF, expired, validate
 from tests.work.build import item
 
 SHA = "0" * 64
@@ -211,13 +211,6 @@ def test_an_optimization_asked_for_directly_warns_without_context() -> None:
 @pytest.mark.parametrize(("goal", "pointers"), [("build it all now", ["/description"]), ("build it all right now", [])])
 def test_a_goal_to_plan_has_five_words(goal: str, pointers: list[str]) -> None:
     assert errors(role=Role.ORCHESTRATOR, stages=(Stage.PLANNING,), description=goal) == pointers
-
-
-def test_an_agent_without_an_id_is_an_error_and_an_inactive_one_a_warning() -> None:
-    assert not validate_agent("", active=True).valid
-    inactive = validate_agent("executor/1", active=False)
-    assert inactive.valid
-    assert "start by itself" in inactive.warnings[0].detail
 
 
 def test_a_dependency_may_be_named_by_any_legal_id() -> None:

@@ -64,7 +64,7 @@ from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, T
 from darumad.work.ports import Agent, Check, Complete, Context, Ledger, Owner, StepLog
 from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
 from darumad.work.states import INITIAL, LEADS_TO, UNFINISHED, ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import STAGES_OF, Findings, validate, validate_agent
+from darumad.work.validation import STAGES_OF, Findings, validate
 
 __all__ = [
     "CLEAR",
@@ -181,7 +181,6 @@ __all__ = [
     "usage_from_json",
     "usage_to_json",
     "validate",
-    "validate_agent",
     "verdict",
     "what_follows",
 ]

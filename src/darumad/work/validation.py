@@ -76,13 +76,6 @@ def validate(item: WorkItem) -> Findings:
     return Findings(errors, warnings) if errors or warnings else _FLAWLESS
 
 
-def validate_agent(agent_id: str, *, active: bool) -> Findings:
-    """What is wrong with the agent that is to do the work: one without an id is an error, an inactive one starts."""
-    errors = () if agent_id else (Problem("/agent", "the agent has no id"),)
-    warnings = () if active else (Problem("/agent", "its session is not active; it will start by itself"),)
-    return Findings(errors, warnings)
-
-
 def expired(expires_at: Millis | None, now: Millis) -> Iterator[Problem]:
     """That nobody could begin the item any more; `validate` knows no time, for an item expires while it waits, too."""
     if expires_at is not None and expires_at <= now:
