@@ -12,7 +12,7 @@ from darumad.actors.messages import Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat
 from darumad.journal import Rescue
-from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
+from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Role, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.gates import Verdict
@@ -46,6 +46,22 @@ ONE = Barred(but_one=frozenset({AgentName("executor")}))
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("role", "stage"), [("optimizer", Stage.OPTIMIZING), ("reviewer", Stage.REVIEWING)])
+def test_an_item_for_a_role_is_that_roles_alone_and_what_it_makes_is_the_result(
+    company: Companies, role: str, stage: Stage
+) -> None:
+    daemon = company(reviewer=in_turn(review(Verdict.FAIL, "it is wrong"))).start()
+    daemon.submit("one", role=Role(role), agent=AgentName(role), stages=(stage,))
+    daemon.succeeds("one")
+    assert [context.stage for _, context in daemon.contexts] == [stage]
+    result = daemon.desk.reader.result(ItemId("one"))
+    assert result is not None
+    made = {"optimizer": result["data"].get("intent"), "reviewer": result["data"].get("issues")}
+    assert made[role] == {"optimizer": "do one", "reviewer": ["it is wrong"]}[role]
+    assert result["review"] is None, "it was asked for and was not reviewed itself"
+    assert daemon.facts("work.review_failed") == []
 
 
 def test_an_item_walks_through_its_stages_each_seeing_what_the_one_before_made(company: Companies) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from darumad.agents.roles.brief import BYTES_PER_TOKEN, Earlier, build_brief, over_budget, tokens_of
 from darumad.agents.roles.consolidation import consolidate
 from darumad.agents.roles.optimizer import OptimizerAgent
+from darumad.names import Role, Stage
 from darumad.work.conversation import Exchange, turns_of
 from darumad.work.item import Input
 from darumad.work.model import Message, ModelFailed
@@ -200,6 +201,13 @@ async def test_a_model_that_fails_costs_the_item_its_help_and_no_more(tmp_path: 
     model = Scripted(ModelFailed("server_error", "it failed"))
     result = await OptimizerAgent(context_tokens=2_000).execute_work(item(**large()), context(tmp_path, model))
     assert (result.success, result.data["degraded"], result.data["inputs"][0]["cut"]) == (True, True, True)
+
+
+async def test_a_context_that_is_all_that_was_asked_for_is_not_made_without_its_model(tmp_path: Path) -> None:
+    model = Scripted(ModelFailed("server_error", "it failed"))
+    asked = item(**large(), role=Role.OPTIMIZER, stages=(Stage.OPTIMIZING,))
+    result = await OptimizerAgent(context_tokens=2_000).execute_work(asked, context(tmp_path, model))
+    assert (result.stop_reason, result.data) == (StopReason.PROVIDER_ERROR, None)
 
 
 async def test_a_cancelled_call_ends_the_stage(tmp_path: Path) -> None:

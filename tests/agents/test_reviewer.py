@@ -6,8 +6,9 @@ import pytest
 
 from darumad.agents import Template
 from darumad.agents.roles.reviewer import ReviewerAgent
+from darumad.names import Role, Stage
 from darumad.work.gates import Finding, Gate, Review, Verdict
-from darumad.work.item import WorkItem
+from darumad.work.item import Input, WorkItem
 from darumad.work.model import Message, ModelFailed
 from darumad.work.ports import Context
 from darumad.work.result import Artifact, StopReason, WorkResult
@@ -242,3 +243,62 @@ async def test_a_judge_sees_the_dialogue_that_was_gone_on_from(tmp_path: Path) -
     await review(reviewer(frozenset({Gate.INTENT_SATISFIED})), context(tmp_path, model, work=DONE), messages=talk)
     (asked,) = model.asked[0].messages
     assert "<user>\nName a colour.\n</user>\n<assistant>\nBlue.\n</assistant>" in asked.text
+
+
+# --- asked for directly ---------------------------------------------------------------------------------------------
+
+
+async def asked_for(model: Scripted, workspace: Path, seen: Mapping[str, Any] | None = None, **of: Any) -> WorkResult:
+    """The review of an artifact that the item hands in."""
+    artifact = {"id": "report", "description": "the quarterly report"}
+    given = {"role": Role.REVIEWER, "stages": (Stage.REVIEWING,), "phase": "review", "input": artifact, **of}
+
+    def no_template(agent: str) -> Template:
+        raise AssertionError("what was handed in was made by no template")
+
+    return await ReviewerAgent(no_template).execute_work(item(**given), context(workspace, model, **(seen or {})))
+
+
+def on_all(verdict: str, **others: str) -> dict[str, Any]:
+    judged = dict.fromkeys([gate.value for gate in Gate if gate is not Gate.TESTS_PASSING], verdict)
+    return verdicts({**judged, **others})
+
+
+async def test_a_review_that_was_asked_for_judges_every_gate_that_a_model_can(tmp_path: Path) -> None:
+    result = await asked_for(Scripted(on_all("pass", principled_implementation="not_applicable")), tmp_path)
+    assert (result.success, result.template) == (True, "reviewer")
+    assert (result.data["passed"], set(result.data["gates"])) == (True, set(Gate) - {Gate.TESTS_PASSING})
+
+
+async def test_a_review_that_was_asked_for_and_finds_faults_succeeds_with_them(tmp_path: Path) -> None:
+    result = await asked_for(Scripted(on_all("pass", correctness="fail")), tmp_path)
+    assert result.success
+    assert (result.data["passed"], result.data["issues"]) == (False, ["correctness: look again"])
+
+
+async def test_its_judge_sees_the_artifact_the_texts_and_each_file_of_the_uploads(tmp_path: Path) -> None:
+    tree = tmp_path / "inputs" / "package"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "deep" / "a.py").write_text("print('in the tree')")
+    (tmp_path / "inputs" / "b.md").write_text("in a file")
+    uploads = {"package": tree, "b.md": tmp_path / "inputs" / "b.md"}
+    model = Scripted(on_all("pass"))
+    handed = (Input(name="note", text="in a text"), *(Input(name=name, upload="0" * 64) for name in uploads))
+    assert (await asked_for(model, tmp_path, {"uploads": uploads}, inputs=handed)).success
+    shown = model.asked[0].messages[0].text
+    assert '"description":"the quarterly report"' in shown
+    files = {"note": "in a text", "inputs/package/deep/a.py": "print('in the tree')", "inputs/b.md": "in a file"}
+    assert all(f'<file name="{name}">\n{text}\n</file>' in shown for name, text in files.items())
+    assert shown.count("<file ") == len(files)
+
+
+async def test_without_a_model_no_review_that_was_asked_for_is_made_up(tmp_path: Path) -> None:
+    result = await asked_for(Scripted(ModelFailed("model_not_found", "no model"), model=None), tmp_path)
+    assert (result.error and result.error.kind, result.data) == ("model_not_found", None)
+
+
+async def test_tests_that_an_artifact_is_said_to_pass_stay_unknown(tmp_path: Path) -> None:
+    result = await asked_for(Scripted(on_all("pass")), tmp_path, tests=("test_a",))
+    assert (result.data["passed"], result.data["undecided"]) == (False, ["tests_passing"])
+    said = result.data["gates"]["tests_passing"]["issues"]
+    assert said == ["nothing checks what is handed in, and no model can tell"]

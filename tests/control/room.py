@@ -14,7 +14,7 @@ from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
-from darumad.names import AgentName, Capability, ItemId, NanoUsd, Seconds, Stage
+from darumad.names import AgentName, Capability, ItemId, NanoUsd, Role, Seconds, Stage
 from darumad.vault import Vault
 from darumad.work import (
     Allowance,
@@ -40,11 +40,12 @@ STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
 @dataclass(frozen=True, slots=True)
 class AgentAs:
     name: AgentName
-    template: str = "general"
+    template: str | None = "general"
     stages: tuple[Stage, ...] = STAGES
     complete_by_form: bool = False
     version: str | None = "1.0.0"
     offers: frozenset[Capability] = frozenset()
+    role: Role = Role.EXECUTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ AGENTS = {each.name: each for each in (
     AgentAs(AgentName("executor")),
     AgentAs(AgentName("echo"), "echo", (Stage.EXECUTING,), complete_by_form=True),
     AgentAs(AgentName("documentation"), "documentation"),
+    AgentAs(AgentName("optimizer"), None, (Stage.OPTIMIZING,), version=None, role=Role.OPTIMIZER),
+    AgentAs(AgentName("reviewer"), None, (Stage.REVIEWING,), version=None, role=Role.REVIEWER),
 )}  # fmt: skip
 
 

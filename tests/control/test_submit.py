@@ -224,6 +224,25 @@ def test_an_agent_may_be_named_with_the_version_that_is_there(served: Served) ->
     assert list(_pointers(refused.value)) == ["/agent"]
 
 
+@pytest.mark.parametrize(
+    ("role", "stage", "warns"),
+    [
+        ("optimizer", "optimizing", "input: there is no context to optimize"),
+        ("reviewer", "reviewing", "phase: a review asked for directly has phase 'review', not 'implementation'"),
+    ],
+)
+def test_an_item_for_a_role_is_that_roles_own_and_begins_in_its_one_stage(
+    served: Served, role: str, stage: str, warns: str
+) -> None:
+    artifact = {"id": "report", "description": "the quarterly report"} if role == "reviewer" else None
+    reply = served.client.submit({"id": "one", "description": "just do it somehow", "role": role, "input": artifact})
+    assert (reply["state"], reply["questions"]) == ("ready", []), "only an executor's item is challenged"
+    assert warns in reply["warnings"]
+    shown = served.client.call("work show", id="one")
+    assert (shown["stage"], shown["asked"]["role"], shown["asked"]["agent"]) == (stage, role, role)
+    assert shown["asked"]["stages"] == [stage]
+
+
 def test_while_draining_nothing_new_comes_in_but_a_known_item_is_answered(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "known"})
     served.room.is_draining = True
@@ -265,7 +284,11 @@ def test_a_cycle_is_refused_and_its_members_named(served: Served) -> None:
         ({"inputs": [{"name": "a", "upload": "abc"}]}, "/inputs/0/upload", "must be a sha256: 64 digits"),
         ({"output_schema": {"type": "nonsense"}}, "/output_schema", '"nonsense" is not valid under any of'),
         ({"output_schema": {"pattern": "("}}, "/output_schema", '"(" is not a "regex"'),
-        ({"role": "reviewer", "agent": None}, "/role", "nobody takes items for the reviewer yet"),
+        ({"role": "orchestrator", "agent": None}, "/role", "planning a goal into items is not there yet: hand the"),
+        ({"role": "reviewer", "agent": "echo"}, "/agent", "leave the agent out, or say role `executor`"),
+        ({"agent": "optimizer"}, "/agent", "leave the agent out, or say role `optimizer`"),
+        ({"role": "reviewer", "agent": None}, "/input", "must be the artifact to review, an object with an id"),
+        ({"role": "judge"}, "/role", "must be one of 'orchestrator', 'optimizer', 'executor' or 'reviewer'"),
     ],
 )
 def test_what_is_wrong_is_told_in_words_where_it_stands_and_before_it_is_accepted(

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from darumad.agents import Templates
 from darumad.agents.providers import Price
-from darumad.daemon.configured import allowance, provider_config
-from darumad.names import NanoUsd
+from darumad.daemon.configured import Accepted, agent_definitions, allowance, provider_config
+from darumad.names import NanoUsd, Role
 from darumad.settings import Settings, load
 from darumad.work.budget import EVER, Budget
 from darumad.work.item import Limits
+from darumad.work.validation import STAGES_OF
 
 DAY = "2026-11-21"
 USD = 1_000_000_000
@@ -24,6 +26,14 @@ def test_unless_somebody_says_otherwise_only_the_day_is_capped() -> None:
     assert {each: limits for each, limits in over.items() if limits != Limits()} == {
         Budget("all", DAY): Limits(nano_usd=NanoUsd(5 * USD))
     }
+
+
+def test_every_role_that_may_be_asked_takes_items_for_its_own_stages() -> None:
+    definitions = agent_definitions(Settings())
+    accepted = Accepted(definitions, Templates(definitions[Role.EXECUTOR]))
+    roles = {name: (each.role, each.stages) for name, each in accepted.items() if each.template is None}
+    assert roles == {each.value: (each, STAGES_OF[each]) for each in (Role.OPTIMIZER, Role.REVIEWER)}
+    assert {each.role for name, each in accepted.items() if name not in roles} == {Role.EXECUTOR}
 
 
 def test_every_limit_of_the_settings_reaches_the_budget_that_it_is_for(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment(hou
 def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
     go = threading.Event()
     house.house.loops.post(lambda: go.wait(60))
-    eventually(lambda: house.engine._barred().wholly == {"documentation", "echo", "executor", "sleeps", "slow"})
+    agents = {"documentation", "echo", "executor", "optimizer", "reviewer", "sleeps", "slow"}
+    eventually(lambda: house.engine._barred().wholly == agents)
     go.set()
     eventually(lambda: not house.engine._barred().wholly)
 

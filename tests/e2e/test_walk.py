@@ -130,6 +130,8 @@ def test_an_upload_is_documented_and_its_result_saved(daemon: Daemon, tmp_path: 
         ({"budget": {"calls": -1}}, "/budget/calls"),
         ({"labels": {"wall": 3}}, "/labels/wall"),
         ({"agent": "ecko"}, "/agent"),
+        ({"agent": "reviewer"}, "/agent"),
+        ({"role": "orchestrator"}, "/role"),
         ({"descriptoin": "x"}, "/descriptoin"),
         ({"id": "a b"}, "/id"),
         ({"depends_on": ["wrong"]}, "/depends_on/0"),

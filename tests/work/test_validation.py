@@ -213,6 +213,12 @@ def test_a_goal_to_plan_has_five_words(goal: str, pointers: list[str]) -> None:
     assert errors(role=Role.ORCHESTRATOR, stages=(Stage.PLANNING,), description=goal) == pointers
 
 
+@pytest.mark.parametrize("role", [Role.OPTIMIZER, Role.REVIEWER])
+def test_what_a_role_is_asked_for_directly_has_a_form_of_its_own(role: Role) -> None:
+    about = {"role": role, "stages": STAGES_OF[role], "input": {"id": "x", "description": "y"}}
+    assert errors(**about, output_schema={"type": "object"}) == ["/output_schema"]
+
+
 def test_a_dependency_may_be_named_by_any_legal_id() -> None:
     assert errors(depends_on=(ItemId("x.y:z_1-2"),)) == []
 

@@ -81,14 +81,13 @@ def _work(done: Done) -> WorkResult:
 
 
 def _final(done: Done, now: Millis) -> Mapping[str, Any]:
-    record = done.held.record
-    reviewed = record.stage is Stage.REVIEWING
+    record, work = done.held.record, _work(done)
     return {
-        **result_to_json(_work(done)),
+        **result_to_json(work),
         "item_id": record.item.id,
         "attempt": record.attempt,
         "success": True,
-        "review": done.result.data if reviewed else None,
+        "review": None if work is done.result else done.result.data,
         "finished_at": now,
     }
 

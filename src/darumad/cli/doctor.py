@@ -176,10 +176,10 @@ def _agents(settings: "Settings | None", health: Json | None) -> Finding:
 
 def _could_make(settings: "Settings") -> Mapping[str, bool | str]:
     from darumad.daemon.configured import agent_definitions, unmade  # noqa: PLC0415 - needed with the daemon down only
-    from darumad.names import Role  # noqa: PLC0415 - the same
 
     broken = unmade(settings)
-    return {each.name: broken.get(each.name, True) for each in agent_definitions(settings)[Role.EXECUTOR]}
+    names = (each.name for group in agent_definitions(settings).values() for each in group)
+    return {name: broken.get(name, True) for name in names}
 
 
 def _provider(line: Line, settings: "Settings | None", status: Json | None) -> Finding:

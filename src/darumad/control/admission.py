@@ -17,7 +17,7 @@ from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import STAGES_OF, Findings, expired, validate
+from darumad.work.validation import Findings, expired, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -26,6 +26,11 @@ _STAGES: Mapping[str, Stage] = {
     "review": Stage.REVIEWING,
     **{stage.value: stage for stage in Stage},
 }
+
+_NO_PLANNING = (
+    "planning a goal into items is not there yet: hand the items in, with `depends_on` for their order, "
+    "or the goal itself to an `executor`"
+)
 
 
 class Admitted(NamedTuple):
@@ -83,14 +88,18 @@ class Admission:
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
+        if request.role is Role.ORCHESTRATOR:
+            raise _refused(at + pointer("role"), _NO_PLANNING)
         named, _, version = (request.role.value if request.agent is None else request.agent).partition("@")
         name = AgentName(named)
         found = self._definitions.get(name) or self._known.get(name)
         if found is None:
-            if request.agent is None:
-                raise _refused(at + pointer("role"), f"nobody takes items for the {name} yet; an `executor` does")
             known = did_you_mean(name, self._known)
             raise _refused(at + pointer("agent"), f"no agent is called {name or repr(name)}{known}")
+        if found.role is not request.role:
+            whose = f"takes items for the {found.role.value}, and this is one for the {request.role.value}"
+            mend = f"leave the agent out, or say role `{found.role.value}`"
+            raise _refused(at + pointer("agent"), f"{name} {whose}: {mend}")
         if version and found.version not in {None, version}:
             raise _refused(at + pointer("agent"), f"{name} is at version {found.version}; leave the version out")
         self._definitions[name] = found
@@ -170,7 +179,7 @@ def _message(asked: MessageAsked) -> Message:
 def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]:
     if request.stages is not None:
         return tuple(_STAGES[each] for each in request.stages)
-    return definition.stages if request.role is Role.EXECUTOR else STAGES_OF[request.role]
+    return definition.stages
 
 
 def _missing_uploads(request: SubmitRequest, uploads: Path, at: str) -> Sequence[Problem]:

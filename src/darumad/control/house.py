@@ -11,7 +11,7 @@ from darumad.bus import Labels, Tally
 from darumad.clock import Clock
 from darumad.events import Recorded
 from darumad.journal.requests import Outcome, Request
-from darumad.names import AgentName, Boot, Capability, Fence, ItemId, Millis, Seconds, Stage
+from darumad.names import AgentName, Boot, Capability, Fence, ItemId, Millis, Role, Seconds, Stage
 from darumad.values import Value
 from darumad.work.allowance import Allowance
 from darumad.work.budget import Account, Amount, Budget
@@ -54,9 +54,11 @@ class Definition(Protocol):
     @property
     def name(self) -> AgentName: ...  # noqa: D102 - the class says it
     @property
+    def role(self) -> Role: ...  # noqa: D102
+    @property
     def stages(self) -> tuple[Stage, ...]: ...  # noqa: D102
     @property
-    def template(self) -> str: ...  # noqa: D102
+    def template(self) -> str | None: ...  # noqa: D102
     @property
     def version(self) -> str | None: ...  # noqa: D102
     @property

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from darumad.actors import Policy, judge_of
-from darumad.agents import ALL_STAGES, AgentDefinition, SpawnRefused, Templates
+from darumad.agents import AgentDefinition, SpawnRefused, Templates
 from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.names import AgentName, Capability, Offer, Role, Seconds, Stage
@@ -19,13 +19,18 @@ from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
 from darumad.work.item import Limits as Spendable
 from darumad.work.lanes import Lane
+from darumad.work.validation import STAGES_OF
 
 
 class AcceptedAs(Value):
-    """What accepting an item needs to know of its agent definition; no `version` where no template is loaded."""
+    """What accepting an item needs to know of its agent definition; no `version` where no template is loaded.
+
+    Only an executor has a template.
+    """
 
     name: AgentName
-    template: str
+    role: Role
+    template: str | None
     version: str | None
     stages: tuple[Stage, ...]
     complete_by_form: bool
@@ -51,21 +56,26 @@ class Accepted(Mapping[AgentName, AcceptedAs]):
     One whose template cannot be loaded takes items, and they wait.
     """
 
-    def __init__(self, definitions: Sequence[AgentDefinition], templates: Templates) -> None:
-        self._definitions = {each.name: each for each in definitions}
+    def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
+        self._definitions = {each.name: each for group in definitions.values() for each in group}
         self._templates = templates
-        for each in self._definitions:
+        for each in definitions[Role.EXECUTOR]:
             with suppress(SpawnRefused):
-                templates(each)
+                templates(each.name)
 
     def __getitem__(self, name: AgentName) -> AcceptedAs:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            return AcceptedAs(
-                name, definition.template, None, ALL_STAGES, complete_by_form=False, offers=definition.offers
-            )
+            ref, walk = definition.template or None, STAGES_OF[definition.role]
+            return AcceptedAs(name, definition.role, ref, None, walk, complete_by_form=False, offers=definition.offers)
         return AcceptedAs(
-            name, template.name, template.version, template.stages, template.complete_by_form, definition.offers
+            name,
+            definition.role,
+            template.name,
+            template.version,
+            template.stages,
+            template.complete_by_form,
+            definition.offers,
         )
 
     def __iter__(self) -> Iterator[AgentName]:

@@ -161,7 +161,7 @@ class Engine:
 
     def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""
-        names = [each.name for each in self._definitions[Role.EXECUTOR]]
+        names = [each.name for group in self._definitions.values() for each in group]
         if self._house.loops.now.late() > self._house.settings.bridge.stalled_after:
             return Barred(wholly=frozenset(names))
         lets = {name: self._minds.broker.lets(name) for name in names}

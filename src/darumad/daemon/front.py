@@ -14,7 +14,7 @@ from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
 from darumad.daemon.gauges import gauges
 from darumad.logs import logger
-from darumad.names import Role, Seconds
+from darumad.names import Seconds
 from darumad.values import Value
 from darumad.work.item import WorkRecord
 from darumad.work.ports import Owner
@@ -33,7 +33,7 @@ class Watchers(Value, kw_only=True):
 def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watchers) -> House:
     """The daemon as the control room sees it."""
     settings = house.settings
-    accepted = configured.Accepted(configured.agent_definitions(settings)[Role.EXECUTOR], behind.templates)
+    accepted = configured.Accepted(configured.agent_definitions(settings), behind.templates)
 
     async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
         waiting = asyncio.get_running_loop()

@@ -105,7 +105,7 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if item.role is Role.REVIEWER:
         yield from _artifact_errors(item.input)
     if item.output_schema is not None:
-        yield from _schema_errors(item.output_schema)
+        yield from _schema_errors(item.role, item.output_schema)
     yield from _limit_errors(item)
 
 
@@ -235,14 +235,18 @@ def _above(name: str) -> set[str]:
 def _artifact_errors(artifact: Any) -> Iterator[Problem]:
     """A review asked for directly needs something to review: `input` with an id and a description."""
     if not isinstance(artifact, Mapping):
-        yield Problem("/input", "a review asked for directly needs an artifact with an id and a description")
+        yield Problem(
+            "/input", "must be the artifact to review, an object with an id and a description; its files are inputs"
+        )
         return
     for field in ("id", "description"):
         if not artifact.get(field):
             yield Problem(f"/input/{field}", "the artifact to review needs it")
 
 
-def _schema_errors(schema: Mapping[str, Any]) -> Iterator[Problem]:
+def _schema_errors(role: Role, schema: Mapping[str, Any]) -> Iterator[Problem]:
+    if role is not Role.EXECUTOR:
+        yield Problem("/output_schema", f"what the {role.value} makes has a form of its own; leave this out")
     try:
         size = len(canonical(schema))
     except TypeError as error:  # also what is nested beyond orjson's own limit

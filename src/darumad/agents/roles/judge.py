@@ -5,6 +5,7 @@ It cannot overrule what was seen on disk, nor say that tests passed: only runnin
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from darumad.agents import artifacts
 from darumad.agents.answers import ask_for_json
 from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
-from darumad.values import changed
+from darumad.values import Value, changed, field
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelRequest
@@ -21,11 +22,21 @@ from darumad.work.ports import Context
 
 NEVER_JUDGED = frozenset({Gate.TESTS_PASSING})
 """Gates that no opinion decides."""
+JUDGED = frozenset(Gate) - NEVER_JUDGED
 SHOWN = 200_000
 """Bytes of the work that the judge is shown, shared by its files."""
 
 
-async def judge(item: WorkItem, context: Context, review: Review) -> Review:
+class Exhibit(Value, kw_only=True):
+    """The work as a judge is shown it. `files` are names below the workspace; `texts`, by name, stand in none."""
+
+    text: str = ""
+    data: Any = None
+    files: Sequence[str] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+async def judge(item: WorkItem, context: Context, review: Review, exhibit: Exhibit) -> Review:
     """`review` with what a model says of the gates that are open and of the requirements.
 
     The requirements are the item's, or those of the last review: criteria are never rewritten between rounds. Where
@@ -38,7 +49,7 @@ async def judge(item: WorkItem, context: Context, review: Review) -> Review:
     criteria = item.requirements or _earlier(context.feedback)
     if not gates and not item.requirements:
         return review
-    answer = await ask_for_json(context, "judge", await _request(item, context, gates, criteria))
+    answer = await ask_for_json(context, "judge", await _request(item, context, exhibit, gates, criteria))
     findings = {gate: _finding(gate, answer["gates"][gate.value]) for gate in gates}
     met = {each["requirement"]: bool(each["satisfied"]) for each in answer["requirements"]}
     return changed(
@@ -59,30 +70,28 @@ def _finding(gate: Gate, said: Mapping[str, Any]) -> Finding:
     return Finding(Verdict(said["verdict"]), issues)
 
 
-async def _request(item: WorkItem, context: Context, gates: Sequence[Gate], criteria: Sequence[str]) -> ModelRequest:
-    assert context.work is not None
+async def _request(
+    item: WorkItem, context: Context, exhibit: Exhibit, gates: Sequence[Gate], criteria: Sequence[str]
+) -> ModelRequest:
     prompt = render(
         "judge.md",
         item=item,
         dialogue=dialogue_before(item, context),
         gates=[(gate.value, _ASKS[gate]) for gate in gates],
         criteria=list(criteria),
-        text=context.work.text,
-        data=orjson.dumps(context.work.data, option=orjson.OPT_SORT_KEYS).decode()
-        if context.work.data is not None
-        else "",
-        files=await asyncio.to_thread(_files, context),
+        text=exhibit.text,
+        data="" if exhibit.data is None else orjson.dumps(exhibit.data, option=orjson.OPT_SORT_KEYS).decode(),
+        files=await asyncio.to_thread(_files, context.workspace, exhibit),
     )
     return ModelRequest(messages=(Message(role="user", text=prompt),), output_schema=_schema(gates, criteria))
 
 
-def _files(context: Context) -> list[tuple[str, str]]:
-    """Each artifact with the beginning of its text, as it is on disk now."""
-    assert context.work is not None
-    names = [each.name for each in context.work.artifacts]
-    share = SHOWN // max(len(names), 1)
-    texts = ((name, artifacts.text_of(context.workspace, name, most=share)) for name in names)
-    return [(name, "(missing, or no text)" if text is None else text) for name, text in texts]
+def _files(workspace: Path, exhibit: Exhibit) -> list[tuple[str, str]]:
+    """Each text and file of the work with its beginning; a file as it is on disk now."""
+    share = SHOWN // max(len(exhibit.files) + len(exhibit.texts), 1)
+    given = [(name, text.encode()[:share].decode("utf-8", "ignore")) for name, text in exhibit.texts.items()]
+    found = ((name, artifacts.text_of(workspace, name, most=share)) for name in exhibit.files)
+    return [*given, *((name, "(missing, or no text)" if text is None else text) for name, text in found)]
 
 
 def _schema(gates: Sequence[Gate], criteria: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The optimizer's agent: decides what the executor gets to see."""
+"""The optimizer's agent: decides what the executor gets to see, or what whoever asked for a context gets."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from darumad.agents.roles.brief import (
     tokens_of,
 )
 from darumad.agents.roles.conduct import Conduct, found_before_spending
+from darumad.names import Role
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelFailed, ModelRequest
 from darumad.work.ports import Context
@@ -21,7 +22,7 @@ from darumad.work.result import StopReason, WorkResult
 READ_AT_ONCE = 100_000
 """How many tokens of one input a model is shown to condense it."""
 _SPARED = frozenset({"cancelled", "stale", "interrupted"})
-"""Kinds after which nothing may follow; any other failure costs the item its model's help and no more."""
+"""Kinds after which nothing may follow; any other failure costs an executor's item its model's help and no more."""
 
 
 class OptimizerAgent:
@@ -51,7 +52,7 @@ class OptimizerAgent:
         try:
             shorter = {each.name: await _condense(item, context, each) for each in over}
         except ModelFailed as error:
-            if error.kind in _SPARED:
+            if error.kind in _SPARED or item.role is Role.OPTIMIZER:
                 raise
             return self._brief(item, context, degraded=True)
         return self._brief(item, context, condensed=shorter)

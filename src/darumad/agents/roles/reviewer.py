@@ -7,10 +7,11 @@ from typing import Any
 from darumad.agents import artifacts
 from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
-from darumad.agents.roles.judge import NEVER_JUDGED, judge
+from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit, judge
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import Template, ToolFailed
 from darumad.errors import Problem
+from darumad.names import Role
 from darumad.values import changed
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
@@ -23,17 +24,25 @@ TemplateOf = Callable[[str], Template]
 
 
 class ReviewerAgent:
-    """Looks with its own eyes first: at the files as they are on disk now, then, if there is one, through a model."""
+    """Looks with its own eyes first: at the files as they are on disk now, then, if there is one, through a model.
+
+    A review that is asked for directly has no template: nothing of it can be computed, so a model judges every gate.
+    """
 
     def __init__(self, template_of: TemplateOf) -> None:
         self._template_of = template_of
         self._conduct = Conduct("reviewer")
 
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
-        """The review of `context.work` as `data`. A review that finds faults is a review that succeeded."""
+        """The review of `context.work`, or of what an item for the reviewer hands in, as `data`.
+
+        A review that finds faults is a review that succeeded.
+        """
         return await self._conduct.run(item, context, find=found_before_spending, work=self._work)
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
+        if item.role is Role.REVIEWER:
+            return await _asked_for(item, context)
         if context.work is None:
             return invalid_item(Problem("/input", "there is no finished work to review"))
         template = self._template(item.agent)
@@ -42,14 +51,8 @@ class ReviewerAgent:
         except SchemaUnusable as error:
             return invalid_item(Problem("/output_schema", str(error)))
         if context.complete.model is not None:
-            review = await judge(item, context, review)
-        review = _open(review, template, modelled=context.complete.model is not None)
-        return WorkResult(
-            stop_reason=StopReason.COMPLETED,
-            data=review_to_json(review),
-            model=context.complete.model or "offline",
-            template=template.ref,
-        )
+            review = await judge(item, context, review, _made(context.work))
+        return _told(_open(review, template, modelled=context.complete.model is not None), context, template.ref)
 
     def _template(self, agent: str) -> Template:
         """The template the work was made by.
@@ -63,7 +66,7 @@ class ReviewerAgent:
 
     async def _look(self, template: Template, item: WorkItem, context: Context) -> Review:
         """What can be judged without a model."""
-        required = _required(template, item)
+        required = _required(template.required_gates, item)
         review = Review(gates={}, required=required)
         if template.check:
             review = template.handed_back(await template.check(item, context), Review, "check")
@@ -73,9 +76,43 @@ class ReviewerAgent:
         return await _for_unfinished(review, context)
 
 
-def _required(template: Template, item: WorkItem) -> frozenset[Gate]:
-    """The template's gates, and those the item itself asks for: that its requirements are met, that its tests pass."""
-    required = template.required_gates
+async def _asked_for(item: WorkItem, context: Context) -> WorkResult:
+    """The review of what `item` hands in. No template narrows it: every gate counts that a model can judge.
+
+    Raises:
+        ModelFailed: no model judged it (`model_not_found` where there is none): a canned verdict is no review.
+    """
+    exhibit = await asyncio.to_thread(_handed_in, item, context)
+    blank = Review(gates={}, required=_required(JUDGED, item))
+    review = await judge(item, context, blank, exhibit)
+    return _told(_open(review, None, modelled=True), context, "reviewer")
+
+
+def _handed_in(item: WorkItem, context: Context) -> Exhibit:
+    """What is to be reviewed: the artifact, and the texts and files that came with it. Never call it on the loop."""
+    places = (file for each in context.uploads.values() for file in (each, *sorted(each.rglob("*"))) if file.is_file())
+    return Exhibit(
+        data=item.input,
+        files=[str(each.relative_to(context.workspace)) for each in places],
+        texts={each.name: each.text for each in item.inputs if each.text is not None},
+    )
+
+
+def _made(work: WorkResult) -> Exhibit:
+    return Exhibit(text=work.text, data=work.data, files=[each.name for each in work.artifacts])
+
+
+def _told(review: Review, context: Context, by: str) -> WorkResult:
+    return WorkResult(
+        stop_reason=StopReason.COMPLETED,
+        data=review_to_json(review),
+        model=context.complete.model or "offline",
+        template=by,
+    )
+
+
+def _required(required: frozenset[Gate], item: WorkItem) -> frozenset[Gate]:
+    """These gates, and those the item itself asks for: that its requirements are met, that its tests pass."""
     if item.requirements:
         required |= {Gate.INTENT_SATISFIED}
     if item.tests:
@@ -83,7 +120,7 @@ def _required(template: Template, item: WorkItem) -> frozenset[Gate]:
     return required
 
 
-def _open(review: Review, template: Template, *, modelled: bool) -> Review:
+def _open(review: Review, template: Template | None, *, modelled: bool) -> Review:
     """`review` with a word on each required gate that nobody could judge: who might have."""
     undecided = review.undecided
     if not undecided:
@@ -95,11 +132,15 @@ def _open(review: Review, template: Template, *, modelled: bool) -> Review:
     return changed(review, gates=gates)
 
 
-def _why_open(gate: Gate, template: Template, *, modelled: bool) -> str:
-    left = f"the check of {template.ref} leaves it unknown" if template.check else f"{template.ref} has no check"
+def _why_open(gate: Gate, template: Template | None, *, modelled: bool) -> str:
+    left = "nothing checks what is handed in" if template is None else _left_by_the_check_of(template)
     if gate in NEVER_JUDGED:
         return f"{left}, and no model can tell"
     return f"{left}, and {'the model could not tell' if modelled else 'no model judged it'}"
+
+
+def _left_by_the_check_of(template: Template) -> str:
+    return f"the check of {template.ref} leaves it unknown" if template.check else f"{template.ref} has no check"
 
 
 def _against_schema(review: Review, item: WorkItem, context: Context) -> Review:
