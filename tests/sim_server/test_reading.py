@@ -13,7 +13,7 @@ RULES = [
     ({"than": {}}, "rule x: `rule` has no than; it has id, then, when"),
     ({"when": {"nth": "every:0"}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not 'every:0'"),
     ({"when": {"every": 2}}, "`when` has no every; it has concurrency_gt"),
-    ({"when": {"most": 2}}, "listener, max, model, nth, p"),
+    ({"when": {"most": 2}}, "listener, max, method, model, nth, p"),
     ({"when": {"nth": ["a"]}}, "`when.nth` must be a count"),
     ({"when": {"p": 2}}, "`when.p` must be from 0 to 1, not 2"),
     ({"when": {"p": True}}, "`when.p` must be a number, not True"),
@@ -21,7 +21,18 @@ RULES = [
     ({"when": {"t": [5, 5]}}, "`when.t` must be two numbers of seconds, the begin and a later end, not [5, 5]"),
     ({"when": {"t": [-5, -1]}}, "the begin and a later end, not [-5, -1]"),
     ({"when": {"nth": []}}, "`when.nth` must be a count from 1, a list of them, or `every:K`, not []"),
-    ({"when": {"endpoint": "mesages"}}, "chat, count_tokens, embed, embeddings, generate, messages, not 'mesages'"),
+    (
+        {"when": {"endpoint": "mesages"}},
+        "chat, count_tokens, embed, embeddings, generate, messages, models, not 'mesages'",
+    ),
+    ({"when": {"method": "get"}}, "`when.method` must be one of DELETE, GET, HEAD, POST, not 'get'"),
+    ({"when": {"method": 5}}, "`when.method` must be a text, not 5"),
+    ({"when": {"endpoint": "messages", "method": "GET"}}, "`when.method` must be one of POST, not 'GET'"),
+    ({"when": {"method": "GET"}, "then": {"reply": "hi"}}, "rule x: a reply is what a model says, and none is asked"),
+    (
+        {"when": {"endpoint": "models"}, "then": {"fault": "refusal"}},
+        "rule x: the fault refusal is what a model says, and none is asked for what is looked up; another fault may be",
+    ),
     ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
@@ -93,7 +104,7 @@ UNHEARD = [
     ),
     (
         {"rules": [{"when": {"endpoint": "messages"}}]},
-        "rule rule-1: `when.endpoint` must be one of chat, embed, embeddings, generate, not 'messages'",
+        "rule rule-1: `when.endpoint` must be one of chat, embed, embeddings, generate, models, not 'messages'",
     ),
     ({"quotas": {"openai": {}}}, "`quotas` must fit a listener: ollama, ollama-b; not 'openai'"),
     ({"servers": {"openai": {}}}, "`servers` must fit a listener: ollama, ollama-b; not 'openai'"),
@@ -110,9 +121,16 @@ def test_what_fits_none_of_the_listeners_is_refused_where_they_are_known(
         scenario_of(document)
 
 
+def test_a_method_is_one_of_those_of_the_listeners_and_of_the_endpoint_that_the_rule_is_for() -> None:
+    rule = {"when": {"listener": "a*", "endpoint": "models", "method": "DELETE"}}
+    with pytest.raises(ValueError, match=r"`when\.method` must be one of GET, not 'DELETE'"):
+        scenario_of({"rules": [rule]}, ["anthropic", "ollama"])
+    scenario_of({"rules": [{"when": {**rule["when"], "listener": "o*"}}]}, ["anthropic", "ollama"])
+
+
 def test_an_endpoint_is_one_of_those_of_the_listeners_that_the_rule_is_for() -> None:
     rule = {"when": {"listener": "ollama*", "endpoint": "messages"}}
-    with pytest.raises(ValueError, match="must be one of chat, embed, embeddings, generate, not 'messages'"):
+    with pytest.raises(ValueError, match="must be one of chat, embed, embeddings, generate, models, not 'messages'"):
         scenario_of({"rules": [rule]}, ["anthropic", "ollama"])
     scenario_of({"rules": [{"when": {**rule["when"], "listener": "a*"}}]}, ["anthropic", "ollama"])
 

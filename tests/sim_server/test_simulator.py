@@ -342,6 +342,51 @@ def test_a_key_that_is_refused_for_everything_is_refused_for_the_list_of_models_
     assert call(sim, listener, "GET", path, headers=AUTH)[0] == 200
 
 
+LISTS = [("anthropic-a", "GET", "/v1/models"), ("ollama", "GET", "/api/tags"), ("ollama", "HEAD", "/")]
+
+
+@pytest.mark.parametrize(("listener", "method", "path"), LISTS)
+def test_what_is_looked_up_is_for_the_rules_that_name_its_endpoint_or_its_method(
+    sim: Simulation, listener: str, method: str, path: str
+) -> None:
+    down = Fault(name="http_status", code=503)
+    meant = (When(endpoint="models"), When(method=method), When(endpoint="models", method=method, nth=(1,)))
+    for when in (*meant, When(listener=listener), When(key="*"), When(method="POST")):
+        sim.play(Rule(id="down", when=when, fault=down))
+        assert call(sim, listener, method, path, headers=AUTH)[0] == (503 if when in meant else 200), when
+
+
+def test_who_asks_a_model_is_not_for_a_rule_about_what_is_looked_up_nor_counted_with_it(sim: Simulation) -> None:
+    sim.play(
+        Rule(id="down", when=When(endpoint="models", nth=(2,)), fault=Fault(name="http_status", code=503)),
+        Rule(id="rest", script=(Reply(text="first"), Reply(text="second"))),
+    )
+    assert [call(sim, "ollama", "GET", "/api/tags")[0] for _ in range(3)] == [200, 503, 200]
+    assert [chat(sim)[1]["message"]["content"] for _ in range(2)] == ["first", "second"]
+    assert [each.rule for each in sim.attempts()] == ["", "down", "", "rest", "rest"]
+
+
+def test_a_list_of_models_goes_wrong_on_the_wire_and_waits_like_any_answer(sim: Simulation) -> None:
+    lists = When(endpoint="models")
+    sim.play(Rule(id="torn", when=lists, fault=Fault(name="rst", phase="headers")))
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        call(sim, "ollama", "GET", "/api/tags")
+    sim.play(Rule(id="odd", when=lists, fault=Fault(name="malformed_json")))
+    status, body = call(sim, "ollama", "GET", "/api/tags")
+    assert status == 200
+    with pytest.raises(ValueError, match="delimiter"):
+        json.loads(body)
+    sim.play(Rule(id="held", when=lists, gate="door"))
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(call(sim, "ollama", "GET", "/api/tags")[0]))
+    thread.start()
+    sim.wait(lambda attempts: bool(attempts) and attempts[0].rule == "held")
+    assert (chat(sim)[0], found) == (200, [])
+    sim.release("door")
+    thread.join()
+    assert found == [200]
+
+
 def test_a_gate_that_no_rule_has_is_not_released_in_silence(sim: Simulation) -> None:
     sim.play(Rule(id="held", gate="door"))
     status, body = call(sim, "ollama", "POST", "/_sim/gate/dor/release")

@@ -12,7 +12,7 @@ from typing import Any
 
 from darumad.sim.ending import stops_in
 from darumad.sim.prefix import marked
-from darumad.sim.scenario import Asked, Fault, Quota, Reply, alias_free
+from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
@@ -31,7 +31,7 @@ _LONGEST = 128_000
 """Tokens that an answer may have."""
 _WINDOWS: Mapping[str, int] = {"claude-haiku-4-5": 200_000}
 COUNTING = "count_tokens"
-ENDPOINTS: Sequence[str] = ("messages", COUNTING)
+ENDPOINTS: Mapping[str, Sequence[str]] = {"messages": [ASKING], COUNTING: [ASKING], LOOK_UP: ["GET"]}
 _LARGEST = 32 * 1024 * 1024 - 1
 _ERRORS: Mapping[int, str] = {
     400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",

@@ -10,7 +10,7 @@ from typing import Any
 
 from darumad.sim.embedding import vector
 from darumad.sim.ending import stops_in
-from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
+from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
@@ -23,7 +23,10 @@ _TOO_LONG = (
     " shorten the prompt"
 )
 MODELS: Sequence[str] = ("llama3.2",)
-ENDPOINTS: Sequence[str] = ("chat", "generate", "embed", "embeddings")
+ENDPOINTS: Mapping[str, Sequence[str]] = {
+    "chat": [ASKING], "generate": [ASKING], "embed": [ASKING], "embeddings": [ASKING],
+    LOOK_UP: ["GET", "HEAD", "POST", "DELETE"],
+}  # fmt: skip
 _SHOWN: Mapping[str, Any] = {
     "details": {"format": "gguf", "family": "llama"},
     "model_info": {"general.architecture": "llama", "llama.context_length": 131_072},

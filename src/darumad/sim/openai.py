@@ -10,13 +10,13 @@ from typing import Any
 
 from darumad.sim.embedding import vector
 from darumad.sim.ending import stops_in
-from darumad.sim.scenario import Asked, Fault, Quota, Reply, ToolUse, alias_free
+from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer
 
 BUSY = "The server is overloaded"
 MODELS: Sequence[str] = ("gpt-sim", "embedding-sim")
-ENDPOINTS: Sequence[str] = ("chat", "embed")
+ENDPOINTS: Mapping[str, Sequence[str]] = {"chat": [ASKING], "embed": [ASKING], LOOK_UP: ["GET"]}
 _CREATED = 1_795_219_200
 _BYTES_A_TOKEN = 3.2
 _PIECE = 24

@@ -9,7 +9,7 @@ from typing import Any
 
 from darumad.sim.faults import FAULTS, VENDOR_FAULTS
 from darumad.sim.fitting import Unfit, fitting, listed, mapped, number, only, said_in, together
-from darumad.sim.scenario import Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
+from darumad.sim.scenario import ASKING, LOOK_UP, Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.spoiled import MODES, SPOILED
 from darumad.sim.spread import Spread, spread_of
 from darumad.sim.vendor import VENDORS, vendor_of
@@ -107,7 +107,18 @@ def _built(name: str, raw: Mapping[str, Any], listeners: Collection[str] | None)
         lambda: _when(raw.get("when"), listeners),
         lambda: _then(mapped("then", raw.get("then"))),
     )
+    _refuse_unsaid(when, then)
     return Rule(id=name, when=when, **then)
+
+
+def _refuse_unsaid(when: When, then: Mapping[str, Any]) -> None:
+    """Refuses what only a model could say, in a rule for what is looked up without asking one."""
+    if when.endpoint != LOOK_UP and when.method in {None, ASKING}:
+        return
+    spoils = then["fault"] is not None and then["fault"].name in SPOILED
+    if then["script"] or spoils:
+        what = f"the fault {then['fault'].name}" if spoils else "a reply"
+        raise ValueError(f"{what} is what a model says, and none is asked for what is looked up; another fault may be")
 
 
 def _then(then: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,18 +142,24 @@ def _when(raw: Any, listeners: Collection[str] | None) -> When:
         lambda: _counted(when.get("nth")),
         lambda: _window(when.get("t")),
         lambda: fitting("when", When, plain),
-        lambda: _reached(when.get("listener"), when.get("endpoint"), listeners),
+        lambda: _reached(when, listeners),
     )
     return When(**fits, **counted, t=window)
 
 
-def _reached(listener: Any, endpoint: Any, listeners: Collection[str] | None) -> None:
-    """Refuses who asks a listener, or for an endpoint, that is not there; what is no text is told elsewhere."""
+def _reached(when: Mapping[str, Any], listeners: Collection[str] | None) -> None:
+    """Refuses a listener, an endpoint, or a method of it that is not there; what is no text is told elsewhere."""
+    listener, endpoint, method = (when.get(each) for each in ("listener", "endpoint", "method"))
     named = _heard("when.listener", listener, listeners) if isinstance(listener, str) else listeners
     vendors = {vendor_of(each) for each in named} if named else VENDORS
-    known = sorted({each for name, vendor in VENDORS.items() if name in vendors for each in vendor.ENDPOINTS})
-    if isinstance(endpoint, str) and endpoint not in known:
-        raise ValueError(f"`when.endpoint` must be one of {', '.join(known)}, not {endpoint!r}")
+    ways = [way for name, vendor in VENDORS.items() if name in vendors for way in vendor.ENDPOINTS.items()]
+    _one_of("when.endpoint", endpoint, {name for name, _ in ways})
+    _one_of("when.method", method, {each for name, methods in ways if endpoint in {None, name} for each in methods})
+
+
+def _one_of(what: str, said: Any, known: Collection[str]) -> None:
+    if isinstance(said, str) and said not in known:
+        raise ValueError(f"`{what}` must be one of {', '.join(sorted(known))}, not {said!r}")
 
 
 def _counted(raw: Any) -> Mapping[str, Any]:

@@ -13,10 +13,15 @@ from typing import Any
 from darumad.sim.prefix import Prefix
 from darumad.sim.spread import Spread
 
+LOOK_UP = "models"
+"""The endpoint of what is looked up without asking a model: the list of models, and the like."""
+ASKING = "POST"
+"""The method by which a model is asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request for a model's answer, in words that all vendors share. `prompt` is all of its text, joined.
+    """A request, in words that all vendors share. `prompt` is all of its text, joined; it is looked up with no text.
 
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
     `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
@@ -43,6 +48,7 @@ class Asked:
     cached: int = 0
     kept: int = 0
     metered: bool = True
+    method: str = ASKING
 
 
 _BARRED = frozenset({401, 403})
@@ -59,12 +65,13 @@ class When:
     """Which requests a rule is for; None matches everything. `nth` counts the caller's requests that match the rest.
 
     `listener`, `model` and `key` are globs; `prompt_re` and `system_re` are searched for; `header` names one that
-    must be there; `t` is a window in seconds since the scenario began; `concurrency_gt` fits while more requests than
-    that are open at the listener; `max` ends the rule after so many answers, whoever got them.
+    must be there; `method` is HTTP's; `t` is a window in seconds since the scenario began; `concurrency_gt` fits while
+    more requests than that are open at the listener; `max` ends the rule after so many answers, whoever got them.
     """
 
     listener: str | None = None
     endpoint: str | None = None
+    method: str | None = None
     model: str | None = None
     key: str | None = None
     prompt_re: str | None = None
@@ -94,6 +101,7 @@ class When:
         return (
             all(pattern is None or re.search(pattern, text) for pattern, text in patterns)
             and self.endpoint in {None, asked.endpoint}
+            and self.method in {None, asked.method}
             and (self.has_tool is None or self.has_tool in asked.tools)
             and self.last_role in {None, asked.last_role}
             and self.stream in {None, asked.stream}
@@ -178,6 +186,20 @@ class Rule:
     per_frame: float = 0.0
     gate: str | None = None
 
+    def fits(self, asked: Asked) -> bool:
+        """Whether it is for the request. What is looked up is for those rules alone that mean it."""
+        return (asked.endpoint != LOOK_UP or self._means_all) and self.when.fits(asked)
+
+    @property
+    def _means_all(self) -> bool:
+        """Whether it says what is asked for, or refuses everybody's key: a wrong key is wrong for a list, too."""
+        said = self.when.endpoint is not None or self.when.method is not None
+        return said or (_refuses_a_key(self.fault) and replace(self.when, listener=None) == When())
+
+
+def _refuses_a_key(fault: Fault | None) -> bool:
+    return fault is not None and fault.name == "http_status" and fault.code in _BARRED
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -195,8 +217,8 @@ class Choice:
         return latency.at(self.draw) if isinstance(latency, Spread) else latency
 
 
-OTHERWISE = Rule(id="otherwise", script=(Reply(text="ack {key}#{n}"),))
-"""The rule behind all others."""
+OTHERWISE = (Rule(id="otherwise", script=(Reply(text="ack {key}#{n}"),)), Rule(id="", when=When(endpoint=LOOK_UP)))
+"""The rules behind all others: for who asks a model, and for what is looked up as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,13 +269,6 @@ class Scenario:
         return next((each for glob, each in self.servers.items() if fnmatchcase(listener, glob)), Server())
 
 
-def bars(rule: Rule, listener: str) -> bool:
-    """Whether a rule refuses the key of whoever asks `listener`, whatever for: a wrong key is wrong for a list, too."""
-    fault, everything = rule.fault, replace(rule.when, listener=None) == When()
-    named = rule.when.listener is None or fnmatchcase(listener, rule.when.listener)
-    return everything and named and fault is not None and fault.name == "http_status" and fault.code in _BARRED
-
-
 class Director:
     """Plays a scenario: the counts that it keeps are all that changes."""
 
@@ -264,14 +279,14 @@ class Director:
 
     def choose(self, asked: Asked) -> Choice:
         """The first rule that matches, and its reply for this request."""
-        for rule in (*self._scenario.rules, OTHERWISE):
-            if not rule.when.fits(asked):
+        for rule in (*self._scenario.rules, *OTHERWISE):
+            if not rule.fits(asked):
                 continue
             n = self._asked[rule.id, asked.key] = self._asked.get((rule.id, asked.key), 0) + 1
             if self._takes(rule, asked.key, n):
                 self._answered[rule.id] = self._answered.get(rule.id, 0) + 1
                 return Choice(rule, n, _reply(rule, n), draw(self._scenario.seed, f"{rule.id} latency", asked.key, n))
-        raise AssertionError("the last rule takes everything")
+        raise AssertionError("the last rules take everything")
 
     def _takes(self, rule: Rule, key: str, n: int) -> bool:
         when = rule.when

@@ -18,7 +18,7 @@ from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
 from darumad.sim.granting import Account
 from darumad.sim.log import SECRET_HEADERS, Log
 from darumad.sim.prefix import Kept
-from darumad.sim.scenario import Asked, Choice, Director, Fault, Reply, Scenario, bars
+from darumad.sim.scenario import LOOK_UP, Asked, Choice, Director, Fault, Reply, Scenario
 from darumad.sim.spoiled import spoil
 from darumad.sim.vendor import VENDORS, Vendor, vendor_of
 from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Stale, Step, Wait, json_answer
@@ -178,12 +178,24 @@ class Simulator:
 
     async def _answer(self, listener: Listener, request: Request, place: _Place, handled: _Handled) -> None:
         vendor = VENDORS.get(listener.kind)
-        unasked = json_answer(404, {}) if vendor is None else self._unasked(vendor, listener, request)
-        if vendor is None or unasked is not None:
-            self.log.note(handled.entry, status=unasked.status if unasked else None)
-            await self._carry_out(handled, plan(unasked or json_answer(404, {}), None))
+        if vendor is None:
+            await self._refuse(handled, json_answer(404, {}))
             return
-        asked = self._asked(listener, vendor, request, place)
+        unasked = vendor.without_model(request, self.models or vendor.MODELS)
+        if unasked is None:
+            await self._ask(vendor, self._asked(listener, vendor, request, place), request, place, handled)
+        elif unasked.status != HTTPStatus.OK:
+            await self._refuse(handled, unasked)
+        else:
+            asked = self._looked_up(listener, request, place)
+            await self._carry_out(handled, self._found(vendor, asked, request, unasked, handled.entry))
+
+    async def _refuse(self, handled: _Handled, answer: Answer) -> None:
+        """What is wrong by the vendor's own rules is for none of the scenario's."""
+        self.log.note(handled.entry, status=answer.status)
+        await self._carry_out(handled, plan(answer, None))
+
+    async def _ask(self, vendor: Vendor, asked: Asked, request: Request, place: _Place, handled: _Handled) -> None:
         refused = self._refused(vendor, asked, place)
         if refused is not None:
             self.log.note(handled.entry, key=asked.key, rule="quota", status=refused.status)
@@ -193,19 +205,32 @@ class Simulator:
             await self._load(asked, place)
             await self._carry_out(handled, self._steps(vendor, asked, request, place, handled.entry))
 
-    def _unasked(self, vendor: Vendor, listener: Listener, request: Request) -> Answer | None:
-        """What is answered without asking a model, unless the scenario takes nobody's key."""
-        answer = vendor.without_model(request, self.models or vendor.MODELS)
-        barring = next((each.fault for each in self.scenario.rules if bars(each, listener.name)), None)
-        if answer is None or answer.status != HTTPStatus.OK or barring is None:
-            return answer
-        asked = Asked(listener=listener.name, endpoint="models", key=listener.name, model="", prompt="")
-        return _bodied(vendor.failure(barring, asked, request.headers.get("authorization", "")), barring)
+    def _looked_up(self, listener: Listener, request: Request, place: _Place) -> Asked:
+        """Who looks something up: of no model, and with no text."""
+        asked = Asked(
+            listener=listener.name, endpoint=LOOK_UP, key=_key(listener, request, {}), model="", prompt="", last_role=""
+        )
+        return self._met(asked, request, place)
 
     def _asked(self, listener: Listener, vendor: Vendor, request: Request, place: _Place) -> Asked:
         body = _json(request.body)
         asked = vendor.asked(listener.name, _key(listener, request, body), request.path, body)
-        return replace(asked, headers=request.headers, at=_now() - self._began, open=place.open)
+        return self._met(asked, request, place)
+
+    def _met(self, asked: Asked, request: Request, place: _Place) -> Asked:
+        """With how and when it was asked."""
+        return replace(asked, method=request.method, headers=request.headers, at=_now() - self._began, open=place.open)
+
+    def _found(self, vendor: Vendor, asked: Asked, request: Request, answer: Answer, entry: int) -> Plan:
+        """What is looked up, as the scenario lets it be found."""
+        choice = self._director.choose(asked)
+        rule, fault = choice.rule, choice.rule.fault
+        if fault is not None and fault.name in VENDOR_FAULTS:
+            answer = _failed(vendor, fault, asked, request)
+        self.log.note(
+            entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None
+        )
+        return _held(choice, plan(replace(answer, path=request.path), fault, per_frame=rule.per_frame))
 
     def _refused(self, vendor: Vendor, asked: Asked, place: _Place) -> Answer | None:
         """What the listener has no room for: its minute's quota, its queue."""
@@ -229,7 +254,7 @@ class Simulator:
         choice = self._director.choose(asked)
         rule, fault = choice.rule, choice.rule.fault
         if fault is not None and fault.name in VENDOR_FAULTS:
-            answer = _bodied(vendor.failure(fault, asked, request.headers.get("authorization", "")), fault)
+            answer = _failed(vendor, fault, asked, request)
             reply, said = Reply(), 0
         else:
             reply = ended(_filled(choice, asked), asked, vendor.tokens_said)
@@ -337,6 +362,10 @@ def _filled(choice: Choice, asked: Asked) -> Reply:
     if reply.words is not None and not text:
         text = "word " * max(1, round(reply.words.at(choice.draw)))
     return replace(reply, text=text)
+
+
+def _failed(vendor: Vendor, fault: Fault, asked: Asked, request: Request) -> Answer:
+    return _bodied(vendor.failure(fault, asked, request.headers.get("authorization", "")), fault)
 
 
 def _bodied(answer: Answer, fault: Fault) -> Answer:

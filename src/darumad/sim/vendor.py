@@ -14,11 +14,11 @@ class Vendor(Protocol):
     BUSY: str
     MODELS: Sequence[str]
     """The models that a listener has when nobody names others."""
-    ENDPOINTS: Sequence[str]
-    """What a model is asked through, as `Asked` calls it."""
+    ENDPOINTS: Mapping[str, Sequence[str]]
+    """What is asked for, as `Asked` calls it, and the methods of HTTP by which."""
 
     def without_model(self, request: Request, models: Sequence[str]) -> Answer | None:
-        """What is answered without asking a model; None for a request in order."""
+        """What is answered without asking a model: 200 for what is looked up; None for who asks one, in order."""
         ...
 
     def asked(self, listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,24 @@ async def test_what_asking_found_first_is_told_in_its_words(desk: Desk) -> None:
     desk.sim.play(Rule(id="no", fault=Fault(name="http_status", code=401)))
     assert (await desk.failure()).kind == "auth"
     assert (await known.check("anthropic")).reason == "it refuses the key (401)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "reason"),
+    [
+        ("anthropic", Rule(id="no", fault=Fault(name="http_status", code=503)), "it answers 503"),
+        ("openai", Rule(id="no", fault=Fault(name="rst", phase="headers")), "nothing answers at "),
+        ("ollama", Rule(id="no", fault=Fault(name="malformed_json")), "is no ollama server"),
+        ("ollama", Rule(id="no", gate="shut"), "it did not answer within 0.2 s"),
+    ],
+)
+async def test_a_list_of_models_that_goes_wrong_can_be_rehearsed(
+    sim: Simulation, kind: str, rule: Rule, reason: str
+) -> None:
+    sim.play(replace(rule, when=When(endpoint="models")))
+    found = await validated(spec(kind, sim.url(kind) + VENDORS[kind]), Credential(KEY), within=0.2 if rule.gate else 10)
+    assert found.state == "error"
+    assert reason in found.reason
 
 
 async def test_a_provider_whose_calls_fail_is_in_error_while_its_circuit_is_open(desk: Desk) -> None:
