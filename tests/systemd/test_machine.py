@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SYSTEMD = Path("/lib/systemd/systemd")
 SPACES = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc", "--cgroup"]
-NEEDED = "mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir /sys/fs/cgroup/probe && rmdir /sys/fs/cgroup/probe"
+NEEDED = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && rmdir "$(mktemp -d /sys/fs/cgroup/probe.XXXXXX)"'
+"""Of a name of its own: each process of a test run asks, and they share the group that they are in."""
 
 
 def _can() -> bool:
