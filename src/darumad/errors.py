@@ -12,7 +12,7 @@ from darumad.values import Value
 
 
 class Problem(Value):
-    """One thing that is wrong with a request: where (a JSON pointer or a settings key) and what."""
+    """One thing that is wrong with a request: where (a JSON pointer, a header or a settings key) and what."""
 
     pointer: str
     detail: str

@@ -2,6 +2,7 @@
 
 import http.client  # noqa: TC003 - it names what the test reads
 import json
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,30 @@ def test_another_item_under_a_known_id_is_a_conflict(served: Served) -> None:
 
 
 def test_an_idempotency_key_becomes_the_id_of_an_item_without_one(served: Served) -> None:
+    status, body = _sent_with(served, "key-1", CLEAR)
+    assert (status, body["id"]) == (201, "key-1")
+
+
+@pytest.mark.parametrize("key", ["a b", "", "..", "k" * 257])
+def test_a_wrong_idempotency_key_is_refused_by_its_header(served: Served, key: str) -> None:
+    status, body = _sent_with(served, key, CLEAR)
+    assert (status, [each["pointer"] for each in body["errors"]]) == (422, ["Idempotency-Key"])
+    assert body["errors"][0]["detail"].startswith("must ")
+
+
+def test_an_id_that_is_wrong_is_told_as_the_id_whatever_the_key_says(served: Served) -> None:
+    status, body = _sent_with(served, "a b", {**CLEAR, "id": ".."})
+    assert (status, [each["pointer"] for each in body["errors"]]) == (422, ["/id"])
+
+
+def _sent_with(served: Served, key: str, item: dict[str, object]) -> tuple[int, Any]:
+    """What came of an item that was sent with this Idempotency-Key."""
     connection = _UnixConnection(served.path, 10)
-    connection.request("POST", "/v1/work", json.dumps(CLEAR), {"Idempotency-Key": "key-1"})
+    connection.request("POST", "/v1/work", json.dumps(item), {"Idempotency-Key": key})
     response: http.client.HTTPResponse = connection.getresponse()
-    assert response.status == 201
-    assert json.loads(response.read())["id"] == "key-1"
+    body = json.loads(response.read())
     connection.close()
+    return response.status, body
 
 
 def test_an_unknown_field_is_refused_with_what_was_perhaps_meant(served: Served) -> None:

@@ -67,7 +67,7 @@ class Admission:
             Refused: every field that is wrong, by its JSON pointer.
         """
         definition = self._definition(request, at)
-        item = _item(request, definition, request.id or ItemId(key or self._house.new_id()))
+        item = _item(request, definition, request.id or self._name(key))
         findings = validate(item)
         unmet = tuple(self._not_offered(request, definition, at)) if request.requires else ()
         if findings.errors or request.inputs or request.output_schema is not None:
@@ -85,6 +85,10 @@ class Admission:
             submitted_by=self._by,
         )
         return Admitted(new, _doubts(findings, asked), unmet)
+
+    def _name(self, key: str | None) -> ItemId:
+        """The key, however empty: under a name of our own it would be another item each time it is sent."""
+        return ItemId(self._house.new_id() if key is None else key)
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
@@ -107,7 +111,7 @@ class Admission:
 
     def _check(self, request: SubmitRequest, findings: Findings, unmet: Sequence[Problem], at: str) -> None:
         wrong = findings.errors or problems_of(request.output_schema)
-        problems = [Problem(at + each.pointer, each.detail) for each in wrong]
+        problems = [Problem(_where(each, request, at), each.detail) for each in wrong]
         problems += _missing_uploads(request, self._house.upload_dir, at)
         if problems:
             raise Refused("the item is not valid", problems=[*problems, *unmet])
@@ -123,6 +127,12 @@ class Admission:
         if others:
             return f"agent {name} does not offer {word}; name one as `agent` that does: {', '.join(others)}"
         return f"no agent offers {word}; let the settings say who does in `agents.NAME.offers`, and restart the daemon"
+
+
+def _where(problem: Problem, request: SubmitRequest, at: str) -> str:
+    """Its field; what is wrong with the id of an item that names none is wrong with the key that it came by."""
+    by_key = request.id is None and problem.pointer == pointer("id")
+    return "Idempotency-Key" if by_key else at + problem.pointer
 
 
 def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
