@@ -400,6 +400,34 @@ def test_doctor_looks_for_a_provider_itself_when_no_daemon_is_up(
     assert "will be made at the first start" in said
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "note  sandbox          bubblewrap is not installed; "),
+        ("exit 0", "ok    sandbox          {bwrap} works; "),
+        ("echo no namespaces >&2; exit 1", "note  sandbox          {bwrap} does not work here: no namespaces; "),
+    ],
+)
+def test_doctor_says_of_the_sandbox_that_nothing_needs_it_yet_and_advises_nothing(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str | None,
+    said: str,
+) -> None:
+    bwrap = tmp_path / "bwrap"
+    if program is not None:
+        bwrap.write_text(f"#!/bin/sh\n{program}\n")
+        bwrap.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DARUMA_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("DARUMA_PROVIDER__USE", "offline")
+    assert main(["doctor", "--socket", str(tmp_path / "none.sock")]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "  sandbox  " in each]
+    assert line.startswith(said.format(bwrap=bwrap) + "nothing needs it yet: ")
+    assert "->" not in line, "nothing to do"
+
+
 def test_doctor_ends_with_1_and_the_fix_when_something_is_in_the_way(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

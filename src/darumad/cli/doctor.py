@@ -221,26 +221,18 @@ def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Seque
     return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}, amiss
 
 
+_UNNEEDED = "nothing needs it yet: it is to hold tools that run programs, and there are none"
+
+
 def _sandbox() -> Finding:
-    """Whether bubblewrap works here; tools that run programs are refused without it."""
+    """Whether bubblewrap works here. Tools that run programs will be refused without it; none exist."""
     program = shutil.which("bwrap")
     if program is None:
-        return Finding(
-            "sandbox",
-            "note",
-            "bubblewrap is not installed: tools that run programs are refused",
-            "Install the package `bubblewrap`.",
-        )
-    probe = [program, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "true"]
-    failure = _failure_of(probe)
-    if failure is None:
-        return Finding("sandbox", "ok", f"{program} works")
-    return Finding(
-        "sandbox",
-        "note",
-        f"{program} does not work here: {failure}",
-        "Allow unprivileged user namespaces, or go without such tools.",
-    )
+        return Finding("sandbox", "note", f"bubblewrap is not installed; {_UNNEEDED}")
+    failure = _failure_of([program, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "true"])
+    if failure is not None:
+        return Finding("sandbox", "note", f"{program} does not work here: {failure}; {_UNNEEDED}")
+    return Finding("sandbox", "ok", f"{program} works; {_UNNEEDED}")
 
 
 def _failure_of(command: Sequence[str]) -> str | None:
