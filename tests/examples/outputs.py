@@ -27,10 +27,16 @@ NORMALISED = (
 """Ids, times, positions, and the size of a package that changes with every commit."""
 
 
-def telling(place: Path, program: str = "examples/demo") -> "subprocess.CompletedProcess[str]":
-    """Runs the demo, or one story of it, in the copy of the checkout at `place`; what it showed on its terminal."""
+def telling(
+    place: Path, program: str = "examples/demo", *, before: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs the demo, or one story of it, in the copy of the checkout at `place`; what it showed on its terminal.
+
+    Programs are looked for in `before` first.
+    """
+    path = [Path(sys.executable).parent, os.environ["PATH"]]
     environ = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": ":".join(map(str, path if before is None else [before, *path])),
         "HOME": os.fspath(place),
         "TMPDIR": os.fspath(place / "tmp"),
         "LANG": "C.UTF-8",

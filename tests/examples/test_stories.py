@@ -107,6 +107,18 @@ def test_the_picture_is_of_what_was_shown_and_so_is_the_one_in_the_docs(told: To
         assert "accepted: 16, succeeded: 16, lost: 0" in text
 
 
+def test_where_nothing_draws_a_picture_the_demo_says_so_and_ends_well(place: Path) -> None:
+    demo, bare = place / "examples" / "demo", place / "bin" / "python3"
+    demo.write_text(re.sub(r"^stories=.*", "stories=(too-vague)", demo.read_text(), flags=re.MULTILINE))
+    bare.parent.mkdir()
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # without what is installed
+    bare.chmod(0o755)
+    done = telling(place, before=bare.parent)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("No picture of it is drawn: this python3 has no rich")
+    assert not (place / "build" / "demo.svg").exists()
+
+
 def test_the_three_commands_to_try_next_work_when_pasted(told: Told, place: Path) -> None:
     commands = told.shown[told.shown.index("Yours to try next") :].splitlines()[1:]
     assert len(commands) == 3
