@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from darumad.archives import TAR
 from darumad.bridge import Workspaces, unpacking
-from darumad.bridge.unpacking import TAR, Unfit
+from darumad.bridge.unpacking import Unfit
 from darumad.values import changed
 from darumad.work.causes import ENDS, Course
 from darumad.work.item import Input

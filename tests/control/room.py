@@ -152,6 +152,7 @@ class Room:
     keys: Keys = field(init=False)
     providers: Providers = field(default_factory=Providers)
     max_unfinished: int = 10_000
+    input_roots: tuple[Path, ...] = ()
     head_timeout: Seconds = WITHIN
     body_timeout: Seconds = WITHIN
 
@@ -192,6 +193,7 @@ class Room:
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
             upload_dir=self.directory / "uploads",
+            input_roots=self.input_roots,
             low_water=0,
             head_timeout=self.head_timeout,
             body_timeout=self.body_timeout,

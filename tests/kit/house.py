@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from darumad.supervision import Event, SupervisorRef
@@ -78,16 +78,21 @@ def fastest(attempt: Callable[[], Any], *, of: int = 5, enough: float = 0.0) -> 
     return best
 
 
-@contextmanager
-def cpu_bound_thread() -> Iterator[None]:
+def cpu_bound_thread() -> AbstractContextManager[None]:
     """One thread beside the test that never gives the interpreter up by itself."""
+    return busy(lambda: sum(range(1000)))
+
+
+@contextmanager
+def busy(do: Callable[[], object]) -> Iterator[None]:
+    """One thread beside the test that does this again and again, without a pause."""
     over = threading.Event()
 
-    def spin() -> None:
+    def work() -> None:
         while not over.is_set():
-            sum(range(1000))
+            do()
 
-    thread = threading.Thread(target=spin, name="cpu-bound", daemon=True)
+    thread = threading.Thread(target=work, name="busy", daemon=True)
     thread.start()
     try:
         yield

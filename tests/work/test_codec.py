@@ -52,7 +52,9 @@ USAGES = st.builds(
     Usage, input_tokens=WHOLE, output_tokens=WHOLE, cached_tokens=WHOLE, calls=WHOLE, nano_usd=MAYBE_WHOLE
 )
 LIMITS = st.builds(Limits, nano_usd=MAYBE_WHOLE, tokens=MAYBE_WHOLE, calls=MAYBE_WHOLE)
-INPUTS = st.builds(Input, name=TEXT, media_type=TEXT, text=st.none() | TEXT, upload=st.none() | TEXT)
+INPUTS = st.builds(
+    Input, name=TEXT, media_type=TEXT, text=st.none() | TEXT, upload=st.none() | TEXT, path=st.none() | TEXT
+)
 ITEMS = st.builds(
     WorkItem,
     id=TEXT,

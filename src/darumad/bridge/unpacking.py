@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from darumad.archives import TAR
 from darumad.errors import Problem
 from darumad.values import Value
 from darumad.work.item import Input
 
-TAR = "application/x-tar"
 _BLOCK = 1 << 20
 _OF_THE_NAMES = frozenset({
     errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EILSEQ,

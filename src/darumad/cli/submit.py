@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from darumad.cli import speaking
 from darumad.cli.durations import DURATION
 from darumad.cli.naming import WORD, label_of, moment_in, new_id
 from darumad.cli.online import Line, online
-from darumad.cli.packing import packed
+from darumad.cli.packing import media_type_of, packed
 from darumad.cli.reading import is_given, parsed, refused, text_of
 from darumad.cli.speaking import Json
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
@@ -27,6 +27,13 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--item", type=_FILE, metavar="FILE", help="Take the whole item from a JSON file; - is standard input.")
 @click.option(
     "--input", "inputs", multiple=True, type=_PLACE, metavar="PATH", help="Upload a file or directory for it."
+)
+@click.option(
+    "--daemon-path",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    help="Have the daemon itself read a file or directory where it runs, below one of its `item.input_roots`.",
 )
 @click.option(
     "--messages", type=_FILE, metavar="FILE", help="A JSON list of {role, text}: the dialogue that it goes on."
@@ -78,6 +85,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     item: Path | None,
     *,
     inputs: Sequence[Path],
+    paths: Sequence[str],
     messages: Path | None,
     requires: Sequence[str],
     after: Sequence[str],
@@ -120,6 +128,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         _tell_estimate(line, asked)
         return
     _extend(asked, "inputs", [_uploaded(line, each) for each in inputs])
+    _extend(asked, "inputs", [_named(each) for each in paths])
     reply = line.client.submit(asked)
     _tell_warnings(reply)
     if wait or within is not None:
@@ -249,6 +258,12 @@ def _object(path: Path) -> dict[str, Any]:
 def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:
     if more:
         asked[field] = [*asked.get(field, ()), *more]
+
+
+def _named(path: str) -> Json:
+    """How the item names what the daemon reads; whether it is a directory, the daemon sees."""
+    name = PurePosixPath(path).name
+    return {"name": name, "media_type": media_type_of(name), "path": path}
 
 
 def _uploaded(line: Line, path: Path) -> Json:

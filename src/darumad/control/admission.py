@@ -17,7 +17,7 @@ from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import Findings, expired, validate
+from darumad.work.validation import ONE_SOURCE, Findings, expired, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -36,12 +36,18 @@ _NO_PLANNING = (
 class Admitted(NamedTuple):
     """An item to accept, and what its caller should know about it.
 
-    `unmet` refuses it as things are now, unless it was accepted before.
+    `unmet` refuses it as things are now, unless it was accepted before; `at` is its place in the body.
     """
 
     new: NewItem
     warnings: tuple[str, ...]
-    unmet: tuple[Problem, ...] = ()
+    unmet: tuple[Problem, ...]
+    at: str
+
+    @property
+    def names_paths(self) -> bool:
+        """Whether something of it lies where the daemon is to look."""
+        return any(each.path is not None for each in self.new.item.inputs)
 
 
 class Admission:
@@ -84,7 +90,7 @@ class Admission:
             questions=questions,
             submitted_by=self._by,
         )
-        return Admitted(new, _doubts(findings, asked), unmet)
+        return Admitted(new, _doubts(findings, asked), unmet, at)
 
     def _name(self, key: str | None) -> ItemId:
         """The key, however empty: under a name of our own it would be another item each time it is sent."""
@@ -112,7 +118,7 @@ class Admission:
     def _check(self, request: SubmitRequest, findings: Findings, unmet: Sequence[Problem], at: str) -> None:
         wrong = findings.errors or problems_of(request.output_schema)
         problems = [Problem(_where(each, request, at), each.detail) for each in wrong]
-        problems += _missing_uploads(request, self._house.upload_dir, at)
+        problems += _wrong_uploads(request, self._house.upload_dir, at)
         if problems:
             raise Refused("the item is not valid", problems=[*problems, *unmet])
 
@@ -179,7 +185,7 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
 
 
 def _input(asked: InputAsked) -> Input:
-    return Input(name=asked.name, media_type=asked.media_type, text=asked.text, upload=asked.upload)
+    return Input(name=asked.name, media_type=asked.media_type, text=asked.text, upload=asked.upload, path=asked.path)
 
 
 def _message(asked: MessageAsked) -> Message:
@@ -192,13 +198,14 @@ def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]
     return definition.stages
 
 
-def _missing_uploads(request: SubmitRequest, uploads: Path, at: str) -> Sequence[Problem]:
-    """What is wrong with the inputs that only this machine can tell: an upload that is not there."""
-    return [
-        Problem(at + pointer("inputs", index, "upload"), "nothing was uploaded under this digest; upload it first")
-        for index, each in enumerate(request.inputs)
-        if each.upload is not None and not is_here(uploads, each.upload)
-    ]
+def _wrong_uploads(request: SubmitRequest, uploads: Path, at: str) -> Iterator[Problem]:
+    """What is wrong with the uploads that a caller names: one has a path too, or is not there."""
+    for index, each in enumerate(request.inputs):
+        if each.upload is not None and each.path is not None:
+            yield Problem(at + pointer("inputs", index), ONE_SOURCE)
+        elif each.upload is not None and not is_here(uploads, each.upload):
+            detail = "nothing was uploaded under this digest; upload it first"
+            yield Problem(at + pointer("inputs", index, "upload"), detail)
 
 
 def _beginning(item: WorkItem, questions: tuple[str, ...], now: Millis) -> tuple[WorkState, str | None, Millis | None]:

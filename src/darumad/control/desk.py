@@ -15,6 +15,8 @@ from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
 from darumad.values import Value, field
 
+COPIES = 2
+"""So many of those who copy files are at it at once."""
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -66,10 +68,16 @@ class Desk(Value):
     turn: Turn
     lag: Callable[[], float]
     _going: set[asyncio.Task[None]] = field(default_factory=set)
+    _copying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COPIES))
 
     async def read(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn` reads, off the loop: a long list must not hold up the next submit."""
         return await asyncio.to_thread(fn, *args, **kwargs)
+
+    async def copy(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `fn` copies, off the loop and few at once: slow disks must not take all threads from those who read."""
+        async with self._copying:
+            return await asyncio.to_thread(fn, *args, **kwargs)
 
     def leave_going(self, work: Coroutine[Any, Any, None]) -> None:
         """Lets `work` go on behind the answer; what it raises is reported."""

@@ -193,13 +193,14 @@ class House(Value, kw_only=True):
     is gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
     cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
     where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
-    missing; an upload leaves `low_water` bytes free. `head_timeout` and `body_timeout` are what a request may take to
-    come, as the settings describe them. `gauges` are values that only the daemon knows, under the
-    names of the metrics table. An agent's mapping has the fields of its health, its `path`, and the definition it
-    is of as `agent`. `unmade` says of each definition none of whose agents can be made why; `shut`, whether no provider
-    may be asked for it now. `lanes` are those that are more than a name. `journal_wrong` says, in sentences, what is
-    not as it was written, None before anybody has looked; `no_room`, why the disk takes nothing new, else None.
-    `unfinished` counts the items that are not at their end, of which `max_unfinished` are taken in.
+    missing; an upload leaves `low_water` bytes free. Below `input_roots` a caller may name files by their path.
+    `head_timeout` and `body_timeout` are what a request may take to come, as the settings describe them. `gauges` are
+    values that only the daemon knows, under the names of the metrics table. An agent's mapping has the fields of its
+    health, its `path`, and the definition it is of as `agent`. `unmade` says of each definition none of whose agents
+    can be made why; `shut`, whether no provider may be asked for it now. `lanes` are those that are more than a name.
+    `journal_wrong` says, in sentences, what is not as it was written, None before anybody has looked; `no_room`, why
+    the disk takes nothing new, else None. `unfinished` counts the items that are not at their end, of which
+    `max_unfinished` are taken in.
     """
 
     clock: Clock
@@ -227,6 +228,7 @@ class House(Value, kw_only=True):
     chosen_provider: Callable[[], Mapping[str, Any]]
     definitions: Callable[[], Mapping[AgentName, Definition]]
     upload_dir: Path
+    input_roots: tuple[Path, ...]
     low_water: int
     head_timeout: Seconds
     body_timeout: Seconds

@@ -13,6 +13,7 @@ from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House, Running
 from darumad.control.outlook import cancelled_by, crowding, held_up, idle, needs, still_to_come
+from darumad.control.roots import Roots, take_in
 from darumad.control.views import (
     CancelReply,
     ManyReply,
@@ -47,6 +48,7 @@ from darumad.errors import DarumaError, Problem, Refused, Unavailable, unknown_a
 from darumad.events import WorkStopped
 from darumad.journal.requests import Accept, Accepted, Cancel, Cancelled, Edit, Note, Purge, Release, Released
 from darumad.names import AgentName, ItemId
+from darumad.values import changed
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -316,8 +318,8 @@ async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
 async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:
     if desk.house.draining():
         await _only_known(desk, admitted)
-    if any(each.unmet for each in admitted):
-        await _check_met(desk, admitted)
+    if any(each.unmet or each.names_paths for each in admitted):
+        admitted = await _met(desk, admitted)
     names = tuple(each.new for each in admitted)
     target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
     accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
@@ -342,12 +344,35 @@ async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
             )
 
 
-async def _check_met(desk: Desk, admitted: Sequence[Admitted]) -> None:
-    """Refuses what cannot be met now; an id that was accepted before is answered with its item all the same."""
-    unmet = [each for each in admitted if each.unmet]
-    new = [each for each in unmet if await desk.read(desk.house.reader.record, each.new.item.id) is None]
-    if new:
-        raise Refused("the item is not valid", problems=[problem for each in new for problem in each.unmet])
+async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
+    """What was admitted, with what it names by path taken in.
+
+    An id that was accepted before is answered with its item all the same, whatever has become of what it names.
+
+    Raises:
+        Refused: what cannot be met as things are now. Nothing is taken in for a batch that is refused for that.
+    """
+    asked = [each for each in admitted if each.unmet or each.names_paths]
+    new = [each for each in asked if await desk.read(desk.house.reader.record, each.new.item.id) is None]
+    problems = [problem for each in new for problem in each.unmet]
+    if problems:
+        raise Refused("the item is not valid", problems=problems)
+    taken = {each.at: await _taken_in(desk, each, problems) for each in new}
+    if problems:
+        raise Refused("the item is not valid", problems=problems)
+    return [taken.get(each.at, each) for each in admitted]
+
+
+async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> Admitted:
+    """The same with its files among the uploads; what cannot be had is added to `problems`."""
+    house, new = desk.house, admitted.new
+    roots = Roots(directories=house.input_roots, upload_dir=house.upload_dir, spare=house.low_water)
+    try:
+        item = await desk.copy(take_in, new.item, roots, admitted.at)
+    except Refused as refused:
+        problems += refused.problems
+        return admitted
+    return admitted._replace(new=changed(new, item=item))
 
 
 def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came

@@ -1,20 +1,24 @@
 """Uploads: files by their sha256. One is there whole, checked and on disk, or it is not there.
 
-The daemon may run as another user than its callers, so it never reads a path of theirs: they stream it in.
+The daemon may run as another user than its callers, so they stream it in; for what lies below a root see `roots`.
 """
 
 import asyncio
 import errno
 import hashlib
+import io
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, cast
 
 from darumad.control.views import UploadReply
 from darumad.errors import Problem, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _FLUSH = 1 << 20
 _INCOMING = ".incoming-"
@@ -52,18 +56,68 @@ async def keep(chunks: AsyncIterator[bytes], sha256: str, directory: Path, spare
         return await _keep(chunks, sha256, directory, spare)
 
 
+class TooLarge(Exception):  # noqa: N818 - it is said of the file
+    """There is more of it than an upload may have."""
+
+
+def keep_written(write: Callable[[IO[bytes]], None], directory: Path, *, spare: int, limit: int) -> str:
+    """Stores what `write` writes, at most `limit` bytes, under its sha256, which is returned. Blocking.
+
+    Raises:
+        TooLarge: it is more. Nothing is kept then, nor when `write` raises.
+        Unavailable, OSError: as `keep`.
+    """
+    with _full_disk_told():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _incoming(directory) as file:
+            incoming = _Counted(file.file, spare, limit)
+            write(cast("IO[bytes]", incoming))
+            sha256 = incoming.digest.hexdigest()
+            _settle(Path(file.name), directory / sha256)
+    return sha256
+
+
 async def _keep(chunks: AsyncIterator[bytes], sha256: str, directory: Path, spare: int) -> UploadReply:
+    with _incoming(directory) as file:
+        size, found = await _stream(chunks, file.file, spare)
+        if found != sha256:
+            problem = Problem("/sha256", f"what was sent has the digest {found}")
+            raise Refused("the upload is not what its digest says", problems=[problem])
+        created = await asyncio.to_thread(_settle, Path(file.name), directory / sha256)
+    return UploadReply(sha256=sha256, size=size, created=created)
+
+
+@contextmanager
+def _incoming(directory: Path) -> Iterator["tempfile._TemporaryFileWrapper[bytes]"]:
+    """A file to be filled and settled; whatever was not settled is gone."""
     with tempfile.NamedTemporaryFile(dir=directory, prefix=_INCOMING, delete=False) as file:
         try:
-            size, found = await _stream(chunks, file.file, spare)
-            if found != sha256:
-                problem = Problem("/sha256", f"what was sent has the digest {found}")
-                raise Refused("the upload is not what its digest says", problems=[problem])
-            created = await asyncio.to_thread(_settle, Path(file.name), directory / sha256)
+            yield file
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(file.name)  # noqa: PTH108 - one call on the loop; it is gone where it was settled
-    return UploadReply(sha256=sha256, size=size, created=created)
+
+
+class _Counted(io.RawIOBase):
+    """A file on its way in, counted and digested as it is written."""
+
+    def __init__(self, file: IO[bytes], spare: int, limit: int) -> None:
+        super().__init__()
+        self.digest = hashlib.sha256()
+        self._file, self._spare, self._left = file, spare, limit
+
+    def write(self, held: "ReadableBuffer") -> int:
+        """Takes all of it, or raises."""
+        taken = bytes(held)
+        self._left -= len(taken)
+        if self._left < 0:
+            raise TooLarge
+        _write(self._file, self.digest, taken, self._spare)
+        return len(taken)
+
+    def tell(self) -> int:
+        """How much was written."""
+        return self._file.tell()
 
 
 async def _stream(chunks: AsyncIterator[bytes], file: IO[bytes], spare: int) -> tuple[int, str]:

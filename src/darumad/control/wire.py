@@ -148,12 +148,13 @@ class Asked(BaseModel):
 
 
 class InputAsked(Asked):
-    """One thing handed in: text as such, or an upload by its digest."""
+    """One thing handed in: text as such, an upload by its digest, or a file of the daemon's machine by its path."""
 
     name: str = Field(min_length=1, max_length=255)
     media_type: str = "text/plain"
     text: str | None = None
     upload: Sha256 | None = None
+    path: str | None = Field(default=None, min_length=1, max_length=4095)
 
 
 class MessageAsked(Asked):

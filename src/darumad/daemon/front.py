@@ -92,6 +92,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         },
         definitions=lambda: accepted,
         upload_dir=settings.state_dir / "uploads",
+        input_roots=settings.item.input_roots,
         low_water=settings.journal.low_water,
         head_timeout=settings.control.head_timeout,
         body_timeout=settings.control.body_timeout,

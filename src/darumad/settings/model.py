@@ -104,6 +104,9 @@ class Item(Value, kw_only=True):
     unpacked_size: Bytes = setting(
         parse_size("2GiB"), "How large all that was uploaded for one item may be once it is unpacked.", POSITIVE
     )
+    input_roots: tuple[Path, ...] = setting(
+        (), "The directories whose files an item may name by their path, where the daemon reads them. None by default."
+    )
     unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Limits(at_least=1))
 
 

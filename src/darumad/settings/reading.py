@@ -146,6 +146,13 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _absolute(text: str) -> Path:
+    path = _path(text)
+    if not path.is_absolute():
+        raise ValueError("a list of absolute paths")
+    return path
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
@@ -214,6 +221,7 @@ def _list_of(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 _READERS: Mapping[Any, Callable[[Any], Any]] = {
     str: _text,
+    tuple[Path, ...]: _list_of(lambda value: _absolute(_text(value).strip())),
     tuple[str, ...]: _list_of(lambda value: _text(value).strip()),
     bool: _yes_or_no,
     int: _whole,

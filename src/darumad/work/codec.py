@@ -178,7 +178,13 @@ def failure_from_json(data: Mapping[str, Any]) -> Failure:
 
 
 def _input_to_json(each: Input) -> Json:
-    return {"name": each.name, "media_type": each.media_type, "text": each.text, "upload": each.upload}
+    return {
+        "name": each.name,
+        "media_type": each.media_type,
+        "text": each.text,
+        "upload": each.upload,
+        "path": each.path,
+    }
 
 
 def _artifact_to_json(each: Artifact) -> Json:

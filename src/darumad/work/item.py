@@ -14,12 +14,16 @@ PHASES: tuple[str, ...] = (
 
 
 class Input(Value, kw_only=True):
-    """One thing handed in with an item: text as such, or an upload by its sha256."""
+    """One thing handed in with an item: text as such, or an upload by its sha256.
+
+    `path` is where the daemon found it; what is accepted is the upload that was made of it then.
+    """
 
     name: str
     media_type: str = "text/plain"
     text: str | None = None
     upload: str | None = None
+    path: str | None = None
 
 
 class Limits(Value, kw_only=True):

@@ -27,6 +27,7 @@ MAX_MESSAGES = 1_000
 SHORT_DESCRIPTION = 10
 MIN_PLAN_WORDS = 5
 PRIORITIES = range(11)
+ONE_SOURCE = "must have one of text, upload and path"
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_DEPTH = 20
 
@@ -203,7 +204,7 @@ def _blank_errors(pointer: str, entries: tuple[str, ...]) -> Iterator[Problem]:
 
 def _input_errors(item: WorkItem) -> Iterator[Problem]:
     seen: set[str] = set()
-    uploads = {each.name for each in item.inputs if each.upload is not None}
+    files = {each.name for each in item.inputs if each.text is None}
     for index, each in enumerate(item.inputs):
         if not _is_safe_name(each.name):
             yield Problem(f"/inputs/{index}/name", "must be a relative path without '..', '.' or empty parts")
@@ -212,11 +213,13 @@ def _input_errors(item: WorkItem) -> Iterator[Problem]:
         if each.name in seen:
             yield Problem(f"/inputs/{index}/name", f"'{each.name}' is there twice")
         seen.add(each.name)
-        above = _above(each.name) & uploads
-        if each.upload is not None and above:
+        above = _above(each.name) & files
+        if each.text is None and above:
             yield Problem(f"/inputs/{index}/name", f"lies below '{min(above)}', which is an upload itself")
-        if (each.text is None) == (each.upload is None):
-            yield Problem(f"/inputs/{index}", "must have either text or upload")
+        if (each.text is None) == (each.upload is None and each.path is None):
+            yield Problem(f"/inputs/{index}", ONE_SOURCE)
+        if each.path is not None and (not each.path.startswith("/") or "\0" in each.path):
+            yield Problem(f"/inputs/{index}/path", "must be an absolute path where the daemon runs, without a NUL")
         if each.upload is not None and not _SHA256.fullmatch(each.upload):
             yield Problem(f"/inputs/{index}/upload", "must be a sha256 in lower-case hex")
 
