@@ -163,7 +163,7 @@ class WorkExpired(Fact):
 
 
 class WorkCancelled(Fact):
-    """Somebody cancelled an item."""
+    """Somebody cancelled an item, or the one whose sub-work it is ended without success."""
 
     name: ClassVar[str] = "work.cancelled"
     by: str

@@ -65,6 +65,17 @@ def test_a_dialogue_is_taken_from_a_file(served: Served, run: Run, tmp_path: Pat
     assert f"{talk}" in said.stderr
 
 
+def test_a_parent_shows_its_sub_work_and_takes_it_along(run: Run) -> None:
+    assert run("submit", "--id", "top", TEXT).returncode == 0
+    assert run("submit", "--id", "part", "--parent", "top", TEXT).returncode == 0
+    assert "  child: part  ready" in run("work", "show", "top").stdout
+    assert re.search(r"parent +top", run("work", "show", "part").stdout)
+    assert json.loads(run("work", "list", "--parent", "top", "--json").stdout)["items"][0]["id"] == "part"
+    assert run("work", "cancel", "top").stdout.splitlines() == ["top  cancelled", "  cancelled with it: part"]
+    refused = run("submit", "--parent", "top", TEXT)
+    assert (refused.returncode, "which is cancelled" in refused.stderr) == (2, True)
+
+
 def test_a_conversation_is_found_by_its_name(run: Run) -> None:
     assert run("submit", "--id", "one", "--conversation", "talk", TEXT).returncode == 0
     assert run("submit", "--id", "two", TEXT).returncode == 0

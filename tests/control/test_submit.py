@@ -118,6 +118,29 @@ def test_a_dialogue_of_another_form_is_refused_by_its_place(served: Served, poin
     assert list(_pointers(refused.value)) == [pointer]
 
 
+def test_sub_work_names_its_parent_and_is_listed_with_it(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "top"})
+    served.client.batch([{**CLEAR, "id": name, "parent": "top"} for name in ("one", "two")])
+    assert [each["id"] for each in served.client.call("work list", parent="top")["items"]] == ["one", "two"]
+    shown = served.client.call("work show", id="top")
+    assert shown["children"] == [{"id": name, "state": "ready", "reason": None} for name in ("one", "two")]
+    assert served.client.call("work show", id="one")["asked"]["parent"] == "top"
+    with pytest.raises(Refused, match="nobody"):
+        served.client.call("work list", parent="nobody")
+
+
+@pytest.mark.parametrize(
+    ("parent", "why"), [("nobody", "does not know: hand that in first"), ("top", "which is cancelled"), ("a b", "")]
+)
+def test_a_parent_that_cannot_be_is_refused_by_its_field_and_by_name(served: Served, parent: str, why: str) -> None:
+    served.client.submit({**CLEAR, "id": "top"})
+    served.client.call("work cancel", {}, id="top")
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "parent": parent})
+    ((pointer, said),) = _pointers(refused.value).items()
+    assert (pointer, why in said) == ("/parent", True)
+
+
 def test_the_items_of_a_conversation_are_listed(served: Served) -> None:
     for name, fields in (("one", {"conversation": "talk"}), ("two", {}), ("three", {"conversation": "talk"})):
         served.client.submit({**CLEAR, "id": name, **fields})

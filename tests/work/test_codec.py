@@ -70,6 +70,7 @@ ITEMS = st.builds(
         tuple
     ),
     conversation=st.none() | TEXT,
+    parent=st.none() | TEXT,
     lane=TEXT,
     depends_on=TEXTS,
     requirements=TEXTS,

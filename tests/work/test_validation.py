@@ -66,6 +66,8 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text=" "))}),
         ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text="a" * 50_001))}),
         ("/conversation", {"conversation": "a b"}),
+        ("/parent", {"parent": "a b"}),
+        ("/parent", {"parent": "a"}),
         ("/depends_on/1", {"depends_on": ("b", "a b")}),
         ("/depends_on/0", {"depends_on": ("a",)}),
         ("/requirements/1", {"requirements": ("one", " ")}),

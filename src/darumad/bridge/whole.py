@@ -5,7 +5,7 @@ Every call posts and returns; answers come back as messages. This outlives the l
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from darumad.bridge.half import Broker, LoopHalf, report
 from darumad.bridge.loop import LoopThread
@@ -69,6 +69,10 @@ class Bridge:
         """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
         with self._changing:
             self._half.forget(holder)
+
+    def owners(self, items: Collection[str]) -> list[Owner]:
+        """On whose behalf anything runs for these items."""
+        return [each.owner for each in self._half.running if each.owner.item in items]
 
     def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str = "") -> None:
         """Revoke these owners, then cancel their tasks; `because` says in words who wants that, and why.

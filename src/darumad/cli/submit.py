@@ -38,6 +38,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option(
     "--messages", type=_FILE, metavar="FILE", help="A JSON list of {role, text}: the dialogue that it goes on."
 )
+@click.option("--parent", metavar="ID", help="The item whose sub-work it is: it is cancelled with that one.")
 @click.option("--conversation", metavar="ID", help="The conversation it belongs to: it is shown what was said there.")
 @click.option("--agent", type=WORD, metavar="NAME", help="Which agent does it.")
 @click.option("--requires", multiple=True, metavar="WORD", help="What its agent must offer, such as gpu.")

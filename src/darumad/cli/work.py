@@ -28,6 +28,7 @@ def work() -> None:
 @click.option("--agent", metavar="NAME", help="Only items of this agent.")
 @click.option("--label", metavar="KEY=VALUE", help="Only items with this label.")
 @click.option("--conversation", metavar="ID", help="Only items of this conversation.")
+@click.option("--parent", metavar="ID", help="Only the sub-work of this item.")
 @click.option("--after", metavar="ID", help="The page behind this item.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, help="How many.")
 @online
@@ -233,6 +234,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("failures", reply["failures"] or None),
             ("reviews", reply["reviews"] or None),
             ("held by", reply["holder"]),
+            ("parent", asked["parent"]),
             ("depends on", asked["depends_on"]),
             ("phase", asked["phase"]),
             ("priority", asked["priority"]),
@@ -255,6 +257,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
     yield from (f"  keeps to: {each}" for each in asked["constraints"])
     yield from (f"  ? {question}" for question in open_questions(reply))
     yield from (f"  ! {answer_}" for answer_ in reply["answers"])
+    yield from (f"  child: {each['id']}  {_state(each)}" for each in reply["children"] or ())
     for each in reply["feedback"]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
     for each in reply["attempts"] or ():
@@ -281,6 +284,7 @@ def _state(view: Json) -> str:
 
 def _cancel_lines(reply: Json) -> Iterable[str]:
     yield f"{reply['id']}  cancelled"
+    yield from (f"  cancelled with it: {each}" for each in reply["cancelled"] if each != reply["id"])
     yield from _died_lines(reply)
     yield from (f"  stopped: {each}" for each in reply["stopped"])
     yield from (f"  did not stop: {each}" for each in reply["not_stopped"])

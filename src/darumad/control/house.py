@@ -85,6 +85,7 @@ class Reader(Protocol):
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
         conversation: ItemId | None = None,
+        parent: ItemId | None = None,
         after: ItemId | None = None,
         limit: int = 100,
     ) -> Sequence[WorkRecord]: ...
@@ -92,6 +93,7 @@ class Reader(Protocol):
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
+    def children(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def turns(self, conversation: ItemId) -> Sequence[Message]: ...  # noqa: D102
     def in_lane(self, lane: str, most: int) -> Sequence[tuple[ItemId, str, str | None]]: ...  # noqa: D102
     def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102

@@ -92,7 +92,7 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
 
     Raises:
         Refused: `unknown_agent`: there is no such agent, and there are no items of one that was; `not_found`: the item
-            to begin behind is not kept any more, or never was: an empty page would look like the end.
+            to begin behind is not kept any more, or never was: an empty page would look like the end. So of a parent.
     """
     key, _, value = (request.label or "").partition("=")
     records = await desk.read(
@@ -101,14 +101,16 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
         agent=None if request.agent is None else AgentName(request.agent),
         label=(key, value) if request.label else None,
         conversation=request.conversation,
+        parent=request.parent,
         after=None if request.after is None else ItemId(request.after),
         limit=request.limit + 1,
     )
     known = desk.house.definitions()
     if not records and request.agent is not None and request.agent not in known:
         raise unknown_agent(request.agent, known)
-    if not records and request.after is not None:
-        await _record(desk, request.after)
+    for known_before in (request.after, request.parent):
+        if not records and known_before is not None:
+            await _record(desk, known_before)
     page = records[: request.limit]
     more = len(records) > request.limit
     return WorkPage(items=tuple(map(summary, page)), next=page[-1].item.id if more else None)
@@ -122,7 +124,10 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
     cancelled = await cancelled_by(desk, record)
-    return view(record, attempts, steps, effects, waits_for=await needs(desk, record), cancelled=cancelled)
+    children = await desk.read(reader.children, name)
+    return view(
+        record, attempts, steps, effects, waits_for=await needs(desk, record), cancelled=cancelled, children=children
+    )
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:

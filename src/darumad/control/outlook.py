@@ -167,9 +167,12 @@ def _paused_lane(lane: str) -> str:
 
 
 def _crowded(house: House, record: WorkRecord) -> str | None:
-    """Who has the places of a lane that lets so many in and no more; whoever was claimed once has one."""
+    """Who has the places of a lane that lets so many in and no more.
+
+    Whoever was claimed once has one, and sub-work may share one.
+    """
     entry = house.lanes.get(record.item.lane)
-    if record.attempt or entry is None or entry.max_running is None:
+    if record.attempt or record.item.parent or entry is None or entry.max_running is None:
         return None
     inside = house.reader.in_lane(record.item.lane, entry.max_running)
     if len(inside) < entry.max_running:

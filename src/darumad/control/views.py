@@ -59,7 +59,8 @@ class WorkPage(Said):
 class WorkView(Said):
     """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
 
-    `cancelled` says by whom, and with what reason, as long as its event is kept.
+    `cancelled` says by whom, and with what reason, as long as its event is kept. `children` are the first
+    hundred, where the item alone is shown; None where it has none.
     """
 
     id: str
@@ -89,6 +90,7 @@ class WorkView(Said):
     submitted_by: str
     waits_for: str | None = None
     cancelled: Mapping[str, Any] | None = None
+    children: tuple[Mapping[str, Any], ...] | None = None
     asked: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...] | None = None
     steps: tuple[Mapping[str, Any], ...] | None = None
@@ -375,6 +377,7 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
     *,
     waits_for: str | None = None,
     cancelled: Mapping[str, Any] | None = None,
+    children: Sequence[Mapping[str, Any]] | None = None,
 ) -> WorkView:
     """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
     return WorkView.model_construct(
@@ -405,6 +408,7 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
         submitted_by=record.submitted_by,
         waits_for=waits_for,
         cancelled=cancelled,
+        children=tuple(children) if children else None,
         asked=item_to_json(record.item),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),

@@ -185,6 +185,7 @@ class SubmitRequest(Asked):
     input: Any = None
     messages: tuple[MessageAsked, ...] = ()
     conversation: ItemName | None = None
+    parent: ItemName | None = None
     requires: tuple[Capability, ...] = ()
     lane: str = Field(default="default", min_length=1, max_length=255)
     depends_on: tuple[ItemName, ...] = ()
@@ -224,6 +225,7 @@ class ListRequest(Asked):
     agent: str | None = None
     label: str | None = Field(default=None, pattern=_LABEL)
     conversation: ItemName | None = None
+    parent: ItemName | None = None
     after: str | None = None
     limit: int = Field(default=100, ge=1, le=1000)
 

@@ -25,7 +25,7 @@ from darumad.daemon import configured
 from darumad.daemon.assembly import Kernel, Minds, listener_failed
 from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
-from darumad.events import ProviderCircuitClosed, Recorded
+from darumad.events import ProviderCircuitClosed, Recorded, WorkCancelled
 from darumad.journal.requests import PAUSED
 from darumad.names import AgentName, Fence, ItemId, Role, Stage
 from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
@@ -168,6 +168,13 @@ class Engine:
         return Barred(*(frozenset(name for name in names if lets[name] is each) for each in (Lets.NONE, Lets.ONE)))
 
     def _heard(self, facts: Sequence[Recorded]) -> None:
-        """On the publisher's thread: who waited for a circuit need not wait until somebody looks."""
+        """On the publisher's thread: who waited for a circuit need not wait until somebody looks.
+
+        And what is cancelled stops, whoever cancelled it: sub-work goes with its parent, and nobody asked for that.
+        """
         if any(each.type == ProviderCircuitClosed.name for each in facts):
             self.hint()
+        cancelled = {each.subject for each in facts if each.type == WorkCancelled.name}
+        if cancelled:
+            bridge = self._minds.bridge
+            bridge.cancel(bridge.owners(cancelled), Limit.CANCELLED, lambda _: None, "it was cancelled")

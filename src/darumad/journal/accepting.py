@@ -19,18 +19,23 @@ Created = tuple[NewItem, WorkState]
 def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
     """Each submit is accepted or refused whole; a refused one costs the others nothing."""
     rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
-    known = {uid: Known(row[2], STATES[row[3]]) for uid, row in rows.items()}
+    known = {uid: Known(row[2], STATES[row[3]], row[4]) for uid, row in rows.items()}
     low = None if batch.room is None else batch.room.low()
     verdicts = []
     for each in accepts:
         verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, now=batch.now, low_on_disk=low)
         verdicts.append(verdict)
         if isinstance(verdict, Admitted):
-            known.update({new.item.id: Known(new.digest, state) for new, state in verdict.new})
+            known.update(
+                {
+                    new.item.id: Known(new.digest, state, verdict.depths.get(new.item.id, 0))
+                    for new, state in verdict.new
+                }
+            )
             batch.unfinished += len(verdict.new)
             batch.audit(each.audit)
     created = {new.item.id: (new, state) for each in verdicts if isinstance(each, Admitted) for new, state in each.new}
-    records = _write(batch, created, {uid: row[1] for uid, row in rows.items() if row[1] is not None})
+    records = _write(batch, created, {uid: row[1] for uid, row in rows.items() if row[1] is not None}, known)
     if rows:
         records |= _held_before(batch, accepts, rows) | _gone_before(accepts, rows)
     return [
@@ -41,7 +46,8 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
 
 def _names(accepts: Sequence[Accept]) -> list[ItemId]:
     items = [each.item for accept in accepts for each in accept.items]
-    return list({each.id for each in items}.union(*[each.depends_on for each in items]))
+    named = {each.id for each in items}.union(*[each.depends_on for each in items])
+    return list(named.union([each.parent for each in items if each.parent is not None]))
 
 
 def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkRecord]) -> Accepted:
@@ -67,7 +73,9 @@ def _gone_before(accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[
     }
 
 
-def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId, int]) -> dict[ItemId, WorkRecord]:
+def _write(
+    batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId, int], known: Mapping[ItemId, Known]
+) -> dict[ItemId, WorkRecord]:
     if not created:
         return {}
     records = {uid: _record(batch, *each) for uid, each in created.items()}
@@ -95,6 +103,7 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
             if need in everyone
         ],
     )
+    _tie(batch, created, everyone, known)
     batch.run_if_any(
         "correspond",
         [(ids[uid], dump(new.questions), "[]", "[]") for uid, (new, _) in created.items() if new.questions],
@@ -102,6 +111,19 @@ def _write(batch: Batch, created: Mapping[ItemId, Created], held: Mapping[ItemId
     for record in records.values():
         batch.record(_facts(record))
     return records
+
+
+def _tie(
+    batch: Batch, created: Mapping[ItemId, Created], rows: Mapping[ItemId, int], known: Mapping[ItemId, Known]
+) -> None:
+    """The new items that have a parent, a level at a time: each finds the one above it."""
+    ties = [
+        (rows[uid], rows[new.item.parent], known[uid].depth)
+        for uid, (new, _) in created.items()
+        if new.item.parent is not None
+    ]
+    for depth in sorted({depth for _, _, depth in ties}):
+        batch.run("accept_children", [each for each in ties if each[2] == depth])
 
 
 def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
 from darumad.names import ItemId, Millis
-from darumad.values import Value
+from darumad.values import Value, field
 from darumad.work.dependencies import find_cycle
 from darumad.work.item import WorkItem
 from darumad.work.states import WorkState
+from darumad.work.subwork import refusal_below
 from darumad.work.validation import expired
 
 DISK_RETRY = 30.0
@@ -21,16 +22,18 @@ LOST = frozenset({WorkState.DEAD, WorkState.CANCELLED})
 
 
 class Known(NamedTuple):
-    """What the journal holds under an id already, or will once this batch is written."""
+    """What the journal holds under an id already, or will once this batch is written; `depth` as in `work.subwork`."""
 
     digest: str
     state: WorkState
+    depth: int = 0
 
 
 class Admitted(Value):
-    """The items of one submit that are new, each with the state it begins in."""
+    """The items of one submit that are new, each with the state it begins in; `depths` of those that have a parent."""
 
     new: tuple[tuple[NewItem, WorkState], ...]
+    depths: Mapping[ItemId, int] = field(default_factory=dict)
 
 
 def admit(
@@ -47,10 +50,11 @@ def admit(
             new[each.item.id] = each
         elif held != each.digest:
             return Refused(f"{each.item.id} was submitted before with another body", code="conflict")
-    refusal = _refusal(accept, new, known, unfinished, now)
+    depths, wrong = _ties(new, known)
+    refusal = _refusal(accept, new, known, unfinished, now) if not wrong else _orphans(accept, wrong)
     if new and not refusal and low_on_disk:
         refusal = Unavailable(low_on_disk, code="disk_full", retry_after=DISK_RETRY)
-    return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()))
+    return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()), depths)
 
 
 def _refusal(
@@ -81,6 +85,31 @@ def _lost(item: WorkItem, new: Mapping[ItemId, NewItem], known: Mapping[ItemId, 
             yield Problem(pointer, f"{item.id} depends on {uid}, which the journal does not know")
         elif uid in known and known[uid].state in LOST:
             yield Problem(pointer, f"{item.id} depends on {uid}, which is {known[uid].state}")
+
+
+def _ties(new: Mapping[ItemId, NewItem], known: Mapping[ItemId, Known]) -> tuple[dict[ItemId, int], dict[ItemId, str]]:
+    """How deep the new items are that have a parent, and what is wrong with whose; it stands before its children."""
+    depths: dict[ItemId, int] = {}
+    wrong: dict[ItemId, str] = {}
+    before: set[ItemId] = set()
+    for uid, each in new.items():
+        parent = each.item.parent
+        if parent is not None:
+            above = known.get(parent) or (Known("", each.state, depths.get(parent, 0)) if parent in before else None)
+            depths[uid] = above.depth + 1 if above else 1
+            if said := refusal_below(parent, above.state if above else None, depths[uid] - 1):
+                wrong[uid] = said
+        before.add(uid)
+    return depths, wrong
+
+
+def _orphans(accept: Accept, wrong: Mapping[ItemId, str]) -> Refused:
+    problems = [
+        Problem(f"/items/{place}/parent", f"the parent of {each.item.id} {wrong[each.item.id]}")
+        for place, each in enumerate(accept.items)
+        if each.item.id in wrong
+    ]
+    return Refused("nothing was accepted", problems=problems)
 
 
 def _begins(each: NewItem, known: Mapping[ItemId, Known]) -> WorkState:

@@ -51,8 +51,8 @@ def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:
 
 
 def _claim(batch: Batch, asked: Claim) -> Claimed:
-    lanes = _Lanes(batch)
-    chosen = _choose(asked, _candidates(batch, asked, lanes), batch.turns, lanes)
+    lanes, candidates = _candidates(batch, asked)
+    chosen = _choose(asked, candidates, batch.turns, lanes)
     if batch.suspects:
         chosen += _one_suspect(batch, asked, chosen, lanes)
     if not chosen:
@@ -88,12 +88,14 @@ def expire(batch: Batch) -> None:
         doom(batch, ended)
 
 
-def _candidates(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
+def _candidates(batch: Batch, asked: Claim) -> "tuple[_Lanes, list[_Candidate]]":
+    lanes = _Lanes(batch)
     found = _best(batch, asked, lanes)
     if any(each.expires_at is not None and each.expires_at <= batch.now for each in found):
         expire(batch)
+        lanes = _Lanes(batch)  # whoever had a place may have been cancelled with a parent that is over its time
         found = _best(batch, asked, lanes)
-    return [*lanes.ready(asked.gated), *filter(lanes.lets_in, found)]
+    return lanes, [*lanes.ready(asked.gated), *filter(lanes.lets_in, found)]
 
 
 def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
@@ -122,11 +124,19 @@ class _Lanes:
     def __init__(self, batch: Batch) -> None:
         self._left = dict(batch.turns.limits)
         self._ready: list[_Candidate] = []
-        for *row, ready in batch.run_if_any("under_way_in_lanes", list(self._left)):
+        held, inside, shared = set[int](), set[int](), set[int]()
+        for *row, place, family, ready in batch.run_if_any("under_way_in_lanes", list(self._left)):
             each = _Candidate(*row)
-            if ready and self._left[each.lane] > 0:
+            if place not in held:
+                held.add(place)
+                inside |= {place} if self._left[each.lane] > 0 else set()
+                shared |= {place} if family else set()
+                self._left[each.lane] -= 1
+            if ready and place in inside:
                 self._ready.append(each)
-            self._left[each.lane] -= 1
+        family = batch.run_if_any("family_in_places", list(shared & inside))
+        self._ready += [_Candidate(*row) for row in family]
+        self._named = {each.id for each in self._ready}
 
     @property
     def full(self) -> list[str]:
@@ -139,7 +149,7 @@ class _Lanes:
 
     def lets_in(self, each: _Candidate) -> bool:
         """Whether this one stands in the line itself: who has a place in a limited lane does not."""
-        return not (each.begun and each.lane in self._left)
+        return each.lane not in self._left or not (each.begun or each.id in self._named)
 
     def takes(self, each: _Candidate) -> bool:
         """Give this one a place, if it needs one and there is one."""

@@ -1,14 +1,32 @@
-"""What the end of an item does to those that wait on it, in the transaction of that end."""
+"""What the end of an item does to those that wait on it and to its sub-work, in the transaction of that end."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from darumad.events import Fact, WorkDead, WorkParked, WorkReady, WorkRevived, WorkScheduled
+from darumad.events import Fact, WorkCancelled, WorkDead, WorkParked, WorkReady, WorkRevived, WorkScheduled
 from darumad.journal.batch import Batch
-from darumad.names import ItemId
+from darumad.names import Fence, ItemId
 from darumad.work.states import ScheduleReason, WorkState
 
 Settled = Mapping[int, list[ItemId]]
 """By the row of the item that ended: the dependents this settled."""
+
+
+_Fell = tuple[int, ItemId, int]
+"""An item that fell, by its row and its id, and the row of the one it fell with."""
+
+
+@dataclass(slots=True)
+class Fallen:
+    """What fell with items that ended without success: `of` each of them, by its row, all that did.
+
+    That is: the dependents that `died`, the sub-work that was `cancelled`, and who held of it what ran (`running`).
+    """
+
+    of: dict[int, list[ItemId]] = field(default_factory=dict)
+    died: list[ItemId] = field(default_factory=list)
+    cancelled: list[ItemId] = field(default_factory=list)
+    running: list[tuple[ItemId, str, Fence]] = field(default_factory=list)
 
 
 def settle(batch: Batch, succeeded: Sequence[int]) -> Settled:
@@ -22,19 +40,47 @@ def settle(batch: Batch, succeeded: Sequence[int]) -> Settled:
     return settled
 
 
-def doom(batch: Batch, ended: Sequence[int]) -> Settled:
-    """Dependents of items that ended without success die, and theirs of them: a level at a time, each item once."""
-    doomed: dict[int, list[ItemId]] = {}
+def doom(batch: Batch, ended: Sequence[int], by: str = "daemon") -> Fallen:
+    """Dependents of items that ended without success die, their sub-work is cancelled, and so on with those.
+
+    A level at a time, each item once; `by` is who ended the first.
+    """
+    fallen = Fallen()
     root_of = {row: row for row in ended}
     level: Sequence[int] = ended
-    while rows := batch.run_if_any("doom_dependents", level):
-        for row, uid, agent, phase, attempt, error, because in rows:
+    while level:
+        rows = [*_doomed(batch, level, fallen), *_cancelled(batch, level, by, fallen)]
+        for row, uid, because in rows:
             root_of[row] = root_of[because]
-            doomed.setdefault(root_of[row], []).append(uid)
-            batch.record([WorkDead(uid, agent, phase, attempt, error)])
+            fallen.of.setdefault(root_of[row], []).append(uid)
         batch.unfinished -= len(rows)
         level = [row for row, *_ in rows]
-    return doomed
+    return fallen
+
+
+def _doomed(batch: Batch, level: Sequence[int], fallen: Fallen) -> list[_Fell]:
+    rows = batch.run("doom_dependents", level)
+    batch.record([WorkDead(uid, agent, phase, attempt, error) for _, uid, agent, phase, attempt, error, _ in rows])
+    fallen.died += [uid for _, uid, *_ in rows]
+    return [(row, uid, because) for row, uid, *_, because in rows]
+
+
+def _cancelled(batch: Batch, level: Sequence[int], by: str, fallen: Fallen) -> list[_Fell]:
+    rows = batch.run("unfinished_below", level)
+    end(batch, [row for row, *_ in rows])
+    batch.record(
+        [WorkCancelled(uid, by, f"it is sub-work of {top}, which is {state}") for _, uid, _, _, _, top, state in rows]
+    )
+    fallen.cancelled += [uid for _, uid, *_ in rows]
+    fallen.running += [(uid, holder, fence) for _, uid, holder, fence, *_ in rows if holder]
+    return [(row, uid, because) for row, uid, _, _, because, *_ in rows]
+
+
+def end(batch: Batch, rows: Sequence[int]) -> None:
+    """These are cancelled, whoever holds them."""
+    batch.run_if_any("cancel", rows)
+    batch.run_if_any("close_attempts", rows, outcome="cancelled")
+    batch.run_if_any("close_holds", [(row, "cancelled") for row in rows])
 
 
 def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemId, ...]:

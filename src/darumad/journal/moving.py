@@ -77,7 +77,7 @@ def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, l
         if each.follows.to is not WorkState.SUCCEEDED and each.follows.to not in UNFINISHED
     ]
     batch.unfinished -= len(won) + len(lost)
-    return {**settle(batch, won), **doom(batch, lost)}
+    return {**settle(batch, won), **doom(batch, lost).of}
 
 
 def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:

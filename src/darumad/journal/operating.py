@@ -9,7 +9,7 @@ from darumad.errors import DarumaError, Refused, unknown_item
 from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
 from darumad.journal.admission import LOST
 from darumad.journal.batch import Batch
-from darumad.journal.dependents import doom, revive
+from darumad.journal.dependents import doom, end, revive
 from darumad.journal.effects import settle_unknown
 from darumad.journal.encoding import dump
 from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
@@ -72,15 +72,13 @@ def _cancel(batch: Batch, asked: Cancel) -> Answer:
     if refusal:
         return refusal
     rows = [each.row for each in found.values()]
-    batch.run("cancel", rows)
-    batch.run("close_attempts", rows, outcome="cancelled")
-    batch.run("close_holds", [(row, "cancelled") for row in rows])
+    end(batch, rows)
     batch.unfinished -= sum(each.state in UNFINISHED for each in found.values())
     batch.record(WorkCancelled(uid, asked.audit.by, asked.reason) for uid in found)
     batch.audit(asked.audit)
-    died = [uid for uids in doom(batch, rows).values() for uid in uids]
+    fallen = doom(batch, rows, asked.audit.by)
     running = [(each.uid, each.holder or "", each.fence) for each in found.values() if each.holder]
-    return Cancelled(tuple(found), tuple(running), tuple(died))
+    return Cancelled((*found, *fallen.cancelled), (*running, *fallen.running), tuple(fallen.died))
 
 
 def _release(batch: Batch, asked: Release) -> Answer:

@@ -6,13 +6,14 @@
 -- === accepting =====================================================================================================
 
 -- name: known_items
--- What the journal holds of these ids, named as items or as dependencies; of those that are gone, how they ended.
-SELECT item.uid, item.id, payload.digest, item.state
+-- What the journal holds of these ids, named as items, as parents or as dependencies, and how far down each is; of those
+-- that are gone, how they ended.
+SELECT item.uid, item.id, payload.digest, item.state, coalesce((SELECT depth FROM child WHERE child.item = item.id), 0)
 FROM json_each(:asked) AS asked
 JOIN item ON item.uid = asked.value
 JOIN payload ON payload.item = item.id
 UNION ALL
-SELECT idempotency.uid, NULL, idempotency.digest, idempotency.outcome
+SELECT idempotency.uid, NULL, idempotency.digest, idempotency.outcome, 0
 FROM json_each(:asked) AS asked
 JOIN idempotency ON idempotency.uid = asked.value;
 
@@ -49,6 +50,17 @@ INSERT INTO requires (item, capability)
 SELECT item, capability
 FROM asked WHERE item IS NOT NULL
 ON CONFLICT DO NOTHING;
+
+-- name: accept_children
+-- [item, parent, depth], of one depth: those above are there before.
+WITH asked(item, parent, depth) AS (VALUES :rows)
+INSERT INTO child (item, parent, depth, place)
+SELECT asked.item, asked.parent, asked.depth,
+    CASE WHEN mine.lane = above.lane THEN coalesce(
+        (SELECT child.place FROM child WHERE child.item = above.id), above.id) ELSE mine.id END
+FROM asked
+CROSS JOIN item AS mine ON mine.id = asked.item
+CROSS JOIN item AS above ON above.id = asked.parent;
 
 -- name: accept_dependencies
 WITH asked(item, needs) AS (VALUES :rows)
@@ -113,19 +125,38 @@ SELECT json_group_array((
 FROM range;
 
 -- name: under_way_in_lanes
--- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried.
+-- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried. Of each, which
+-- place, and whether it may be shared.
 SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh,
+    coalesce(child.place, item.id),
+    EXISTS (SELECT 1 FROM child AS other WHERE other.place = coalesce(child.place, item.id)),
     item.state = 'ready' AND suspect = 0 AND lacking = 0
 FROM json_each(:asked) AS asked
 CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
+LEFT JOIN child ON child.item = item.id
 WHERE item.lane <> 'default' AND item.attempt > 0 AND item.finished_at IS NULL
 ORDER BY item.lane, item.state = 'ready', item.attempt_open DESC, item.rank, item.id;
 
+-- name: family_in_places
+-- Who shares one of these places and has not begun: a parent, a child, its sibling.
+WITH member(id) AS (
+    SELECT value FROM json_each(:asked)
+    UNION ALL SELECT child.item FROM json_each(:asked) AS asked CROSS JOIN child ON child.place = asked.value
+)
+SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh
+FROM member
+CROSS JOIN item ON item.id = member.id
+WHERE item.state = 'ready' AND item.suspect = 0 AND item.lacking = 0 AND item.attempt = 0
+    AND (item.expires_at IS NULL OR item.expires_at > :now)
+ORDER BY item.rank, item.id;
+
 -- name: in_lane
--- Who has a place in one lane, for people: the first so many of them.
-SELECT uid, state, reason FROM item INDEXED BY item_lane
+-- Who has a place in one lane, for people: of those that share one the first, and the first so many of them.
+SELECT uid, state, reason, min(item.id) FROM item INDEXED BY item_lane
+LEFT JOIN child ON child.item = item.id
 WHERE lane = :lane AND lane <> 'default' AND attempt > 0 AND finished_at IS NULL
-ORDER BY id LIMIT :most;
+GROUP BY coalesce(child.place, item.id)
+ORDER BY item.id LIMIT :most;
 
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
@@ -445,6 +476,19 @@ WHERE item.id = verdict.item AND +item.state = 'waiting'
 RETURNING id, uid, agent, phase, attempt, json_extract(error, '$.message'), (
     SELECT needed.id FROM item AS needed WHERE needed.uid = json_extract(item.error, '$.dependency'));
 
+-- name: unfinished_below
+-- The unfinished sub-work of these, however deep, also below what has succeeded: [id, uid, holder, fence, whose, what became
+-- of that].
+WITH RECURSIVE below(id, top) AS (
+    SELECT child.item, asked.value FROM json_each(:asked) AS asked CROSS JOIN child ON child.parent = asked.value
+    UNION ALL SELECT child.item, below.top FROM below CROSS JOIN child ON child.parent = below.id
+)
+SELECT item.id, item.uid, item.holder, item.fence, top.id, top.uid, top.state
+FROM (SELECT id, min(top) AS top FROM below GROUP BY id) AS fallen
+CROSS JOIN item ON item.id = fallen.id
+CROSS JOIN item AS top ON top.id = fallen.top
+WHERE item.finished_at IS NULL;
+
 -- name: revivable_dependents
 -- Dead of one of these, and of nothing else that is still dead or cancelled: [id, uid, whether all it needs is done].
 SELECT DISTINCT item.id, item.uid, NOT EXISTS (
@@ -755,6 +799,13 @@ SELECT asked, answered FROM (
     WHERE conversation = :conversation AND ended IS NOT NULL
     ORDER BY ended DESC, item DESC LIMIT :most)
 ORDER BY ended, item;
+
+-- name: children
+SELECT item.uid, item.state, item.reason
+FROM item AS above
+JOIN child ON child.parent = above.id
+JOIN item ON item.id = child.item
+WHERE above.uid = :uid ORDER BY item.id LIMIT 100;
 
 -- name: attempts
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,

@@ -23,6 +23,7 @@ _ITEM_FILTERS: Mapping[str, str] = {
     "agent": "agent = :agent",
     "key": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
     "conversation": "id IN (SELECT item FROM exchange WHERE conversation = :conversation)",
+    "parent": "id IN (SELECT item FROM child WHERE parent = (SELECT id FROM item WHERE uid = :parent))",
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
 }
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
@@ -74,12 +75,14 @@ class Reader:
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
         conversation: ItemId | None = None,
+        parent: ItemId | None = None,
         after: ItemId | None = None,
         limit: int = 100,
     ) -> list[WorkRecord]:
         """Items in the order of their acceptance, behind the item `after`; `label` is a key and its value."""
         key, value = label or (None, None)
-        given = {"state": state, "agent": agent, "key": key, "conversation": conversation, "after": after}
+        given = {"state": state, "agent": agent, "key": key, "conversation": conversation, "parent": parent}
+        given["after"] = after
         sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
         return [record_from_row(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
 
@@ -106,6 +109,11 @@ class Reader:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
         return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
 
+    def children(self, item: ItemId) -> list[dict[str, Any]]:
+        """The first hundred items that name this one as their parent, and how each stands."""
+        rows = self._db.all(SQL["children"], {"uid": item})
+        return [{"id": uid, "state": state, "reason": reason} for uid, state, reason in rows]
+
     def turns(self, conversation: ItemId) -> tuple[Message, ...]:
         """What the next item of a conversation would be shown if its attempt began now."""
         rows = self._db.all(SQL["exchanges"], {"conversation": conversation, "most": MOST})
@@ -114,7 +122,7 @@ class Reader:
     def in_lane(self, lane: str, most: int) -> list[tuple[ItemId, str, str | None]]:
         """Who has a place in a lane that has limits, at most so many of them: each with its state and the reason."""
         rows = self._db.all(SQL["in_lane"], {"lane": lane, "most": most})
-        return [(ItemId(uid), state, reason) for uid, state, reason in rows]
+        return [(ItemId(uid), state, reason) for uid, state, reason, _ in rows]
 
     def named_uploads(self) -> frozenset[str]:
         """Every upload that any item names. Reads every payload: for once an hour."""

@@ -192,7 +192,10 @@ class Move(Value, kw_only=True):
 
 
 class Moved(Value):
-    """A move that was applied, with the fence that holds now, and the dependents it settled (readied or dead)."""
+    """A move that was applied, with the fence that holds now, and what it `settled`.
+
+    That is: dependents that are ready or dead, and sub-work that is cancelled.
+    """
 
     item: ItemId
     fence: Fence
@@ -200,7 +203,7 @@ class Moved(Value):
 
 
 class Cancel(Value, kw_only=True):
-    """Cancel these items in any unfinished or dead state, with their dependents dead of it.
+    """Cancel these items in any unfinished or dead state, with their sub-work, and their dependents dead of it.
 
     Answer: `Cancelled` or an error.
 
@@ -214,7 +217,7 @@ class Cancel(Value, kw_only=True):
 
 
 class Cancelled(Value):
-    """What was cancelled; of those that ran, who held them under which fence (the one before the cancel).
+    """What was cancelled, sub-work last; of what ran, who held it under which fence (the one before the cancel).
 
     `died` are those that came after one of them, and theirs.
     """

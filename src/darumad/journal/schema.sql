@@ -1,4 +1,4 @@
--- The journal's tables, version 6. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 7. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -129,6 +129,17 @@ CREATE TABLE requires (
     capability TEXT NOT NULL,
     PRIMARY KEY (item, capability)
 ) STRICT, WITHOUT ROWID;
+
+-- Sub-work: whose, how many levels below an item that is nobody's, and whose place it shares in its lane; its own, where
+-- its parent queues in another.
+CREATE TABLE child (
+    item INTEGER PRIMARY KEY REFERENCES item (id) ON DELETE CASCADE,
+    parent INTEGER REFERENCES item (id) ON DELETE SET NULL,
+    depth INTEGER NOT NULL CHECK (depth BETWEEN 1 AND 3),
+    place INTEGER NOT NULL
+) STRICT;
+CREATE INDEX child_parent ON child (parent);
+CREATE INDEX child_place ON child (place);
 
 -- What is remembered of an item that is gone: its id stays taken, and what depends on it learns how it ended.
 CREATE TABLE idempotency (

@@ -222,8 +222,8 @@ class LaneSettings(Value, kw_only=True):
     weight: float = setting(1.0, "How many turns it has for one of a lane of weight 1.", POSITIVE)
     max_running: int | None = setting(
         None,
-        "How many of its items may be under way, from their first claim to their end; with 1, two never work on one "
-        "thing at once.",
+        "How many of its items may be under way, from their first claim to their end, sub-work in its parent's place; "
+        "with 1, two never work on one thing at once.",
         Limits(at_least=1),
     )
     paused: bool = setting(default=False, says="Whether nothing of it is claimed.")

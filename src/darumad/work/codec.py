@@ -33,6 +33,7 @@ def item_to_json(item: WorkItem) -> Json:
         "input": item.input,
         "messages": list(map(message_to_json, item.messages)),
         "conversation": item.conversation,
+        "parent": item.parent,
         "requires": list(item.requires),
         "lane": item.lane,
         "depends_on": list(item.depends_on),

@@ -55,6 +55,7 @@ class WorkItem(Value, kw_only=True):
     input: Any = None
     messages: tuple[Message, ...] = ()
     conversation: ItemId | None = None
+    parent: ItemId | None = None
     requires: tuple[Capability, ...] = ()
     lane: str = "default"
     depends_on: tuple[ItemId, ...] = ()

@@ -97,8 +97,7 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if item.requires:
         yield from _capability_errors(item.requires)
     yield from _lane_errors(item.lane)
-    if item.depends_on:
-        yield from _dependency_errors(item)
+    yield from _tie_errors(item)
     if item.requirements or item.constraints or item.tech_stack or item.tests:
         yield from _list_errors(item)
     if item.inputs:
@@ -182,6 +181,16 @@ def _message_errors(messages: tuple[Message, ...]) -> Iterator[Problem]:
             yield Problem(f"/messages/{index}/text", "must not be empty")
         elif len(each.text) > MAX_DESCRIPTION:
             yield Problem(f"/messages/{index}/text", f"is longer than {MAX_DESCRIPTION:,} characters")
+
+
+def _tie_errors(item: WorkItem) -> Iterator[Problem]:
+    """What is wrong with how it is tied to other items."""
+    if item.parent is not None:
+        yield from _id_errors("/parent", item.parent)
+        if item.parent == item.id:
+            yield Problem("/parent", "an item cannot be its own parent")
+    if item.depends_on:
+        yield from _dependency_errors(item)
 
 
 def _dependency_errors(item: WorkItem) -> Iterator[Problem]:
