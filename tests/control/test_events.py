@@ -170,6 +170,7 @@ def test_what_is_no_longer_there_is_told_as_a_gap(
     told = list(served.client.events(since="10"))
     assert told[0] == {"type": "gap", "subject": "events", "data": {"from": 11, "to": to}}
     assert [each["seq"] for each in told[1:]] == list(range(oldest, 53))
+    assert "\ndaruma_event_gaps_total 1.0\n" in served.client.text("metrics")
 
 
 def test_so_many_streams_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

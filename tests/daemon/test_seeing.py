@@ -12,6 +12,7 @@ from darumad.agents.providers.breaker import Admission
 from darumad.names import Seconds
 from darumad.settings import AgentSettings
 from darumad.settings import Daemon as DaemonSettings
+from darumad.supervision import Event
 from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
@@ -37,6 +38,16 @@ def test_what_only_the_daemon_knows_is_on_the_metrics_page(daemon: Serving) -> N
     assert values["daruma_bridge_abandoned_tasks"] == 0
     assert values["daruma_log_lines_dropped_total"] == 0
     assert values["daruma_journal_bytes"] > 4096
+
+
+def test_lives_that_followed_another_and_supervisors_that_gave_up_are_counted(daemon: Serving) -> None:
+    before = _values(daemon)
+    assert (before["daruma_supervisor_restarts_total"], before["daruma_supervisor_escalations_total"]) == (0, 0)
+    first, _ = daemon.client.call("agents show", name="slow")["instances"]
+    daemon.client.call("agents restart", {}, name=first["path"])
+    eventually(lambda: _values(daemon)["daruma_supervisor_restarts_total"] == 1)
+    daemon.house.signals.publish(Event("supervisor.intensity_exceeded", 0.0, "daruma/engine", 1))
+    assert _values(daemon)["daruma_supervisor_escalations_total"] == 1
 
 
 def test_what_stands_when_it_is_ready_is_not_looked_through_for_garbage_until_it_ends(daemon: Serving) -> None:

@@ -154,6 +154,9 @@ def test_a_server_that_asks_to_be_left_alone_is_left_alone(daemon: Daemon, sim: 
     calls = _calls(sim, name)
     assert len(calls) > 1
     assert all(later.t_arrive - earlier.t_arrive >= ASKED_TO_WAIT for earlier, later in pairwise(calls))
+    label = f'daruma_rate_limit_wait_seconds_total{{provider="{name}"}} '
+    (waited,) = [line for line in daemon.client.text("metrics").splitlines() if line.startswith(label)]
+    assert float(waited.removeprefix(label)) >= ASKED_TO_WAIT
 
 
 @pytest.mark.parametrize("name", AWAY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darumad.control.client import Client
+    from darumad.control.counting import SignalCounter
     from darumad.control.house import House
     from darumad.control.metrics_table import BUCKETS
     from darumad.control.server import ControlServer
@@ -20,6 +21,7 @@ __all__ = [
     "ControlServer",
     "ControlSocket",
     "House",
+    "SignalCounter",
     "adopted",
     "open_control_socket",
     "open_metrics_socket",
@@ -31,6 +33,7 @@ _ROOMS = {
     "ControlServer": "server",
     "ControlSocket": "sockets",
     "House": "house",
+    "SignalCounter": "counting",
     "adopted": "sockets",
     "open_control_socket": "sockets",
     "open_metrics_socket": "sockets",

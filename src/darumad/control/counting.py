@@ -1,4 +1,7 @@
-"""Counting facts: a listener that turns what is committed into counters, so that nobody counts an event in passing."""
+"""Counting: listeners that turn what is committed, and the tree's signals, into counters.
+
+So nobody counts an event in passing.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from darumad.bus import Tally
 from darumad.control.metrics_table import OTHER
 from darumad.events import Recorded
+from darumad.supervision import Event
 from darumad.work.item import PHASES
 
 MOST_AGENTS = 50
@@ -63,6 +67,20 @@ class FactCounter:
         if name not in self._agents and len(self._agents) < MOST_AGENTS:
             self._agents.add(name)
         return name if name in self._agents else OTHER
+
+
+class SignalCounter:
+    """Counts what supervisors did, on their own threads."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __call__(self, signal: Event) -> None:
+        """Counts `signal` where it is one of those."""
+        if signal.name == "child.started" and signal.incarnation > 1:
+            self._tally.add("supervisor_restarts_total")
+        elif signal.name == "supervisor.intensity_exceeded":
+            self._tally.add("supervisor_escalations_total")
 
 
 _COUNTS: Mapping[str, Callable[[FactCounter, Recorded], None]] = {

@@ -189,7 +189,7 @@ class ControlServer:
             house=house,
             commits=Commits(house.journal.post, self._loop),
             watch=watch,
-            streams=Streams(house.publisher, house.reader, watch),
+            streams=Streams(house.publisher, house.reader, watch, house.tally),
             turn=Turn(house, self._loop),
             lag=lambda: self.lag,
         )

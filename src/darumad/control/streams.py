@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from darumad.bus import Tally
 from darumad.control.watch import Watch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
@@ -80,10 +81,11 @@ def as_sse(event: dict[str, Any]) -> bytes:
 class Streams:
     """All followers of one control loop. Used on that loop only."""
 
-    def __init__(self, publisher: _Publisher, reader: _Reader, watch: Watch) -> None:
+    def __init__(self, publisher: _Publisher, reader: _Reader, watch: Watch, tally: Tally) -> None:
         self._publisher = publisher
         self._reader = reader
         self._watch = watch
+        self._tally = tally
         self._open = 0
 
     def open(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
@@ -131,6 +133,7 @@ class Streams:
         first = await asyncio.to_thread(self._first_kept)
         if first <= wanted.since + 1:
             return ()
+        self._tally.add("event_gaps_total")
         return ({"type": "gap", "subject": "events", "data": {"from": wanted.since + 1, "to": first - 1}},)
 
     def _first_kept(self) -> int:

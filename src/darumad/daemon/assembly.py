@@ -16,9 +16,7 @@ from darumad.agents.providers import Broker, Chosen, Keyring, Validations, disco
 from darumad.bridge import Bridge, JournalLedger, LoopHalf, Loops, LoopThread, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
-from darumad.control import (
-    BUCKETS,
-)
+from darumad.control import BUCKETS, SignalCounter
 from darumad.daemon import configured
 from darumad.daemon.guardian import Guardian
 from darumad.daemon.keys import Keys, Providers
@@ -77,6 +75,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
     publisher.subscribe(tell)
     signals: Bus[Event] = Bus(listener_failed)
     signals.subscribe(hear)
+    signals.subscribe(SignalCounter(tally))
     journal = Journal.open(
         settings.state_dir,
         clock=clock,

@@ -62,6 +62,14 @@ async def test_retry_after_is_waited_for(desk: Desk, vendor: str) -> None:
     await desk.complete()(ask())
     one, two = desk.sim.attempts()
     assert two.t_arrive - one.t_first_byte >= 0.2
+    assert desk.tally.counts()["rate_limit_wait_seconds_total", (vendor,)] >= 0.2
+
+
+async def test_a_wait_after_another_failure_is_none_for_a_limit(desk: Desk) -> None:
+    desk.sim.play(first(Fault(name="http_status", code=500, retry_after=0.05)))
+    await desk.complete()(ask())
+    assert len(desk.sim.attempts()) == 2
+    assert not [name for name, _ in desk.tally.counts() if name == "rate_limit_wait_seconds_total"]
 
 
 async def test_a_wait_that_is_too_long_is_handed_back_with_its_length(desk: Desk) -> None:

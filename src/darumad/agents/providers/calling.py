@@ -132,8 +132,8 @@ class Caller:
 
     def _retries(self, call: Call[R]) -> Retries:
         return Retries(
-            self._clock,
             self._rng,
+            wait=lambda seconds, kind: self._wait(call.target[0], seconds, kind),
             left=lambda: self._left(call),
             allowed=lambda: self._standing.may_retry(call.target),
         )
@@ -163,7 +163,7 @@ class Caller:
         while not isinstance(booked := self._standing.book(name, call.spec.per_minute, call.needs), Booking):
             if booked > min(LONGEST_WAIT, self._left(call)):
                 raise AttemptFailed("local_saturation", f"{name} may be called in {booked:.0f} s", retry_after=booked)
-            await pause(self._clock, booked)
+            await self._wait(name, booked)
         return booked
 
     def _left(self, call: Call[R]) -> float:
@@ -182,7 +182,16 @@ class Caller:
 
     async def _wait_until_wanted(self, call: Call[R]) -> None:
         while (wait := self._refuse_if_unwanted(call)) > 0:
-            await pause(self._clock, wait * (1 + SPREAD * self._rng.random()))
+            await self._wait(call.target[0], wait * (1 + SPREAD * self._rng.random()))
+
+    async def _wait(self, provider: str, seconds: float, kind: str = "rate_limited") -> None:
+        began = self._clock.monotonic()
+        try:
+            await pause(self._clock, seconds)
+        finally:
+            if kind == "rate_limited":
+                waited = self._clock.monotonic() - began
+                self._tally.add("rate_limit_wait_seconds_total", (provider,), waited)
 
     async def _admitted(self, half: LoopHalf, call: Call[R], tried: Tried) -> R:
         """One attempt with leave of its circuit and the key as it is now; however it ends, the circuit hears of it."""

@@ -121,13 +121,24 @@ _MENDED_BY_TIME = frozenset({Course.WAIT_OUT, Course.PROVIDER_DOWN})
 
 
 class Retries:
-    """Tries an attempt again as the table says, within `left()` seconds and while it is `allowed()`."""
+    """Tries an attempt again as the table says, within `left()` seconds and while it is `allowed()`.
 
-    def __init__(self, clock: Clock, rng: Rng, *, left: Callable[[], float], allowed: Callable[[], bool]) -> None:
-        self._clock = clock
+    It has `wait` wait so many seconds after a failure of this kind.
+    """
+
+    def __init__(
+        self,
+        rng: Rng,
+        *,
+        wait: Callable[[float, str], Awaitable[None]],
+        left: Callable[[], float],
+        allowed: Callable[[], bool],
+    ) -> None:
         self._rng = rng
+        self._pause = wait
         self._left = left
         self._allowed = allowed
+        self._kind = ""
 
     async def after(self, failed: AttemptFailed, tried: Tried, attempt: Callable[[], Awaitable[T]]) -> T:
         """The value of a call whose first try `failed`, from whichever further try gave one; each is told in `tried`.
@@ -147,7 +158,7 @@ class Retries:
             retry=lambda state: self._again(state, tried),
             wait=self._wait,
             stop=lambda state: state.upcoming_sleep >= self._left(),
-            sleep=lambda seconds: pause(self._clock, seconds),
+            sleep=lambda seconds: self._pause(seconds, self._kind),
             reraise=True,
         )
         return await retrying(again)
@@ -156,6 +167,7 @@ class Retries:
         error = _error_of(state)
         if error is None:
             return False
+        self._kind = error.diagnosis.kind
         treatment = treatment_of(error.diagnosis.kind)
         if tried.attempts > treatment.retries or (treatment.unheard and tried.received):
             return False
