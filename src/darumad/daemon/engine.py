@@ -175,6 +175,5 @@ class Engine:
         if any(each.type == ProviderCircuitClosed.name for each in facts):
             self.hint()
         cancelled = {each.subject for each in facts if each.type == WorkCancelled.name}
-        if cancelled:
-            bridge = self._minds.bridge
-            bridge.cancel(bridge.owners(cancelled), Limit.CANCELLED, lambda _: None, "it was cancelled")
+        if cancelled and (owned := self._minds.bridge.owners(cancelled)):
+            self._minds.bridge.cancel(owned, Limit.CANCELLED, lambda _: None, "it was cancelled")
