@@ -14,6 +14,7 @@ from darumad.actors import Desk as Given
 from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import (
+    MEASURES,
     Bridge,
     BridgeLimits,
     JournalLedger,
@@ -24,6 +25,7 @@ from darumad.bridge import (
     UnpackLimits,
     Workspaces,
 )
+from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.events import Fact
 from darumad.journal.commits import Commits
@@ -221,6 +223,7 @@ class Company:
                 ),
                 limits=limits,
                 rng=random.Random(1),
+                tally=Tally(MEASURES),
                 signal=lambda *_: None,
                 note=lambda _: None,
             )

@@ -184,6 +184,20 @@ async def test_what_repairs_do_not_mend_is_asked_elsewhere_with_all_that_was_sai
     assert adder.runs == 1
 
 
+async def test_of_every_tool_that_is_run_it_is_told_how_it_ended_and_of_no_other(tmp_path: Path) -> None:
+    told: list[tuple[str, str]] = []
+    ran = lambda tool: lambda outcome: told.append((tool, outcome))  # noqa: E731 - as the bridge hands it in
+    steps = Steps()
+    model = Scripted(calls(add(1), add(-1), ("subtract", {}), add(100)))
+    with pytest.raises(ToolFailed):
+        await loop(context(tmp_path, model, steps=steps, tool_begins=ran))
+    assert told == [("add", "ok"), ("add", "refused"), ("add", "failed")]
+    again = context(tmp_path, Scripted(), steps=Steps(steps.done), tool_begins=ran)
+    with pytest.raises(ToolFailed):
+        await loop(again)
+    assert told[3:] == [("add", "failed")], "what is replayed is not run"
+
+
 async def test_a_tool_that_fails_ends_the_stage(tmp_path: Path) -> None:
     with pytest.raises(ToolFailed, match="the adder broke"):
         await loop(context(tmp_path, Scripted(calls(add(100)))))

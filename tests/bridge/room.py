@@ -9,6 +9,7 @@ from typing import Any
 
 from darumad.agents import AgentDefinition
 from darumad.bridge import (
+    MEASURES,
     Bridge,
     BridgeLimits,
     Done,
@@ -22,6 +23,7 @@ from darumad.bridge import (
     UnpackLimits,
     Workspaces,
 )
+from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
@@ -79,6 +81,7 @@ class Room:
         self.reported: queue.SimpleQueue[Ended] = queue.SimpleQueue()
         self.signals: queue.SimpleQueue[tuple[str, str, int, Mapping[str, object]]] = queue.SimpleQueue()
         self.facts: list[object] = []
+        self.tally = Tally(MEASURES)
         self.broker = Broker()
         self.work: Work = done
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: Agent(self._do)
@@ -103,6 +106,7 @@ class Room:
                 workspaces=Workspaces(directory / "workspaces", directory / "uploads", unpacking),
                 limits=BridgeLimits(**given),
                 rng=random.Random(1),
+                tally=self.tally,
                 signal=lambda *said: self.signals.put(said),
                 note=self.facts.append,
             )

@@ -54,6 +54,11 @@ def test_an_item_walks_through_all_stages_to_its_result(daemon: Daemon) -> None:
     result = daemon.client.call("result", id="hello")
     assert (result["text"], result["model"], result["attempt"], result["success"]) == ("Say hello", "offline", 1, True)
     assert result["review"]["gates"]["completeness"]["verdict"] == "pass"
+    page = daemon.client.text("metrics")
+    for stage in ("optimizing", "executing", "reviewing"):
+        assert f'\ndaruma_work_item_stage_seconds_count{{stage="{stage}"}} 1.0\n' in page
+    assert '\ndaruma_quality_gate_total{gate="completeness",verdict="pass"} 1.0\n' in page
+    assert '\ndaruma_quality_gate_total{gate="correctness",verdict="fail"} 0.0\n' in page
 
 
 def test_the_same_item_handed_in_again_is_the_same_item(daemon: Daemon) -> None:

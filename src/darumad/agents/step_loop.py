@@ -4,7 +4,6 @@ Every model reply and every tool result is a journalled step, so a restart goes 
 No clock and no attempt number is read here: the same steps replayed give the same dialogue.
 """
 
-import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -171,7 +170,7 @@ class _Loop:
         async def run() -> Any:
             try:
                 said = await (_outside(tool, call, self._context) if isinstance(tool, OutsideTool)
-                              else tool.run(call.arguments))  # fmt: skip
+                              else _watched(self._context, call.name, tool.run(call.arguments)))  # fmt: skip
             except NothingDone as error:
                 return f"error: {error}"
             return shortened(said, self._limits.observation)
@@ -220,9 +219,29 @@ class _Loop:
             self._context, self._repairs = changed(self._context, complete=other), 0
 
 
+async def _watched(context: Context, tool: str, running: Awaitable[str]) -> str:
+    """What a tool says, or raises; how it ended is told."""
+    ended, outcome = context.tool_begins(tool), "cancelled"
+    try:
+        said = await running
+        outcome = "ok"
+    except NothingDone:
+        outcome = "refused"
+        raise
+    except Exception:
+        outcome = "failed"
+        raise
+    finally:
+        ended(outcome)
+    return said
+
+
 async def _outside(tool: OutsideTool, call: ToolCall, context: Context) -> str:
     """What came of it, now or when it was done before."""
-    run = functools.partial(tool.run, call.arguments)
+
+    async def run(key: str) -> str:
+        return await _watched(context, call.name, tool.run(call.arguments, key))
+
     return str(
         await context.effects.once(
             call.name, dict(call.arguments), run, idempotent=tool.idempotent, repeatable=tool.repeatable

@@ -17,10 +17,12 @@ from darumad.bridge.effects import Effects
 from darumad.bridge.keeping import Kept
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
+from darumad.bridge.measuring import count_stage, tool_begins
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
 from darumad.bridge.steps import Steps
 from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
+from darumad.bus import Tally
 from darumad.events import ContextCompacted, Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
@@ -124,6 +126,7 @@ class LoopHalf:
         workspaces: Workspaces,
         limits: BridgeLimits,
         rng: random.Random,
+        tally: Tally,
         signal: Signal,
         note: Callable[[Fact], None],
     ) -> None:
@@ -135,6 +138,7 @@ class LoopHalf:
         self._workspaces = workspaces
         self._limits = limits
         self._rng = rng
+        self._tally = tally
         self._signal = signal
         self._note = note
         self._sittings: dict[str, _Sitting] = {}
@@ -303,6 +307,7 @@ class LoopHalf:
             complete=complete,
             progress=progress,
             compacted=functools.partial(self._compacted, record),
+            tool_begins=functools.partial(tool_begins, self._tally, self._thread.clock),
             brief=held.brief,
             work=held.work,
             turns=held.turns,
@@ -327,6 +332,7 @@ class LoopHalf:
         if sitting is not None and sitting.task is task:
             sitting.task = None
             self._report(sitting, done)
+        count_stage(self._tally, done)
 
     def _give_up_on(self, task: StageTask) -> None:
         self.abandoned += 1

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from darumad.agents.providers import BUCKETS as OF_CALLS
+from darumad.bridge import MEASURES as OF_THE_BRIDGE
 from darumad.bus import Labels
 from darumad.events import CATALOGUE
 from darumad.journal import MEASURES as OF_THE_JOURNAL
 from darumad.values import Value
+from darumad.work.gates import Gate, Verdict
 from darumad.work.item import PHASES
 
 OTHER = "other"
@@ -35,6 +37,7 @@ class Shape(Value):
 
 _ENDS = ("succeeded", "dead", "expired", "cancelled")
 _ITEM_ENDS = tuple((phase, end) for phase in (*PHASES, OTHER) for end in _ENDS)
+_VERDICTS = tuple((gate.value, verdict.value) for gate in Gate for verdict in Verdict)
 _REFUSALS = tuple((door, reason) for door in ("control-socket", "metrics") for reason in ("full", "long", "slow"))
 
 METRICS: Mapping[str, Shape] = {
@@ -44,9 +47,13 @@ METRICS: Mapping[str, Shape] = {
               ("phase", "outcome"), starts=_ITEM_ENDS),
         Shape("work_submitted_total", "counter", "Items that were accepted.", starts=((),)),
         Shape("work_item_seconds", "histogram", "From accept to success.", ("phase",)),
+        Shape("work_item_stage_seconds", "histogram", "How long an agent worked at a stage, whatever came of it.",
+              ("stage",)),
         Shape("attempts_total", "counter", "Claims, by the stage that was begun.", ("stage",)),
         Shape("retries_total", "counter", "Attempts that failed and are followed by another, by why.", ("reason",)),
         Shape("reviews_total", "counter", "Reviews, by what they found.", ("result",)),
+        Shape("quality_gate_total", "counter", "What reviews found, gate by gate.",
+              ("gate", "verdict"), starts=_VERDICTS),
         Shape("queue_items", "gauge", "Items in each state.", ("state",)),
         Shape("queue_oldest_age_seconds", "gauge", "How long the item that is ready longest has been so."),
         Shape("agent_up", "gauge", "Instances of an agent that can work.", ("agent",)),
@@ -93,6 +100,10 @@ METRICS: Mapping[str, Shape] = {
               "The circuit of a provider's model: 0 closed, 1 half-open, 2 open, 3 open until the settings change.",
               ("provider", "model")),
         Shape("budget_remaining_usd", "gauge", "What may still be spent of a limit in money.", ("scope", "period")),
+        Shape("tool_runs_total", "counter",
+              "Tools that agents ran, by how they ended: ok, refused (wrong arguments), failed, or cancelled.",
+              ("tool", "outcome")),
+        Shape("tool_seconds", "histogram", "How long tools ran.", ("tool",)),
         Shape("journal_commit_seconds", "histogram", "How long a commit took."),
         Shape("journal_batch_size", "histogram", "Requests in one commit."),
         Shape("journal_bytes", "gauge", "The journal on disk."),
@@ -106,5 +117,5 @@ METRICS: Mapping[str, Shape] = {
         Shape("up_since_seconds", "gauge", "When this daemon started, in seconds since 1970."),
     )
 }  # fmt: skip
-BUCKETS: Mapping[str, Sequence[float]] = {**OF_CALLS, **OF_THE_JOURNAL, "work_item_seconds": _LONG}
+BUCKETS: Mapping[str, Sequence[float]] = {**OF_CALLS, **OF_THE_JOURNAL, **OF_THE_BRIDGE, "work_item_seconds": _LONG}
 """The bounds of every distribution of the table, from the room that observes it; a `bus.Tally` is made with them."""

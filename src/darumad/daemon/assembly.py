@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from darumad import __version__
 from darumad.agents import AgentDefinition, Templates, make_agent
-from darumad.agents.providers import BUCKETS as PROVIDER_BUCKETS
 from darumad.agents.providers import Broker, Chosen, Keyring, Validations, discover, load_credentials
 from darumad.bridge import Bridge, JournalLedger, LoopHalf, Loops, LoopThread, Workspaces
 from darumad.bus import Bus, Tally
@@ -23,7 +22,7 @@ from darumad.daemon.keys import Keys, Providers
 from darumad.daemon.telling import hear, tell
 from darumad.events import Fact
 from darumad.ids import uuid7
-from darumad.journal import MEASURES, Journal, Publisher
+from darumad.journal import Journal, Publisher
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Note
 from darumad.logs import logger
@@ -70,7 +69,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         Refused: the state directory cannot be had or the journal cannot be used.
     """
     new_id = functools.partial(_new_id, clock)
-    tally = Tally({**BUCKETS, **PROVIDER_BUCKETS, **MEASURES})
+    tally = Tally(BUCKETS)
     publisher = Publisher(clock)
     publisher.subscribe(tell)
     signals: Bus[Event] = Bus(listener_failed)
@@ -168,6 +167,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
                 workspaces=workspaces,
                 limits=configured.limits(house.settings),
                 rng=house.rng,
+                tally=house.tally,
                 signal=house.signal,
                 note=house.note,
             )

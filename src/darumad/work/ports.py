@@ -123,7 +123,9 @@ class Context(Value, kw_only=True):
     `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `turns` are the
     earlier ones of its conversation, oldest first; `feedback` are the reviews that sent the item back, oldest first;
     `failures` the compact errors of earlier attempts. `progress` keeps the item's idle limit from expiring; `compacted`
-    is told from how many characters to how many a dialogue was shortened. `workspace` is a directory of the item's own.
+    is told from how many characters to how many a dialogue was shortened; `tool_begins` which tool runs from now on,
+    and what it gives how that ended: `ok`, `refused`, `failed` or `cancelled`. `workspace` is a directory of the
+    item's own.
     """
 
     stage: Stage
@@ -133,6 +135,7 @@ class Context(Value, kw_only=True):
     complete: Complete
     progress: Callable[[], None]
     compacted: Callable[[int, int], None] = lambda _before, _after: None
+    tool_begins: Callable[[str], Callable[[str], None]] = lambda _tool: lambda _outcome: None
     effects: EffectLog = field(default_factory=Indoors)
     brief: Any = None
     work: WorkResult | None = None
