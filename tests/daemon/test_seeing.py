@@ -40,6 +40,13 @@ def test_what_only_the_daemon_knows_is_on_the_metrics_page(daemon: Serving) -> N
     assert values["daruma_journal_bytes"] > 4096
 
 
+def test_what_every_program_in_python_tells_of_itself_is_on_the_page_too(daemon: Serving) -> None:
+    page = daemon.client.text("metrics")
+    assert "\nprocess_resident_memory_bytes " in page
+    assert "\nprocess_open_fds " in page
+    assert "\npython_info{" in page
+
+
 def test_lives_that_followed_another_and_supervisors_that_gave_up_are_counted(daemon: Serving) -> None:
     before = _values(daemon)
     assert (before["daruma_supervisor_restarts_total"], before["daruma_supervisor_escalations_total"]) == (0, 0)
