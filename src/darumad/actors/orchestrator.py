@@ -196,12 +196,13 @@ class Orchestrator(Actor):
         if not follows.moves:
             self._desk.revoke(record.item.id, record.fence)
             return
-        if follows.to is not WorkState.RUNNING:
+        goes_on = _goes_on(follows, record.item)
+        if not goes_on:
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
         self._moving[move.item, move.fence] = _Moving(done, holder)
-        if follows.to is WorkState.RUNNING:
+        if goes_on:
             self._going_on[move.item] = record.item.agent
         self._post(move)
 
@@ -374,3 +375,12 @@ class Orchestrator(Actor):
 
     def _answered(self, outcomes: object) -> None:
         tell_if_alive(self.actor_ref.tell, Committed(outcomes))  # type: ignore[arg-type] # the journal hands a sequence of outcomes
+
+
+def _goes_on(follows: Next, item: WorkItem) -> bool:
+    """Whether the item is under way still, though no slot holds it: into its next stage, or put back in the middle.
+
+    One that lost its slot keeps its place against those that have not begun, or they would take the next one from it.
+    """
+    put_back = follows.to is WorkState.READY and not follows.ends_attempt and follows.stage is not item.stages[0]
+    return put_back or follows.to is WorkState.RUNNING

@@ -7,6 +7,7 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import SpawnRefused, Templates, load_template
 from darumad.agents.raised import fitted, said_of, words_of
+from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import ended
 from darumad.agents.roles.making import make_agent
 from darumad.agents.template import ALL_STAGES, Template, ToolFailed, UnfitResult
@@ -16,11 +17,13 @@ __all__ = [
     "ALL_STAGES",
     "SHIPPED",
     "AgentDefinition",
+    "Earlier",
     "SpawnRefused",
     "Template",
     "Templates",
     "ToolFailed",
     "UnfitResult",
+    "build_brief",
     "ended",
     "fitted",
     "load_template",

@@ -46,11 +46,11 @@ def turns_of(exchanges: Sequence[Exchange]) -> tuple[Message, ...]:
 def newest(turns: tuple[Message, ...], room: int) -> tuple[Message, ...]:
     """The last exchanges of `turns` that fit into `room` bytes: no question without its answer."""
     first = len(turns)
-    while first:
-        room -= sum(len(canonical(message_to_json(each))) for each in turns[first - 2 : first])
+    for begins in range(len(turns) - 2, -1, -2):
+        room -= sum(len(canonical(message_to_json(each))) for each in turns[begins : begins + 2])
         if room < 0:
             break
-        first -= 2
+        first = begins
     return turns[first:]
 
 
