@@ -87,6 +87,17 @@ def test_a_new_day_releases_what_its_limit_held_and_a_total_does_not(desk: Desk)
     assert desk.clock.armed <= armed
 
 
+def test_a_clock_that_was_set_to_another_day_need_not_be_waited_for(desk: Desk) -> None:
+    purse = treasury(desk, Books(), [], all=Caps(daily=Limits(calls=1)))
+    spend(desk, purse, "a")
+    park(desk, "a")
+    purse.open()
+    desk.clock.jump(86_400)
+    purse.look_at_the_date()
+    eventually(lambda: state(desk, "a") == "ready")
+    purse.close()
+
+
 def test_what_was_said_in_an_earlier_life_holds_and_releases_at_the_start(desk: Desk) -> None:
     books = Books()
     purse = treasury(desk, books, [], all=Caps(total=Limits(calls=1)))

@@ -52,7 +52,7 @@ class Treasury:
         self._hint = hint
         self._aside = aside
         self._day = ""
-        self._dates = Ticker(clock, self._look_at_the_date)
+        self._dates = Ticker(clock, self.look_at_the_date)
         self.allowance = settings
 
     @property
@@ -121,8 +121,8 @@ class Treasury:
         left = (next_day(now, self._settings.zone) - now) / 1000
         return Seconds(min(left, LONGEST_NAP))
 
-    def _look_at_the_date(self) -> Seconds:
-        """On the timer's thread, which must not read a disk."""
+    def look_at_the_date(self) -> Seconds:
+        """Release what waited for another day, if it is one; for how long that holds. It reads no disk."""
         if self._day != self.today:
             self._day = self.today
             self._aside(self.review)

@@ -1,5 +1,7 @@
 """What is told of a provider that refuses calls, or whose calls another has to answer: facts, and few of them."""
 
+import pytest
+
 from darumad.agents.providers.sparing import PERIOD
 from darumad.agents.providers.standing import Standing
 from darumad.events import Fact
@@ -38,6 +40,29 @@ def test_who_refuses_calls_and_does_not_say_for_how_long_is_left_alone_for_longe
     standing.ended(target, standing.admit(target), None)
     standing.rate_limited("anthropic", None)
     assert standing.held_back("anthropic") == 1.0, "an answer ends it"
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        (0.05, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]),
+        (10.0, [10.0, 20.0, 30.0, 30.0]),
+        (90.0, [90.0, 90.0]),
+    ],
+)
+def test_who_says_for_how_long_and_refuses_again_then_is_left_alone_for_longer_each_time(
+    asked: float, waits: list[float]
+) -> None:
+    clock, target = FakeClock(), ("anthropic", "model")
+    standing = Standing(clock, Draws(), lambda _: None)
+    for wait in waits:
+        for _ in range(8):  # as many as were under way say so at once
+            standing.rate_limited("anthropic", asked)
+        assert standing.held_back("anthropic") == pytest.approx(wait)
+        clock.advance(wait)
+    standing.ended(target, standing.admit(target), None)
+    standing.rate_limited("anthropic", asked)
+    assert standing.held_back("anthropic") == pytest.approx(asked), "an answer ends it"
 
 
 def test_a_storm_of_fallbacks_is_one_fact_a_minute_for_each_way() -> None:

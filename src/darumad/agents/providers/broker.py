@@ -215,10 +215,16 @@ class Broker:
         return ModelFailed(
             answer.kind,
             f"{':'.join(target)}: {answer.message}",
-            retry_after=self._standing.opens_in(target) if answer.retry_after is None else answer.retry_after,
+            retry_after=self._again_in(target, answer),
             circuit_open=self._standing.is_open(target),
             target_answered=self._standing.answered_since(target, call.sent_at),
         )
+
+    def _again_in(self, target: Target, failed: Diagnosis) -> float | None:
+        """Seconds after which its item may ask again: as it was told, but not while its provider is left alone."""
+        if failed.retry_after is None:
+            return self._standing.opens_in(target)
+        return max(failed.retry_after, self._standing.held_back(target[0]))
 
     # --- small things -----------------------------------------------------------------------------------------------
 

@@ -29,7 +29,10 @@ Target = tuple[str, str]
 _UNCALIBRATED = Calibration()
 
 GUESS, MOST_GUESSED = 1.0, 30.0
-"""Seconds for which a provider is left alone that refuses calls for their rate and says no time: at first, at most."""
+"""Seconds for which a provider is left alone that refuses calls for their rate and says no time: at first, at most.
+
+One that says a time and refuses again once it is over is left alone for twice as long each time, up to the same.
+"""
 
 MAX_REVOKED = 65_536
 """Items whose revoked fence is remembered; the oldest go first, long after their calls have ended."""
@@ -179,15 +182,16 @@ class Standing:
     # --- waits and retries ------------------------------------------------------------------------------------------
 
     def rate_limited(self, provider: str, seconds: float | None) -> None:
-        """`provider` refused a call for its rate: no other for so long; where it does not say, for longer each time."""
+        """`provider` refused a call for its rate: no other for as long as it says, longer each time in a row."""
         now = self._clock.monotonic()
         with self._lock:
-            until = self._not_before.get(provider, 0.0)
-            if seconds:
-                self._not_before[provider] = max(now + seconds, until)
-            elif now >= until:  # what was sent before the last wait began says nothing new
-                guess = self._guesses[provider] = min(2 * self._guesses.get(provider, GUESS / 2), MOST_GUESSED)
-                self._not_before[provider] = now + guess
+            until, asked = self._not_before.get(provider, 0.0), seconds or 0.0
+            wait = asked
+            if now >= until:  # what was sent before the last wait began says nothing new
+                before = self._guesses.get(provider, (asked or GUESS) / 2)
+                wait = max(asked, min(2 * before, MOST_GUESSED))
+                self._guesses[provider] = wait
+            self._not_before[provider] = max(now + wait, until)
             times = self._sparing.times(provider, now)
         if times:
             self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))
