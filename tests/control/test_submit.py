@@ -93,6 +93,17 @@ def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
     assert "/priority" in _pointers(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("priority", True), ("priority", "7"), ("max_attempts", True), ("max_reviews", "2"), ("challenge", "no"),
+     ("challenge", 0)],
+)  # fmt: skip
+def test_a_number_or_a_truth_is_not_guessed_from_something_else(served: Served, field: str, value: object) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, field: value})
+    assert [each.pointer for each in refused.value.problems] == [f"/{field}"]
+
+
 def test_a_dialogue_is_kept_turn_by_turn_and_is_part_of_what_was_sent(served: Served) -> None:
     talk = [{"role": "user", "text": "Name a colour."}, {"role": "assistant", "text": "Blue."}]
     served.client.submit({**CLEAR, "id": "one", "messages": talk})

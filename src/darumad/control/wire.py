@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictBool, StrictInt, ValidationError
 
 from darumad.errors import Problem, did_you_mean
 from darumad.names import Capability, ItemId, Millis, NanoUsd, Role, Seconds
@@ -178,7 +178,7 @@ class SubmitRequest(Asked):
     id: ItemName | None = None
     description: str
     phase: str = "implementation"
-    priority: int = 5
+    priority: StrictInt = 5
     role: Role = Role.EXECUTOR
     agent: str | None = None
     stages: tuple[StageVerb, ...] | None = None
@@ -199,12 +199,12 @@ class SubmitRequest(Asked):
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
     backoff: Duration | None = None
-    max_attempts: int = Field(default=3, ge=1, le=1000)
-    max_reviews: int = Field(default=3, ge=0, le=1000)
+    max_attempts: StrictInt = Field(default=3, ge=1, le=1000)
+    max_reviews: StrictInt = Field(default=3, ge=0, le=1000)
     run_at: Instant | None = None
     expires_at: Instant | None = None
     budget: BudgetAsked = BudgetAsked()
-    challenge: bool = True
+    challenge: StrictBool = True
     labels: dict[str, str] = Field(default_factory=dict)
 
 
