@@ -34,6 +34,13 @@ def test_what_is_no_text_is_refused_by_its_place(
     assert second == f"  {place}: invalid start byte at byte 0"
 
 
+@pytest.mark.parametrize("how", [("submit", "-f"), ("submit", "--item"), ("batch",)], ids=" ".join)
+def test_what_never_ends_is_not_read_for_ever(served: Served, how: tuple[str, ...]) -> None:
+    done = _daruma(served, *how, "/dev/zero")
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[0] == "daruma: /dev/zero is longer than a request may be"
+
+
 @pytest.mark.parametrize(
     ("how", "text", "first", "second"),
     [

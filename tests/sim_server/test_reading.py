@@ -175,7 +175,7 @@ def test_the_command_names_the_file_and_what_is_wrong_in_it(tmp_path: Path, caps
         (["--listen", "anthropic=:99999"], "is no `:PORT` from 0 to 65535"),
         (["--listen", "anthropic=:0", "--listen", "anthropic=:0"], "two listeners are called anthropic"),
         (["--admin", "x"], "is no `:PORT`"),
-        (["--scenario", "/nonexistent"], "No such file"),
+        (["--scenario", f"{__file__}.gone"], "No such file"),
     ],
 )
 def test_a_wrong_invocation_ends_in_words(asked: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,22 +19,29 @@ def is_given() -> bool:
     return sys.stdin is not None and not sys.stdin.isatty()
 
 
-def text_of(path: Path, at_most: int = -1) -> str:
+LARGEST = 32 << 20
+"""Characters, more than any request may hold: what goes on behind them, perhaps for ever, is not read."""
+
+
+def text_of(path: Path, at_most: int | None = None) -> str:
     """The text in the file at `path`; of a long one the first `at_most` characters, where that is given.
 
     Raises:
-        Refused: it is no UTF-8 text, or cannot be read.
+        Refused: it is no UTF-8 text, cannot be read, or is longer than anything that may be sent.
     """
     if str(path) == "-" and sys.stdin is None:
         raise refused(path, "cannot be read", "it is closed")
     try:
         with click.open_file(str(path), encoding="utf-8", errors="strict") as file:
-            return str(file.read(at_most))
+            text = str(file.read(LARGEST + 1 if at_most is None else at_most))
     except UnicodeDecodeError as error:
         where = f"{error.reason} at byte {error.start}"
         raise refused(path, "is no text in UTF-8", where) from None
     except OSError as error:
         raise refused(path, "cannot be read", error.strerror or str(error)) from None
+    if at_most is None and len(text) > LARGEST:
+        raise refused(path, "is longer than a request may be", "hand it in as a file of its own: `--input PATH`")
+    return text
 
 
 def parsed(text: str, path: Path, line: int = 1) -> Any:
