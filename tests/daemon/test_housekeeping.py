@@ -51,6 +51,7 @@ class Kept:
     def __init__(self, desk: Desk, retention: Retention | None = None) -> None:
         self.facts: list[Fact] = []
         self.looks = 0
+        self.dates: list[int] = []
         self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads", UNPACK_LIMITS)
         house = House(
             clock=desk.clock,
@@ -60,6 +61,7 @@ class Kept:
             directory=desk.directory,
             note=self.facts.append,
             look_again=self._look,
+            look_at_the_date=lambda: self.dates.append(desk.clock.wall()),
         )
         self.keeping = Housekeeping(house, retention or Retention(), Seconds(60.0))
 
@@ -156,7 +158,7 @@ def test_a_clock_that_was_set_is_told_of_once_and_everything_is_looked_at_anew(
     kept.keeping.look_at_the_clock()
     kept.keeping.look_at_the_clock()
     assert kept.facts == [DaemonClockJumped("daemon", by)]
-    assert kept.looks == 1
+    assert (kept.looks, len(kept.dates)) == (1, 1)
 
 
 def test_a_clock_that_is_kept_in_time_is_no_news(desk: Desk, clock: SetClock) -> None:

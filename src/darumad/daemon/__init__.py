@@ -156,7 +156,8 @@ def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
         uploads=house.settings.state_dir / "uploads",
         directory=house.settings.state_dir,
         note=house.note,
-        look_again=engine.look_again,
+        look_again=engine.hint,
+        look_at_the_date=engine.treasury.look_at_the_date,
     )
 
 

@@ -104,11 +104,6 @@ class Engine:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""
         self.tell(Hint(ready))
 
-    def look_again(self) -> None:
-        """What waits for a time, or for another day, is looked at anew: the clock was set, or there is room again."""
-        self.hint()
-        self.treasury.look_at_the_date()
-
     def restart(self, paths: Collection[str]) -> Sequence[str]:
         """Start the instances at `paths` anew, as their operator asks; those that were."""
         return restart_instances(self.root, paths, self._listener.requested)

@@ -36,7 +36,10 @@ JUMP_MS = 60_000
 
 
 class House(Value, kw_only=True):
-    """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal."""
+    """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal.
+
+    `look_at_the_date` releases what waited for another day.
+    """
 
     clock: Clock
     journal: Journal
@@ -45,6 +48,7 @@ class House(Value, kw_only=True):
     directory: Path
     note: Callable[[Fact], None]
     look_again: Callable[[], None]
+    look_at_the_date: Callable[[], object]
 
 
 class Housekeeping:
@@ -107,6 +111,7 @@ class Housekeeping:
         if abs(by) > JUMP_MS:
             self._house.note(DaemonClockJumped("daemon", by))
             self._house.look_again()
+            self._house.look_at_the_date()
 
     def _drift(self) -> int:
         return self._house.clock.wall() - round(self._house.clock.monotonic() * 1000)
