@@ -1,5 +1,6 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ import pytest
 
 from darumad.actors import Barred
 from darumad.actors import orchestrator as room
-from darumad.actors.messages import Committed, Hint, SlotUp
+from darumad.actors.messages import Beat, Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat
-from darumad.journal import Rescue
+from darumad.journal import Note, Rescue
 from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Role, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
@@ -340,6 +341,26 @@ def test_an_executor_killed_under_load_has_its_own_item_claimed_again_and_no_oth
     assert sorted(held.begun) == sorted([*names, lost])
     assert [name for name in names if daemon.facts("work.interrupted", name)] == [lost]
     assert (daemon.desk.record(lost).failures, daemon.desk.record(lost).attempt) == (0, 1)
+
+
+def test_what_has_not_begun_does_not_begin_in_the_place_of_what_lost_its_slot(company: Companies) -> None:
+    held = Held()
+    daemon = company(count=1, executor=held).start()
+    daemon.submit("lost", "waits")
+    eventually(lambda: held.begun == ["lost"])
+    slot, above = daemon.instance(daemon.desk.record("lost").holder.partition("#")[0]), daemon.instance("of-executor")
+    above.ref.terminate_child(slot.id)
+    daemon.becomes("lost", WorkState.READY)
+    for _ in range(3):  # a claim, its answer, and whatever follows that
+        looked = threading.Event()
+        daemon.tell(Hint())
+        daemon.tell(Beat(looked.set))
+        assert looked.wait(10)
+        daemon.desk.call(Note(facts=()))
+    assert daemon.facts("work.assigned", "waits") == []
+    above.ref.restart_child(slot.id)
+    held.release()
+    daemon.succeeds("lost", "waits")
 
 
 def test_a_cancelled_items_slot_is_free_for_the_next(company: Companies) -> None:
