@@ -18,6 +18,11 @@ class Problem(Value):
     detail: str
 
 
+def pointer(*where: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a place in a request."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in where)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion to append to what is said of an unknown word, or nothing when no known one is near."""
     import difflib  # noqa: PLC0415 - only for a word that nobody knows

@@ -13,7 +13,7 @@ import pytest
 
 from darumad.archives import TAR
 from darumad.cli.packing import packed
-from darumad.control import Client, on_work, uploads
+from darumad.control import Client, on_submit, uploads
 from darumad.control.roots import Roots, take_in
 from darumad.control.routes import UPLOAD_LIMIT
 from darumad.errors import Refused, Unavailable
@@ -338,7 +338,7 @@ def test_nobody_waits_for_files_that_take_long(rooted: Served, root: Path, monke
         assert go_on.wait(10)
         return take_in(*asked)
 
-    monkeypatch.setattr(on_work, "take_in", slowly)
+    monkeypatch.setattr(on_submit, "take_in", slowly)
     with ExitStack() as after:
         sending = threading.Thread(target=lambda: rooted.client.submit(handed(root / "note.txt")))
         sending.start()

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from darumad.control.wire import SubmitRequest, problems_of
+from darumad.control.wire import SubmitRequest
+from darumad.control.wording import problems_of
 
 WRONG = {
     "id": "",

@@ -8,7 +8,7 @@ import jsonschema_rs
 import orjson
 from jsonschema_rs import Validator
 
-from darumad.errors import Problem
+from darumad.errors import Problem, pointer
 
 MOST = 20
 """How many violations are told at once."""
@@ -26,7 +26,9 @@ def violations(schema: Mapping[str, Any], value: Any) -> tuple[str, ...]:
     Raises:
         SchemaUnusable: the schema is not valid, or has a reference that leads out of it.
     """
-    found = (f"{_pointer(each.instance_path)}: {each.message}" for each in _validator_of(schema).iter_errors(value))
+    found = (
+        f"{pointer(*each.instance_path) or '/'}: {each.message}" for each in _validator_of(schema).iter_errors(value)
+    )
     return tuple(sentence for sentence, _ in zip(found, range(MOST), strict=False))
 
 
@@ -63,7 +65,3 @@ def _validator(schema: str) -> Validator:
 
 def _refuse(uri: str) -> Any:
     raise LookupError(f"the schema refers to {uri}, and nothing is fetched for a schema")
-
-
-def _pointer(path: list[str | int]) -> str:
-    return "/" + "/".join(str(part).replace("~", "~0").replace("/", "~1") for part in path)

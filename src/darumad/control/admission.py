@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from darumad.agents.schemas import problems_of
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
-from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest, pointer
-from darumad.errors import Problem, Refused, did_you_mean
+from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest
+from darumad.errors import Problem, Refused, did_you_mean, pointer
 from darumad.journal.requests import NewItem
 from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Role, Stage
 from darumad.values import changed

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from darumad.control.repeated import once
-from darumad.control.wire import problems_of
+from darumad.control.wording import problems_of
 from darumad.errors import Problem, Refused
 
 _DISCARDED = 64 << 20

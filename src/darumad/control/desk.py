@@ -11,9 +11,12 @@ from darumad.control.routes import Route
 from darumad.control.streams import Streams
 from darumad.control.turn import Turn
 from darumad.control.watch import Watch
+from darumad.errors import unknown_item
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
+from darumad.names import ItemId
 from darumad.values import Value, field
+from darumad.work.item import WorkRecord
 
 COPIES = 2
 """So many of those who copy files are at it at once."""
@@ -73,6 +76,17 @@ class Desk(Value):
     async def read(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn` reads, off the loop: a long list must not hold up the next submit."""
         return await asyncio.to_thread(fn, *args, **kwargs)
+
+    async def record(self, name: str) -> WorkRecord:
+        """The item of this id.
+
+        Raises:
+            Refused: `not_found`.
+        """
+        record = await self.read(self.house.reader.record, ItemId(name))
+        if record is None:
+            raise unknown_item(name)
+        return record
 
     async def copy(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn` copies, off the loop and few at once: slow disks must not take all threads from those who read."""

@@ -1,6 +1,6 @@
 """Operations: the one table of what can be asked of the daemon. Socket, HTTP and command line are doors to it.
 
-What an operation does stands in `on_work`, `on_agents` and `on_daemon`; how it is called on the wire in `routes`.
+What an operation does stands in the module that its line names; how it is called on the wire in `routes`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +9,19 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
-from darumad.control import on_agents, on_daemon, on_keys, on_money, on_work, views, wire
+from darumad.control import (
+    on_agents,
+    on_cancel,
+    on_daemon,
+    on_keys,
+    on_many,
+    on_money,
+    on_operating,
+    on_submit,
+    on_work,
+    views,
+    wire,
+)
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
 from darumad.values import Value
@@ -33,21 +45,21 @@ class Operation(Value):
 OPERATIONS: Mapping[str, Operation] = {
     each.route.name: each
     for each in (
-        Operation(ROUTES["submit"], wire.SubmitRequest, views.Submitted, on_work.submit),
-        Operation(ROUTES["batch"], wire.BatchRequest, views.SubmittedBatch, on_work.batch),
+        Operation(ROUTES["submit"], wire.SubmitRequest, views.Submitted, on_submit.submit),
+        Operation(ROUTES["batch"], wire.BatchRequest, views.SubmittedBatch, on_submit.batch),
         Operation(ROUTES["work list"], wire.ListRequest, views.WorkPage, on_work.list_work),
         Operation(ROUTES["work show"], wire.ShowRequest, views.WorkView, on_work.show),
         Operation(ROUTES["work wait"], wire.WaitRequest, views.WorkView, on_work.wait),
-        Operation(ROUTES["work cancel"], wire.CancelRequest, views.CancelReply, on_work.cancel),
-        Operation(ROUTES["cancel many"], wire.ManyRequest, views.ManyReply, on_work.cancel_many),
-        Operation(ROUTES["retry many"], wire.ManyRequest, views.ManyReply, on_work.retry_many),
-        Operation(ROUTES["work retry"], wire.ItemRequest, views.ReleaseReply, on_work.retry),
-        Operation(ROUTES["work answer"], wire.AnswerRequest, views.ReleaseReply, on_work.answer),
-        Operation(ROUTES["work edit"], wire.EditRequest, views.WorkView, on_work.edit),
-        Operation(ROUTES["work purge"], wire.ItemRequest, views.PurgeReply, on_work.purge),
+        Operation(ROUTES["work cancel"], wire.CancelRequest, views.CancelReply, on_cancel.cancel),
+        Operation(ROUTES["cancel many"], wire.ManyRequest, views.ManyReply, on_many.cancel_many),
+        Operation(ROUTES["retry many"], wire.ManyRequest, views.ManyReply, on_many.retry_many),
+        Operation(ROUTES["work retry"], wire.ItemRequest, views.ReleaseReply, on_operating.retry),
+        Operation(ROUTES["work answer"], wire.AnswerRequest, views.ReleaseReply, on_operating.answer),
+        Operation(ROUTES["work edit"], wire.EditRequest, views.WorkView, on_operating.edit),
+        Operation(ROUTES["work purge"], wire.ItemRequest, views.PurgeReply, on_operating.purge),
         Operation(ROUTES["result"], wire.ItemRequest, views.ResultView, on_work.result),
         Operation(ROUTES["artifacts get"], wire.ArtifactRequest, None, on_work.artifact),
-        Operation(ROUTES["upload"], wire.UploadRequest, views.UploadReply, on_work.upload, streams=True),
+        Operation(ROUTES["upload"], wire.UploadRequest, views.UploadReply, on_submit.upload, streams=True),
         Operation(ROUTES["status"], wire.Nothing, views.StatusView, on_daemon.status),
         Operation(ROUTES["tree"], wire.Nothing, views.TreeView, on_daemon.tree),
         Operation(ROUTES["agents list"], wire.Nothing, views.AgentsView, on_agents.list_agents),

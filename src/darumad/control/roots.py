@@ -16,8 +16,7 @@ from typing import IO
 from darumad.archives import TAR, write_tar
 from darumad.control import uploads
 from darumad.control.routes import UPLOAD_LIMIT
-from darumad.control.wire import pointer
-from darumad.errors import Problem, Refused
+from darumad.errors import Problem, Refused, pointer
 from darumad.values import Value, changed
 from darumad.work.item import Input, WorkItem
 

@@ -1,0 +1,66 @@
+"""What is done to every item that fits, in one transaction. One that it cannot be done to is left out."""
+
+from typing import cast
+
+from darumad.control.desk import Ask, Desk
+from darumad.control.views import ManyReply
+from darumad.control.wire import ManyRequest
+from darumad.errors import Problem, Refused
+from darumad.events import WorkStopped
+from darumad.journal.requests import Cancel, Cancelled, Note, Release, Released
+from darumad.names import AgentName, ItemId
+
+_PAGE = 500
+
+
+async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
+    """Cancels, in one transaction, whatever fits and can be; answers once it is done, and stops what ran behind it."""
+    names = await _those(desk, request)
+    reason = request.reason or "cancelled by its operator"
+    asked = Cancel(items=names, reason=reason, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    cancelled = cast("Cancelled", await desk.commits.commit(asked))
+    if cancelled.running:
+        desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.caller.by}"))
+    return ManyReply(items=cancelled.items, died=cancelled.died)
+
+
+async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
+    """Puts, in one transaction, whatever fits and can be on its way again."""
+    names = await _those(desk, request)
+    asked = Release(items=names, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    released = cast("Released", await desk.commits.commit(asked))
+    desk.house.hint(None)
+    return ManyReply(items=released.items)
+
+
+async def _those(desk: Desk, request: ManyRequest) -> tuple[ItemId, ...]:
+    """The ids of the items that fit.
+
+    Raises:
+        Refused: nothing was said that they should fit: all items are never meant by silence.
+    """
+    if request.label is None and request.state is None and request.agent is None:
+        raise Refused(
+            "say which: a label, a state or an agent", problems=[Problem("/label", "is required, or another")]
+        )
+    key, _, value = (request.label or "").partition("=")
+    found: list[ItemId] = []
+    while True:
+        page = await desk.read(
+            desk.house.reader.records,
+            state=request.state,
+            agent=None if request.agent is None else AgentName(request.agent),
+            label=(key, value) if request.label else None,
+            after=found[-1] if found else None,
+            limit=_PAGE,
+        )
+        found += [each.item.id for each in page]
+        if len(page) < _PAGE:
+            return tuple(found)
+
+
+async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:
+    stopped, not_stopped, after_ms = await desk.house.revoke(cancelled.running, reason, True)  # noqa: FBT003 - the House's
+    facts = [WorkStopped(name, (name,), (), after_ms) for name in stopped]
+    facts += [WorkStopped(name, (), (name,), after_ms) for name in not_stopped]
+    desk.house.journal.post(Note(facts=tuple(facts)))

@@ -1,0 +1,76 @@
+"""What an operator does about one item: puts it on its way again, answers it, changes it, lets go of it.
+
+How one is cancelled stands in `on_cancel`.
+"""
+
+from typing import cast
+
+from darumad.control.admission import edited
+from darumad.control.desk import Ask, Desk
+from darumad.control.house import House
+from darumad.control.outlook import needs
+from darumad.control.views import PurgeReply, ReleaseReply, WorkView, view
+from darumad.control.wire import AnswerRequest, EditRequest, ItemRequest
+from darumad.journal.requests import Edit, Purge, Release, Released
+from darumad.names import ItemId
+from darumad.work.item import WorkRecord
+
+
+async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
+    """Puts a parked, scheduled or dead item on its way again."""
+    return await _release(desk, Release(items=(ItemId(request.id),), audit=ask.audit(request.id)))
+
+
+async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:
+    """Answers what a parked item asked, and puts it on its way."""
+    audit = ask.audit(request.id)
+    return await _release(desk, Release(items=(ItemId(request.id),), audit=audit, answers=request.answers))
+
+
+async def _release(desk: Desk, request: Release) -> ReleaseReply:
+    released = cast("Released", await desk.commits.commit(request))
+    desk.house.hint(None)
+    return ReleaseReply(id=request.items[0], released=released.items)
+
+
+async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
+    """Changes what was asked for, while nobody works on it: of a dead item before it is retried, or of one that waits.
+
+    Raises:
+        Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile.
+    """
+    before = (await desk.record(request.id)).item
+    after = edited(before, request, desk.house.clock.wall())
+    fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
+    if fields:
+        asked = Edit(item=after, before=before, fields=tuple(sorted(fields)), audit=ask.audit(request.id))
+        await desk.commits.commit(asked)
+        desk.house.hint(None)
+    record = await desk.record(request.id)
+    return view(record, waits_for=await needs(desk, record))
+
+
+async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
+    """Lets go of a finished item at once: what it was asked, what it did, what it made, and what its events say.
+
+    Its id stays taken, and how it ended stays known.
+    """
+    house, name = desk.house, ItemId(request.id)
+    record = await desk.record(request.id)
+    asked = Purge(item=name, remember_ms=round(house.remember * 1000), audit=ask.audit(name))
+    await desk.commits.commit(asked)
+    house.publisher.forget(name)
+    uploads_kept = await desk.read(_remove_files, house, record)
+    return PurgeReply(
+        id=request.id, uploads_kept=uploads_kept, log_file=None if house.log_file is None else str(house.log_file)
+    )
+
+
+def _remove_files(house: House, record: WorkRecord) -> tuple[str, ...]:
+    """Removes what the item wrote and what was uploaded for it alone; the uploads that others name too."""
+    house.remove_workspaces(record.item.id)
+    digests = {each.upload for each in record.item.inputs if each.upload}
+    shared = {each for each in digests if house.reader.names_upload(each)}
+    for digest in digests - shared:
+        (house.upload_dir / digest).unlink(missing_ok=True)
+    return tuple(sorted(shared))

@@ -1,0 +1,140 @@
+"""What is handed in: items, one or many, and the files that they name."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from darumad.control import uploads
+from darumad.control.admission import Admission, Admitted
+from darumad.control.border import Json
+from darumad.control.desk import Ask, Desk
+from darumad.control.outlook import crowding, held_up, idle
+from darumad.control.roots import Roots, take_in
+from darumad.control.views import Submitted, SubmittedBatch, UploadReply
+from darumad.control.wire import BatchRequest, SubmitRequest, UploadRequest
+from darumad.errors import Problem, Refused, Unavailable, pointer
+from darumad.journal.requests import Accept, Accepted
+from darumad.values import changed
+from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
+
+_DRAIN_RETRY = 5.0
+_CREATED = 201
+
+
+async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
+    """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
+    admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
+    try:
+        (reply,) = await _accept(desk, ask, [admitted])
+    except Refused as refused:
+        raise _of_one(refused) from None
+    return Json(reply, _CREATED if reply.created else 200)
+
+
+async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
+    """Accepts many items in one transaction, all or none."""
+    sent, admission = ask.sent["items"], Admission(desk.house, ask.caller.by)
+    admitted: list[Admitted] = []
+    problems: list[Problem] = []
+    for index, each in enumerate(request.items):
+        try:
+            admitted.append(admission.admit(each, sent[index], at=f"/items/{index}"))
+        except Refused as refused:
+            problems += refused.problems
+    if problems:
+        raise Refused("the batch is not valid, and nothing of it was accepted", problems=problems)
+    _check_distinct(admitted)
+    replies = tuple(await _accept(desk, ask, admitted))
+    return Json(SubmittedBatch(items=replies), _CREATED if any(each.created for each in replies) else 200)
+
+
+async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
+    """Takes a file in, to be named by its digest in an item's `inputs`."""
+    return await uploads.keep(ask.body, request.sha256, desk.house.upload_dir, desk.house.low_water)
+
+
+async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:
+    if desk.house.draining():
+        await _only_known(desk, admitted)
+    if any(each.unmet or each.names_paths for each in admitted):
+        admitted = await _met(desk, admitted)
+    names = tuple(each.new for each in admitted)
+    target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
+    accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
+    accepted = cast("Accepted", await desk.commits.commit(accept))
+    for record in accepted.records:
+        if record.state is WorkState.READY:
+            desk.turn.became_ready(record.item.agent, record.stage)
+    stuck, crowded = await held_up(desk, accepted.records), crowding(desk.house)
+    told = zip(accepted.records, accepted.created, admitted, idle(desk, accepted.records), strict=True)
+    return [
+        _submitted(record, created, (*each.warnings, *waits, *stuck.get(record.item.id, ()), *crowded))
+        for record, created, each, waits in told
+    ]
+
+
+async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
+    """While draining an id that was accepted before is still answered with its item; nothing new comes in."""
+    for each in admitted:
+        if await desk.read(desk.house.reader.record, each.new.item.id) is None:
+            raise Unavailable(
+                "the daemon takes nothing new in: it is draining", code="draining", retry_after=_DRAIN_RETRY
+            )
+
+
+async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
+    """What was admitted, with what it names by path taken in.
+
+    An id that was accepted before is answered with its item all the same, whatever has become of what it names.
+
+    Raises:
+        Refused: what cannot be met as things are now. Nothing is taken in for a batch that is refused for that.
+    """
+    asked = [each for each in admitted if each.unmet or each.names_paths]
+    new = [each for each in asked if await desk.read(desk.house.reader.record, each.new.item.id) is None]
+    problems = [problem for each in new for problem in each.unmet]
+    if problems:
+        raise Refused("the item is not valid", problems=problems)
+    taken = {each.at: await _taken_in(desk, each, problems) for each in new}
+    if problems:
+        raise Refused("the item is not valid", problems=problems)
+    return [taken.get(each.at, each) for each in admitted]
+
+
+async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> Admitted:
+    """The same with its files among the uploads; what cannot be had is added to `problems`."""
+    house, new = desk.house, admitted.new
+    roots = Roots(directories=house.input_roots, upload_dir=house.upload_dir, spare=house.low_water)
+    try:
+        item = await desk.copy(take_in, new.item, roots, admitted.at)
+    except Refused as refused:
+        problems += refused.problems
+        return admitted
+    return admitted._replace(new=changed(new, item=item))
+
+
+def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came
+    return Submitted(
+        id=record.item.id,
+        state=record.state.value,
+        created=created,
+        reason=record.reason,
+        questions=record.questions,
+        warnings=warnings,
+    )
+
+
+def _of_one(refused: Refused) -> Refused:
+    """What the journal said of a batch of one, with the fields where its caller wrote them."""
+    at = pointer("items", 0)
+    problems = [Problem(each.pointer.removeprefix(at), each.detail) for each in refused.problems]
+    return Refused(refused.message, code=refused.code, problems=problems)
+
+
+def _check_distinct(admitted: Sequence[Admitted]) -> None:
+    seen: dict[str, int] = {}
+    for index, each in enumerate(admitted):
+        first = seen.setdefault(each.new.item.id, index)
+        if first != index:
+            problem = Problem(pointer("items", index, "id"), f"is the id of item {first} as well")
+            raise Refused("two items of the batch have one id", problems=[problem])
