@@ -85,6 +85,12 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode("bad_place", 500, 78, "Give the daemon's user the right to write there, or set `state_dir`."),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
+        ErrorCode(
+            "hung_up",
+            503,
+            3,
+            "Ask again; what was asked may or may not have happened, so hand work in again under the same `--id`.",
+        ),
         ErrorCode("no_socket", 503, 3, "Name the daemon's control socket; `daruma config show` says where it is."),
         ErrorCode("queue_full", 503, 75, "Wait until items have finished, or raise `queue.max_items`."),
         ErrorCode(

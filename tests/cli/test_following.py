@@ -60,7 +60,7 @@ def test_a_stream_that_breaks_or_that_the_daemon_ends_is_no_end_of_what_happened
         told = []
         with pytest.raises(Unavailable) as broken:
             told.extend(client.events(follow=follow))
-        assert broken.value.code == "unreachable"
+        assert broken.value.code == "hung_up"
 
 
 def test_a_page_that_is_whole_ends(room: Room) -> None:

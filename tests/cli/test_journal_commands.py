@@ -160,9 +160,6 @@ def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(serv
     nothing = run("work", "retry", "--label", "wall=south", "--state", "dead")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert nothing.stderr == "daruma: no item was released: none fits\n"
-    nothing = run("work", "wait", "--label", "wall=west")
-    assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert nothing.stderr == "daruma: nothing was waited for: no item has the label wall=west\n"
     for argv in (["cancel"], ["retry"], ["retry", "a", "--state", "dead"], ["edit", "a"]):
         assert run("work", *argv).returncode == 2, argv
 

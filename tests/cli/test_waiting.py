@@ -9,7 +9,9 @@ import pytest
 
 from darumad.cli.waiting import AWAY, Patience, tell_end, worst
 from darumad.errors import Unavailable
+from darumad.names import ItemId
 from tests.cli.conftest import Run
+from tests.cli.test_following import answering
 from tests.control.room import CLEAR, Room, Served, serving
 from tests.kit import FakeClock, eventually
 
@@ -84,6 +86,46 @@ def test_a_wait_goes_on_when_the_daemon_is_restarted_meanwhile(room: Room) -> No
     with serving(room):
         said, _ = waiting.communicate(timeout=30)
     assert (waiting.returncode, said) == (0, "one  succeeded\n")
+
+
+def test_a_submit_that_waits_goes_on_when_the_daemon_falls_before_it_has_answered(room: Room) -> None:
+    path = room.directory / "control.sock"
+    words = [CLEAR["description"], "--id", "one", "--agent", "echo", "--no-challenge"]
+    command = [sys.executable, "-m", "darumad", "submit", *words, "--wait", "--socket", str(path)]
+    with answering(path, b""):
+        waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline() == "daruma: the daemon went away; waiting for it to come back\n"
+    with serving(room):
+        eventually(lambda: room.journal.reader().record(ItemId("one")) is not None)
+        room.succeed()
+        _, told = waiting.communicate(timeout=30)
+    assert (waiting.returncode, told) == (0, "")
+
+
+def test_what_the_daemon_refuses_for_now_is_not_taken_for_its_absence() -> None:
+    clock = FakeClock()
+    with pytest.raises(Unavailable, match="draining"):
+        patient(clock, met=True).insist(answers([Unavailable("it is draining", code="draining")]))
+    assert clock.monotonic() == 0
+
+
+def test_a_limit_of_its_own_is_how_long_a_daemon_that_is_away_is_waited_for() -> None:
+    clock = FakeClock()
+    with pytest.raises(Unavailable):
+        patient(clock, met=True, within=2 * AWAY).insist(answers([GONE]))
+    assert clock.monotonic() == pytest.approx(2 * AWAY)
+
+
+def test_a_daemon_that_hung_up_was_there_and_is_waited_for() -> None:
+    hung_up = Unavailable("the daemon hung up: ConnectionResetError", code="hung_up")
+    assert patient(FakeClock()).insist(answers([hung_up, GONE, "back"])) == "back"
+
+
+def test_a_label_that_no_item_has_ends_with_4_and_says_so(run: Run) -> None:
+    done = run("work", "wait", "--label", "wall=north")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("daruma: nothing was waited for: no item has the label wall=north\n  -> ")
 
 
 def test_all_items_with_a_label_are_waited_for(served: Served, run: Run) -> None:

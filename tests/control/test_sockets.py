@@ -7,7 +7,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,66 @@ def test_a_client_that_is_given_a_plain_file_is_told_so(path: Path) -> None:
     with pytest.raises(Unavailable, match="is no socket") as told:
         Client(path).call("status")
     assert told.value.code == "no_socket"
+
+
+@pytest.mark.parametrize("kind", ["a directory", "below a plain file", "a ring of links", "no stream"])
+def test_what_cannot_be_a_control_socket_is_told_in_one_sentence(path: Path, kind: str) -> None:
+    if kind == "a directory":
+        path.mkdir()
+    elif kind == "below a plain file":
+        path.touch()
+        path /= "control.sock"
+    elif kind == "a ring of links":
+        path.symlink_to(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        if kind == "no stream":
+            other.bind(str(path))
+        with pytest.raises(Unavailable, match=f"^{path} is no socket") as told:
+            Client(path).call("status")
+    assert told.value.code == "no_socket"
+
+
+_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from darumad.cli import main, status
+from darumad.control.places import socket_path
+os.setuid(65534)
+hidden = Path(sys.argv[1]) / "control.sock"
+assert socket_path({"HOME": "/"}, system=hidden) == hidden
+sys.exit(main(["status", "--socket", sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_not_look_at_a_place_is_told_so_in_one_sentence(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir(mode=0)
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", _AS_NOBODY, place], capture_output=True, text=True, check=False)
+    assert done.stderr == f"daruma: you may not open {place}\n  -> Run the command as the daemon's user or as root.\n"
+    assert done.returncode == 6
+
+
+def test_a_connection_on_which_no_answer_came_in_time_is_not_used_again(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, Client(path) as client, ExitStack() as callers:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer_the_second() -> None:
+            for _ in range(2):
+                caller, _ = listening.accept()
+                callers.enter_context(caller)
+            caller.recv(1 << 16)
+            caller.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"boot": 31}')
+
+        thread = threading.Thread(target=answer_the_second)
+        thread.start()
+        with pytest.raises(Unavailable, match="did not answer in time"):
+            client.call("status", within=0.01)
+        assert client.call("status") == {"boot": 31}
+        thread.join()
 
 
 def test_a_client_that_came_too_early_is_answered_when_it_comes_again(path: Path) -> None:

@@ -34,7 +34,11 @@ def online(command: F) -> Callable[..., Any]:
     """Gives `command` the options of an online command, and a `Line` as its first argument."""
 
     @click.option(
-        "--socket", "socket", type=click.Path(path_type=Path), metavar="PATH", help="The daemon's control socket."
+        "--socket",
+        "socket",
+        type=click.Path(readable=False, path_type=Path),  # whether it can be had, dialling tells
+        metavar="PATH",
+        help="The daemon's control socket.",
     )
     @click.option(
         "-o",

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -128,17 +129,30 @@ def submit(  # noqa: PLR0913 - one parameter an option
     if estimate:
         _tell_estimate(line, asked)
         return
-    _extend(asked, "inputs", [_uploaded(line, each) for each in inputs])
-    _extend(asked, "inputs", [_named(each) for each in paths])
-    reply = line.client.submit(asked)
-    _tell_warnings(reply)
+    hand_in = partial(_handed_in, line, asked, inputs, paths)
     if wait or within is not None:
-        _wait(line, str(asked["id"]), within)
+        patience = Patience(within)
+        patience.insist(hand_in)
+        _wait(line, str(asked["id"]), patience)
     else:
-        line.show(reply, _accepted)
-        if reply["questions"]:
-            speaking.note(f"daruma: {reply['id']} waits for answers before it begins")
-        tell_questions(reply)
+        _tell_accepted(line, hand_in())
+
+
+def _handed_in(line: Line, asked: Json, inputs: Sequence[Path], paths: Sequence[str]) -> Json:
+    """What the daemon says of the item. Under the id that it has, handing it in again does nothing new."""
+    whole = dict(asked)
+    _extend(whole, "inputs", [_uploaded(line, each) for each in inputs])
+    _extend(whole, "inputs", [_named(each) for each in paths])
+    reply = line.client.submit(whole)
+    _tell_warnings(reply)
+    return reply
+
+
+def _tell_accepted(line: Line, reply: Json) -> None:
+    line.show(reply, _accepted)
+    if reply["questions"]:
+        speaking.note(f"daruma: {reply['id']} waits for answers before it begins")
+    tell_questions(reply)
 
 
 def _tell_estimate(line: Line, asked: Json) -> None:
@@ -189,11 +203,11 @@ def _amount(amount: Json | None) -> str | None:
     return ", ".join([*([usd] if usd else []), *counts])
 
 
-def _wait(line: Line, name: str, within: float | None) -> None:
-    view = settled(line, name, Patience(within, met=True))
+def _wait(line: Line, name: str, patience: Patience) -> None:
+    view = settled(line, name, patience)
     code = tell_end(view)
     if code == 0:
-        show_result(line, line.client.call("result", id=name))
+        show_result(line, patience.insist(partial(line.client.call, "result", id=name)))
     elif line.form != "table":
         line.show(view, _accepted)
     click.get_current_context().exit(code)

@@ -19,7 +19,9 @@ from darumad.errors import Unavailable
 T = TypeVar("T")
 _SLICE, _GLANCE = 60.0, 1.0
 AWAY = 120.0
-"""Seconds that a daemon which answered before may be away before a wait gives it up."""
+"""Seconds that a daemon which answered before may be away before a wait without a limit of its own gives it up."""
+_AWAY = frozenset({"unreachable", "hung_up", "unavailable"})
+"""The codes of a daemon that is away or too busy. What it refuses for now with a word of its own is its answer."""
 KNOCKS = 0.25
 """Seconds between two knocks at the door of a daemon that is away."""
 EXIT_OF: Mapping[str, int] = {"succeeded": OK, "dead": WORK_FAILED, "cancelled": WORK_FAILED, "parked": PARKED}
@@ -31,7 +33,7 @@ _WORST_FIRST = (WORK_FAILED, PARKED, OK)
 
 @dataclass(slots=True)
 class Patience:
-    """How long is still waited: `within` seconds in all if that is given, and `AWAY` for a daemon that is away.
+    """How long is still waited: `within` seconds in all if that is given, or else `AWAY` for a daemon that is away.
 
     `met` says whether the daemon has answered before: one that never did is not waited for, unless the caller
     `expects` one.
@@ -60,13 +62,13 @@ class Patience:
         """What `ask` answers, asked again while the daemon is away.
 
         Raises:
-            Unavailable: it never answered, is away for longer than `AWAY`, or `wait_expired` came of it.
+            Unavailable: it never answered, is away for too long, or answered that it cannot now.
         """
         while True:
             try:
                 answer = ask()
             except Unavailable as error:
-                if error.code == "wait_expired":
+                if error.code not in _AWAY:
                     self._back()
                     raise
                 self.bear(error)
@@ -80,7 +82,7 @@ class Patience:
         Raises:
             Unavailable: `error`, as the daemon is not waited for, or no longer.
         """
-        self.met = self.met or error.code != "unreachable"
+        self.met = self.met or error.code != "unreachable"  # whoever hangs up was there
         if not self._may_come_back():
             raise error
         self.pause(self.left(KNOCKS))
@@ -94,7 +96,9 @@ class Patience:
             self._away_since = now
             if self.met:
                 speaking.note("daruma: the daemon went away; waiting for it to come back")
-        return self._away_since is not None and now - self._away_since < AWAY and not self.over()
+        if self._away_since is None:
+            return False
+        return now - self._away_since < AWAY if self._until is None else not self.over()
 
 
 def settled(line: Line, item: str, patience: Patience) -> Json:

@@ -61,8 +61,8 @@ def show(line: Line, name: str, *, attempts: bool, steps: bool) -> None:
 def wait(line: Line, names: Sequence[str], label: str | None, within: float | None) -> None:
     """Wait until items are finished, and end as they do.
 
-    Ends with 0 when all succeeded, 1 when one is dead or cancelled, 5 when one is parked, 7 when time is up. It goes on
-    waiting when the daemon is restarted meanwhile.
+    Ends with 0 when all succeeded, 1 when one is dead or cancelled, 4 when no item has the label, 5 when one is parked,
+    7 when time is up. It goes on waiting when the daemon is restarted meanwhile.
     """
     if not names and label is None:
         raise click.UsageError("say which: daruma work wait ID, or --label KEY=VALUE")
@@ -70,7 +70,7 @@ def wait(line: Line, names: Sequence[str], label: str | None, within: float | No
     ended = []
     labelled = _labelled(line, label, patience) if label else ()
     if label and not labelled:
-        note(f"daruma: nothing was waited for: no item has the label {label}")
+        raise Refused(f"nothing was waited for: no item has the label {label}", code="not_found")
     for name in (*names, *labelled):
         view = settled(line, name, patience)
         line.show(view, lambda reply: [f"{reply['id']}  {reply['state']}"])

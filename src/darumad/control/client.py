@@ -40,7 +40,7 @@ class Download(Value):
 
     size: int | None
     chunks: Iterator[bytes]
-    """Raises Unavailable, `unreachable`, where the answer ends before its size."""
+    """Raises Unavailable, `hung_up`, where the answer ends before its size."""
 
 
 class Stream(Value):
@@ -108,7 +108,8 @@ class Client:
             params: those that the path names go there, all others into the query; None is left out.
 
         Raises:
-            Refused, Unavailable, Broken: as the daemon said; code `unreachable` when there was nobody to ask.
+            Refused, Unavailable, Broken: as the daemon said; code `unreachable` when there was nobody to ask, `hung_up`
+                when somebody went away before the answer was whole.
         """
         response = self._ask(operation, body, params, within)
         return cast("Json", json.loads(self._read(response) or b"{}"))
@@ -136,7 +137,7 @@ class Client:
     def events(self, *, since: str = "", follow: bool = False, **only: Any) -> Stream:
         """Recorded events in order, from behind `since`; with `follow`, then live.
 
-        Raises as `call`, and so does the iteration: `unreachable` where the stream breaks, and where one that is
+        Raises as `call`, and so does the iteration: `hung_up` where the stream breaks, and where one that is
         followed ends, which it does only with the daemon. A daemon that lives gives a sign of that every 15 s.
         """
         params = {"since": since or None, "follow": "true" if follow else None, **only}
@@ -146,7 +147,7 @@ class Client:
 
     def _events(self, response: http.client.HTTPResponse, *, follow: bool) -> Iterator[Json]:
         try:
-            with _told(self.path):
+            with self._told():
                 yield from (json.loads(line) for line in _lines(response) if line.strip())
             if follow:
                 raise _hung_up_on(self.path, "it ended")
@@ -189,10 +190,10 @@ class Client:
         headers: Mapping[str, str],
         within: float | None,
     ) -> http.client.HTTPResponse:
-        with _told(self.path):
+        with self._told():
             connection = self._dial(within)
             # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
-            with suppress(BrokenPipeError):
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(route.method, target, body, dict(headers))
             response = connection.getresponse()
         self.daemon_version = response.headers.get("Daruma-Version")
@@ -207,7 +208,8 @@ class Client:
         if kept is None or kept.sock is None or _hung_up(kept.sock):
             self.close()
             kept = self._kept = _UnixConnection(self.path, within)
-            kept.connect()
+            with _dialled(self.path):
+                kept.connect()
         kept.sock.settimeout(within)
         return kept
 
@@ -221,8 +223,20 @@ class Client:
             raise _hung_up_on(self.path, f"{read} of {size} bytes came")
 
     def _read(self, response: http.client.HTTPResponse, at_most: int | None = None) -> bytes:
-        with _told(self.path):
+        with self._told():
             return response.read(at_most)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what can go wrong on the way into one of our own errors, and never uses that connection again."""
+        try:
+            yield
+        except TimeoutError as error:
+            self.close()
+            raise Unavailable(f"the daemon at {self.path} did not answer in time: {_SILENT}") from error
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise _hung_up_on(self.path, f"{type(error).__name__} {error}") from error
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -281,24 +295,24 @@ def _text_only() -> Iterator[None]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns what can go wrong on the way into one of our own errors."""
+def _dialled(path: Path) -> Iterator[None]:
+    """Tells apart why nobody could be reached."""
     try:
         yield
-    except TimeoutError as error:
-        raise Unavailable(f"the daemon at {path} did not answer in time: {_SILENT}") from error
     except PermissionError as error:
         raise Refused(f"you may not open {path}", code="denied") from error
     except (FileNotFoundError, ConnectionRefusedError) as error:
         if path.exists() and not path.is_socket():
             raise Unavailable(f"{path} is no socket", code="no_socket") from error
         raise Unavailable(f"no daemon answers at {path}", code="unreachable") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _hung_up_on(path, f"{type(error).__name__} {error}") from error
+    except (TimeoutError, BlockingIOError) as error:
+        raise TimeoutError from error  # so many call that the kernel keeps no more of them waiting
+    except OSError as error:
+        raise Unavailable(f"{path} is no socket: {error.strerror}", code="no_socket") from error
 
 
 def _hung_up_on(path: Path, how: str) -> Unavailable:
-    return Unavailable(f"the daemon at {path} hung up: {how}", code="unreachable")
+    return Unavailable(f"the daemon at {path} hung up: {how}", code="hung_up")
 
 
 def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:

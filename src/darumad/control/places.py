@@ -20,7 +20,15 @@ def socket_path(environ: Mapping[str, str], *, root: bool | None = None, system:
     if os.geteuid() == 0 if root is None else root:
         return system
     own = _user_place(environ) / "daruma" / "control.sock"
-    return system if system.exists() and not own.exists() else own
+    return system if _is_there(system) and not _is_there(own) else own
+
+
+def _is_there(place: Path) -> bool:
+    """Whether there is something; where nobody may look there is, and dialling it says that one may not."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return True
 
 
 def _user_place(environ: Mapping[str, str]) -> Path:
