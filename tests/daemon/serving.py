@@ -99,7 +99,7 @@ class Serving:
 
     def _run(self) -> None:
         try:
-            self.code = daemon.run(self._settings)
+            self.code = daemon.run(self._settings, stands=lambda: None)
         except BaseException as error:  # noqa: BLE001 - it is the test's to look at
             self.error = error
 

@@ -4,7 +4,6 @@ No rule lives here.
 """
 
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -49,10 +48,10 @@ _LAST_STEPS = Seconds(1.0)
 """How long an actor's thread that was given up may take to end by itself before the stop is called unclean."""
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, stands: Callable[[], None]) -> int:
     """Run the daemon in the foreground until it is told to stop or must end; the process's exit code.
 
-    Garbage is collected from when it is ready on, and never among what stood by then.
+    `stands` is called once, when everything is built and before anybody is told that it is ready.
 
     Raises:
         Refused: the settings, the log's file, the sockets or the state directory cannot be used; nothing was started.
@@ -71,7 +70,7 @@ def run(settings: Settings) -> int:
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
-            ending, why = _serve(settings, clock, guardian, logs, stack)
+            ending, why = _serve(settings, clock, guardian, logs, stack, stands)
             code = EXIT[ending]
             last_resort = clock.call_at(clock.monotonic() + 2 * WITHIN, lambda: os._exit(code))
         last_resort.cancel()
@@ -82,8 +81,13 @@ def run(settings: Settings) -> int:
         logs.close()
 
 
-def _serve(
-    settings: Settings, clock: SystemClock, guardian: Guardian, logs: Logs, stack: ExitStack
+def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
+    settings: Settings,
+    clock: SystemClock,
+    guardian: Guardian,
+    logs: Logs,
+    stack: ExitStack,
+    stands: Callable[[], None],
 ) -> tuple[Ending, str]:
     _on_signals(guardian, stack)
     notifier = guardian.notifier
@@ -110,9 +114,7 @@ def _serve(
     stack.callback(behind.keys.close)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
-    gc.enable()
-    gc.freeze()  # what stands now stands to the end; each look through it for garbage held every thread for 70 ms
-    stack.callback(gc.unfreeze)
+    stands()
     house.note(DaemonReady("daemon", behind.chosen.provider))
     notifier.ready(signs.status())
     log.info(
