@@ -2,17 +2,20 @@
 
 import re
 from enum import Enum
+from typing import Any
 
 import orjson
 import pytest
 
-from darumad.values import NODEFAULT, FieldInfo, fields
+from darumad.values import FieldInfo, fields
 from darumad.work import KINDS, ParkReason, ScheduleReason, StopReason, WorkItem, WorkRecord, WorkResult, WorkState
 from darumad.work.codec import limits_to_json
 from darumad.work.item import Limits
 from tests.work.pages import PAGE, TABLES, written
 
 TEXT = PAGE.read_text()
+REQUIRED: dict[str, Any] = {each.name: None for each in fields(WorkItem) if each.required}
+BARE = WorkItem(**REQUIRED)
 STORY = PAGE.parents[1] / "explanation" / "life-of-an-item.md"
 
 
@@ -28,7 +31,7 @@ def first_cells(title: str) -> list[str]:
 def default_of(field: FieldInfo) -> str:
     if field.required:
         return "required"
-    value = field.default_factory() if field.default is NODEFAULT else field.default
+    value = getattr(BARE, field.name)
     return "`{}`" if value == Limits() else f"`{orjson.dumps(value).decode().replace(',', ', ')}`"
 
 
