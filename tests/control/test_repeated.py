@@ -1,4 +1,4 @@
-"""A key that an object says twice is refused: the parser would keep the last, and drop the other in silence."""
+"""What would not be kept as it was sent is refused: a key that stands twice, a number too long, nesting without end."""
 
 import asyncio
 from typing import Any
@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from darumad.control.border import Request, body_of
+from darumad.control.unkept import DEEPEST
 from darumad.errors import Refused
 
 TWICE = [
@@ -18,7 +19,8 @@ TWICE = [
 ONCE = [
     b'{"description": "at 12:30: go", "input": {"a": {"a": [{"a": 1}, {"a": 2}]}}}',
     b'{"description": "\\u003a\\u003A", "a" : 1}',
-    b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}",
+    b'{"a": ' + b"[" * (DEEPEST - 1) + b"]" * (DEEPEST - 1) + b"}",
+    b'{"a": [18446744073709551615, -9223372036854775808, "123456789012345678901234567890", 0.1234567890123456789012]}',
 ]
 
 
@@ -42,6 +44,17 @@ def test_keys_that_stand_once_in_each_object_are_taken_whatever_is_in_their_text
     assert read(body) == orjson.loads(body)
 
 
-def test_what_is_nested_too_deep_to_be_read_again_is_refused() -> None:
-    with pytest.raises(Refused, match="nested too deep"):
-        read(b'{"a":' * 1000 + b"1" + b"}" * 1000)
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 300, 1000])
+def test_what_is_nested_too_deep_is_pointed_at_and_the_depth_is_said(depth: int) -> None:
+    with pytest.raises(Refused) as refused:
+        read(b'{"a": 1, "b":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}")
+    (problem,) = refused.value.problems
+    assert (problem.pointer, problem.detail) == ("/b/0/0", "holds what lies more than 200 levels deep in the request")
+
+
+@pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890"])
+def test_a_whole_number_that_would_be_rounded_is_pointed_at(number: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(b'{"input": {"ids": [1, %s]}, "priority": %s}' % (number.encode(), number.encode()))
+    assert {each.pointer for each in refused.value.problems} == {"/input/ids/1", "/priority"}
+    assert "send it as a text" in refused.value.problems[0].detail

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from darumad.control.client import _UnixConnection
+from darumad.control.unkept import DEEPEST, LEAST, MOST
 from darumad.errors import Refused, Unavailable
 from darumad.names import Capability, ItemId
 from darumad.work import WorkState
@@ -96,12 +97,31 @@ def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [("priority", True), ("priority", "7"), ("max_attempts", True), ("max_reviews", "2"), ("challenge", "no"),
-     ("challenge", 0)],
+     ("challenge", 0), ("timeout", "5"), ("timeout", True), ("backoff", "1e3"), ("run_at", "5"), ("expires_at", True)],
 )  # fmt: skip
 def test_a_number_or_a_truth_is_not_guessed_from_something_else(served: Served, field: str, value: object) -> None:
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, field: value})
     assert [each.pointer for each in refused.value.problems] == [f"/{field}"]
+
+
+def test_what_looks_like_a_number_is_no_count_and_a_duration_without_its_unit_none(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "budget": {"calls": "3", "tokens": True}, "idle_timeout": "5"})
+    assert {each.pointer: each.detail for each in refused.value.problems} == {
+        "/budget/calls": "must be a whole number, not '3'",
+        "/budget/tokens": "must be a whole number, not true",
+        "/idle_timeout": "must be a duration with its unit, such as 250ms, 90s, 5m or 1h30m, not '5'",
+    }
+
+
+def test_numbers_of_64_bits_and_the_deepest_nesting_come_back_as_they_were_sent(served: Served) -> None:
+    deepest: Any = []
+    for _ in range(DEEPEST - 3):
+        deepest = [deepest]
+    sent = {"most": MOST, "least": LEAST, "deep": deepest}
+    served.client.submit({**CLEAR, "id": "one", "input": sent})
+    assert served.client.call("work show", id="one")["asked"]["input"] == sent
 
 
 def test_a_dialogue_is_kept_turn_by_turn_and_is_part_of_what_was_sent(served: Served) -> None:

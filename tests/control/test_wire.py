@@ -44,7 +44,7 @@ TOLD = {
     "/backoff": "must be a finite number, not Infinity",
     "/max_attempts": "must be at least 1, not 0",
     "/max_reviews": "must be at most 1000, not 1001",
-    "/run_at": "must be a time with its zone, such as 2026-11-21T08:00:00Z, or milliseconds since 1970, not 'tomorrow'",
+    "/run_at": "must be a time with its zone, such as 2026-11-21T08:00:00Z, or a number of milliseconds since 1970, not 'tomorrow'",  # noqa: E501 - as it is told
     "/expires_at": "must be at least 0, not -1",
     "/budget/usd": "must be an amount with its currency, such as 2.50 USD, not 'much'",
     "/budget/tokens": "must be a whole number, not 1.5",

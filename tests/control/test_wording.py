@@ -59,7 +59,7 @@ def test_a_limit_that_is_no_amount_is_told_as_it_was_written(field: str, value: 
 
 
 def test_what_stands_deep_in_a_request_is_told_as_it_was_written() -> None:
-    item = {"description": "x", "role": "boss", "timeout": "5", "labels": {"a": 1}, "stages": ["plan", "do"]}
+    item = {"description": "x", "role": "boss", "labels": {"a": 1}, "stages": ["plan", "do"]}
     assert {each.pointer: each.detail for each in refused(wire.BatchRequest, items=[item])} == {
         "/items/0/role": "must be one of 'orchestrator', 'optimizer', 'executor' or 'reviewer', not 'boss'",
         "/items/0/labels/a": "must be a text, not 1",

@@ -53,7 +53,7 @@ def set_(line: Line, scope: str, **limits: str | None) -> None:
 
     SCOPE is all, agent:NAME, provider:NAME or item:ID. Items that it held up go on at once.
     """
-    said = {name: word for name, word in limits.items() if word is not None}
+    said = {name: _as_said(word) for name, word in limits.items() if word is not None}
     line.show(line.client.call("budgets set", said, scope=scope), _changed)
 
 
@@ -63,6 +63,11 @@ def set_(line: Line, scope: str, **limits: str | None) -> None:
 def reset(line: Line, scope: str) -> None:
     """Go back to the limits of the settings."""
     line.show(line.client.call("budgets reset", {}, scope=scope), _changed)
+
+
+def _as_said(word: str) -> str | int:
+    """A whole number as one; any other word is the daemon's to judge."""
+    return int(word) if word.isascii() and word.isdecimal() else word
 
 
 def _changed(reply: Json) -> Iterable[str]:

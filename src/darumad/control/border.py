@@ -16,11 +16,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from darumad.control.repeated import once
+from darumad.control.unkept import DEEPEST, may_round, unkept
 from darumad.control.wording import problems_of
 from darumad.errors import Problem, Refused
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
+_WRITTEN_DEEP = 254
+"""How deep orjson writes."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 """W3C Trace Context, level 1: version, trace-id, parent-id, flags."""
 Chunk = tuple[bytes, bool]
@@ -96,7 +99,8 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
     """The JSON object in the body; empty when there is no body.
 
     Raises:
-        Refused: `too_large`, declared or not; `malformed`: it is no JSON object, or says a key twice.
+        Refused: `too_large`, declared or not; `malformed`: it is no JSON object, or says a key twice; `invalid`: what
+            would not be kept as it was sent.
     """
     _check_declared(request, limit)
     held, more = first = await request.chunk()
@@ -110,30 +114,35 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
         raise Refused(f"the body is no JSON: {error}", code="malformed") from None
     if not isinstance(found, dict):
         raise Refused("the body is no JSON object", code="malformed")
-    _check_repeated(held, found)
+    _check_kept(held, found)
     return found
 
 
-def _check_repeated(held: bytes, found: dict[str, Any]) -> None:
-    """Refuses a key that stands twice in an object.
+def _check_kept(held: bytes, found: dict[str, Any]) -> None:
+    """Refuses what would not be kept as it was sent, first of all a key that stands twice in an object.
 
     What the parser dropped shows in what it kept: with every value that is gone a colon is. A body is read once more,
-    and slowly, only where its colons do not say, or where some are written as escapes.
+    and slowly, only where its colons do not say, where some are written as escapes, or where a number is long.
     """
-    if b"\\u003" not in held and held.count(b":") == _colons(found):
+    if b"\\u003" not in held and held.count(b":") == _colons(found) and not may_round(held):
         return
     try:
-        json.loads(held, object_pairs_hook=once)
+        found = json.loads(held, object_pairs_hook=once)
     except ValueError as error:
         raise Refused(f"the body is not clear: {error}", code="malformed") from None
-    except RecursionError:
-        raise Refused("the body is nested too deep to be read", code="malformed") from None
+    except RecursionError:  # then it is refused for its depth, by what the parser made of it
+        pass
+    if problems := tuple(unkept(found)):
+        raise Refused("the request is not valid", problems=problems)
 
 
-def _colons(found: dict[str, Any]) -> int:
+def _colons(found: Any) -> int:
+    """How many there are where `found` is written; -1 where it is too deep, which the writer sees for nothing."""
+    for _ in range(_WRITTEN_DEEP - DEEPEST):
+        found = [found]
     try:
         return orjson.dumps(found).count(b":")
-    except TypeError:  # nested beyond what orjson writes
+    except TypeError:
         return -1
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StrictInt
 
 from darumad.names import ItemId, Millis, NanoUsd, Seconds
 from darumad.settings.units import parse_duration, parse_money
@@ -18,31 +18,37 @@ _MOST_NANO = 1 << 62
 _LAST_MILLIS = 253_402_300_799_999
 """The last millisecond of the year 9999: no calendar shows a later one."""
 _MOST_DIGITS = 20
+_A_TIME = "a time with its zone, such as 2026-11-21T08:00:00Z, or a number of milliseconds since 1970"
 
 
 def _seconds(value: Any) -> Any:
-    """Seconds of `90s`, `5m`, or of a plain number of seconds."""
-    if isinstance(value, str):
-        return float(_in_range(value)) if _is_number(value) else parse_duration(value)
-    return value
+    """Seconds of `90s`, `5m`, or of a number of seconds."""
+    if isinstance(value, bool):
+        raise ValueError("a duration such as 90s or 5m, or a number of seconds")  # noqa: TRY004 - pydantic tells ValueErrors
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _seconds_in_address(value: Any) -> Any:
+    """The same where everything is text: a plain number of seconds too."""
+    return float(_in_range(value)) if isinstance(value, str) and _is_number(value) else _seconds(value)
 
 
 def _millis(value: Any) -> Any:
-    """Wall milliseconds of an ISO 8601 time with its zone, or of a plain number of milliseconds."""
+    """Wall milliseconds of an ISO 8601 time with its zone, or of a number of milliseconds."""
     if not isinstance(value, str):
         return _on_a_calendar(value)
-    if _is_number(value):
-        return _on_a_calendar(int(_in_range(value)))
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise ValueError("a time with its zone, such as 2026-11-21T08:00:00Z, or milliseconds since 1970")
+        raise ValueError(_A_TIME)
     return int(at.timestamp() * 1000)
 
 
 def _on_a_calendar(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(_A_TIME)  # noqa: TRY004 - pydantic tells ValueErrors
     if isinstance(value, int | float) and value > _LAST_MILLIS:
         raise ValueError("a time before the year 10000, in milliseconds since 1970")
     return value
@@ -83,15 +89,17 @@ def _in_range(text: str) -> Decimal:
 
 Duration = Annotated[Seconds, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """A duration: seconds inside, `90s`, `5m` or a number outside."""
-Patience = Annotated[Seconds, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
-"""A duration that may be none at all."""
+Span = Annotated[Seconds, BeforeValidator(_seconds_in_address), Field(gt=0, allow_inf_nan=False)]
+"""A duration that stands in an address."""
+Patience = Annotated[Seconds, BeforeValidator(_seconds_in_address), Field(ge=0, allow_inf_nan=False)]
+"""The same where it may be none at all."""
 Instant = Annotated[Millis, BeforeValidator(_millis), Field(ge=0, lt=1 << 53)]
 """A moment: wall milliseconds inside, ISO 8601 with a zone or a number outside."""
 Money = Annotated[NanoUsd, BeforeValidator(_nano_usd), Field(ge=0)]
 """An amount: nano-dollars inside, dollars outside."""
 NoLimit = Literal["none"]
 """Stands for an amount where there is to be no limit."""
-Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Count = Annotated[StrictInt, Field(ge=0, lt=1 << 53)]
 """So many tokens or calls: what JSON carries exactly and no sum in the journal overflows."""
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""

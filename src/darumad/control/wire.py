@@ -22,6 +22,7 @@ from darumad.control.fields import (
     Scope,
     SecretName,
     Sha256,
+    Span,
     StageVerb,
 )
 from darumad.names import Capability, Role, Seconds
@@ -146,13 +147,13 @@ class EditRequest(Asked):
     id: ItemName
     description: str | None = None
     input: Any = None
-    priority: int | None = None
+    priority: StrictInt | None = None
     expires_at: Instant | None = None
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
     backoff: Duration | None = None
-    max_attempts: int | None = Field(default=None, ge=1, le=1000)
-    max_reviews: int | None = Field(default=None, ge=0, le=1000)
+    max_attempts: StrictInt | None = Field(default=None, ge=1, le=1000)
+    max_reviews: StrictInt | None = Field(default=None, ge=0, le=1000)
     budget: BudgetAsked | None = None
     requirements: tuple[str, ...] | None = None
     success_criteria: str | None = None
@@ -251,7 +252,7 @@ class EventsRequest(Asked):
     """
 
     since: Position | None = None
-    within: Duration | None = None
+    within: Span | None = None
     type: str | None = None
     item: str | None = None
     follow: bool | None = None
