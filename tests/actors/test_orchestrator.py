@@ -11,7 +11,7 @@ from darumad.actors import Barred
 from darumad.actors import orchestrator as room
 from darumad.actors.messages import Beat, Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
-from darumad.bridge import Done, Ended, Limit, Seat
+from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
 from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Role, Stage
 from darumad.values import changed
@@ -297,6 +297,42 @@ def test_what_one_decision_raises_is_its_items_and_the_others_go_on(
     daemon.succeeds("a", "b")
     record = daemon.becomes("poison", WorkState.DEAD)
     assert record.crashes == 3
+    assert daemon.orchestrator().incarnation == 1, "nobody else was restarted for it"
+
+
+def test_a_decision_that_raises_after_it_took_a_slot_gives_it_back(
+    company: Companies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = room.move_of
+
+    def poisoned(done: Done, *rest: Any, holder: str | None, **given: Any) -> Any:
+        if done.held.record.item.id == "poison" and holder is not None:
+            raise ZeroDivisionError("this item's own")
+        return real(done, *rest, holder=holder, **given)
+
+    monkeypatch.setattr(room, "move_of", poisoned)
+    daemon = company(count=1).start()
+    daemon.submit("poison")
+    assert daemon.becomes("poison", WorkState.DEAD).crashes == 3
+    daemon.submit("a")
+    daemon.succeeds("a")
+
+
+def test_a_brief_that_cannot_be_built_is_its_items_end_and_costs_no_slot(
+    company: Companies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(item: WorkItem, *_: Any, **__: Any) -> Any:
+        if item.id == "bad":
+            raise ZeroDivisionError("a defect of the brief's own")
+        return {"intent": item.description}
+
+    monkeypatch.setattr(degraded, "build_brief", defect)
+    daemon = company(count=1, optimizer=in_turn(TOOL)).start()
+    daemon.submit("bad")
+    dead = daemon.becomes("bad", WorkState.DEAD)
+    assert (dead.reason, dead.crashes) == ("agent_crashed", 3)
+    daemon.submit("good")
+    daemon.succeeds("good")
     assert daemon.orchestrator().incarnation == 1, "nobody else was restarted for it"
 
 

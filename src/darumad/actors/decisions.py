@@ -6,7 +6,6 @@ The rule itself stands in `work.ends`; here it gets its facts.
 from collections.abc import Mapping
 from typing import Any
 
-from darumad.agents import Earlier, build_brief
 from darumad.bridge import Done
 from darumad.events import (
     Fact,
@@ -22,11 +21,10 @@ from darumad.events import (
     WorkSucceeded,
 )
 from darumad.journal.requests import Held, Move
-from darumad.names import Attempt, Fence, Millis, Stage
+from darumad.names import Fence, Millis, Stage
 from darumad.values import changed
 from darumad.work.codec import result_to_json
 from darumad.work.conversation import exchange_of
-from darumad.work.effects import done_before
 from darumad.work.ends import Next, in_line
 from darumad.work.item import WorkRecord
 from darumad.work.result import StopReason, WorkResult
@@ -60,20 +58,11 @@ def output_of(done: Done, follows: Next) -> Any:
     None when it did not do its work.
     """
     stage, result = done.held.record.stage, done.result
-    if stage is Stage.OPTIMIZING and follows.degraded:
-        return _degraded_brief(done.held)
+    if follows.degraded:
+        return done.brief
     if not result.success:
         return None
     return result_to_json(result) if stage is Stage.EXECUTING else result.data
-
-
-def _degraded_brief(held: Held) -> Any:
-    """What the next stage is shown where the optimizer failed: all that takes no model to say."""
-    record = held.record
-    done = done_before(held.effects, Attempt(record.attempt))
-    return build_brief(
-        record.item, Earlier(record.feedback, held.failed, record.answers, done, held.turns), degraded=True
-    )
 
 
 def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:

@@ -200,7 +200,12 @@ class Orchestrator(Actor):
         if not goes_on:
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
-        move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
+        try:
+            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
+        except Exception:
+            if holder is not None:
+                self._roster.free(holder)
+            raise
         self._moving[move.item, move.fence] = _Moving(done, holder)
         if goes_on:
             self._going_on[move.item] = record.item.agent

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
+from darumad.bridge.degraded import with_brief
 from darumad.bridge.effects import Effects
 from darumad.bridge.keeping import Kept
 from darumad.bridge.ledger import JournalLedger
@@ -392,6 +393,6 @@ def report(ended: Iterable[tuple[Seat, Done]]) -> None:
     """Report each end to whoever its seat reports to: all that are one addressee's in one message."""
     mail: defaultdict[Callable[[Ended], None], list[Done]] = defaultdict(list)
     for seat, done in ended:
-        mail[seat.report].append(done)
+        mail[seat.report].append(with_brief(done))
     for addressee, dones in mail.items():
         addressee(Ended(tuple(dones)))

@@ -1,6 +1,6 @@
 """What crosses the bridge: who sits where, and the messages that come back to the actor. Values only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from darumad.agents import AgentDefinition
@@ -60,7 +60,8 @@ class SpawnFailed(Value):
 class Done(Value):
     """The task of a stage that ran at `holder` has ended, for whatever reason.
 
-    `abandoned` tasks ignored their cancel and may still run, revoked.
+    `abandoned` tasks ignored their cancel and may still run, revoked. `brief` is what the next stage is shown where an
+    optimizer failed and its item goes on without its help.
     """
 
     holder: str
@@ -68,6 +69,7 @@ class Done(Value):
     result: WorkResult
     abandoned: bool = False
     steps: tuple[Step, ...] = ()
+    brief: Mapping[str, object] | None = None
 
 
 SLOT_ENDED = "its slot had ended"

@@ -140,6 +140,13 @@ def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fa
     return _unless_expired(_TAKEN[_course(ending)](ending), ending)
 
 
+def goes_on_degraded(result: WorkResult, stage: Stage, stages: tuple[Stage, ...]) -> bool:
+    """Whether the end of an optimizer spares its item: the next stage gets a context that was built without a model."""
+    if stage is not Stage.OPTIMIZING or stage is stages[-1]:
+        return False
+    return ENDS[cause_of(result, stage, stages)].course in _WITHOUT_A_MODEL
+
+
 def in_line(following: Next, record: WorkRecord, now: Millis) -> Next:
     """`following` when its next stage has no free slot: ready for it, with its rank and attempt kept.
 
@@ -151,9 +158,9 @@ def in_line(following: Next, record: WorkRecord, now: Millis) -> Next:
 
 def _course(ending: _Ending) -> Course:
     """The course of the cause's row, as the stage and what is known of the provider and template have it."""
-    course = ENDS[ending.cause].course
-    if ending.stage is Stage.OPTIMIZING and ending.following and course in _WITHOUT_A_MODEL:
+    if goes_on_degraded(ending.result, ending.stage, ending.stages):
         return _C.GO_ON_DEGRADED
+    course = ENDS[ending.cause].course
     if course is _C.PROVIDER_DOWN:
         course = _C.TRY_AGAIN if _its_own(ending.result.error) else _C.WAIT_OUT
     if course is not _C.TRY_AGAIN:
