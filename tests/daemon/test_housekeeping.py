@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from darumad.bridge import Workspaces
 from darumad.daemon.housekeeping import JUMP_MS, House, Housekeeping
 from darumad.events import DaemonClockJumped, Fact
-from darumad.journal import PromoteDue
+from darumad.journal import Held, Move, PromoteDue
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
@@ -18,7 +18,7 @@ from darumad.values import changed
 from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
-from tests.journal.desk import DO, Desk, new_item
+from tests.journal.desk import DO, Desk, move, new_item
 from tests.kit.clock import FakeClock
 
 DAY = 86_400.0
@@ -184,6 +184,31 @@ def test_a_clock_that_is_set_convicts_nobody_and_delays_nobody_beyond_the_next_l
     held = desk.claim_one(DO)
     desk.succeed(held)
     assert desk.state("later") is WorkState.SUCCEEDED
+
+
+def test_a_clock_that_is_set_back_lengthens_no_delay_of_our_own_and_moves_no_moment_that_was_named(
+    desk: Desk, clock: SetClock
+) -> None:
+    kept, named = Kept(desk), clock.wall() + 20_000
+    desk.submit("failed", "outage", new_item("named", state=WorkState.SCHEDULED, reason="delay", run_at=named))
+    failed, outage = desk.claim(count=2)
+    desk.call(later(failed, "backoff", clock.wall() + 10_000))
+    desk.call(later(outage, "outage", clock.wall() + 9_000))
+    rank = desk.record("failed").rank
+    clock.offset = -3_600_000
+    desk.submit("since")
+    desk.call(later(desk.claim_one(), "backoff", clock.wall() + 30_000))
+    kept.keeping.look_at_the_clock()
+    assert kept.looks == 1, "the orchestrator arms its alarm anew"
+    due = {name: desk.record(name).run_at - clock.wall() for name in ("failed", "outage", "since")}  # type: ignore[operator]
+    assert due == {"failed": 10_000, "outage": 9_000, "since": 30_000}
+    assert desk.record("failed").rank == rank - 3_600_000
+    assert desk.record("outage").rank == outage.record.rank
+    assert desk.record("named").run_at == named
+
+
+def later(held: Held, reason: str, run_at: int) -> Move:
+    return move(held, WorkState.SCHEDULED, reason=reason, run_at=run_at, keep_rank=reason == "outage")
 
 
 def test_every_page_is_looked_at_by_a_child_and_what_it_found_is_told(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from darumad.clock import Clock
 from darumad.cores import any_core
 from darumad.errors import DarumaError
 from darumad.events import DaemonClockJumped, Fact, JournalChecked
-from darumad.journal import Journal, Prune, Pruned
+from darumad.journal import Journal, Prune, Pruned, SetBack
 from darumad.logs import logger
 from darumad.names import ItemId, Millis, Seconds
 from darumad.settings import Retention
@@ -59,7 +59,7 @@ class Housekeeping:
         self._retention = retention
         self._check_at = None if check_after is None else house.clock.monotonic() + check_after
         self._tidy_at = house.clock.monotonic() + min(retention.every, 60.0)
-        self._offset = self._drift()
+        self._offset, self._looked_at = self._drift(), house.clock.monotonic()
         self._low = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
@@ -107,9 +107,13 @@ class Housekeeping:
 
     def look_at_the_clock(self) -> None:
         """Tell of a wall clock that was set, and have everything that waits for a time be looked at anew."""
-        by, self._offset = self._drift() - self._offset, self._drift()
+        drift, now = self._drift(), self._house.clock.monotonic()
+        by, since = drift - self._offset, now - self._looked_at
+        self._offset, self._looked_at = drift, now
         if abs(by) > JUMP_MS:
             self._house.note(DaemonClockJumped("daemon", by))
+            if by < 0:
+                self._house.journal.call(SetBack(by_ms=-by, within_ms=round((since + TICK) * 1000)), WITHIN)
             self._house.look_again()
             self._house.look_at_the_date()
 

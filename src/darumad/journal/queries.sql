@@ -605,6 +605,13 @@ UPDATE item INDEXED BY item_due SET state = 'ready', reason = NULL, run_at = NUL
 WHERE state = 'scheduled' AND run_at <= :now
 RETURNING uid;
 
+-- name: set_back
+-- The wall clock was set back: what waits out a delay that we gave it goes on as late as it would have.
+UPDATE item INDEXED BY item_due SET
+    run_at = run_at - :by,
+    rank = CASE reason WHEN 'backoff' THEN rank - :by ELSE rank END
+WHERE state = 'scheduled' AND reason IN ('backoff', 'outage') AND run_at >= :now + :by - :within;
+
 -- name: next_due
 SELECT min(run_at) FROM item INDEXED BY item_due WHERE state = 'scheduled';
 

@@ -280,6 +280,17 @@ class PromoteDue(Value, kw_only=True):
     """Make scheduled items whose time has come ready, and expired ones dead. Answer: `Promoted`."""
 
 
+class SetBack(Value, kw_only=True):
+    """The wall clock was set back by `by_ms`, within the last `within_ms`. Answer: `APPLIED`.
+
+    What waits out a backoff or an outage goes back with it; a moment that somebody named stays. What was scheduled since
+    is left alone: had it been before, it would be due for longer than that.
+    """
+
+    by_ms: int
+    within_ms: int
+
+
 class Promoted(Value):
     """How many became ready, and when the next one is due (wall milliseconds), if any is scheduled."""
 
@@ -388,7 +399,7 @@ APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
     Accept | Claim | Step | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve
-    | Settle | Setting | Prune | Purge | Edit
+    | Settle | Setting | Prune | Purge | Edit | SetBack
 )  # fmt: skip
 Answer = (
     Accepted

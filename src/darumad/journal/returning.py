@@ -7,7 +7,7 @@ from darumad.journal.batch import Batch
 from darumad.journal.claiming import expire
 from darumad.journal.dependents import doom
 from darumad.journal.encoding import dump
-from darumad.journal.requests import Answer, Promoted, PromoteDue, Rescue, Rescued
+from darumad.journal.requests import APPLIED, Answer, Promoted, PromoteDue, Rescue, Rescued, SetBack
 from darumad.journal.sql import SQL
 from darumad.names import ItemId
 from darumad.values import Value
@@ -51,6 +51,13 @@ def promote_due(batch: Batch, asked: Sequence[PromoteDue]) -> list[Answer]:
     promoted = batch.run("promote_due", ())
     batch.record(WorkReady(uid, "its time came") for (uid,) in promoted)
     return [Promoted(len(promoted), batch.db.value(SQL["next_due"]))] * len(asked)
+
+
+def set_back(batch: Batch, asked: Sequence[SetBack]) -> list[Answer]:
+    """One after the other: each goes by where the one before it put things."""
+    for each in asked:
+        batch.run("set_back", (), by=each.by_ms, within=each.within_ms)
+    return [APPLIED] * len(asked)
 
 
 def _rescue(batch: Batch, asked: Rescue) -> Rescued:

@@ -27,6 +27,7 @@ from darumad.journal.requests import (
     Request,
     Rescue,
     Reserve,
+    SetBack,
     Setting,
     Settle,
     Step,
@@ -36,13 +37,13 @@ Group = tuple[type[Any], list[Any]]
 """Requests of one kind that run as one statement."""
 
 KINDS: tuple[type[Any], ...] = (
-    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note, PromoteDue,
-    Claim, Purge, Prune, Rescue,
+    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note, SetBack,
+    PromoteDue, Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
 _PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
-_LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
+_LAST = frozenset({SetBack, PromoteDue, Rescue, Claim, Purge, Prune})
 _OF_ONE_ITEM = frozenset({Move, Step, EffectStart, EffectEnd})
 """What touches the item that it names and nothing else."""
 

@@ -45,11 +45,12 @@ from darumad.journal.requests import (
     Request,
     Rescue,
     Reserve,
+    SetBack,
     Setting,
     Settle,
     Step,
 )
-from darumad.journal.returning import promote_due, rescue
+from darumad.journal.returning import promote_due, rescue, set_back
 from darumad.journal.room import Room
 from darumad.journal.rounds import groups
 from darumad.names import Boot, Seconds
@@ -82,6 +83,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Edit: edit,
     Rescue: rescue,
     PromoteDue: promote_due,
+    SetBack: set_back,
     Prune: prune,
     Purge: purge,
     Note: note,
