@@ -1,6 +1,7 @@
 """What is handed in as a file, on standard input and as words: read as it is meant, or refused by its place."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,22 @@ def test_what_never_ends_is_not_read_for_ever(served: Served, how: tuple[str, ..
     done = _daruma(served, *how, "/dev/zero")
     assert done.returncode == 2
     assert done.stderr.decode().splitlines()[0] == "daruma: /dev/zero is longer than a request may be"
+
+
+@pytest.mark.parametrize("kind", ["a pipe that nobody writes to", "a device that never ends"])
+def test_only_a_file_or_a_directory_is_uploaded_and_nothing_else_is_waited_for(
+    served: Served, tmp_path: Path, kind: str
+) -> None:
+    place = "/dev/zero"
+    if kind == "a pipe that nobody writes to":
+        place = str(tmp_path / "pipe")
+        os.mkfifo(place)
+    done = _daruma(served, "submit", TEXT, "--input", place)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines()[:2] == [
+        f"daruma: {place} is neither a file nor a directory",
+        "  --input: must be a file or a directory; write what comes from it into a file first",
+    ]
 
 
 @pytest.mark.parametrize(

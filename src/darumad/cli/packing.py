@@ -33,8 +33,12 @@ def packed(path: Path) -> Iterator[Packed]:
     """The file or directory at `path`, open at its beginning.
 
     Raises:
-        Refused: there is nothing there, or it cannot be read.
+        Refused: there is nothing there, it cannot be read, or it is something else: a pipe or a device may never end,
+            and is not even opened.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        problem = Problem("--input", "must be a file or a directory; write what comes from it into a file first")
+        raise Refused(f"{path} is neither a file nor a directory", problems=[problem])
     try:
         with _open(path) as content:
             sha256, size = _digest(content)
