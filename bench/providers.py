@@ -11,11 +11,13 @@ import asyncio
 import json
 import os
 import resource
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from unittest.mock import patch
@@ -31,6 +33,7 @@ from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.control.client import Client
 from darumad.errors import Unavailable
+from darumad.ids import uuid7
 from darumad.names import ItemId, Seconds
 from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Owner
@@ -100,7 +103,9 @@ def brokered(vendor: str, url: str):
     config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
     key = {"anthropic": Credential("sk-bench")}
     books, numbers = Books(), count()
-    broker = Broker(config, books, SystemClock(), _Draws(), Tally(BUCKETS), lambda _: None, key)
+    clock, tally = SystemClock(), Tally(BUCKETS)
+    new_id = partial(_new_id, clock)
+    broker = Broker(config, books, clock, _Draws(), tally, lambda _: None, new_id, key)
 
     async def close() -> None:
         calls = next(numbers)
@@ -108,6 +113,10 @@ def brokered(vendor: str, url: str):
         await broker.close()
 
     return lambda word: broker.complete_for(Owner(ItemId(f"i{next(numbers)}"), 1), "bench")(ASKED[word]), close
+
+
+def _new_id(clock: SystemClock) -> str:
+    return uuid7(clock.wall(), secrets.randbits)
 
 
 class _Draws:
@@ -137,7 +146,7 @@ def bare(vendor: str, url: str):
 class AtOnce:
     """A client that answers at once: what is left is the broker."""
 
-    async def complete(self, _, watch):
+    async def complete(self, _, __, watch):
         watch.event()
         return ModelReply(text="fine", usage=Usage(calls=1))
 

@@ -26,6 +26,8 @@ Millis = NewType("Millis", int)
 """Wall time: integer milliseconds since 1970 in UTC."""
 NanoUsd = NewType("NanoUsd", int)
 """Money in 10**-9 US dollars: exact sums, no floats."""
+CallId = NewType("CallId", str)
+"""Which model call a request belongs to; its tries share it."""
 Position = NewType("Position", int)
 """The sequence number of a durable event in one journal."""
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from darumad.sim import Fault, Quota, Reply, Rule, Server, Simulation, Spread, T
 from darumad.sim.embedding import vector
 from darumad.sim.log import Attempt
 from darumad.sim.spread import spread_of
-from darumad.sim.stats import most_at_once, most_within
+from darumad.sim.stats import calls, most_at_once, most_within
 
 AUTH = {"authorization": "Bearer secret"}
 CHAT = {"model": "gpt-sim", "messages": [{"role": "user", "content": "hi"}]}
@@ -222,7 +223,8 @@ def attempt(number: int, begun: float, ended: float | None, gone: float | None =
 def test_the_figures_come_from_the_log_alone() -> None:
     attempts = [attempt(1, 0.0, 5.0), attempt(2, 1.0, None, 2.0), attempt(3, 2.0, None), attempt(4, 70.0, 71.0)]
     found = stats(attempts)
-    assert (found["attempts"], found["open"], found["most_at_once"]) == (4, 1, 2)
+    assert (found["attempts"], found["calls"], found["open"], found["most_at_once"]) == (4, 4, 1, 2)
+    assert calls([replace(each, call="one") for each in attempts]) == 1
     assert found["most_in_a_minute"] == {"requests": 3, "input_tokens": 30, "output_tokens": 0}
     assert found["keys"]["k0"]["attempts"] == 2
     assert found["retry_counts"] == {"0": 4}

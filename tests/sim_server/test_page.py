@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darumad.sim import Fault, ToolUse, main
+from darumad.sim import Attempt, Fault, ToolUse, main
 from darumad.sim.faults import FAULTS, VENDOR_FAULTS
 from darumad.sim.reading import TURN, WHEN
 from darumad.sim.spoiled import SPOILED
@@ -37,6 +37,10 @@ def test_every_fault_and_every_parameter_has_its_row() -> None:
     assert set(names("Parameters")) == parameters
     told = {name for _, second in rows("Faults") for name in second} & parameters
     assert told == parameters, "a parameter that no fault heeds"
+
+
+def test_every_field_of_the_log_has_its_row() -> None:
+    assert sorted(names("The log")) == sorted(each.name for each in fields(Attempt))
 
 
 def test_the_help_names_every_fault(capsys: pytest.CaptureFixture[str]) -> None:

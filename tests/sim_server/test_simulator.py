@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darumad.sim import Fault, Quota, Reply, Rule, Simulation, Spread, ToolUse, When, main, scenario_of
+from darumad.sim import (
+    Fault,
+    Quota,
+    Reply,
+    Rule,
+    Simulation,
+    Spread,
+    ToolUse,
+    When,
+    main,
+    most_at_once,
+    scenario_of,
+)
 from darumad.sim.faults import FAULTS
 from darumad.sim.scenario import Asked, Director, Scenario, draw
 from darumad.sim.schema import value_for
@@ -316,6 +328,23 @@ def test_a_caller_that_hangs_up_is_seen(sim: Simulation) -> None:
     connection.close()
     (seen,) = sim.wait(lambda attempts: attempts[0].client_disconnected_at is not None)
     assert seen.t_end is None
+
+
+def test_a_caller_that_hung_up_before_another_asked_is_seen_to_have(sim: Simulation) -> None:
+    one, other = (http.client.HTTPConnection("127.0.0.1", sim.ports["anthropic-a"]) for _ in range(2))
+    for each in (one, other):
+        each.request("POST", "/v1/messages", json.dumps(MESSAGE), AUTH)
+        each.getresponse().read()
+    sim.play(Rule(id="hang", fault=Fault(name="hang_headers")))
+    busy, held, free = sim._loop, threading.Event(), threading.Event()
+    busy.call_soon_threadsafe(lambda: (held.set(), free.wait()))
+    held.wait()
+    for each in (one, other):
+        each.request("POST", "/v1/messages", json.dumps(MESSAGE), AUTH)
+        each.close()
+    free.set()
+    gone = sim.wait(lambda attempts: len(attempts) == 2 and all(each.client_disconnected_at for each in attempts))
+    assert most_at_once(gone) == 1
 
 
 def test_a_gate_holds_an_answer_until_it_is_released_over_the_admin_door(sim: Simulation) -> None:

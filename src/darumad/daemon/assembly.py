@@ -149,7 +149,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
             allowance=configured.allowance(house.settings),
         )
         used = config.using(chosen.provider, chosen.model)
-        broker = Broker(used, ledger, house.clock, house.rng, house.tally, house.note, keyring)
+        broker = Broker(used, ledger, house.clock, house.rng, house.tally, house.note, house.new_id, keyring)
         executors = configured.agent_definitions(house.settings)[Role.EXECUTOR]
         templates = Templates(executors)
         state, unpacked = house.settings.state_dir, configured.unpack_limits(house.settings)

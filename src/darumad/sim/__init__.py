@@ -9,7 +9,7 @@ from darumad.sim.reading import scenario_of
 from darumad.sim.scenario import Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.server import Listener, Simulator
 from darumad.sim.spread import Spread
-from darumad.sim.stats import most_at_once, most_within, stats
+from darumad.sim.stats import calls, most_at_once, most_within, stats
 from darumad.sim.thread import Simulation
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Spread",
     "ToolUse",
     "When",
+    "calls",
     "main",
     "most_at_once",
     "most_within",

@@ -12,7 +12,8 @@ SECRET_HEADERS = frozenset({"authorization", "x-api-key", "cookie"})
 class Attempt:
     """One request. Instants are monotonic seconds; None where it did not happen. `headers` are without credentials.
 
-    `said` is the text of the reply that was chosen, whatever of it went out.
+    `call` is what the caller's tries of one call share, where it says so; `key` is the caller, as the scenario tells
+    them apart. `said` is the text of the reply that was chosen, whatever of it went out.
     """
 
     number: int
@@ -23,6 +24,7 @@ class Attempt:
     headers: Mapping[str, str]
     body_sha256: str
     t_arrive: float
+    call: str = ""
     key: str = ""
     rule: str = ""
     n: int = 0

@@ -16,6 +16,7 @@ from darumad.sim.admin import administer
 from darumad.sim.ending import ended
 from darumad.sim.faults import VENDOR_FAULTS, Plan, plan
 from darumad.sim.granting import Account
+from darumad.sim.hangups import Hangups
 from darumad.sim.log import SECRET_HEADERS, Log
 from darumad.sim.prefix import Kept
 from darumad.sim.scenario import LOOK_UP, Asked, Choice, Director, Fault, Reply, Scenario
@@ -27,6 +28,7 @@ _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
 _NEVER = 3_600.0
 ADMIN = "admin"
 ACCEPTS = "accept-encoding"
+CALL = "x-daruma-call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Simulator:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _listeners: list[str] = field(default_factory=list)
     _connections: set[Connection] = field(default_factory=set)
+    _hangups: Hangups = field(default_factory=Hangups)
     _gates: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     _places: dict[str, _Place] = field(default_factory=dict)
     _numbers: int = 0
@@ -132,9 +135,11 @@ class Simulator:
 
     def _connected(self, listener: Listener) -> Connection:
         self._numbers += 1
-        connection = Connection(self._numbers, lambda conn, request: self._serve(listener, conn, request))
+        connection = Connection(
+            self._numbers, lambda conn, request: self._serve(listener, conn, request), self._hangups
+        )
         self._connections.add(connection)
-        connection.on_lost = lambda: self._connections.discard(connection)
+        connection.on_lost(lambda: self._connections.discard(connection))
         return connection
 
     def _place(self, listener: str) -> _Place:
@@ -150,15 +155,16 @@ class Simulator:
         if request.path.startswith("/_sim/"):
             connection.send(_flat(administer(self, request)))
             return
+        self._hangups.look()
         place, handled = self._place(listener.name), _Handled(connection, self._arrived(listener, connection, request))
-        connection.on_lost = lambda: self._lost(handled)
+        connection.on_lost(lambda: self._lost(handled))
         place.open += 1
         try:
             await self._answer(listener, request, place, handled)
         finally:
             place.open -= 1
         self.log.note(handled.entry, t_end=_now(), bytes_out=handled.sent)
-        connection.on_lost = lambda: self._connections.discard(connection)
+        connection.on_lost(lambda: self._connections.discard(connection))
 
     def _arrived(self, listener: Listener, connection: Connection, request: Request) -> int:
         return self.log.open(
@@ -169,6 +175,7 @@ class Simulator:
             headers={name: value for name, value in request.headers.items() if name not in SECRET_HEADERS},
             body_sha256=sha256(request.body).hexdigest(),
             body=_json(request.body),
+            call=request.headers.get(CALL, ""),
             t_arrive=_now(),
         )
 

@@ -23,6 +23,7 @@ def stats(attempts: Sequence[Attempt]) -> dict[str, Any]:
 def _figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
     return {
         "attempts": len(attempts),
+        "calls": calls(attempts),
         "faults": dict(Counter(each.fault for each in attempts if each.fault)),
         "most_at_once": most_at_once(attempts),
         "most_in_a_minute": {
@@ -38,6 +39,11 @@ def _by(attempts: Iterable[Attempt], field: str) -> dict[str, list[Attempt]]:
     for each in attempts:
         found[getattr(each, field)].append(each)
     return dict(found)
+
+
+def calls(attempts: Iterable[Attempt]) -> int:
+    """How many calls they are tries of; one whose caller does not say is a call of its own."""
+    return len({each.call or each.number for each in attempts})
 
 
 def most_at_once(attempts: Iterable[Attempt]) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, cast
 
+from darumad.sim.hangups import Hangups
+
 _GZIP = 31
 """What zlib calls its largest window with gzip's own head and end."""
 MAX_HEAD = 64 * 1024
@@ -133,18 +135,23 @@ Step = Send | Wait | Hold | Hang | Close | Reset | Stale
 class Connection(asyncio.Protocol):
     """One connection: reads requests whole, serves them one after the other, and hears at once when the caller goes."""
 
-    def __init__(self, number: int, serve: Callable[["Connection", Request], Awaitable[None]]) -> None:
+    def __init__(
+        self, number: int, serve: Callable[["Connection", Request], Awaitable[None]], hangups: Hangups
+    ) -> None:
         self.number = number
+        self._hangups = hangups
         self._serve = serve
         self._buffer = bytearray()
         self._serving: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
-        self.on_lost: Callable[[], None] = lambda: None
+        self._gone = False
+        self._heard: Callable[[], None] = lambda: None
         self.stale = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
+        self._hangups.watch(self._plug.fileno(), self._lost)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -156,9 +163,21 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it was lost
         """See `asyncio.Protocol`."""
-        self.on_lost()
+        self._hangups.forget(self._plug.fileno())
+        self._lost()
         if self._serving is not None:
             self._serving.cancel()
+
+    def on_lost(self, heard: Callable[[], None]) -> None:
+        """Call this, in place of what was to be called, when the caller goes; at once if it is gone. Once."""
+        self._heard = heard
+        if self._gone:
+            heard()
+
+    def _lost(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._heard()
 
     def send(self, data: bytes) -> None:
         """Put bytes on the wire, if there still is one."""
@@ -173,9 +192,14 @@ class Connection(asyncio.Protocol):
     def reset(self) -> None:
         """RST: what was sent may be lost."""
         if self._transport is not None:
-            plug: socket.socket = self._transport.get_extra_info("socket")
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
+
+    @property
+    def _plug(self) -> socket.socket:
+        assert self._transport is not None
+        plug: socket.socket = self._transport.get_extra_info("socket")
+        return plug
 
     def _advance(self) -> None:
         if self._serving is not None and not self._serving.done():

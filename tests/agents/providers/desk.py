@@ -85,6 +85,7 @@ class Desk:
         self.max_in_flight = 256
         self.by_agent: dict[str, str] = {}
         self.facts: list[object] = []
+        self.numbers = itertools.count()
         self.keys = {"anthropic": Credential(KEY)}
         self._broker: Broker | None = None
 
@@ -97,7 +98,16 @@ class Desk:
             config = ProviderConfig(
                 use=self.use, providers=self.specs, by_agent=self.by_agent, max_in_flight=self.max_in_flight
             )
-            self._broker = Broker(config, self.books, self.clock, Draws(), self.tally, self.facts.append, self.keys)
+            self._broker = Broker(
+                config,
+                self.books,
+                self.clock,
+                Draws(),
+                self.tally,
+                self.facts.append,
+                lambda: f"call-{next(self.numbers)}",
+                self.keys,
+            )
         return self._broker
 
     def complete(self, owner: Owner = OWNER, agent: str = "executor") -> Complete:

@@ -13,12 +13,14 @@ from darumad.agents.providers.anthropic_wire import Assembly, body_of
 from darumad.agents.providers.body import document, events
 from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.client import headers
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.counted import count_of
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
+from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
@@ -59,9 +61,11 @@ class AnthropicClient:
         self._create, self._count = cast("Any", streaming.create), cast("Any", streaming.count_tokens)
         self._limits = limits
 
-    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
-        async with self._create(**_body(self._model, request), stream=self._stream) as response:
+        async with self._create(
+            **_body(self._model, request), stream=self._stream, extra_headers=headers(call)
+        ) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price, self._model)
             if not self._stream:
@@ -73,17 +77,17 @@ class AnthropicClient:
                     break
             return assembly.reply()
 
-    async def count(self, request: ModelRequest) -> int:
+    async def count(self, call: CallId, request: ModelRequest) -> int:
         """See `client.Client`. It costs nothing and takes of no limit but one of its own."""
         body = _body(self._model, request)
         del body["max_tokens"]
-        async with Watch(self._limits) as watch, self._count(**body) as response:
+        async with Watch(self._limits) as watch, self._count(**body, extra_headers=headers(call)) as response:
             said = count_of((await document(response.http_response, watch)).get("input_tokens"))
         if said is None:
             raise AttemptFailed("malformed_response", "the count is no number")
         return said
 
-    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:  # noqa: ARG002 - whatever is asked
+    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:  # noqa: ARG002 - whatever is asked
         """See `client.Client`: Anthropic makes none."""
         raise AttemptFailed("model_not_found", "Anthropic makes no embeddings")
 

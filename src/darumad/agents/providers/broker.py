@@ -20,6 +20,7 @@ from darumad.agents.providers.wanted import Answer, R, Vectors, Wanted
 from darumad.bus import Tally
 from darumad.clock import Clock
 from darumad.events import Fact
+from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Embed, Ledger, Owner
 
@@ -70,10 +71,12 @@ class Broker:
         rng: Rng,
         tally: Tally,
         note: Callable[[Fact], None],
+        new_id: Callable[[], str],
         keys: Keys | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
+        self._new_id = new_id
         self._tally = tally
         self._standing = Standing(clock, rng, note)
         self._caller = Caller(self._standing, ledger, clock, rng, tally, keys or {})
@@ -163,10 +166,11 @@ class Broker:
             ModelFailed: no answer came; of all that were asked it is told as `told_as` says. Nothing upstream wrote is
                 in it, nor hangs on it.
         """
+        call_id = CallId(self._new_id())
         failures: list[ModelFailed] = []
         for (name, spec), following in zip_longest(chain, chain[1:]):
             begun = self._clock.monotonic()
-            answer = await self._asked(owner, agent, name, spec, wanted)
+            answer = await self._asked(call_id, owner, agent, name, spec, wanted)
             if isinstance(answer, ModelFailed):
                 failures.append(answer)
             wrong = _wrong_with(answer)
@@ -193,8 +197,8 @@ class Broker:
             lambda request: self.call(owner, agent, chain, Answer(request)), f"{name}:{spec.model}", elsewhere
         )
 
-    async def _asked(
-        self, owner: Owner, agent: str, name: str, spec: ProviderSpec, wanted: Wanted[R]
+    async def _asked(  # noqa: PLR0913, PLR0917 - of what a `Call` is made
+        self, call_id: CallId, owner: Owner, agent: str, name: str, spec: ProviderSpec, wanted: Wanted[R]
     ) -> R | ModelFailed:
         """What one provider of the chain came to. It is counted under its own name."""
         begun = self._clock.monotonic()
@@ -203,7 +207,8 @@ class Broker:
             return ModelFailed("model_not_found", f"the provider {name} has no model for this")
         target, half = (name, model), self._half_here()
         call = Call(
-            owner=owner, agent=agent, target=target, spec=spec, wanted=wanted, factor=self._standing.factor(target),
+            id=call_id, owner=owner, agent=agent, target=target, spec=spec, wanted=wanted,
+            factor=self._standing.factor(target),
         )  # fmt: skip
         try:
             answer = await self._caller.ask(half, call)

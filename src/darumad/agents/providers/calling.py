@@ -25,6 +25,7 @@ from darumad.agents.providers.wanted import R, Wanted, used_of
 from darumad.agents.providers.watch import Watch
 from darumad.bus import Tally
 from darumad.clock import Clock
+from darumad.names import CallId
 from darumad.values import changed
 from darumad.work.ports import Ledger, Owner
 from darumad.work.result import Usage
@@ -49,10 +50,12 @@ _CANCELLED = Diagnosis("cancelled", "the call's owner was revoked")
 class Call(Generic[R]):
     """One logical call on its way to one target. `scope` bounds it once it is `begun`; a revoke expires it early.
 
+    `id` is what its tries share, here and at those that are asked in this target's place.
     `deadline` and `sent_at`, when the first attempt went out, are monotonic seconds; `factor` is the target's tokens
     for each that is guessed.
     """
 
+    id: CallId
     owner: Owner
     agent: str
     target: Target
@@ -123,7 +126,6 @@ class Caller:
 
     async def _tried(self, half: LoopHalf, call: Call[R]) -> R:
         self._refuse_revoked(call)
-        self._standing.called(call.target[0])
         tried = Tried()
         try:
             return await self._attempt(half, call, tried)
@@ -233,7 +235,7 @@ class Caller:
 
     async def _counted(self, client: Client, call: Call[R]) -> int | None:
         try:
-            return await call.wanted.counted(client)
+            return await call.wanted.counted(client, call.id)
         except Exception as error:
             if classify(error, self._clock.wall()) is None:
                 raise
@@ -271,10 +273,10 @@ class Caller:
 
     async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
         watch = Watch(call.spec.limits, streamed=call.spec.stream)
-        call.sent_at = min(call.sent_at, self._clock.monotonic())
+        self._sent(call)
         try:
             async with watch:
-                return await call.wanted.ask(client, watch, call.target[0])
+                return await call.wanted.ask(client, call.id, watch, call.target[0])
         except Exception as error:
             diagnosis = classify(error, self._clock.wall())
             if diagnosis is None:
@@ -287,6 +289,12 @@ class Caller:
         finally:
             tried.received = watch.received
             self._hear(call.target, watch)
+
+    def _sent(self, call: Call[R]) -> None:
+        """Only what is sent allows for retries: what is refused here, as while a circuit is open, brings none about."""
+        if call.sent_at == inf:
+            call.sent_at = self._clock.monotonic()
+            self._standing.called(call.target[0])
 
     def _hear(self, target: Target, watch: Watch) -> None:
         """What the attempt told of its provider, however it ended."""

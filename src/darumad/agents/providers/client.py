@@ -3,7 +3,7 @@
 import gc
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
@@ -11,13 +11,19 @@ from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
+from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
+
+
+def headers(call: CallId) -> Mapping[str, str]:
+    """What tells, on every request, which call it is a try of: whoever stands on the way can put them together."""
+    return {"x-daruma-call": call}
 
 
 class Client(Protocol):
     """One provider instance on one loop."""
 
-    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """The answer, complete, with its end seen. `watch` is told of each piece as it comes.
 
         Raises:
@@ -26,7 +32,7 @@ class Client(Protocol):
         """
         ...
 
-    async def count(self, request: ModelRequest) -> int | None:
+    async def count(self, call: CallId, request: ModelRequest) -> int | None:
         """How many tokens the server would read of `request`, as it counts them; None where no server is asked that.
 
         Raises:
@@ -35,7 +41,7 @@ class Client(Protocol):
         """
         ...
 
-    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
         """The vectors of `texts`, one each, in order.
 
         Raises:

@@ -3,6 +3,7 @@
 A chat ends with `done`. Its context window is always named, for the server's default truncates in silence.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import httpx_aiohttp
 import ollama  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.bounded import bound
+from darumad.agents.providers.client import headers
 from darumad.agents.providers.config import OLLAMA, ProviderSpec
 from darumad.agents.providers.counted import count_of, usage_of
 from darumad.agents.providers.credential import Credential
@@ -19,6 +21,7 @@ from darumad.agents.providers.prices import Price
 from darumad.agents.providers.reply import vectors_of
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
+from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
@@ -53,19 +56,21 @@ class OllamaClient:
             ),
             event_hooks={"response": [bound(httpx.AsyncByteStream)]},
         )
+        # The public methods take no header for one call, and `chat` drops most of a tool's schema on the way; the
+        # request below them does neither.
+        self._ask = cast("Any", self._client._request)  # noqa: SLF001 - held by tests against the wire
 
-    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
         refuse_if_too_long(request, self._num_ctx)
         body = body_of(self._model, request, self._num_ctx, stream=self._stream)
-        # The public `chat` drops most of a tool's schema on the way; the request below it does not.
-        ask = cast("Any", self._client._request)  # noqa: SLF001 - held by a test against the wire
         assembly = Assembly(request, self._price, self._model)
+        ask = functools.partial(self._ask, ollama.ChatResponse, "POST", "/api/chat", json=body, headers=headers(call))
         if not self._stream:
-            assembly.add(await ask(ollama.ChatResponse, "POST", "/api/chat", json=body))
+            assembly.add(await ask())
             watch.event()
             return assembly.reply()
-        chunks = await ask(ollama.ChatResponse, "POST", "/api/chat", json=body, stream=True)
+        chunks = await ask(stream=True)
         try:
             async for chunk in chunks:
                 watch.event()
@@ -74,12 +79,13 @@ class OllamaClient:
             await chunks.aclose()
         return assembly.reply()
 
-    async def count(self, request: ModelRequest) -> None:
+    async def count(self, call: CallId, request: ModelRequest) -> None:
         """See `client.Client`: Ollama counts none before it reads them."""
 
-    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`. A text that does not fit is refused, never cut."""
-        found = await self._client.embed(self._embedding_model, list(texts), truncate=False)
+        body = {"model": self._embedding_model, "input": list(texts), "truncate": False}
+        found = await self._ask(ollama.EmbedResponse, "POST", "/api/embed", json=body, headers=headers(call))
         watch.event()
         usage = usage_of(self._price, fresh=count_of(found.prompt_eval_count), output=0)
         return Embeddings(vectors=vectors_of(found.embeddings, texts), model=found.model or "", usage=usage)

@@ -11,12 +11,14 @@ import openai  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.body import document, events
 from darumad.agents.providers.bounded import bound
+from darumad.agents.providers.client import headers
 from darumad.agents.providers.config import OPENAI_URL, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.openai_wire import Assembly, body_of, embeddings_of
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import Watch
+from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
 _WRITE = 30.0
@@ -59,10 +61,10 @@ class OpenAIClient:
         self._create = cast("Any", self._client.chat.completions.with_streaming_response.create)
         self._embed = cast("Any", self._client.embeddings.with_streaming_response.create)
 
-    async def complete(self, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
         body = body_of(self._model, request, stream=self._stream, theirs=self._theirs)
-        async with self._create(**body) as response:
+        async with self._create(**body, extra_headers=headers(call)) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price)
             if self._stream:
@@ -72,12 +74,14 @@ class OpenAIClient:
                 assembly.whole(await document(response.http_response, watch))
             return assembly.reply()
 
-    async def count(self, request: ModelRequest) -> None:
+    async def count(self, call: CallId, request: ModelRequest) -> None:
         """See `client.Client`: few that speak this protocol count."""
 
-    async def embed(self, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`."""
-        async with self._embed(model=self._embedding_model, input=list(texts), encoding_format="float") as response:
+        async with self._embed(
+            model=self._embedding_model, input=list(texts), encoding_format="float", extra_headers=headers(call)
+        ) as response:
             watch.heard(response.headers)
             return embeddings_of(await document(response.http_response, watch), texts, self._embedding_price)
 

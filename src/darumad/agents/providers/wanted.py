@@ -9,6 +9,7 @@ from darumad.agents.providers.limiter import Amounts, Measure
 from darumad.agents.providers.prices import cost, likely_tokens, request_bytes, upper_bound
 from darumad.agents.providers.reply import without_keys
 from darumad.agents.providers.watch import Watch
+from darumad.names import CallId
 from darumad.values import Value, changed
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 from darumad.work.result import Usage
@@ -39,12 +40,12 @@ class Wanted(Protocol[R_co]):
         """What it will probably take of a provider's limits, whose server reads `factor` tokens for each guessed."""
         ...
 
-    async def counted(self, client: Client) -> int | None:
+    async def counted(self, client: Client, call: CallId) -> int | None:
         """How many tokens its server says that it would read of it; None where none says."""
         ...
 
-    async def ask(self, client: Client, watch: Watch, provider: str) -> R_co:
-        """One attempt to get it."""
+    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> R_co:
+        """One attempt to get it, as a part of `call`."""
         ...
 
 
@@ -77,13 +78,13 @@ class Answer:
         read = int(self.guess * factor * _MARGIN)
         return {Measure.REQUESTS: 1, Measure.INPUT: read, Measure.OUTPUT: self.request.max_tokens}
 
-    async def counted(self, client: Client) -> int | None:
+    async def counted(self, client: Client, call: CallId) -> int | None:
         """See `Wanted`."""
-        return await client.count(self.request)
+        return await client.count(call, self.request)
 
-    async def ask(self, client: Client, watch: Watch, provider: str) -> ModelReply:
+    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> ModelReply:
         """See `Wanted`."""
-        reply = await client.complete(self.request, watch)
+        reply = await client.complete(call, self.request, watch)
         return without_keys(reply, provider)
 
 
@@ -110,12 +111,12 @@ class Vectors(Value):
         """See `Wanted`."""
         return {Measure.REQUESTS: 1, Measure.INPUT: int(self.likely() * factor * _MARGIN)}
 
-    async def counted(self, client: Client) -> None:
+    async def counted(self, client: Client, call: CallId) -> None:
         """See `Wanted`: nobody counts these."""
 
-    async def ask(self, client: Client, watch: Watch, provider: str) -> Embeddings:
+    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> Embeddings:
         """See `Wanted`."""
-        found = await client.embed(self.texts, watch)
+        found = await client.embed(call, self.texts, watch)
         return changed(found, model=f"{provider}:{found.model}")
 
 
