@@ -19,6 +19,7 @@ from darumad.control.places import socket_path
 from darumad.control.sockets import adopted, open_control_socket, open_metrics_socket
 from darumad.errors import Refused, Unavailable
 from darumad.settings import places
+from tests.kit import eventually
 
 
 @pytest.fixture
@@ -100,6 +101,36 @@ def test_who_may_not_look_at_a_place_is_told_so_in_one_sentence(tmp_path: Path) 
     assert done.returncode == 6
 
 
+def test_a_daemon_that_takes_its_time_is_told_of_and_one_that_answers_is_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darumad.control.client.QUIET", 0.01)
+    told: list[float] = []
+    with socket.socket(socket.AF_UNIX) as listening, Client(path, silence=told.append) as client:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer_once_it_is_told() -> None:
+            caller, _ = listening.accept()
+            with caller:
+                caller.recv(1 << 16)
+                eventually(lambda: bool(told))
+                caller.sendall(ANSWER)
+                caller.recv(1 << 16)
+                caller.sendall(ANSWER)
+
+        thread = threading.Thread(target=answer_once_it_is_told)
+        thread.start()
+        assert client.call("status", within=5.0) == {"boot": 31}
+        assert told == [4.99]
+        assert client.call("status", within=40.0) == {"boot": 31}
+        thread.join()
+    assert told == [4.99]
+
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"boot": 31}'
+
+
 def test_a_connection_on_which_no_answer_came_in_time_is_not_used_again(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening, Client(path) as client, ExitStack() as callers:
         listening.bind(str(path))
@@ -110,7 +141,7 @@ def test_a_connection_on_which_no_answer_came_in_time_is_not_used_again(path: Pa
                 caller, _ = listening.accept()
                 callers.enter_context(caller)
             caller.recv(1 << 16)
-            caller.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"boot": 31}')
+            caller.sendall(ANSWER)
 
         thread = threading.Thread(target=answer_the_second)
         thread.start()

@@ -30,6 +30,10 @@ class Line(Value):
         speaking.show(reply, self.form, lines)
 
 
+def _tell_of_silence(left: float) -> None:
+    speaking.note(f"daruma: the daemon does not answer yet; waiting for it up to {left:.0f} s more")
+
+
 def online(command: F) -> Callable[..., Any]:
     """Gives `command` the options of an online command, and a `Line` as its first argument."""
 
@@ -51,7 +55,7 @@ def online(command: F) -> Callable[..., Any]:
     @click.option("--json", "form", flag_value="json", help="The same as -o json.")
     @functools.wraps(command)
     def run(*args: Any, socket: Path | None, form: Form, **kwargs: Any) -> Any:
-        with Client(socket) as client:
+        with Client(socket, silence=_tell_of_silence) as client:
             return command(Line(client, form), *args, **kwargs)
 
     return run

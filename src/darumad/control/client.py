@@ -7,8 +7,9 @@ fields that this version does not know pass through. A failure is raised as one 
 import http.client
 import json
 import os
+import select
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self, cast
@@ -22,6 +23,8 @@ from darumad.values import Value
 Json = dict[str, Any]
 PATIENCE = 30.0
 """Seconds that a call may take unless it says otherwise: over a local socket an answer takes milliseconds."""
+QUIET = 2.0
+"""Seconds beyond what an answer may take by itself, after which its caller is told that there is none yet."""
 _CHUNK = 1 << 18
 _SILENT = "it hangs, has too much to do, or its process is stopped; its log and `systemctl status darumad` tell"
 _HTTP_ERROR = 400
@@ -78,11 +81,13 @@ class _UnixConnection(http.client.HTTPConnection):
 class Client:
     """Calls operations by name: `Client().call("work show", id="three")`. Not for several threads at once.
 
-    `daemon_version` is what the daemon said of itself with its last answer; None before the first.
+    `daemon_version` is what the daemon said of itself with its last answer; None before the first. `silence` is called
+    when an answer keeps its caller waiting, with the seconds that it is still waited for.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, silence: Callable[[float], object] | None = None) -> None:
         self.path = path or socket_path(os.environ)
+        self._silence = silence
         self.daemon_version: str | None = None
         self._kept: _UnixConnection | None = None
 
@@ -171,9 +176,7 @@ class Client:
         finally:
             self.close()
 
-    def _ask(
-        self, operation: str, body: Any, params: Mapping[str, Any], within: float | None
-    ) -> http.client.HTTPResponse:
+    def _ask(self, operation: str, body: Any, params: Mapping[str, Any], within: float) -> http.client.HTTPResponse:
         route = ROUTES[operation]
         with _text_only():
             path, left = _fill(route.path, params)
@@ -188,20 +191,32 @@ class Client:
         target: str,
         body: bytes | IO[bytes] | None,
         headers: Mapping[str, str],
-        within: float | None,
+        within: float,
     ) -> http.client.HTTPResponse:
         with self._told():
             connection = self._dial(within)
             # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(route.method, target, body, dict(headers))
+            self._tell_of_silence(connection, within)
             response = connection.getresponse()
         self.daemon_version = response.headers.get("Daruma-Version")
         if response.status >= _HTTP_ERROR:
             raise _as_error(response.status, response.headers.get("Retry-After"), self._read(response))
         return response
 
-    def _dial(self, within: float | None) -> _UnixConnection:
+    def _tell_of_silence(self, connection: _UnixConnection, within: float) -> None:
+        """Tells of an answer that is late. Beyond `PATIENCE` a caller waits for what takes its time."""
+        quiet = max(0.0, within - PATIENCE) + QUIET
+        if self._silence is None or quiet >= within:
+            return
+        answers = select.poll()
+        answers.register(connection.sock, select.POLLIN)
+        if not answers.poll(quiet * 1000):
+            self._silence(within - quiet)
+            connection.sock.settimeout(within - quiet)
+
+    def _dial(self, within: float) -> _UnixConnection:
         if len(os.fsencode(self.path)) > LONGEST_PATH:
             raise Refused(f"{self.path} is longer than the {LONGEST_PATH} bytes that a socket's path may have")
         kept = self._kept
