@@ -43,9 +43,11 @@ async def test_a_status_ends_as_its_kind(desk: Desk, vendor: str, fault: Fault, 
     assert {usage.calls for usage in desk.books.used} == {1}
 
 
-async def test_an_error_body_that_is_a_list_is_malformed_or_known_by_its_status(desk: Desk, vendor: str) -> None:
-    desk.sim.play(goes_wrong(Fault(name="http_status", code=503, body="list")))
-    assert (await desk.failure()).kind in {"overloaded", "malformed_response"}
+@pytest.mark.parametrize("said", ['["no", "object"]', '"Forbidden"', "null"])
+async def test_a_refusal_that_says_no_object_is_known_by_its_status(desk: Desk, vendor: str, said: str) -> None:
+    desk.sim.play(goes_wrong(Fault(name="http_status", code=403, body="raw", text=said, retry_after=7)))
+    failed = await desk.failure()
+    assert (failed.kind, failed.retry_after) == ("auth", 7.0)
 
 
 async def test_money_that_is_gone_is_told_from_a_rate(desk: Desk) -> None:

@@ -121,7 +121,7 @@ def classify(error: BaseException, wall: Millis) -> Diagnosis | None:
     if isinstance(error, AttemptFailed):
         return error.diagnosis
     for each in reversed(tuple(_causes(error))):
-        found = _by_status(each, wall) or _by_class(each) or _by_stumble(each)
+        found = _by_status(each, wall) or _by_class(each) or _by_stumble(each, wall)
         if found is not None:
             return found
     return None
@@ -195,13 +195,18 @@ def _error_of(error: BaseException) -> Mapping[str, Any]:
 
 
 def headers_of(error: BaseException) -> Mapping[str, str]:
-    """The headers of the answer that an error is about.
-
-    Ollama's client leaves them behind, on the error that it raised its own in place of.
-    """
-    response = getattr(error, "response", None) or getattr(error.__context__, "response", None)
-    headers: Mapping[str, str] = getattr(response, "headers", {})
+    """The headers of the answer that an error is about."""
+    headers: Mapping[str, str] = getattr(_response_of(error), "headers", {})
     return headers
+
+
+def _response_of(error: BaseException) -> Any:
+    """The answer that an error is about, if any.
+
+    Ollama's client leaves it behind, on the error that it raised its own in place of.
+    """
+    own = getattr(error, "response", None)
+    return getattr(error.__context__, "response", None) if own is None else own
 
 
 def _named(error_type: str) -> str:
@@ -238,11 +243,17 @@ def _by_class(error: BaseException) -> Diagnosis | None:
     return None
 
 
-def _by_stumble(error: BaseException) -> Diagnosis | None:
-    """A client that stumbled over an answer raises what any code raises; where it was raised tells it from ours."""
-    if isinstance(error, _STUMBLES) and _raised_in(error.__traceback__) in _CLIENTS:
+def _by_stumble(error: BaseException, wall: Millis) -> Diagnosis | None:
+    """A client that stumbled over an answer raises what any code raises; where it was raised tells it from ours.
+
+    Over what a refusal says Ollama's stumbles too. The status that it was about to tell says what it is all the same.
+    """
+    if not isinstance(error, _STUMBLES) or _raised_in(error.__traceback__) not in _CLIENTS:
+        return None
+    status = getattr(_response_of(error), "status_code", None)
+    if status is None:
         return Diagnosis("malformed_response", "the answer has the wrong shape")
-    return None
+    return Diagnosis(of_status(status), f"the server answered {status}", retry_after(headers_of(error), wall))
 
 
 def _raised_in(trace: TracebackType | None) -> str:
