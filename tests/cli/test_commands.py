@@ -560,6 +560,14 @@ def test_every_provider_that_is_used_is_asked_when_none_is_named(run: Run) -> No
     assert [each["state"] for each in json.loads(run("providers", "check", "--json").stdout)["items"]] == ["connected"]
 
 
+def test_providers_are_asked_all_at_once_and_told_in_their_order(served: Served, run: Run) -> None:
+    names = ("slow", "fast", "far")
+    served.room.providers.names = names  # none of them answers before all were asked
+    done = run("providers", "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["PROVIDER", *names]
+
+
 def test_an_estimate_of_unknown_price_says_so_and_what_would_come_of_it(served: Served, run: Run) -> None:
     served.room.purse.priced_only = True
     done = run("submit", "--estimate", TEXT)

@@ -1,5 +1,6 @@
 """A control room on real parts: journal, publisher, server, Unix socket. What stands behind the House is scripted."""
 
+import asyncio
 import itertools
 import shutil
 import tempfile
@@ -104,15 +105,22 @@ class Keys:
 
 @dataclass
 class Providers:
-    """One provider, which answers when it is asked."""
+    """Providers that answer once each of them was asked; one, if nobody says more."""
 
     state: str = "pending"
+    names: Sequence[str] = ("far",)
+    asked: set[str] = field(default_factory=set)
+    all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
-        return [{"name": "far", "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
-                 "state": self.state, "reason": "because", "checked_at": None}]  # fmt: skip
+        return [{"name": name, "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
+                 "state": self.state, "reason": "because", "checked_at": None} for name in self.names]  # fmt: skip
 
     async def check(self, provider: str) -> None:
+        self.asked.add(provider)
+        if self.asked >= set(self.names):
+            self.all_asked.set()
+        await self.all_asked.wait()
         self.state = "connected"
 
     def quote(self, item: WorkItem) -> Quote:

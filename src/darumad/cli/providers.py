@@ -1,13 +1,16 @@
 """`daruma providers`: the model providers, and whether they can be used."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import click
 
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import moment, table
+from darumad.cli.speaking import Json, moment, table
+from darumad.control.client import Client
 
 
 @click.group()
@@ -31,11 +34,22 @@ def check(line: Line, name: str | None) -> None:
     Ends with 1 when one does not, or refuses the calls of items all the same. The key is read anew, so this is also
     how a changed key file is heeded at once.
     """
-    names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
-    found = [line.client.call("providers check", {}, name=each) for each in names]
+    known = line.client.call("providers list")["items"]
+    found = _checked(line.client.path, [name] if name else [each["name"] for each in known if each["used"]])
     line.show(found[0] if name else {"items": found}, lambda _: _providers(found))
     if any(each["state"] != "connected" for each in found):
         click.get_current_context().exit(WORK_FAILED)
+
+
+def _checked(socket: Path, names: Sequence[str]) -> Sequence[Json]:
+    """What became of each, in this order. All are asked at once: one that hangs keeps nobody from being asked."""
+
+    def asked(name: str) -> Json:
+        with Client(socket) as client:
+            return client.call("providers check", {}, name=name)
+
+    with ThreadPoolExecutor(max_workers=max(1, len(names))) as askers:
+        return list(askers.map(asked, names))
 
 
 def _providers(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
