@@ -159,7 +159,7 @@ async def test_a_refusal_is_no_result(tmp_path: Path) -> None:
 
 
 async def test_an_empty_answer_is_asked_for_again_and_is_never_a_result(tmp_path: Path) -> None:
-    model = Scripted("", " \n", "")
+    model = Scripted("", " \n", "\u200b")
     assert await ends(context(tmp_path, model)) == "empty_output"
     assert len(model.asked) == 3
 

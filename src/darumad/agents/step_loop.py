@@ -190,7 +190,7 @@ class _Loop:
 
     def _answer(self, reply: ModelReply) -> Answer | None:
         """The answer in `reply`; None when it is not one yet and the model was asked again."""
-        if not reply.text.strip():
+        if reply.blank:
             self._ask_again(reply, "empty_output", ("the answer is empty: say what the result is",))
             return None
         if self._request.output_schema is None:

@@ -1,10 +1,16 @@
 """One model call, in our own words: no vendor's type goes past the providers' room."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from darumad.values import Value
 from darumad.work.result import UNUSED, Usage
+
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+"""Unicode's categories of controls, of marks of form such as the zero-width space, and of spaces."""
+_EMPTY = "\u034f\u115f\u1160\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""What Unicode counts among letters and signs and shows as nothing: fillers, the empty Braille cell, selectors."""
 
 
 class ToolSpec(Value, kw_only=True):
@@ -55,6 +61,15 @@ class ModelReply(Value, kw_only=True):
     model: str = ""
     stop: Literal["end", "tools", "max_tokens", "refusal"] = "end"
     usage: Usage = UNUSED
+
+    @property
+    def blank(self) -> bool:
+        """Whether its text is none: nothing in it that a reader could see."""
+        return not any(map(_is_seen, self.text))
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character) not in _UNSEEN and character not in _EMPTY
 
 
 class Embeddings(Value, kw_only=True):

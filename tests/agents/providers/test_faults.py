@@ -84,8 +84,9 @@ async def test_arguments_that_are_no_object_are_bad(desk: Desk, raw: str) -> Non
     assert desk.books.used[0].calls == 1
 
 
-async def test_saying_nothing_is_no_success(desk: Desk, vendor: str) -> None:
-    desk.sim.play(goes_wrong(None, Reply(text="")))
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\ufeff\u00a0", "\u2800\u3164\ufe0f"])
+async def test_saying_nothing_that_is_seen_is_no_success(desk: Desk, vendor: str, text: str) -> None:
+    desk.sim.play(goes_wrong(None, Reply(text=text)))
     assert (await desk.failure()).kind == "empty_output"
 
 

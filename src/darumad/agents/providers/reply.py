@@ -46,7 +46,7 @@ def checked(reply: ModelReply) -> ModelReply:
         raise AttemptFailed("malformed_response", "two tool calls have the same id", usage=reply.usage)
     if reply.stop == "tools" and not reply.calls:
         raise AttemptFailed("malformed_response", "the answer waits for tools and calls none", usage=reply.usage)
-    if reply.stop == "end" and not reply.text and not reply.calls:
+    if reply.stop == "end" and reply.blank and not reply.calls:
         raise AttemptFailed("empty_output", "the model said nothing", usage=reply.usage)
     return reply
 
