@@ -97,6 +97,7 @@ class Company:
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: _Mind(self, role)
         self.admission = Admission()
         self.barred = Barred()
+        self.held: list[frozenset[AgentName]] = []
         self.broker = Broker()
         self.broker.model = None
         self.signals: list[Event] = []
@@ -239,6 +240,7 @@ class Company:
             send=self.bridge.send_work,
             revoke=self._revoke,
             barred=lambda: self.barred,
+            holding=self.held.append,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),

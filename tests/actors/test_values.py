@@ -15,6 +15,7 @@ from darumad.bridge import Done, Seat, put_back
 from darumad.journal.requests import Held, Slot
 from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason
+from darumad.work.item import WorkRecord
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.work import build
@@ -128,25 +129,51 @@ def test_a_pool_whose_every_slot_found_work_may_hold_more() -> None:
 # --- holds ------------------------------------------------------------------------------------------------------------
 
 
-def crashed(*items: str, at: float = 0.0) -> TemplateHolds:
+def ended(
+    name: str, kind: str | None = "agent_crashed", stage: Stage = Stage.EXECUTING
+) -> tuple[WorkRecord, WorkResult]:
+    """How a stage of this item ended; well, if nothing is said."""
+    record = build.record(stage, of=build.item(id=ItemId(name), agent=EXECUTOR))
+    if kind is None:
+        return record, WorkResult(stop_reason=StopReason.COMPLETED)
+    reason = StopReason.AGENT_CRASHED if kind == "agent_crashed" else StopReason.INTERRUPTED
+    return record, WorkResult(stop_reason=reason, error=Failure(kind=kind, message="it fell"))
+
+
+def in_turn(*ends: tuple[WorkRecord, WorkResult]) -> list[bool]:
+    """Of each end, a second apart, whether its template is held for it."""
     holds = TemplateHolds()
-    for number, each in enumerate(items):
-        holds.crashed(EXECUTOR, ItemId(each), Seconds(at + number))
-    return holds
+    return [holds.ended(*each, Seconds(number)) for number, each in enumerate(ends)]
 
 
 def test_three_different_items_hold_a_template_for_a_minute() -> None:
-    assert crashed("a", "b", "c").all_held(Seconds(3.0)) == {EXECUTOR}
-    assert not crashed("a", "b", "c").held(EXECUTOR, Seconds(62.0))
-    assert not crashed("a", "b", "a", "b").held(EXECUTOR, Seconds(4.0)), "two items are the items' own fault"
+    holds = TemplateHolds()
+    assert [holds.ended(*ended(each), Seconds(0)) for each in "abc"] == [False, False, True]
+    assert holds.all_held(Seconds(3.0)) == {EXECUTOR}
+    assert holds.all_held(Seconds(62.0)) == frozenset()
+    assert in_turn(*map(ended, "abab")) == [False] * 4, "two items are the items' own fault"
 
 
 def test_a_success_between_clears_the_template() -> None:
-    holds = crashed("a", "b")
-    holds.succeeded(EXECUTOR, Seconds(2.0))
-    holds.crashed(EXECUTOR, ItemId("c"), Seconds(3.0))
-    assert not holds.held(EXECUTOR, Seconds(3.0))
-    assert not holds.held(OTHER, Seconds(3.0))
+    assert in_turn(ended("a"), ended("b"), ended("b", None), ended("c"))[-1] is False
+
+
+def test_the_loop_held_twice_holds_a_template_be_it_for_one_item_in_whatever_stage() -> None:
+    once, reviewing = ended("a", "loop_held"), ended("a", "loop_held", Stage.REVIEWING)
+    assert in_turn(once, once) == [False, True]
+    assert in_turn(once, ended("b", None), once) == [False] * 3, "a success between clears it"
+    assert in_turn(reviewing, ended("a", None), reviewing)[-1], "but not that of another stage"
+
+
+def test_a_template_whose_agent_was_restarted_starts_afresh() -> None:
+    holds = TemplateHolds()
+    for each in (*map(ended, "abc"), ended("a", "loop_held"), ended("b", "loop_held")):
+        holds.ended(*each, Seconds(0))
+    assert holds.all_held(Seconds(0)) == {EXECUTOR}
+    holds.forget({OTHER})
+    assert holds.all_held(Seconds(0)) == {EXECUTOR}
+    holds.forget({EXECUTOR})
+    assert holds.all_held(Seconds(0)) == frozenset()
 
 
 # --- the judge --------------------------------------------------------------------------------------------------------

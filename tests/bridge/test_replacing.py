@@ -112,6 +112,45 @@ def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(
     assert told == []
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["by its own coroutine", "by a task that it began"])
+def test_whose_task_holds_the_loop_is_known_and_told_of_as_such(room: Rooms, block: Block, beside: bool) -> None:
+    async def two(item: WorkItem, context: Context) -> WorkResult:
+        async def hold() -> None:
+            block.hold()
+
+        await (asyncio.gather(asyncio.sleep(0), hold()) if beside else hold())
+        return completed(text="too late")
+
+    stage = room()
+    stage.begin(hang)
+    stage.settled()
+    stage.begin(two, stage.held("two"), stage.seat(2, template=__file__))
+    block.holds()
+    held = stage.loop.now.held
+    eventually(lambda: held() > 0)
+    culprit = stage.loop.now.culprit()
+    assert culprit is not None
+
+    assert stage.bridge.convict(culprit) == 1
+    (told,) = stage.reported.get(timeout=PATIENCE).dones
+    assert (told.held.record.item.id, told.result.error.kind) == ("two", "loop_held")
+    assert "test_replacing.py" in told.result.error.message
+    assert stage.broker.revoked == [Owner(told.held.record.item.id, told.held.record.fence)]
+    assert stage.bridge.convict(culprit) == 0, "it is told of once"
+    assert stage.bridge.replace() == 1
+    assert stage.done().result.error.kind == "bridge_stalled"
+
+
+def test_a_call_that_is_no_tasks_own_is_held_against_nobody(room: Rooms, block: Block) -> None:
+    stage = room()
+    stage.begin(hang)
+    stage.settled()
+    stage.loop.post(block.hold)
+    block.holds()
+    eventually(lambda: stage.loop.now.held() > 0)
+    assert stage.loop.now.culprit() is None
+
+
 def test_what_was_handed_over_while_the_loop_was_held_is_not_lost(room: Rooms, block: Block) -> None:
     stage = room()
     seat = stage.spawned()

@@ -149,6 +149,7 @@ class Room:
     definitions: dict[AgentName, AgentAs] = field(default_factory=lambda: dict(AGENTS))
     unmade: dict[AgentName, str] = field(default_factory=dict)
     shut: set[AgentName] = field(default_factory=set)
+    held: set[AgentName] = field(default_factory=set)
     lanes: dict[str, Lane] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -185,6 +186,7 @@ class Room:
             agents=lambda: self.instances,
             unmade=lambda: self.unmade,
             shut=lambda agent: agent in self.shut,
+            held=lambda: frozenset(self.held),
             lanes=self.lanes,
             vital_signs=lambda: self.signs,
             journal_wrong=lambda: self.journal_wrong,

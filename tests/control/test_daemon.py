@@ -49,6 +49,17 @@ def test_an_agent_is_restarted_by_every_name_it_is_shown_by_and_who_asked_is_rec
     assert served.room.journal.reader().audits()[0]["action"] == "agents restart"
 
 
+def test_a_restart_lets_what_was_parked_for_the_template_go_on_and_nothing_else(served: Served) -> None:
+    for name, reason in (("broken", "template"), ("keyless", "provider")):
+        served.client.submit({"id": name, "description": "Say it again", "agent": "echo"})
+        served.room.park(reason, "it cannot go on")
+    before = served.room.hints
+    assert served.client.call("agents restart", {}, name="echo/1")["released"] == ["broken"]
+    states = {each["id"]: each["state"] for each in served.client.call("work list")["items"]}
+    assert states == {"broken": "ready", "keyless": "parked"}
+    assert served.room.hints > before, "whoever hands work out looks for it at once"
+
+
 @pytest.mark.parametrize("verb", ["agents show", "agents restart"])
 @pytest.mark.parametrize("name", ["1", "cho/1", "executors/echo/1", "echoo"])
 def test_what_is_no_name_of_an_agent_is_refused_with_one_that_there_is(served: Served, verb: str, name: str) -> None:

@@ -122,9 +122,18 @@ def _shut(room: Room, client: Client) -> None:
     room.shut.add(AgentName("echo"))
 
 
+def _hold(room: Room, client: Client) -> None:
+    client.submit({**CLEAR, "id": "one"})
+    room.held.add(AgentName("echo"))
+
+
 @pytest.mark.parametrize(
     ("hold", "says"),
-    [(_depend, "vague, which is parked (challenge)"), (_shut, "its provider, whose circuit is open")],
+    [
+        (_hold, "its agent's template, which is held"),
+        (_depend, "vague, which is parked (challenge)"),
+        (_shut, "its provider, whose circuit is open"),
+    ],
 )
 def test_whatever_else_holds_an_item_back_is_named(
     served: Served, hold: Callable[[Room, Client], None], says: str

@@ -23,6 +23,8 @@ from tests.kit.daemon import DARUMA, PATIENCE, Daemon, rows
 
 SLOW = Path(__file__).parent / "templates" / "until_released.py"
 """An agent that works until the file that its item names is there."""
+HOLDS = SLOW.with_name("holds_the_loop.py")
+"""An agent that holds the loop of all agents for as long as the file that its item names is not there."""
 HANGS = SLOW.with_name("hangs_in_a_thread.py")
 """An agent that never comes back from a thread; the file that its item names is there once it is in it."""
 
@@ -130,6 +132,21 @@ def test_a_loop_that_is_held_up_once_too_often_ends_it_with_75(
     types = [each["type"] for each in events if each["type"].startswith("bridge.")]
     assert types == ["bridge.stalled", "bridge.replaced"] * replaced + ["bridge.stalled"]
     assert events[-1]["data"]["why"] == why
+
+
+def test_who_holds_up_the_loop_when_that_ends_the_daemon_is_put_aside_before_it_ends(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.3))
+    agents = {"holds": AgentSettings(template=str(HOLDS), isolation="none")}
+    given = settings(home, bridge=impatient, agents=agents, supervision=Supervision(leak_cap=2))
+    with served(given, monkeypatch) as daemon:
+        held = {"id": "bad", "description": "Take your time", "agent": "holds", "input": str(home / "never")}
+        daemon.client.submit(held)
+        assert daemon.exit_code() == 75
+    (parked,) = [each for each in _events_left_in(home) if each["type"] == "work.parked"]
+    assert parked["data"]["reason"] == "template"
+    assert _left(home, "bad") == ("parked", "executing", 0)
 
 
 # --- because it was asked ---------------------------------------------------------------------------------------------

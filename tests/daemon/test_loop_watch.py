@@ -13,7 +13,7 @@ from darumad.daemon.loop_watch import LoopWatch
 from darumad.events import BridgeStalled, Fact
 from darumad.names import Seconds
 from darumad.settings import AgentSettings, Bridge, Settings
-from tests.daemon.serving import Serving, served, settings
+from tests.daemon.serving import PATIENCE, Serving, served, settings
 from tests.kit import FakeClock, eventually
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +24,11 @@ IMPATIENT = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
 def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     agents = {
         name: AgentSettings(template=str(TEMPLATES / f"{template}.py"), isolation="none")
-        for name, template in {"sleeps": "sleeps_on_the_loop", "slow": "until_released"}.items()
+        for name, template in {
+            "sleeps": "sleeps_on_the_loop",
+            "slow": "until_released",
+            "holds": "holds_the_loop",
+        }.items()
     }
     with served(settings(home, bridge=IMPATIENT, agents=agents), monkeypatch) as daemon:
         yield daemon
@@ -60,10 +64,42 @@ def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment(hou
     assert house.client.call("result", id="sleeper")["text"] == "in time"
 
 
+def test_who_held_the_loop_is_named_and_those_beside_it_are_not(house: Serving, home: Path) -> None:
+    _submit(house, "neighbour", "slow", home / "go")
+    eventually(lambda: house.client.call("work show", id="neighbour")["stage"] == "executing")
+    _submit(house, "holder", "sleeps", home / "begun")
+    eventually(lambda: len(_told(house, "work.interrupted")) == 2)
+    why = {each["subject"]: each["data"]["why"] for each in _told(house, "work.interrupted")}
+    assert "held the loop" in why["holder"]
+    assert "(sleeps_on_the_loop.py:18)" in why["holder"]
+    assert why["neighbour"] == "the loop that all agents share was blocked, and was replaced"
+    (home / "go").touch()
+
+
+def test_a_template_that_holds_the_loop_again_is_held_itself_and_the_daemon_goes_on(house: Serving, home: Path) -> None:
+    for name in ("one", "two"):
+        _submit(house, name, "holds", home / "mended")
+    eventually(lambda: len(_told(house, "work.parked")) == 1, PATIENCE)
+    assert len(_told(house, "bridge.replaced")) == 2
+    (parked,) = _told(house, "work.parked")
+    waits = {"one": "two", "two": "one"}[parked["subject"]]
+    assert parked["data"]["reason"] == "template"
+    eventually(lambda: "held up the loop" in str(house.client.call("work show", id=waits).get("waits_for")))
+    assert {each["last_error"] for each in _instances(house, "holds")} == {"its template is held"}
+    house.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
+    assert house.client.wait("other", within=PATIENCE)["state"] == "succeeded"
+
+    (home / "mended").touch()
+    assert house.client.call("agents restart", {}, name="holds")["released"] == [parked["subject"]]
+    for name in ("one", "two"):
+        assert house.client.wait(name, within=PATIENCE)["state"] == "succeeded"
+    assert {each["last_error"] for each in _instances(house, "holds")} == {None}
+
+
 def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
     go = threading.Event()
     house.house.loops.post(lambda: go.wait(60))
-    agents = {"documentation", "echo", "executor", "optimizer", "reviewer", "sleeps", "slow"}
+    agents = {"documentation", "echo", "executor", "optimizer", "reviewer", "sleeps", "slow", "holds"}
     eventually(lambda: house.engine._barred().wholly == agents)
     go.set()
     eventually(lambda: not house.engine._barred().wholly)
@@ -71,6 +107,10 @@ def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
 
 def _submit(house: Serving, name: str, agent: str, path: Path) -> None:
     house.client.submit({"id": name, "description": "Take your time", "agent": agent, "input": str(path)})
+
+
+def _instances(house: Serving, agent: str) -> list[dict[str, Any]]:
+    return house.client.call("agents show", name=agent)["instances"]
 
 
 def _told(house: Serving, kind: str) -> list[dict[str, Any]]:

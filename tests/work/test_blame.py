@@ -13,6 +13,7 @@ from darumad.work.blame import (
     after_life,
     after_step,
     holds_template,
+    holds_the_loop,
     is_killer,
     may_claim,
 )
@@ -115,3 +116,26 @@ def test_fewer_different_items_within_a_minute_hold_nothing(seen: list[tuple[Sec
 def test_a_success_between_clears_what_was_before() -> None:
     assert not holds_template(THREE, last_success=Seconds(1.5), now=Seconds(3))
     assert holds_template(THREE, last_success=Seconds(0.5), now=Seconds(3))
+
+
+def loop_holds(*at: float) -> tuple[Seconds, ...]:
+    return tuple(map(Seconds, at))
+
+
+@pytest.mark.parametrize(
+    ("held", "success", "now", "is_held"),
+    [
+        (loop_holds(), None, 3, False),
+        (loop_holds(1), None, 3, False),
+        (loop_holds(1, 2), None, 3, True),
+        (loop_holds(1, 2), 0.5, 3, True),
+        (loop_holds(1, 2), 1.5, 3, False),
+        (loop_holds(1, 2), None, 3600, True),
+        (loop_holds(1, 2), None, 3601, False),
+    ],
+)
+def test_a_template_that_held_the_loop_twice_in_an_hour_with_no_success_between_is_held(
+    held: tuple[Seconds, ...], success: float | None, now: float, is_held: bool
+) -> None:
+    last = None if success is None else Seconds(success)
+    assert holds_the_loop(held, last_success=last, now=Seconds(now)) is is_held

@@ -304,6 +304,13 @@ def test_a_crash_of_a_held_template_parks_the_item_and_is_no_failure_of_it(kind:
     assert raised(following) == {"parks": 1}
 
 
+@pytest.mark.parametrize("stage", WALK)
+def test_who_held_the_loop_by_a_template_that_is_held_is_parked_and_owes_nothing(stage: Stage) -> None:
+    following = follows(record(stage, crashes=2), failed("loop_held"), template_held=True)
+    assert (following.to, following.reason) == (WorkState.PARKED, ParkReason.TEMPLATE)
+    assert raised(following) == {"parks": 1}
+
+
 def test_a_held_template_excuses_nothing_but_its_crashes() -> None:
     assert follows(record(failures=2), failed("tool_error"), template_held=True).to is WorkState.DEAD
 
@@ -356,8 +363,9 @@ def test_an_interrupted_item_goes_on_where_it_was_and_owes_nothing(kind: str, st
 
 
 @pytest.mark.parametrize(("before", "to"), [(0, WorkState.READY), (1, WorkState.READY), (2, WorkState.DEAD)])
-def test_the_third_crash_of_our_own_handler_is_dead(before: int, to: WorkState) -> None:
-    following = follows(record(crashes=before), failed("handler_crashed"))
+@pytest.mark.parametrize("kind", ["handler_crashed", "loop_held"])
+def test_the_third_crash_of_our_own_handler_or_loop_is_dead(before: int, to: WorkState, kind: str) -> None:
+    following = follows(record(crashes=before), failed(kind))
     assert (following.to, following.stage, raised(following)) == (to, EXE, {"crashes": 1})
     assert following.outcome == ("interrupted" if to is WorkState.READY else "agent_crashed")
 

@@ -34,7 +34,7 @@ def test_consecutive_errors_alone_are_not_degraded() -> None:
 
 
 def test_an_agent_whose_provider_is_down_is_degraded_and_says_so() -> None:
-    health = seen(unanswered="its provider's circuit is open", last_error="older", in_flight=1)
+    health = seen(gated="its provider's circuit is open", last_error="older", in_flight=1)
     assert (health.state, health.last_error) == (AgentState.DEGRADED, "its provider's circuit is open")
     assert not health.healthy
 

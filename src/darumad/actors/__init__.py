@@ -6,7 +6,7 @@ The orchestrator, which alone hands work out, and the role actors, each the life
 from darumad.actors.barred import Barred
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
-from darumad.actors.messages import Beat, Hint, tell_if_alive
+from darumad.actors.messages import Beat, Hint, Restarted, tell_if_alive
 from darumad.actors.orchestrator import Admission, Desk, Orchestrator
 from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
@@ -14,6 +14,6 @@ from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, 
 
 __all__ = [
     "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Barred", "Beat", "Desk", "Hint", "Orchestrator", "Place",
-    "Policy", "RoleActor", "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of", "places",
-    "restart_instances", "root_flags", "tell_if_alive",
+    "Policy", "Restarted", "RoleActor", "Station", "TreeListener", "agent_at", "branches", "instances", "judge_of",
+    "places", "restart_instances", "root_flags", "tell_if_alive",
 ]  # fmt: skip

@@ -36,6 +36,12 @@ class Hint(Value):
     ready: Mapping[tuple[AgentName, Stage], int] | None = None
 
 
+class Restarted(Value):
+    """An operator had instances of these agents restarted: what their templates did before is forgotten."""
+
+    agents: frozenset[AgentName]
+
+
 class Committed(Value):
     """The journal's answers to a batch of the orchestrator's requests."""
 

@@ -8,7 +8,7 @@ which item is whose stands in the journal, so a lost message costs a moment and 
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +23,7 @@ from darumad.actors.messages import (
     Flush,
     Hint,
     Reread,
+    Restarted,
     SlotDown,
     SlotUp,
     tell_if_alive,
@@ -89,6 +90,7 @@ class Desk(Value, kw_only=True):
     send: Callable[[Seat, Held], None]
     revoke: Callable[[ItemId, Fence], None]
     barred: Callable[[], Barred]
+    holding: Callable[[frozenset[AgentName]], None]
     counts: Mapping[AgentName, int]
     backoff: Backoff
     reread: Seconds
@@ -148,8 +150,7 @@ class Orchestrator(Actor):
     def _take_in(self, message: object) -> None:
         match message:
             case Ended():
-                for done in message.dones:
-                    self._stage_ended(done)
+                self._ended(message.dones)
             case Committed():
                 for outcome in message.outcomes:
                     self._committed(outcome)
@@ -159,6 +160,8 @@ class Orchestrator(Actor):
                 self._slot_down(message)
             case Hint():
                 self._hint(message)
+            case Restarted():
+                self._holds.forget(message.agents)
             case Due():
                 self._due = None
                 self._post(PromoteDue())
@@ -166,6 +169,10 @@ class Orchestrator(Actor):
                 self._reread()
             case _:
                 log.error("unknown_message", message=repr(message)[:200])
+
+    def _ended(self, dones: Sequence[Done]) -> None:
+        for done in dones:
+            self._stage_ended(done)
 
     def _stage_ended(self, done: Done) -> None:
         seated = self._roster.find(done.holder)
@@ -221,20 +228,8 @@ class Orchestrator(Actor):
             now=self._desk.clock.wall(),
             rng_unit=self._desk.rng.random(),
             backoff=self._desk.backoff,
-            template_held=self._blamed(done),
+            template_held=self._holds.ended(record, done.result, Seconds(self._desk.clock.monotonic())),
         )
-
-    def _blamed(self, done: Done) -> bool:
-        """Whether the template is at fault, counting what ended just now."""
-        record, now = done.held.record, Seconds(self._desk.clock.monotonic())
-        if record.stage is not Stage.EXECUTING:
-            return False
-        if done.result.success:
-            self._holds.succeeded(record.item.agent, now)
-        elif done.result.stop_reason is StopReason.AGENT_CRASHED:
-            self._holds.crashed(record.item.agent, record.item.id, now)
-            return self._holds.held(record.item.agent, now)
-        return False
 
     def _next_slot(self, held: Held, follows: Next) -> str | None:
         if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
@@ -333,7 +328,9 @@ class Orchestrator(Actor):
         if self._claiming or not self._desk.admission.open:
             return
         barred = self._probes.narrowed(self._barred, self._is_under_way)
-        barred = barred.also(self._holds.all_held(Seconds(self._desk.clock.monotonic())))
+        held = self._holds.all_held(Seconds(self._desk.clock.monotonic()))
+        self._desk.holding(held)
+        barred = barred.also(held)
         pools = (pool for pool in self._roster.pools() if pool[1] not in barred.wholly)
         wanted = self._backlog.wanted(pools)
         slots = self._roster.offer({pool: 1 if pool[1] in barred.but_one else most for pool, most in wanted.items()})

@@ -9,7 +9,7 @@ from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
-from darumad.names import Incarnation, Millis, Role, Seconds
+from darumad.names import AgentName, Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
 from darumad.values import Value
 from darumad.work.health import AgentHealth, Life, Signs, health_of
@@ -43,24 +43,22 @@ def places(root: SupervisorRef) -> list[Place]:
 
 
 def instances(
-    root: SupervisorRef, bridge: Bridge, now: Millis, shut: Callable[[str], bool] = lambda _: False
+    root: SupervisorRef, bridge: Bridge, now: Millis, gated: Callable[[AgentName], str | None] = lambda _: None
 ) -> list[dict[str, Any]]:
     """The health of every agent's instance; `now` is wall milliseconds.
 
-    `shut` says of an executor's definition that no provider can be asked for it: that degrades it and restarts nobody.
+    `gated` says of an executor's definition why nothing is claimed for it: that degrades it and restarts nobody.
     """
     idle, errors = bridge.in_flight(), bridge.spawn_errors()
     rows = [row for row in root.tree() if agent_at(row.path) is not None]
-    return [
-        _instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now, _unanswered(row, shut)) for row in rows
-    ]
+    return [_instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now, _gated(row, gated)) for row in rows]
 
 
-def _unanswered(row: TreeRow, shut: Callable[[str], bool]) -> str | None:
+def _gated(row: TreeRow, gated: Callable[[AgentName], str | None]) -> str | None:
     agent = agent_at(row.path)
     if agent is None or agent in {Role.OPTIMIZER.value, Role.REVIEWER.value}:
         return None  # they ask for whichever definition's item they hold
-    return "its provider's circuit is open" if shut(agent) else None
+    return gated(agent)
 
 
 def restart_instances(root: SupervisorRef, paths: Collection[str], requested: Callable[[str], None]) -> list[str]:
@@ -107,14 +105,14 @@ def _holder(row: TreeRow) -> str:
 
 
 def _instance(
-    row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis, unanswered: str | None
+    row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis, gated: str | None
 ) -> dict[str, Any]:
     """`idle`: for how many seconds its task has made no progress; None when it has none."""
     signs = Signs(
         life=_LIFE.get(row.state, Life.STOPPED),
         incarnation=Incarnation(row.incarnation),
         spawn_error=spawn_error,
-        unanswered=unanswered,
+        gated=gated,
         errors_in_window=row.errors_in_window,
         consecutive_errors=row.consecutive_errors,
         last_error=row.last_error or None,

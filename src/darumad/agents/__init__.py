@@ -6,7 +6,7 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import SpawnRefused, Templates, load_template
-from darumad.agents.raised import fitted, said_of, words_of
+from darumad.agents.raised import fitted, line_of, said_of, words_of
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import ended
 from darumad.agents.roles.making import make_agent
@@ -26,6 +26,7 @@ __all__ = [
     "build_brief",
     "ended",
     "fitted",
+    "line_of",
     "load_template",
     "make_agent",
     "said_of",

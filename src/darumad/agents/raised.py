@@ -4,6 +4,7 @@ Nothing secret leaves here, for whoever raises says what was at hand: a URL, a h
 """
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from darumad.redaction import redact
@@ -21,12 +22,17 @@ def said_of(error: BaseException, template: str) -> str:
     An exception that never was in either is told with the line that raised it; one that was never raised with none.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if each.filename == template or each.filename.startswith(_SHIPPED)]
     told = words_of(error)
     if isinstance(error, SyntaxError) or not frames:
         return told  # a syntax error names its line itself
+    return f"{told} ({line_of(frames, template)})"
+
+
+def line_of(frames: Sequence[traceback.FrameSummary], template: str) -> str:
+    """`contents.py:17`: the deepest of these `frames`, at least one, in the file `template` or in those that ship."""
+    own = [each for each in frames if each.filename == template or each.filename.startswith(_SHIPPED)]
     at = (own or frames)[-1]
-    return f"{told} ({Path(at.filename).name}:{at.lineno})"
+    return f"{Path(at.filename).name}:{at.lineno}"
 
 
 def words_of(error: BaseException) -> str:

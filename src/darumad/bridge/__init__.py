@@ -8,7 +8,7 @@ a future; agents never see a thread.
 
 from darumad.bridge.half import BridgeLimits, LoopHalf
 from darumad.bridge.ledger import JournalLedger
-from darumad.bridge.loop import LoopThread
+from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.measuring import MEASURES
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
@@ -18,7 +18,7 @@ from darumad.bridge.whole import Bridge, BridgeHealth
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "MEASURES", "SLOT_ENDED", "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Done", "Ended", "JournalLedger",
-    "Limit", "LoopHalf", "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped", "UnpackLimits",
-    "Workspaces", "put_back",
+    "MEASURES", "SLOT_ENDED", "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Culprit", "Done", "Ended",
+    "JournalLedger", "Limit", "LoopHalf", "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped",
+    "UnpackLimits", "Workspaces", "put_back",
 ]  # fmt: skip

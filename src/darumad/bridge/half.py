@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from darumad.agents import AgentDefinition, SpawnRefused, fitted, words_of
+from darumad.agents import AgentDefinition, SpawnRefused, fitted, line_of, words_of
 from darumad.bridge.degraded import with_brief
 from darumad.bridge.effects import Effects
 from darumad.bridge.keeping import Kept
 from darumad.bridge.ledger import JournalLedger
-from darumad.bridge.loop import LoopThread
+from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.measuring import count_stage, tool_begins
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
 from darumad.bridge.steps import Steps
@@ -104,13 +104,13 @@ class _Cancel:
         self.reply(Stopped(tuple(self.stopped), left, int((now - self.began) * 1000)))
 
 
-class Left(Value):
+class Left(Value, kw_only=True):
     """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
 
-    seats: Sequence[Seat]
+    seats: Sequence[Seat] = ()
     lost: Sequence[Owner]
     ended: Sequence[tuple[Seat, Done]]
-    cancels: Sequence[_Cancel]
+    cancels: Sequence[_Cancel] = ()
 
 
 class LoopHalf:
@@ -177,6 +177,15 @@ class LoopHalf:
         done = [each.item for each in owned if each not in waiting]
         self._cancels.append(_Cancel(self._thread.clock.monotonic(), why, waiting, done, reply))
         self._thread.post(lambda: self._cancel(owned, why, because))
+
+    def convict(self, culprit: Culprit) -> Left:
+        """The task that holds the loop, if it is one of these, is the caller's: it is told of as the one that did."""
+        named = [owner for owner, task in list(self._running.items()) if task.name == culprit.task]
+        lost = [task for owner in named if (task := self._running.pop(owner, None)) is not None]
+        return Left(
+            lost=[task.owner for task in lost],
+            ended=[(task.seat, task.lost(Limit.HELD_THE_LOOP, _said_of(culprit, task.seat))) for task in lost],
+        )
 
     def give_up(self) -> Left:
         """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""
@@ -387,6 +396,11 @@ class LoopHalf:
         for each in [each for each in self._cancels if not each.waiting]:
             self._cancels.remove(each)  # in place: others are appended from other threads
             each.answer(self._thread.clock.monotonic())
+
+
+def _said_of(culprit: Culprit, seat: Seat) -> str:
+    line = line_of(culprit.frames, seat.definition.template)
+    return f"it held the loop that all agents share for {culprit.held:.0f} s ({line})"
 
 
 def report(ended: Iterable[tuple[Seat, Done]]) -> None:

@@ -11,6 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import Any
 
 import uvloop
 
@@ -33,6 +34,12 @@ async def _nothing() -> None:
     return
 
 
+def _named_after_its_parent(loop: asyncio.AbstractEventLoop, work: Any, **given: Any) -> "asyncio.Task[Any]":
+    """The factory of tasks: what a task begins beside itself bears its name, so that both are known to be one's own."""
+    parent = asyncio.current_task(loop)
+    return asyncio.Task(work, loop=loop, name=None if parent is None else parent.get_name(), **given)
+
+
 class LoopThread:
     """Runs one asyncio loop on a daemon thread, from `start` to `stop`. `at_end` is awaited before the loop closes."""
 
@@ -48,6 +55,7 @@ class LoopThread:
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.threads = Threads(name)
         self.loop.set_default_executor(self.threads)
+        self.loop.set_task_factory(_named_after_its_parent)
 
     def start(self) -> None:
         """Begin; from here on `post` is carried out."""
@@ -86,13 +94,21 @@ class LoopThread:
         if not self.late():
             self._grip = _Grip()
             return Seconds(0.0)
-        self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, self._callback())
+        callback, task = self._callback(), asyncio.current_task(self.loop)
+        if self._callback() is not callback:  # it came to an end between the two looks: the task may be another's
+            task = None
+        name = None if task is None else task.get_name()
+        self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, callback, name)
         return self._grip.held
+
+    def culprit(self) -> "Culprit | None":
+        """Whose task has held the loop, as far as `held` tells, and where; None for a call that is no task's."""
+        task = self._grip.task
+        return None if task is None else Culprit(task, self._grip.held, self._frames())
 
     def stack(self) -> str:
         """What the loop's thread is doing right now, as a traceback."""
-        frame = self._frame()
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return "".join(self._frames().format())
 
     @property
     def alive(self) -> bool:
@@ -156,6 +172,10 @@ class LoopThread:
             frame = frame.f_back
         return frame
 
+    def _frames(self) -> traceback.StackSummary:
+        frame = self._frame()
+        return traceback.extract_stack(frame) if frame else traceback.StackSummary()
+
     def _frame(self) -> FrameType | None:
         return sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - the documented way to see a stuck thread
 
@@ -184,6 +204,14 @@ class LoopThread:
             log.exception("posted_call_failed")
 
 
+class Culprit(Value):
+    """The task that holds the loop, by its name: for how many seconds, and in which frames, the deepest last."""
+
+    task: str
+    held: Seconds
+    frames: traceback.StackSummary
+
+
 class _Grip(Value):
     """What was found on the loop between two beats of its pulse, and for how many seconds of looking."""
 
@@ -191,9 +219,10 @@ class _Grip(Value):
     looked_at: float = 0.0
     beat_at: float = 0.0
     callback: FrameType | None = None
+    task: str | None = None
 
-    def seen(self, now: float, beat_at: float, callback: FrameType | None) -> "_Grip":
-        """The next look, at `now`, finds this callback."""
+    def seen(self, now: float, beat_at: float, callback: FrameType | None, task: str | None) -> "_Grip":
+        """The next look, at `now`, finds this callback, of the task of this name."""
         same = callback is self.callback and beat_at == self.beat_at
         held = Seconds(self.held + min(now - self.looked_at, ONE_LOOK)) if same else Seconds(0.0)
-        return _Grip(held, now, beat_at, callback)
+        return _Grip(held, now, beat_at, callback, task)

@@ -35,7 +35,7 @@ class Limit(StrEnum):
 
     Stands on the handle before the task is cancelled, since every cancel looks alike. CANCELLED: the journal has
     cancelled the item already; REVOKED: somebody stops what runs, and where the item goes is still to be decided;
-    STALLED: the loop it ran on was replaced.
+    STALLED: the loop it ran on was replaced; HELD_THE_LOOP: and it was this task that held it up.
     """
 
     TIMEOUT = "timeout"
@@ -44,6 +44,7 @@ class Limit(StrEnum):
     INTERRUPTED = "interrupted"
     REVOKED = "revoked"
     STALLED = "stalled"
+    HELD_THE_LOOP = "held_the_loop"
 
 
 class Spawned(Value):

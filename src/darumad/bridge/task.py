@@ -39,6 +39,7 @@ _ENDED_BY = {
         "bridge_stalled",
         "the loop that all agents share was blocked, and was replaced",
     ),
+    Limit.HELD_THE_LOOP: (StopReason.INTERRUPTED, "loop_held", "it held the loop that all agents share"),
 }
 
 
@@ -158,6 +159,7 @@ class StageTask:
         self.seat = seat
         self.held = held
         self.owner = Owner(held.record.item.id, held.record.fence)
+        self.name = f"{held.record.item.id}#{held.record.fence}"
         self._grace = grace
         self._finished = finished
         self._why: Limit | None = None
@@ -171,7 +173,7 @@ class StageTask:
     def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
         """Begin on the running loop."""
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(loop, agent, open_context))
+        self._task = loop.create_task(self._run(loop, agent, open_context), name=self.name)
 
     @property
     def idle(self) -> Seconds:
@@ -198,9 +200,10 @@ class StageTask:
         assert self._task is not None
         self._task.add_done_callback(lambda _: call(self))
 
-    def lost(self, why: Limit) -> Done:
+    def lost(self, why: Limit, because: str = "") -> Done:
         """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late."""
-        self._why = self._why or why
+        if self._why is None:
+            self._why, self._because = why, because
         return Done(self.seat.holder, self.held, self._ended())
 
     async def _run(

@@ -7,8 +7,8 @@ Every call posts and returns; answers come back as messages. This outlives the l
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from darumad.bridge.half import Broker, LoopHalf, report
-from darumad.bridge.loop import LoopThread
+from darumad.bridge.half import Broker, Left, LoopHalf, report
+from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.seat import Limit, Seat, Stopped
 from darumad.journal.requests import Held
@@ -82,6 +82,15 @@ class Bridge:
         with self._changing:
             self._half.cancel(owned, why, reply, because)
 
+    def convict(self, culprit: Culprit) -> int:
+        """Report the task that holds the loop as the one that did, and revoke its owner; the number of tasks: 1 or 0.
+
+        No actor hears of it: a new life of its agent would do the same.
+        """
+        with self._changing:
+            left = self._half.convict(culprit)
+        return self._tell(left)
+
     def replace(self) -> int:
         """Let the loop go and go on with another, whether or not its thread comes back; the number of tasks it held.
 
@@ -94,6 +103,10 @@ class Bridge:
             self._half = self._half_on(self._loops.replace())
             for seat in left.seats:
                 self._half.spawn(seat)
+        return self._tell(left)
+
+    def _tell(self, left: Left) -> int:
+        """Tell of what a half left what it would have told itself; the number of tasks that it held."""
         for each in left.lost:
             self._broker.revoke(each)
         report(left.ended)

@@ -45,12 +45,15 @@ def restart(line: Line, name: str) -> None:
     """Restart all instances of an agent, or one.
 
     An instance is named by its path, or by the end of it: `documentation/2`.
-    Benched ones get up at once, and a corrected template is taken up.
+    Benched ones get up at once, and a corrected template is taken up: what
+    was parked for it goes on.
     """
-    line.show(
-        line.client.call("agents restart", {}, name=name),
-        lambda reply: [f"{each}  restarting" for each in reply["restarted"]],
-    )
+    line.show(line.client.call("agents restart", {}, name=name), _restart_lines)
+
+
+def _restart_lines(reply: Json) -> Iterable[str]:
+    yield from (f"{each}  restarting" for each in reply["restarted"])
+    yield from (f"{each}  goes on" for each in reply["released"])
 
 
 def _show_lines(reply: Json) -> Iterable[str]:

@@ -82,6 +82,7 @@ class Reader(Protocol):
         self,
         *,
         state: WorkState | None = None,
+        reason: str | None = None,
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
         conversation: ItemId | None = None,
@@ -89,6 +90,7 @@ class Reader(Protocol):
         after: ItemId | None = None,
         limit: int = 100,
     ) -> Sequence[WorkRecord]: ...
+    def each_record(self, **wanted: Any) -> Iterable[WorkRecord]: ...  # noqa: D102
     def result(self, item: ItemId) -> Mapping[str, Any] | None: ...  # noqa: D102
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
@@ -199,10 +201,10 @@ class House(Value, kw_only=True):
     `head_timeout` and `body_timeout` are what a request may take to come, as the settings describe them. `gauges` are
     values that only the daemon knows, under the names of the metrics table. An agent's mapping has the fields of its
     health, its `path`, and the definition it is of as `agent`. `unmade` says of each definition none of whose agents
-    can be made why; `shut`, whether no provider may be asked for it now. `lanes` are those that are more than a name.
-    `journal_wrong` says, in sentences, what is not as it was written, None before anybody has looked; `no_room`, why
-    the disk takes nothing new, else None. `unfinished` counts the items that are not at their end, of which
-    `max_unfinished` are taken in.
+    can be made why; `shut`, whether no provider may be asked for it now; `held` are those whose template is. `lanes`
+    are those that are more than a name. `journal_wrong` says, in sentences, what is not as it was written, None before
+    anybody has looked; `no_room`, why the disk takes nothing new, else None. `unfinished` counts the items that are not
+    at their end, of which `max_unfinished` are taken in.
     """
 
     clock: Clock
@@ -214,6 +216,7 @@ class House(Value, kw_only=True):
     agents: Callable[[], Sequence[Mapping[str, Any]]]
     unmade: Callable[[], Mapping[AgentName, str]]
     shut: Callable[[AgentName], bool]
+    held: Callable[[], frozenset[AgentName]]
     lanes: Mapping[str, Lane]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     journal_wrong: Callable[[], Sequence[str] | None]

@@ -1,15 +1,16 @@
 """What is asked about agents: how they are, and to get up again."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
 from darumad.control.views import AgentsView, AgentView, RestartReply
 from darumad.control.wire import AgentRequest, Nothing
 from darumad.errors import Refused, unknown_agent
-from darumad.journal.requests import Note
-from darumad.names import AgentName
+from darumad.journal.requests import Release, Released
+from darumad.names import AgentName, ItemId
+from darumad.work.states import ParkReason, WorkState
 
 
 async def list_agents(desk: Desk, ask: Ask, request: Nothing) -> AgentsView:  # noqa: ARG001 - an operation's signature
@@ -37,19 +38,29 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
 
 
 async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
-    """Restarts every instance of a definition, or one instance; benched ones get up at once.
+    """Restarts every instance of a definition, or one; what was parked because its template was held goes on.
 
-    What else stands in the tree is not restarted by hand: whoever supervises it knows who must go down with it.
+    Benched ones get up at once, and what the hold kept in the line is claimed again. What else stands in the tree is
+    not restarted by hand: whoever supervises it knows who must go down with it.
 
     Raises:
         Refused: `not_an_agent`: the tree has such a place, and no agent lives there; `unknown_agent`.
     """
-    paths = tuple(str(each["path"]) for each in _named(desk.house, request.name))
-    if not paths:
+    instances = tuple(_named(desk.house, request.name))
+    if not instances:
         raise _not_an_agent(desk.house, request.name) or _unknown(desk.house, request.name)
-    restarted = tuple(await desk.read(desk.house.restart_instances, paths))
-    await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
-    return RestartReply(restarted=restarted)
+    restarted = tuple(await desk.read(desk.house.restart_instances, tuple(str(each["path"]) for each in instances)))
+    parked = await desk.read(_parked_for, desk.house, {AgentName(str(each["agent"])) for each in instances})
+    asked = Release(items=parked, audit=ask.audit(request.name), those_that_can=True)
+    released = cast("Released", await desk.commits.commit(asked))
+    desk.house.hint(None)
+    return RestartReply(restarted=restarted, released=released.items)
+
+
+def _parked_for(house: House, agents: Collection[AgentName]) -> tuple[ItemId, ...]:
+    """The items that wait for a template of these agents to be repaired."""
+    wanted = {"state": WorkState.PARKED, "reason": ParkReason.TEMPLATE}
+    return tuple(each.item.id for agent in agents for each in house.reader.each_record(**wanted, agent=agent))
 
 
 def _named(house: House, name: str) -> Iterator[Mapping[str, Any]]:

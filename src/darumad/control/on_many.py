@@ -1,6 +1,7 @@
 """What is done to every item that fits, in one transaction. One that it cannot be done to is left out."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.views import ManyReply
@@ -8,9 +9,7 @@ from darumad.control.wire import ManyRequest
 from darumad.errors import Problem, Refused
 from darumad.events import WorkStopped
 from darumad.journal.requests import Cancel, Cancelled, Note, Release, Released
-from darumad.names import AgentName, ItemId
-
-_PAGE = 500
+from darumad.names import ItemId
 
 
 async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
@@ -44,19 +43,12 @@ async def _those(desk: Desk, request: ManyRequest) -> tuple[ItemId, ...]:
             "say which: a label, a state or an agent", problems=[Problem("/label", "is required, or another")]
         )
     key, _, value = (request.label or "").partition("=")
-    found: list[ItemId] = []
-    while True:
-        page = await desk.read(
-            desk.house.reader.records,
-            state=request.state,
-            agent=None if request.agent is None else AgentName(request.agent),
-            label=(key, value) if request.label else None,
-            after=found[-1] if found else None,
-            limit=_PAGE,
-        )
-        found += [each.item.id for each in page]
-        if len(page) < _PAGE:
-            return tuple(found)
+    wanted = {"state": request.state, "agent": request.agent, "label": (key, value) if request.label else None}
+    return await desk.read(_ids, desk, wanted)
+
+
+def _ids(desk: Desk, wanted: Mapping[str, Any]) -> tuple[ItemId, ...]:
+    return tuple(each.item.id for each in desk.house.reader.each_record(**wanted))
 
 
 async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:

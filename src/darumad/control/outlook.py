@@ -42,6 +42,11 @@ _WORD = "somebody to look whether it was done, and to say so"
 _ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
 _SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
 
+_HELD = (
+    "its agent's template, which is held: it crashed for one item after the other, or held up the loop that all agents "
+    "share. Correct it, then `daruma agents restart {}`"
+)
+
 
 def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
     """Of each, what its caller should know if nobody would take it as things are; of those alike looked up once."""
@@ -185,7 +190,10 @@ def _crowded(house: House, record: WorkRecord) -> str | None:
 def _gated(house: House, record: WorkRecord) -> str | None:
     if record.suspect:
         return _ALONE
-    return _SHUT if house.shut(record.item.agent) else None
+    agent = record.item.agent
+    if agent in house.held():
+        return _HELD.format(agent)
+    return _SHUT if house.shut(agent) else None
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:

@@ -188,9 +188,10 @@ class AgentView(Said):
 
 
 class RestartReply(Said):
-    """The instances that were told to restart."""
+    """The instances that were told to restart, and the items that had waited for that."""
 
     restarted: tuple[str, ...]
+    released: tuple[str, ...]
 
 
 class AmountView(Said):

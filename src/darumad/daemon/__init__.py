@@ -45,7 +45,8 @@ __all__ = ["run"]
 log = logger(__name__)
 EXIT: dict[Ending, int] = {"asked": 0, "root": 70, "broken_disk": 74, "stuck": 75, "leaked": 75}
 _LAST_STEPS = Seconds(1.0)
-"""How long an actor's thread that was given up may take to end by itself before the stop is called unclean."""
+"""How long what is under way already may take: an actor's thread that was given up to end by itself before the stop is
+called unclean, the orchestrator to move on what it was told of last."""
 
 
 def run(settings: Settings, *, stands: Callable[[], None]) -> int:
@@ -165,7 +166,7 @@ def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
 
 def _wind_down(house: Kernel, behind: Minds, ending: Ending) -> None:
     """Let what runs finish, with the doors open for reads and cancels, then put back what still runs."""
-    within = house.settings.daemon.drain_timeout if ending == "asked" else Seconds(0.0)
+    within = house.settings.daemon.drain_timeout if ending == "asked" else _LAST_STEPS
     # What the bridge has finished is still to be moved on: only the journal knows that nothing runs any more.
     reader = house.journal.reader()
     house.guardian.linger(

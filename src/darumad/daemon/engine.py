@@ -11,6 +11,7 @@ from darumad.actors import (
     Beat,
     Desk,
     Hint,
+    Restarted,
     Station,
     TreeListener,
     agent_at,
@@ -58,6 +59,8 @@ class Engine:
             degraded_at=house.settings.supervision.degraded_at,
         )
         self._root: SupervisorRef | None = None
+        self.held: frozenset[AgentName] = frozenset()
+        """The definitions whose template is held, as the orchestrator last said."""
 
     @property
     def root(self) -> SupervisorRef:
@@ -105,8 +108,19 @@ class Engine:
         self.tell(Hint(ready))
 
     def restart(self, paths: Collection[str]) -> Sequence[str]:
-        """Start the instances at `paths` anew, as their operator asks; those that were."""
-        return restart_instances(self.root, paths, self._listener.requested)
+        """Start the instances at `paths` anew, as their operator asks; those that were.
+
+        A template that was held for what it did is not held any more.
+        """
+        restarted = restart_instances(self.root, paths, self._listener.requested)
+        self.tell(Restarted(frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)))
+        return restarted
+
+    def gated(self, agent: AgentName) -> str | None:
+        """Why nothing is claimed for an agent though it is up; None where something is."""
+        if agent in self.held:
+            return "its template is held"
+        return "its provider's circuit is open" if self._minds.broker.shut(agent) else None
 
     def beat_root(self, heard: Callable[[], None]) -> None:
         """Have `heard` called on the root's thread, between two of its jobs."""
@@ -126,6 +140,7 @@ class Engine:
             send=self._minds.bridge.send_work,
             revoke=self._revoke,
             barred=self._barred,
+            holding=self._hold,
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
@@ -158,6 +173,9 @@ class Engine:
 
     def _revoke(self, item: ItemId, fence: Fence) -> None:
         self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
+
+    def _hold(self, agents: frozenset[AgentName]) -> None:
+        self.held = agents
 
     def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""

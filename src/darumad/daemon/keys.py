@@ -18,7 +18,7 @@ from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
-from darumad.names import ItemId, Seconds
+from darumad.names import Seconds
 from darumad.redaction import redact
 from darumad.values import changed
 from darumad.vault import Vault
@@ -34,7 +34,6 @@ LOOK_EVERY = Seconds(30.0)
 ASK_AFTER = Seconds(0.5)
 """Seconds after the start until the providers are asked: what asking imports is as much as a third of the start."""
 SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
-_PAGE = 500
 _WAITING_FOR_ONE = {WorkState.PARKED: ParkReason.PROVIDER, WorkState.SCHEDULED: ScheduleReason.OUTAGE}
 """The states in which an item waits for a provider, and the reason that says so."""
 _BY = Audit(by="daemon", action="release", target="items that waited for a provider", via="daemon")
@@ -119,10 +118,7 @@ class Keys:
     def _waiting(self) -> Iterator[WorkRecord]:
         reader = self._journal.reader()
         for state, reason in _WAITING_FOR_ONE.items():
-            after: ItemId | None = None
-            while page := reader.records(state=state, after=after, limit=_PAGE):
-                yield from (each for each in page if each.reason == reason)
-                after = page[-1].item.id
+            yield from reader.each_record(state=state, reason=reason)
 
     def _ask(self) -> None:
         if self._providers is not None:

@@ -7,7 +7,7 @@ replaced too often, or too many threads were given up, the process is.
 import faulthandler
 from collections.abc import Callable
 
-from darumad.bridge import TOO_MANY, Bridge
+from darumad.bridge import TOO_MANY, Bridge, LoopThread
 from darumad.daemon.assembly import Kernel
 from darumad.events import BridgeReplaced, BridgeStalled
 from darumad.supervision import Intensity
@@ -45,8 +45,9 @@ class LoopWatch:
         if held < settings.dead_after and health.ignoring < IGNORING_CAP:
             return None
         too_often = self._too_often()
+        convicted = self._convict(loop) if held >= settings.dead_after else 0
         if too_often is None:
-            self._replace(int(held * 1000), health.ignoring)
+            self._replace(int(held * 1000), health.ignoring, convicted)
         return too_often
 
     def _tell_stall(self) -> None:
@@ -76,6 +77,11 @@ class LoopWatch:
         """Whether the threads of so many loops are too many, with those of actors."""
         return self._leaked() + loops >= self._house.settings.supervision.leak_cap
 
-    def _replace(self, held_ms: int, ignoring: int) -> None:
-        interrupted = self._bridge.replace()
+    def _convict(self, loop: LoopThread) -> int:
+        """How many tasks hold it: one, or none where nobody knows whose call does."""
+        culprit = loop.culprit()
+        return 0 if culprit is None else self._bridge.convict(culprit)
+
+    def _replace(self, held_ms: int, ignoring: int, convicted: int) -> None:
+        interrupted = self._bridge.replace() + convicted
         self._house.note(BridgeReplaced("bridge", held_ms, ignoring, interrupted))

@@ -3,7 +3,7 @@
 Room comes back when a limit is raised and when a new day begins. The sums are the journal's, the rules `work`'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from darumad.clock import Clock
@@ -17,7 +17,6 @@ from darumad.work.states import ParkReason, WorkState
 
 LONGEST_NAP = 900.0
 """Seconds after which the date is looked at again: somebody may have set the machine's clock."""
-_PAGE = 500
 _BY = Audit(by="daemon", action="release", target="items parked for want of a budget", via="daemon")
 
 
@@ -80,18 +79,12 @@ class Treasury:
         self._ledger.allow(self.allowance)
         released = [
             each.item.id
-            for each in self._parked(reader)
+            for each in reader.each_record(state=WorkState.PARKED, reason=ParkReason.BUDGET)
             if (scope is None or self._held_up(reader, each, scope, before)) and self._may_go_on(reader, each)
         ]
         for each in released:
             self._journal.post(Release(items=(each,), audit=_BY), lambda _: self._hint())
         return released
-
-    def _parked(self, reader: Reader) -> Iterator[WorkRecord]:
-        after: ItemId | None = None
-        while page := reader.records(state=WorkState.PARKED, after=after, limit=_PAGE):
-            yield from (each for each in page if each.reason == ParkReason.BUDGET)
-            after = page[-1].item.id
 
     def _held_up(self, reader: Reader, record: WorkRecord, scope: str, before: Allowance) -> bool:
         """Whether a budget of `scope` held it up: the one that it ended for, or one that was used up as well.

@@ -1,7 +1,7 @@
 """Reading the journal: from any thread, on connections that cannot write and never hold up a checkpoint for long."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from darumad.work.states import WorkState
 
 _ITEM_FILTERS: Mapping[str, str] = {
     "state": "state = :state",
+    "reason": "reason = :reason",
     "agent": "agent = :agent",
     "key": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
     "conversation": "id IN (SELECT item FROM exchange WHERE conversation = :conversation)",
     "parent": "id IN (SELECT item FROM child WHERE parent = (SELECT id FROM item WHERE uid = :parent))",
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
 }
+_PAGE = 500
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
 
 
@@ -72,6 +74,7 @@ class Reader:
         self,
         *,
         state: WorkState | None = None,
+        reason: str | None = None,
         agent: AgentName | None = None,
         label: tuple[str, str] | None = None,
         conversation: ItemId | None = None,
@@ -81,10 +84,19 @@ class Reader:
     ) -> list[WorkRecord]:
         """Items in the order of their acceptance, behind the item `after`; `label` is a key and its value."""
         key, value = label or (None, None)
-        given = {"state": state, "agent": agent, "key": key, "conversation": conversation, "parent": parent}
-        given["after"] = after
+        given = {
+            "state": state, "reason": reason, "agent": agent, "key": key, "conversation": conversation,
+            "parent": parent, "after": after,
+        }  # fmt: skip
         sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
         return [record_from_row(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
+
+    def each_record(self, **wanted: Any) -> Iterator[WorkRecord]:
+        """Every item that `records` would find for this, read a page at a time."""
+        after: ItemId | None = None
+        while page := self.records(**wanted, after=after, limit=_PAGE):
+            yield from page
+            after = page[-1].item.id
 
     def result(self, item: ItemId) -> dict[str, Any] | None:
         """The result of a succeeded item; None for every other.

@@ -17,6 +17,10 @@ SETTLED_AFTER = Seconds(10)
 TEMPLATE_ITEMS = 3
 TEMPLATE_WINDOW = Seconds(60)
 
+LOOP_HOLDS = 2
+"""As often as the loop may be replaced: a template that is not held by then would end the process with the third."""
+LOOP_WINDOW = Seconds(3600)
+
 
 class LifeEnd(Enum):
     """How a life of the daemon ended, as far as its items are concerned."""
@@ -88,3 +92,18 @@ def holds_template(crashes: Sequence[tuple[Seconds, ItemId]], *, last_success: S
     since = now - TEMPLATE_WINDOW
     after = since if last_success is None else max(since, last_success)
     return len({item for at, item in crashes if at > after}) >= TEMPLATE_ITEMS
+
+
+def holds_the_loop(holds: Sequence[Seconds], *, last_success: Seconds | None, now: Seconds) -> bool:
+    """Whether a template is to be held because it held up the loop: twice within an hour, no success between.
+
+    For which items is of no account: there is no third time to find out whether it is always the same.
+
+    Args:
+        holds: when (monotonic seconds) a coroutine of the template had held the loop until it was replaced.
+        last_success: when the template last completed that stage; None if it never did.
+        now: monotonic seconds.
+    """
+    since = now - LOOP_WINDOW
+    after = since if last_success is None else max(since, last_success)
+    return sum(at > after for at in holds) >= LOOP_HOLDS

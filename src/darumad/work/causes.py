@@ -98,6 +98,7 @@ ENDS: Mapping[str, End] = {
     "cancelled": End(_S.CANCELLED, _C.CANCEL),
     "handler_crashed": End(_S.INTERRUPTED, _C.CRASH, "crashes"),
     "interrupted": End(_S.INTERRUPTED, _C.PUT_BACK),
+    "loop_held": End(_S.INTERRUPTED, _C.CRASH, "crashes"),
     "bridge_stalled": End(_S.INTERRUPTED, _C.PUT_BACK),
     "spawn_failed": End(_S.INTERRUPTED, _C.STAY),
     "stale": End(_S.INTERRUPTED, _C.STAY),

@@ -32,6 +32,9 @@ _S, _C = StopReason, Course
 _WITHOUT_A_MODEL = frozenset({_C.WAIT_OUT, _C.PROVIDER_DOWN, _C.PARK_PROVIDER, _C.PARK_BUDGET, _C.TRY_AGAIN})
 """What an optimizer's failure spares its item: the context is built without a model instead."""
 
+_OF_THE_TEMPLATE = frozenset({"agent_crashed", "child_died", "loop_held"})
+"""What is no failure of an item once its template is known to do it to others too."""
+
 
 class Next(Value, kw_only=True):
     """What becomes of an item whose stage ended; the fields of a move that the rules decide.
@@ -120,7 +123,7 @@ def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fa
         rng_unit: chance for the backoff's jitter, 0.0 to 1.0.
         backoff: the wait after a failure; the item's own `backoff` takes the place of its first.
         max_crashes: the crash of our own handler that is the item's death.
-        template_held: the agent's template crashed for too many items (`blame.holds_template`).
+        template_held: the agent's template is held (`blame.holds_template`, `blame.holds_the_loop`).
 
     Raises:
         ValueError: `stage` is none of `stages`.
@@ -163,10 +166,10 @@ def _course(ending: _Ending) -> Course:
     course = ENDS[ending.cause].course
     if course is _C.PROVIDER_DOWN:
         course = _C.TRY_AGAIN if _its_own(ending.result.error) else _C.WAIT_OUT
+    if ending.template_held and ending.cause in _OF_THE_TEMPLATE:
+        return _C.PARK_TEMPLATE
     if course is not _C.TRY_AGAIN:
         return course
-    if ending.template_held and ending.cause in {"agent_crashed", "child_died"}:
-        return _C.PARK_TEMPLATE
     finished_work = ending.stage is Stage.REVIEWING and Stage.EXECUTING in ending.stages
     return _C.REVIEW_AGAIN if finished_work else course
 

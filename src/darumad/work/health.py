@@ -35,7 +35,7 @@ class Life(StrEnum):
 class Signs(Value, kw_only=True):
     """What is known of an instance, by counters and tables alone. Times are wall milliseconds.
 
-    `spawn_error` is why its agent cannot be made at present, `unanswered` why no model can be asked; `errors_in_window`
+    `spawn_error` is why its agent cannot be made at present, `gated` why nothing is claimed for it; `errors_in_window`
     are counted errors only.
     """
 
@@ -43,7 +43,7 @@ class Signs(Value, kw_only=True):
     incarnation: Incarnation
     paused: bool = False
     spawn_error: str | None = None
-    unanswered: str | None = None
+    gated: str | None = None
     errors_in_window: int = 0
     consecutive_errors: int = 0
     last_error: str | None = None
@@ -83,7 +83,7 @@ def health_of(signs: Signs) -> AgentHealth:
         healthy=state in {AgentState.IDLE, AgentState.BUSY, AgentState.PAUSED} and not degraded,
         degraded=degraded,
         errors_in_window=signs.errors_in_window,
-        last_error=signs.spawn_error or signs.unanswered or signs.last_error,
+        last_error=signs.spawn_error or signs.gated or signs.last_error,
         last_error_at=signs.last_error_at,
         consecutive_errors=signs.consecutive_errors,
         restarts=signs.restarts,
@@ -95,7 +95,7 @@ def health_of(signs: Signs) -> AgentHealth:
 
 
 def _degraded(signs: Signs) -> bool:
-    lacking = signs.spawn_error is not None or signs.unanswered is not None
+    lacking = signs.spawn_error is not None or signs.gated is not None
     return signs.life is Life.RUNNING and (lacking or signs.errors_in_window >= DEGRADED_AT)
 
 

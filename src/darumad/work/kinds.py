@@ -377,6 +377,15 @@ _KINDS: tuple[Kind, ...] = (
         ),
     ),
     Kind(
+        name="loop_held",
+        comes_from="the item's own coroutine held the loop that agents run on for `bridge.dead_after`",
+        hints=("The agent's template blocks the loop that all agents share.",),
+        recovery=(
+            "Take what blocks at that line out of the template's coroutine: `asyncio.to_thread`, or a subprocess.",
+            "Then `daruma agents restart` its agent.",
+        ),
+    ),
+    Kind(
         name="invalid_item",
         comes_from="the item's fields, found wrong by the agent",
         hints=("The agent cannot do anything with these fields.",),
