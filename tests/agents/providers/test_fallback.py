@@ -78,7 +78,7 @@ async def test_an_outage_is_told_as_one_though_who_stands_in_has_no_money_left(d
     desk.books.without_money.add("openai")
     failed = await desk.failure()
     assert (failed.kind, failed.circuit_open, failed.budget) == ("server_error", True, "")
-    assert failed.message.endswith("; and in its place the day's budget is spent")
+    assert failed.message.endswith("; nor was there an answer from openai (budget_exhausted)")
     assert failed.retry_after is not None
 
 
@@ -102,7 +102,13 @@ def _failed(kind: str, retry_after: float | None = None) -> ModelFailed:
     ],
 )
 def test_a_chain_is_told_by_what_mends_itself_soonest(kinds: tuple[tuple[str, float | None], ...], told: str) -> None:
-    assert told_as([_failed(*each) for each in kinds]).kind == told
+    assert told_as([("far", _failed(*each)) for each in kinds]).kind == told
+
+
+def test_of_a_chain_that_gave_no_answer_each_is_named_with_its_kind_as_far_as_a_line_goes() -> None:
+    asked = [("near", _failed("auth")), ("far", _failed("connect")), *((f"p{n}", _failed("auth")) for n in range(9))]
+    assert told_as(asked[:2]).message == "connect it was; nor was there an answer from near (auth)"
+    assert told_as(asked).message.endswith("near (auth), p0 (auth), p1 (auth), p2 (auth), p3 (auth) and 5 more")
 
 
 async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_everybody_once_one_is_closed(
@@ -147,7 +153,7 @@ async def test_a_limit_that_ran_out_is_told_as_that_of_the_one_that_hung(desk: D
     desk.specs["openai"] = changed(desk.specs["openai"], limits=BRIEF)
     desk.sim.play(Rule(id="hang", when=When(listener="openai"), fault=Fault(name="hang_headers")), *out("anthropic"))
     failed = await desk.failure()
-    assert (failed.kind, failed.message) == ("timeout", "openai:gpt-sim: no answer within 0.4 s in all")
+    assert (failed.kind, failed.message.split("; ")[0]) == ("timeout", "openai:gpt-sim: no answer within 0.4 s in all")
 
 
 async def test_no_limit_runs_while_the_client_s_library_is_loaded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

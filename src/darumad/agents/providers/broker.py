@@ -167,12 +167,12 @@ class Broker:
                 in it, nor hangs on it.
         """
         call_id = CallId(self._new_id())
-        failures: list[ModelFailed] = []
+        failures: list[tuple[str, ModelFailed]] = []
         for (name, spec), following in zip_longest(chain, chain[1:]):
             begun = self._clock.monotonic()
             answer = await self._asked(call_id, owner, agent, name, spec, wanted)
             if isinstance(answer, ModelFailed):
-                failures.append(answer)
+                failures.append((name, answer))
             wrong = _wrong_with(answer)
             left = begun + spec.limits.total - self._clock.monotonic()
             if wrong is not None and following is not None and falls_back(*wrong, spec, following[1], left):

@@ -98,26 +98,32 @@ def falls_back(
             return False
 
 
-def told_as(failures: Sequence[ModelFailed]) -> ModelFailed:
+def told_as(asked: Sequence[tuple[str, ModelFailed]]) -> ModelFailed:
     """How a chain is told that gave no answer: by the failure that mends itself soonest, else by the last.
 
-    An outage puts an item off. That who stands in has no money left, or no key, must not park it beyond the outage.
+    An outage puts an item off. That who stands in has no money left, or no key, must not park it beyond the outage. All
+    others are named, each with the kind of its failure.
     """
-    *_, last = failures
+    *_, last = failures = [failed for _, failed in asked]
     mending = [each for each in reversed(failures) if ENDS[each.kind].course in _MENDED_BY_TIME]
     told = min(mending, key=lambda each: each.retry_after or 0.0, default=last)
-    if told is last or last.kind == "cancelled":
+    others = [f"{name} ({each.kind})" for name, each in asked if each is not told]
+    if not others or last.kind == "cancelled":
         return last
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return ModelFailed(
         told.kind,
-        f"{told.message}; and in its place {last.message}",
+        f"{told.message}; nor was there an answer from {', '.join(others[:_NAMED])}{more}",
         retry_after=told.retry_after,
         circuit_open=told.circuit_open,
         target_answered=told.target_answered,
+        budget=told.budget,
     )
 
 
 _MENDED_BY_TIME = frozenset({Course.WAIT_OUT, Course.PROVIDER_DOWN})
+_NAMED = 5
+"""So many others of a chain are named."""
 
 
 class Retries:
