@@ -126,7 +126,8 @@ def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     if name.startswith("drip"):
         limits = changed(SLOW, total=PATIENCE)
     elif name.startswith(SILENT):
-        short = {"first_token": PATIENCE, "idle": PATIENCE} if way == "streamed" else {"total": PATIENCE}
+        unheard = way == "whole" and name.startswith("hang_headers")
+        short = {"total": PATIENCE} if unheard else {"first_token": PATIENCE, "idle": PATIENCE}
         limits = changed(SLOW, **short)
     return changed(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
 

@@ -44,7 +44,7 @@ class ProviderSpec(Value, kw_only=True):
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
     `base_url` None is the vendor's own address. `stream` False asks for answers in one piece, of servers that stream
-    badly; until one has come only `limits.total` holds. `fallback` is asked when this one cannot answer, and
+    badly; until one begins only `limits.total` holds. `fallback` is asked when this one cannot answer, and
     with `fallback_when_useless` also when its answer is a refusal or of no use. `per_minute`
     limits what is sent, `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of

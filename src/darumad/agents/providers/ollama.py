@@ -4,7 +4,7 @@ A chat ends with `done`. Its context window is always named, for the server's de
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import httpx
@@ -28,6 +28,8 @@ _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
 _SPARE_CONNECTIONS = 16
 _KEEPALIVE = 4.0
+_WATCH = "watch"
+"""What a request's watch is called among its extensions."""
 
 
 class OllamaClient:
@@ -54,7 +56,7 @@ class OllamaClient:
             timeout=httpx.Timeout(
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
-            event_hooks={"response": [bound(httpx.AsyncByteStream)]},
+            event_hooks={"response": [bound(httpx.AsyncByteStream), _watched]},
         )
         # The public methods take no header for one call, and `chat` drops most of a tool's schema on the way; the
         # request below them does neither.
@@ -67,8 +69,7 @@ class OllamaClient:
         assembly = Assembly(request, self._price, self._model)
         ask = functools.partial(self._ask, ollama.ChatResponse, "POST", "/api/chat", json=body, headers=headers(call))
         if not self._stream:
-            assembly.add(await ask())
-            watch.event()
+            assembly.add(await ask(extensions={_WATCH: watch}))
             return assembly.reply()
         chunks = await ask(stream=True)
         try:
@@ -93,3 +94,24 @@ class OllamaClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]  # the vendor left it without
+
+
+async def _watched(response: httpx.Response) -> None:
+    """Have a request's watch told of each piece of its answer: the client hands on a whole one only at its end."""
+    watch = response.request.extensions.get(_WATCH)
+    if watch is not None and response.is_success:
+        response.stream = _Watched(cast("httpx.AsyncByteStream", response.stream), watch)
+
+
+class _Watched(httpx.AsyncByteStream):
+    def __init__(self, body: httpx.AsyncByteStream, watch: Watch) -> None:
+        self._body = body
+        self._watch = watch
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._body:
+            self._watch.event()
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
