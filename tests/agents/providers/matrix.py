@@ -76,7 +76,7 @@ def scenario(name: str) -> tuple[tuple[Reply, ...], Fault | None, When]:
     word, *given = name.split()
     fields = dict(each.split("=") if "=" in each else ("code", int(each)) for each in given)
     if fields.get("code") == TOO_MANY and "error_code" not in fields:
-        fields["retry_after"] = 0.05
+        fields.setdefault("retry_after", 0.05)
     script, fault, when = SCRIPTS.get(word, ((LONG,), True, When()))
     return script, Fault(name=word, **fields) if fault else None, when
 
