@@ -64,10 +64,26 @@ def test_an_id_that_is_wrong_is_told_as_the_id_whatever_the_key_says(served: Ser
     assert (status, [each["pointer"] for each in body["errors"]]) == (422, ["/id"])
 
 
-def _sent_with(served: Served, key: str, item: dict[str, object]) -> tuple[int, Any]:
-    """What came of an item that was sent with this Idempotency-Key."""
+def test_a_batch_that_is_sent_again_under_its_key_is_the_same_batch(served: Served) -> None:
+    items = {"items": [CLEAR, {**CLEAR, "id": "mine"}, CLEAR]}
+    first, again = (_sent_with(served, "key-1", items, "/v1/batch") for _ in range(2))
+    assert (first[0], again[0]) == (201, 200)
+    for _, body in (first, again):
+        assert [each["id"] for each in body["items"]] == ["key-1.0", "mine", "key-1.2"]
+    status, body = _sent_with(served, "key-1", {"items": [{**CLEAR, "priority": 9}]}, "/v1/batch")
+    assert (status, body["code"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize("key", ["a b", "", "k" * 255])
+def test_a_wrong_key_of_a_batch_is_told_once_by_its_header(served: Served, key: str) -> None:
+    status, body = _sent_with(served, key, {"items": [CLEAR, CLEAR]}, "/v1/batch")
+    assert (status, [each["pointer"] for each in body["errors"]]) == (422, ["Idempotency-Key"])
+
+
+def _sent_with(served: Served, key: str, sent: dict[str, Any], to: str = "/v1/work") -> tuple[int, Any]:
+    """What came of work that was sent with this Idempotency-Key."""
     connection = _UnixConnection(served.path, 10)
-    connection.request("POST", "/v1/work", json.dumps(item), {"Idempotency-Key": key})
+    connection.request("POST", to, json.dumps(sent), {"Idempotency-Key": key})
     response: http.client.HTTPResponse = connection.getresponse()
     body = json.loads(response.read())
     connection.close()

@@ -38,14 +38,19 @@ async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     problems: list[Problem] = []
     for index, each in enumerate(request.items):
         try:
-            admitted.append(admission.admit(each, sent[index], at=f"/items/{index}"))
+            admitted.append(admission.admit(each, sent[index], _key_of(ask.key, index), at=f"/items/{index}"))
         except Refused as refused:
             problems += refused.problems
-    if problems:
-        raise Refused("the batch is not valid, and nothing of it was accepted", problems=problems)
+    if problems:  # what is wrong with the one key is so with each item's
+        raise Refused("the batch is not valid, and nothing of it was accepted", problems=tuple(dict.fromkeys(problems)))
     _check_distinct(admitted)
     replies = tuple(await _accept(desk, ask, admitted))
     return Json(SubmittedBatch(items=replies), _CREATED if any(each.created for each in replies) else 200)
+
+
+def _key_of(key: str | None, index: int) -> str | None:
+    """The id of an item of a batch that names none; an empty key stays empty, and is refused."""
+    return f"{key}.{index}" if key else key
 
 
 async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
