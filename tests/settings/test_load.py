@@ -136,6 +136,12 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("daemon: {node: 'a/b'}", "daemon.node", "letters"),
         ("providers: {anthropic: {model: null}}", "providers.anthropic.model", "must name a model"),
         ("providers: {ollama: {base_url: 'localhost:11434'}}", "providers.ollama.base_url", "http://"),
+        ('providers: {ollama: {model: "a\\nb"}}', "providers.ollama.model", "a model's name, on one line"),
+        ("providers: {openai: {embedding_model: ' '}}", "providers.openai.embedding_model", "on one line"),
+        ("providers: {openai: {key_env: 'A=B'}}", "providers.openai.key_env", "without its value"),
+        ("providers: {openai: {key_env: $A}}", "providers.openai.key_env", "a variable's name"),
+        ("providers: {openai: {first_token: 601s}}", "providers.openai.first_token", "more than `providers.openai.t"),
+        ("providers: {openai: {idle: 5s, total: 4s}}", "providers.openai.idle", "more than `providers.openai.t"),
         ("providers: {auto: {kind: ollama}}", "providers.auto", "other than `auto`"),
         ("agents: {mine: {template: ./mine.py}}", "agents.mine.isolation", "must say `none`"),
         ("agents: {mine: {template: ./mine.py, isolation: process}}", "agents.mine.isolation", "one of none"),
@@ -173,6 +179,10 @@ def test_what_cannot_be_meant_is_refused_by_name(write: Write, text: str, pointe
     told = problems_of(write(text))
     assert list(told) == [pointer]
     assert what in told[pointer]
+
+
+def test_a_short_total_asks_nobody_to_say_what_lies_within_it(write: Write) -> None:
+    assert load(write("providers: {ollama: {total: 20s}}"), {}).providers["ollama"].total == 20
 
 
 def test_a_limit_may_be_set_for_whoever_asks_a_model(write: Write) -> None:

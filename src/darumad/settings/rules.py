@@ -18,6 +18,7 @@ LONGEST_SOCKET_PATH = 107
 BUILT_IN = frozenset({"orchestrator", "optimizer", "reviewer"})
 """Roles whose definitions are the house's own; `executor` may be given another template."""
 _PORTS = range(65536)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
@@ -26,6 +27,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     yield from _daemon(settings)
     for name, provider in settings.providers.items():
         yield from _provider(f"providers.{name}", name, provider)
+        yield from _patience(f"providers.{name}", provider, settings.said)
     yield from _fallbacks(settings)
     for name, agent in settings.agents.items():
         yield from _agent(f"agents.{name}", name, agent, settings)
@@ -86,6 +88,18 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
         yield Problem(f"{pointer}.base_url", wrong)
     if provider.model is None and provider.kind == "anthropic":
         yield Problem(f"{pointer}.model", "must name a model")
+    for key, model in (("model", provider.model), ("embedding_model", provider.embedding_model)):
+        if model is not None and not (model.strip() and model.isprintable()):
+            yield Problem(f"{pointer}.{key}", "must be a model's name, on one line")
+    if provider.key_env is not None and not _VARIABLE.fullmatch(provider.key_env):
+        yield Problem(f"{pointer}.key_env", "must be a variable's name, of letters, digits and _, without its value")
+
+
+def _patience(pointer: str, provider: ProviderSettings, said: Collection[str]) -> Iterator[Problem]:
+    """A limit within a call that is longer than the call's own never runs out. What nobody said yields to `total`."""
+    for key in ("connect_timeout", "first_token", "idle"):
+        if f"{pointer}.{key}" in said and getattr(provider, key) > provider.total:
+            yield Problem(f"{pointer}.{key}", f"must not be more than `{pointer}.total`")
 
 
 def _wrong_with(base_url: str) -> str | None:
