@@ -58,6 +58,10 @@ RULES = [
     ({"then": {"latency": "fast"}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": {"lognormal": [1]}}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": -5}}, "none of them below 0; not -5"),
+    ({"then": {"latency": float("inf")}}, "none of them below 0; not inf"),
+    ({"then": {"latency": {"uniform": [0, float("nan")]}}}, "none of them below 0; not {'uniform': [0, nan]}"),
+    ({"then": {"latency": {"ttft_ms": 10**400}}}, "`then.latency.ttft_ms` must be a number, or one of fixed"),
+    ({"then": {"per_frame": float("inf")}}, "`then.per_frame` must be a number, not inf"),
     ({"then": {"latency": {"ttft_ms": 1, "per_token_ms": "x"}}}, "`then.latency.per_token_ms` must be a number"),
     ({"then": {"script": 5}}, "`then.script` must be a list, not 5"),
     ({"then": {"reply": {"txt": "hi"}}}, "`reply` has no txt; it has echo"),
@@ -71,6 +75,8 @@ RULES = [
 ]
 DOCUMENTS = [
     ([1, 2], "`scenario` must be a mapping, not"),
+    (None, "`scenario` must be a mapping; {} is one without rules"),
+    ({"time_scale": float("nan")}, "`time_scale` must be a number, not nan"),
     ({"rules": 5}, "`rules` must be a list, not 5"),
     ({"rules": ["x"]}, "`rule-1` must be a mapping, not 'x'"),
     ({"rules": [{"id": "a"}, {"id": "a"}]}, "two rules are called a"),

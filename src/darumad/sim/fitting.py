@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
+from sys import float_info
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -131,10 +132,15 @@ def _fit(what: str, wanted: Any, value: Any) -> None:
 def _is(value: Any, wanted: Any) -> bool:
     kind = get_origin(wanted) or wanted
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_amount(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)
+
+
+def is_amount(value: Any) -> bool:
+    """Whether `value` is a number, and one that a clock or a count comes to."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= float_info.max
 
 
 def _compile(what: str, pattern: str) -> None:

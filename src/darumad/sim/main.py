@@ -110,7 +110,7 @@ def _scenario(path: Path | None, seed: int | None, listeners: Sequence[str]) -> 
     import yaml  # noqa: PLC0415 - only with a file
 
     try:
-        document = yaml.safe_load(path.read_text()) or {}
+        document = yaml.safe_load(path.read_text())
         scenario = scenario_of(document, listeners)
     except (yaml.YAMLError, ValueError) as error:
         raise Unfit(*(f"{path}: {each}" for each in said_in(error))) from error

@@ -41,6 +41,8 @@ def scenario_of(document: Any, listeners: Collection[str] | None = None) -> Scen
     Raises:
         ValueError: names all that is wrong, each with its rule, the key, and what it must be.
     """
+    if document is None:
+        raise ValueError("`scenario` must be a mapping; {} is one without rules")
     found = mapped("scenario", document)
     _, rules, seed, quotas, servers, time_scale = together(
         lambda: only("scenario", found, _SCENARIO),

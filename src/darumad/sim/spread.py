@@ -6,6 +6,8 @@ from math import exp, log
 from statistics import NormalDist
 from typing import Any
 
+from darumad.sim.fitting import is_amount
+
 _NORMAL = NormalDist()
 _EDGE = 1e-9
 
@@ -52,7 +54,7 @@ def spread_of(what: str, raw: Any) -> Spread:
     """
     shape, given = next(iter(raw.items())) if isinstance(raw, dict) and len(raw) == 1 else ("fixed", raw)
     numbers = given if isinstance(given, list) else [given]
-    right = all(isinstance(each, int | float) and each >= 0 for each in numbers)
+    right = all(is_amount(each) and each >= 0 for each in numbers)
     if shape not in SHAPES or not right or len(numbers) != PARAMETERS.get(shape, 2):
         raise ValueError(
             f"`{what}` must be a number, or one of fixed: VALUE, uniform: [LEAST, MOST], lognormal: [MEDIAN, SIGMA] and"
