@@ -1,5 +1,6 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
+import queue
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from darumad.actors import Barred
+from darumad.actors import Barred, Claiming, HowClaiming
 from darumad.actors import orchestrator as room
 from darumad.actors.messages import Beat, Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
@@ -40,6 +41,13 @@ def in_turn(*ends: WorkResult) -> Work:
         return left.pop(0) if len(left) > 1 else left[0]
 
     return work
+
+
+def how_claiming(daemon: Company) -> Claiming:
+    """What the orchestrator says of it."""
+    said: queue.SimpleQueue[Claiming] = queue.SimpleQueue()
+    daemon.tell(HowClaiming(said.put))
+    return said.get(timeout=10.0)
 
 
 TOOL = failed("tool_error", StopReason.TOOL_ERROR)
@@ -256,6 +264,7 @@ def test_a_template_that_crashes_for_three_items_is_held_and_the_rest_wait(compa
     assert daemon.desk.state("later") is WorkState.READY, "nothing is claimed for it any more"
     parked = [daemon.desk.record(each) for each in "abc" if daemon.desk.state(each) is WorkState.PARKED]
     assert {(each.reason, each.failures) for each in parked} == {("template", 0)}
+    assert how_claiming(daemon) == Claiming(Barred(wholly=frozenset({AgentName("executor")})), claimed=4)
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Kept:
             note=self.facts.append,
             look_again=self._look,
             look_at_the_date=lambda: self.dates.append(desk.clock.wall()),
+            look_at_the_claims=lambda: None,
         )
         self.keeping = Housekeeping(house, retention or Retention(), Seconds(60.0))
 

@@ -1,8 +1,8 @@
 import pytest
 
-from darumad.journal import Claim, Slot
+from darumad.journal import Claim, Ready, Slot
 from darumad.journal.sql import shaped
-from darumad.names import AgentName
+from darumad.names import AgentName, Stage
 from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -177,3 +177,16 @@ def test_only_what_is_ready_is_claimed(desk: Desk, how: str) -> None:
     before = desk.sql("SELECT * FROM item")
     desk.sql(shaped("claim", 2, 1), desk.clock.wall(), 1, 0, 1, "somebody/1#1")
     assert desk.sql("SELECT * FROM item") == before
+
+
+def test_where_a_claim_would_find_items_is_known_without_one(desk: Desk) -> None:
+    assert (desk.reader.ready(), desk.reader.under_way()) == ([], {})
+    desk.submit("a", "b", new_item("c", lane="north"), new_item("d", agent=AgentName("echo")))
+    executor, echo = AgentName("executor"), AgentName("echo")
+    begins = {(executor, "default"), (executor, "north"), (echo, "default")}
+    assert set(desk.reader.ready()) == {Ready(Stage.OPTIMIZING, *each, fresh=True) for each in begins}
+    held = desk.claim_one()
+    assert desk.reader.under_way() == {executor: 1}
+    desk.call(move(held, WorkState.READY, stage=Stage.EXECUTING))
+    assert Ready(Stage.EXECUTING, executor, "default", fresh=False) in desk.reader.ready()
+    assert desk.reader.under_way() == {}

@@ -6,6 +6,7 @@ Mailboxes carry hints and answers; no item lives in them alone.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from darumad.actors.barred import Barred
 from darumad.bridge import Seat
 from darumad.journal.requests import Outcome
 from darumad.names import AgentName, Stage
@@ -64,6 +65,19 @@ class Beat(Value):
     """A sign of life is wanted: `heard` is called where this is handled, and only posts."""
 
     heard: Callable[[], None]
+
+
+class Claiming(Value):
+    """How the orchestrator claims: whose items it does not, and how many items it has claimed in its life."""
+
+    barred: Barred
+    claimed: int
+
+
+class HowClaiming(Value):
+    """Somebody wants to know; `heard` is called where this is handled, and only keeps what it hears."""
+
+    heard: Callable[[Claiming], None]
 
 
 def tell_if_alive(tell: Callable[[object], None], message: object) -> None:

@@ -18,10 +18,12 @@ from darumad.actors.decisions import held_next, move_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import (
     Beat,
+    Claiming,
     Committed,
     Due,
     Flush,
     Hint,
+    HowClaiming,
     Reread,
     Restarted,
     SlotDown,
@@ -119,6 +121,7 @@ class Orchestrator(Actor):
         self._holds = TemplateHolds()
         self._barred, self._probes = Barred(), Probes()
         self._claiming = False
+        self._claimed_ever = 0
         self._due: tuple[Millis, TimerHandle] | None = None
         self._reply = self._answered  # one object, so that the writer knows its answers belong together
 
@@ -140,6 +143,9 @@ class Orchestrator(Actor):
             return
         if isinstance(message, Beat):
             message.heard()
+            return
+        if isinstance(message, HowClaiming):
+            message.heard(Claiming(self._not_claimed(self._desk.barred()), self._claimed_ever))
             return
         if not self._gathered:
             self.actor_ref.tell(Flush())
@@ -273,6 +279,7 @@ class Orchestrator(Actor):
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
         held = answer.held if isinstance(answer, Claimed) else ()
+        self._claimed_ever += len(held)
         taken = frozenset(each.slot.holder for each in held)
         for slot in request.slots:
             if slot.holder not in taken:
@@ -327,10 +334,7 @@ class Orchestrator(Actor):
     def _claim(self) -> None:
         if self._claiming or not self._desk.admission.open:
             return
-        barred = self._probes.narrowed(self._barred, self._is_under_way)
-        held = self._holds.all_held(Seconds(self._desk.clock.monotonic()))
-        self._desk.holding(held)
-        barred = barred.also(held)
+        barred = self._not_claimed(self._barred)
         pools = (pool for pool in self._roster.pools() if pool[1] not in barred.wholly)
         wanted = self._backlog.wanted(pools)
         slots = self._roster.offer({pool: 1 if pool[1] in barred.but_one else most for pool, most in wanted.items()})
@@ -339,6 +343,12 @@ class Orchestrator(Actor):
         self._backlog.asked(slots)
         self._claiming = True
         self._post(Claim(slots=slots, first=self._first(), gated=barred.wholly, but_one=barred.but_one))
+
+    def _not_claimed(self, barred: Barred) -> Barred:
+        """With what is barred outside, what is held here; whoever sees to templates is told of that."""
+        held = self._holds.all_held(Seconds(self._desk.clock.monotonic()))
+        self._desk.holding(held)
+        return self._probes.narrowed(barred, self._is_under_way).also(held)
 
     def _is_under_way(self, item: ItemId) -> bool:
         return self._roster.holds(item) or any(item == moving for moving, _ in self._moving)

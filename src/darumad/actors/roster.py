@@ -26,10 +26,11 @@ _STAGE_OF = {role: stage for stage, role in _ROLE_OF.items()}
 
 def pool_of(stage: Stage, agent: AgentName) -> Pool:
     """The pool whose slots carry out `stage` of an item of the definition `agent`."""
-    return _pool(_ROLE_OF[stage], agent)
+    return role_pool(_ROLE_OF[stage], agent)
 
 
-def _pool(role: Role, agent: AgentName) -> Pool:
+def role_pool(role: Role, agent: AgentName) -> Pool:
+    """The pool that a slot of this role and definition belongs to."""
     return role, agent if role is Role.EXECUTOR else ANY
 
 
@@ -56,7 +57,7 @@ class Roster:
         """A new life of a slot, free. One that is up already stays as it is: its agent was made anew beneath it."""
         if seat.holder in self._seated:
             return
-        pool = _pool(seat.role, seat.definition.name)
+        pool = role_pool(seat.role, seat.definition.name)
         self._seated[seat.holder] = Seated(seat, pool)
         self._free[pool].append(seat.holder)
         self._live[pool] += 1

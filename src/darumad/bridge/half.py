@@ -218,6 +218,12 @@ class LoopHalf:
         """How many tasks run on though they were cancelled and given up."""
         return len(self._ignoring)
 
+    def idle(self) -> Sequence[Seat]:
+        """Every seat whose agent is there and has nothing to do."""
+        busy = {each.seat.holder for each in self.running}
+        made = [each.seat for each in list(self._sittings.values()) if each.agent is not None]
+        return [each for each in made if each.holder not in busy]
+
     def refusals(self) -> Sequence[tuple[Seat, str | None]]:
         """Every seat, and why its agent cannot be made: None where it can, or was not tried yet."""
         return [(each.seat, each.error) for each in list(self._sittings.values())]

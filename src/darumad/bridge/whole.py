@@ -131,6 +131,10 @@ class Bridge:
         """Which holders have a task running, and for how many seconds each has made no progress."""
         return {each.seat.holder: each.idle for each in self._half.running}
 
+    def idle(self) -> Sequence[Seat]:
+        """Every seat whose agent is there and has nothing to do."""
+        return self._half.idle()
+
     def spawn_errors(self) -> dict[str, str]:
         """Why the agents that cannot be made cannot be made, by holder."""
         return {seat.holder: error for seat, error in self._half.refusals() if error}

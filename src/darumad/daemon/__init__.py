@@ -101,7 +101,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     engine = Engine(house, behind)
     behind.keys.serve(behind.broker, behind.providers, engine.hint)
     signs = VitalSigns(house, behind, engine)
-    keeping = Housekeeping(_kept(house, behind, engine), settings.retention, settings.journal.check_after)
+    keeping = Housekeeping(_kept(house, behind, engine, signs), settings.retention, settings.journal.check_after)
     watchers = Watchers(signs=signs, journal_wrong=keeping.journal_wrong, lost_lines=lambda: logs.dropped)
     server = ControlServer(control_house(house, behind, engine, watchers))
     signs.server = server
@@ -151,7 +151,7 @@ def _stuck(house: Kernel, behind: Minds, engine: Engine) -> Callable[[], str | N
     return stuck
 
 
-def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
+def _kept(house: Kernel, behind: Minds, engine: Engine, signs: VitalSigns) -> housekeeping.House:
     return housekeeping.House(
         clock=house.clock,
         journal=house.journal,
@@ -161,6 +161,7 @@ def _kept(house: Kernel, behind: Minds, engine: Engine) -> housekeeping.House:
         note=house.note,
         look_again=engine.hint,
         look_at_the_date=engine.treasury.look_at_the_date,
+        look_at_the_claims=signs.claims.look,
     )
 
 

@@ -9,8 +9,10 @@ from darumad.actors import (
     Admission,
     Barred,
     Beat,
+    Claiming,
     Desk,
     Hint,
+    HowClaiming,
     Restarted,
     Station,
     TreeListener,
@@ -40,7 +42,7 @@ class Engine:
         self._house = house
         self._minds = behind
         self.admission = Admission(paused=house.journal.reader().setting(PAUSED) == "yes")
-        self._definitions = configured.agent_definitions(house.settings)
+        self.definitions = configured.agent_definitions(house.settings)
         self._orchestrator: Callable[[object], None] | None = None
         self.treasury = Treasury(
             configured.allowance(house.settings),
@@ -130,6 +132,10 @@ class Engine:
         """Have `heard` called on the thread of whoever is the orchestrator now, between two messages."""
         self.tell(Beat(heard))
 
+    def ask_how_claiming(self, heard: Callable[[Claiming], None]) -> None:
+        """Have `heard` called with it on the thread of whoever is the orchestrator now."""
+        self.tell(HowClaiming(heard))
+
     def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
         settings = self._house.settings
         desk = Desk(
@@ -141,13 +147,13 @@ class Engine:
             revoke=self._revoke,
             barred=self._barred,
             holding=self._hold,
-            counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
+            counts={each.name: each.count for each in self.definitions[Role.EXECUTOR]},
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
             arrived=self._arrived,
         )
         return branches(
-            desk, definitions=self._definitions, station=self._station, policy=configured.policy(settings), doors=doors
+            desk, definitions=self.definitions, station=self._station, policy=configured.policy(settings), doors=doors
         )
 
     def _arrived(self, told: Callable[[object], None]) -> None:
@@ -179,7 +185,7 @@ class Engine:
 
     def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""
-        names = [each.name for group in self._definitions.values() for each in group]
+        names = [each.name for group in self.definitions.values() for each in group]
         if self._house.loops.now.late() > self._house.settings.bridge.stalled_after:
             return Barred(wholly=frozenset(names))
         lets = {name: self._minds.broker.lets(name) for name in names}

@@ -38,7 +38,7 @@ JUMP_MS = 60_000
 class House(Value, kw_only=True):
     """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal.
 
-    `look_at_the_date` releases what waited for another day.
+    `look_at_the_date` releases what waited for another day; `look_at_the_claims` sees whether any are made.
     """
 
     clock: Clock
@@ -49,6 +49,7 @@ class House(Value, kw_only=True):
     note: Callable[[Fact], None]
     look_again: Callable[[], None]
     look_at_the_date: Callable[[], object]
+    look_at_the_claims: Callable[[], None]
 
 
 class Housekeeping:
@@ -102,6 +103,7 @@ class Housekeeping:
         if now >= self._tidy_at:
             self._tidy_at = now + self._retention.every
             self.tidy()
+        self._house.look_at_the_claims()
 
     # --- the clock ----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from darumad.clock import Clock
 from darumad.control.server import TICK, ControlServer
 from darumad.daemon.assembly import Kernel, Minds
+from darumad.daemon.claim_watch import ClaimWatch
 from darumad.daemon.engine import Engine
 from darumad.errors import Broken
 from darumad.events import DaemonDegraded, DaemonRestored, Fact
@@ -51,6 +52,7 @@ class VitalSigns:
         self._root = Pulse(house.clock, engine.beat_root)
         self._orchestrator = Pulse(house.clock, engine.beat_orchestrator)
         self.server: ControlServer | None = None
+        self.claims = ClaimWatch(house, behind, engine)
 
     def __call__(self) -> dict[str, bool | str]:
         """Every part by its name."""
@@ -62,6 +64,7 @@ class VitalSigns:
             "writer": _moving(self._house.journal.health().batch_age, patience),
             "publisher": _moving(self._house.publisher.health().batch_age, patience),
             "control": self._control(limit),
+            "claims": self.claims.sign,
         }
 
     def status(self) -> str:

@@ -8,7 +8,7 @@ nothing under an old fence changes anything.
 
 from darumad.journal.journal import MEASURES, Journal
 from darumad.journal.publisher import Publisher, PublisherHealth
-from darumad.journal.reader import Reader
+from darumad.journal.reader import Reader, Ready
 from darumad.journal.requests import (
     APPLIED,
     STALE,
@@ -84,6 +84,7 @@ __all__ = [
     "Purge",
     "Purged",
     "Reader",
+    "Ready",
     "Release",
     "Released",
     "Request",

@@ -124,6 +124,10 @@ SELECT json_group_array((
         ORDER BY next.rank, next.id LIMIT :most)))
 FROM range;
 
+-- name: under_way
+-- How many items of each definition run.
+SELECT agent, count(*) FROM item INDEXED BY item_state WHERE state = 'running' GROUP BY agent;
+
 -- name: under_way_in_lanes
 -- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried. Of each, which
 -- place, and whether it may be shared.

@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from darumad.errors import Refused
 from darumad.events import Recorded
 from darumad.journal.database import Database, DatabaseError, Row, is_damaged
-from darumad.journal.encoding import dump, load, record_from_row, verified
+from darumad.journal.encoding import STAGES, WORDS, dump, load, record_from_row, verified
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
-from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position
+from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position, Stage
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.conversation import MOST, Exchange, turns_of
 from darumad.work.item import WorkRecord
@@ -29,6 +29,15 @@ _ITEM_FILTERS: Mapping[str, str] = {
 }
 _PAGE = 500
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
+
+
+class Ready(NamedTuple):
+    """Where items are ready: of which definition, in which stage and lane. `fresh` ones would begin their walk."""
+
+    stage: Stage
+    agent: AgentName
+    lane: str
+    fresh: bool
 
 
 class _Reading(Database):
@@ -177,6 +186,18 @@ class Reader:
         """How many items are in each state; every state is named."""
         counted = {WorkState(state): count for state, count in self._db.all(SQL["counts"])}
         return {state: counted.get(state, 0) for state in WorkState}
+
+    def ready(self) -> list[Ready]:
+        """Where there are items that a claim may take, but for suspects; a few seeks, however many items there are."""
+        present = load(self._db.value(SQL["ranges_of_ready"], {"asked": dump([WORDS[stage] for stage in Stage])}))
+        ranges = [(*where, fresh) for where in present for fresh in (0, 1)]
+        best = load(self._db.value(SQL["best_of_ranges"], {"asked": dump(ranges), "most": 1}))
+        found = zip(ranges, best, strict=True)
+        return [Ready(STAGES[stage], agent, lane, bool(fresh)) for (stage, agent, lane, fresh), items in found if items]
+
+    def under_way(self) -> dict[AgentName, int]:
+        """How many items of each definition run; one of which none does is not named."""
+        return dict(self._db.all(SQL["under_way"]))
 
     def oldest_ready_at(self) -> Millis | None:
         """Since when the longest waiting ready item is ready; None when none is."""
