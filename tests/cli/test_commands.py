@@ -18,7 +18,7 @@ from darumad.cli.packing import packed
 from darumad.names import AgentName, ItemId
 from darumad.work import Artifact
 from tests.cli.conftest import Run
-from tests.control.room import CLEAR, Served
+from tests.control.room import CLEAR, Room, Served, serving
 from tests.kit import eventually
 
 TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
@@ -360,6 +360,23 @@ def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     names = [line[6:21].strip() for line in done.stdout.splitlines()]
     assert names == ["settings", "daemon", "state directory", "journal", "agents", "provider", "sandbox", "systemd"]
     assert done.returncode == 0
+
+
+def test_doctor_says_which_settings_the_daemon_goes_by_where_it_was_given_others(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, ours = tmp_path / "theirs.yaml", tmp_path / "ours.yaml"
+    for each in (theirs, ours):
+        each.write_text("queue: {max_items: 7}\n")
+    monkeypatch.setenv("DARUMA_STATE_DIR", str(tmp_path / "state"))
+    room.settings_file = theirs
+    with serving(room) as served:
+        for each in (theirs, ours):
+            main(["doctor", "--config", str(each), "--socket", str(served.path)])
+    same, other = (line for line in capsys.readouterr().out.splitlines() if line[6:].startswith("settings"))
+    assert same == "ok    settings         2 set"
+    says = f"read from {ours}, and the daemon's from {theirs} -> daruma doctor --config {theirs}"
+    assert other == f"note  settings         {says}"
 
 
 @pytest.mark.parametrize(

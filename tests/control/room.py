@@ -161,6 +161,7 @@ class Room:
     keys: Keys = field(init=False)
     providers: Providers = field(default_factory=Providers)
     max_unfinished: int = 10_000
+    settings_file: Path | None = None
     input_roots: tuple[Path, ...] = ()
     head_timeout: Seconds = WITHIN
     body_timeout: Seconds = WITHIN
@@ -202,6 +203,7 @@ class Room:
             draining=lambda: self.is_draining,
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
+            settings_file=self.settings_file,
             upload_dir=self.directory / "uploads",
             input_roots=self.input_roots,
             low_water=0,

@@ -47,10 +47,10 @@ def doctor(line: Line, file: Path | None) -> None:
 
 
 def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
-    settings, finding = _settings(file)
-    yield finding
-    status, finding = _daemon(line)
-    yield finding
+    settings, found = _settings(file)
+    status, daemon = _daemon(line)
+    yield found if settings is None or status is None else _as_the_daemon(settings, status, found)
+    yield daemon
     if settings is not None:
         yield _state_directory(settings)
         if settings.log.file:
@@ -74,6 +74,15 @@ def _settings(file: Path | None) -> "tuple[Settings | None, Finding]":
         return None, Finding("settings", "bad", f"{refused.message}: {problems}", refused.entry.next_step)
     said = f"{len(settings.said)} set" if settings.said else "all at their defaults"
     return settings, Finding("settings", "ok", said)
+
+
+def _as_the_daemon(settings: "Settings", status: Json, found: Finding) -> Finding:
+    """What was found of the settings, or that the daemon that runs reads others: what is looked at here is not its."""
+    ours, theirs = settings.read_from, status.get("settings_file")
+    if "settings_file" not in status or theirs == (ours and str(ours)):
+        return found
+    says = f"read from {ours or 'no file'}, and the daemon's from {theirs or 'no file'}"
+    return Finding("settings", "note", says, f"daruma doctor --config {theirs or os.devnull}")
 
 
 def _daemon(line: Line) -> tuple[Json | None, Finding]:

@@ -29,6 +29,7 @@ def _lines(reply: Json) -> Iterable[str]:
             ("not well", red),
             ("waits for", "; ".join(reply.get("held_back") or ())),
             ("up", f"{span(reply['uptime_seconds'])}, boot {reply['boot']}, version {reply['version']}"),
+            ("settings", reply.get("settings_file")),
             ("provider", _provider(reply["provider"])),
             ("queue", queue or "empty"),
             ("ready since", span(reply["oldest_ready_seconds"])),

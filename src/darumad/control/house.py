@@ -232,6 +232,7 @@ class House(Value, kw_only=True):
     draining: Callable[[], bool]
     chosen_provider: Callable[[], Mapping[str, Any]]
     definitions: Callable[[], Mapping[AgentName, Definition]]
+    settings_file: Path | None
     upload_dir: Path
     input_roots: tuple[Path, ...]
     low_water: int

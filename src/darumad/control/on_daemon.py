@@ -36,6 +36,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
     oldest = await desk.read(reader.oldest_ready_at)
     return StatusView.model_construct(
         state="draining" if draining else "paused" if house.paused() else "running" if _live(signs) else "unhealthy",
+        settings_file=None if house.settings_file is None else str(house.settings_file),
         version=house.version,
         boot=house.boot,
         uptime_seconds=max(0, now - house.started_at) / 1000,

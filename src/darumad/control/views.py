@@ -137,6 +137,7 @@ class StatusView(Said):
     """The daemon on one screen. `held_back` says what is not begun, why, and what lets it go on."""
 
     state: str
+    settings_file: str | None
     version: str
     boot: int
     uptime_seconds: float

@@ -92,6 +92,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
             "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
         },
         definitions=lambda: accepted,
+        settings_file=settings.read_from,
         upload_dir=settings.state_dir / "uploads",
         input_roots=settings.item.input_roots,
         low_water=settings.journal.low_water,

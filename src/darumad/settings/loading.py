@@ -57,7 +57,8 @@ def examine(path: Path | None, environ: Mapping[str, str]) -> Examined:
         tree = overlaid(tree, where, leaf)
     reading = Reading(file.absolute().parent if file else Path.cwd())
     settings = reading.section(Settings, tree, "", _defaults(known))
-    settings = _at_home(changed(settings, said=_said(environ, reading.origins)), reading.here)
+    told = changed(settings, said=_said(environ, reading.origins), read_from=file and file.absolute())
+    settings = _at_home(told, reading.here)
     read = Examined(
         settings=_with_credentials(settings, known),
         file=file,

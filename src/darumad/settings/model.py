@@ -308,6 +308,8 @@ class Settings(Value, kw_only=True):
     bridge: Bridge = field(default_factory=Bridge)
     said: Mapping[str, str] = field(default_factory=nothing)
     """Where each value that is no default came from, by its dotted key; see `origins`."""
+    read_from: Path | None = None
+    """The file that they were read from, if there was one."""
 
     @property
     def optimizer_count(self) -> int:

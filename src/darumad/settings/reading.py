@@ -121,7 +121,7 @@ class Reading(Value):
 
 def settable(kind: type[Value]) -> tuple[FieldInfo, ...]:
     """The fields of a section that a person may set."""
-    return tuple(each for each in fields(kind) if each.name != "said")
+    return tuple(each for each in fields(kind) if each.name not in {"said", "read_from"})
 
 
 def about(known: FieldInfo) -> About[Any]:
