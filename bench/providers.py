@@ -3,8 +3,8 @@
 1,000 calls of a second in flight at once; what the broker adds to a call and to a piece of a stream, in CPU; and how
 long a daemon with Anthropic configured takes to be ready. Each measurement is a process of its own.
 
-A machine that has other work to do stretches every wall time and no CPU time, so beside what the clock says stands
-what a quiet machine needs: the second that each call lasts, and the CPU. A goal is met by either.
+A machine that has other work to do stretches every wall time, so those that are compared take turns, and of each the
+best round counts: what disturbs only takes. The CPU stands beside it and decides nothing.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Owner
 from darumad.work.result import Usage
 
-AT_ONCE, CALLS, PIECES, ROUNDS = 1_000, 1_000, 3_000, 3
+AT_ONCE, CALLS, PIECES, ROUNDS = 1_000, 1_000, 3_000, 5
 MODELS = {"anthropic": "claude-haiku-4-5", "ollama": "llama3.2"}
 LETTERS = 24
 """As many as the simulator puts in a piece."""
@@ -247,38 +247,35 @@ def _started_once() -> tuple[float, float]:
 def row() -> bool:
     """Measure, print, and say whether the goals were met."""
     with simulated() as urls:
-        rounds = [
-            {way: _in_a_process(way, "at_once", "anthropic", urls["anthropic"]) for way in ("bare", "broker")}
-            for _ in range(ROUNDS)
-        ]
-        bare, broker = ({key: min(each[way][key] for each in rounds) for key in rounds[0][way]} for way in rounds[0])
-        ollama = _in_a_process("broker", "at_once", "ollama", urls["ollama"])
+        bare, broker, ollama = _in_turn(urls)
         pieces = _in_a_process("broker", "pieces", "anthropic", urls["anthropic"])
     at_once = (_at_once(bare, broker), _ollama(ollama))
     return all((*at_once, _added(pieces["cpu"] / PIECES * 1e6), _cold()))
 
 
-def _quiet(measured: dict[str, float]) -> float:
-    """Seconds that the calls take where nothing else runs."""
-    return 1 + measured["cpu"]
+def _in_turn(urls: dict[str, str]) -> list[dict[str, float]]:
+    """The thousand calls through the bare client, through the broker, and so with Ollama: the best of each."""
+    those = (("bare", "anthropic"), ("broker", "anthropic"), ("broker", "ollama"))
+    rounds = [[_in_a_process(way, "at_once", name, urls[name]) for way, name in those] for _ in range(ROUNDS)]
+    return [{key: min(each[key] for each in one) for key in one[0]} for one in zip(*rounds, strict=True)]
 
 
 def _at_once(bare: dict[str, float], broker: dict[str, float]) -> bool:
-    wall, quiet = broker["seconds"] / bare["seconds"], _quiet(broker) / _quiet(bare)
+    wall, cpu = broker["seconds"] / bare["seconds"], broker["cpu"] / bare["cpu"]
     print(
         f"providers: 1,000 calls of 1 s at once, 0 failed: {broker['seconds']:.2f} s, {wall:.2f} x the bare client's"
-        f" {bare['seconds']:.2f} s; on a quiet machine {_quiet(broker):.2f} s, {quiet:.2f} x its {_quiet(bare):.2f} s"
-        f" (goal {WALL_GOAL} x); {broker['mb']:.0f} MB (goal {MEMORY_GOAL:.0f}; the bare client {bare['mb']:.0f})"
+        f" {bare['seconds']:.2f} s (goal {WALL_GOAL} x); {broker['cpu']:.2f} s of CPU, {cpu:.2f} x its"
+        f" {bare['cpu']:.2f} s; {broker['mb']:.0f} MB (goal {MEMORY_GOAL:.0f}; the bare client {bare['mb']:.0f})"
     )
-    return min(wall, quiet) <= WALL_GOAL and broker["mb"] <= MEMORY_GOAL
+    return wall <= WALL_GOAL and broker["mb"] <= MEMORY_GOAL
 
 
 def _ollama(measured: dict[str, float]) -> bool:
     print(
-        f"providers: the same with Ollama: {measured['seconds']:.2f} s, on a quiet machine {_quiet(measured):.2f} s"
-        f" (goal {OLLAMA_GOAL:.0f} s; 27 s with its client's own pool)"
+        f"providers: the same with Ollama: {measured['seconds']:.2f} s (goal {OLLAMA_GOAL:.0f} s; 27 s with its"
+        f" client's own pool); {measured['cpu']:.2f} s of CPU"
     )
-    return min(measured["seconds"], _quiet(measured)) <= OLLAMA_GOAL
+    return measured["seconds"] <= OLLAMA_GOAL
 
 
 def _added(per_piece: float) -> bool:
