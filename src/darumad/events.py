@@ -317,6 +317,15 @@ class ProviderUsageUnknown(Fact):
     times: int
 
 
+class ProviderUsageExceeded(Fact):
+    """A model says that a call wrote more tokens than it was allowed to. It is booked as the model says."""
+
+    name: ClassVar[str] = "provider.usage_exceeded"
+    said: int
+    allowed: int
+    times: int
+
+
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +467,7 @@ CATALOGUE: tuple[type[Fact], ...] = (
     AgentUnbenched, AgentSpawnFailed,
     ProviderCircuitOpened, ProviderCircuitClosed, ProviderRateLimited, ProviderFallback,
     ProviderUsageUnknown,
+    ProviderUsageExceeded,
     BudgetThreshold, BudgetExhausted,
     DaemonStarting, DaemonReady, DaemonDegraded, DaemonRestored, DaemonDraining, DaemonResumed, DaemonPaused,
     DaemonPanicked, DaemonStopping, DaemonClockJumped, DaemonSocketBound, JournalChecked, BridgeStalled, BridgeReplaced,

@@ -20,7 +20,7 @@ _INFO = frozenset({
 _WARNING = frozenset({
     "work.dead", "work.expired",
     "agent.restarted", "agent.benched", "agent.health_degraded", "agent.spawn_failed",
-    "provider.circuit_opened", "provider.rate_limited", "provider.usage_unknown",
+    "provider.circuit_opened", "provider.rate_limited", "provider.usage_unknown", "provider.usage_exceeded",
     "budget.threshold", "budget.exhausted", "bridge.stalled", "bridge.replaced",
     "daemon.degraded", "daemon.clock_jumped", "daemon.socket_bound", "work.purged", "panicked",
 })  # fmt: skip

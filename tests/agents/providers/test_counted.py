@@ -48,6 +48,29 @@ async def test_what_cannot_be_is_booked_at_the_estimate_and_told(
     assert desk.tally.counts()["llm_calls_without_usage_total", (vendor, MODELS[vendor])] == 1
 
 
+@STREAMED
+async def test_more_than_a_call_was_allowed_is_booked_as_it_is_said_and_told(
+    desk: Desk, vendor: str, stream: bool
+) -> None:
+    desk.change(stream=stream)
+    desk.sim.play(Rule(id="said", script=(Reply(text="fine " * 60, output_tokens=500_000),)))
+    reply = await desk.complete()(ask())
+    assert desk.books.used == [reply.usage]
+    assert reply.usage.output_tokens == 500_000
+    assert [(each.name, each.subject, each.data()) for each in desk.facts] == [
+        ("provider.usage_exceeded", f"{vendor}:{MODELS[vendor]}", {"said": 500_000, "allowed": 1_000, "times": 1})
+    ]
+    assert desk.tally.counts()["llm_calls_over_max_tokens_total", (vendor, MODELS[vendor])] == 1
+
+
+@STREAMED
+async def test_all_that_a_call_was_allowed_is_no_contradiction(desk: Desk, vendor: str, stream: bool) -> None:
+    desk.change(stream=stream)
+    desk.sim.play(Rule(id="said", script=(Reply(text="fine", output_tokens=1_000),)))
+    assert (await desk.complete()(ask())).usage.output_tokens == 1_000
+    assert not desk.facts
+
+
 async def called(desk: Desk, vendor: str, frames: list[dict[str, Any]], *, stream: bool) -> ModelReply:
     """What comes of a call that is answered so."""
     with saying(vendor, frames, stream=stream) as url:

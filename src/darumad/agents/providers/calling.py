@@ -264,8 +264,11 @@ class Caller:
         return reply
 
     def _believed(self, call: Call[R], used: Usage) -> Usage | None:
-        """What a call used as its server says; None, and told, when that cannot be."""
+        """What a call used as its server says; None, and told, when that cannot be. What is too much is told, too."""
         if credible(used, call.estimate):
+            if used.output_tokens > call.estimate.output_tokens:
+                self._tally.add("llm_calls_over_max_tokens_total", call.target)
+                self._standing.overcounted(call.target, used.output_tokens, call.estimate.output_tokens)
             return used
         self._tally.add("llm_calls_without_usage_total", call.target)
         self._standing.uncounted(call.target)

@@ -18,6 +18,7 @@ from darumad.events import (
     ProviderCircuitOpened,
     ProviderFallback,
     ProviderRateLimited,
+    ProviderUsageExceeded,
     ProviderUsageUnknown,
 )
 from darumad.values import Value
@@ -209,6 +210,13 @@ class Standing:
             times = self._sparing.times(("usage", target), self._clock.monotonic())
         if times:
             self._note(ProviderUsageUnknown(":".join(target), times))
+
+    def overcounted(self, target: Target, said: int, allowed: int) -> None:
+        """`target` says that a call wrote more tokens than it was `allowed`: that is booked as it was `said`."""
+        with self._lock:
+            times = self._sparing.times(("excess", target), self._clock.monotonic())
+        if times:
+            self._note(ProviderUsageExceeded(":".join(target), said, allowed, times))
 
     def held_back(self, provider: str) -> float:
         """Seconds until `provider` wants to be called again; 0.0 for now."""
