@@ -8,7 +8,7 @@ dataclasses: supervision, which stands alone with Pykka, and the simulator.
 
 from typing import TYPE_CHECKING, dataclass_transform
 
-from msgspec import Struct, field  # noqa: TID251 - the one door
+from msgspec import Struct, StructMeta, field  # noqa: TID251 - the one door
 from msgspec.structs import FieldInfo, asdict, astuple, fields  # noqa: TID251 - the one door
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace as changed  # noqa: TID251 - the one door
 
-__all__ = ["FieldInfo", "Value", "asdict", "astuple", "changed", "field", "fields"]
+__all__ = ["FieldInfo", "StructMeta", "Value", "asdict", "astuple", "changed", "field", "fields"]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

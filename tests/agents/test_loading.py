@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,22 @@ def test_everything_that_is_not_asynchronous_is_told_at_once_each_with_its_line(
     execute, check = str(refused.value).split("; its")
     assert execute.endswith("write `async def execute(item, context)` (mine.py:10)")
     assert check.endswith("write `async def check(item, context)` (mine.py:13)")
+
+
+def test_every_argument_that_a_template_does_not_take_or_lacks_is_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("execute=execute", "execut=execute").replace('version="2", says="greets", ', "gates=1, ")
+    with pytest.raises(SpawnRefused) as refused:
+        load_template(written(tmp_path, text))
+    unknown = "it takes no `gates`; it takes no `execut`; did you mean `execute`?"
+    missing = "; ".join(f"`{each}` must be given" for each in ("version", "says", "execute"))
+    assert str(refused.value).endswith(f"TypeError: Template: {unknown}; {missing} (mine.py:13)")
+
+
+def test_every_argument_that_is_of_another_kind_is_told_at_once(tmp_path: Path) -> None:
+    text = NEVER_AWAITED.replace('name="mine"', "name=5").replace("frozenset()", "['tests'], stages='executing'")
+    with pytest.raises(SpawnRefused) as refused:
+        load_template(written(tmp_path, text.replace("says=", "problems=3, says=")))
+    assert re.findall(r"its `(\w+)`", str(refused.value)) == ["name", "execute", "problems", "required_gates", "stages"]
 
 
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:

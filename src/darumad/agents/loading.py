@@ -3,17 +3,19 @@
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.raised import said_of
 from darumad.agents.template import Template
 from darumad.agents.templates import SHIPPED
 from darumad.errors import did_you_mean
-from darumad.names import AgentName
+from darumad.names import AgentName, Stage
+from darumad.work.gates import Gate
 
 
 class SpawnRefused(Exception):  # noqa: N818 - it reads as what happened
@@ -94,14 +96,26 @@ def _from_file(path: Path) -> Template:
     template = getattr(module, "TEMPLATE", None)
     if not isinstance(template, Template):
         raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
-    wrong = [
-        f"its `{name}` is not asynchronous; write `async def {name}(item, context)`{_place(work)}"
-        for name, work in (("execute", template.execute), ("check", template.check))
-        if work is not None and not _is_awaited(work)
-    ]
-    if wrong:
+    if wrong := tuple(_wrong_with(template)):
         raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
     return template
+
+
+def _wrong_with(template: Any) -> Iterator[str]:
+    """What is wrong with what stands in a `Template`, which holds whatever it was given."""
+    for name in ("name", "version", "says"):
+        if not isinstance(getattr(template, name), str):
+            yield f"its `{name}` must be a text"
+    for name, work in (("execute", template.execute), ("check", template.check)):
+        if work is not None and not _is_awaited(work):
+            yield f"its `{name}` is not asynchronous; write `async def {name}(item, context)`{_place(work)}"
+    if not callable(template.problems):
+        yield "its `problems` must be a function of an item"
+    gates = template.required_gates
+    if not isinstance(gates, frozenset) or not all(isinstance(each, Gate) for each in gates):
+        yield "its `required_gates` must be a frozenset of Gate"
+    if not isinstance(template.stages, tuple) or not all(isinstance(each, Stage) for each in template.stages):
+        yield "its `stages` must be a tuple of Stage"
 
 
 def _place(work: object) -> str:

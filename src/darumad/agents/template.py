@@ -4,11 +4,11 @@ A template of your own is a module with a `TEMPLATE`; of the house it imports `d
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from darumad.errors import Problem
+from darumad.errors import Problem, did_you_mean
 from darumad.names import Stage
-from darumad.values import Value
+from darumad.values import StructMeta, Value, fields
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
 from darumad.work.ports import Check, Context
@@ -40,7 +40,19 @@ def no_problems(_: WorkItem) -> tuple[Problem, ...]:
     return ()
 
 
-class Template(Value, kw_only=True):
+class _AllAtOnce(StructMeta):
+    """Tells everything about how a value was called that cannot be; by itself it tells the first thing only."""
+
+    def __call__(cls, *given: Any, **said: Any) -> Any:  # noqa: N805 - what is called is a class
+        known = {each.name: each for each in fields(cast("type[Template]", cls))}
+        wrong = [f"it takes no `{name}`{did_you_mean(name, known)}" for name in said if name not in known]
+        wrong += [f"`{name}` must be given" for name, each in known.items() if each.required and name not in said]
+        if wrong:
+            raise TypeError(f"{cls.__name__}: {'; '.join(wrong)}")
+        return super().__call__(*given, **said)
+
+
+class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     """How one kind of work is done and judged.
 
     `execute` may raise `ToolFailed` and `ModelFailed`; whatever else it raises is a crash of the agent.
