@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import pytest
 
 from darumad.agents import Template
+from darumad.agents.roles.judge import SHOWN
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import Role, Stage
 from darumad.work.gates import Finding, Gate, Review, Verdict
@@ -290,6 +292,21 @@ async def test_its_judge_sees_the_artifact_the_texts_and_each_file_of_the_upload
     files = {"note": "in a text", "inputs/package/deep/a.py": "print('in the tree')", "inputs/b.md": "in a file"}
     assert all(f'<file name="{name}">\n{text}\n</file>' in shown for name, text in files.items())
     assert shown.count("<file ") == len(files)
+
+
+async def test_its_judge_is_told_of_what_it_is_shown_the_beginning_only(tmp_path: Path) -> None:
+    long, short = tmp_path / "long.md", tmp_path / "short.md"
+    share = SHOWN // 4
+    long.write_text("é" * (share // 2) + "!")  # one byte more than is shown
+    short.write_text("é" * (share // 2))
+    model, uploads = Scripted(on_all("pass")), {"long.md": long, "short.md": short}
+    handed = (Input(name="note", text="a" * share), Input(name="novel", text="b" * 2 * share))
+    assert (await asked_for(model, tmp_path, {"uploads": uploads}, inputs=handed)).success
+    shown = model.asked[0].messages[0].text
+    marks = dict(re.findall(r'^<file name="(.*?)"(.*)>$', shown, re.MULTILINE))
+    only = f' shown="the first {share} bytes only"'
+    assert marks == {"note": "", "novel": only, "long.md": only, "short.md": ""}
+    assert "what would stand behind them is `unknown`" in shown
 
 
 async def test_without_a_model_no_review_that_was_asked_for_is_made_up(tmp_path: Path) -> None:

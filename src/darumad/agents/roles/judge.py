@@ -25,6 +25,8 @@ NEVER_JUDGED = frozenset({Gate.TESTS_PASSING})
 JUDGED = frozenset(Gate) - NEVER_JUDGED
 SHOWN = 200_000
 """Bytes of the work that the judge is shown, shared by its files."""
+_A_CHARACTER = 4
+"""Bytes that a character has at most: with so many more one sees that there are more."""
 
 
 class Exhibit(Value, kw_only=True):
@@ -86,12 +88,27 @@ async def _request(
     return ModelRequest(messages=(Message(role="user", text=prompt),), output_schema=_schema(gates, criteria))
 
 
-def _files(workspace: Path, exhibit: Exhibit) -> list[tuple[str, str]]:
+class _Shown(Value):
+    """A text or file of the work as the judge sees it; `cut` says of how many bytes of it that is, None for all."""
+
+    name: str
+    text: str
+    cut: int | None
+
+
+def _files(workspace: Path, exhibit: Exhibit) -> list[_Shown]:
     """Each text and file of the work with its beginning; a file as it is on disk now."""
     share = SHOWN // max(len(exhibit.files) + len(exhibit.texts), 1)
-    given = [(name, text.encode()[:share].decode("utf-8", "ignore")) for name, text in exhibit.texts.items()]
-    found = ((name, artifacts.text_of(workspace, name, most=share)) for name in exhibit.files)
-    return [*given, *((name, "(missing, or no text)" if text is None else text) for name, text in found)]
+    found = ((name, artifacts.text_of(workspace, name, most=share + _A_CHARACTER)) for name in exhibit.files)
+    read = ((name, "(missing, or no text)" if text is None else text) for name, text in found)
+    return [_shown(name, text, share) for name, text in (*exhibit.texts.items(), *read)]
+
+
+def _shown(name: str, text: str, share: int) -> _Shown:
+    whole = text.encode()
+    if len(whole) <= share:
+        return _Shown(name, text, None)
+    return _Shown(name, whole[:share].decode("utf-8", "ignore"), share)
 
 
 def _schema(gates: Sequence[Gate], criteria: Sequence[str]) -> dict[str, Any]:
