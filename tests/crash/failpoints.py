@@ -30,10 +30,10 @@ POSTS = frozenset({
 WATCHED = (
     "darumad.journal.boot", "darumad.journal.commits", "darumad.journal.publisher", "darumad.journal.writer",
     "darumad.actors.orchestrator", "darumad.actors.role", "darumad.actors.listener",
-    "darumad.bridge.half", "darumad.bridge.ledger", "darumad.bridge.loop", "darumad.bridge.steps",
-    "darumad.bridge.task", "darumad.bridge.whole", "darumad.control.on_cancel", "darumad.control.on_many",
-    "darumad.control.on_operating", "darumad.control.on_submit", "darumad.daemon.assembly", "darumad.daemon.engine",
-    "darumad.daemon.front",
+    "darumad.bridge.cancels", "darumad.bridge.half", "darumad.bridge.ledger", "darumad.bridge.loop",
+    "darumad.bridge.steps", "darumad.bridge.task", "darumad.bridge.whole", "darumad.control.on_cancel",
+    "darumad.control.on_many", "darumad.control.on_operating", "darumad.control.on_submit", "darumad.daemon.assembly",
+    "darumad.daemon.engine", "darumad.daemon.front",
 )  # fmt: skip
 """The modules through which an item passes."""
 _REACHED = "__reached__"

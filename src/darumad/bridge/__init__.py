@@ -6,11 +6,12 @@ Everything an actor says to its agent and back crosses here, in batches: a deque
 a future; agents never see a thread.
 """
 
-from darumad.bridge.half import BridgeLimits, LoopHalf
+from darumad.bridge.half import LoopHalf
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.measuring import MEASURES
+from darumad.bridge.opening import BridgeLimits
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
 from darumad.bridge.threads import TOO_MANY
 from darumad.bridge.unpacking import UnpackLimits

@@ -5,32 +5,28 @@ gives its half up reads there what it held, and tells of it in its place. Whoeve
 it, so each is told of once; what is told by a loop that was given up is late, and is dropped.
 """
 
-import functools
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from darumad.agents import AgentDefinition, SpawnRefused, fitted, line_of, words_of
+from darumad.bridge.cancels import Cancel, Cancels
 from darumad.bridge.degraded import with_brief
-from darumad.bridge.effects import Effects
-from darumad.bridge.keeping import Kept
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import Culprit, LoopThread
-from darumad.bridge.measuring import count_stage, tool_begins
+from darumad.bridge.measuring import count_stage
+from darumad.bridge.opening import BridgeLimits, Broker, Opening
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
-from darumad.bridge.steps import Steps
-from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
+from darumad.bridge.task import StageTask
 from darumad.bridge.workspace import Workspaces
 from darumad.bus import Tally
-from darumad.events import ContextCompacted, Fact
+from darumad.events import Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, Attempt, Incarnation, ItemId, Role, Seconds
+from darumad.names import ActorPath, Incarnation, Role
 from darumad.values import Value
-from darumad.work.item import WorkRecord
-from darumad.work.ports import Agent, Complete, Context, Owner
+from darumad.work.ports import Agent, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
 """Seconds before an agent that could not be made is tried again: doubled from the first to the most."""
@@ -38,31 +34,6 @@ RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
 
 Signal = Callable[[str, ActorPath, Incarnation, Mapping[str, object]], None]
 """Takes what is told of an agent and not recorded: the signal's name, whose it is, and its fields; on the loop."""
-
-
-class Broker(Protocol):
-    """What the bridge needs of the providers' broker."""
-
-    def complete_for(self, owner: Owner, agent: str) -> Complete:
-        """A model call on behalf of `owner`."""
-        ...
-
-    def revoke(self, owner: Owner) -> None:
-        """No further call for `owner`; its open one ends now and its socket is closed."""
-        ...
-
-
-class BridgeLimits(Value, kw_only=True):
-    """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat.
-
-    `result` is in bytes: how large a result may be as JSON.
-    """
-
-    timeout: Seconds
-    idle_timeout: Seconds
-    grace: Seconds
-    heartbeat: Seconds
-    result: int
 
 
 @dataclass(slots=True)
@@ -87,30 +58,13 @@ class _Sitting:
         return wrong or healed
 
 
-@dataclass(slots=True, eq=False)
-class _Cancel:
-    """A cancel under way: what it still waits for."""
-
-    began: float
-    why: Limit
-    waiting: set[Owner]
-    stopped: list[ItemId]
-    reply: Callable[[Stopped], None]
-    abandoned: list[ItemId] = field(default_factory=list)
-
-    def answer(self, now: float) -> None:
-        """Say what stopped; whatever is still waited for has not."""
-        left = (*self.abandoned, *(each.item for each in self.waiting))
-        self.reply(Stopped(tuple(self.stopped), left, int((now - self.began) * 1000)))
-
-
 class Left(Value, kw_only=True):
     """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
 
     seats: Sequence[Seat] = ()
     lost: Sequence[Owner]
     ended: Sequence[tuple[Seat, Done]]
-    cancels: Sequence[_Cancel] = ()
+    cancels: Sequence[Cancel] = ()
 
 
 class LoopHalf:
@@ -134,17 +88,24 @@ class LoopHalf:
         self._thread = thread
         self._make = make
         self._broker = broker
-        self._commits = commits
         self._ledger = ledger
-        self._workspaces = workspaces
         self._limits = limits
         self._rng = rng
         self._tally = tally
         self._signal = signal
-        self._note = note
+        self._open = Opening(
+            thread,
+            broker=broker,
+            commits=commits,
+            ledger=ledger,
+            workspaces=workspaces,
+            limits=limits,
+            tally=tally,
+            note=note,
+        )
         self._sittings: dict[str, _Sitting] = {}
         self._running: dict[Owner, StageTask] = {}
-        self._cancels: list[_Cancel] = []
+        self._cancels = Cancels(thread.clock)
         self._ended: list[tuple[_Sitting, Done]] = []
         self._beating = False
         self.abandoned = 0
@@ -173,9 +134,7 @@ class LoopHalf:
 
     def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str) -> None:
         """See `Bridge.cancel`."""
-        waiting = {each for each in owned if each in self._running}
-        done = [each.item for each in owned if each not in waiting]
-        self._cancels.append(_Cancel(self._thread.clock.monotonic(), why, waiting, done, reply))
+        self._cancels.add(owned, self._running, why, reply)
         self._thread.post(lambda: self._cancel(owned, why, because))
 
     def convict(self, culprit: Culprit) -> Left:
@@ -193,7 +152,7 @@ class LoopHalf:
         for each in sittings.values():
             each.gone = True
         lost = [task for owned in list(self._running) if (task := self._running.pop(owned, None)) is not None]
-        cancels, self._cancels = self._cancels, []
+        cancels = self._cancels.take()
         why = {owned: each.why for each in cancels for owned in each.waiting}
         ended, self._ended = self._ended, []
         return Left(
@@ -284,56 +243,11 @@ class LoopHalf:
         sitting = self._sittings.get(task.seat.holder)
         if sitting is None or sitting.agent is None:
             if self._running.pop(task.owner, None) is not None:
-                self._settle_cancels(task.owner, abandoned=False)
+                self._cancels.ended(task.owner, abandoned=False)
                 task.seat.report(Ended((put_back(task.seat.holder, task.held, SLOT_ENDED),)))
             return
         sitting.task = task
         task.start(sitting.agent, self._open)
-
-    def _open(self, task: StageTask) -> Opened:
-        held, definition, owner = task.held, task.seat.definition, task.owner
-        item = held.record.item
-        watch = Watch(
-            self._thread.loop,
-            hard=item.timeout or definition.timeout or self._limits.timeout,
-            idle=item.idle_timeout or definition.idle_timeout or self._limits.idle_timeout,
-            expired=task.end,
-        )
-        self._ledger.know(owner, item.budget)
-        commits = Kept(self._commits, watch)
-        steps = Steps(held, commits, self._limits.result)
-        complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
-        effects = Effects(held, commits, steps)
-        context = self._context(held, steps, effects, complete, watch.progress)
-        fill = None
-        if item.inputs and any(each.upload for each in item.inputs):
-            fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
-        return Opened(context, steps, watch, fill, self._limits.result)
-
-    def _context(
-        self, held: Held, steps: Steps, effects: Effects, complete: Complete, progress: Callable[[], None]
-    ) -> Context:
-        record = held.record
-        return Context(
-            stage=record.stage,
-            attempt=Attempt(record.attempt),
-            workspace=self._workspaces.of(held),
-            steps=steps,
-            effects=effects,
-            complete=complete,
-            progress=progress,
-            compacted=functools.partial(self._compacted, record),
-            tool_begins=functools.partial(tool_begins, self._tally, self._thread.clock),
-            brief=held.brief,
-            work=held.work,
-            turns=held.turns,
-            feedback=record.feedback,
-            failures=held.failed,
-            answers=record.answers,
-        )
-
-    def _compacted(self, record: WorkRecord, before: int, after: int) -> None:
-        self._note(ContextCompacted(record.item.id, record.stage.value, record.attempt, before, after))
 
     def _finished(self, task: StageTask, done: Done) -> None:
         if self._running.pop(task.owner, None) is None:
@@ -342,8 +256,7 @@ class LoopHalf:
         if done.abandoned:
             self._give_up_on(task)
         self._ledger.forget(task.owner)
-        if self._cancels:
-            self._settle_cancels(task.owner, abandoned=done.abandoned)
+        self._cancels.ended(task.owner, abandoned=done.abandoned)
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
             sitting.task = None
@@ -389,19 +302,7 @@ class LoopHalf:
             task = self._running.get(each)
             if task is not None:
                 task.end(why, because)
-        self._answer_cancels()
-
-    def _settle_cancels(self, owned: Owner, *, abandoned: bool) -> None:
-        for cancel in self._cancels:
-            if owned in cancel.waiting:
-                cancel.waiting.discard(owned)
-                (cancel.abandoned if abandoned else cancel.stopped).append(owned.item)
-        self._answer_cancels()
-
-    def _answer_cancels(self) -> None:
-        for each in [each for each in self._cancels if not each.waiting]:
-            self._cancels.remove(each)  # in place: others are appended from other threads
-            each.answer(self._thread.clock.monotonic())
+        self._cancels.answer()
 
 
 def _said_of(culprit: Culprit, seat: Seat) -> str:

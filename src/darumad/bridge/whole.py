@@ -7,9 +7,10 @@ Every call posts and returns; answers come back as messages. This outlives the l
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from darumad.bridge.half import Broker, Left, LoopHalf, report
+from darumad.bridge.half import Left, LoopHalf, report
 from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
+from darumad.bridge.opening import Broker
 from darumad.bridge.seat import Limit, Seat, Stopped
 from darumad.journal.requests import Held
 from darumad.names import AgentName, Seconds
