@@ -48,6 +48,15 @@ def test_an_item_is_shown_with_its_attempts_when_they_are_asked_for(served: Serv
     assert served.client.call("work show", id="one")["attempts"] is None
 
 
+def test_an_item_is_shown_with_where_its_time_went_and_what_was_booked_for_it(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    view = served.client.call("work show", id="one")
+    assert view["spent"].keys() <= {"ready", "executing"}
+    assert sum(view["spent"].values()) == view["finished_at"] - view["created_at"]
+    assert view["used"] == {"nano_usd": 0, "tokens": 0, "calls": 0}
+
+
 @pytest.mark.parametrize("operation", ["work show", "work wait", "result"])
 def test_an_unknown_item_is_not_found(client: Client, operation: str) -> None:
     with pytest.raises(Refused) as refused:

@@ -63,6 +63,15 @@ def moment(millis: int | None) -> str | None:
         return str(millis)
 
 
+def amount_words(amount: Json | None) -> str | None:
+    """An amount in words; what is not limited, or not known, is left out."""
+    if amount is None:
+        return None
+    usd = None if amount["nano_usd"] is None else f"{amount['nano_usd'] / 1_000_000_000:.4f} USD"
+    counts = (f"{amount[unit]} {unit}" for unit in ("tokens", "calls") if amount[unit] is not None)
+    return ", ".join([*([usd] if usd else []), *counts])
+
+
 def span(seconds: float | None) -> str | None:
     """Seconds as people say them."""
     if seconds is None:

@@ -15,7 +15,7 @@ from darumad.cli.naming import WORD, label_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import media_type_of, packed
 from darumad.cli.reading import is_given, parsed, refused, text_of
-from darumad.cli.speaking import Json
+from darumad.cli.speaking import Json, amount_words
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
 
 _PLACE = click.Path(exists=True, path_type=Path)
@@ -181,9 +181,9 @@ def _estimated(reply: Json) -> Iterable[str]:
             ("agent", reply["agent"]),
             ("model", model),
             ("a call may cost", _a_call(reply["a_call"])),
-            ("usual", f"{_amount(reply['median'])}, the median {of}" if reply["median"] else of),
-            ("nine of ten", reply["most"] and f"at most {_amount(reply['most'])}"),
-            ("limits allow", _amount(reply["allowed"]) or "any amount"),
+            ("usual", f"{amount_words(reply['median'])}, the median {of}" if reply["median"] else of),
+            ("nine of ten", reply["most"] and f"at most {amount_words(reply['most'])}"),
+            ("limits allow", amount_words(reply["allowed"]) or "any amount"),
         )
     )
 
@@ -191,16 +191,7 @@ def _estimated(reply: Json) -> Iterable[str]:
 def _a_call(amount: Json | None) -> str | None:
     """What a call may use at most; whose price nobody knows says so in the price's place."""
     priced = amount is None or amount["nano_usd"] is not None
-    return _amount(amount) if priced else f"{_amount(amount)}, at an unknown price"
-
-
-def _amount(amount: Json | None) -> str | None:
-    """An amount in words; what is not limited, or not known, is left out."""
-    if amount is None:
-        return None
-    usd = None if amount["nano_usd"] is None else f"{amount['nano_usd'] / 1_000_000_000:.4f} USD"
-    counts = (f"{amount[unit]} {unit}" for unit in ("tokens", "calls") if amount[unit] is not None)
-    return ", ".join([*([usd] if usd else []), *counts])
+    return amount_words(amount) if priced else f"{amount_words(amount)}, at an unknown price"
 
 
 def _wait(line: Line, name: str, patience: Patience) -> None:

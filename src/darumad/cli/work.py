@@ -11,7 +11,7 @@ from darumad.cli.durations import DURATION
 from darumad.cli.ending import say_error
 from darumad.cli.naming import label_of
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import Json, moment, note, pairs, table
+from darumad.cli.speaking import Json, amount_words, moment, note, pairs, span, table
 from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
 from darumad.errors import Refused
 
@@ -220,6 +220,11 @@ def _list_lines(reply: Json) -> Iterable[str]:
                             each["attempt"], each["description"]) for each in reply["items"]))  # fmt: skip
 
 
+def _spent(reply: Json) -> list[str]:
+    """Where its time went, as the daemon has it: `executing 3.2s`."""
+    return [f"{where} {span(millis / 1000)}" for where, millis in reply["spent"].items()]
+
+
 def _show_lines(reply: Json) -> Iterable[str]:
     asked = reply["asked"]
     yield from pairs(
@@ -246,6 +251,8 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("due", moment(reply["scheduled_for"])),
             ("started", moment(reply["started_at"])),
             ("finished", moment(reply["finished_at"])),
+            ("spent", _spent(reply)),
+            ("used", amount_words(reply["used"]) if reply["used"]["calls"] else None),
             ("by", reply["submitted_by"]),
             ("cancelled by", _cancelled(reply)),
             ("error", (reply["error"] or {}).get("message")),

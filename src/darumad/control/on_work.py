@@ -1,21 +1,27 @@
 """What is asked about work: list it, look at it, wait for it, fetch what it made. Nothing here changes anything."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from starlette.responses import FileResponse, Response
 
 from darumad.control.desk import Ask, Desk
+from darumad.control.house import Reader
 from darumad.control.outlook import cancelled_by, needs
-from darumad.control.views import ResultView, WorkPage, WorkView, summary, view
+from darumad.control.views import AmountView, ResultView, WorkPage, WorkView, summary, view
 from darumad.control.wire import ArtifactRequest, ItemRequest, ListRequest, ShowRequest, WaitRequest
 from darumad.errors import Refused, Unavailable, unknown_agent
 from darumad.names import AgentName, ItemId
+from darumad.work.budget import item_budget
+from darumad.work.spent import spent
 from darumad.work.states import WorkState
 
 _LONGEST_WAIT = 300.0
 """Seconds that one request may wait for an item; a client asks again."""
+_ALL = 100_000
+"""More events than one item ever has."""
 _SETTLED = frozenset({WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED, WorkState.PARKED})
 
 
@@ -52,14 +58,31 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     """One item and everything that has become of it."""
     reader, name = desk.house.reader, ItemId(request.id)
     record = await desk.record(request.id)
-    attempts = await desk.read(reader.attempts, name) if request.attempts else None
+    attempts = await desk.read(reader.attempts, name)
     steps = await desk.read(reader.steps, name) if request.steps else None
     effects = await desk.read(reader.effects, name) if request.steps else None
     cancelled = await cancelled_by(desk, record)
     children = await desk.read(reader.children, name)
+    events = await desk.read(reader.events, 0, _ALL, name)
     return view(
-        record, attempts, steps, effects, waits_for=await needs(desk, record), cancelled=cancelled, children=children
+        record,
+        attempts if request.attempts else None,
+        steps,
+        effects,
+        waits_for=await needs(desk, record),
+        cancelled=cancelled,
+        children=children,
+        spent=spent(events, desk.house.clock.wall()),
+        used=await desk.read(_used, reader, name, attempts),
     )
+
+
+def _used(reader: Reader, name: ItemId, attempts: Sequence[Mapping[str, Any]]) -> AmountView:
+    """What was booked for the item. Where a price was unknown the sum is, too: the account adds nothing for it."""
+    budget = item_budget(name)
+    spent_on = reader.accounts([budget])[budget].spent
+    known = all(each["usage"]["nano_usd"] is not None for each in attempts)
+    return AmountView(nano_usd=spent_on.nano_usd if known else None, tokens=spent_on.tokens, calls=spent_on.calls)
 
 
 async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:

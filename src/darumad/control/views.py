@@ -56,11 +56,20 @@ class WorkPage(Said):
     next: str | None = None
 
 
+class AmountView(Said):
+    """An amount in the three units of a budget; null where there is no limit, or a price is not known."""
+
+    nano_usd: int | None
+    tokens: int | None
+    calls: int | None
+
+
 class WorkView(Said):
     """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
 
-    `cancelled` says by whom, and with what reason, as long as its event is kept. `children` are the first
-    hundred, where the item alone is shown; None where it has none.
+    `cancelled` says by whom, and with what reason, as long as its event is kept. Where the item alone is shown, these
+    are there too: `children`, the first hundred, None where it has none; `spent`, the milliseconds in each state, and
+    while it ran in each stage, as far as its events are kept; `used`, what was booked for it.
     """
 
     id: str
@@ -91,6 +100,8 @@ class WorkView(Said):
     waits_for: str | None = None
     cancelled: Mapping[str, Any] | None = None
     children: tuple[Mapping[str, Any], ...] | None = None
+    spent: Mapping[str, int] | None = None
+    used: AmountView | None = None
     asked: Mapping[str, Any]
     attempts: tuple[Mapping[str, Any], ...] | None = None
     steps: tuple[Mapping[str, Any], ...] | None = None
@@ -193,14 +204,6 @@ class RestartReply(Said):
 
     restarted: tuple[str, ...]
     released: tuple[str, ...]
-
-
-class AmountView(Said):
-    """An amount in the three units of a budget; null where there is no limit."""
-
-    nano_usd: int | None
-    tokens: int | None
-    calls: int | None
 
 
 class BudgetView(Said):
@@ -380,6 +383,8 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
     waits_for: str | None = None,
     cancelled: Mapping[str, Any] | None = None,
     children: Sequence[Mapping[str, Any]] | None = None,
+    spent: Mapping[str, int] | None = None,
+    used: AmountView | None = None,
 ) -> WorkView:
     """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
     return WorkView.model_construct(
@@ -411,6 +416,8 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
         waits_for=waits_for,
         cancelled=cancelled,
         children=tuple(children) if children else None,
+        spent=spent,
+        used=used,
         asked=item_to_json(record.item),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),

@@ -95,6 +95,7 @@ def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemI
             "release", [(row, (WorkState.READY if done else WorkState.WAITING).value, 1) for row, _, done in rows]
         )
         batch.record(WorkRevived(uid, by) for _, uid, _ in rows)
+        batch.record(_went_on(uid, WorkState.READY, None, None) for _, uid, done in rows if done)
         batch.unfinished += len(rows)
         revived += [uid for _, uid, _ in rows]
         level = [row for row, _, _ in rows]
