@@ -33,6 +33,7 @@ from darumad.work.conversation import exchange_of
 from darumad.work.ends import Next
 from darumad.work.estimate import Quote
 from darumad.work.lanes import Lane
+from darumad.work.model import Message
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -123,8 +124,8 @@ class Providers:
         await self.all_asked.wait()
         self.state = "connected"
 
-    def quote(self, item: WorkItem) -> Quote:
-        said = sum(len(each.text) for each in item.messages)
+    def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
+        said = sum(len(each.text) for each in (*turns, *item.messages))
         most = Usage(input_tokens=900 + said, output_tokens=100, calls=1, nano_usd=None)
         return Quote(provider="far", model="m", most=most)
 

@@ -57,6 +57,24 @@ def asking(name: str, **fields: Any) -> dict[str, Any]:
     return {"id": name, "description": f"Say what {name} is about", "stages": ["execute"], "challenge": False, **fields}
 
 
+@pytest.mark.parametrize("stages", [["execute"], ["optimize", "execute"]], ids=len)
+def test_an_estimate_is_what_the_first_call_then_reserves(
+    spender: Callable[..., Daemon], sim: Simulation, stages: list[str]
+) -> None:
+    daemon = spender(daily="100 USD")
+    sim.play(Rule(id="held", script=(BILLED,), gate="door"))
+    fields = {
+        "stages": stages, "input": {"of": "the first snow"}, "requirements": ["three lines"],
+        "output_schema": {"type": "object"}, "messages": [{"role": "user", "text": "Begin with a greeting."}],
+    }  # fmt: skip
+    estimate = daemon.client.call("estimate", asking("one", **fields))["a_call"]
+    daemon.client.submit(asking("one", **fields))
+    sim.wait(lambda attempts: any(each.rule == "held" for each in attempts), PATIENCE)
+    (today,) = [each for each in daemon.client.call("budgets show")["items"] if each["period"] != "ever"]
+    assert today["reserved"] == estimate
+    sim.release("door")
+
+
 def asked(sim: Simulation) -> list[Attempt]:
     """The calls that the server saw; that the daemon also looks at its models costs nothing."""
     return [each for each in sim.attempts() if each.method == "POST"]

@@ -6,11 +6,12 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import SpawnRefused, Templates, load_template
+from darumad.agents.opening import first_request
 from darumad.agents.raised import fitted, line_of, said_of, words_of
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import ended
 from darumad.agents.roles.making import make_agent
-from darumad.agents.template import ALL_STAGES, Template, ToolFailed, UnfitResult
+from darumad.agents.template import ALL_STAGES, Sight, Template, ToolFailed, UnfitResult
 from darumad.agents.templates import SHIPPED
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SHIPPED",
     "AgentDefinition",
     "Earlier",
+    "Sight",
     "SpawnRefused",
     "Template",
     "Templates",
@@ -25,6 +27,7 @@ __all__ = [
     "UnfitResult",
     "build_brief",
     "ended",
+    "first_request",
     "fitted",
     "line_of",
     "load_template",

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from darumad.agents.template import Sight
 from darumad.work.codec import message_from_json, usage_from_json, usage_to_json
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
@@ -10,12 +11,12 @@ from darumad.work.ports import Context
 Json = dict[str, Any]
 
 
-def dialogue_before(item: WorkItem, context: Context) -> tuple[Message, ...]:
+def dialogue_before(item: WorkItem, shown: Context | Sight) -> tuple[Message, ...]:
     """The turns that a model is shown before `item`'s description: as its brief has them, or, without one, all."""
-    brief = context.brief or {}
+    brief = shown.brief or {}
     if "messages" in brief:
         return tuple(map(message_from_json, brief["messages"]))
-    return (*context.turns, *item.messages)
+    return (*shown.turns, *item.messages)
 
 
 def request_to_json(request: ModelRequest) -> Json:

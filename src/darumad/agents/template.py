@@ -11,6 +11,7 @@ from darumad.names import Stage
 from darumad.values import StructMeta, Value, fields
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelRequest
 from darumad.work.ports import Check, Context
 from darumad.work.result import WorkResult
 
@@ -19,6 +20,18 @@ ALL_STAGES: tuple[Stage, ...] = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEW
 
 Execute = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 """One item's work: on the loop, never blocking it for more than a few milliseconds."""
+
+
+class Sight(Value, kw_only=True):
+    """What a model is shown beside the item before anything has come of it: as in `Context`; of `uploads` the names."""
+
+    brief: Any = None
+    turns: tuple[Message, ...] = ()
+    uploads: tuple[str, ...] = ()
+
+
+Opening = Callable[[WorkItem, Sight], ModelRequest]
+"""The first request to a model about an item: pure, for it is also asked before the item is handed in."""
 
 _Wanted = TypeVar("_Wanted")
 
@@ -58,6 +71,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     `execute` may raise `ToolFailed` and `ModelFailed`; whatever else it raises is a crash of the agent.
     `problems` names what is wrong with an item before anything is spent on it; with any it ends `invalid_item`.
     `check` judges what can be judged without a model; a gate of `required_gates` that it leaves out is unknown.
+    `opening` is what `execute` asks a model first, so that an estimate counts what the call will.
     `complete_by_form`: a valid item is never too vague to do. `needs_model`: nothing is done without one.
     """
 
@@ -68,6 +82,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     check: Check | None = None
     required_gates: frozenset[Gate]
     problems: Callable[[WorkItem], tuple[Problem, ...]] = no_problems
+    opening: Opening | None = None
     stages: tuple[Stage, ...] = ALL_STAGES
     complete_by_form: bool = False
     needs_model: bool = False

@@ -181,8 +181,8 @@ class Providers(Protocol):
     async def check(self, provider: str) -> None:
         """Ask one now whether it can be used."""
 
-    def quote(self, item: WorkItem) -> Quote:
-        """Who would be asked for `item`, and what a call may come to."""
+    def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
+        """Who would be asked for `item` behind these turns, and what its first call may come to."""
 
 
 Revoked = tuple[Sequence[str], Sequence[str], int]

@@ -11,11 +11,11 @@ from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
-from darumad.values import changed
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
 from darumad.work.estimate import Quote, spread_of, tightest, unpriced
 from darumad.work.item import Limits, WorkItem
+from darumad.work.model import Message
 from darumad.work.result import Usage
 
 _SUFFIX: Mapping[str, str] = {"nano_usd": "", "tokens": "_tokens", "calls": "_calls"}
@@ -38,7 +38,7 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
     """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
     admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
     item = admitted.new.item
-    quote = desk.house.providers.quote(await _with_turns(desk, item))
+    quote = desk.house.providers.quote(item, await _turns(desk, item))
     spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))
     return EstimateView(
         agent=item.agent,
@@ -53,11 +53,9 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
     )
 
 
-async def _with_turns(desk: Desk, item: WorkItem) -> WorkItem:
-    """`item` with the earlier turns of its conversation, as a model would be shown them now."""
-    if item.conversation is None:
-        return item
-    return changed(item, messages=(*await desk.read(desk.house.reader.turns, item.conversation), *item.messages))
+async def _turns(desk: Desk, item: WorkItem) -> tuple[Message, ...]:
+    """The earlier turns of its conversation, as a model would be shown them now."""
+    return () if item.conversation is None else tuple(await desk.read(desk.house.reader.turns, item.conversation))
 
 
 def _unpriced(house: House, quote: Quote) -> Sequence[str]:

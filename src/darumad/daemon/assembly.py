@@ -176,7 +176,7 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
         return Minds(
             chosen=chosen,
             broker=broker,
-            providers=Providers(used, keyring, validations, lambda: house.loops.now.loop),
+            providers=Providers(used, keyring, validations, lambda: house.loops.now.loop, templates.loaded),
             keys=keys,
             templates=templates,
             bridge=Bridge(house.loops, half_on, broker),

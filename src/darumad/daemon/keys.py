@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from darumad.agents import Template, first_request
 from darumad.agents.providers import (
     SHIPPED,
     Broker,
@@ -22,10 +23,9 @@ from darumad.names import Seconds
 from darumad.redaction import redact
 from darumad.values import changed
 from darumad.vault import Vault
-from darumad.work.codec import item_to_json
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem, WorkRecord
-from darumad.work.model import Message, ModelRequest
+from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 log = logger(__name__)
@@ -140,7 +140,9 @@ class Providers:
         keyring: Keyring,
         validations: Validations,
         loop: Callable[[], asyncio.AbstractEventLoop],
+        template_of: Callable[[str], Template | None],
     ) -> None:
+        self._template_of = template_of
         self._config = config
         self._keyring = keyring
         self._validations = validations
@@ -164,13 +166,13 @@ class Providers:
         asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop())
         await asyncio.wrap_future(asked)
 
-    def quote(self, item: WorkItem) -> Quote:
-        """Who would be asked for `item`, and the most that a call with its own words could use."""
+    def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
+        """Who would be asked for `item` behind these turns, and what its first call would reserve."""
         name = self._config.provider_of(item.agent)
         spec = self._config.spec(name)
         if spec is None or not spec.model:
             return Quote()
-        request = ModelRequest(messages=(Message(role="user", text=str(item_to_json(item))),))
+        request = first_request(item, turns, self._template_of(item.agent))
         return Quote(provider=name, model=spec.model, most=upper_bound(spec.price_of(spec.model), request))
 
     def shown(self) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from darumad.work.result import Usage
 
 
 class Quote(Value, kw_only=True):
-    """Who would be asked, and the most that one call with the item's own words could use.
+    """Who would be asked, and the most that the first call could use: what is reserved before it is made.
 
     No provider: no model is configured. `most.nano_usd` is None where nobody knows the price.
     """

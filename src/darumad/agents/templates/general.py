@@ -1,6 +1,7 @@
 """The built-in executor: any work that a model can do with words and files, through the step loop."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,7 +9,7 @@ import orjson
 from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
 from darumad.agents.step_loop import LoopLimits, run_loop
-from darumad.agents.template import Template
+from darumad.agents.template import Sight, Template
 from darumad.agents.tools.files import WorkspaceFiles
 from darumad.work.gates import Gate
 from darumad.work.item import WorkItem
@@ -31,7 +32,8 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
             "this work needs a model, and none is configured; put one under `providers` in the settings",
         )
     files = WorkspaceFiles(context.workspace)
-    answer = await run_loop(_request(item, context), files.tools(), context, limits=LIMITS)
+    sight = Sight(brief=context.brief, turns=context.turns, uploads=tuple(context.uploads))
+    answer = await run_loop(opening(item, sight), files.tools(), context, limits=LIMITS)
     return WorkResult(
         stop_reason=StopReason.COMPLETED,
         text=answer.text,
@@ -41,20 +43,22 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
     )
 
 
-def _request(item: WorkItem, context: Context) -> ModelRequest:
+def opening(item: WorkItem, sight: Sight) -> ModelRequest:
     """The opening of the dialogue: a pure function of the brief, which is one of the item."""
-    brief: dict[str, Any] = context.brief or {"intent": item.description, "input": item.input}
+    brief: dict[str, Any] = sight.brief or {"intent": item.description, "input": item.input}
     shown = {key: value for key, value in brief.items() if key not in _NOT_SHOWN and value not in (None, [], "")}
     prompt = render(
         "work.md", intent=brief["intent"], parts=[(key, _text(value)) for key, value in sorted(shown.items())]
     )
     return ModelRequest(
-        system=render("general.md", uploads=sorted(context.uploads)),
-        messages=(*dialogue_before(item, context), Message(role="user", text=prompt)),
+        system=render("general.md", uploads=sorted(sight.uploads)),
+        messages=(*dialogue_before(item, sight), Message(role="user", text=prompt)),
+        tools=_TOOLS,
         output_schema=item.output_schema,
     )
 
 
+_TOOLS = tuple(each.spec for each in WorkspaceFiles(Path()).tools())
 _NOT_SHOWN = frozenset({"intent", "messages", "tokens", "pressure", "degraded"})
 
 
@@ -72,6 +76,7 @@ TEMPLATE = Template(
     version="1.0.0",
     says="Does any work that a model can do with words and files.",
     execute=execute,
+    opening=opening,
     required_gates=frozenset({Gate.INTENT_SATISFIED, Gate.COMPLETENESS}),
     needs_model=True,
 )
