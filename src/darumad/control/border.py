@@ -8,6 +8,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,8 @@ from darumad.errors import Problem, Refused
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
+_TOLD = 100
+"""So many of the numbers that would be rounded are told at once."""
 _WRITTEN_DEEP = 254
 """How deep orjson writes."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
@@ -132,7 +135,7 @@ def _check_kept(held: bytes, found: dict[str, Any]) -> None:
         raise Refused(f"the body is not clear: {error}", code="malformed") from None
     except RecursionError:  # then it is refused for its depth, by what the parser made of it
         pass
-    if problems := tuple(unkept(found)):
+    if problems := tuple(islice(unkept(found), _TOLD)):
         raise Refused("the request is not valid", problems=problems)
 
 

@@ -20,7 +20,7 @@ def may_round(held: bytes) -> bool:
 
 
 def unkept(body: Any) -> Iterator[Problem]:
-    """What of `body` would not be kept, each with its JSON pointer; whole numbers are as they were written."""
+    """What of `body` would not be kept, in its order, each with its JSON pointer; numbers are as they were written."""
     rest: list[tuple[tuple[str | int, ...], Any]] = [((), body)]
     while rest:
         where, value = rest.pop()
@@ -34,4 +34,4 @@ def unkept(body: Any) -> Iterator[Problem]:
             return
         else:
             inside = value.items() if isinstance(value, dict) else enumerate(value)
-            rest += [((*where, key), each) for key, each in inside]
+            rest += reversed([((*where, key), each) for key, each in inside])
