@@ -1,6 +1,8 @@
 """The README's rows are true: each bad night is linked to a test that is there, and each story that it shows."""
 
 import re
+import tomllib
+from collections import defaultdict
 
 import click
 import pytest
@@ -28,6 +30,18 @@ def test_the_first_screen_has_a_sentence_a_picture_two_commands_and_what_is_need
     assert "![" in screen[4]
     assert [line.split("#")[0].strip() for line in screen if line.startswith("make ")] == ["make demo", "make test"]
     assert any(line.startswith("Needed:") for line in screen)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/the-house.md"])
+def test_the_map_of_the_house_has_the_floors_that_are_enforced(page: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = {number: set(each.split(" | ")) for number, each in enumerate(reversed(contracts[0]["layers"]))}
+    drawn: defaultdict[int, set[str]] = defaultdict(set)
+    for number, rooms in re.findall(
+        r"^ ?(\d)  ([a-z]+(?:(?:, | +\| +)[a-z]+)*)", (ROOT / page).read_text(), re.MULTILINE
+    ):
+        drawn[int(number)] |= set(re.findall(r"[a-z]+", rooms))
+    assert drawn == floors
 
 
 def test_what_is_not_there_yet_is_not_there() -> None:
