@@ -5,7 +5,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -22,6 +23,7 @@ from tests.bridge.room import PATIENCE, Room, completed, done
 from tests.kit import FakeClock, eventually
 
 Rooms = Callable[..., Room]
+Hold = Callable[[], Coroutine[Any, Any, None]]
 CALLS, CPU = 1000, 0.003
 """Healthy calls in one turn of the loop, and the seconds of CPU that each of them takes."""
 DEAD_AFTER = 0.5
@@ -112,13 +114,28 @@ def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(
     assert told == []
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["by its own coroutine", "by a task that it began"])
-def test_whose_task_holds_the_loop_is_known_and_told_of_as_such(room: Rooms, block: Block, beside: bool) -> None:
+async def of_its_own(hold: Hold) -> None:
+    await hold()
+
+
+async def beside_it(hold: Hold) -> None:
+    await asyncio.gather(asyncio.sleep(0), hold())
+
+
+async def by_another_name(hold: Hold) -> None:
+    asyncio.current_task().set_name("whatever a template calls it")  # type: ignore[union-attr]
+    await asyncio.create_task(beside_it(hold), name="or what it begins")
+
+
+@pytest.mark.parametrize("begin", [of_its_own, beside_it, by_another_name])
+def test_whose_task_holds_the_loop_is_known_and_told_of_as_such(
+    room: Rooms, block: Block, begin: Callable[[Hold], Awaitable[None]]
+) -> None:
     async def two(item: WorkItem, context: Context) -> WorkResult:
         async def hold() -> None:
             block.hold()
 
-        await (asyncio.gather(asyncio.sleep(0), hold()) if beside else hold())
+        await begin(hold)
         return completed(text="too late")
 
     stage = room()

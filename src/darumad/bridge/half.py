@@ -139,12 +139,11 @@ class LoopHalf:
 
     def convict(self, culprit: Culprit) -> Left:
         """The task that holds the loop, if it is one of these, is the caller's: it is told of as the one that did."""
-        named = [owner for owner, task in list(self._running.items()) if task.name == culprit.task]
-        lost = [task for owner in named if (task := self._running.pop(owner, None)) is not None]
-        return Left(
-            lost=[task.owner for task in lost],
-            ended=[(task.seat, task.lost(Limit.HELD_THE_LOOP, _said_of(culprit, task.seat))) for task in lost],
-        )
+        task = self._running.pop(culprit.owner, None)
+        if task is None:
+            return Left(lost=(), ended=())
+        done = task.lost(Limit.HELD_THE_LOOP, _said_of(culprit, task.seat))
+        return Left(lost=(task.owner,), ended=((task.seat, done),))
 
     def give_up(self) -> Left:
         """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""

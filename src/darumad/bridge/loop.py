@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context, ContextVar
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from darumad.clock import Clock
 from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.values import Value
+from darumad.work.ports import Owner
 
 log = logger(__name__)
 PULSE = 0.25
@@ -34,10 +36,21 @@ async def _nothing() -> None:
     return
 
 
-def _named_after_its_parent(loop: asyncio.AbstractEventLoop, work: Any, **given: Any) -> "asyncio.Task[Any]":
-    """The factory of tasks: what a task begins beside itself bears its name, so that both are known to be one's own."""
-    parent = asyncio.current_task(loop)
-    return asyncio.Task(work, loop=loop, name=None if parent is None else parent.get_name(), **given)
+BEGUN_FOR: ContextVar[Owner | None] = ContextVar("begun_for", default=None)
+"""For whom a task was begun, and so whatever it begins in its turn."""
+
+
+class _Owned(asyncio.Task[Any]):
+    """A task that another thread can ask for whom it was begun, as it cannot ask its context."""
+
+    owner: Owner | None = None
+
+
+def _owned(loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None, **given: Any) -> _Owned:
+    """The factory of tasks."""
+    task = _Owned(work, loop=loop, context=context, **given)
+    task.owner = BEGUN_FOR.get() if context is None else context.get(BEGUN_FOR)
+    return task
 
 
 class LoopThread:
@@ -55,7 +68,7 @@ class LoopThread:
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.threads = Threads(name)
         self.loop.set_default_executor(self.threads)
-        self.loop.set_task_factory(_named_after_its_parent)
+        self.loop.set_task_factory(_owned)
 
     def start(self) -> None:
         """Begin; from here on `post` is carried out."""
@@ -97,14 +110,13 @@ class LoopThread:
         callback, task = self._callback(), asyncio.current_task(self.loop)
         if self._callback() is not callback:  # it came to an end between the two looks: the task may be another's
             task = None
-        name = None if task is None else task.get_name()
-        self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, callback, name)
+        self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, callback, getattr(task, "owner", None))
         return self._grip.held
 
     def culprit(self) -> "Culprit | None":
         """Whose task has held the loop, as far as `held` tells, and where; None for a call that is no task's."""
-        task = self._grip.task
-        return None if task is None else Culprit(task, self._grip.held, self._frames())
+        owner = self._grip.owner
+        return None if owner is None else Culprit(owner, self._grip.held, self._frames())
 
     def stack(self) -> str:
         """What the loop's thread is doing right now, as a traceback."""
@@ -205,9 +217,9 @@ class LoopThread:
 
 
 class Culprit(Value):
-    """The task that holds the loop, by its name: for how many seconds, and in which frames, the deepest last."""
+    """Whose task holds the loop, for how many seconds, and in which frames, the deepest last."""
 
-    task: str
+    owner: Owner
     held: Seconds
     frames: traceback.StackSummary
 
@@ -219,10 +231,10 @@ class _Grip(Value):
     looked_at: float = 0.0
     beat_at: float = 0.0
     callback: FrameType | None = None
-    task: str | None = None
+    owner: Owner | None = None
 
-    def seen(self, now: float, beat_at: float, callback: FrameType | None, task: str | None) -> "_Grip":
-        """The next look, at `now`, finds this callback, of the task of this name."""
+    def seen(self, now: float, beat_at: float, callback: FrameType | None, owner: Owner | None) -> "_Grip":
+        """The next look, at `now`, finds this callback, of a task of this owner."""
         same = callback is self.callback and beat_at == self.beat_at
         held = Seconds(self.held + min(now - self.looked_at, ONE_LOOK)) if same else Seconds(0.0)
-        return _Grip(held, now, beat_at, callback, task)
+        return _Grip(held, now, beat_at, callback, owner)

@@ -6,12 +6,14 @@ Its two limits, its cancel, and the one `Done` that comes of it by any path.
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from pathlib import Path
 
 import structlog
 
 from darumad.agents import UnfitResult, ended, fitted, said_of
 from darumad.bridge.leaving import Leaving, refused, taken
+from darumad.bridge.loop import BEGUN_FOR
 from darumad.bridge.seat import Done, Limit, Seat
 from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
@@ -159,7 +161,6 @@ class StageTask:
         self.seat = seat
         self.held = held
         self.owner = Owner(held.record.item.id, held.record.fence)
-        self.name = f"{held.record.item.id}#{held.record.fence}"
         self._grace = grace
         self._finished = finished
         self._why: Limit | None = None
@@ -173,7 +174,9 @@ class StageTask:
     def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
         """Begin on the running loop."""
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(loop, agent, open_context), name=self.name)
+        context = copy_context()
+        context.run(BEGUN_FOR.set, self.owner)
+        self._task = loop.create_task(self._run(loop, agent, open_context), context=context)
 
     @property
     def idle(self) -> Seconds:
