@@ -1,8 +1,10 @@
+import hashlib
 import re
 from pathlib import Path
 
 import pytest
 
+from darumad import __version__
 from darumad.agents import SHIPPED, AgentDefinition, SpawnRefused, Templates, UnfitResult, load_template, make_agent
 from darumad.names import AgentName, Role
 from darumad.work.result import StopReason, WorkResult
@@ -44,6 +46,21 @@ def test_every_shipped_template_says_what_it_does_and_requires_a_gate() -> None:
 async def test_a_file_is_loaded_by_its_path_and_works(tmp_path: Path) -> None:
     result = await agent(Role.EXECUTOR, written(tmp_path, GOOD)).execute_work(item(), context(tmp_path))
     assert (result.text, result.template) == ("hello", "mine@2")
+
+
+async def test_a_result_tells_one_state_of_a_file_from_another_though_its_version_says_the_same(tmp_path: Path) -> None:
+    made = [
+        await agent(Role.EXECUTOR, written(tmp_path, text)).execute_work(item(), context(tmp_path))
+        for text in (GOOD, GOOD.replace("hello", "good day"), GOOD)
+    ]
+    assert {each.template for each in made} == {"mine@2"}
+    before, corrected, again = (each.resources_version for each in made)
+    assert before == again == hashlib.sha256(GOOD.encode()).hexdigest()[:12] != corrected
+
+
+async def test_what_ships_is_of_the_daemons_version(tmp_path: Path) -> None:
+    result = await agent(Role.EXECUTOR, "echo").execute_work(item(input="hello"), context(tmp_path))
+    assert result.resources_version == f"darumad {__version__}"
 
 
 NEVER_AWAITED = GOOD.replace("async def", "def")

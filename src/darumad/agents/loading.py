@@ -1,5 +1,6 @@
 """From the name in a definition to the template. What cannot be loaded is told, and never keeps the daemon down."""
 
+import hashlib
 import importlib.util
 import inspect
 import sys
@@ -15,7 +16,11 @@ from darumad.agents.template import Template
 from darumad.agents.templates import SHIPPED
 from darumad.errors import did_you_mean
 from darumad.names import AgentName, Stage
+from darumad.values import changed
 from darumad.work.gates import Gate
+
+_DIGITS = 12
+"""So many of a file's digest tell one state of it from another."""
 
 
 class SpawnRefused(Exception):  # noqa: N818 - it reads as what happened
@@ -98,7 +103,14 @@ def _from_file(path: Path) -> Template:
         raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
     if wrong := tuple(_wrong_with(template)):
         raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
-    return template
+    return changed(template, resources_version=_digest_of(module))
+
+
+def _digest_of(module: ModuleType) -> str:
+    """The first digits of the SHA-256 of the file as it was run."""
+    assert module.__spec__ is not None
+    assert isinstance(module.__spec__.loader, _AsItIsNow)
+    return module.__spec__.loader.sha256[:_DIGITS]
 
 
 def _wrong_with(template: Any) -> Iterator[str]:
@@ -135,9 +147,13 @@ def _is_awaited(work: object) -> bool:
 class _AsItIsNow(SourceFileLoader):
     """Compiles the file each time: bytecode of an edit ago looks fresh when the edit took less than a second."""
 
+    sha256 = ""
+
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        source = self.get_data(path)
+        self.sha256 = hashlib.sha256(source).hexdigest()
+        return self.source_to_code(source, path)
 
 
 def _run(path: Path) -> ModuleType:

@@ -6,6 +6,7 @@ A template of your own is a module with a `TEMPLATE`; of the house it imports `d
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from darumad import __version__
 from darumad.errors import Problem, did_you_mean
 from darumad.names import Stage
 from darumad.values import StructMeta, Value, fields
@@ -73,6 +74,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     `check` judges what can be judged without a model; a gate of `required_gates` that it leaves out is unknown.
     `opening` is what `execute` asks a model first, so that an estimate counts what the call will.
     `complete_by_form`: a valid item is never too vague to do. `needs_model`: nothing is done without one.
+    `resources_version` is set by whoever loads it, and tells one state of its file from another.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     stages: tuple[Stage, ...] = ALL_STAGES
     complete_by_form: bool = False
     needs_model: bool = False
+    resources_version: str = f"darumad {__version__}"
 
     @property
     def ref(self) -> str:

@@ -36,6 +36,7 @@ _FORMS: Mapping[type, Mapping[str, type | tuple[type, ...]]] = {
         "usage": Usage,
         "model": str,
         "template": str,
+        "memory_ids": (tuple, list),
         "notes": (dict, Mapping),
     },
     Failure: {

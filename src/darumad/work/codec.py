@@ -80,6 +80,8 @@ def result_to_json(result: WorkResult) -> Json:
         "duration": result.duration,
         "model": result.model,
         "template": result.template,
+        "resources_version": result.resources_version,
+        "memory_ids": list(result.memory_ids),
         "notes": dict(result.notes),
     }
 
@@ -251,6 +253,7 @@ _UNUSED, _UNLIMITED = usage_to_json(UNUSED), limits_to_json(NO_LIMITS)
 _FAILURE: Readers = {"hints": tuple}
 _RESULT: Readers = {
     "stop_reason": _word_of(StopReason),
+    "memory_ids": tuple,
     "artifacts": _many(lambda each: _read(Artifact, each, {})),
     "error": lambda each: failure_from_json(each) if each else None,
     "usage": usage_from_json,

@@ -97,6 +97,8 @@ class WorkResult(Value, kw_only=True):
     duration: Seconds = Seconds(0.0)
     model: str = ""
     template: str = ""
+    resources_version: str = ""
+    memory_ids: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -29,7 +29,8 @@ class ExecutorAgent:
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = self._template.handed_back(await self._template.execute(item, context), WorkResult, "execute")
-        made = changed(result, template=self._template.ref, model=result.model or context.complete.model or "offline")
+        template, model = self._template, result.model or context.complete.model or "offline"
+        made = changed(result, template=template.ref, resources_version=template.resources_version, model=model)
         return made if Stage.REVIEWING in item.stages else _against_schema(made, item)
 
 
