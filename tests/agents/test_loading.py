@@ -138,8 +138,15 @@ def test_every_argument_that_a_template_does_not_take_or_lacks_is_told_at_once(t
 def test_every_argument_that_is_of_another_kind_is_told_at_once(tmp_path: Path) -> None:
     text = NEVER_AWAITED.replace('name="mine"', "name=5").replace("frozenset()", "['tests'], stages='executing'")
     with pytest.raises(SpawnRefused) as refused:
-        load_template(written(tmp_path, text.replace("says=", "problems=3, says=")))
-    assert re.findall(r"its `(\w+)`", str(refused.value)) == ["name", "execute", "problems", "required_gates", "stages"]
+        load_template(written(tmp_path, text.replace("says=", "problems=3, opening=5, says=")))
+    named = ["name", "execute", "problems", "opening", "required_gates", "stages"]
+    assert re.findall(r"its `(\w+)`", str(refused.value)) == named
+
+
+def test_an_opening_that_would_have_to_be_awaited_is_refused(tmp_path: Path) -> None:
+    text = GOOD.replace("says=", "opening=execute, says=")
+    with pytest.raises(SpawnRefused, match="its `opening` must be a function of an item and a Sight, and not asynchr"):
+        load_template(written(tmp_path, text))
 
 
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
 """Budgets over the socket: what stands, what an operator says, and what an item cannot be given."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from darumad.control.client import Client
 from darumad.errors import Refused
 from darumad.journal import APPLIED, Reserve, Settle
 from darumad.names import ItemId, NanoUsd
 from darumad.work import Amount, Limits, Usage
 from darumad.work.budget import budgets_over
+from darumad.work.estimate import Quote
+from darumad.work.item import WorkItem
+from darumad.work.model import Message
 from tests.control.conftest import Served
 from tests.control.room import WITHIN
 
@@ -172,6 +178,26 @@ def test_an_estimate_counts_what_was_said_in_its_conversation_and_in_its_dialogu
     next_ = {**CLEAR, "conversation": "talk", "messages": [{"role": "user", "text": "twelve chars"}]}
     said = len(CLEAR["description"]) + len("it is done") + 12
     assert served.client.call("estimate", next_)["a_call"]["tokens"] == 1_000 + said
+
+
+def test_a_template_that_takes_its_time_to_say_what_it_asks_keeps_nobody_else_waiting(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def opens(item: WorkItem, turns: tuple[Message, ...]) -> Quote:
+        begun.set()
+        go.wait(WITHIN)
+        return Quote()
+
+    monkeypatch.setattr(served.room.providers, "quote", opens)
+    with ThreadPoolExecutor() as asking:
+        estimate = asking.submit(served.client.call, "estimate", CLEAR)
+        assert begun.wait(WITHIN)
+        with Client(served.path) as another:
+            another.call("health", within=WITHIN / 2)
+        go.set()
+        assert estimate.result()["provider"] is None
 
 
 def test_an_estimate_of_what_nobody_has_done_yet_says_so_and_a_wrong_item_is_refused(served: Served) -> None:

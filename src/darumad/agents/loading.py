@@ -123,6 +123,8 @@ def _wrong_with(template: Any) -> Iterator[str]:
             yield f"its `{name}` is not asynchronous; write `async def {name}(item, context)`{_place(work)}"
     if not callable(template.problems):
         yield "its `problems` must be a function of an item"
+    if template.opening is not None and (not callable(template.opening) or _is_awaited(template.opening)):
+        yield "its `opening` must be a function of an item and a Sight, and not asynchronous"
     gates = template.required_gates
     if not isinstance(gates, frozenset) or not all(isinstance(each, Gate) for each in gates):
         yield "its `required_gates` must be a frozenset of Gate"

@@ -1,7 +1,9 @@
 """What a model will be asked first of an item that has not been handed in: what an estimate of its cost stands on."""
 
+from darumad.agents.raised import said_of
 from darumad.agents.roles.brief import Earlier, build_brief
-from darumad.agents.template import Sight, Template
+from darumad.agents.template import Opening, Sight, Template
+from darumad.errors import Problem, Refused, pointer
 from darumad.names import Role, Stage
 from darumad.values import changed
 from darumad.work.codec import item_to_json
@@ -12,11 +14,29 @@ from darumad.work.model import Message, ModelRequest
 def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest:
     """The request; where the template does not say, or another role is asked, one with the item's own words.
 
-    `turns` are the earlier ones of its conversation.
+    `turns` are the earlier ones of its conversation. A template may take its time to say: on no loop.
+
+    Raises:
+        Refused: the template says no such thing.
     """
     if template is None or template.opening is None or item.role is not Role.EXECUTOR:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))
     brief = build_brief(item, Earlier(turns=turns)) if Stage.OPTIMIZING in item.stages else None
     uploads = tuple(each.name for each in item.inputs if each.upload)
-    return template.opening(item, Sight(brief=brief, turns=turns, uploads=uploads))
+    return _said_by(template.opening, item, Sight(brief=brief, turns=turns, uploads=uploads))
+
+
+def _said_by(opening: Opening, item: WorkItem, sight: Sight) -> ModelRequest:
+    try:
+        request: object = opening(item, sight)
+    except (Exception, SystemExit) as error:
+        raise _unsaid(item, f"raised {said_of(error, '')}") from error
+    if not isinstance(request, ModelRequest):
+        raise _unsaid(item, f"returned {type(request).__name__}, and must return a ModelRequest")
+    return request
+
+
+def _unsaid(item: WorkItem, what: str) -> Refused:
+    problem = Problem(pointer("agent"), f"its template's `opening` {what}")
+    return Refused(f"the template of {item.agent} cannot say what it asks a model first", problems=[problem])
