@@ -18,10 +18,12 @@ from darumad.cli.packing import packed
 from darumad.names import AgentName, ItemId
 from darumad.work import Artifact
 from tests.cli.conftest import Run
-from tests.control.room import CLEAR, Room, Served, serving
+from tests.control.room import CLEAR, WITHIN, Room, Served, serving
 from tests.kit import eventually
 
 TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
+INTERRUPTIBLE = ("env", "--default-signal=INT", sys.executable)
+"""A shell's job in the background has its interrupts ignored, and hands that on: also to tests, and their children."""
 
 
 def test_submit_prints_the_id_and_the_state_and_the_item_is_there(served: Served, run: Run) -> None:
@@ -290,9 +292,7 @@ def test_events_begin_behind_a_position_or_so_long_ago_and_nothing_else(served: 
 
 
 def test_following_events_is_interrupted_with_130(served: Served) -> None:
-    # A shell's job in the background has its interrupts ignored, and hands that on: also to tests, and their children.
-    interruptible = ["env", "--default-signal=INT", sys.executable]
-    command = [*interruptible, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
+    command = [*INTERRUPTIBLE, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
     served.client.submit({**CLEAR, "id": "one"})
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
         assert follower.stdout is not None
@@ -583,6 +583,15 @@ def test_providers_are_asked_all_at_once_and_told_in_their_order(served: Served,
     done = run("providers", "check")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["PROVIDER", *names]
+
+
+def test_who_gives_up_on_a_provider_that_hangs_is_kept_by_nobody(served: Served) -> None:
+    served.room.providers.names = ("far", "never asked")  # so that the one that is asked does not answer
+    command = [*INTERRUPTIBLE, "-m", "darumad", "providers", "check", "far", "--socket", str(served.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
+        eventually(lambda: served.room.providers.asked == {"far"})
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(WITHIN) == 130
 
 
 def test_an_estimate_of_unknown_price_says_so_and_what_would_come_of_it(served: Served, run: Run) -> None:

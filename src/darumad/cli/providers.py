@@ -1,7 +1,8 @@
 """`daruma providers`: the model providers, and whether they can be used."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +35,30 @@ def check(line: Line, name: str | None) -> None:
     Ends with 1 when one does not, or refuses the calls of items all the same. The key is read anew, so this is also
     how a changed key file is heeded at once.
     """
-    known = line.client.call("providers list")["items"]
-    found = _checked(line.client.path, [name] if name else [each["name"] for each in known if each["used"]])
+    names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
+    found = _checked(line.client.path, names)
     line.show(found[0] if name else {"items": found}, lambda _: _providers(found))
     if any(each["state"] != "connected" for each in found):
         click.get_current_context().exit(WORK_FAILED)
 
 
 def _checked(socket: Path, names: Sequence[str]) -> Sequence[Json]:
-    """What became of each, in this order. All are asked at once: one that hangs keeps nobody from being asked."""
+    """What became of each, in this order. All are asked at once: one that hangs keeps nobody from being asked.
 
-    def asked(name: str) -> Json:
+    Nor does it keep a caller who gives up: that is why nobody waits for these threads.
+    """
+    answers = [Future[Json]() for _ in names]
+    for name, answer in zip(names, answers, strict=True):
+        threading.Thread(target=_ask, args=(socket, name, answer), daemon=True).start()
+    return [each.result() for each in answers]
+
+
+def _ask(socket: Path, name: str, answer: "Future[Json]") -> None:
+    try:
         with Client(socket) as client:
-            return client.call("providers check", {}, name=name)
-
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as askers:
-        return list(askers.map(asked, names))
+            answer.set_result(client.call("providers check", {}, name=name))
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+        answer.set_exception(error)
 
 
 def _providers(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
