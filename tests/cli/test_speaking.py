@@ -1,10 +1,11 @@
 """What is printed for people: nothing in it steers their terminal, and only a terminal cuts it."""
 
+import json
 import sys
 
 import pytest
 
-from darumad.cli.speaking import is_cut, pairs, table
+from darumad.cli.speaking import Form, is_cut, note, pairs, say, show, table
 
 LONG = "what is wrong with it, " * 9
 
@@ -20,6 +21,37 @@ LONG = "what is wrong with it, " * 9
 def test_controls_and_marks_of_direction_are_written_out_and_letters_stay(submitted: str, shown: str) -> None:
     assert table(["PHASE"], [[submitted]])[1] == shown
     assert pairs([("labels", [submitted])]) == [f"labels  {shown}"]
+
+
+OWNED = "one\n\ttwo \x1b]0;owned\x07 \x9b2J three\n"
+
+
+def test_what_a_model_said_steers_no_terminal_and_keeps_its_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    say(OWNED)
+    note(OWNED)
+    shown = "one\n\ttwo \\x1b]0;owned\\x07 \\x9b2J three\n\n"
+    assert capsys.readouterr() == (shown, shown)
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson"])
+def test_json_at_a_terminal_stays_json_and_steers_it_neither(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: Form
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show({"text": OWNED}, form, lambda _: [])
+    printed = capsys.readouterr().out
+    assert "\x9b" not in printed
+    assert json.loads(printed) == {"text": OWNED}
+
+
+def test_what_a_program_reads_is_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    say(OWNED)
+    note(OWNED)
+    assert capsys.readouterr() == (f"{OWNED}\n", f"{OWNED}\n")
 
 
 def test_a_table_that_is_piped_is_whole_and_a_long_cell_widens_no_line_but_its_own() -> None:

@@ -61,12 +61,14 @@ def unwritten(place: Path | str, error: OSError) -> Refused:
 
 def say_error(error: DarumaError) -> None:
     """What went wrong, field by field, and what to do next, on stderr."""
+    from darumad.cli.speaking import note  # noqa: PLC0415 - what all goes well for never speaks of an error
+
     lines = [f"daruma: {error.message}"]
     # What the message says in its own words is not said again with the place it was found at.
     lines += [f"  {each.pointer}: {each.detail}" for each in error.problems if each.detail not in error.message]
     lines.append(f"  -> {error.entry.next_step}")
     with contextlib.suppress(OSError):
-        click.echo("\n".join(lines), err=True)
+        note("\n".join(lines))
 
 
 def _forget_stdout() -> None:

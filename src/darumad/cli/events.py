@@ -71,7 +71,7 @@ def events(  # noqa: PLR0913 - one parameter an option
     told = followed(line, Patience(), begin, **wanted) if follow else line.client.events(**begin, **wanted)
     for each in told:
         if line.form == "table":
-            click.echo(_text(each))
+            speaking.say(_text(each))
         else:
             speaking.line(each)
         if each["type"] == until:

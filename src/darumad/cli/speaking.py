@@ -3,16 +3,18 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import click
 
 Form = Literal["table", "json", "ndjson"]
 Json = Mapping[str, Any]
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
-_JOINERS = "\u200c\u200d"
+_JOINERS = frozenset("\u200c\u200d")
+"""Invisible, and kept: scripts and emoji are written with them."""
+_LAYOUT = _JOINERS | frozenset("\n\t")
 WIDEST = 80
 """How many characters of a cell a table shows at a terminal; what is piped is read by programs, and whole."""
 
@@ -20,23 +22,32 @@ WIDEST = 80
 def show(reply: Json, form: Form, lines: Callable[[Json], Iterable[str]]) -> None:
     """Prints `reply` as it came over the wire, or as `lines` has it for people."""
     if form == "json":
-        click.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+        _say_json(json.dumps(reply, indent=2, ensure_ascii=False))
     elif form == "ndjson":
         for each in reply["items"] if isinstance(reply.get("items"), list) else [reply]:
             line(each)
     else:
         for text in lines(reply):
-            click.echo(text)
+            say(text)
 
 
 def line(value: Any) -> None:
     """Prints one line of JSON, at once: somebody may be following."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    _say_json(json.dumps(value, ensure_ascii=False))
 
 
 def note(text: str) -> None:
     """Says something that is no data, on stderr."""
-    click.echo(text, err=True)
+    click.echo(_harmless(text, _LAYOUT) if _is_terminal(sys.stderr) else text, err=True)
+
+
+def say(text: str) -> None:
+    """Prints it: at a terminal with its controls written out, and as it is where a program reads."""
+    click.echo(_harmless(text, _LAYOUT) if _is_terminal(sys.stdout) else text)
+
+
+def _say_json(text: str) -> None:
+    click.echo(_harmless(text, _LAYOUT, _in_json) if _is_terminal(sys.stdout) else text)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
@@ -85,9 +96,14 @@ def span(seconds: float | None) -> str | None:
     return f"{minutes}m {whole % 60}s" if minutes else f"{seconds:.1f}s"
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks; there is no stream at all where it was closed before the start."""
+    return stream is not None and stream.isatty()
+
+
 def is_cut(text: str) -> bool:
     """Whether a table shows only the beginning of `text`."""
-    return len(text) > WIDEST and sys.stdout.isatty()
+    return len(text) > WIDEST and _is_terminal(sys.stdout)
 
 
 def _cell(value: Any) -> str:
@@ -103,18 +119,23 @@ def _text(value: Any) -> str:
     return _harmless(" ".join(value.splitlines()) if isinstance(value, str) else _joined(value))
 
 
-def _harmless(text: str) -> str:
-    """`text` with its controls written out: what somebody submitted must not steer or mirror the terminal.
+def _in_python(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
-    Invisible joiners stay: scripts and emoji are written with them.
-    """
+
+def _in_json(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def _harmless(text: str, kept: Collection[str] = _JOINERS, written_out: Callable[[str], str] = _in_python) -> str:
+    """`text` with its controls written out: what somebody submitted must not steer or mirror the terminal."""
     if text.isprintable():
         return text
-    return "".join(each if _is_shown(each) else each.encode("unicode_escape").decode() for each in text)
+    return "".join(each if each in kept or _is_shown(each) else written_out(each) for each in text)
 
 
 def _is_shown(character: str) -> bool:
-    return character in _JOINERS or unicodedata.category(character) not in _CONTROLS
+    return unicodedata.category(character) not in _CONTROLS
 
 
 def _joined(value: Any) -> str:
