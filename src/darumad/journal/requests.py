@@ -284,7 +284,7 @@ class SetBack(Value, kw_only=True):
     """The wall clock was set back by `by_ms`, within the last `within_ms`. Answer: `APPLIED`.
 
     What waits out a backoff or an outage goes back with it; a moment that somebody named stays. What was scheduled
-    since is left alone: had it been before, it would be due for longer than that.
+    since looks no different where it waits for nearly as long as the clock went back, or longer: it goes on earlier.
     """
 
     by_ms: int
