@@ -158,6 +158,23 @@ def test_whose_task_holds_the_loop_is_known_and_told_of_as_such(
     assert stage.done().result.error.kind == "bridge_stalled"
 
 
+def test_who_holds_the_loop_while_its_time_is_over_is_told_of_as_such(room: Rooms, block: Block) -> None:
+    async def tidies_up(item: WorkItem, context: Context) -> WorkResult:
+        try:
+            return await hang(item, context)
+        finally:
+            block.hold()
+
+    stage = room()
+    stage.begin(tidies_up, stage.held(timeout=0.01))
+    block.holds()
+    eventually(lambda: stage.loop.now.held() > 0)
+    culprit = stage.loop.now.culprit()
+    assert culprit is not None
+    assert stage.bridge.convict(culprit) == 1
+    assert stage.done().result.error.kind == "loop_held"
+
+
 def test_a_call_that_is_no_tasks_own_is_held_against_nobody(room: Rooms, block: Block) -> None:
     stage = room()
     stage.begin(hang)

@@ -204,8 +204,11 @@ class StageTask:
         self._task.add_done_callback(lambda _: call(self))
 
     def lost(self, why: Limit, because: str = "") -> Done:
-        """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late."""
-        if self._why is None:
+        """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late.
+
+        That it held the loop is told whatever else it was to end by: it may do so while it is cancelled.
+        """
+        if self._why is None or why is Limit.HELD_THE_LOOP:
             self._why, self._because = why, because
         return Done(self.seat.holder, self.held, self._ended())
 
