@@ -6,6 +6,7 @@ One table gives each code its HTTP status, its exit code and what to do next; do
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 from darumad.values import Value
@@ -83,6 +84,12 @@ CODES: Mapping[str, ErrorCode] = {
             "socket_taken", 409, 78, "Stop the other daemon first, or give this one another socket: `control.socket`."
         ),
         ErrorCode("bad_place", 500, 78, "Give the daemon's user the right to write there, or set `state_dir`."),
+        ErrorCode(
+            "read_only",
+            500,
+            74,
+            "Remount it read-write (`mount -o remount,rw`); where the kernel made it read-only, `dmesg` says why.",
+        ),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
         ErrorCode(
@@ -156,6 +163,11 @@ class Broken(DarumaError):  # noqa: N818 - the family is named by what the catch
     """Our own invariant failed: let it crash."""
 
     default: ClassVar[str] = "broken"
+
+
+def read_only(place: PurePath) -> Refused:
+    """The refusal of a place that nothing can be written to until somebody remounts its file system."""
+    return Refused(f"{place} lies on a file system that is mounted read-only", code="read_only")
 
 
 def unknown_item(item: str) -> Refused:

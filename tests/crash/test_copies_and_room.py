@@ -120,6 +120,30 @@ def test_a_disk_that_fills_up_costs_nothing_that_was_promised(disk: Path) -> Non
         daemon.close()
 
 
+def test_what_a_read_only_disk_keeps_from_being_done_is_told_as_that(disk: Path, tmp_path: Path) -> None:
+    daemon = Daemon(disk, OFFLINE).start()
+    try:
+        daemon.stop()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        assert_read_only(daemon.run("serve"), daemon.socket)
+        daemon.environ["DARUMA_CONTROL__SOCKET"] = os.fspath(tmp_path / "control.sock")
+        for argv in (["serve"], ["backup", os.fspath(tmp_path / "copy.db")], ["journal", "check"]):
+            assert_read_only(daemon.run(*argv), daemon.state)
+        (found,) = (line for line in daemon.run("doctor").stdout.splitlines() if "state directory" in line)
+        assert found.startswith("BAD ")
+        assert f"{daemon.state} lies on a file system that is mounted read-only -> Remount it" in found
+    finally:
+        daemon.close()
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+
+
+def assert_read_only(done: "subprocess.CompletedProcess[str]", place: Path) -> None:
+    assert done.returncode == 74
+    said, step = done.stderr.splitlines()
+    assert said == f"daruma: {place} lies on a file system that is mounted read-only"
+    assert step.startswith("  -> Remount it read-write")
+
+
 def taken(daemon: Daemon, name: str) -> bool:
     with suppress(DarumaError):
         return bool(daemon.submit(name, input="x" * 20_000))

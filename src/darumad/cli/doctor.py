@@ -13,7 +13,7 @@ import click
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
-from darumad.errors import DarumaError, Refused
+from darumad.errors import DarumaError, Refused, read_only
 from darumad.values import Value
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ def _daemon(line: Line) -> tuple[Json | None, Finding]:
 
 def _state_directory(settings: "Settings") -> Finding:
     name, path = "state directory", settings.state_dir
+    above = next(each for each in (path, *path.parents) if each.exists())
+    if (sealed := _sealed(above)) is not None:
+        return Finding(name, "bad", *sealed)
     if not path.exists():
-        above = next(each for each in path.parents if each.exists())
         if os.access(above, os.W_OK | os.X_OK):
             return Finding(name, "ok", f"{path} will be made at the first start")
         return Finding(
@@ -119,6 +121,16 @@ def _state_directory(settings: "Settings") -> Finding:
         stopped = f": with less than {mark} MiB (`journal.low_water`) nothing new is taken in" if low else ""
         return Finding(name, "bad", f"{path} has {free // _MIB} MiB left{stopped}", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")
+
+
+def _sealed(path: Path) -> tuple[str, str] | None:
+    """That nobody can write there, and what to do; None where only its owner, or who may, decides that."""
+    from darumad.journal.place import is_read_only  # noqa: PLC0415 - no other online command needs it
+
+    if not is_read_only(path):
+        return None
+    error = read_only(path)
+    return error.message, error.entry.next_step
 
 
 def _amiss(path: Path) -> tuple[str, str] | None:

@@ -1,5 +1,6 @@
 """Sockets: where the daemon listens. It binds its own or takes over systemd's; the server is only ever handed them."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -9,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
-from darumad.errors import Refused
+from darumad.errors import Refused, read_only
 
 MODE = 0o660
 _BACKLOG = 1024
@@ -75,7 +76,7 @@ def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocke
     """Binds and listens at `path`, mode 0660, replacing what a killed daemon left there. `group` is a group id.
 
     Raises:
-        Refused: `bad_settings`: the path cannot hold a socket; `socket_taken`: another daemon has it.
+        Refused: `bad_settings`: the path cannot hold a socket; `read_only`; `socket_taken`: another daemon has it.
     """
     _check_length(path)
     lock = _lock(path)
@@ -197,6 +198,8 @@ def _bind(path: Path, group: int | None) -> socket.socket:
 
 
 def _not_to_be_had(path: Path, error: OSError) -> Refused:
+    if error.errno == errno.EROFS:
+        return read_only(path)
     return Refused(f"control.socket is {path}, and it cannot be had: {error}", code="bad_settings")
 
 

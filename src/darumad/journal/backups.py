@@ -42,7 +42,7 @@ def back_up(place: Place, target: Path) -> Copied:
 
     Raises:
         Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
-            `bad_journal`: the journal cannot be read, or its copy is not sound.
+            `bad_journal`: the journal cannot be read, or its copy is not sound; `read_only`: it cannot be opened there.
         Unavailable: `io_error`: the disk of `target` cannot take it; `disk_full`: that of the journal is full.
     """
     if not place.database.exists():

@@ -33,7 +33,8 @@ def check(place: Place, *, quick: bool) -> Checked:
     """The journal of `place`, looked at from every side; `quick` leaves out what SQLite itself takes long for.
 
     Raises:
-        Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's.
+        Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's;
+            `read_only`: it cannot be opened there.
         Unavailable: `disk_full`: not even what SQLite needs beside it can be made.
     """
     if not place.database.exists():

@@ -3,6 +3,7 @@
 Nothing here changes a row.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from darumad.errors import DarumaError, Refused, Unavailable
-from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError
+from darumad.errors import DarumaError, Refused, Unavailable, read_only
+from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError, is_damaged
 from darumad.journal.sql import SQL
 from darumad.values import Value
 
@@ -54,16 +55,20 @@ def prepare(place: Place) -> None:
 
     Raises:
         Refused: `bad_place`: the directory cannot be used; `bad_journal`: SQLite is too old, or the directory lies on
-            a network filesystem.
+            a network filesystem; `read_only`.
     """
     if VERSION < NEEDS:
         wanted = ".".join(map(str, NEEDS))
         raise _bad(f"this Python has SQLite {VERSION_TEXT}; {wanted} or newer is needed. Use another Python.")
     try:
         _make_directory(place.directory, _PRIVATE_DIRECTORY)
+        if is_read_only(place.directory):
+            raise read_only(place.directory)
         if stat.S_IMODE(place.directory.stat().st_mode) & _FOREIGN_BITS:
             place.directory.chmod(_PRIVATE_DIRECTORY)
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise read_only(place.directory) from error
         said = f"the state directory {place.directory} cannot be used: {error.strerror}"
         raise Refused(said, code="bad_place") from error
     kind = _filesystem(place.directory)
@@ -124,7 +129,7 @@ def examine(place: Place) -> None:
     """Whether a daemon could begin on what lies here, for whoever only wants to know.
 
     Raises:
-        Refused: `bad_journal`: as `open_database` and `check_identity`.
+        Refused: `bad_journal`: as `open_database` and `check_identity`; `read_only`.
         Unavailable: `disk_full`.
     """
     if not _is_there(place):
@@ -170,8 +175,18 @@ def free_on(directory: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def is_read_only(directory: Path) -> bool:
+    """Whether the file system of `directory` takes nothing at all, whoever asks."""
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+
+
 def unreadable(place: Place, error: DatabaseError) -> DarumaError:
-    """Why the database cannot be read: on a full disk not even what SQLite needs beside the file can be made."""
+    """Why the database cannot be read.
+
+    On a disk that is full or read-only not even what SQLite needs beside the file can be made.
+    """
+    if is_read_only(place.directory) and not is_damaged(error):
+        return read_only(place.directory)
     if free_on(place.directory) < LEAST:
         return Unavailable(f"the disk of {place.directory} is full", code="disk_full")
     return _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.")
