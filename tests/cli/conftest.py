@@ -19,6 +19,7 @@ def run(served: Served) -> Run:
     def run(*argv: str, **more: Any) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "darumad", *argv]
         environ = {"DARUMA_SOCKET": str(served.path), "PATH": "/usr/bin:/bin", "HOME": str(served.room.directory)}
-        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False, **more)
+        more = {"env": environ, **more}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
 
     return run

@@ -379,6 +379,20 @@ def test_doctor_says_which_settings_the_daemon_goes_by_where_it_was_given_others
     assert other == f"note  settings         {says}"
 
 
+@pytest.mark.parametrize("more", ["", "queue: {max_itms: 7}\n"])
+def test_doctor_looks_for_the_daemon_where_the_settings_file_says_also_where_that_is_wrong_elsewhere(
+    served: Served, run: Run, tmp_path: Path, more: str
+) -> None:
+    file = tmp_path / "daruma.yaml"
+    file.write_text(f"state_dir: {tmp_path / 'own'}\ncontrol: {{socket: {served.path}}}\n{more}")
+    none = {"DARUMA_SOCKET": str(tmp_path / "none.sock"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    said = run("doctor", "--config", str(file), env=none).stdout
+    assert f"at {served.path}\n" in said
+    assert more or f"state directory  {tmp_path / 'own'} " in said
+    named = run("doctor", "--config", str(file), "--socket", str(tmp_path / "named.sock")).stdout
+    assert f"no daemon answers at {tmp_path / 'named.sock'}" in named
+
+
 @pytest.mark.parametrize(
     ("wrong", "said", "code"),
     [

@@ -39,7 +39,10 @@ class Finding(Value):
 @click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 @online
 def doctor(line: Line, file: Path | None) -> None:
-    """What is in the way, and how to mend it. Ends with 1 when a line says BAD; a note ends nothing."""
+    """What is in the way, and how to mend it. Ends with 1 when a line says BAD; a note ends nothing.
+
+    With --config the daemon is looked for where that file says.
+    """
     findings = list(_examined(line, file))
     line.show({"items": [_plain(each) for each in findings]}, _lines)
     if any(each.mark == "bad" for each in findings):

@@ -1,6 +1,7 @@
 """Online: what every command has that talks to a daemon: the socket, the form of the answer, and the client."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +36,10 @@ def _tell_of_silence(left: float) -> None:
 
 
 def online(command: F) -> Callable[..., Any]:
-    """Gives `command` the options of an online command, and a `Line` as its first argument."""
+    """Gives `command` the options of an online command, and a `Line` as its first argument.
+
+    One that is given a settings file, `file`, looks for the daemon where that file says, unless `--socket` says.
+    """
 
     @click.option(
         "--socket",
@@ -55,7 +59,17 @@ def online(command: F) -> Callable[..., Any]:
     @click.option("--json", "form", flag_value="json", help="The same as -o json.")
     @functools.wraps(command)
     def run(*args: Any, socket: Path | None, form: Form, **kwargs: Any) -> Any:
-        with Client(socket, silence=_tell_of_silence) as client:
+        with Client(socket or _named_in(kwargs.get("file")), silence=_tell_of_silence) as client:
             return command(Line(client, form), *args, **kwargs)
 
     return run
+
+
+def _named_in(file: Path | None) -> Path | None:
+    """The control socket that the settings file names, also where other settings of it are wrong; None if none."""
+    if file is None:
+        return None
+    from darumad.settings import examine  # noqa: PLC0415 - needed with a settings file only
+
+    settings = examine(file, os.environ).settings
+    return settings.control.socket if "control.socket" in settings.said else None
