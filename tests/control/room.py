@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from darumad.work.ends import Next
 from darumad.work.estimate import Quote
 from darumad.work.lanes import Lane
 from darumad.work.model import Message
+from darumad.work.result import UNUSED
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -233,9 +235,14 @@ class Room:
         assert isinstance(answer, Claimed)
         return answer
 
-    def succeed(self, artifacts: tuple[Artifact, ...] = ()) -> None:
+    def succeed(self, artifacts: tuple[Artifact, ...] = (), usage: Usage = UNUSED) -> None:
         """The best ready item of `echo` is done."""
-        self._end(WorkState.SUCCEEDED, artifacts)
+        self._end(WorkState.SUCCEEDED, artifacts, usage=usage)
+
+    def suspect(self, name: str) -> None:
+        """As two deaths of the daemon would leave the item."""
+        with closing(sqlite3.connect(self.directory / "state" / "journal.db", isolation_level=None)) as connection:
+            assert connection.execute("UPDATE item SET suspect = 1, lives = 2 WHERE uid = ?", (name,)).rowcount == 1
 
     def die(self, kind: str = "tool_error", message: str = "the tool broke") -> None:
         self._end(WorkState.DEAD, (), {"kind": kind, "message": message})
@@ -250,6 +257,7 @@ class Room:
         artifacts: tuple[Artifact, ...],
         error: Mapping[str, Any] | None = None,
         reason: str | None = None,
+        usage: Usage = UNUSED,
     ) -> None:
         record = self.claim().held[0].record
         done = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done", artifacts=artifacts, model="offline")
@@ -272,6 +280,7 @@ class Room:
             result=result_to_json(done) if succeeded else None,
             exchange=exchange_of(record.item, done) if succeeded else None,
             facts=(fact,) if succeeded else (),
+            usage=usage,
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)
 

@@ -172,6 +172,14 @@ def test_an_estimate_says_what_earlier_items_came_to_and_accepts_nothing(served:
     assert [each["id"] for each in served.client.call("work list")["items"]] == ["a"]
 
 
+def test_what_earlier_items_cost_at_an_unknown_price_is_not_taken_for_nothing(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "a"})
+    served.room.succeed(usage=Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=None))
+    reply = served.client.call("estimate", CLEAR)
+    assert (reply["median"]["nano_usd"], reply["most"]["nano_usd"]) == (None, None)
+    assert served.client.call("work show", id="a")["used"]["nano_usd"] is None
+
+
 def test_an_estimate_counts_what_was_said_in_its_conversation_and_in_its_dialogue(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "a", "conversation": "talk"})
     served.room.succeed()

@@ -142,6 +142,18 @@ def test_whatever_else_holds_an_item_back_is_named(
     assert str(_shown(served.client, "one")).startswith(says)
 
 
+def test_status_says_that_suspects_wait_for_their_turn(served: Served) -> None:
+    for name in ("one", "two"):
+        served.client.submit({**CLEAR, "id": name})
+    assert served.client.call("status")["held_back"] == []
+    served.room.suspect("one")
+    (said,) = served.client.call("status")["held_back"]
+    assert said.startswith("an item that runs alone, for the daemon died twice")
+    served.room.suspect("two")
+    (said,) = served.client.call("status")["held_back"]
+    assert said.startswith("2 items that run alone")
+
+
 LITTLE = "the disk of /state has 3 MiB left"
 
 

@@ -198,6 +198,7 @@ READ_WHOLE = {
     "identity": "one row",
     "last_position": "one row a table",
     "position_before": "the newest first, no further back than was asked for",
+    "suspects": "an index that holds suspects only, for a person who looks",
     "claim_suspects": "an index that holds suspects only, and is read only while there are any",
     "mark_lacking": "a table that holds only what some items require, once a boot",
     "counts": "an index over all items, for a person who looks",

@@ -180,16 +180,16 @@ def _estimated(reply: Json) -> Iterable[str]:
         (
             ("agent", reply["agent"]),
             ("model", model),
-            ("a call may cost", _a_call(reply["a_call"])),
-            ("usual", f"{amount_words(reply['median'])}, the median {of}" if reply["median"] else of),
-            ("nine of ten", reply["most"] and f"at most {amount_words(reply['most'])}"),
+            ("a call may cost", _priced(reply["a_call"])),
+            ("usual", f"{_priced(reply['median'])}, the median {of}" if reply["median"] else of),
+            ("nine of ten", reply["most"] and f"at most {_priced(reply['most'])}"),
             ("limits allow", amount_words(reply["allowed"]) or "any amount"),
         )
     )
 
 
-def _a_call(amount: Json | None) -> str | None:
-    """What a call may use at most; whose price nobody knows says so in the price's place."""
+def _priced(amount: Json | None) -> str | None:
+    """What was or may be used; whose price nobody knows says so in the price's place."""
     priced = amount is None or amount["nano_usd"] is not None
     return amount_words(amount) if priced else f"{amount_words(amount)}, at an unknown price"
 

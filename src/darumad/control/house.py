@@ -14,8 +14,8 @@ from darumad.journal.requests import Outcome, Request
 from darumad.names import AgentName, Boot, Capability, Fence, ItemId, Millis, Role, Seconds, Stage
 from darumad.values import Value
 from darumad.work.allowance import Allowance
-from darumad.work.budget import Account, Amount, Budget
-from darumad.work.estimate import Quote
+from darumad.work.budget import Account, Budget
+from darumad.work.estimate import CameTo, Quote
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.lanes import Lane
 from darumad.work.model import Message
@@ -107,11 +107,12 @@ class Reader(Protocol):
         type: str | None = None,  # noqa: A002
     ) -> Sequence[Recorded]: ...
     def counts(self) -> Mapping[WorkState, int]: ...  # noqa: D102
+    def suspects(self) -> int: ...  # noqa: D102
     def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
     def last_position(self) -> int: ...  # noqa: D102
     def position_before(self, at: Millis) -> int: ...  # noqa: D102
     def accounts(self, budgets: Iterable[Budget]) -> Mapping[Budget, Account]: ...  # noqa: D102
-    def came_to(self, agent: AgentName, limit: int = 100) -> Sequence[Amount]: ...  # noqa: D102
+    def came_to(self, agent: AgentName, limit: int = 100) -> Sequence[CameTo]: ...  # noqa: D102
     def settings(self, prefix: str) -> Mapping[str, str]: ...  # noqa: D102
 
 

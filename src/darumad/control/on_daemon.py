@@ -48,7 +48,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
         oldest_ready_seconds=None if oldest is None else max(0, now - oldest) / 1000,
         agents=dict(Counter(str(each.get("state", "")) for each in house.agents())),
         position=str(await desk.read(reader.last_position)),
-        held_back=tuple(held_back(house)),
+        held_back=tuple(await desk.read(held_back, house)),
     )
 
 

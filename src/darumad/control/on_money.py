@@ -13,7 +13,7 @@ from darumad.journal.requests import Setting
 from darumad.names import ItemId
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
-from darumad.work.estimate import Quote, spread_of, tightest, unpriced
+from darumad.work.estimate import CameTo, Quote, spread_of, tightest, unpriced
 from darumad.work.item import Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.result import Usage
@@ -189,5 +189,5 @@ def _view(budget: Budget, limits: Limits, account: Account) -> BudgetView:
     )
 
 
-def _amount(amount: Amount | Limits) -> AmountView:
+def _amount(amount: Amount | CameTo | Limits) -> AmountView:
     return AmountView(nano_usd=amount.nano_usd, tokens=amount.tokens, calls=amount.calls)

@@ -90,9 +90,9 @@ def parked_for(record: WorkRecord) -> str | None:
 
 
 def held_back(house: House) -> Sequence[str]:
-    """What of all there is to do is not begun for now, why, and what lets it go on."""
+    """What of all there is to do is not begun for now, why, and what lets it go on. It reads the journal."""
     shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
-    everything = (_admission(house), _room(house))
+    everything = (_admission(house), _room(house), _suspects(house.reader.suspects()))
     return (*(each for each in everything if each is not None), *map(_paused_lane, shut), *_amiss(house))
 
 
@@ -160,6 +160,11 @@ def _admission(house: House) -> str | None:
 def _room(house: House) -> str | None:
     why = house.no_room()
     return None if why is None else f"room: {why}; make some, and it goes on by itself"
+
+
+def _suspects(count: int) -> str | None:
+    items = "an item that runs" if count == 1 else f"{count} items that run"
+    return f"{items} alone, for the daemon died twice meanwhile: one after the other, by themselves" if count else None
 
 
 def _amiss(house: House) -> Sequence[str]:

@@ -162,6 +162,10 @@ WHERE lane = :lane AND lane <> 'default' AND attempt > 0 AND finished_at IS NULL
 GROUP BY coalesce(child.place, item.id)
 ORDER BY item.id LIMIT :most;
 
+-- name: suspects
+-- How many ready items are to run alone.
+SELECT count(*) FROM item INDEXED BY item_suspect WHERE state = 'ready' AND suspect = 1;
+
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
 SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh
@@ -798,9 +802,12 @@ SELECT * FROM record WHERE uid = :uid;
 SELECT result.body, result.sha256 FROM item JOIN result ON result.item = item.id WHERE item.uid = :uid;
 
 -- name: came_to
--- What the newest succeeded items of a definition used, over all their attempts.
-SELECT coalesce(budget.spent, 0), coalesce(budget.tokens, 0), coalesce(budget.calls, 0)
-FROM (SELECT uid FROM item WHERE state = 'succeeded' AND agent = :agent ORDER BY id DESC LIMIT :limit) AS done
+-- What the newest succeeded items of a definition used, over all their attempts; of a price that is not known, null.
+SELECT
+    CASE WHEN EXISTS (SELECT 1 FROM attempt WHERE attempt.item = done.id AND attempt.nano_usd IS NULL) THEN NULL
+        ELSE coalesce(budget.spent, 0) END,
+    coalesce(budget.tokens, 0), coalesce(budget.calls, 0)
+FROM (SELECT id, uid FROM item WHERE state = 'succeeded' AND agent = :agent ORDER BY id DESC LIMIT :limit) AS done
 LEFT JOIN budget ON budget.scope = 'item:' || done.uid AND budget.period = 'ever';
 
 -- name: exchanges

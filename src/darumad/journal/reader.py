@@ -12,8 +12,9 @@ from darumad.journal.encoding import STAGES, WORDS, dump, load, record_from_row,
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position, Stage
-from darumad.work.budget import Account, Amount, Budget
+from darumad.work.budget import Account, Budget
 from darumad.work.conversation import MOST, Exchange, turns_of
+from darumad.work.estimate import CameTo
 from darumad.work.item import WorkRecord
 from darumad.work.model import Message
 from darumad.work.states import WorkState
@@ -199,6 +200,10 @@ class Reader:
         """How many items of each definition run; one of which none does is not named."""
         return dict(self._db.all(SQL["under_way"]))
 
+    def suspects(self) -> int:
+        """How many ready items are to run alone, one after the other."""
+        return int(self._db.value(SQL["suspects"]))
+
     def oldest_ready_at(self) -> Millis | None:
         """Since when the longest waiting ready item is ready; None when none is."""
         at = self._db.value(SQL["oldest_ready_at"])
@@ -223,10 +228,10 @@ class Reader:
         held = {Budget(*row[:2]): account_of(row[2:]) for row in rows}
         return {each: held.get(each, Account()) for each in wanted}
 
-    def came_to(self, agent: AgentName, limit: int = 100) -> list[Amount]:
+    def came_to(self, agent: AgentName, limit: int = 100) -> list[CameTo]:
         """What the newest succeeded items of a definition used, over all their attempts."""
         rows = self._db.all(SQL["came_to"], {"agent": agent, "limit": limit})
-        return [Amount(nano_usd=NanoUsd(spent), tokens=tokens, calls=calls) for spent, tokens, calls in rows]
+        return [CameTo(nano_usd=spent, tokens=tokens, calls=calls) for spent, tokens, calls in rows]
 
     def settings(self, prefix: str) -> dict[str, str]:
         """The switches whose keys begin so, by their keys."""

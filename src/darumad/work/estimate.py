@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from darumad.names import NanoUsd
 from darumad.values import Value
-from darumad.work.budget import UNITS, Amount
 from darumad.work.item import Limits
 from darumad.work.result import Usage
 
@@ -20,12 +19,23 @@ class Quote(Value, kw_only=True):
     most: Usage | None = None
 
 
+class CameTo(Value, kw_only=True):
+    """What an item used over all its attempts; `nano_usd` is None where the price of a call of it was not known."""
+
+    nano_usd: NanoUsd | None = NanoUsd(0)
+    tokens: int = 0
+    calls: int = 0
+
+
 class Spread(Value, kw_only=True):
-    """What earlier items came to: half of them used at most `median`, nine of ten at most `most_of_them`."""
+    """What earlier items came to: half of them used at most `median`, nine of ten at most `most_of_them`.
+
+    The price is None as soon as that of one of them is.
+    """
 
     items: int
-    median: Amount
-    most_of_them: Amount
+    median: CameTo
+    most_of_them: CameTo
 
 
 def unpriced(provider: str, model: str) -> str:
@@ -36,7 +46,7 @@ def unpriced(provider: str, model: str) -> str:
     )
 
 
-def spread_of(spent: Sequence[Amount]) -> Spread | None:
+def spread_of(spent: Sequence[CameTo]) -> Spread | None:
     """The spread of what items came to, each unit by itself; None without any."""
     if not spent:
         return None
@@ -54,10 +64,14 @@ def tightest(left: Iterable[Limits]) -> Limits:
     )
 
 
-def _quantile(spent: Sequence[Amount], share: float) -> Amount:
+def _quantile(spent: Sequence[CameTo], share: float) -> CameTo:
     at = max(0, -int(-share * len(spent) // 1) - 1)
-    nano_usd, tokens, calls = (sorted(getattr(each, unit) for each in spent)[at] for unit in UNITS)
-    return Amount(nano_usd=NanoUsd(nano_usd), tokens=tokens, calls=calls)
+    prices = [each.nano_usd for each in spent if each.nano_usd is not None]
+    return CameTo(
+        nano_usd=sorted(prices)[at] if len(prices) == len(spent) else None,
+        tokens=sorted(each.tokens for each in spent)[at],
+        calls=sorted(each.calls for each in spent)[at],
+    )
 
 
 def _least(values: Iterable[int | None]) -> int | None:
