@@ -53,7 +53,7 @@ def restart(line: Line, name: str) -> None:
 
 def _restart_lines(reply: Json) -> Iterable[str]:
     yield from (f"{each}  restarting" for each in reply["restarted"])
-    yield from (f"{each}  goes on" for each in reply["released"])
+    yield from (f"{each}  goes on" for each in reply.get("released", ()))
 
 
 def _show_lines(reply: Json) -> Iterable[str]:

@@ -221,8 +221,14 @@ def _list_lines(reply: Json) -> Iterable[str]:
 
 
 def _spent(reply: Json) -> list[str]:
-    """Where its time went, as the daemon has it: `executing 3.2s`."""
-    return [f"{where} {span(millis / 1000)}" for where, millis in reply["spent"].items()]
+    """Where its time went, as the daemon has it: `executing 3.2s`. An older daemon has not."""
+    return [f"{where} {span(millis / 1000)}" for where, millis in (reply.get("spent") or {}).items()]
+
+
+def _used(reply: Json) -> str | None:
+    """What was booked for it; nothing for what asked no model, or where an older daemon does not say."""
+    used = reply.get("used")
+    return amount_words(used) if used and used["calls"] else None
 
 
 def _show_lines(reply: Json) -> Iterable[str]:
@@ -252,7 +258,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("started", moment(reply["started_at"])),
             ("finished", moment(reply["finished_at"])),
             ("spent", _spent(reply)),
-            ("used", amount_words(reply["used"]) if reply["used"]["calls"] else None),
+            ("used", _used(reply)),
             ("by", reply["submitted_by"]),
             ("cancelled by", _cancelled(reply)),
             ("error", (reply["error"] or {}).get("message")),
