@@ -1,14 +1,18 @@
 """What is handed in as a file, on standard input and as words: read as it is meant, or refused by its place."""
 
+import io
 import json
 import os
+import socket
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from darumad.cli.packing import packed
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
 
@@ -143,3 +147,72 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_by_its_name(run: Run, tmp_
     done = run("submit", "--item", str(file))
     assert done.returncode == 2
     assert "the key 'description' stands twice; keep one" in done.stderr
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A directory to hand in, beside something that is nobody's business."""
+    place = tmp_path / "package"
+    (place / "sub").mkdir(parents=True)
+    (place / "real.py").write_text("real")
+    (place / "sub" / "inner.py").write_text("inner")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.py").write_text("secret")
+    return place
+
+
+def _packed(place: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What is uploaded of a directory, each file by its name with its content, and the names of what is not."""
+    with packed(place) as ready, tarfile.open(fileobj=io.BytesIO(ready.content.read())) as archive:
+        held = {each.name: archive.extractfile(each) for each in archive if each.isfile()}
+        assert len(held) == len(archive.getnames())
+        return {name: file.read().decode() for name, file in held.items() if file is not None}, ready.left_out
+
+
+def test_a_link_that_stays_inside_is_uploaded_as_what_it_points_to(package: Path) -> None:
+    (package / "alias.py").symlink_to("real.py")
+    (package / "again").symlink_to(package / "sub")
+    (package / "sub" / "up.py").symlink_to("../alias.py")
+    assert _packed(package) == (
+        {
+            "again/inner.py": "inner", "again/up.py": "real", "alias.py": "real",
+            "real.py": "real", "sub/inner.py": "inner", "sub/up.py": "real",
+        },
+        (),
+    )  # fmt: skip
+
+
+def test_a_directory_that_is_handed_in_by_a_link_is_the_directory(package: Path) -> None:
+    (package / "alias.py").symlink_to(package / "real.py")
+    (package.parent / "link").symlink_to(package)
+    assert _packed(package.parent / "link") == _packed(package)
+
+
+def test_links_in_a_ring_are_uploaded_once_and_no_further(package: Path) -> None:
+    (package / "other").mkdir()
+    (package / "other" / "back").symlink_to("../sub")
+    (package / "sub" / "there").symlink_to("../other")
+    (package / "sub" / "round").symlink_to("..")
+    names, left_out = _packed(package)
+    assert sorted(names) == ["other/back/inner.py", "real.py", "sub/inner.py"]
+    assert left_out == ("other/back/round", "other/back/there", "sub/round", "sub/there/back")
+
+
+@pytest.mark.parametrize("target", ["../secret/key.py", "../secret", "nowhere", "link", ".", "sub/../..", "/dev/zero"])
+def test_a_link_that_leads_elsewhere_is_not_followed_and_named(package: Path, target: str) -> None:
+    (package / "link").symlink_to(target)
+    assert _packed(package) == ({"real.py": "real", "sub/inner.py": "inner"}, ("link",))
+
+
+def test_what_is_not_uploaded_of_a_directory_is_said_in_one_line(served: Served, package: Path) -> None:
+    for number in range(3):
+        (package / f"away{number}").symlink_to(package.parent)
+    os.mkfifo(package / "pipe")
+    os.mkfifo(package / "red\x1b[31m")
+    with socket.socket(socket.AF_UNIX) as listener, pytest.MonkeyPatch.context() as here:
+        here.chdir(package)
+        listener.bind("socket")
+    done = _daruma(served, "submit", TEXT, "--agent", "echo", "--input", str(package))
+    said = f"daruma: not uploaded of {package}: away0, away1, away2, pipe, red\\x1b[31m and 1 more"
+    why = "(links that lead out of it, nowhere or round, and what is no file)"
+    assert (done.returncode, done.stderr.decode()) == (0, f"{said} {why}\n")

@@ -15,6 +15,8 @@ _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, and kept: scripts and emoji are written with them."""
 _LAYOUT = _JOINERS | frozenset("\n\t")
+NAMED = 5
+"""How many names a sentence has; of others it says how many there are."""
 WIDEST = 80
 """How many characters of a cell a table shows at a terminal; what is piped is read by programs, and whole."""
 
@@ -48,6 +50,12 @@ def say(text: str) -> None:
 
 def _say_json(text: str) -> None:
     click.echo(_harmless(text, _LAYOUT, _in_json) if _is_terminal(sys.stdout) else text)
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of `names` on one line, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(_text, names[:NAMED])) + more
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

@@ -273,7 +273,12 @@ def _named(path: str) -> Json:
 
 
 def _uploaded(line: Line, path: Path) -> Json:
-    """Streams `path` to the daemon; how the item names it."""
+    """Streams `path` to the daemon, and says what of it does not go along; how the item names it."""
     with packed(path) as ready:
+        if ready.left_out:
+            why = "links that lead out of it, nowhere or round, and what is no file"
+            speaking.note(
+                f"daruma: not uploaded of {speaking.first_of([str(path)])}: {speaking.first_of(ready.left_out)} ({why})"
+            )
         line.client.upload(ready.sha256, ready.content, ready.size)
         return {"name": ready.name, "media_type": ready.media_type, "upload": ready.sha256}
