@@ -77,6 +77,7 @@ CODES: Mapping[str, ErrorCode] = {
             78,
             "Correct the settings named; `daruma config show --config /dev/null` shows every key at its default.",
         ),
+        ErrorCode("bad_vault", 409, 78, "Follow what the message says; no secret was changed, nor what seals them."),
         ErrorCode(
             "already_running", 409, 78, "Stop the other daemon first, or give this one a state directory of its own."
         ),

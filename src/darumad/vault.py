@@ -51,7 +51,7 @@ class Vault:
         """`secret`, sealed; makes the key when there is none yet.
 
         Raises:
-            Refused: `bad_settings`: the key cannot be used.
+            Refused: `bad_vault`: the key cannot be used.
         """
         keys = self._keys() or self._grown()
         name, key = next(iter(keys.items()))
@@ -61,18 +61,18 @@ class Vault:
         """What was sealed.
 
         Raises:
-            Refused: `bad_settings`: its key is not there, or it was tampered with.
+            Refused: `bad_vault`: its key is not there, or it was tampered with.
         """
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 - see above
 
         name, _, token = sealed.partition(":")
         key = self._keys().get(name)
         if key is None:
-            raise _refused(f"a secret is sealed with the key {name}, which {self._file} does not hold")
+            raise _refused(f"it is sealed with the key {name}, which {self._file} does not hold: {self._way_out}")
         try:
             return key.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise _refused("a secret was tampered with, or sealed elsewhere: set it anew") from None
+            raise _refused("it was tampered with, or sealed elsewhere: set it anew") from None
 
     @property
     def newest(self) -> str:
@@ -83,42 +83,56 @@ class Vault:
         """From now on a new key seals; what was sealed before still opens.
 
         Raises:
-            Refused: the key is a systemd credential, which only the operator can change.
+            Refused: `bad_vault`: the key cannot be used, or is a systemd credential, which only its operator changes.
         """
         if self._given is not None:
             raise _refused(f"the key is the systemd credential {CREDENTIAL}: put a new first line into it and restart")
+        self._keys()  # a file that cannot be used is left as it is
         self._grown()
 
     def drop_old(self) -> None:
         """Forget every key but the newest: what they sealed must have been sealed anew."""
         if self._given is None and self._file.exists():
-            self._write(self._lines()[:1])
+            self._write(list(self._lines().values())[:1])
+
+    @property
+    def _way_out(self) -> str:
+        """What to do about a key that is not there, or none."""
+        if self._given is not None:
+            return f"restore the systemd credential {CREDENTIAL}, and restart the daemon"
+        return "restore the file, or remove it and set the secrets again"
 
     def _keys(self) -> "dict[str, Fernet]":
         from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
 
-        try:
-            return {_name(line): Fernet(line) for line in self._lines()}
-        except ValueError:
-            raise _refused(f"{self._file} holds a line that is no key") from None
+        keys: dict[str, Fernet] = {}
+        for number, line in self._lines().items():
+            try:
+                keys[_name(line)] = Fernet(line)
+            except ValueError:
+                raise _refused(f"line {number} of {self._file} is no key: {self._way_out}") from None
+        return keys
 
-    def _lines(self) -> list[str]:
+    def _lines(self) -> Mapping[int, str]:
+        """The lines that are not blank, by their numbers."""
         try:
             with self._file.open(encoding="ascii") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                lines = file.read().split()
+                lines = file.read().splitlines()
         except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as error:
-            raise _refused(f"{self._file} cannot be read: {type(error).__name__}") from None
+            return {}
+        except UnicodeDecodeError:
+            raise _refused(f"{self._file} is no text, and so holds no key: {self._way_out}") from None
+        except OSError as error:
+            raise _refused(f"{self._file} cannot be read: {error.strerror}; {self._way_out}") from None
         if mode & _OPEN_TO_OTHERS and self._given is None:
             raise _refused(f"{self._file} can be read by others; `chmod 600` it")
-        return lines
+        return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
 
     def _grown(self) -> "dict[str, Fernet]":
         from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
 
-        self._write([Fernet.generate_key().decode(), *self._lines()])
+        self._write([Fernet.generate_key().decode(), *self._lines().values()])
         return self._keys()
 
     def _write(self, lines: list[str]) -> None:
@@ -145,4 +159,4 @@ def _name(key: str) -> str:
 
 
 def _refused(message: str) -> Refused:
-    return Refused(message, code="bad_settings")
+    return Refused(message, code="bad_vault")

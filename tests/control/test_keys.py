@@ -23,7 +23,7 @@ def test_a_secret_is_sealed_in_the_journal_and_only_its_name_is_told(served: Ser
     assert MARKER not in kept
     assert Vault(served.room.directory, {}).open(kept) == MARKER
     (shown,) = served.client.call("secrets list")["items"]
-    assert shown == {"name": "far-api-key", "sealed_with": kept.partition(":")[0]}
+    assert shown == {"name": "far-api-key", "sealed_with": kept.partition(":")[0], "unopened": None}
     assert MARKER not in json.dumps(served.room.journal.reader().audits())
 
 
@@ -32,6 +32,20 @@ def test_the_key_is_its_owners_alone_and_in_a_file_of_its_own(served: Served) ->
     file = served.room.directory / KEY_FILE
     assert file.stat().st_mode & 0o777 == 0o600
     assert MARKER not in file.read_text()
+
+
+def test_a_secret_that_cannot_be_opened_is_listed_with_the_reason_until_it_is_set_again(served: Served) -> None:
+    served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    file = served.room.directory / KEY_FILE
+    file.write_text("not-a-key\n")
+    (shown,) = served.client.call("secrets list")["items"]
+    assert shown["unopened"].startswith(f"line 1 of {file} is no key: restore the file, or remove it")
+    file.unlink()
+    (shown,) = served.client.call("secrets list")["items"]
+    assert f"which {file} does not hold" in shown["unopened"]
+    served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    (shown,) = served.client.call("secrets list")["items"]
+    assert shown["unopened"] is None
 
 
 def test_a_secret_that_is_removed_is_gone(served: Served) -> None:

@@ -26,7 +26,7 @@ def test_old_seals_open_until_their_key_is_dropped(tmp_path: Path) -> None:
     vault.drop_old()
     with pytest.raises(Refused) as refused:
         vault.open(sealed)
-    assert refused.value.code == "bad_settings"
+    assert refused.value.code == "bad_vault"
 
 
 def test_a_seal_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
@@ -58,9 +58,28 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -
         vault.open(sealed)
 
 
-def test_a_line_that_is_no_key_is_not_told(tmp_path: Path) -> None:
-    (tmp_path / KEY_FILE).write_text("not-a-key\n")
-    (tmp_path / KEY_FILE).chmod(0o600)
-    with pytest.raises(Refused) as refused:
-        Vault(tmp_path, {}).seal(SECRET)
-    assert "not-a-key" not in str(refused.value)
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (b"\nnot-a-key\n", "line 2 of {file} is no key"),
+        (b"\x80\xff\x00not-a-key", "{file} is no text, and so holds no key"),
+    ],
+)
+def test_a_file_that_holds_no_key_is_told_with_the_way_out_and_left_as_it_is_and_nothing_of_it_is_told(
+    tmp_path: Path, broken: bytes, said: str
+) -> None:
+    file = tmp_path / KEY_FILE
+    file.write_bytes(broken)
+    file.chmod(0o600)
+    for asked in (lambda: Vault(tmp_path, {}).seal(SECRET), Vault(tmp_path, {}).renew):
+        with pytest.raises(Refused) as refused:
+            asked()
+        way_out = "restore the file, or remove it and set the secrets again"
+        assert (refused.value.code, refused.value.message) == ("bad_vault", f"{said.format(file=file)}: {way_out}")
+    assert file.read_bytes() == broken
+
+
+def test_a_credential_that_holds_no_key_is_to_be_restored_and_not_removed(tmp_path: Path) -> None:
+    (tmp_path / CREDENTIAL).write_text("not-a-key\n")
+    with pytest.raises(Refused, match=f"restore the systemd credential {CREDENTIAL}, and restart the daemon$"):
+        Vault(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).seal(SECRET)

@@ -39,7 +39,7 @@ def set_(line: Line, name: str) -> None:
 @secrets.command("list")
 @online
 def list_(line: Line) -> None:
-    """The names of the secrets that are kept, and which key seals them."""
+    """The names of the secrets that are kept, which key seals them, and which cannot be opened."""
     line.show(line.client.call("secrets list"), lambda reply: _secrets(reply["items"]))
 
 
@@ -67,4 +67,5 @@ def _changed(reply: Json) -> Iterable[str]:
 
 
 def _secrets(found: Sequence[Json]) -> Iterable[str]:
-    return table(("SECRET", "SEALED WITH"), ([each["name"], each["sealed_with"]] for each in found))
+    headers = ("SECRET", "SEALED WITH", "CANNOT BE OPENED")
+    return table(headers, ([each["name"], each["sealed_with"], each.get("unopened")] for each in found))

@@ -35,13 +35,9 @@ async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> Prov
 
 
 async def list_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsView:  # noqa: ARG001
-    """The names of the secrets that are kept."""
-    return SecretsView(
-        items=tuple(
-            SecretView(name=name, sealed_with=sealed.partition(":")[0])
-            for name, sealed in sorted((await _kept(desk)).items())
-        )
-    )
+    """The names of the secrets that are kept, and which of them cannot be opened."""
+    kept = sorted((await _kept(desk)).items())
+    return SecretsView(items=await desk.read(lambda: tuple(_seen(desk.house.keys.vault, *each) for each in kept)))
 
 
 async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretChange:
@@ -80,6 +76,15 @@ async def rotate_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsRotat
         await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=anew, facts=(), audit=ask.audit(name)))
     await desk.read(vault.drop_old)
     return SecretsRotated(secrets=len(kept), sealed_with=await desk.read(lambda: vault.newest))
+
+
+def _seen(vault: Vault, name: str, sealed: str) -> SecretView:
+    unopened: str | None = None
+    try:
+        vault.open(sealed)
+    except Refused as refused:
+        unopened = refused.message
+    return SecretView(name=name, sealed_with=sealed.partition(":")[0], unopened=unopened)
 
 
 def _resealed(vault: Vault, sealed: str) -> str:

@@ -273,10 +273,11 @@ class ProvidersView(Said):
 
 
 class SecretView(Said):
-    """A secret that is kept: its name, and which key seals it. Never its value."""
+    """A secret that is kept: its name, which key seals it, and why it cannot be opened, if so. Never its value."""
 
     name: str
     sealed_with: str
+    unopened: str | None
 
 
 class SecretsView(Said):
