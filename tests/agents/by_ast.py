@@ -9,9 +9,11 @@ def public_names(root: Path, package: str) -> dict[str, list[str]]:
     """Every public class, function, method and assigned name of every public module, with its parameters' names."""
     found: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.py")):
+        if path.is_symlink() or not path.is_file():
+            continue
         parts = path.relative_to(root).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if any(part.startswith("_") for part in parts) or not _in_packages(path, root):
+        if any(part.startswith("_") for part in parts) or not _is_importable(path, root):
             continue
         try:
             tree = ast.parse(path.read_bytes())
@@ -21,10 +23,11 @@ def public_names(root: Path, package: str) -> dict[str, list[str]]:
     return found
 
 
-def _in_packages(path: Path, root: Path) -> bool:
-    return all(
-        (folder / "__init__.py").is_file() for folder in path.parents if folder == root or root in folder.parents
-    )
+def _is_importable(path: Path, root: Path) -> bool:
+    """Whether each name on the way is an identifier, and no module hides a folder that has no `__init__`."""
+    folders = [folder for folder in path.parents if root in folder.parents]
+    hidden = any(each.with_suffix(".py").is_file() and not (each / "__init__.py").is_file() for each in folders)
+    return not hidden and all(each.isidentifier() for each in (path.stem, *(folder.name for folder in folders)))
 
 
 def _module(path: str, tree: ast.Module) -> dict[str, list[str]]:

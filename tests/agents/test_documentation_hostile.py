@@ -1,6 +1,7 @@
 """A package that was made to do harm, or to make a page that looks better than it is; handed in as an upload."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from darumad.values import changed
 from darumad.work.item import Input
+from tests.agents.by_ast import public_names
 from tests.agents.documented import Documented, document
 from tests.agents.fakes import item
 
@@ -117,7 +119,12 @@ SOURCES = {
     "ring_b.py": "from .ring_a import ring\\n__all__ = ['ring']\\n",
     "sub/__init__.py": "this is no python either\\n",
     "sub/inner.py": "def reached(): ...\\n",
-    "scripts/tool.py": "def not_in_a_package(): ...\\n",
+    "scripts/tool.py": "def in_a_namespace(): ...\\n",
+    "scripts/no-tool.py": "def never_imported(): ...\\n",
+    "my-scripts/deeper/tool.py": "def never_imported(): ...\\n",
+    "bare/behind.py": "def never_imported(): ...\\n",
+    "assets-2/readme.txt": "no python\\n",
+    "a`b\n.py": "def never_imported(): ...\\n",
     "deep.py": "x = " + "(" * 5_000 + ")" * 5_000 + "\\n",
 }
 
@@ -138,8 +145,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Documented:
         file.write_text(dedented(text.replace("{witness!r}", repr(str(witness)))))
     (root / "latin.py").write_bytes(b"name = '\xe9'\n")
     (root / "null.py").write_bytes(b"x = 1\0\n")
+    (root / os.fsdecode(b"caf\xe9.py")).write_text("def never_imported(): ...\n")
     (root / "round").symlink_to(root, target_is_directory=True)
     (root / "outside.py").symlink_to("/etc/hostname")
+    (root / "dangling.py").symlink_to("nowhere.py")
+    (root / "loop.py").symlink_to("loop.py")
+    os.mkfifo(root / "pipe.py")
     upload = Input(name="package", media_type="application/x-tar", upload="ab" * 32)
     work = item("Document the package", input={"package": "hostile"}, inputs=(upload,))
     return asyncio.run(document(work, place / "workspace", uploads={"package": root.parent}))
@@ -163,11 +174,48 @@ def test_what_a_module_would_do_when_imported_does_not_keep_it_from_being_docume
 
 def test_each_file_that_is_no_python_is_named_with_its_error(hostile: Documented) -> None:
     unread = {each["file"]: each["error"] for each in hostile.result.data["unread"]}
-    assert set(unread) == {"broken.py", "sub/__init__.py", "latin.py", "null.py", "deep.py"}
+    assert {"broken.py", "sub/__init__.py", "latin.py", "null.py", "deep.py"} <= set(unread)
     assert unread["broken.py"].startswith("line 2: ")
-    for file in unread:
+    for file in set(unread) - {"a`b\n.py"}:
         assert f"- `{file}`: " in hostile.page
-    assert "files could not be read" in hostile.result.text
+    assert f"{len(unread)} files could not be read" in hostile.result.text
+
+
+def test_what_is_no_module_is_named_with_why(hostile: Documented) -> None:
+    unread = {each["file"]: each["error"] for each in hostile.result.data["unread"]}
+    unnamed = "cannot be imported: its name is no Python identifier"
+    assert {file: why for file, why in unread.items() if why.startswith(("it ", "what "))} == {
+        "a`b\n.py": f"it {unnamed}",
+        "bare": "what is in it cannot be imported: bare.py is imported in its place",
+        "caf\\xe9.py": f"it {unnamed}",
+        "dangling.py": "it is no file",
+        "loop.py": "it is no file",
+        "my-scripts": f"what is in it {unnamed}",
+        "outside.py": "it is a link out of the package, which is not followed",
+        "pipe.py": "it is no file",
+        "round": "it is a link to a folder, which is not followed",
+        "scripts/no-tool.py": f"it {unnamed}",
+    }
+    assert "never_imported" not in hostile.page
+
+
+def test_a_folder_without_an_init_is_a_part_of_its_package(hostile: Documented) -> None:
+    assert {"hostile.scripts", "hostile.scripts.tool", "hostile.scripts.tool.in_a_namespace"} <= hostile.names()
+
+
+def test_every_name_that_ast_finds_has_its_entry(hostile: Documented) -> None:
+    names = public_names(hostile.context.uploads["package"] / "hostile", "hostile")
+    promised_but_no_name = {"hostile.no name at all", "hostile.sub"}
+    assert set(names) - hostile.names() - promised_but_no_name == set()
+    assert "hostile.scripts.tool.in_a_namespace" in names
+    assert not any("never_imported" in name for name in names)
+
+
+async def test_a_page_without_a_public_name_says_so(tmp_path: Path) -> None:
+    (tmp_path / "package").write_text("def _private(): ...\n")
+    work = changed(item("Document it"), input={"package": "single"}, inputs=(Input(name="package", upload="cd" * 32),))
+    made = await document(work, tmp_path / "w", uploads={"package": tmp_path / "package"})
+    assert "none of them has a public name" in made.result.text
 
 
 def test_a_package_whose_own_file_is_broken_still_has_its_modules(hostile: Documented) -> None:
@@ -180,7 +228,6 @@ def test_all_decides_what_is_public_and_what_it_promises_has_an_entry(hostile: D
     assert {"Hidden", "loads", "made_when_asked", "clash", "ring", "sub"} <= names
     assert "not_promised" not in names
     assert "no name at all" not in names
-    assert "scripts.tool" not in names
 
 
 def test_what_lives_in_a_private_module_is_described_where_it_is_public(hostile: Documented) -> None:

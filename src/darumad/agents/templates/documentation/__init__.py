@@ -169,13 +169,22 @@ def _refused(why: str) -> WorkResult:
 def _result(summary: Mapping[str, Any], texts: Mapping[str, str]) -> WorkResult:
     page = Artifact(name=PAGE, media_type="text/markdown", **summary["page"])
     data = {key: summary[key] for key in ("package", "modules", "names", "unread")}
-    unread = f"; {len(summary['unread'])} files could not be read" if summary["unread"] else ""
     return WorkResult(
         stop_reason=StopReason.COMPLETED,
         data=data | {"undescribed": summary["undescribed"] - len(texts), "described": len(texts)},
-        text=f"{PAGE}: {summary['names']} entries of {summary['package']} in {summary['modules']} modules{unread}",
+        text=_told(summary),
         artifacts=(page,),
     )
+
+
+def _told(summary: Mapping[str, Any]) -> str:
+    """What is on the page, and what a reader would miss there."""
+    told = f"{PAGE}: {summary['names']} entries of {summary['package']} in {summary['modules']} modules"
+    if summary["names"] == summary["modules"]:
+        told += (
+            "; none of them has a public name: what begins with an underscore or stands outside `__all__` is private"
+        )
+    return told + (f"; {len(summary['unread'])} files could not be read" if summary["unread"] else "")
 
 
 TEMPLATE = Template(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from darumad.agents.artifacts import MARKERS
 from darumad.agents.templates.documentation.inventory import EntryKind, Package
 from darumad.agents.templates.documentation.page import render_page
-from darumad.agents.templates.documentation.quoting import FENCE, outside_code
+from darumad.agents.templates.documentation.quoting import FENCE, code, outside_code
 from darumad.values import Value
 
 _HEAD = re.compile(r'^(#{2,6}|-) <a id="([^"]+)"></a>[^`]*`([^`]+)`')
@@ -42,7 +42,7 @@ def audit(package: Package, page: str) -> Audit:
         missing=tuple(name for anchor, name in sorted(anchors.items()) if anchor not in heads),
         hollow=tuple(anchor for anchor in sorted(signed) if heads.get(anchor) is False),
         astray=tuple(sorted(set(_links(page)) - set(heads) - set(anchors))),
-        unsaid=tuple(each.file for each in package.unread if f"- `{each.file}`: " not in page),
+        unsaid=tuple(each.file for each in package.unread if f"- {code(each.file)}: " not in page),
         marks=tuple(_marks(page, render_page(package))),
     )
 

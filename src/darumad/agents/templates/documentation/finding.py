@@ -1,8 +1,12 @@
 """Where a package's files are, by looking at directories only: no import system is asked, so nothing is imported."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from darumad.agents.templates.documentation.inventory import Unread
+from darumad.values import Value
 
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 """A package's dotted name."""
@@ -10,6 +14,14 @@ SUFFIXES = (".py", ".pyi")
 """Sources before stubs: a stub stands alone only where there is no source."""
 
 _HAND_IN = "`--input DIR` names the directory of a Python package, or one `.py` file"
+_NO_IDENTIFIER = "its name is no Python identifier"
+
+
+class Module(Value):
+    """A Python file, and its module's name parts below the package; `()` is the package itself."""
+
+    parts: tuple[str, ...]
+    path: Path
 
 
 class NotFound(Exception):  # noqa: N818 - it reads as what it is
@@ -50,26 +62,57 @@ def find_uploaded(name: str, upload: Path) -> Path:
     raise NotFound(f"the upload holds no package {name}: neither {below}/ nor Python modules of its own; {_HAND_IN}")
 
 
-def files_of(root: Path) -> Iterator[tuple[tuple[str, ...], Path]]:
-    """Each Python file below the package at `root`, with its module's name parts; `()` is the package itself.
+def files_of(root: Path) -> Iterator[Module | Unread]:
+    """Each module of the package at `root`, and each Python file or link in it that is none, with why.
 
-    Folders without an `__init__` are no part of a package; links to folders and out of it are not followed.
+    A folder without an `__init__` is a part of it all the same: Python imports it as a namespace package.
     """
     if root.is_file():
-        yield (), root
+        yield Module((), root)
         return
-    yield from _files(root, root.resolve(), ())
+    for found in _files(root, root.resolve(), ()):
+        yield found if isinstance(found, Module) else Unread(shown(found[0], root), found[1])
 
 
-def _files(folder: Path, root: Path, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Path]]:
+def shown(path: Path, root: Path) -> str:
+    """How `path` is called below `root`, whatever bytes its name is made of."""
+    below = path.relative_to(root) if path != root else Path(path.name)
+    return os.fsencode(below.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _files(folder: Path, root: Path, parts: tuple[str, ...]) -> Iterator[Module | tuple[Path, str]]:
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() and (path.is_dir() or root not in path.resolve().parents):
-            continue
         if path.is_dir():
-            if path.name.isidentifier() and _is_package(path):
+            why = _why_no_package(path)
+            if why is None:
                 yield from _files(path, root, (*parts, path.name))
-        elif _is_module(path):
-            yield (parts if path.stem == "__init__" else (*parts, path.stem)), path
+            elif path.is_symlink() or _holds_python(path):
+                yield path, why
+        elif path.suffix in SUFFIXES:
+            why = _why_no_module(path, root)
+            yield (path, why) if why else Module(parts if path.stem == "__init__" else (*parts, path.stem), path)
+
+
+def _why_no_package(folder: Path) -> str | None:
+    if folder.is_symlink():
+        return "it is a link to a folder, which is not followed"
+    if not folder.name.isidentifier():
+        return f"what is in it cannot be imported: {_NO_IDENTIFIER}"
+    if not _is_package(folder) and folder.with_name(f"{folder.name}.py").is_file():
+        return f"what is in it cannot be imported: {folder.name}.py is imported in its place"
+    return None
+
+
+def _why_no_module(path: Path, root: Path) -> str | None:
+    if path.is_symlink() and root not in Path(os.path.realpath(path)).parents:
+        return "it is a link out of the package, which is not followed"
+    if not path.stem.isidentifier():
+        return f"it cannot be imported: {_NO_IDENTIFIER}"
+    return None if path.is_file() else "it is no file"
+
+
+def _holds_python(folder: Path) -> bool:
+    return any(each.suffix in SUFFIXES for each in folder.rglob("*"))
 
 
 def _at(place: Path) -> Path | None:

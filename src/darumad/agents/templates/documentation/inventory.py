@@ -88,7 +88,7 @@ class ModuleEntry(Value, kw_only=True):
 
 
 class Unread(Value):
-    """A file that could not be read as Python: its path below the package, and why."""
+    """A file that could not be read as Python, or what is no module at all: its path below the package, and why."""
 
     file: str
     error: str

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import griffe  # noqa: TID251 - the door to griffe, with `reading` and `docstrings`
 
-from darumad.agents.templates.documentation.finding import files_of
+from darumad.agents.templates.documentation.finding import Module, files_of, shown
 from darumad.agents.templates.documentation.inventory import Unread
 
 LARGEST = 8 * 2**20
@@ -41,16 +41,18 @@ class Tree:
 
 
 def read_tree(name: str, root: Path) -> Tree:
-    """The package `name`, whose files are at `root`. A file that is no Python goes to `unread`; the others are read."""
+    """The package `name`, whose files are at `root`. What is no module of it goes to `unread`; the others are read."""
     loader = griffe.GriffeLoader(
         modules_collection=griffe.ModulesCollection(),
         lines_collection=griffe.LinesCollection(),
         allow_inspection=False,
         search_paths=[],
     )
-    growing = _Growing(Tree(name), loader, root)
-    for parts, path in sorted(files_of(root), key=lambda each: (each[0], each[1].suffix)):
-        growing.add(parts, path)
+    found = list(files_of(root))
+    growing = _Growing(Tree(name, unread=[each for each in found if isinstance(each, Unread)]), loader, root)
+    modules = (each for each in found if isinstance(each, Module))
+    for module in sorted(modules, key=lambda each: (each.parts, each.path.suffix)):
+        growing.add(module.parts, module.path)
     top = growing.module_at(())
     loader.expand_exports(top)
     loader.expand_wildcards(top, external=False)
@@ -72,8 +74,8 @@ class _Growing:
         code, error = _source(path)
         module = None if error else self._visit(parts, path, code)
         if module is None:
-            below = path.relative_to(self._root).as_posix() if path != self._root else path.name
-            self.tree.unread.append(Unread(below, error or "it is nested too deeply to be read"))
+            why = error or "it is nested too deeply to be read"
+            self.tree.unread.append(Unread(shown(path, self._root), why))
             return
         earlier = self.tree.modules.get(self._dotted(parts))
         self._place(parts, griffe.merge_stubs(earlier, module) if earlier is not None else module)
