@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from darumad.agents.templates.documentation import problems
 from darumad.values import changed
 from darumad.work.item import Input
 from tests.agents.by_ast import public_names
@@ -340,3 +341,53 @@ async def test_one_file_may_be_the_package(tmp_path: Path) -> None:
     made = await document(work, tmp_path / "w", uploads={"package": tmp_path / "package"})
     assert "Is alone." in made.sections()["single.alone"]
     assert (await made.review()).passed
+
+
+async def handed_in(called: str, upload: Path, workspace: Path) -> Documented:
+    """What is made of a directory that nobody said the package of."""
+    given = Input(name=called, media_type="application/x-tar", upload="ef" * 32)
+    return await document(item("Document it", inputs=(given,)), workspace, uploads={called: upload})
+
+
+def checkout(place: Path, *packages: str) -> Path:
+    for each in packages:
+        (place / each).mkdir(parents=True)
+        (place / each / "__init__.py").write_text("def offered(): ...\n")
+    (place / "setup.py").write_text("name = 'no part of it'\n")
+    return place
+
+
+@pytest.mark.parametrize("called", ["foo-bar", "foo bar", "checkout"])
+@pytest.mark.parametrize("package", ["foo_bar", "src/foo_bar"])
+async def test_the_only_package_in_a_checkout_is_the_one_that_is_meant(
+    tmp_path: Path, called: str, package: str
+) -> None:
+    made = await handed_in(called, checkout(tmp_path / "upload", package), tmp_path / "w")
+    assert made.names() == {"foo_bar", "foo_bar.offered"}
+    assert (await made.review()).passed
+
+
+async def test_of_several_packages_in_a_checkout_none_is_guessed(tmp_path: Path) -> None:
+    made = await handed_in("foo-bar", checkout(tmp_path / "upload", "tests", "src/foo_bar"), tmp_path / "w")
+    assert made.result.error is not None
+    assert made.result.error.kind == "invalid_item"
+    assert made.result.error.message.endswith("hand in one with `--input`: foo-bar/tests, foo-bar/src/foo_bar")
+
+
+async def test_a_package_that_has_a_module_of_its_own_name_is_the_package(tmp_path: Path) -> None:
+    (checkout(tmp_path, "tiny") / "tiny" / "tiny.py").write_text("def inner(): ...\n")
+    made = await handed_in("tiny", tmp_path / "tiny", tmp_path / "w")
+    assert made.names() == {"tiny", "tiny.offered", "tiny.tiny", "tiny.tiny.inner"}
+
+
+async def test_a_package_under_a_name_that_python_cannot_import_is_told(tmp_path: Path) -> None:
+    made = await handed_in("foo-bar", checkout(tmp_path, "foo_bar") / "foo_bar", tmp_path / "w")
+    assert made.result.error is not None
+    assert "'foo-bar' is a package whose name Python cannot import" in made.result.error.message
+
+
+def test_a_file_under_a_name_that_python_cannot_import_is_told_by_form() -> None:
+    work = item("Document it", inputs=(Input(name="my-mod.py", media_type="text/x-python", upload="ef" * 32),))
+    assert [(each.pointer, each.detail.partition(":")[0]) for each in problems(work)] == [
+        ("/inputs", "'my-mod.py' is no name that Python imports")
+    ]

@@ -13,6 +13,7 @@ from darumad.agents.subprocesses import ask_module
 from darumad.agents.template import Template
 from darumad.agents.templates.documentation.describing import MOST, describe
 from darumad.agents.templates.documentation.finding import NAME
+from darumad.archives import TAR
 from darumad.errors import Problem
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import Input, WorkItem
@@ -28,6 +29,7 @@ _SAY_WHICH = (
     'one that is installed beside the daemon is {"package": NAME, "installed": true} in /input'
 )
 _SAY_WHICH_OF_THEM = f"holds several uploads and none called {UPLOAD}: hand in one `--input DIR`"
+_NAME_IT = 'rename it, or say {"package": NAME} as the `input` of an `--item`'
 _READER = "darumad.agents.templates.documentation"
 _MOST_ISSUES = 50
 _REQUIRED = frozenset({Gate.DOCUMENTATION_COMPLETE, Gate.COMPLETENESS, Gate.NO_ANTIPATTERNS})
@@ -38,13 +40,15 @@ def problems(item: WorkItem) -> tuple[Problem, ...]:
     given = item.input
     if given is not None and not (isinstance(given, Mapping) and isinstance(given.get("package"), str)):
         return (Problem("/input", 'must be {"package": NAME}, or nothing where one upload is the package'),)
-    name = _name(item)
-    if name is None:
+    said, upload = _said(item), _upload(item)
+    if said is None and upload is None:
         several = any(each.upload for each in item.inputs)
         return (Problem("/inputs", _SAY_WHICH_OF_THEM if several else _SAY_WHICH),)
-    if not NAME.fullmatch(name):
-        return (Problem("/input/package", f'{name!r} is no dotted Python name; say which with {{"package": NAME}}'),)
-    if _upload(item) is None and not (given is not None and given.get("installed") is True):
+    if said is not None and not NAME.fullmatch(said):
+        return (Problem("/input/package", f"{said!r} is no dotted Python name"),)
+    if said is None and upload is not None and upload.media_type != TAR and not NAME.fullmatch(_called(upload)):
+        return (Problem("/inputs", f"{upload.name!r} is no name that Python imports: {_NAME_IT}"),)
+    if upload is None and not (given is not None and given.get("installed") is True):
         return (Problem("/inputs", 'must have the package (`--input DIR`), unless /input says {"installed": true}'),)
     return ()
 
@@ -56,12 +60,13 @@ def _upload(item: WorkItem) -> Input | None:
     return (named or uploads)[0] if len(named) == 1 or len(uploads) == 1 else None
 
 
-def _name(item: WorkItem) -> str | None:
-    """The package's name: what the item says, else what its upload is called."""
-    if item.input is not None:
-        return str(item.input["package"])
-    upload = _upload(item)
-    return upload.name.removesuffix(".py") if upload is not None else None
+def _said(item: WorkItem) -> str | None:
+    """The package's name, where the item says it; else its upload shows it."""
+    return str(item.input["package"]) if item.input is not None else None
+
+
+def _called(upload: Input) -> str:
+    return upload.name.removesuffix(".py")
 
 
 async def execute(item: WorkItem, context: Context) -> WorkResult:
@@ -79,7 +84,7 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
     context.progress()
     if "refused" in summary:
         return _refused(summary["refused"])
-    texts = await describe(key["package"], summary["to_describe"], context) if described else {}
+    texts = await describe(summary["package"], summary["to_describe"], context) if described else {}
 
     async def write() -> Any:
         if texts or not await _is_there(context, summary["page"]):
@@ -146,7 +151,8 @@ def _request(item: WorkItem, context: Context, do: str) -> dict[str, Any]:
     upload = context.uploads.get(given.name) if given is not None else None
     return {
         "do": do,
-        "package": _name(item),
+        "package": _said(item),
+        "called": _called(given) if given is not None else None,
         "upload": str(upload.resolve()) if upload is not None else None,
         "page": str((context.workspace / PAGE).resolve()),
     }
@@ -155,7 +161,8 @@ def _request(item: WorkItem, context: Context, do: str) -> dict[str, Any]:
 def _key(item: WorkItem) -> dict[str, Any]:
     """What the page is made of: the package by its name, and its upload's digest where there is one."""
     given = _upload(item)
-    return {"package": _name(item), "upload": given.upload if given is not None else None, "template": TEMPLATE.ref}
+    name = _said(item) or (_called(given) if given is not None else None)
+    return {"package": name, "upload": given.upload if given is not None else None, "template": TEMPLATE.ref}
 
 
 def _refused(why: str) -> WorkResult:

@@ -66,9 +66,10 @@ def _check(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(request: Mapping[str, Any]) -> Package:
-    name, upload = request["package"], request.get("upload")
-    root = find_uploaded(name, Path(upload)) if upload else find_installed(name, sys.path)
-    return read_package(name, root)
+    said, upload = request["package"], request.get("upload")
+    if upload:
+        return read_package(*find_uploaded(said, request["called"], Path(upload)))
+    return read_package(said, find_installed(said, sys.path))
 
 
 def _to_describe(entry: Entry) -> dict[str, str]:

@@ -41,25 +41,51 @@ def find_installed(name: str, search_path: Iterable[str]) -> Path:
     raise NotFound(f"no package {name} with Python sources is installed in the daemon's environment")
 
 
-def find_uploaded(name: str, upload: Path) -> Path:
-    """The directory or file of the package `name` in what was uploaded: below it, below its `src`, or all of it.
+def find_uploaded(said: str | None, called: str, upload: Path) -> tuple[str, Path]:
+    """The package in an upload that is called `called`: its name, and its directory or file.
+
+    Where nobody said its name it is the upload itself, what is called like it below it or its `src`, or else the only
+    package there.
 
     Raises:
-        NotFound: there is no Python source.
+        NotFound: there is no Python source, or nothing tells which package is meant.
     """
+    name = said or called
     if upload.is_file():
         if upload.suffix in {*SUFFIXES, ""}:
-            return upload
+            return name, upload
         raise NotFound(f"the upload {upload.name} is no Python module: {_HAND_IN}")
-    parts = name.split(".")
-    for place in (upload.joinpath(*parts), upload.joinpath("src", *parts), upload / parts[-1]):
-        found = _at(place)
-        if found is not None:
-            return found
-    if _has_sources(upload):
-        return upload
+    is_name = NAME.fullmatch(name) is not None
+    if name == called and _is_package(upload):
+        if is_name:
+            return name, upload
+        raise NotFound(
+            f"{called!r} is a package whose name Python cannot import: hand it in under the name it has there"
+        )
+    place = _called_like(name, upload) if is_name else None
+    if place is not None:
+        return name, place
+    inside = _packages_in(upload) if said is None else []
+    if len(inside) > 1:
+        named = ", ".join(f"{called}/{each.relative_to(upload).as_posix()}" for each in inside)
+        raise NotFound(f"the upload {called} holds several packages: hand in one with `--input`: {named}")
+    if inside:
+        return inside[0].name, inside[0]
+    if is_name and _has_sources(upload):
+        return name, upload
     below = name.replace(".", "/")
     raise NotFound(f"the upload holds no package {name}: neither {below}/ nor Python modules of its own; {_HAND_IN}")
+
+
+def _called_like(name: str, upload: Path) -> Path | None:
+    parts = name.split(".")
+    places = (upload.joinpath(*parts), upload.joinpath("src", *parts), upload / parts[-1])
+    return next((found for place in places if (found := _at(place)) is not None), None)
+
+
+def _packages_in(upload: Path) -> list[Path]:
+    folders = [each for place in (upload, upload / "src") if place.is_dir() for each in sorted(place.iterdir())]
+    return [each for each in folders if each.name.isidentifier() and each.is_dir() and _is_package(each)]
 
 
 def files_of(root: Path) -> Iterator[Module | Unread]:
