@@ -49,7 +49,12 @@ CODES: Mapping[str, ErrorCode] = {
     for each in (
         ErrorCode("invalid", 422, 2, "Correct the fields named and send it again."),
         ErrorCode("malformed", 400, 2, "Send a JSON object as the operation's reference page shows it."),
-        ErrorCode("too_large", 413, 2, "Send files with `--input`, or split the batch."),
+        ErrorCode(
+            "too_large",
+            413,
+            2,
+            "Send less at once: long text as a file of `--input`, a batch or a large file in several parts.",
+        ),
         ErrorCode("unknown_operation", 404, 2, "See `daruma --help` for what there is."),
         ErrorCode("not_found", 404, 4, "Check the id; `daruma work list` shows what the journal holds."),
         ErrorCode("unknown_agent", 404, 4, "Check the name; `daruma agents list` shows which there are."),

@@ -291,6 +291,29 @@ def test_events_begin_behind_a_position_or_so_long_ago_and_nothing_else(served: 
     assert "'yesterday' is neither a position such as 4711 nor a time such as 90s, 10m or 2h" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("submit", "Sort the files"), ("work", "edit", "one")], ids=" ".join)
+def test_a_label_that_is_said_twice_is_refused_by_its_key(served: Served, run: Run, command: tuple[str, ...]) -> None:
+    served.client.submit({**CLEAR, "id": "one", "agent": "echo"})
+    done = run(*command, "--label", "k=a", "--label", "other=a", "--label", "k=b")
+    assert done.returncode == 2
+    assert "Invalid value for --label: 'k' is said twice; keep one" in done.stderr
+    assert [each["id"] for each in served.client.call("work list")["items"]] == ["one"]
+
+
+def test_events_behind_a_position_that_is_not_there_yet_are_refused_with_the_newest(served: Served, run: Run) -> None:
+    newest = list(served.client.events())[-1]["seq"]
+    assert run("events", "--since", str(newest)).returncode == 0
+    done = run("events", "--since", str(newest + 1))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"/since: is {newest + 1}, and the newest event has position {newest}" in done.stderr
+
+
+def test_a_number_is_a_position_however_long_it_is(run: Run) -> None:
+    done = run("events", "--since", "9" * 20)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"'--since': {'9' * 20} is no position" in done.stderr
+
+
 def test_following_events_is_interrupted_with_130(served: Served) -> None:
     command = [*INTERRUPTIBLE, "-m", "darumad", "events", "--follow", "--since", "0", "--socket", str(served.path)]
     served.client.submit({**CLEAR, "id": "one"})

@@ -79,6 +79,18 @@ def test_json_that_is_no_item_is_refused_by_its_place_and_with_what_is_one(
     assert done.returncode == 2
 
 
+def test_a_file_larger_than_an_upload_is_named_with_both_sizes_and_not_sent(served: Served, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    done = _daruma(served, "submit", TEXT, "--input", str(large))
+    assert done.returncode == 2
+    first, second = done.stderr.decode().splitlines()
+    assert first.startswith(f"daruma: {large} has 1,073,741,825 bytes, and an upload has at most 1,073,741,824:")
+    assert "a large file in several" in second
+    assert not list(served.room.directory.rglob(".incoming-*"))
+
+
 @pytest.mark.parametrize(
     "argv", [("submit", b"say \xff"), ("work", "show", b"\xff"), ("work", "list", "--agent", b"\xff")]
 )

@@ -14,7 +14,9 @@ from darumad.cli.online import Line, online
 from darumad.cli.waiting import Patience
 from darumad.errors import Refused
 
-_POSITION = re.compile(r"\d{1,18}")
+_NUMBER = re.compile(r"[0-9]+")
+_DIGITS = 18
+"""More than any position has."""
 
 
 class SinceType(click.ParamType[Mapping[str, Any]]):
@@ -24,7 +26,9 @@ class SinceType(click.ParamType[Mapping[str, Any]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, Any]:
         """`since` or `within`. Click reports what is neither."""
-        if _POSITION.fullmatch(str(value)):
+        if _NUMBER.fullmatch(str(value)):
+            if len(str(value)) > _DIGITS:
+                self.fail(f"{value} is no position: none has more than {_DIGITS} digits", param, ctx)
             return {"since": str(value)}
         try:
             return {"within": DURATION.convert(value, param, ctx)}
@@ -41,7 +45,8 @@ SINCE = SinceType()
     "--since",
     type=SINCE,
     metavar="POSITION|DURATION",
-    help="Begin behind this position, 0 for the beginning; or so long ago, such as 10m.",
+    help="Begin behind this position, 0 for the beginning; or so long ago, such as 10m. A position that is yet to come "
+    "only --follow waits for.",
 )
 @click.option("--item", metavar="ID", help="Only what happened to this item.")
 @click.option("--type", "type_", metavar="NAME", help="Only events of this name, such as work.succeeded.")

@@ -1,6 +1,7 @@
 """Naming: words made into what is sent. Ids are made here, so that a repeat is the same item."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -29,12 +30,22 @@ class WordType(click.ParamType[str]):
 WORD = WordType()
 
 
-def label_of(word: str) -> tuple[str, str]:
+def _label_of(word: str) -> tuple[str, str]:
     """A label's key and value. Click reports what is none."""
     key, equals, value = word.partition("=")
     if not (key and equals):
         raise click.BadParameter(f"{word!r} is not KEY=VALUE", param_hint="--label")
     return key, value
+
+
+def labels_of(words: Sequence[str]) -> dict[str, str]:
+    """Labels by their keys. Click reports what is none, and a key that is said twice: one value would be lost."""
+    labels: dict[str, str] = {}
+    for key, value in map(_label_of, words):
+        if key in labels:
+            raise click.BadParameter(f"{key!r} is said twice; keep one", param_hint="--label")
+        labels[key] = value
+    return labels
 
 
 def moment_in(seconds: float | None) -> int | None:

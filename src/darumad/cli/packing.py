@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from darumad.archives import TAR, write_tar
+from darumad.control.routes import UPLOAD_LIMIT
 from darumad.errors import Problem, Refused
 from darumad.values import Value
 
@@ -40,7 +41,7 @@ def packed(path: Path) -> Iterator[Packed]:
 
     Raises:
         Refused: there is nothing there, it cannot be read, or it is something else: a pipe or a device may never end,
-            and is not even opened.
+            and is not even opened; `too_large`: no daemon takes so much of it.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         problem = Problem("--input", "must be a file or a directory; write what comes from it into a file first")
@@ -48,6 +49,7 @@ def packed(path: Path) -> Iterator[Packed]:
     try:
         walk = _Walk(path.resolve())
         with _archive(walk) if path.is_dir() else path.open("rb") as content:
+            _check_size(path, content)
             sha256, size = _digest(content)
             media_type = TAR if path.is_dir() else media_type_of(path.name)
             yield Packed(path.resolve().name, media_type, sha256, size, content, tuple(walk.left_out))
@@ -96,6 +98,15 @@ def _archive(walk: _Walk) -> IO[bytes]:
     write_tar(archive, ((name, place.open("rb")) for name, place in walk.files()))
     archive.seek(0)
     return archive
+
+
+def _check_size(path: Path, content: IO[bytes]) -> None:
+    """That it may be uploaded at all: seen before a byte of it is read or sent."""
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    if size > UPLOAD_LIMIT:
+        most = f"{path} has {size:,} bytes, and an upload has at most {UPLOAD_LIMIT:,}"
+        raise Refused(f"{most}: hand in less of it, or in several parts", code="too_large")
 
 
 def _digest(content: IO[bytes]) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import click
 
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
-from darumad.cli.naming import WORD, label_of, moment_in, new_id
+from darumad.cli.naming import WORD, labels_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import media_type_of, packed
 from darumad.cli.reading import is_given, parsed, refused, text_of
@@ -119,7 +119,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
     if label:
-        asked["labels"] = {**asked.get("labels", {}), **dict(label_of(each) for each in label)}
+        asked["labels"] = {**asked.get("labels", {}), **labels_of(label)}
     if no_challenge:
         asked["challenge"] = False
     # The id is made here, so that a repeat after a lost answer is the same item. An empty one is none of ours to mend:

@@ -9,7 +9,7 @@ import click
 
 from darumad.cli.durations import DURATION
 from darumad.cli.ending import say_error
-from darumad.cli.naming import label_of
+from darumad.cli.naming import labels_of
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, amount_words, moment, note, pairs, span, table
 from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
@@ -189,7 +189,7 @@ def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence
     if requirements:
         body["requirements"] = list(requirements)
     if labels:
-        body["labels"] = dict(label_of(each) for each in labels)
+        body["labels"] = labels_of(labels)
     if not body:
         raise click.UsageError("say what is to be different")
     line.show(line.client.call("work edit", body, id=name), lambda reply: [f"{reply['id']}  {_state(reply)}  edited"])

@@ -13,7 +13,7 @@ from darumad.control.outlook import held_back
 from darumad.control.streams import Wanted, as_ndjson, as_sse
 from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
 from darumad.control.wire import EventsRequest, Nothing
-from darumad.errors import Unavailable, unknown_item
+from darumad.errors import Problem, Refused, Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
 from darumad.journal.requests import PAUSED, Note, Setting
 from darumad.names import ItemId, Millis
@@ -75,7 +75,8 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
     """What happened, from a position on, then what happens: as server-sent events or as lines of JSON.
 
     Raises:
-        Refused: no event has the name asked for; `not_found`: nothing ever happened to the item asked for.
+        Refused: no event has the name or, yet, the position asked for; `not_found`: nothing ever happened to the
+            item asked for.
     """
     sse = _SSE in ask.accepts
     follow = sse if request.follow is None else request.follow
@@ -85,10 +86,13 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
         await _check_heard_of(desk, request.item)
     asked = ask.resume_from or request.since
     since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, request.within, follow=follow)
-    wanted = Wanted(since, request.item, request.type, follow)
-    stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
     # Where this stream begins, and the newest event there is: with these a follower goes on after a restart.
     newest = await desk.read(desk.house.reader.last_position)
+    if since > newest and not follow:
+        problem = Problem("/since", f"is {since}, and the newest event has position {newest}")
+        raise Refused("no event has this position yet", problems=[problem])
+    wanted = Wanted(since, request.item, request.type, follow)
+    stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
     headers = {"Cache-Control": "no-store", "Daruma-Since": str(since), "Daruma-Newest": str(newest)}
     return StreamingResponse(stream, headers=headers, media_type=_SSE if sse else _NDJSON)
 
