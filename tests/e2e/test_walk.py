@@ -191,7 +191,7 @@ def test_the_same_id_for_another_item_is_a_conflict(daemon: Daemon) -> None:
         daemon.submit("taken", input="something else")
     assert refused.value.code == "conflict"
     assert daemon.run("submit", "--id", "taken", "--agent", "echo", "Another").returncode == 5
-    assert daemon.item("taken") == before
+    assert daemon.settled("taken") == before
 
 
 @pytest.mark.usefixtures("unchanged")
