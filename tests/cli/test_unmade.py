@@ -201,6 +201,17 @@ def test_doctor_names_the_variable_that_holds_no_key_of_whoever_would_be_asked_w
     assert "sk-f" not in said
 
 
+def test_doctor_names_where_the_key_of_the_provider_comes_from(
+    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(f"state_dir: {file.parent / 'state'}\nprovider: {{use: anthropic}}\n")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-a-good-one")
+    assert main(["doctor", "--config", str(file), "--socket", str(file.parent / "none.sock")]) == 0
+    said = capsys.readouterr().out
+    assert "; its key is from environment: ANTHROPIC_API_KEY\n" in said
+    assert "sk-a" not in said
+
+
 def test_doctor_tells_what_is_amiss_with_a_provider_that_the_daemon_uses(served: Served, run: Run) -> None:
     served.room.providers.state = "error"
     done = run("doctor")

@@ -154,7 +154,7 @@ def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go
     daemon.client.submit(asking("first"))
     assert daemon.settled("first")["reason"] == "provider"
     eventually(lambda: provider(daemon)["reason"] == "it refuses the key (401)", PATIENCE)
-    assert found["key"] in {None, "store"}
+    assert found["key"] in {None, "store: anthropic-api-key"}
 
     assert daemon.run("secrets", "set", "anthropic-api-key", given=NEXT).returncode == 0
     daemon.becomes("first", state="succeeded")
@@ -168,7 +168,7 @@ def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go
     daemon.kill()
     assert traces(daemon, MARKER, NEXT) == []
     daemon.start()
-    assert becomes(daemon, "connected")["key"] == "store"
+    assert becomes(daemon, "connected")["key"] == "store: anthropic-api-key"
     assert traces(daemon, MARKER, NEXT) == []
 
 
@@ -179,7 +179,7 @@ def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment
     file.write_text(MARKER)
     file.chmod(0o600)
     daemon = house(settings(vendor, key_file=str(file))).start()
-    assert becomes(daemon, "connected")["key"] == "file"
+    assert becomes(daemon, "connected")["key"] == f"file: {file}"
     vendor.takes = NEXT
     assert daemon.run("providers", "check", "anthropic").returncode == 1
     file.write_text(NEXT)
@@ -205,7 +205,7 @@ def test_a_key_in_the_environment_is_used_once_read_and_told_to_nobody(
     house: Callable[..., Daemon], vendor: Vendor
 ) -> None:
     daemon = house(settings(vendor), environ={"ANTHROPIC_API_KEY": MARKER}).start()
-    assert becomes(daemon, "connected")["key"] == "environment"
+    assert becomes(daemon, "connected")["key"] == "environment: ANTHROPIC_API_KEY"
     vendor.takes = NEXT
     daemon.client.submit(asking("refused"))
     assert daemon.settled("refused")["reason"] == "provider"
@@ -284,7 +284,7 @@ def test_who_must_wait_an_hour_for_one_key_goes_on_at_once_with_another(
     file.touch(0o600)
     file.write_text(MARKER)
     daemon = house(settings(vendor, key_file=str(file))).start()
-    assert becomes(daemon, "connected")["key"] == "file"
+    assert becomes(daemon, "connected")["key"] == f"file: {file}"
     vendor.takes, vendor.wait = NEXT, 3_600
     daemon.client.submit(asking("waits"))
     daemon.becomes("waits", state="scheduled", reason="outage")
@@ -305,4 +305,4 @@ def test_a_systemd_credential_comes_before_all_others(house: Callable[..., Daemo
     (directory / "anthropic-api-key").chmod(0o400)
     environ = {"CREDENTIALS_DIRECTORY": str(directory), "ANTHROPIC_API_KEY": NEXT}
     daemon = house(settings(vendor), environ=environ).start()
-    assert becomes(daemon, "connected")["key"] == "systemd"
+    assert becomes(daemon, "connected")["key"] == "systemd: anthropic-api-key"

@@ -209,13 +209,13 @@ def _could_make(settings: "Settings") -> Mapping[str, bool | str]:
 def _provider(line: Line, settings: "Settings | None", status: Json | None) -> Finding:
     """What the daemon chose, and what is amiss with those that it uses; with none up, what one would find now."""
     if status is not None:
-        chosen, amiss = status["provider"], _in_error(line)
+        chosen, amiss, key = status["provider"], *_listed(line, status["provider"]["provider"])
     elif settings is not None:
-        chosen, amiss = _would_choose(settings)
+        chosen, amiss, key = _would_choose(settings)
     else:
         return Finding("provider", "note", "not looked for: the settings are wrong")
     model = f" {chosen['model']}" if chosen.get("model") else ""
-    says = f"{chosen['provider']}{model}: {chosen['why']}"
+    says = f"{chosen['provider']}{model}: {chosen['why']}" + (f"; its key is from {key}" if key else "")
     if amiss:
         fix = "Correct what is named; `daruma providers check` asks again."
         return Finding("provider", "bad", "; ".join((says, *amiss)), fix)
@@ -226,14 +226,15 @@ def _provider(line: Line, settings: "Settings | None", status: Json | None) -> F
     return Finding("provider", "ok", says)
 
 
-def _in_error(line: Line) -> Sequence[str]:
-    """The providers in use that cannot be used, each with the reason."""
+def _listed(line: Line, chosen: str) -> tuple[Sequence[str], str | None]:
+    """The providers in use that cannot be used, each with the reason, and where the key of the `chosen` came from."""
     listed = line.client.call("providers list")["items"]
-    return [f"{each['name']}: {each['reason']}" for each in listed if each["used"] and each["state"] == "error"]
+    amiss = [f"{each['name']}: {each['reason']}" for each in listed if each["used"] and each["state"] == "error"]
+    return amiss, next((each["key"] for each in listed if each["name"] == chosen), None)
 
 
-def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Sequence[str]]:
-    """What a daemon would choose, and which keys it would look for in vain."""
+def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Sequence[str], str | None]:
+    """What a daemon would choose, which keys it would look for in vain, and where the key that it uses is."""
     from darumad.agents.providers import discover, load_credentials  # noqa: PLC0415 - needed with the daemon down only
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
 
@@ -242,7 +243,11 @@ def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Seque
     chosen = asyncio.run(discover(config, keyring.meant()))
     used = config.using(chosen.provider, chosen.model).used
     amiss = [f"{name}: {problem.detail}" for name, problem in keyring.refused.items() if name in used]
-    return {"provider": chosen.provider, "model": chosen.model, "why": chosen.why}, amiss
+    return (
+        {"provider": chosen.provider, "model": chosen.model, "why": chosen.why},
+        amiss,
+        keyring.origin(chosen.provider),
+    )
 
 
 _UNNEEDED = "nothing needs it yet: it is to hold tools that run programs, and there are none"

@@ -253,7 +253,10 @@ class EstimateView(Said):
 
 
 class ProviderView(Said):
-    """A model provider: how it was found, and where its key came from (`systemd`, `file`, `environment`, `store`)."""
+    """A model provider: how it was found, and where its key came from, as in `environment: ANTHROPIC_API_KEY`.
+
+    The others are `systemd`, `file` and `store`, each with the name of the credential, the file or the secret.
+    """
 
     name: str
     kind: str

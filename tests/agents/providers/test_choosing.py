@@ -238,6 +238,20 @@ def test_a_key_that_no_request_can_carry_is_refused_by_where_it_is_and_what_is_w
     assert keyring.get("anthropic") is None
 
 
+@pytest.mark.parametrize("origin", ["systemd", "file", "environment", "store"])
+def test_a_key_is_told_by_where_it_is_and_never_by_what_it_is(tmp_path: Path, origin: str) -> None:
+    (tmp_path / "cred").write_text(KEY if origin == "systemd" else "")
+    file = file_of(tmp_path / "key", 0o600)
+    source = KeySource(credential="cred", file=file if origin == "file" else None, env="A_KEY")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)} | ({"A_KEY": KEY} if origin == "environment" else {})
+    keyring = Keyring(only(source), environ)
+    keyring.look_into(lambda name: KEY if origin == "store" and name == "cred" else None)
+    keyring.refresh()
+    names = {"systemd": "cred", "file": str(file), "environment": "A_KEY", "store": "cred"}
+    assert keyring.origin("anthropic") == f"{origin}: {names[origin]}"
+    assert keyring.get("anthropic") == Credential(KEY)
+
+
 def test_a_key_file_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
     path = file_of(tmp_path / "key", 0o600)
     path.write_bytes(b"sk-\xff\xfe")

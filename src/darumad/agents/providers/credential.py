@@ -43,10 +43,11 @@ class Credential:
 
 
 class Found(Value):
-    """A key, and where it was."""
+    """A key, and where it was: `name` is the variable, the file, the credential or the secret."""
 
     key: Credential
     origin: Origin
+    name: str
 
 
 class Keyring:
@@ -77,10 +78,10 @@ class Keyring:
         """Where the encrypted store is, once it is open: a secret by its name."""
         self._stored = stored
 
-    def origin(self, provider: str) -> Origin | None:
-        """Where its key came from."""
+    def origin(self, provider: str) -> str | None:
+        """Where its key came from, as `environment: A_KEY`."""
         found = self._found.get(provider)
-        return found.origin if found else None
+        return f"{found.origin}: {found.name}" if found else None
 
     def known(self) -> dict[str, Credential]:
         """Every key, by provider."""
@@ -140,19 +141,19 @@ def find(
         Refused: `bad_settings`: a key file that is named but missing, unreadable, open to others or empty, or a key
             that no request can carry.
     """
-    looks: tuple[tuple[Origin, str, str, Callable[[], str]], ...] = (
-        ("systemd", "", f"the systemd credential {source.credential}", lambda: _from_systemd(source, environ)),
-        ("file", ".key_file", str(source.file), lambda: _from_file(provider, source)),
-        ("environment", ".key_env", f"${source.env}", lambda: environ.get(source.env or "", "").strip()),
-        ("store", "", f"the secret {source.credential}", lambda: _from_store(source, stored)),
+    looks: tuple[tuple[Origin, str, str, str, Callable[[], str]], ...] = (
+        ("systemd", "", "the systemd credential ", f"{source.credential}", lambda: _from_systemd(source, environ)),
+        ("file", ".key_file", "", f"{source.file}", lambda: _from_file(provider, source)),
+        ("environment", ".key_env", "$", f"{source.env}", lambda: environ.get(source.env or "", "").strip()),
+        ("store", "", "the secret ", f"{source.credential}", lambda: _from_store(source, stored)),
     )
-    for origin, setting, where, look in looks:
+    for origin, setting, what, name, look in looks:
         value = look()
         if value and (wrong := wrong_with(value)):
-            said = f"{where} holds a key that no request can carry: it {wrong}"
+            said = f"{what}{name} holds a key that no request can carry: it {wrong}"
             raise _refused(f"providers.{provider}{setting}", said)
         if value:
-            return Found(Credential(value), origin)
+            return Found(Credential(value), origin, name)
     return None
 
 
