@@ -83,7 +83,7 @@ def _budgets(settings: Settings) -> Iterator[Problem]:
 def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[Problem]:
     if not SLUG.fullmatch(name) or name in {"auto", "offline"}:
         yield Problem(pointer, "must have a name of a-z, 0-9 and dashes other than `auto` and `offline`")
-    wrong = _wrong_with(provider.base_url)
+    wrong = _unseen_in(provider.base_url) or _wrong_with(provider.base_url)
     if wrong is not None:
         yield Problem(f"{pointer}.base_url", wrong)
     if provider.model is None and provider.kind == "anthropic":
@@ -100,6 +100,13 @@ def _patience(pointer: str, provider: ProviderSettings, said: Collection[str]) -
     for key in ("connect_timeout", "first_token", "idle"):
         if f"{pointer}.{key}" in said and getattr(provider, key) > provider.total:
             yield Problem(f"{pointer}.{key}", f"must not be more than `{pointer}.total`")
+
+
+def _unseen_in(base_url: str) -> str | None:
+    """That it has what no URL has and nobody sees, which the parser partly removes in silence; None when not."""
+    if " " in base_url or not base_url.isprintable():
+        return "must have no space and no control character, also not at its ends"
+    return None
 
 
 def _wrong_with(base_url: str) -> str | None:
