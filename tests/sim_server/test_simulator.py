@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -521,6 +522,26 @@ def test_a_wrong_invocation_ends_with_2_and_a_sentence(argv: list[str], capsys: 
     said = capsys.readouterr().err
     assert said.startswith("daruma sim: ")
     assert "\n  -> `daruma sim --help` names" in said
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb"])
+def test_a_model_without_a_name_is_refused_by_its_option_and_nothing_is_served(name: str) -> None:
+    command = [sys.executable, "-m", "darumad", "sim", "--model", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("daruma sim: --model must be a model's name, on one line\n")
+
+
+def test_it_ends_without_a_word_when_whoever_read_its_ports_has_gone() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "darumad", "sim", "--listen", "ollama"]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writes)
+    assert done.returncode == 141
+    assert [line.partition(" is at ")[0] for line in done.stderr.splitlines()] == [
+        "daruma sim: ollama", "daruma sim: admin",
+    ]  # fmt: skip
 
 
 def test_it_imports_nothing_of_the_daemon() -> None:

@@ -31,10 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulator; its exit code: 0 after a signal, 2 for a wrong invocation or scenario."""
     arguments = _parser().parse_args(argv)
     try:
+        _refuse_nameless(arguments.model or ())
         listeners = [_listener(each) for each in arguments.listen or [f"{each}=:0" for each in VENDORS]]
         _refuse_twice([each.name for each in listeners])
         scenario = _scenario(arguments.scenario, arguments.seed, [each.name for each in listeners])
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
+    except BrokenPipeError:
+        raise  # whoever read the ports has gone: the command line ends as it does for any command
     except (OSError, ValueError) as error:
         told = [f"daruma sim: {each}" for each in said_in(error)]
         print(*told, f"  -> {_NEXT}", sep="\n", file=sys.stderr)  # noqa: T201 - a command's message
@@ -95,6 +98,11 @@ def _refuse_twice(names: Sequence[str]) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"two listeners are called {twice}: add to the vendor's name, as in {twice}-b")
+
+
+def _refuse_nameless(models: Sequence[str]) -> None:
+    if not all(each.strip() and each.isprintable() for each in models):
+        raise ValueError("--model must be a model's name, on one line")
 
 
 def _port(address: str) -> int:
