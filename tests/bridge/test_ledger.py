@@ -15,6 +15,7 @@ from darumad.journal.requests import Outcome, Request, Settle
 from darumad.names import ItemId, NanoUsd
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.item import Limits
+from darumad.work.kinds import KINDS
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
 from darumad.work.result import Usage
@@ -116,6 +117,8 @@ async def test_what_is_spent_does_not_come_back_and_says_how_to_go_on(desk: Desk
         "the daily budget has no room: 0.06 USD of 0.10 USD are spent, and this call may use 0.06 USD. "
         "`daruma budgets set all --daily AMOUNT` raises it, and the item goes on by itself"
     )
+    told = " ".join(KINDS["budget_exhausted"].recovery)
+    assert ("goes on by itself" in told, "work retry" in told) == (True, False), "the same in the item's error"
 
 
 @pytest.mark.parametrize(

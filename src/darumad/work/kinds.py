@@ -347,7 +347,7 @@ _KINDS: tuple[Kind, ...] = (
         name="budget_exhausted",
         comes_from="what is spent and the next call's estimate exceed a limit",
         hints=("A budget of the item, its agent or the day is spent.",),
-        recovery=("Raise the budget, then `daruma work retry`.", "Wait for the next day, if it is the daily one."),
+        recovery=("Raise the budget; the item goes on by itself.", "Wait for the next day, if it is the daily one."),
     ),
     Kind(
         name="price_unknown",
