@@ -54,7 +54,11 @@ class ProviderSettings(Value, kw_only=True):
         default=True,
         says="Whether answers are asked for piece by piece; without, only `total` bounds the wait for one.",
     )
-    concurrency: int = setting(16, "How many calls are open at once.", Limits(at_least=1, at_most=1024))
+    concurrency: int = setting(
+        16,
+        "How many calls are open at once; an answer of up to 32 MiB is read of each.",
+        Limits(at_least=1, at_most=1024),
+    )
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
         Seconds(30), "How long until the first token of one try; a cold local model takes its time.", POSITIVE
