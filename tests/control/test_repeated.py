@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from darumad.control.border import Request, body_of
-from darumad.control.unkept import DEEPEST
+from darumad.control.unkept import DEEPEST, FREE
+from darumad.control.wire import EditRequest, SubmitRequest
 from darumad.errors import Refused
 
 TWICE = [
@@ -55,9 +56,15 @@ def test_what_is_nested_too_deep_is_pointed_at_and_the_depth_is_said(depth: int)
 @pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890"])
 def test_a_whole_number_that_would_be_rounded_is_pointed_at(number: str) -> None:
     with pytest.raises(Refused) as refused:
-        read(b'{"input": {"ids": [1, %s]}, "priority": %s}' % (number.encode(), number.encode()))
-    assert [each.pointer for each in refused.value.problems] == ["/input/ids/1", "/priority"]
+        read(b'{"input": {"ids": [1, %s]}, "output_schema": {"maximum": %s}}' % (number.encode(), number.encode()))
+    assert [each.pointer for each in refused.value.problems] == ["/input/ids/1", "/output_schema/maximum"]
     assert "send it as a text" in refused.value.problems[0].detail
+
+
+def test_every_field_that_takes_any_json_is_asked_for_numbers_that_would_be_rounded() -> None:
+    models = (SubmitRequest, EditRequest)
+    free = {name for each in models for name, field in each.model_fields.items() if "Any" in str(field.annotation)}
+    assert free == FREE
 
 
 def test_of_very_many_numbers_that_would_be_rounded_the_first_hundred_are_pointed_at() -> None:

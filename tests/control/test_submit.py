@@ -131,6 +131,27 @@ def test_what_looks_like_a_number_is_no_count_and_a_duration_without_its_unit_no
     }
 
 
+def test_a_number_beyond_64_bits_is_told_the_range_of_its_own_field(served: Served) -> None:
+    most = 1 << 64
+    with pytest.raises(Refused) as refused:
+        served.client.submit({
+            **CLEAR, "max_attempts": most, "max_reviews": -most, "timeout": most, "run_at": most, "labels": {"a": most},
+            "budget": {"usd": most, "tokens": most},
+        })  # fmt: skip
+    assert {each.pointer: each.detail for each in refused.value.problems} == {
+        "/max_attempts": f"must be at most 1000, not {most}",
+        "/max_reviews": f"must be at least 0, not -{most}",
+        "/timeout": f"must be at most 864000000, not {most}",
+        "/run_at": f"must be a time before the year 10000, in milliseconds since 1970, not {most}",
+        "/labels/a": f"must be a text, not {most}",
+        "/budget/usd": f"must be an amount below 4611686018 US dollars, not {most}",
+        "/budget/tokens": f"must be less than 9007199254740992, not {most}",
+    }
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "priority": most})
+    assert _pointers(refused.value) == {"/priority": f"must be 0 to 10, is {most}"}
+
+
 def test_numbers_of_64_bits_and_the_deepest_nesting_come_back_as_they_were_sent(served: Served) -> None:
     deepest: Any = []
     for _ in range(DEEPEST - 3):

@@ -41,7 +41,7 @@ TOLD = {
     "/output_schema": "must be an object",
     "/timeout": "must be more than 0, not -1",
     "/idle_timeout": "must be a duration with its unit, such as 250ms, 90s, 5m or 1h30m, not 'soon'",
-    "/backoff": "must be a finite number, not Infinity",
+    "/backoff": "must be at most 864000000, not Infinity",
     "/max_attempts": "must be at least 1, not 0",
     "/max_reviews": "must be at most 1000, not 1001",
     "/run_at": "must be a time with its zone, such as 2026-11-21T08:00:00Z, or a number of milliseconds since 1970, not 'tomorrow'",  # noqa: E501 - as it is told

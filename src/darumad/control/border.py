@@ -117,18 +117,17 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
         raise Refused(f"the body is no JSON: {error}", code="malformed") from None
     if not isinstance(found, dict):
         raise Refused("the body is no JSON object", code="malformed")
-    _check_kept(held, found)
-    return found
+    return _as_sent(held, found)
 
 
-def _check_kept(held: bytes, found: dict[str, Any]) -> None:
-    """Refuses what would not be kept as it was sent, first of all a key that stands twice in an object.
+def _as_sent(held: bytes, found: dict[str, Any]) -> dict[str, Any]:
+    """`found` with each number as it was written; refuses what would not be kept so, first a key that stands twice.
 
     What the parser dropped shows in what it kept: with every value that is gone a colon is. A body is read once more,
     and slowly, only where its colons do not say, where some are written as escapes, or where a number is long.
     """
     if b"\\u003" not in held and held.count(b":") == _colons(found) and not may_round(held):
-        return
+        return found
     try:
         found = json.loads(held, object_pairs_hook=once)
     except ValueError as error:
@@ -137,6 +136,7 @@ def _check_kept(held: bytes, found: dict[str, Any]) -> None:
         pass
     if problems := tuple(islice(unkept(found), _TOLD)):
         raise Refused("the request is not valid", problems=problems)
+    return found
 
 
 def _colons(found: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt
 
 from darumad.names import ItemId, Millis, NanoUsd, Seconds
-from darumad.settings.units import parse_duration, parse_money
+from darumad.settings.units import LONGEST, parse_duration, parse_money
 
 _NANO = 1_000_000_000
 _MOST_NANO = 1 << 62
@@ -87,7 +87,7 @@ def _in_range(text: str) -> Decimal:
     return number
 
 
-Duration = Annotated[Seconds, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[Seconds, BeforeValidator(_seconds), Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 """A duration: seconds inside, `90s`, `5m` or a number outside."""
 Span = Annotated[Seconds, BeforeValidator(_seconds_in_address), Field(gt=0, allow_inf_nan=False)]
 """A duration that stands in an address."""

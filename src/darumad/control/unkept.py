@@ -9,6 +9,8 @@ DEEPEST = 200
 """How many lists and objects may lie in each other in one body: what is kept is wrapped a few times more."""
 LEAST, MOST = -(1 << 63), (1 << 64) - 1
 """What is written back digit by digit; beyond it a number would come back rounded."""
+FREE = frozenset({"input", "output_schema"})
+"""The fields that take any JSON. Every other says itself which numbers it takes."""
 _LONGEST_POINTER = 3
 _DIGIT = bytes(ord("0") if chr(each).isdecimal() else ord(" ") for each in range(128)).ljust(256)
 _LONG = b"0" * len(str(LEAST).lstrip("-"))
@@ -24,7 +26,7 @@ def unkept(body: Any) -> Iterator[Problem]:
     rest: list[tuple[tuple[str | int, ...], Any]] = [((), body)]
     while rest:
         where, value = rest.pop()
-        if isinstance(value, int) and not LEAST <= value <= MOST:
+        if isinstance(value, int) and not LEAST <= value <= MOST and not FREE.isdisjoint(where):
             yield Problem(pointer(*where), "has more digits than 64 bits hold, and would be rounded; send it as a text")
         elif not isinstance(value, dict | list):
             continue

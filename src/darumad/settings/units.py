@@ -16,7 +16,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(d|h|min|ms|us|m|s)")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
 _MONEY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?USD")
-_LONGEST = 10_000 * 86_400
+LONGEST = 10_000 * 86_400
+"""Seconds of the longest duration there is."""
 _NANO = 1_000_000_000
 
 
@@ -32,7 +33,7 @@ def parse_duration(text: str) -> Seconds:
     if not _DURATION.fullmatch(text):
         raise ValueError("a duration with its unit, such as 250ms, 90s, 5m or 1h30m")
     seconds = sum(Decimal(number) * Decimal(_SECONDS[unit]) for number, unit in _PART.findall(text))
-    if seconds > _LONGEST:
+    if seconds > LONGEST:
         raise ValueError("a duration of 10000 days at most")
     return Seconds(float(seconds))
 
