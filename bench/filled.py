@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from darumad.clock import SystemClock
-from darumad.journal import Accept, Audit, Journal, NewItem
+from darumad.journal import Accept, Audit, Journal, NewItem, Program
 from darumad.names import AgentName, ItemId, Seconds, Stage
 from darumad.work.item import WorkItem
 
@@ -26,7 +26,7 @@ def opened(directory: Path) -> Journal:
         publish=lambda _: None,
         tally=None,
         ageing=Seconds(600.0),
-        version="bench",
+        program=Program("bench"),
         on_fatal=print,
     )
     journal.start()

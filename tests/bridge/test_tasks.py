@@ -18,6 +18,7 @@ from darumad.bridge import Limit, Stopped
 from darumad.bridge.task import Watch, WatchedComplete
 from darumad.journal.requests import Held
 from darumad.names import Seconds
+from darumad.values import changed
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Context, Owner
@@ -184,6 +185,21 @@ def test_a_crash_is_told_with_the_template_s_own_line_and_its_traceback_is_in_th
     (crash,) = (each for each in told if each["event"] == "agent_crashed")
     assert (crash["log_level"], crash["item_id"], crash["agent"], crash["attempt"]) == ("error", "one", "optimizer", 1)
     assert isinstance(crash["exc_info"], json.JSONDecodeError)
+
+
+def test_what_is_logged_for_an_item_of_a_traced_request_bears_its_correlation_id(room: Rooms) -> None:
+    async def fall(item: WorkItem, context: Context) -> WorkResult:
+        raise AssertionError
+
+    stage = room()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    held = stage.held()
+    traced = changed(held, record=changed(held.record, correlation_id="4bf92f3577b34da6a3ce929d0e0e4736"))
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as told:
+        stage.begin(fall, held=traced)
+        stage.done()
+    (crash,) = (each for each in told if each["event"] == "agent_crashed")
+    assert crash["correlation_id"] == traced.record.correlation_id
 
 
 def test_an_agent_that_cancels_itself_has_crashed(room: Rooms) -> None:

@@ -38,6 +38,18 @@ def test_submit_prints_the_id_and_the_state_and_the_item_is_there(served: Served
     )  # fmt: skip
 
 
+def test_what_a_traced_caller_submits_can_be_found_by_its_trace_and_tells_which_lives_held_it(
+    served: Served, run: Run
+) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    environ = {"DARUMA_SOCKET": str(served.path), "TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-01"}
+    assert run("submit", TEXT, "--id", "one", "--agent", "echo", env=environ).returncode == 0
+    served.room.succeed()
+    shown = run("work", "show", "one", "--attempts").stdout
+    assert re.search(f"^correlation +{trace}$", shown, re.MULTILINE)
+    assert "  boot 1 of 0.1.0\n" in shown
+
+
 @pytest.mark.parametrize("argv", [[], ["-"], ["--file", "-"]])
 def test_a_description_is_read_from_standard_input(served: Served, run: Run, argv: list[str]) -> None:
     assert run("submit", "--id", "one", *argv, input=f"{TEXT}\n").returncode == 0

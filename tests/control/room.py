@@ -15,7 +15,7 @@ from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
 from darumad.events import WorkSucceeded
-from darumad.journal import Claim, Claimed, Journal, Move, Moved, Publisher, Slot
+from darumad.journal import Claim, Claimed, Journal, Move, Moved, Program, Publisher, Slot
 from darumad.names import AgentName, Capability, ItemId, NanoUsd, Role, Seconds, Stage
 from darumad.vault import Vault
 from darumad.work import (
@@ -328,7 +328,7 @@ def built() -> Iterator[Room]:
             publish=publisher.publish,
             tally=tally,
             ageing=Seconds(600.0),
-            version="0.1.0",
+            program=Program("0.1.0"),
             on_fatal=_fail,
         )
         publisher.start()

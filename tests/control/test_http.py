@@ -150,6 +150,19 @@ def test_a_problem_is_named_as_its_caller_named_the_request_or_else_by_a_name_of
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in own)
 
 
+def test_what_a_traced_request_hands_in_bears_its_trace_id_and_so_does_its_audit_row(served: Served) -> None:
+    given = "4bf92f3577b34da6a3ce929d0e0e4736"
+    _ask(served, "POST", "/v1/work", json.dumps({**CLEAR, "id": "a"}), traceparent=f"00-{given}-00f067aa0ba902b7-01")
+    with Client(served.path, traceparent=f"00-{given}-00f067aa0ba902b7-00") as client:
+        client.batch([{**CLEAR, "id": "b"}])
+    for number, none in enumerate((None, f"00-{'0' * 32}-00f067aa0ba902b7-01", "no\ntrace")):
+        with Client(served.path, traceparent=none) as client:
+            client.submit({**CLEAR, "id": f"untraced-{number}"})
+    shown = [served.client.call("work show", id=each["id"]) for each in served.client.call("work list")["items"]]
+    assert [each["correlation_id"] for each in shown] == [given, given, None, None, None]
+    assert [each["request_id"] for each in served.room.journal.reader().audits()] == ["", "", "", given, given]
+
+
 def test_a_connection_serves_many_questions(served: Served) -> None:
     served.client.call("version")
     kept = served.client._kept

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from darumad.clock import SystemClock
 from darumad.errors import DarumaError
-from darumad.journal import Journal
+from darumad.journal import Journal, Program
 from darumad.names import Seconds
 from tests.crash.checker import Violation, check
 from tests.crash.disk import Change, Disk, changes
@@ -160,7 +160,7 @@ def _boot(state: Path) -> None:
         publish=lambda _: None,
         tally=None,
         ageing=Seconds(600.0),
-        version="cut",
+        program=Program("cut"),
         on_fatal=lambda _: None,
     )
     journal.close(_WITHIN)

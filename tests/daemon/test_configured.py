@@ -4,9 +4,10 @@ from pathlib import Path
 
 from darumad.agents import Templates
 from darumad.agents.providers import Price
-from darumad.daemon.configured import Accepted, agent_definitions, allowance, provider_config
-from darumad.names import NanoUsd, Role
-from darumad.settings import Settings, load
+from darumad.daemon.configured import Accepted, agent_definitions, allowance, program, provider_config
+from darumad.names import AgentName, NanoUsd, Role
+from darumad.settings import AgentSettings, Settings, load
+from darumad.values import changed
 from darumad.work.budget import EVER, Budget
 from darumad.work.item import Limits
 from darumad.work.validation import STAGES_OF
@@ -84,3 +85,13 @@ def test_an_operators_prices_are_the_providers_own(tmp_path: Path) -> None:
     assert ollama
     assert anthropic.price_of("mine") == Price(1 * USD, 2 * USD, 1 * USD, 1 * USD)
     assert ollama.price_of("mine") == Price(3 * USD, 4 * USD, USD // 10, 3 * USD)
+
+
+def test_a_changed_definition_shows_in_its_own_digest_and_in_that_of_the_settings_alone() -> None:
+    mine, other = AgentName("mine"), AgentName("other")
+    before = Settings(agents={mine: AgentSettings(template="echo"), other: AgentSettings(template="echo")})
+    after = changed(before, agents={**before.agents, mine: AgentSettings(template="echo", offers=("b", "a"))})
+    old, new, same = (program(each, "1.0") for each in (before, after, changed(after)))
+    assert new == same
+    assert old.settings != new.settings
+    assert {name for name in new.definitions if old.definitions[name] != new.definitions[name]} == {mine}

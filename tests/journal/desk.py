@@ -18,6 +18,7 @@ from darumad.journal import (
     Move,
     NewItem,
     Note,
+    Program,
     Reader,
     Release,
     Slot,
@@ -45,6 +46,7 @@ class Desk:
         self.sizes = {"ballast": ballast, "low_water": low_water}
         self.lanes = dict[str, Lane]()
         self.offers: Sequence[Offer] = ()
+        self.program = Program("1.0")
         self.clock = clock
         self.published: list[Recorded] = []
         self.fatal: list[Exception] = []
@@ -58,7 +60,7 @@ class Desk:
             publish=self.published.extend,
             tally=None,
             ageing=AGEING,
-            version="1.0",
+            program=self.program,
             on_fatal=self.fatal.append,
             **self.sizes,
             lanes=self.lanes,

@@ -60,7 +60,7 @@ def schema(path: Path) -> dict[str, str]:
     """Every table, index, trigger and view, without the comments and the spacing of whoever wrote it."""
     with closing(sqlite3.connect(path)) as db:
         rows = db.execute("SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
-    return {name: " ".join(re.sub(r"--[^\n]*", "", sql).split()) for name, sql in rows}
+    return {name: " ".join(re.sub(r"[(),]", r" \g<0> ", re.sub(r"--[^\n]*", "", sql)).split()) for name, sql in rows}
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
@@ -95,6 +95,7 @@ import darumad.journal.migrating as migrating
 from darumad.journal.boot import boot
 from darumad.journal.database import Database
 from darumad.journal.place import Place
+from darumad.journal.requests import Program
 from darumad.journal.room import Room
 from tests.kit.clock import FakeClock
 
@@ -114,7 +115,7 @@ def life(directory, last):
         Database.all = counted
         return db
     Database.writer = opened
-    boot(Place(directory), FakeClock(1.0), node="here", new_id=lambda: "other", version="2", ageing_ms=1,
+    boot(Place(directory), FakeClock(1.0), node="here", new_id=lambda: "other", program=Program("2"), ageing_ms=1,
          room=Room(Place(directory)))
 
 for last in range(1000):

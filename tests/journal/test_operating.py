@@ -2,9 +2,9 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.events import DaemonPaused
-from darumad.journal import APPLIED, Note, PromoteDue, Release, Released, Rescue, Setting
+from darumad.journal import APPLIED, Note, Program, PromoteDue, Release, Released, Rescue, Setting
 from darumad.journal.batch import audit_hash
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -249,6 +249,24 @@ def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
     assert held.record.reviews == 2
     first, second, third = desk.reader.attempts(ItemId("a"))
     assert (first["outcome"], second["usage"]["nano_usd"], third["ended_at"]) == ("review_rejected", 7, None)
+
+
+def test_an_attempt_tells_on_what_each_life_ran_that_held_it(desk: Desk) -> None:
+    executor = AgentName("executor")
+    desk.submit("a")
+    desk.close()
+    desk.program = Program("1.0", "v1:calm", {executor: "v1:old", AgentName("echo"): "v1:other"})
+    desk.open()
+    desk.claim_one()
+    desk.close()
+    desk.program = Program("1.1", "v1:brisk", {executor: "v1:new"})
+    desk.open()
+    desk.claim_one()
+    (attempt,) = desk.reader.attempts(ItemId("a"))
+    assert attempt["lives"] == [
+        {"boot": 2, "version": "1.0", "settings": "v1:calm", "definition": "v1:old"},
+        {"boot": 3, "version": "1.1", "settings": "v1:brisk", "definition": "v1:new"},
+    ]
 
 
 def test_what_stages_made_is_kept_in_order(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from darumad.journal import (
     Moved,
     Note,
     Outcome,
+    Program,
     PromoteDue,
     Rescue,
     Setting,
@@ -182,8 +183,8 @@ def test_a_wait_that_runs_out_says_so(desk: Desk) -> None:
 def test_batches_are_measured(tmp_path: Path, clock: FakeClock) -> None:
     tally = Tally(MEASURES)
     journal = Journal.open(
-        tmp_path / "j", clock=clock, node="n", publish=lambda _: None, tally=tally, ageing=Seconds(1), version="1",
-        on_fatal=lambda _: None,
+        tmp_path / "j", clock=clock, node="n", publish=lambda _: None, tally=tally, ageing=Seconds(1),
+        program=Program("1"), on_fatal=lambda _: None,
     )  # fmt: skip
     journal.start()
     journal.call(Note(facts=()), Seconds(20))

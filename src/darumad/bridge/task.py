@@ -242,6 +242,8 @@ class StageTask:
         structlog.contextvars.bind_contextvars(
             item_id=record.item.id, agent=seat.definition.name, instance=seat.holder, attempt=record.attempt
         )
+        if record.correlation_id is not None:
+            structlog.contextvars.bind_contextvars(correlation_id=record.correlation_id)
 
     async def _work(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> WorkResult:
         opened = open_context(self)

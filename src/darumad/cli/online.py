@@ -59,7 +59,9 @@ def online(command: F) -> Callable[..., Any]:
     @click.option("--json", "form", flag_value="json", help="The same as -o json.")
     @functools.wraps(command)
     def run(*args: Any, socket: Path | None, form: Form, **kwargs: Any) -> Any:
-        with Client(socket or _named_in(kwargs.get("file")), silence=_tell_of_silence) as client:
+        traceparent = os.environ.get("TRACEPARENT")
+        path = socket or _named_in(kwargs.get("file"))
+        with Client(path, silence=_tell_of_silence, traceparent=traceparent) as client:
             return command(Line(client, form), *args, **kwargs)
 
     return run

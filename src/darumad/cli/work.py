@@ -15,6 +15,7 @@ from darumad.cli.speaking import Json, amount_words, moment, note, pairs, span, 
 from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
 from darumad.errors import Refused
 
+_DIGITS = 8
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
 
 
@@ -260,6 +261,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("spent", _spent(reply)),
             ("used", _used(reply)),
             ("by", reply["submitted_by"]),
+            ("correlation", reply.get("correlation_id")),
             ("cancelled by", _cancelled(reply)),
             ("error", (reply["error"] or {}).get("message")),
             ("description", asked["description"]),
@@ -275,10 +277,17 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
     for each in reply["attempts"] or ():
         yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
+        yield from (f"  {_life(life)}" for life in each.get("lives") or ())
     for each in reply["steps"] or ():
         yield f"step {json.dumps(each, ensure_ascii=False)}"
     for each in reply["effects"] or ():
         yield f"effect {json.dumps(each, ensure_ascii=False)}"
+
+
+def _life(life: Json) -> str:
+    """A life of the daemon that an attempt was held in; of its digests as many digits as tell one from another."""
+    digests = (f"{what} {life[what].partition(':')[2][:_DIGITS]}" for what in ("settings", "definition") if life[what])
+    return ", ".join((f"boot {life['boot']} of {life['version']}", *digests))
 
 
 def _messages(asked: Json) -> str | None:

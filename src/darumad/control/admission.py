@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from darumad.agents.schemas import problems_of
+from darumad.control.desk import Ask
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest
@@ -51,11 +52,12 @@ class Admitted(NamedTuple):
 
 
 class Admission:
-    """One request's: what all of its items share is asked once. `by` is who sent them."""
+    """One request's: what all of its items share is asked once."""
 
-    def __init__(self, house: House, by: str) -> None:
+    def __init__(self, house: House, ask: Ask) -> None:
         self._house = house
-        self._by = by
+        self._by = ask.caller.by
+        self._correlation_id = ask.request.correlation_id
         self._now = house.clock.wall()
         self._known = house.definitions()
         self._definitions: dict[AgentName, Definition] = {}
@@ -89,6 +91,7 @@ class Admission:
             run_at=run_at,
             questions=questions,
             submitted_by=self._by,
+            correlation_id=self._correlation_id,
         )
         return Admitted(new, _doubts(findings, asked), unmet, at)
 

@@ -5,7 +5,6 @@ asked for.
 """
 
 import json
-import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from itertools import islice
@@ -20,6 +19,7 @@ from darumad.control.repeated import once
 from darumad.control.unkept import DEEPEST, may_round, unkept
 from darumad.control.wording import problems_of
 from darumad.errors import Problem, Refused
+from darumad.ids import traced
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
@@ -27,8 +27,6 @@ _TOLD = 100
 """So many of the numbers that would be rounded are told at once."""
 _WRITTEN_DEEP = 254
 """How deep orjson writes."""
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-"""W3C Trace Context, level 1: version, trace-id, parent-id, flags."""
 Chunk = tuple[bytes, bool]
 """A piece of a body, and whether there is more to come."""
 
@@ -52,9 +50,13 @@ class Request:
     def trace_id(self) -> str:
         """What the caller and the log name this request by: the caller's own (`traceparent`), or one that is made."""
         if not self._trace_id:
-            given = _TRACEPARENT.fullmatch(self.header(b"traceparent") or "")
-            self._trace_id = given[1] if given else uuid.uuid4().hex
+            self._trace_id = self.correlation_id or uuid.uuid4().hex
         return self._trace_id
+
+    @property
+    def correlation_id(self) -> str | None:
+        """The caller's own trace id, under which other systems know what this request belongs to; None without one."""
+        return traced(self.header(b"traceparent"))
 
     def header(self, name: bytes) -> str | None:
         """The header of this name, which is given in small letters; None when it did not come."""

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from darumad.control.places import LONGEST_PATH, socket_path
 from darumad.control.routes import ROUTES, Route
 from darumad.errors import CODES, Broken, DarumaError, Problem, Refused, Unavailable
+from darumad.ids import traced
 from darumad.values import Value
 
 Json = dict[str, Any]
@@ -82,11 +83,19 @@ class Client:
     """Calls operations by name: `Client().call("work show", id="three")`. Not for several threads at once.
 
     `daemon_version` is what the daemon said of itself with its last answer; None before the first. `silence` is called
-    when an answer keeps its caller waiting, with the seconds that it is still waited for.
+    when an answer keeps its caller waiting, with the seconds that it is still waited for. `traceparent` (W3C Trace
+    Context) goes with each request, and its trace-id is the `correlation_id` of what is submitted.
     """
 
-    def __init__(self, path: Path | None = None, *, silence: Callable[[float], object] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        silence: Callable[[float], object] | None = None,
+        traceparent: str | None = None,
+    ) -> None:
         self.path = path or socket_path(os.environ)
+        self._tracing = {"traceparent": traceparent} if traceparent and traced(traceparent) else {}
         self._silence = silence
         self.daemon_version: str | None = None
         self._kept: _UnixConnection | None = None
@@ -197,7 +206,7 @@ class Client:
             connection = self._dial(within)
             # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(route.method, target, body, dict(headers))
+                connection.request(route.method, target, body, {**headers, **self._tracing})
             self._tell_of_silence(connection, within)
             response = connection.getresponse()
         self.daemon_version = response.headers.get("Daruma-Version")

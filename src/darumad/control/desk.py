@@ -58,7 +58,10 @@ class Ask(Value):
 
     def audit(self, target: str) -> Audit:
         """The audit row of this request."""
-        return Audit(by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid)
+        request_id = self.request.correlation_id or ""
+        return Audit(
+            by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid, request_id=request_id
+        )
 
 
 class Desk(Value):

@@ -36,7 +36,7 @@ async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  #
 
 async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView:
     """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
-    admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
+    admitted = Admission(desk.house, ask).admit(request, ask.sent, ask.key)
     item = admitted.new.item
     quote = await desk.read(desk.house.providers.quote, item, await _turns(desk, item))
     spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))

@@ -23,7 +23,7 @@ _CREATED = 201
 
 async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
     """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
-    admitted = Admission(desk.house, ask.caller.by).admit(request, ask.sent, ask.key)
+    admitted = Admission(desk.house, ask).admit(request, ask.sent, ask.key)
     try:
         (reply,) = await _accept(desk, ask, [admitted])
     except Refused as refused:
@@ -33,7 +33,7 @@ async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
 
 async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     """Accepts many items in one transaction, all or none."""
-    sent, admission = ask.sent["items"], Admission(desk.house, ask.caller.by)
+    sent, admission = ask.sent["items"], Admission(desk.house, ask)
     admitted: list[Admitted] = []
     problems: list[Problem] = []
     for index, each in enumerate(request.items):

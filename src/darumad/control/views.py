@@ -97,6 +97,7 @@ class WorkView(Said):
     feedback: tuple[Mapping[str, Any], ...]
     origin: str
     submitted_by: str
+    correlation_id: str | None
     waits_for: str | None = None
     cancelled: Mapping[str, Any] | None = None
     children: tuple[Mapping[str, Any], ...] | None = None
@@ -417,6 +418,7 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
         feedback=record.feedback,
         origin=record.origin,
         submitted_by=record.submitted_by,
+        correlation_id=record.correlation_id,
         waits_for=waits_for,
         cancelled=cancelled,
         children=tuple(children) if children else None,

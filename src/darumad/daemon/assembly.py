@@ -83,7 +83,7 @@ def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: Ex
         publish=publisher.publish,
         tally=tally,
         ageing=settings.queue.ageing,
-        version=__version__,
+        program=configured.program(settings, __version__),
         ballast=settings.journal.ballast,
         low_water=settings.journal.low_water,
         lanes=configured.lanes(settings),

@@ -10,13 +10,15 @@ from darumad.actors import Policy, judge_of
 from darumad.agents import AgentDefinition, SpawnRefused, Templates
 from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
 from darumad.bridge import BridgeLimits, UnpackLimits
+from darumad.journal import Program
 from darumad.names import AgentName, Capability, Offer, Role, Seconds, Stage
-from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings
+from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings, as_written
 from darumad.supervision import Backoff
-from darumad.values import Value
+from darumad.values import Value, asdict
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
+from darumad.work.canonical import digest
 from darumad.work.item import Limits as Spendable
 from darumad.work.lanes import Lane
 from darumad.work.validation import STAGES_OF
@@ -244,6 +246,13 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
 def offers(settings: Settings) -> list[Offer]:
     """Which definition offers what."""
     return [(each.name, word) for each in agent_definitions(settings)[Role.EXECUTOR] for word in each.offers]
+
+
+def program(settings: Settings, version: str) -> Program:
+    """What this life of the daemon runs on; a digest changes when anything does that its settings say."""
+    definitions = [each for group in agent_definitions(settings).values() for each in group]
+    said = {each.name: {**asdict(each), "offers": sorted(each.offers)} for each in definitions}
+    return Program(version, digest(as_written(settings)), {name: digest(each) for name, each in said.items()})
 
 
 def lanes(settings: Settings) -> dict[str, Lane]:

@@ -143,6 +143,7 @@ def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
         questions=new.questions,
         origin=new.origin,
         submitted_by=new.submitted_by,
+        correlation_id=new.correlation_id,
     )
 
 
@@ -158,7 +159,7 @@ def _payload(batch: Batch, row: int, new: NewItem) -> tuple[Any, ...]:
     body = dump(item_to_json(new.item))
     digest = sha256(body)
     batch.recent.add(digest, new.item)
-    return row, body, digest, new.digest, new.origin, new.submitted_by
+    return row, body, digest, new.digest, new.origin, new.submitted_by, new.correlation_id
 
 
 def _facts(record: WorkRecord) -> list[WorkSubmitted | WorkChallenged]:

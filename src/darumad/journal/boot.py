@@ -11,9 +11,11 @@ from darumad.errors import Unavailable
 from darumad.events import DaemonStarting, Recorded
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.database import Database, DatabaseError, is_damaged, is_disk_trouble, is_full
+from darumad.journal.encoding import dump
 from darumad.journal.migrating import migrate
 from darumad.journal.money import settle_orphans
 from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database, unreadable
+from darumad.journal.requests import Program
 from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
@@ -39,7 +41,7 @@ def boot(  # noqa: PLR0913 - what a boot writes down
     *,
     node: str,
     new_id: Callable[[], str],
-    version: str,
+    program: Program,
     ageing_ms: int,
     room: Room,
     offers: Sequence[Offer] = (),
@@ -54,7 +56,7 @@ def boot(  # noqa: PLR0913 - what a boot writes down
         room.give_up()
     try:
         if not room.scant():
-            return _boot(place, clock, node=node, new_id=new_id, version=version, ageing_ms=ageing_ms, offers=offers)
+            return _boot(place, clock, node=node, new_id=new_id, program=program, ageing_ms=ageing_ms, offers=offers)
     except DatabaseError as error:
         if is_damaged(error):
             raise unreadable(place, error) from error
@@ -71,18 +73,18 @@ def _boot(  # noqa: PLR0913 - as `boot`
     *,
     node: str,
     new_id: Callable[[], str],
-    version: str,
+    program: Program,
     ageing_ms: int,
     offers: Sequence[Offer],
 ) -> Booted:
     db, new = open_database(place)
     try:
         if new:
-            _create(db, clock.wall(), new_id(), version)
+            _create(db, clock.wall(), new_id(), program.version)
         else:
-            migrate(place, db, now=clock.wall(), program=version)
+            migrate(place, db, now=clock.wall(), program=program.version)
         check_identity(place, db.value(SQL["identity"]))
-        return _begin(db, clock, node=node, version=version, ageing_ms=ageing_ms, offers=offers)
+        return _begin(db, clock, node=node, program=program, ageing_ms=ageing_ms, offers=offers)
     except BaseException:
         db.close()
         raise
@@ -110,19 +112,19 @@ def _create(db: Database, now: Millis, identity: str, program: str) -> None:
 
 
 def _begin(  # noqa: PLR0913 - as `boot`
-    db: Database, clock: Clock, *, node: str, version: str, ageing_ms: int, offers: Sequence[Offer]
+    db: Database, clock: Clock, *, node: str, program: Program, ageing_ms: int, offers: Sequence[Offer]
 ) -> Booted:
     """One transaction: the boot's row, the rescue, the events of both, and whose agent lacks what it requires."""
     db.begin()
     try:
         died = bool(db.value(SQL["died_before"]))
-        which = _row(db, clock.wall(), node, version)
+        which = _row(db, clock.wall(), node, program)
         batch = Batch(db, clock.wall(), which, ageing_ms, Seconds(0.0), _tail(db))
         rescued = rescue_all(batch, LifeEnd.DIED if died else LifeEnd.STOPPED)
         settle_orphans(batch)
         batch.run("mark_lacking", offers)
         db.all(SQL["tell_rescued"], {"boot": which, "rescued": len(rescued)})
-        batch.record([DaemonStarting("daemon", which, version, len(rescued))])
+        batch.record([DaemonStarting("daemon", which, program.version, len(rescued))])
         recorded = batch.write()
         suspects = bool(db.value(SQL["any_suspects"]))
     except BaseException:
@@ -132,8 +134,15 @@ def _begin(  # noqa: PLR0913 - as `boot`
     return Booted(db, which, rescued, recorded, batch.tail, suspects)
 
 
-def _row(db: Database, now: Millis, node: str, version: str) -> Boot:
-    given = {"node": node, "pid": os.getpid(), "version": version, "now": now}
+def _row(db: Database, now: Millis, node: str, program: Program) -> Boot:
+    given = {
+        "node": node,
+        "pid": os.getpid(),
+        "version": program.version,
+        "now": now,
+        "settings": program.settings,
+        "definitions": dump(program.definitions),
+    }
     return Boot(db.value(SQL["begin_boot"], given))
 
 

@@ -65,7 +65,7 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
     (
         _, uid, body, digest, state, stage, reason, rank, fence, attempt, attempt_open, boot, holder, failures, crashes,
         suspect, delays, parks, reviews, run_at, expires_at, created_at, ready_at, started_at, finished_at, error,
-        origin, submitted_by, questions, answers, feedback, *_,
+        origin, submitted_by, questions, answers, feedback, _, _, correlation_id,
     ) = row  # fmt: skip
     return WorkRecord(
         item=_with_expiry(item or item_of(body, digest, uid), expires_at),
@@ -95,6 +95,7 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
         feedback=_mappings(feedback),
         origin=origin,
         submitted_by=submitted_by,
+        correlation_id=correlation_id,
     )
 
 

@@ -12,7 +12,7 @@ from darumad.events import Recorded
 from darumad.journal import boot as boots
 from darumad.journal.place import Lock, Place, file_at, free_on, prepare
 from darumad.journal.reader import Reader
-from darumad.journal.requests import Answer, Outcome, Request
+from darumad.journal.requests import Answer, Outcome, Program, Request
 from darumad.journal.room import Room
 from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
 from darumad.names import Boot, ItemId, Offer, Seconds
@@ -51,7 +51,7 @@ class Journal:
         publish: Callable[[Sequence[Recorded]], None],
         tally: Tally | None,
         ageing: Seconds,
-        version: str,
+        program: Program,
         on_fatal: Callable[[Exception], None],
         ballast: int = 0,
         low_water: int = 0,
@@ -68,7 +68,7 @@ class Journal:
             publish: gets every committed batch's events, on the writer's thread; it must only post them on.
             tally: gets the `MEASURES`.
             ageing: seconds of waiting that weigh as much as one step of priority.
-            version: of the program, for the boot's row.
+            program: what this life runs on, for the boot's row.
             on_fatal: called once the disk has failed; nothing is written from then on.
             ballast: bytes set aside for when the disk is full.
             lanes: those that are more than a name.
@@ -90,7 +90,7 @@ class Journal:
                 clock,
                 node=node,
                 new_id=new_id,
-                version=version,
+                program=program,
                 ageing_ms=ageing_ms,
                 room=room,
                 offers=offers,

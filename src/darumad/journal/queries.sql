@@ -27,9 +27,9 @@ SELECT id, uid, agent, phase, lane, stage, stage, priority, state, reason, rank,
 FROM asked WHERE id IS NOT NULL;
 
 -- name: accept_payloads
-WITH asked(item, body, sha256, digest, origin, submitted_by) AS (VALUES :rows)
-INSERT INTO payload (item, body, sha256, digest, origin, submitted_by)
-SELECT item, body, sha256, digest, origin, submitted_by
+WITH asked(item, body, sha256, digest, origin, submitted_by, correlation) AS (VALUES :rows)
+INSERT INTO payload (item, body, sha256, digest, origin, submitted_by, correlation)
+SELECT item, body, sha256, digest, origin, submitted_by, correlation
 FROM asked WHERE item IS NOT NULL;
 
 -- name: accept_labels
@@ -201,7 +201,8 @@ SELECT json_group_array(json_array(
     item.attempt, item.attempt_open, item.boot, item.holder, item.failures, item.crashes, item.suspect,
     item.delays, item.parks, item.reviews, item.run_at, item.expires_at, item.created_at, item.ready_at,
     item.started_at, item.finished_at, item.error, payload.origin, payload.submitted_by,
-    correspondence.questions, correspondence.answers, correspondence.feedback, item.lineage))
+    correspondence.questions, correspondence.answers, correspondence.feedback, item.lineage, item.agent,
+    payload.correlation))
 FROM json_each(:asked) AS asked
 JOIN item ON item.id = asked.value
 JOIN payload ON payload.item = item.id
@@ -772,7 +773,8 @@ INSERT INTO migration (version, program, at) VALUES (:version, :program, :now);
 SELECT stopped_at IS NULL FROM boot ORDER BY boot DESC LIMIT 1;
 
 -- name: begin_boot
-INSERT INTO boot (node, pid, version, started_at) VALUES (:node, :pid, :version, :now) RETURNING boot;
+INSERT INTO boot (node, pid, version, started_at, settings, definitions)
+VALUES (:node, :pid, :version, :now, :settings, :definitions) RETURNING boot;
 
 -- name: mark_lacking
 -- [agent, capability], all that is offered: whose agent lacks something, and whose no longer does. New items need no
@@ -826,8 +828,13 @@ JOIN item ON item.id = child.item
 WHERE above.uid = :uid ORDER BY item.id LIMIT 100;
 
 -- name: attempts
+-- `lives` is a JSON array of the lives of the daemon that it was held in, with what each of them ran on.
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,
-    attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd
+    attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd,
+    (SELECT json_group_array(json_object('boot', boot.boot, 'version', boot.version, 'settings', boot.settings,
+        'definition', boot.definitions ->> ('$."' || item.agent || '"')))
+    FROM boot
+    WHERE boot.boot IN (SELECT boot FROM hold WHERE hold.item = item.id AND hold.attempt = attempt.attempt)) AS lives
 FROM item JOIN attempt ON attempt.item = item.id
 WHERE item.uid = :uid ORDER BY attempt.attempt;
 

@@ -118,7 +118,11 @@ class Reader:
         return dict(verified(row[0], row[1], f"the result of {item}")) if row else None
 
     def attempts(self, item: ItemId) -> list[dict[str, Any]]:
-        """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown."""
+        """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown.
+
+        `lives` are those of the daemon that it was held in, each with the version of the program and the digests of
+        its settings and of the item's definition.
+        """
         return [_attempt(row) for row in self._db.all(SQL["attempts"], {"uid": item})]
 
     def steps(self, item: ItemId) -> list[dict[str, Any]]:
@@ -272,7 +276,10 @@ def _where(given: Mapping[str, Any], filters: Mapping[str, str], *always: str) -
 
 
 def _attempt(row: Row) -> dict[str, Any]:
-    attempt, started_at, ended_at, outcome, error, input_tokens, output_tokens, cached_tokens, calls, nano_usd = row
+    (
+        attempt, started_at, ended_at, outcome, error, input_tokens, output_tokens, cached_tokens, calls, nano_usd,
+        lives,
+    ) = row  # fmt: skip
     usage = {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
@@ -287,4 +294,5 @@ def _attempt(row: Row) -> dict[str, Any]:
         "outcome": outcome,
         "error": load(error),
         "usage": usage,
+        "lives": load(lives),
     }

@@ -37,12 +37,21 @@ class Audit(Value, kw_only=True):
     request_id: str = ""
 
 
+class Program(Value):
+    """What a life of the daemon runs on: the program's version, and digests of its settings and of each definition."""
+
+    version: str
+    settings: str | None = None
+    definitions: Mapping[AgentName, str] = field(default_factory=dict)
+
+
 class NewItem(Value, kw_only=True):
     """An item to accept.
 
     `digest` is over the fields the caller sent, canonical JSON; it makes a repeated submit idempotent.
 
     `state` is the wished initial state; the journal makes it `waiting` while dependencies are unfinished.
+    `correlation_id` is the caller's own name for what it belongs to.
     """
 
     item: WorkItem
@@ -53,6 +62,7 @@ class NewItem(Value, kw_only=True):
     questions: tuple[str, ...] = ()
     origin: str = "socket"
     submitted_by: str = ""
+    correlation_id: str | None = None
 
 
 class Accept(Value, kw_only=True):

@@ -1,4 +1,4 @@
--- The journal's tables, version 7. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 8. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -16,6 +16,7 @@ CREATE TABLE migration (
     at INTEGER NOT NULL
 ) STRICT;
 
+-- `settings` is the digest of the settings that it was started with, `definitions` {agent: digest of its definition}.
 CREATE TABLE boot (
     boot INTEGER PRIMARY KEY,
     node TEXT NOT NULL,
@@ -23,7 +24,9 @@ CREATE TABLE boot (
     version TEXT NOT NULL,
     started_at INTEGER NOT NULL,
     stopped_at INTEGER,
-    rescued INTEGER NOT NULL DEFAULT 0
+    rescued INTEGER NOT NULL DEFAULT 0,
+    settings TEXT,
+    definitions TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
 
 -- `lives`: lives of the daemon in a row that ended under this item without a new step. `lineage`: which fresh
@@ -92,7 +95,8 @@ CREATE TABLE payload (
     sha256 TEXT NOT NULL,
     digest TEXT NOT NULL,
     origin TEXT NOT NULL,
-    submitted_by TEXT NOT NULL
+    submitted_by TEXT NOT NULL,
+    correlation TEXT
 ) STRICT;
 
 -- What was asked back, answered and found fault with; only for items that have any of it.
@@ -312,7 +316,8 @@ CREATE VIEW record AS
         item.attempt, item.attempt_open, item.boot, item.holder, item.failures, item.crashes, item.suspect,
         item.delays, item.parks, item.reviews, item.run_at, item.expires_at, item.created_at, item.ready_at,
         item.started_at, item.finished_at, item.error, payload.origin, payload.submitted_by,
-        correspondence.questions, correspondence.answers, correspondence.feedback, item.lineage, item.agent
+        correspondence.questions, correspondence.answers, correspondence.feedback, item.lineage, item.agent,
+        payload.correlation
     FROM item
     JOIN payload ON payload.item = item.id
     LEFT JOIN correspondence ON correspondence.item = item.id;

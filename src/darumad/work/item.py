@@ -108,3 +108,4 @@ class WorkRecord(Value, kw_only=True):
     feedback: tuple[Mapping[str, Any], ...] = ()
     origin: str = "socket"
     submitted_by: str = ""
+    correlation_id: str | None = None
