@@ -5,11 +5,14 @@ Agents' failures are no errors: they are results.
 One table gives each code its HTTP status, its exit code and what to do next; docs/reference/errors.md prints it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import ClassVar
 
 from darumad.values import Value
+
+_TOLD = 8
+"""So many of the names that there are fit in a line."""
 
 
 class Problem(Value):
@@ -30,6 +33,21 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def which_there_are(word: str, known: Collection[str], also: Iterable[str] = ()) -> str:
+    """What to append to what is said of an unknown word: what was perhaps meant, or else the first of `known`.
+
+    `also` may be meant, and is too much to be told of.
+    """
+    return did_you_mean(word, {*known, *also}) or _there_are(sorted(known))
+
+
+def _there_are(known: Sequence[str]) -> str:
+    if not known:
+        return ""
+    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    return f"; there {'is only' if len(known) == 1 else 'are'} {', '.join(known[:_TOLD])}{more}"
 
 
 class ErrorCode(Value):
@@ -181,11 +199,16 @@ def unknown_item(item: str) -> Refused:
     return Refused(f"no item is called {item}", code="not_found")
 
 
-def unknown_agent(name: str, known: Iterable[str] = ()) -> Refused:
-    """The refusal of an agent that there is not, with the one of `known` that was perhaps meant."""
-    return Refused(f"no agent is called {name}{did_you_mean(name, known)}", code="unknown_agent")
+def no_agent(name: str, known: Collection[str], also: Iterable[str] = ()) -> str:
+    """What is said of the name of an agent that there is not, beside those `known`."""
+    return f"no agent is called {name or repr(name)}{which_there_are(name, known, also)}"
 
 
-def unknown_provider(name: str, known: Iterable[str]) -> Refused:
-    """The refusal of a provider that there is not, with the one of `known` that was perhaps meant."""
-    return Refused(f"no provider is called {name}{did_you_mean(name, known)}", code="unknown_provider")
+def unknown_agent(name: str, known: Collection[str], also: Iterable[str] = ()) -> Refused:
+    """The refusal of an agent that there is not, with those of `known` that there are."""
+    return Refused(no_agent(name, known, also), code="unknown_agent")
+
+
+def unknown_provider(name: str, known: Collection[str]) -> Refused:
+    """The refusal of a provider that there is not, with those of `known` that there are."""
+    return Refused(f"no provider is called {name}{which_there_are(name, known)}", code="unknown_provider")

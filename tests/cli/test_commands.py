@@ -191,9 +191,9 @@ def test_lists_are_tables_for_people_and_json_for_programs(served: Served, run: 
     [
         ("work cancel nobody", "no item is called nobody", "`daruma work list`"),
         ("work retry nobody", "no item is called nobody", "`daruma work list`"),
-        ("agents show nobody", "no agent is called nobody", "`daruma agents list`"),
-        ("agents restart nobody", "no agent is called nobody", "`daruma agents list`"),
-        ("providers check nobody", "no provider is called nobody", "`daruma providers list`"),
+        ("agents show nobody", "no agent is called nobody; there is only echo", "`daruma agents list`"),
+        ("agents restart nobody", "no agent is called nobody; there is only echo", "`daruma agents list`"),
+        ("providers check nobody", "no provider is called nobody; there is only far", "`daruma providers list`"),
         ("secrets remove nobody", "no secret is called nobody", "`daruma secrets list`"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from darumad.control.client import _UnixConnection
 from darumad.control.unkept import DEEPEST, LEAST, MOST
 from darumad.errors import Refused, Unavailable
-from darumad.names import Capability, ItemId
+from darumad.names import AgentName, Capability, ItemId
 from darumad.work import WorkState
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
@@ -225,6 +225,17 @@ def test_an_unknown_agent_is_refused_with_one_that_there_is(served: Served) -> N
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "agent": "documentatoin"})
     assert "did you mean `documentation`" in _pointers(refused.value)["/agent"]
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": "nobody"})
+    there = ", ".join(sorted(served.room.definitions))
+    assert _pointers(refused.value)["/agent"] == f"no agent is called nobody; there are {there}"
+    for number in range(20):
+        served.room.definitions[AgentName(f"agent-{number:02}")] = served.room.definitions[AgentName("echo")]
+    with pytest.raises(Refused) as refused:
+        served.client.submit({**CLEAR, "agent": "nobody"})
+    told = _pointers(refused.value)["/agent"]
+    assert "there are agent-00, agent-01, " in told
+    assert told.endswith(f"agent-07 and {len(served.room.definitions) - 8} more")
 
 
 def test_what_the_agent_does_not_offer_is_refused_with_who_does(served: Served) -> None:

@@ -9,7 +9,7 @@ from darumad.control.desk import Ask
 from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest
-from darumad.errors import Problem, Refused, did_you_mean, pointer
+from darumad.errors import Problem, Refused, no_agent, pointer
 from darumad.journal.requests import NewItem
 from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Role, Stage
 from darumad.values import changed
@@ -107,8 +107,7 @@ class Admission:
         name = AgentName(named)
         found = self._definitions.get(name) or self._known.get(name)
         if found is None:
-            known = did_you_mean(name, self._known)
-            raise _refused(at + pointer("agent"), f"no agent is called {name or repr(name)}{known}")
+            raise _refused(at + pointer("agent"), no_agent(name, self._known))
         if found.role is not request.role:
             whose = f"takes items for the {found.role.value}, and this is one for the {request.role.value}"
             mend = f"leave the agent out, or say role `{found.role.value}`"

@@ -83,4 +83,6 @@ def _not_an_agent(house: House, name: str) -> Refused | None:
 
 
 def _unknown(house: House, name: str) -> Refused:
-    return unknown_agent(name, {each for instance in house.agents() for each in _names(instance)})
+    instances = house.agents()
+    agents = {str(each["agent"]) for each in instances}
+    return unknown_agent(name, agents, {each for instance in instances for each in _names(instance)})

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from darumad.errors import Problem, did_you_mean
+from darumad.errors import Problem, did_you_mean, which_there_are
 from darumad.names import SLUG
 from darumad.settings.model import SHIPPED_AGENTS, AgentSettings, Settings
 from darumad.settings.providers import ProviderSettings
@@ -133,8 +133,7 @@ def _no_provider(word: str, known: Collection[str]) -> str:
 
 def _named_by_nobody(what: str, word: str, known: Collection[str]) -> str:
     """What is said of a name that no `what` bears: which was perhaps meant, or else which there are."""
-    meant = did_you_mean(word, known) or f"; there are {', '.join(sorted(known))}"
-    return f"names no {what}{meant}"
+    return f"names no {what}{which_there_are(word, known)}"
 
 
 def _fallbacks(settings: Settings) -> Iterator[Problem]:
