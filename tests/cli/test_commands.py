@@ -369,6 +369,13 @@ def test_what_is_looked_at_is_on_stdout(run: Run, argv: list[str]) -> None:
     assert done.stdout
 
 
+def test_metrics_are_prometheus_page_and_json_where_json_is_asked_for(run: Run) -> None:
+    assert 'daruma_queue_items{state="ready"} 0.0' in run("metrics").stdout.splitlines()
+    none = {"name": "daruma_queue_items", "labels": {"state": "ready"}, "value": 0.0}
+    assert none in json.loads(run("metrics", "--json").stdout)["items"]
+    assert none in [json.loads(line) for line in run("metrics", "-o", "ndjson").stdout.splitlines()]
+
+
 def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(served: Served, run: Run) -> None:
     (one,) = served.room.instances
     more = [{**one, "path": f"daruma/engine/minds/executors/{place}", "agent": place[:-2], "state": state}

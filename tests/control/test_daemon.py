@@ -139,6 +139,14 @@ def _values(page: str) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(daruma_\S+|gen_ai_\S+) (\S+)$", page, re.MULTILINE)}
 
 
+def test_the_samples_are_what_stands_on_the_metrics_page(served: Served) -> None:
+    served.client.submit(CLEAR)
+    lines = [line for line in served.client.text("metrics").splitlines() if not line.startswith("#")]
+    items = served.client.call("samples")["items"]
+    assert {"name": "daruma_queue_items", "labels": {"state": "ready"}, "value": 1.0} in items
+    assert [each["name"] for each in items] == [re.split("[{ ]", line)[0] for line in lines]
+
+
 def test_the_metrics_page_shows_queue_agents_mailboxes_and_what_was_counted(served: Served) -> None:
     served.client.batch([{**CLEAR, "id": "a", "phase": "documentation"}, {**CLEAR, "id": "b"}])
     served.room.succeed()

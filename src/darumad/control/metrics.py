@@ -32,11 +32,21 @@ Gauge = tuple[tuple[str, Labels], float]
 
 def render(house: House, control_lag: float) -> bytes:
     """The Prometheus page. Reads the journal: call it off the loop. `control_lag` is in seconds."""
+    return generate_latest(_registry(house, control_lag))
+
+
+def measured(house: House, control_lag: float) -> list[tuple[str, Mapping[str, str], float]]:
+    """The name, the labels and the value of each line of that page. As `render` otherwise."""
+    families = _registry(house, control_lag).collect()
+    return [(each.name, each.labels, each.value) for family in families for each in family.samples]
+
+
+def _registry(house: House, control_lag: float) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_HouseCollector(house, control_lag))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    return generate_latest(registry)
+    return registry
 
 
 class _HouseCollector(Collector):

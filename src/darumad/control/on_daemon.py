@@ -8,10 +8,20 @@ from starlette.responses import Response, StreamingResponse
 from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
-from darumad.control.metrics import CONTENT_TYPE, render
+from darumad.control.metrics import CONTENT_TYPE, measured, render
 from darumad.control.outlook import held_back
 from darumad.control.streams import Wanted, as_ndjson, as_sse
-from darumad.control.views import Done, HealthView, PanicReply, StatusView, TreeRowView, TreeView, VersionView
+from darumad.control.views import (
+    Done,
+    HealthView,
+    PanicReply,
+    SamplesView,
+    SampleView,
+    StatusView,
+    TreeRowView,
+    TreeView,
+    VersionView,
+)
 from darumad.control.wire import EventsRequest, Nothing
 from darumad.errors import Problem, Refused, Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
@@ -125,6 +135,12 @@ async def metrics(desk: Desk, ask: Ask | None = None, request: Nothing | None = 
     """The Prometheus page, rendered off the loop."""
     page = await desk.read(render, desk.house, desk.lag())
     return Response(page, media_type=CONTENT_TYPE)
+
+
+async def samples(desk: Desk, ask: Ask, request: Nothing) -> SamplesView:  # noqa: ARG001 - an operation's signature
+    """What stands on the Prometheus page, value by value."""
+    found = await desk.read(measured, desk.house, desk.lag())
+    return SamplesView(items=tuple(SampleView(name=name, labels=labels, value=value) for name, labels, value in found))
 
 
 async def drain(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001

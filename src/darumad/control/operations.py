@@ -78,6 +78,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["events"], wire.EventsRequest, None, on_daemon.events),
         Operation(ROUTES["health"], wire.Nothing, views.HealthView, on_daemon.health),
         Operation(ROUTES["metrics"], wire.Nothing, None, on_daemon.metrics),
+        Operation(ROUTES["samples"], wire.Nothing, views.SamplesView, on_daemon.samples),
         Operation(ROUTES["drain"], wire.Nothing, views.Done, on_daemon.drain),
         Operation(ROUTES["pause"], wire.Nothing, views.Done, on_daemon.pause),
         Operation(ROUTES["panic"], wire.Nothing, views.PanicReply, on_daemon.panic),

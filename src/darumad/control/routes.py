@@ -58,6 +58,7 @@ ROUTES: Mapping[str, Route] = {
         Route("events", "GET", "/v1/events"),
         Route("health", "GET", "/v1/health"),
         Route("metrics", "GET", "/metrics"),
+        Route("samples", "GET", "/v1/metrics"),
         Route("drain", "POST", "/v1/drain", writes=True),
         Route("pause", "POST", "/v1/pause", writes=True),
         Route("panic", "POST", "/v1/panic", writes=True),

@@ -305,6 +305,20 @@ class SecretsRotated(Said):
     sealed_with: str
 
 
+class SampleView(Said):
+    """One value of a metric, as Prometheus names it: a histogram has one for each bucket, its sum and its count."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+class SamplesView(Said):
+    """Every value of every metric."""
+
+    items: tuple[SampleView, ...]
+
+
 class HealthView(Said):
     """What lives and what does not; `ready` is also false while draining, and while the disk takes nothing new.
 
