@@ -217,6 +217,8 @@ async def test_a_page_without_a_public_name_says_so(tmp_path: Path) -> None:
     work = changed(item("Document it"), input={"package": "single"}, inputs=(Input(name="package", upload="cd" * 32),))
     made = await document(work, tmp_path / "w", uploads={"package": tmp_path / "package"})
     assert "none of them has a public name" in made.result.text
+    assert "1 entry of single in 1 module;" in made.result.text
+    assert "\n1 module, 0 public names.\n" in made.page
 
 
 def test_a_package_whose_own_file_is_broken_still_has_its_modules(hostile: Documented) -> None:

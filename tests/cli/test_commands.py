@@ -654,5 +654,5 @@ def test_an_estimate_of_unknown_price_says_so_and_what_would_come_of_it(served: 
     served.room.purse.priced_only = True
     done = run("submit", "--estimate", TEXT)
     assert done.returncode == 0
-    assert "1000 tokens, 1 calls, at an unknown price" in done.stdout
+    assert "1000 tokens, 1 call, at an unknown price" in done.stdout
     assert "daruma: it would be parked: the price of far:m is not known" in done.stderr

@@ -43,7 +43,7 @@ def test_a_running_journal_is_copied_checked_and_put_back_elsewhere(
     copy = tmp_path / "copy.db"
     done = offline("backup", str(copy))
     assert done.returncode == 0, done.stderr
-    assert "1 unfinished items" in done.stdout
+    assert "1 unfinished item," in done.stdout
     assert offline("backup", str(copy)).returncode == 5, "what is there is not overwritten"
     done = offline("restore", str(copy), "--json", state=tmp_path / "second")
     assert json.loads(done.stdout)["unfinished"] == 1

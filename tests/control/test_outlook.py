@@ -148,7 +148,7 @@ def test_status_says_that_suspects_wait_for_their_turn(served: Served) -> None:
     assert served.client.call("status")["held_back"] == []
     served.room.suspect("one")
     (said,) = served.client.call("status")["held_back"]
-    assert said.startswith("an item that runs alone, for the daemon died twice")
+    assert said.startswith("1 item that runs alone, for the daemon died twice")
     served.room.suspect("two")
     (said,) = served.client.call("status")["held_back"]
     assert said.startswith("2 items that run alone")

@@ -143,7 +143,7 @@ def test_the_unfinished_are_counted_right_when_a_family_falls(desk: Desk) -> Non
     family(desk)
     desk.cancel("top")
     desk.submit(*(f"n{number}" for number in range(5)), max_unfinished=5)
-    with pytest.raises(Exception, match="5 items are unfinished"):
+    with pytest.raises(Exception, match="5 unfinished items of at most 5: "):
         desk.submit("one more", max_unfinished=5)
 
 

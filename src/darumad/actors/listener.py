@@ -18,6 +18,7 @@ from darumad.events import (
     AgentUnbenched,
     Fact,
 )
+from darumad.plural import counted
 from darumad.supervision import Event, ExitReason
 
 
@@ -72,7 +73,8 @@ class TreeListener:
         errors, error = int(str(event.data.get("errors_in_window", 0))), str(event.data.get("error", ""))
         self.note(AgentErrorRecorded(event.path, agent, errors, error))
         if errors == self.degraded_at:
-            self.note(AgentHealthDegraded(event.path, agent, f"{errors} errors in the window, the last: {error}"))
+            why = f"{counted(errors, 'error')} in the window, the last: {error}"
+            self.note(AgentHealthDegraded(event.path, agent, why))
 
     def _exited(self, event: Event) -> None:
         holder = f"{event.path}#{event.incarnation}"

@@ -11,6 +11,7 @@ from typing import Any
 from darumad.agents.answers import again, anew, read, repairable, turn, whole
 from darumad.agents.compaction import compacted, length, shortened, too_long
 from darumad.agents.schemas import violations
+from darumad.plural import counted
 from darumad.values import Value, changed
 from darumad.work.canonical import digest
 from darumad.work.effects import NothingDone
@@ -107,7 +108,7 @@ class _Loop:
             answer = self._answer(reply)
             if answer is not None:
                 return answer
-        raise ModelFailed("max_steps", f"there was no result after {self._limits.max_steps} steps")
+        raise ModelFailed("max_steps", f"there was no result after {counted(self._limits.max_steps, 'step')}")
 
     async def _think(self) -> ModelReply | None:
         """The model's next turn; None when nothing of it could be used and the model was told so."""

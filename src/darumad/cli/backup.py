@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darumad.cli.offline import offline
+from darumad.plural import counted
 
 if TYPE_CHECKING:
     from darumad.journal.place import Place
@@ -30,5 +31,5 @@ def backup(place: "Place", show: Callable[..., None], file: Path) -> None:
 
 
 def _lines(reply: dict[str, Any]) -> list[str]:
-    up_to = f"{reply['unfinished']} unfinished items, up to event {reply['position']}"
+    up_to = f"{counted(reply['unfinished'], 'unfinished item')}, up to event {reply['position']}"
     return [f"{reply['file']}: {up_to}, {reply['size']} bytes"]

@@ -7,6 +7,7 @@ import click
 
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, note, table
+from darumad.plural import counted
 
 _NANO = 1_000_000_000
 _UNITS = ("nano_usd", "tokens", "calls")
@@ -73,7 +74,7 @@ def _as_said(word: str) -> str | int:
 def _changed(reply: Json) -> Iterable[str]:
     yield from _budgets(reply["items"])
     if released := len(reply["released"]):
-        note("1 item that it held up goes on" if released == 1 else f"{released} items that it held up go on")
+        note(counted(released, "item that it held up goes on", "items that it held up go on"))
 
 
 def _budgets(found: Iterable[Mapping[str, Any]]) -> Iterable[str]:

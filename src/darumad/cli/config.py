@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darumad.errors import Problem, Refused
+from darumad.plural import counted
 from darumad.values import changed
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def _news(examined: "Examined", problems: Sequence[Problem]) -> Sequence[Problem
 
 
 def _many(problems: Sequence[Problem]) -> str:
-    count = "1 agent" if len(problems) == 1 else f"{len(problems)} agents"
-    return f"the settings can be read, but {count} cannot be made; the daemon would start, and their items wait"
+    agents = counted(len(problems), "agent")
+    return f"the settings can be read, but {agents} cannot be made; the daemon would start, and their items wait"
 
 
 def _word(value: Any) -> str:

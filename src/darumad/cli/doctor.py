@@ -186,7 +186,7 @@ def _agents(settings: "Settings | None", health: Json | None) -> Finding:
         made = _could_make(settings)
     broken = {name: why for name, why in made.items() if why is not True}
     if not broken:
-        return Finding("agents", "ok", f"all {len(made)} can be made")
+        return Finding("agents", "ok", f"{len(made)} of {len(made)} can be made")
     says = "; ".join(f"{name}: {why}" for name, why in broken.items())
     first = next(iter(broken))
     return Finding(

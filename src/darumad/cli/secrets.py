@@ -9,6 +9,7 @@ from darumad.cli.online import Line, online
 from darumad.cli.reading import is_given, text_of
 from darumad.cli.speaking import Json, table
 from darumad.errors import Refused
+from darumad.plural import counted
 
 _MOST = 1 << 17
 """Characters read of standard input: more than a secret may have, so that the daemon can say so, and no whole disk."""
@@ -55,15 +56,16 @@ def remove(line: Line, name: str) -> None:
 @online
 def rotate(line: Line) -> None:
     """Seal every secret with a new key, and forget the old one."""
-    line.show(
-        line.client.call("secrets rotate", {}),
-        lambda reply: [f"{reply['secrets']} secrets are sealed with the key {reply['sealed_with']}"],
-    )
+    line.show(line.client.call("secrets rotate", {}), _rotated)
 
 
 def _changed(reply: Json) -> Iterable[str]:
     yield f"{reply['name']}  {reply['done']}"
     yield from (f"the provider {each} uses it from now on" for each in reply["providers"])
+
+
+def _rotated(reply: Json) -> Iterable[str]:
+    yield f"{counted(reply['secrets'], 'secret is', 'secrets are')} sealed with the key {reply['sealed_with']}"
 
 
 def _secrets(found: Sequence[Json]) -> Iterable[str]:

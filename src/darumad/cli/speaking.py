@@ -9,6 +9,8 @@ from typing import Any, Literal, TextIO
 
 import click
 
+from darumad.plural import counted
+
 Form = Literal["table", "json", "ndjson"]
 Json = Mapping[str, Any]
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
@@ -87,7 +89,7 @@ def amount_words(amount: Json | None) -> str | None:
     if amount is None:
         return None
     usd = None if amount["nano_usd"] is None else f"{amount['nano_usd'] / 1_000_000_000:.4f} USD"
-    counts = (f"{amount[unit]} {unit}" for unit in ("tokens", "calls") if amount[unit] is not None)
+    counts = (counted(amount[f"{unit}s"], unit) for unit in ("token", "call") if amount[f"{unit}s"] is not None)
     return ", ".join([*([usd] if usd else []), *counts])
 
 

@@ -17,6 +17,7 @@ from darumad.cli.packing import media_type_of, packed
 from darumad.cli.reading import is_given, parsed, refused, text_of
 from darumad.cli.speaking import Json, amount_words
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
+from darumad.plural import counted
 
 _PLACE = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -175,7 +176,8 @@ def _moment(at: str | None, seconds: float | None, either: str) -> str | int | N
 
 def _estimated(reply: Json) -> Iterable[str]:
     model = f"{reply['provider']}:{reply['model']}" if reply["model"] else "none: what needs one will be parked"
-    of = f"of {reply['items']} earlier items" if reply["items"] else "unknown: this agent has finished none yet"
+    earlier = counted(reply["items"], "earlier item")
+    of = f"of {earlier}" if reply["items"] else "unknown: this agent has finished none yet"
     return speaking.pairs(
         (
             ("agent", reply["agent"]),
@@ -215,7 +217,7 @@ def _result_lines(reply: Json) -> Iterable[str]:
     """A result for people: its text, else its data; then the files it made."""
     data = reply.get("data")
     yield reply.get("text") or (json.dumps(data, indent=2, ensure_ascii=False) if data is not None else "done")
-    yield from (f"{each['name']}  {each['size']} bytes" for each in reply.get("artifacts") or ())
+    yield from (f"{each['name']}  {counted(each['size'], 'byte')}" for each in reply.get("artifacts") or ())
 
 
 def _accepted(reply: Json) -> Iterable[str]:

@@ -14,6 +14,7 @@ from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, amount_words, moment, note, pairs, span, table
 from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
 from darumad.errors import Refused
+from darumad.plural import counted
 
 _DIGITS = 8
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
@@ -292,7 +293,7 @@ def _life(life: Json) -> str:
 
 def _messages(asked: Json) -> str | None:
     """The dialogue by its length: it is long, and was written elsewhere. `--output json` has it."""
-    return f"{len(asked['messages'])} messages" if asked["messages"] else None
+    return counted(len(asked["messages"]), "message") if asked["messages"] else None
 
 
 def _cancelled(view: Json) -> str | None:

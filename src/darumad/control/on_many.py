@@ -10,13 +10,14 @@ from darumad.errors import Problem, Refused
 from darumad.events import WorkStopped
 from darumad.journal.requests import Cancel, Cancelled, Note, Release, Released
 from darumad.names import ItemId
+from darumad.plural import counted
 
 
 async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     """Cancels, in one transaction, whatever fits and can be; answers once it is done, and stops what ran behind it."""
     names = await _those(desk, request)
     reason = request.reason or "cancelled by its operator"
-    asked = Cancel(items=names, reason=reason, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    asked = Cancel(items=names, reason=reason, audit=ask.audit(counted(len(names), "item")), those_that_can=True)
     cancelled = cast("Cancelled", await desk.commits.commit(asked))
     if cancelled.running:
         desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.caller.by}"))
@@ -26,7 +27,7 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     """Puts, in one transaction, whatever fits and can be on its way again."""
     names = await _those(desk, request)
-    asked = Release(items=names, audit=ask.audit(f"{len(names)} items"), those_that_can=True)
+    asked = Release(items=names, audit=ask.audit(counted(len(names), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
     desk.house.hint(None)
     return ManyReply(items=released.items)

@@ -13,6 +13,7 @@ from darumad.control.views import Submitted, SubmittedBatch, UploadReply
 from darumad.control.wire import BatchRequest, SubmitRequest, UploadRequest
 from darumad.errors import Problem, Refused, Unavailable, pointer
 from darumad.journal.requests import Accept, Accepted
+from darumad.plural import counted
 from darumad.values import changed
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
@@ -64,7 +65,7 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
     if any(each.unmet or each.names_paths for each in admitted):
         admitted = await _met(desk, admitted)
     names = tuple(each.new for each in admitted)
-    target = names[0].item.id if len(names) == 1 else f"{len(names)} items"
+    target = names[0].item.id if len(names) == 1 else counted(len(names), "item")
     accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
     accepted = cast("Accepted", await desk.commits.commit(accept))
     for record in accepted.records:

@@ -12,6 +12,7 @@ from darumad.control.house import Definition, House
 from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
 from darumad.names import AgentName, ItemId
+from darumad.plural import counted
 from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
@@ -163,7 +164,7 @@ def _room(house: House) -> str | None:
 
 
 def _suspects(count: int) -> str | None:
-    items = "an item that runs" if count == 1 else f"{count} items that run"
+    items = counted(count, "item that runs", "items that run")
     return f"{items} alone, for the daemon died twice meanwhile: one after the other, by themselves" if count else None
 
 

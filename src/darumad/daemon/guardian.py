@@ -10,6 +10,7 @@ from typing import Literal
 from darumad.clock import Clock
 from darumad.names import Seconds
 from darumad.notify import Notifier
+from darumad.plural import counted
 from darumad.values import Value
 
 LOOK = Seconds(0.25)
@@ -85,7 +86,7 @@ class Guardian:
     def after_all(self, ending: Ending, why: str) -> tuple[Ending, str]:
         """How it ended, now that everything is stopped: a stop that left threads behind is no clean one."""
         if ending == "asked" and self.ran_on:
-            return "leaked", f"{self.ran_on} actors' threads did not end when they were stopped"
+            return "leaked", f"{counted(self.ran_on, 'thread')} of actors did not end when they were stopped"
         return ending, why
 
     def _look(self, watched: Watched, *, late: bool) -> None:

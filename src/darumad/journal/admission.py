@@ -9,6 +9,7 @@ from typing import NamedTuple
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
 from darumad.names import ItemId, Millis
+from darumad.plural import counted
 from darumad.values import Value, field
 from darumad.work.dependencies import find_cycle
 from darumad.work.item import WorkItem
@@ -72,7 +73,8 @@ def _refusal(
     if needs and (members := find_cycle(needs)):
         return Refused(f"these depend on each other in a circle: {', '.join(members)}", code="cycle")
     if new and unfinished + len(new) > accept.max_unfinished:
-        said = f"{unfinished} items are unfinished and {accept.max_unfinished} is the limit; {len(new)} more do not fit"
+        there = f"{counted(unfinished, 'unfinished item')} of at most {accept.max_unfinished}"
+        said = f"{there}: {len(new)} more would be too many"
         return Unavailable(said, code="queue_full")
     return None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from darumad.errors import Problem, Refused
+from darumad.plural import counted
 from darumad.settings.model import Control, Settings
 from darumad.settings.places import Places, places
 from darumad.settings.reading import Reading
@@ -30,7 +31,7 @@ class Examined(Value):
         """The refusal of them, for their own problems and `more`."""
         problems = [*self.problems, *more]
         where = f"{self.file}" if self.file else "the environment"
-        many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        many = counted(len(problems), "setting is", "settings are")
         return Refused(f"{many} wrong in {where}", code="bad_settings", problems=problems)
 
 

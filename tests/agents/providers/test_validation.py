@@ -64,7 +64,7 @@ async def test_a_model_that_is_not_there_is_named(vendors: Simulation, kind: str
 
 async def test_an_ollama_without_a_model_in_the_settings_is_connected(vendors: Simulation) -> None:
     found = await validated(spec("ollama", vendors.url("ollama"), None), None)
-    assert (found.state, found.reason) == ("connected", "it has 1 models")
+    assert (found.state, found.reason) == ("connected", "it has 1 model")
 
 
 async def test_who_needs_a_key_and_has_none_is_not_asked() -> None:

@@ -17,6 +17,7 @@ from darumad.agents.providers.standing import CircuitState, Target
 from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
+from darumad.plural import counted
 from darumad.redaction import redact
 from darumad.values import Value, changed
 
@@ -175,7 +176,7 @@ def _judged(spec: ProviderSpec, status: int, answer: Any) -> Validity:
     if models is None:
         return Validity("error", f"what answers is no {spec.kind} server")
     if not spec.model:
-        return Validity("connected", f"it has {len(models)} models")
+        return Validity("connected", f"it has {counted(len(models), 'model')}")
     if spec.model in models or f"{spec.model}:latest" in models:
         return Validity("connected", f"it has {spec.model}")
     return Validity("error", f"it takes the key, but has no model called {spec.model}")

@@ -15,6 +15,7 @@ from darumad.agents.templates.documentation.describing import MOST, describe
 from darumad.agents.templates.documentation.finding import NAME
 from darumad.archives import TAR
 from darumad.errors import Problem
+from darumad.plural import counted
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import Input, WorkItem
 from darumad.work.ports import Context
@@ -186,12 +187,13 @@ def _result(summary: Mapping[str, Any], texts: Mapping[str, str]) -> WorkResult:
 
 def _told(summary: Mapping[str, Any]) -> str:
     """What is on the page, and what a reader would miss there."""
-    told = f"{PAGE}: {summary['names']} entries of {summary['package']} in {summary['modules']} modules"
+    entries = counted(summary["names"], "entry", "entries")
+    told = f"{PAGE}: {entries} of {summary['package']} in {counted(summary['modules'], 'module')}"
     if summary["names"] == summary["modules"]:
         told += (
             "; none of them has a public name: what begins with an underscore or stands outside `__all__` is private"
         )
-    return told + (f"; {len(summary['unread'])} files could not be read" if summary["unread"] else "")
+    return told + (f"; {counted(len(summary['unread']), 'file')} could not be read" if summary["unread"] else "")
 
 
 TEMPLATE = Template(

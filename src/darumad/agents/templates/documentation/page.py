@@ -15,6 +15,7 @@ from darumad.agents.templates.documentation.inventory import (
     module_anchor,
 )
 from darumad.agents.templates.documentation.quoting import code, fenced, ours, plain, quoted
+from darumad.plural import counted
 from darumad.values import Value, field
 
 SUMMARY_LENGTH = 160
@@ -65,7 +66,7 @@ class _Page:
         entries = sum(1 for _ in package.entries())
         yield f"# `{package.name}`: reference"
         yield ""
-        yield f"{len(package.modules)} modules, {entries} public names."
+        yield f"{counted(len(package.modules), 'module')}, {counted(entries, 'public name')}."
         yield from ("", "## How to read this page", "", _HOW_TO_READ, "", "## Modules", "")
         for module in package.modules:
             summary = _summary(module.sections)
