@@ -187,6 +187,24 @@ def test_lists_are_tables_for_people_and_json_for_programs(served: Served, run: 
 
 
 @pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["status", "--socket", ""], "'--socket': it is empty; name a path, or leave the option out"),
+        (["doctor", "--config", ""], "'--config': it is empty; name a path, or leave the option out"),
+        (["config", "check", "--config="], "'--config': it is empty; name a path, or leave the option out"),
+        (["result", "one", "--save", ""], "'--save': it is empty; name a path, or leave the option out"),
+        (["submit", TEXT, "--input", ""], "'--input': it is empty; name a path, or leave the option out"),
+        (["journal", "check", "--config", ""], "'--config': it is empty; name a path, or leave the option out"),
+        (["backup", ""], "'FILE': it is empty; name a path"),
+    ],
+)
+def test_an_empty_path_is_refused_and_not_taken_for_where_one_stands(run: Run, argv: list[str], said: str) -> None:
+    done = run(*argv)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"Error: Invalid value for {said}"
+
+
+@pytest.mark.parametrize(
     ("argv", "fact", "way"),
     [
         ("work cancel nobody", "no item is called nobody", "`daruma work list`"),

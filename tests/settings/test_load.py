@@ -124,6 +124,8 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("item: {timeout: [1]}", "item.timeout", "a duration"),
         ("item: {input_roots: [/srv, data]}", "item.input_roots", "absolute paths"),
         ("item: {input_roots: {a: /srv}}", "item.input_roots", "one value"),
+        ("control: {socket: ''}", "control.socket", "must be a path, not ''"),
+        ("state_dir: ' '", "state_dir", "must be a path, not ' '"),
         ("executors: {count: yes}", "executors.count", "a whole number"),
         ("executors: {count: 2.5}", "executors.count", "a whole number"),
         ("supervision: {degraded_at: 6}", "supervision.degraded_at", "error_limit"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darumad.cli.offline import offline
+from darumad.cli.paths import PathType
 from darumad.plural import counted
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=PathType(dir_okay=False))
 @offline
 def backup(place: "Place", show: Callable[..., None], file: Path) -> None:
     """Copy the journal to FILE, whole and checked; the daemon may be running.

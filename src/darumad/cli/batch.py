@@ -8,12 +8,13 @@ import click
 
 from darumad.cli.naming import new_id
 from darumad.cli.online import Line, online
+from darumad.cli.paths import PathType
 from darumad.cli.reading import parsed, refused, text_of
 from darumad.cli.speaking import Json, table
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", type=PathType(exists=True, dir_okay=False, allow_dash=True))
 @online
 def batch(line: Line, file: Path) -> None:
     """Hand in many items at once, all or none.

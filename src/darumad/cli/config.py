@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from darumad.cli.paths import PathType
 from darumad.errors import Problem, Refused
 from darumad.plural import counted
 from darumad.values import changed
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from darumad.settings import Examined, Settings
 
 _NOT_HERE = "the settings can be read, but not all that they name can be used here"
-_FILE = click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+_FILE = click.option("--config", "file", type=PathType(), metavar="FILE", help="The settings file.")
 
 
 @click.group()

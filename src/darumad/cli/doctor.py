@@ -12,6 +12,7 @@ import click
 
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
+from darumad.cli.paths import PathType
 from darumad.cli.speaking import Json
 from darumad.errors import DarumaError, Refused, read_only
 from darumad.values import Value
@@ -36,7 +37,7 @@ class Finding(Value):
 
 
 @click.command()
-@click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+@click.option("--config", "file", type=PathType(), metavar="FILE", help="The settings file.")
 @online
 def doctor(line: Line, file: Path | None) -> None:
     """What is in the way, and how to mend it. Ends with 1 when a line says BAD; a note ends nothing.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from darumad.cli import speaking
+from darumad.cli.paths import PathType
 
 if TYPE_CHECKING:
     from darumad.journal.place import Place
@@ -19,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def offline(command: F) -> Callable[..., Any]:
     """Gives `command` the journal's place, by the settings, as its first argument, and a form to answer in."""
 
-    @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+    @click.option("--config", type=PathType(), metavar="FILE", help="The settings file.")
     @click.option(
         "-o",
         "--output",

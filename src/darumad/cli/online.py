@@ -10,6 +10,7 @@ import click
 
 from darumad import __version__
 from darumad.cli import speaking
+from darumad.cli.paths import PathType
 from darumad.cli.speaking import Form, Json
 from darumad.control.client import Client
 from darumad.values import Value
@@ -44,7 +45,7 @@ def online(command: F) -> Callable[..., Any]:
     @click.option(
         "--socket",
         "socket",
-        type=click.Path(readable=False, path_type=Path),  # whether it can be had, dialling tells
+        type=PathType(readable=False),  # whether it can be had, dialling tells
         metavar="PATH",
         help="The daemon's control socket.",
     )

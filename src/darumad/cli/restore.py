@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from darumad.cli.offline import offline
+from darumad.cli.paths import PathType
 
 if TYPE_CHECKING:
     from darumad.journal.place import Place
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=PathType(dir_okay=False))
 @offline
 def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
     """Put the copy FILE in the place of the journal; no daemon may be running.

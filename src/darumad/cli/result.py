@@ -10,6 +10,7 @@ import click
 
 from darumad.cli.ending import unwritten
 from darumad.cli.online import Line, online
+from darumad.cli.paths import PathType
 from darumad.cli.speaking import Json
 from darumad.cli.submit import show_result
 from darumad.errors import Broken, Problem, Refused
@@ -17,7 +18,7 @@ from darumad.errors import Broken, Problem, Refused
 
 @click.command()
 @click.argument("name", metavar="ID")
-@click.option("--save", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Save its files there.")
+@click.option("--save", type=PathType(file_okay=False), metavar="DIR", help="Save its files there.")
 @online
 def result(line: Line, name: str, save: Path | None) -> None:
     """What an item made; with --save its files, and the result itself as result.json."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from darumad.cli.paths import PathType
+
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+@click.option("--config", type=PathType(), metavar="FILE", help="The settings file.")
 def serve(config: Path | None) -> None:
     """Run the daemon in the foreground, until a signal or `daruma stop` ends it.
 

@@ -14,13 +14,14 @@ from darumad.cli.durations import DURATION
 from darumad.cli.naming import WORD, labels_of, moment_in, new_id
 from darumad.cli.online import Line, online
 from darumad.cli.packing import media_type_of, packed
+from darumad.cli.paths import PathType
 from darumad.cli.reading import is_given, parsed, refused, text_of
 from darumad.cli.speaking import Json, amount_words
 from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
 from darumad.plural import counted
 
-_PLACE = click.Path(exists=True, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_PLACE = PathType(exists=True)
+_FILE = PathType(exists=True, dir_okay=False, allow_dash=True)
 
 
 @click.command()

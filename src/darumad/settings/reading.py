@@ -109,7 +109,7 @@ class Reading(Value):
         if get_origin(hint) is Literal:
             return _word(value, get_args(hint))
         if hint is Path:
-            return self.here / _path(_text(value))
+            return self.here / _path(value)
         return _READERS[hint](value)
 
     def _unknown(self, path: str, name: str, known: Iterable[str], origin: str) -> None:
@@ -140,14 +140,16 @@ def _quoted(value: Any) -> str:
     return redact(repr(value))[:80]
 
 
-def _path(text: str) -> Path:
-    if "\0" in text:
+def _path(value: Any) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("a path")
+    if "\0" in value:
         raise ValueError("a path, which holds no NUL")
-    return Path(text).expanduser()
+    return Path(value).expanduser()
 
 
-def _absolute(text: str) -> Path:
-    path = _path(text)
+def _absolute(value: Any) -> Path:
+    path = _path(value)
     if not path.is_absolute():
         raise ValueError("a list of absolute paths")
     return path
