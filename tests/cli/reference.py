@@ -10,10 +10,11 @@ from darumad.control.operations import OPERATIONS, Operation
 _INTRO = """# Commands
 
 `daruma COMMAND --help` says the same as this page. Commands that talk to a daemon take `--socket PATH`; without it
-they try `$DARUMA_SOCKET`, `$DARUMA_CONTROL__SOCKET`, and then the usual place: `/run/daruma/control.sock` for root,
-`$XDG_RUNTIME_DIR/daruma/control.sock` for anyone else. `-o table|json|ndjson` chooses the form of the answer
-(`--json` is `-o json`): JSON is exactly the reply of the operation. A terminal is shown the first 80 characters of a
-table's cell; what is piped or written to a file is whole. Data goes to stdout, everything else to stderr.
+they try `$DARUMA_SOCKET`, `$DARUMA_CONTROL__SOCKET`, the `control.socket` of the settings file that `$DARUMA_CONFIG`
+names, and then the usual place: `/run/daruma/control.sock` for root, `$XDG_RUNTIME_DIR/daruma/control.sock` for anyone
+else. `-o table|json|ndjson` chooses the form of the answer (`--json` is `-o json`): JSON is exactly the reply of the
+operation. A terminal is shown the first 80 characters of a table's cell; what is piped or written to a file is whole.
+Data goes to stdout, everything else to stderr.
 [errors.md](errors.md) has the exit codes.
 
 Each command that talks to a daemon is one operation over HTTP on the control socket, so this does the same as

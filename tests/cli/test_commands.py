@@ -453,6 +453,19 @@ def test_doctor_looks_for_the_daemon_where_the_settings_file_says_also_where_tha
     assert f"no daemon answers at {tmp_path / 'named.sock'}" in named
 
 
+def test_a_variable_that_names_the_settings_file_leads_every_command_to_its_daemon(
+    served: Served, run: Run, tmp_path: Path
+) -> None:
+    file, plain = tmp_path / "daruma.yaml", {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    file.write_text(f"state_dir: {tmp_path / 'own'}\ncontrol: {{socket: {served.path}}}\n")
+    by_file = {**plain, "DARUMA_CONFIG": str(file)}
+    assert run("version", env=by_file).stdout == run("version").stdout
+    assert f"at {served.path}\n" in run("doctor", env=by_file).stdout
+    for variable in ("DARUMA_SOCKET", "DARUMA_CONTROL__SOCKET"):
+        named = run("status", env={**by_file, variable: str(tmp_path / "named.sock")})
+        assert f"no daemon answers at {tmp_path / 'named.sock'}" in named.stderr
+
+
 @pytest.mark.parametrize(
     ("wrong", "said", "code"),
     [

@@ -39,7 +39,8 @@ def _tell_of_silence(left: float) -> None:
 def online(command: F) -> Callable[..., Any]:
     """Gives `command` the options of an online command, and a `Line` as its first argument.
 
-    One that is given a settings file, `file`, looks for the daemon where that file says, unless `--socket` says.
+    The daemon is looked for where `--socket` says, or else the settings file that is named: by `file`, or by
+    $DARUMA_CONFIG.
     """
 
     @click.option(
@@ -69,8 +70,11 @@ def online(command: F) -> Callable[..., Any]:
 
 
 def _named_in(file: Path | None) -> Path | None:
-    """The control socket that the settings file names, also where other settings of it are wrong; None if none."""
-    if file is None:
+    """The control socket that the settings file names, also where other settings of it are wrong; None if none.
+
+    A variable names the file as an option does, but not over one that names the socket itself.
+    """
+    if file is None and (os.environ.get("DARUMA_SOCKET") or not os.environ.get("DARUMA_CONFIG")):
         return None
     from darumad.settings import examine  # noqa: PLC0415 - needed with a settings file only
 
