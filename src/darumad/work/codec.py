@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from darumad.names import Role, Stage
+from darumad.values import asdict
 from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
@@ -21,38 +22,14 @@ Readers = Mapping[str, Callable[[Any], Any]]
 
 
 def item_to_json(item: WorkItem) -> Json:
-    """`item` as JSON, every field by its own name."""
+    """`item` as JSON, every field by its own name; what is a tuple of texts stays one."""
     return {
-        "id": item.id,
-        "description": item.description,
-        "phase": item.phase,
-        "priority": item.priority,
+        **asdict(item),
         "role": str(item.role),
-        "agent": item.agent,
         "stages": list(map(str, item.stages)),
-        "input": item.input,
         "messages": list(map(message_to_json, item.messages)),
-        "conversation": item.conversation,
-        "parent": item.parent,
-        "requires": list(item.requires),
-        "lane": item.lane,
-        "depends_on": list(item.depends_on),
-        "requirements": list(item.requirements),
-        "success_criteria": item.success_criteria,
-        "constraints": list(item.constraints),
-        "tech_stack": list(item.tech_stack),
-        "tests": list(item.tests),
-        "inputs": list(map(_input_to_json, item.inputs)),
-        "output_schema": item.output_schema,
-        "timeout": item.timeout,
-        "idle_timeout": item.idle_timeout,
-        "backoff": item.backoff,
-        "max_attempts": item.max_attempts,
-        "max_reviews": item.max_reviews,
-        "run_at": item.run_at,
-        "expires_at": item.expires_at,
+        "inputs": list(map(asdict, item.inputs)),
         "budget": limits_to_json(item.budget),
-        "challenge": item.challenge,
         "labels": dict(item.labels),
     }
 
@@ -74,7 +51,7 @@ def result_to_json(result: WorkResult) -> Json:
         "stop_reason": str(result.stop_reason),
         "data": result.data,
         "text": result.text,
-        "artifacts": list(map(_artifact_to_json, result.artifacts)),
+        "artifacts": list(map(asdict, result.artifacts)),
         "error": failure_to_json(result.error) if result.error else None,
         "usage": usage_to_json(result.usage),
         "duration": result.duration,
@@ -123,13 +100,7 @@ def review_from_json(data: Mapping[str, Any]) -> Review:
 
 def usage_to_json(usage: Usage) -> Json:
     """`usage` as JSON; `nano_usd` is null where a price is unknown."""
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "calls": usage.calls,
-        "nano_usd": usage.nano_usd,
-    }
+    return asdict(usage)
 
 
 def usage_from_json(data: Mapping[str, Any]) -> Usage:
@@ -139,7 +110,7 @@ def usage_from_json(data: Mapping[str, Any]) -> Usage:
 
 def limits_to_json(limits: Limits) -> Json:
     """`limits` as JSON; null means no limit."""
-    return {"nano_usd": limits.nano_usd, "tokens": limits.tokens, "calls": limits.calls}
+    return asdict(limits)
 
 
 def limits_from_json(data: Mapping[str, Any]) -> Limits:
@@ -178,20 +149,6 @@ def failure_from_json(data: Mapping[str, Any]) -> Failure:
         TypeError: `kind` or `message` is missing.
     """
     return _read(Failure, data, _FAILURE)
-
-
-def _input_to_json(each: Input) -> Json:
-    return {
-        "name": each.name,
-        "media_type": each.media_type,
-        "text": each.text,
-        "upload": each.upload,
-        "path": each.path,
-    }
-
-
-def _artifact_to_json(each: Artifact) -> Json:
-    return {"name": each.name, "media_type": each.media_type, "size": each.size, "sha256": each.sha256}
 
 
 def _finding_to_json(finding: Finding) -> Json:
