@@ -1,6 +1,7 @@
 """docs/reference/commands.md, printed from the tables: `python -m tests.cli.reference > docs/reference/commands.md`."""
 
 from collections.abc import Iterator
+from typing import get_type_hints
 
 import click
 
@@ -81,7 +82,7 @@ def _help(name: str, command: click.Command) -> str:
 def _http(operation: Operation) -> str:
     route = operation.route
     takes = ", ".join(f"`{each}`" for each in operation.request.model_fields) or "nothing"
-    fields = operation.reply.model_fields if operation.reply else {}
+    fields = get_type_hints(operation.reply) if operation.reply else {}
     gives = ", ".join(f"`{each}`" for each in fields) or "no JSON"
     says = (operation.run.__doc__ or "").split("\n\n")[0].strip()
     may = "Root and the daemon's user." if route.writes else "Everyone who can open the socket."

@@ -6,7 +6,6 @@ The endpoints are all of one shape: who asks, what is asked, do it, answer.
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +16,7 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.operations import OPERATIONS, Operation
 from darumad.control.peers import caller_of
 from darumad.errors import Broken, DarumaError, Refused
+from darumad.values import Value
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 Place = tuple[str, str]
@@ -128,7 +128,7 @@ async def _answer(desk: Desk, operation: Operation, request: Request) -> ASGIApp
     sent = await body_of(request, route.limit) if reads else _NOTHING
     asked = checked(operation.request, sent, request.places, request.parameters)
     answer = await operation.run(desk, Ask(caller, route, sent, request), asked)
-    return Json(answer) if isinstance(answer, BaseModel) else answer
+    return Json(answer) if isinstance(answer, Value | Mapping) else answer
 
 
 async def _unknown(request: Request) -> Response:

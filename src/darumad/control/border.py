@@ -20,6 +20,7 @@ from darumad.control.unkept import DEEPEST, may_round, unkept
 from darumad.control.wording import problems_of
 from darumad.errors import Problem, Refused
 from darumad.ids import traced
+from darumad.values import Value, asdict
 
 _DISCARDED = 64 << 20
 """Bytes beyond the limit that are read and thrown away, so that the refusal reaches a caller who is still sending."""
@@ -90,8 +91,8 @@ class Json:
 
     __slots__ = ("_body", "_status")
 
-    def __init__(self, view: BaseModel, status: int = 200) -> None:
-        self._body, self._status = view.model_dump_json().encode(), status
+    def __init__(self, view: Value | Mapping[str, Any], status: int = 200) -> None:
+        self._body, self._status = orjson.dumps(view, default=asdict), status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI calls it
         """Sends it."""

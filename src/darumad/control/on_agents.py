@@ -15,7 +15,7 @@ from darumad.work.states import ParkReason, WorkState
 
 async def list_agents(desk: Desk, ask: Ask, request: Nothing) -> AgentsView:  # noqa: ARG001 - an operation's signature
     """Every instance and how it is."""
-    return AgentsView.model_construct(items=tuple(desk.house.agents()))
+    return AgentsView(items=tuple(desk.house.agents()))
 
 
 async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noqa: ARG001
@@ -28,7 +28,7 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
     instances = tuple(_named(desk.house, request.name))
     if definition is None and not instances:
         raise _unknown(desk.house, request.name)
-    return AgentView.model_construct(
+    return AgentView(
         name=request.name,
         template=definition.template if definition else None,
         stages=tuple(each.value for each in definition.stages) if definition else (),

@@ -44,7 +44,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
     signs, draining = house.vital_signs(), house.draining()
     counts = await desk.read(reader.counts)
     oldest = await desk.read(reader.oldest_ready_at)
-    return StatusView.model_construct(
+    return StatusView(
         state="draining" if draining else "paused" if house.paused() else "running" if _live(signs) else "unhealthy",
         settings_file=None if house.settings_file is None else str(house.settings_file),
         version=house.version,
@@ -65,7 +65,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
 async def tree(desk: Desk, ask: Ask, request: Nothing) -> TreeView:  # noqa: ARG001
     """The supervision tree, from the ownership table."""
     rows = tuple(
-        TreeRowView.model_construct(
+        TreeRowView(
             path=each.path,
             kind=each.kind,
             state=each.state,
@@ -78,7 +78,7 @@ async def tree(desk: Desk, ask: Ask, request: Nothing) -> TreeView:  # noqa: ARG
         )
         for each in desk.house.tree()
     )
-    return TreeView.model_construct(items=rows)
+    return TreeView(items=rows)
 
 
 async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:

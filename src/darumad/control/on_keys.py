@@ -18,7 +18,7 @@ _ROW = "secret/"
 
 async def list_providers(desk: Desk, ask: Ask, request: Nothing) -> ProvidersView:  # noqa: ARG001 - an operation's signature
     """Every provider, how it was found, and where its key came from."""
-    return ProvidersView(items=tuple(ProviderView.model_validate(each) for each in desk.house.providers.shown()))
+    return ProvidersView(items=tuple(ProviderView(**each) for each in desk.house.providers.shown()))
 
 
 async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> ProviderView:
@@ -106,4 +106,4 @@ def _known(desk: Desk, name: str) -> ProviderView:
     known = {each["name"]: each for each in desk.house.providers.shown()}
     if name not in known:
         raise unknown_provider(name, known)
-    return ProviderView.model_validate(known[name])
+    return ProviderView(**known[name])

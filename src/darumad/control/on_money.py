@@ -11,6 +11,7 @@ from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting
 from darumad.names import ItemId
+from darumad.values import astuple
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
 from darumad.work.estimate import CameTo, Quote, spread_of, tightest, unpriced
@@ -125,7 +126,7 @@ async def _check_booked(desk: Desk, scope: str) -> None:
 
 
 def _is_booked(view: BudgetView) -> bool:
-    return any(view.spent.model_dump().values()) or any(each is not None for each in view.limit.model_dump().values())
+    return any(astuple(view.spent)) or any(each is not None for each in astuple(view.limit))
 
 
 async def _check_scope(desk: Desk, scope: str) -> None:

@@ -122,7 +122,7 @@ async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> 
 def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came
     return Submitted(
         id=record.item.id,
-        state=record.state.value,
+        state=str(record.state),
         created=created,
         reason=record.reason,
         questions=record.questions,

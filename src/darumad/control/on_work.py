@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import FileResponse, Response
 
@@ -136,7 +136,7 @@ async def result(desk: Desk, ask: Ask, request: ItemRequest) -> ResultView:  # n
     if found is None:
         record = await desk.record(request.id)
         raise Refused(f"{request.id} has no result: it is {record.state.value}", code="conflict")
-    return ResultView.model_construct(**{**found, "item_id": request.id})
+    return cast("ResultView", {**found, "item_id": request.id})
 
 
 async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
@@ -146,7 +146,7 @@ async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
         Refused: `no_file`: the result has no such file, or it is gone with its workspace.
     """
     made = await result(desk, ask, ItemRequest(id=request.id))
-    listed = {each["name"]: each for each in (made.model_extra or {}).get("artifacts") or ()}
+    listed = {each["name"]: each for each in made.get("artifacts", ())}
     entry = listed.get(request.name)
     place = desk.house.workspace_of(await desk.record(request.id))
     path = None if entry is None else _inside(place, request.name)  # a name that nobody listed need not even be a path

@@ -26,7 +26,7 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
 from darumad.values import Value
 
-Answer = BaseModel | ASGIApp
+Answer = Value | Mapping[str, Any] | ASGIApp
 
 
 class Operation(Value):
@@ -37,7 +37,7 @@ class Operation(Value):
 
     route: Route
     request: type[BaseModel]
-    reply: type[BaseModel] | None
+    reply: type[Any] | None
     run: Callable[[Desk, Ask, Any], Awaitable[Answer]]
     streams: bool = False
 

@@ -1,21 +1,14 @@
 """Views: what is answered, field by field. Additive within v1; a client passes over fields that it does not know."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
-from pydantic import BaseModel, ConfigDict
-
+from darumad.values import Value
 from darumad.work.codec import item_to_json
 from darumad.work.item import WorkRecord
 
 
-class Said(BaseModel):
-    """What every reply shares."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-
-class Submitted(Said):
+class Submitted(Value):
     """An accepted item. `created` is false for a repeat; `questions` are what it must be told before it runs."""
 
     id: str
@@ -26,13 +19,13 @@ class Submitted(Said):
     warnings: tuple[str, ...] = ()
 
 
-class SubmittedBatch(Said):
+class SubmittedBatch(Value):
     """The accepted items, in the order asked."""
 
     items: tuple[Submitted, ...]
 
 
-class WorkSummary(Said):
+class WorkSummary(Value):
     """One line of the queue. Times are wall milliseconds."""
 
     id: str
@@ -49,14 +42,14 @@ class WorkSummary(Said):
     finished_at: int | None
 
 
-class WorkPage(Said):
+class WorkPage(Value):
     """Items, and where the next page begins; None on the last."""
 
     items: tuple[WorkSummary, ...]
     next: str | None = None
 
 
-class AmountView(Said):
+class AmountView(Value):
     """An amount in the three units of a budget; null where there is no limit, or a price is not known."""
 
     nano_usd: int | None
@@ -64,7 +57,7 @@ class AmountView(Said):
     calls: int | None
 
 
-class WorkView(Said):
+class WorkView(Value, kw_only=True):
     """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
 
     `cancelled` says by whom, and with what reason, as long as its event is kept. Where the item alone is shown, these
@@ -109,7 +102,7 @@ class WorkView(Said):
     effects: tuple[Mapping[str, Any], ...] | None = None
 
 
-class CancelReply(Said):
+class CancelReply(Value):
     """What a cancel reached: the items cancelled, what stopped and what did not within the grace.
 
     `died` are those that were to come after one of them.
@@ -123,21 +116,21 @@ class CancelReply(Said):
     after_ms: int | None = None
 
 
-class ReleaseReply(Said):
+class ReleaseReply(Value):
     """The items that are on their way again, revived dependents included."""
 
     id: str
     released: tuple[str, ...]
 
 
-class ResultView(Said):
-    """The result of a succeeded item."""
+class ResultView(TypedDict):
+    """The result of a succeeded item, as it was kept: with all that docs/reference/work-item.md says of a result."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     item_id: str
+    artifacts: Sequence[Mapping[str, Any]]
 
 
-class UploadReply(Said):
+class UploadReply(Value):
     """An upload that is on disk. `created` is false when it was there before."""
 
     sha256: str
@@ -145,7 +138,7 @@ class UploadReply(Said):
     created: bool
 
 
-class StatusView(Said):
+class StatusView(Value):
     """The daemon on one screen. `held_back` says what is not begun, why, and what lets it go on."""
 
     state: str
@@ -164,7 +157,7 @@ class StatusView(Said):
     held_back: tuple[str, ...] = ()
 
 
-class TreeRowView(Said):
+class TreeRowView(Value):
     """A place in the supervision tree."""
 
     path: str
@@ -178,19 +171,19 @@ class TreeRowView(Said):
     last_error: str | None
 
 
-class TreeView(Said):
+class TreeView(Value):
     """The supervision tree, parents before their children."""
 
     items: tuple[TreeRowView, ...]
 
 
-class AgentsView(Said):
+class AgentsView(Value):
     """The agents' instances and how they are."""
 
     items: tuple[Mapping[str, Any], ...]
 
 
-class AgentView(Said):
+class AgentView(Value):
     """One definition or instance: its definition, and its instances."""
 
     name: str
@@ -200,14 +193,14 @@ class AgentView(Said):
     instances: tuple[Mapping[str, Any], ...]
 
 
-class RestartReply(Said):
+class RestartReply(Value):
     """The instances that were told to restart, and the items that had waited for that."""
 
     restarted: tuple[str, ...]
     released: tuple[str, ...]
 
 
-class BudgetView(Said):
+class BudgetView(Value):
     """How one budget stands. `period` is a day or `ever`; `reserved` is what open calls may still come to.
 
     `left` is what neither is spent nor reserved.
@@ -221,20 +214,20 @@ class BudgetView(Said):
     left: AmountView
 
 
-class BudgetsView(Said):
+class BudgetsView(Value):
     """The budgets that have a limit, and those of everything."""
 
     items: tuple[BudgetView, ...]
 
 
-class BudgetChange(Said):
+class BudgetChange(Value):
     """The budgets of a scope as they stand now, and the items that go on because of it."""
 
     items: tuple[BudgetView, ...]
     released: tuple[str, ...]
 
 
-class EstimateView(Said):
+class EstimateView(Value):
     """What an item may use, before it runs.
 
     `model` is null where none is configured; `a_call` is the most that one call with the item's own words may use.
@@ -253,7 +246,7 @@ class EstimateView(Said):
     warnings: tuple[str, ...] = ()
 
 
-class ProviderView(Said):
+class ProviderView(Value):
     """A model provider: how it was found, and where its key came from, as in `environment: ANTHROPIC_API_KEY`.
 
     The others are `systemd`, `file` and `store`, each with the name of the credential, the file or the secret.
@@ -270,13 +263,13 @@ class ProviderView(Said):
     checked_at: int | None
 
 
-class ProvidersView(Said):
+class ProvidersView(Value):
     """Every provider there is."""
 
     items: tuple[ProviderView, ...]
 
 
-class SecretView(Said):
+class SecretView(Value):
     """A secret that is kept: its name, which key seals it, and why it cannot be opened, if so. Never its value."""
 
     name: str
@@ -284,13 +277,13 @@ class SecretView(Said):
     unopened: str | None
 
 
-class SecretsView(Said):
+class SecretsView(Value):
     """The secrets that are kept."""
 
     items: tuple[SecretView, ...]
 
 
-class SecretChange(Said):
+class SecretChange(Value):
     """What was done to a secret, and the providers whose key is another because of it."""
 
     name: str
@@ -298,14 +291,14 @@ class SecretChange(Said):
     providers: tuple[str, ...] = ()
 
 
-class SecretsRotated(Said):
+class SecretsRotated(Value):
     """How many secrets are sealed anew, and with which key."""
 
     secrets: int
     sealed_with: str
 
 
-class SampleView(Said):
+class SampleView(Value):
     """One value of a metric, as Prometheus names it: a histogram has one for each bucket, its sum and its count."""
 
     name: str
@@ -313,13 +306,13 @@ class SampleView(Said):
     value: float
 
 
-class SamplesView(Said):
+class SamplesView(Value):
     """Every value of every metric."""
 
     items: tuple[SampleView, ...]
 
 
-class HealthView(Said):
+class HealthView(Value):
     """What lives and what does not; `ready` is also false while draining, and while the disk takes nothing new.
 
     `degraded`: some agent cannot be made, and its items wait, the journal is not what was written, or its `disk` takes
@@ -337,14 +330,14 @@ class HealthView(Said):
     disk: str | None = None
 
 
-class ManyReply(Said):
+class ManyReply(Value):
     """The items it was done to; those that could not be are left out. `died` are those that were to come after one."""
 
     items: tuple[str, ...]
     died: tuple[str, ...] = ()
 
 
-class PanicReply(Said):
+class PanicReply(Value):
     """What was stopped, and what had not stopped when the grace was over."""
 
     state: str
@@ -352,7 +345,7 @@ class PanicReply(Said):
     not_stopped: tuple[str, ...]
 
 
-class PurgeReply(Said):
+class PurgeReply(Value):
     """What is gone, and where something of it may still be: uploads that others name too, the log, and backups."""
 
     id: str
@@ -360,13 +353,13 @@ class PurgeReply(Said):
     log_file: str | None
 
 
-class Done(Said):
+class Done(Value):
     """What the daemon is doing from now on."""
 
     state: str
 
 
-class VersionView(Said):
+class VersionView(Value):
     """What answers here."""
 
     version: str
@@ -377,7 +370,7 @@ class VersionView(Said):
 def summary(record: WorkRecord) -> WorkSummary:
     """`record` on one line."""
     item = record.item
-    return WorkSummary.model_construct(
+    return WorkSummary(
         id=item.id,
         state=record.state.value,
         reason=record.reason,
@@ -406,7 +399,7 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
     used: AmountView | None = None,
 ) -> WorkView:
     """`record` whole, with its attempts, and its steps and effects, where they were asked for."""
-    return WorkView.model_construct(
+    return WorkView(
         id=record.item.id,
         state=record.state.value,
         stage=record.stage.value,
