@@ -92,12 +92,23 @@ def test_a_file_larger_than_an_upload_is_named_with_both_sizes_and_not_sent(serv
 
 
 @pytest.mark.parametrize(
-    "argv", [("submit", b"say \xff"), ("work", "show", b"\xff"), ("work", "list", "--agent", b"\xff")]
-)
-def test_words_of_the_command_line_that_are_no_text_are_refused(served: Served, argv: tuple[str | bytes, ...]) -> None:
+    ("argv", "places"),
+    [
+        (("submit", b"say \xff"), ["/description: holds \\udcff"]),
+        (("submit", TEXT, "--label", b"a=\xff", "--label", b"\xfe=b", "--requirement", "one", "--requirement", b"\xfd"),
+         ["/requirements/1: holds \\udcfd", "/labels/a: holds \\udcff", "/labels/\\udcfe: holds \\udcfe"]),
+        (("work", "show", b"\xff"), ["/id: holds \\udcff"]),
+        (("work", "list", "--agent", b"\xff"), ["/agent: holds \\udcff"]),
+    ],
+)  # fmt: skip
+def test_words_of_the_command_line_that_are_no_text_are_refused_by_their_place(
+    served: Served, argv: tuple[str | bytes, ...], places: list[str]
+) -> None:
     done = _daruma(served, *argv)
     assert done.returncode == 2
-    assert done.stderr.startswith(b"daruma: what was said is no text in UTF-8: it holds \\udcff\n")
+    first, *told, _ = done.stderr.decode().splitlines()
+    assert first == "daruma: what was said is no text in UTF-8"
+    assert [each.strip() for each in told] == places
 
 
 @pytest.mark.parametrize(

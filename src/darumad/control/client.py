@@ -187,7 +187,7 @@ class Client:
 
     def _ask(self, operation: str, body: Any, params: Mapping[str, Any], within: float) -> http.client.HTTPResponse:
         route = ROUTES[operation]
-        with _text_only():
+        with _text_only(params, body):
             path, left = _fill(route.path, params)
             query = urlencode([(name, value) for name, value in left.items() if value is not None])
             sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
@@ -307,13 +307,15 @@ def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, A
 
 
 @contextmanager
-def _text_only() -> Iterator[None]:
+def _text_only(*said: Any) -> Iterator[None]:
     """Refuses what no request can carry: bytes of a command line that are no UTF-8, and what is nested without end."""
     try:
         yield
     except UnicodeEncodeError as error:
-        what = error.object[error.start].encode("ascii", "backslashreplace").decode()
-        raise Refused(f"what was said is no text in UTF-8: it holds {what}") from error
+        from darumad.control.unsent import unsent  # noqa: PLC0415 - needed for what cannot be sent only
+
+        problems = [problem for each in said for problem in unsent(each)]
+        raise Refused("what was said is no text in UTF-8", problems=problems) from error
     except RecursionError as error:
         raise Refused("what was said is nested too deep to be sent") from error
 
