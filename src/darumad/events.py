@@ -69,6 +69,13 @@ class WorkRetried(Fact):
     attempt: int
 
 
+class PlanCreated(Fact):
+    """A goal was broken up into items, which were handed in as its sub-work in the same transaction."""
+
+    name: ClassVar[str] = "plan.created"
+    items: tuple[str, ...]
+
+
 class WorkReviewFailed(Fact):
     """The review found faults; the item goes back with them."""
 
@@ -460,7 +467,8 @@ class BridgeReplaced(Fact):
 
 
 CATALOGUE: tuple[type[Fact], ...] = (
-    WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, WorkChallenged,
+    WorkSubmitted, WorkReady, WorkAssigned, WorkStageChanged, WorkRetried, WorkReviewFailed, PlanCreated,
+    WorkChallenged,
     WorkAnswered, WorkParked, WorkScheduled, WorkInterrupted, WorkRescued, WorkSucceeded, WorkDead, WorkExpired,
     WorkCancelled, WorkStopped, WorkStaleResult, WorkRevived, WorkEdited, WorkPurged, ContextCompacted,
     AgentStarted, AgentErrorRecorded, AgentHealthDegraded, AgentHealthRestored, AgentRestarted, AgentBenched,

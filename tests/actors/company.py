@@ -3,6 +3,7 @@
 What the agents do is the test's to say; who gives work to whom, and what follows, is the daemon's own.
 """
 
+import itertools
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -34,12 +35,14 @@ from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ActorDeadError, Backoff, Event, Supervisor, SupervisorFlags, SupervisorRef
 from darumad.work.allowance import Allowance
 from darumad.work.backoff import Backoff as Retry
-from darumad.work.codec import review_to_json
+from darumad.work.codec import plan_to_json, review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
+from darumad.work.plan import Plan, PlannedItem
 from darumad.work.ports import Agent, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
+from darumad.work.validation import STAGES_OF
 from tests.bridge.room import Broker
 from tests.journal.desk import Desk, new_item
 from tests.kit import FakeClock, eventually
@@ -47,7 +50,12 @@ from tests.kit import FakeClock, eventually
 PATIENCE = 20.0
 REREAD = 5.0
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
-ROLE_OF = {Stage.OPTIMIZING: Role.OPTIMIZER, Stage.EXECUTING: Role.EXECUTOR, Stage.REVIEWING: Role.REVIEWER}
+ROLE_OF = {
+    Stage.PLANNING: Role.ORCHESTRATOR,
+    Stage.OPTIMIZING: Role.OPTIMIZER,
+    Stage.EXECUTING: Role.EXECUTOR,
+    Stage.REVIEWING: Role.REVIEWER,
+}
 
 
 def completed(**more: Any) -> WorkResult:
@@ -61,6 +69,11 @@ def failed(kind: str, reason: StopReason) -> WorkResult:
 def review(verdict: Verdict, *issues: str) -> WorkResult:
     found = Review(gates={Gate.CORRECTNESS: Finding(verdict, issues)}, required=frozenset({Gate.CORRECTNESS}))
     return completed(data=review_to_json(found))
+
+
+async def plan(item: WorkItem, context: Context) -> WorkResult:
+    items = (PlannedItem(key="a", description="do a"), PlannedItem(key="b", description="do b", depends_on=("a",)))
+    return completed(data=plan_to_json(Plan(items=items, stages=STAGES_OF[Role.EXECUTOR])))
 
 
 async def prepare(item: WorkItem, context: Context) -> WorkResult:
@@ -89,9 +102,12 @@ class Company:
 
     def __init__(self, directory: Path, stack: ExitStack, *, count: int = 2, grace: float = 5.0, **minds: Any) -> None:
         self.clock = FakeClock(1_000_000.0)
+        self._ids = itertools.count(1)
         self.desk = Desk(directory / "state", self.clock).open()
         stack.callback(self.desk.close)
-        self.minds: dict[Role, Work] = {Role.OPTIMIZER: prepare, Role.EXECUTOR: do, Role.REVIEWER: approve}
+        self.minds: dict[Role, Work] = {
+            Role.ORCHESTRATOR: plan, Role.OPTIMIZER: prepare, Role.EXECUTOR: do, Role.REVIEWER: approve,
+        }  # fmt: skip
         self.minds |= {Role(name): work for name, work in minds.items()}
         self.contexts: list[tuple[ItemId, Context]] = []
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: _Mind(self, role)
@@ -104,6 +120,7 @@ class Company:
         self._up: set[str] = set()
         self._told: Callable[[object], None] | None = None
         self._definitions = {
+            Role.ORCHESTRATOR: [_definition("orchestrator", Role.ORCHESTRATOR, 1)],
             Role.OPTIMIZER: [_definition("optimizer", Role.OPTIMIZER, count)],
             Role.EXECUTOR: [_definition("executor", Role.EXECUTOR, count), _definition("other", Role.EXECUTOR, count)],
             Role.REVIEWER: [_definition("reviewer", Role.REVIEWER, count)],
@@ -235,6 +252,7 @@ class Company:
         return Given(
             clock=self.clock,
             rng=random.Random(1),
+            new_id=lambda: f"planned-{next(self._ids)}",
             admission=self.admission,
             post=self.desk.journal.post,
             send=self.bridge.send_work,

@@ -14,17 +14,20 @@ from darumad.actors.messages import Beat, Committed, Hint, SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
+from darumad.journal.room import Room
 from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Role, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
+from darumad.work.codec import plan_to_json
 from darumad.work.gates import Verdict
 from darumad.work.item import WorkItem
+from darumad.work.plan import Plan, PlannedItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, Poison, completed, failed, review
 from tests.actors.held import Held
-from tests.journal.desk import Desk, new_item
+from tests.journal.desk import DO, Desk, new_item
 from tests.journal.desk import Gate as Writer
 from tests.kit import eventually
 from tests.kit.clock import FakeClock
@@ -55,6 +58,59 @@ ONE = Barred(but_one=frozenset({AgentName("executor")}))
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def submit_goal(daemon: Company, name: str = "goal", **more: Any) -> None:
+    daemon.submit(name, role=Role.ORCHESTRATOR, agent=AgentName("orchestrator"), stages=(Stage.PLANNING,), **more)
+
+
+def test_a_goal_is_planned_and_what_is_planned_is_done_in_its_order(company: Companies) -> None:
+    daemon = company().start()
+    submit_goal(daemon)
+    daemon.succeeds("goal", "planned-1", "planned-2")
+    (made,) = daemon.facts("plan.created", "goal")
+    assert made["items"] == ["planned-1", "planned-2"]
+    done = [item for item, context in daemon.contexts if context.stage is Stage.EXECUTING]
+    assert done == ["planned-1", "planned-2"]
+    result = daemon.desk.reader.result(ItemId("goal"))
+    assert result is not None
+    assert [(each["id"], each["depends_on"]) for each in result["data"]["items"]] == [
+        ("planned-1", []), ("planned-2", ["planned-1"]),
+    ]  # fmt: skip
+
+
+def test_a_plan_for_which_there_is_no_room_waits_and_is_handed_in_later(
+    company: Companies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = company().start()
+    submit_goal(daemon, hint=False)
+    monkeypatch.setattr(Room, "low", lambda _: "there is no room")
+    daemon.tell(Hint())
+    waiting = daemon.becomes("goal", WorkState.SCHEDULED)
+    assert (waiting.reason, waiting.error["kind"], waiting.failures) == ("outage", "no_room", 0)
+    monkeypatch.undo()
+    daemon.clock.advance(60.0)
+    daemon.succeeds("goal", "planned-3", "planned-4")
+
+
+def test_a_plan_that_nobody_can_accept_is_its_goals_death(company: Companies) -> None:
+    daemon = company().start()
+    daemon.submit("planned-1")
+    submit_goal(daemon)
+    dead = daemon.becomes("goal", WorkState.DEAD)
+    assert dead.error["kind"] == "invalid_item"
+    daemon.succeeds("planned-1")
+
+
+def test_one_goal_is_planned_at_a_time(company: Companies) -> None:
+    held = Held(completed(data=plan_to_json(Plan(items=(PlannedItem(key="a", description="do a"),), stages=(DO,)))))
+    daemon = company(orchestrator=held).start()
+    submit_goal(daemon, "one")
+    submit_goal(daemon, "two")
+    eventually(lambda: held.begun == ["one"])
+    assert daemon.becomes("two", WorkState.READY).attempt == 0
+    held.release()
+    daemon.succeeds("one", "two", "planned-1", "planned-2")
 
 
 @pytest.mark.parametrize(("role", "stage"), [("optimizer", Stage.OPTIMIZING), ("reviewer", Stage.REVIEWING)])

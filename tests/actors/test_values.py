@@ -210,16 +210,16 @@ def test_the_settings_move_a_kind_from_one_verdict_to_another() -> None:
 def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
     done = Done("x/1#1", held(), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     follows = build.follows(done.held.record, done.result)
-    move = move_of(done, follows, holder=None, now=Millis(5))
+    move = move_of(done, follows, holder=None, now=Millis(5), new_id=str)
     assert (move.follows.to, move.follows.stage, move.holder) == (WorkState.READY, Stage.REVIEWING, None)
-    moved = move_of(done, follows, holder="y/1#1", now=Millis(5))
+    moved = move_of(done, follows, holder="y/1#1", now=Millis(5), new_id=str)
     assert (moved.follows.to, moved.follows.stage, moved.holder) == (WorkState.RUNNING, Stage.REVIEWING, "y/1#1")
     assert (moved.fence, moved.from_stage) == (Fence(3), Stage.EXECUTING)
 
 
 def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
     done = Done("x/1#1", held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
-    move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5))
+    move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5), new_id=str)
     following = held_next(done, move, Fence(3), "y/1#1")
     assert (following.record.stage, following.record.holder, following.brief) == (
         Stage.REVIEWING, "y/1#1", {"intent": "x"},
@@ -242,7 +242,7 @@ def test_an_optimizer_that_failed_leaves_the_brief_that_its_end_came_with() -> N
 @pytest.mark.parametrize(("ours", "crashes"), [(True, 1), (False, 0)])
 def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(ours: bool, crashes: int) -> None:
     done = put_back("x/1#1", held(), "its actor ended: crash", crashed=ours)
-    move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5))
+    move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5), new_id=str)
     assert (move.follows.to, move.follows.stage, move.follows.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
     (fact,) = move.facts
     assert (fact.name, fact.data()["why"]) == ("work.interrupted", "its actor ended: crash")

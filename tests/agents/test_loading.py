@@ -173,11 +173,6 @@ def test_a_corrected_file_is_taken_up_when_it_is_asked_for_again(tmp_path: Path)
     assert templates("mine").version == "3"
 
 
-def test_a_role_without_a_mind_yet_is_refused_and_says_so() -> None:
-    with pytest.raises(SpawnRefused, match="planning"):
-        make_agent(Role.ORCHESTRATOR, AgentDefinition(name=AgentName("o"), role=Role.ORCHESTRATOR), Templates([]))
-
-
 FORGETFUL = """
 from darumad.agents import Template
 

@@ -268,7 +268,7 @@ def on_all(verdict: str, **others: str) -> dict[str, Any]:
 
 async def test_a_review_that_was_asked_for_judges_every_gate_that_a_model_can(tmp_path: Path) -> None:
     result = await asked_for(Scripted(on_all("pass", principled_implementation="not_applicable")), tmp_path)
-    assert (result.success, result.template) == (True, "reviewer")
+    assert (result.success, result.template, bool(result.resources_version)) == (True, "reviewer", True)
     assert (result.data["passed"], set(result.data["gates"])) == (True, set(Gate) - {Gate.TESTS_PASSING})
 
 

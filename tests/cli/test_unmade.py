@@ -93,14 +93,14 @@ def test_doctor_counts_them_with_no_daemon_up(program: Program, file: Path) -> N
     assert done.returncode == 1
     (said,) = (line for line in done.stdout.splitlines() if "agents " in line)
     assert "BAD   agents" in said
-    assert "5 of 8 can be made; gen: no template is called genral" in said
+    assert "6 of 9 can be made; gen: no template is called genral" in said
     assert "-> Correct the template" in said
 
 
 def test_doctor_and_health_tell_those_of_the_daemon_that_is_up(served: Served, run: Run) -> None:
     served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
     doctor, health = run("doctor"), run("health")
-    assert "4 of 5 can be made; echo: echo.py: there is no such file" in doctor.stdout
+    assert "5 of 6 can be made; echo: echo.py: there is no such file" in doctor.stdout
     assert health.returncode == 0
     assert health.stdout.startswith("live, ready, degraded\n")
     assert "agent echo cannot be made: echo.py: there is no such file" in health.stdout

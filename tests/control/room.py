@@ -70,6 +70,7 @@ AGENTS = {each.name: each for each in (
     AgentAs(AgentName("echo"), "echo", (Stage.EXECUTING,), complete_by_form=True),
     AgentAs(AgentName("documentation"), "documentation"),
     AgentAs(AgentName("optimizer"), None, (Stage.OPTIMIZING,), version=None, role=Role.OPTIMIZER),
+    AgentAs(AgentName("orchestrator"), None, (Stage.PLANNING,), version=None, role=Role.ORCHESTRATOR),
     AgentAs(AgentName("reviewer"), None, (Stage.REVIEWING,), version=None, role=Role.REVIEWER),
 )}  # fmt: skip
 

@@ -15,7 +15,7 @@ from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
 TEMPLATES = Path(__file__).parent / "templates"
-SLOTS, ENOUGH = 12, LOOKS + 3
+SLOTS, ENOUGH = 13, LOOKS + 3
 RED = {"claims": "nothing is claimed, though items of echo are ready for executing and a slot for it is idle"}
 ECHO = {"description": "Say hello", "agent": "echo", "stages": ["execute"]}
 

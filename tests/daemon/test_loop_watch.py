@@ -99,7 +99,7 @@ def test_a_template_that_holds_the_loop_again_is_held_itself_and_the_daemon_goes
 def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
     go = threading.Event()
     house.house.loops.post(lambda: go.wait(60))
-    agents = {"documentation", "echo", "executor", "optimizer", "reviewer", "sleeps", "slow", "holds"}
+    agents = {"documentation", "echo", "executor", "optimizer", "orchestrator", "reviewer", "sleeps", "slow", "holds"}
     eventually(lambda: house.engine._barred().wholly == agents)
     go.set()
     eventually(lambda: not house.engine._barred().wholly)

@@ -17,6 +17,7 @@ HOW_TOS = (
     "follow-the-logs.md",
     "limit-calls-and-spending.md",
     "recover-dead-letters.md",
+    "plan-a-goal.md",
 )
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here, and pages tell to type it")
@@ -49,7 +50,14 @@ daruma health --within 20s
 daruma submit --id fallen --agent clumsy --max-attempts 1 --wait "Climb the ladder" || test $? = 1"""
     told = [block for page in HOW_TOS for block, _ in blocks(ROOT / "docs/how-to" / page)]
     shown = "".join(paste(place, environ, [began, *(block.replace("9464", port) for block in told)]))
-    for line in ("daruma_agent_up{", '"live": true', "work.dead", "fallen  released", "fallen  cancelled"):
+    for line in (
+        "daruma_agent_up{",
+        '"live": true',
+        "work.dead",
+        "fallen  released",
+        "fallen  cancelled",
+        "say when breakfast is",
+    ):
         assert line in shown, f"{line}\nis not in\n{shown}"
 
 

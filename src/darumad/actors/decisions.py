@@ -3,12 +3,14 @@
 The rule itself stands in `work.ends`; here it gets its facts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from darumad.bridge import Done
+from darumad.errors import DarumaError, Unavailable
 from darumad.events import (
     Fact,
+    PlanCreated,
     WorkChallenged,
     WorkDead,
     WorkExpired,
@@ -20,20 +22,23 @@ from darumad.events import (
     WorkStageChanged,
     WorkSucceeded,
 )
-from darumad.journal.requests import Held, Move
+from darumad.journal.requests import Held, Move, NewItem
 from darumad.names import Fence, Millis, Stage
 from darumad.values import changed
-from darumad.work.codec import result_to_json
+from darumad.work.canonical import digest
+from darumad.work.codec import item_to_json, plan_from_json, result_to_json
 from darumad.work.conversation import exchange_of
 from darumad.work.ends import Next, in_line
-from darumad.work.item import WorkRecord
-from darumad.work.result import StopReason, WorkResult
+from darumad.work.item import WorkItem, WorkRecord
+from darumad.work.plan import sub_items
+from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import ParkReason, WorkState
 
 
-def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Move:
+def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis, new_id: Callable[[], str]) -> Move:
     """The move that carries out `follows`: into `holder` when the next stage has a slot, ready for one otherwise."""
     record, result = done.held.record, done.result
+    plan = _planned(done, follows, new_id)
     if follows.to is WorkState.RUNNING and holder is None:
         follows = in_line(follows, record, now)
     return Move(
@@ -45,11 +50,20 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis) -> Mo
         holder=holder if follows.to is WorkState.RUNNING else None,
         output=output_of(done, follows),
         steps=done.steps,
-        result=_final(done, now) if follows.to is WorkState.SUCCEEDED else None,
+        result=_final(done, now, plan) if follows.to is WorkState.SUCCEEDED else None,
         exchange=exchange_of(record.item, _work(done)) if follows.to is WorkState.SUCCEEDED else None,
         usage=result.usage,
-        facts=_facts(done, follows, holder, now),
+        facts=(*_planning(record, plan), *_facts(done, follows, holder, now)),
+        plan=plan,
     )
+
+
+def unplanned(done: Done, why: DarumaError) -> Done:
+    """The end of a planning whose items were not accepted: it waits for room, or nobody can do anything with them."""
+    room = isinstance(why, Unavailable)
+    failure = Failure(kind="no_room" if room else "invalid_item", message=str(why), error_type=type(why).__name__)
+    stop_reason = StopReason.INTERRUPTED if room else StopReason.INVALID_ITEM
+    return changed(done, result=WorkResult(stop_reason=stop_reason, error=failure))
 
 
 def output_of(done: Done, follows: Next) -> Any:
@@ -80,16 +94,45 @@ def _work(done: Done) -> WorkResult:
     return held.work if held.record.stage is Stage.REVIEWING and held.work is not None else done.result
 
 
-def _final(done: Done, now: Millis) -> Mapping[str, Any]:
+def _planned(done: Done, follows: Next, new_id: Callable[[], str]) -> tuple[NewItem, ...]:
+    """The items that a goal was broken up into; none of what was no goal, or is not planned yet."""
+    record = done.held.record
+    if record.stage is not Stage.PLANNING or follows.to is not WorkState.SUCCEEDED:
+        return ()
+    items = sub_items(record.item, plan_from_json(done.result.data), new_id)
+    return tuple(
+        NewItem(
+            item=each,
+            digest=digest(item_to_json(each)),
+            origin=record.origin,
+            submitted_by=record.submitted_by,
+            correlation_id=record.correlation_id,
+        )
+        for each in items
+    )
+
+
+def _planning(record: WorkRecord, plan: Sequence[NewItem]) -> tuple[Fact, ...]:
+    return (PlanCreated(record.item.id, tuple(each.item.id for each in plan)),) if plan else ()
+
+
+def _final(done: Done, now: Millis, plan: Sequence[NewItem]) -> Mapping[str, Any]:
     record, work = done.held.record, _work(done)
     return {
         **result_to_json(work),
+        **({"data": {"items": [_told(each.item) for each in plan]}} if plan else {}),
         "item_id": record.item.id,
         "attempt": record.attempt,
         "success": True,
         "review": None if work is done.result else done.result.data,
         "finished_at": now,
     }
+
+
+def _told(item: WorkItem) -> Mapping[str, Any]:
+    """An item of a plan, under the id that it got."""
+    shown = ("id", "description", "phase", "priority", "depends_on", "requirements", "success_criteria")
+    return {name: value for name, value in item_to_json(item).items() if name in shown}
 
 
 def _facts(done: Done, follows: Next, holder: str | None, now: Millis) -> tuple[Fact, ...]:  # noqa: PLR0911 - one return a state

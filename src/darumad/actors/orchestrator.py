@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from darumad.actors.barred import Barred, Probes
-from darumad.actors.decisions import held_next, move_of
+from darumad.actors.decisions import held_next, move_of, unplanned
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import (
     Beat,
@@ -87,6 +87,7 @@ class Desk(Value, kw_only=True):
 
     clock: Clock
     rng: random.Random
+    new_id: Callable[[], str]
     admission: Admission
     post: Callable[[Request, Callable[[object], None] | None], None]
     send: Callable[[Seat, Held], None]
@@ -214,7 +215,7 @@ class Orchestrator(Actor):
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         try:
-            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall())
+            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall(), new_id=self._desk.new_id)
         except Exception:
             if holder is not None:
                 self._roster.free(holder)
@@ -301,12 +302,14 @@ class Orchestrator(Actor):
             self._roster.free(moving.holder)
         if answer is STALE:
             self._desk.revoke(move.item, move.fence)
+        elif isinstance(answer, DarumaError) and move.plan and moving is not None:
+            self._decide(unplanned(moving.done, answer))
         elif isinstance(answer, DarumaError):
             # The journal could not take it: nothing was changed, so the re-read finds the item and puts it back.
             log.error("move_failed", item_id=move.item, error=str(answer))
 
     def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
-        if moved.settled:
+        if moved.settled or move.plan:
             self._backlog.anywhere()
         follows = move.follows
         if follows.to is WorkState.SCHEDULED and follows.run_at is not None:

@@ -48,6 +48,7 @@ def branches(
         "minds",
         SupervisorFlags(strategy="one_for_one", intensity=3, period=600.0),
         [
+            _pool("planners", Role.ORCHESTRATOR, definitions, station, policy),
             _pool("optimizers", Role.OPTIMIZER, definitions, station, policy),
             _executors(definitions[Role.EXECUTOR], station, policy),
             _pool("reviewers", Role.REVIEWER, definitions, station, policy),

@@ -1,5 +1,6 @@
 """Answers in a form: a model is asked for JSON under a schema, and shown what is wrong where it breaks it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,8 +16,12 @@ REPAIRS = 2
 """How often an answer that breaks its schema is asked for again."""
 
 
-async def ask_for_json(context: Context, kind: str, request: ModelRequest) -> Any:
+async def ask_for_json(
+    context: Context, kind: str, request: ModelRequest, sound: Callable[[Any], tuple[str, ...]] = lambda _: ()
+) -> Any:
     """The answer to `request` under its `output_schema`; every turn is a journalled step called `kind`.
+
+    `sound` says what is wrong with an answer that has the form, and that no schema can say.
 
     Raises:
         ModelFailed: the call failed, was refused or cut, or no answer in `REPAIRS` + 1 held (`schema_violation`), nor
@@ -32,13 +37,14 @@ async def ask_for_json(context: Context, kind: str, request: ModelRequest) -> An
             broken, request = (failed.message,), anew(request, failed.message)
             continue
         value, broken = read(reply.text, request)
+        broken = broken or sound(value)
         if not broken:
             return value
         request = again(request, reply, broken)
     other = context.complete.elsewhere("schema_violation")
     if other is None:
         raise ModelFailed("schema_violation", f"the answer breaks its schema: {broken[0]}")
-    return await ask_for_json(changed(context, complete=other), kind, request)
+    return await ask_for_json(changed(context, complete=other), kind, request, sound)
 
 
 async def turn(context: Context, kind: str, request: ModelRequest) -> ModelReply:

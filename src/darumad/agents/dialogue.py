@@ -1,7 +1,11 @@
 """Dialogues: what an item's goes on from, and requests and replies as plain JSON, as steps are keyed by and keep."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
+import orjson
+
+from darumad.agents.prompts import render
 from darumad.agents.template import Sight
 from darumad.work.codec import message_from_json, usage_from_json, usage_to_json
 from darumad.work.item import WorkItem
@@ -9,6 +13,7 @@ from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall
 from darumad.work.ports import Context
 
 Json = dict[str, Any]
+_NOT_SHOWN = frozenset({"intent", "messages", "tokens", "pressure", "degraded"})
 
 
 def dialogue_before(item: WorkItem, shown: Context | Sight) -> tuple[Message, ...]:
@@ -17,6 +22,14 @@ def dialogue_before(item: WorkItem, shown: Context | Sight) -> tuple[Message, ..
     if "messages" in brief:
         return tuple(map(message_from_json, brief["messages"]))
     return (*shown.turns, *item.messages)
+
+
+def words_of(brief: Mapping[str, Any]) -> str:
+    """A brief as a model is told it: what is wanted, and each part under its name."""
+    shown = {key: value for key, value in brief.items() if key not in _NOT_SHOWN and value not in (None, [], "")}
+    return render(
+        "work.md", intent=brief["intent"], parts=[(key, _text(value)) for key, value in sorted(shown.items())]
+    )
 
 
 def request_to_json(request: ModelRequest) -> Json:
@@ -66,3 +79,12 @@ def _message_to_json(message: Message) -> Json:
 
 def _call_to_json(call: ToolCall) -> Json:
     return {"id": call.id, "name": call.name, "arguments": call.arguments}
+
+
+def _text(value: Any) -> str:
+    """A part of the brief as a model reads it best: text as such, all else as JSON."""
+    return (
+        value
+        if isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    )

@@ -1,6 +1,7 @@
 """What a model will be asked first of an item that has not been handed in: what an estimate of its cost stands on."""
 
 from darumad.agents.raised import said_of
+from darumad.agents.roles import planner
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.template import Opening, Sight, Template
 from darumad.errors import Problem, Refused, pointer
@@ -19,11 +20,13 @@ def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template
     Raises:
         Refused: the template says no such thing.
     """
+    uploads = tuple(each.name for each in item.inputs if each.upload)
+    if item.role is Role.ORCHESTRATOR:
+        return planner.opening(item, Sight(turns=turns, uploads=uploads))
     if template is None or template.opening is None or item.role is not Role.EXECUTOR:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))
     brief = build_brief(item, Earlier(turns=turns)) if Stage.OPTIMIZING in item.stages else None
-    uploads = tuple(each.name for each in item.inputs if each.upload)
     return _said_by(template.opening, item, Sight(brief=brief, turns=turns, uploads=uploads))
 
 

@@ -32,6 +32,11 @@ def violations(schema: Mapping[str, Any], value: Any) -> tuple[str, ...]:
     return tuple(sentence for sentence, _ in zip(found, range(MOST), strict=False))
 
 
+def closed(**properties: Any) -> dict[str, Any]:
+    """The schema of an object with just these properties, all of them required: a form that every provider takes."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
 def problems_of(schema: Mapping[str, Any] | None) -> tuple[Problem, ...]:
     """Why a result could not be held against an item's `output_schema`, told before anything is spent on it."""
     if schema is None:

@@ -23,6 +23,10 @@ Execute = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 """One item's work: on the loop, never blocking it for more than a few milliseconds."""
 
 
+SHIPPED_WITH = f"darumad {__version__}"
+"""The `resources_version` of whatever comes with the daemon."""
+
+
 class Sight(Value, kw_only=True):
     """What a model is shown beside the item before anything has come of it: as in `Context`; of `uploads` the names."""
 
@@ -88,7 +92,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     stages: tuple[Stage, ...] = ALL_STAGES
     complete_by_form: bool = False
     needs_model: bool = False
-    resources_version: str = f"darumad {__version__}"
+    resources_version: str = SHIPPED_WITH
 
     @property
     def ref(self) -> str:
@@ -105,3 +109,7 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
             return value
         found = "None" if value is None else f"a {type(value).__name__}"
         raise UnfitResult(f"`{by}` of {self.ref} returned {found}; let each of its paths return a {wanted.__name__}")
+
+
+TemplateOf = Callable[[str], Template]
+"""The template of the agent definition so named."""

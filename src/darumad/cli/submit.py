@@ -45,7 +45,12 @@ _FILE = PathType(exists=True, dir_okay=False, allow_dash=True)
 @click.option("--conversation", metavar="ID", help="The conversation it belongs to: it is shown what was said there.")
 @click.option("--agent", type=WORD, metavar="NAME", help="Which agent does it.")
 @click.option("--requires", multiple=True, metavar="WORD", help="What its agent must offer, such as gpu.")
-@click.option("--role", type=WORD, metavar="ROLE", help="Ask the optimizer or the reviewer itself, and nobody else.")
+@click.option(
+    "--role",
+    type=WORD,
+    metavar="ROLE",
+    help="Ask the orchestrator for a plan, or the optimizer or the reviewer itself.",
+)
 @click.option("--id", "name", metavar="ID", help="Its id; handing it in again under the same id changes nothing.")
 @click.option("--after", multiple=True, metavar="ID", help="Only once this item has succeeded.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label to find it by.")

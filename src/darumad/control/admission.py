@@ -11,7 +11,7 @@ from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest
 from darumad.errors import Problem, Refused, no_agent, pointer
 from darumad.journal.requests import NewItem
-from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Role, Stage
+from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Stage
 from darumad.values import changed
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
@@ -27,11 +27,6 @@ _STAGES: Mapping[str, Stage] = {
     "review": Stage.REVIEWING,
     **{stage.value: stage for stage in Stage},
 }
-
-_NO_PLANNING = (
-    "planning a goal into items is not there yet: hand the items in, with `depends_on` for their order, "
-    "or the goal itself to an `executor`"
-)
 
 
 class Admitted(NamedTuple):
@@ -101,8 +96,6 @@ class Admission:
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
-        if request.role is Role.ORCHESTRATOR:
-            raise _refused(at + pointer("role"), _NO_PLANNING)
         named, _, version = (request.role.value if request.agent is None else request.agent).partition("@")
         name = AgentName(named)
         found = self._definitions.get(name) or self._known.get(name)

@@ -44,6 +44,7 @@ def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinit
     own = {name: _own(name, settings) for name in settings.agents}
     shipped = {name: _shipped(name, template, settings) for name, template in SHIPPED_AGENTS.items()}
     return {
+        Role.ORCHESTRATOR: [AgentDefinition(name=AgentName("orchestrator"), role=Role.ORCHESTRATOR)],
         Role.OPTIMIZER: [
             AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, count=settings.optimizer_count)
         ],

@@ -141,6 +141,7 @@ class Engine:
         desk = Desk(
             clock=self._house.clock,
             rng=self._house.rng,
+            new_id=self._house.new_id,
             admission=self.admission,
             post=self._house.journal.post,
             send=self._minds.bridge.send_work,

@@ -3,15 +3,18 @@
 Fenced: what comes under an older fence or of another stage changes nothing but its cost.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from darumad.errors import DarumaError
 from darumad.events import WorkStaleResult
+from darumad.journal.accepting import accept
 from darumad.journal.batch import Batch
 from darumad.journal.conversing import keep
 from darumad.journal.dependents import doom, settle
 from darumad.journal.encoding import WORDS, dump, dump_or_null, load, sha256
-from darumad.journal.requests import APPLIED, STALE, Answer, Move, Moved, Step
+from darumad.journal.requests import APPLIED, STALE, Accept, Answer, Audit, Move, Moved, Step
 from darumad.names import Fence, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import UNFINISHED, WorkState
@@ -19,11 +22,15 @@ from darumad.work.states import UNFINISHED, WorkState
 Rows = Mapping[ItemId, int]
 """The row of each item."""
 _UNUSED = Usage()
+_UNBOUNDED = sys.maxsize
+"""The bound of the queue is for what comes from outside: what is planned was let in with its goal."""
 
 
 def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     """At most one move an item; the writer puts a second one into the next round."""
-    rows, applied = _standing(batch, moves)
+    rows, held = _standing(batch, moves)
+    refused = _planned(batch, [each for each in moves if each.plan and each.item in held])
+    applied = held - refused.keys()
     done = [each for each in moves if each.item in applied]
     leaving = [each for each in done if each.follows.to is not WorkState.RUNNING]
     batch.run_if_any(
@@ -35,13 +42,14 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     _book(batch, moves, rows, applied)
     batch.run_if_any("close_holds", [(rows[each.item], _outcome(each)) for each in leaving])
     for each in moves:
-        batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.follows.to}")])
+        if each.item not in refused:
+            batch.record(each.facts if each.item in applied else [_stale(each, f"a move to {each.follows.to}")])
     keep(batch, [each for each in leaving if each.exchange is not None], rows)
     settled = _settle(batch, leaving, rows)
     return [
         Moved(each.item, Fence(each.fence + each.follows.fence_up), tuple(settled.get(rows[each.item], ())))
         if each.item in applied
-        else STALE
+        else refused.get(each.item, STALE)
         for each in moves
     ]
 
@@ -67,6 +75,19 @@ def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[Item
         rows |= load(found)
         stale += load(otherwise)
     return rows, frozenset(rows.keys() - stale)
+
+
+def _planned(batch: Batch, moves: Sequence[Move]) -> Mapping[ItemId, DarumaError]:
+    """Accepts what these moves plan, as sub-work of items that still run; why, of those where it cannot be."""
+    if not moves:
+        return {}
+    audits = [Audit(by="daemon", action="plan", target=each.item) for each in moves]
+    accepts = [
+        Accept(items=each.plan, audit=audit, max_unfinished=_UNBOUNDED)
+        for each, audit in zip(moves, audits, strict=True)
+    ]
+    answers = zip(moves, accept(batch, accepts), strict=True)
+    return {each.item: answer for each, answer in answers if isinstance(answer, DarumaError)}
 
 
 def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, list[ItemId]]:

@@ -185,6 +185,8 @@ class Move(Value, kw_only=True):
     `follows` is what the rules decided, `holder` the slot that an item goes on in. `output` is the stage's own output
     (brief, work or review) kept for the next stage and for replay; `steps` ride in the same commit. `result` is the
     item's result and goes with SUCCEEDED only, as does `exchange`: what it leaves for the next of its conversation.
+    `plan` are the items that it is broken up into, accepted with the move or not at all: where they are refused nothing
+    is moved, and the answer says why.
     """
 
     item: ItemId
@@ -199,6 +201,7 @@ class Move(Value, kw_only=True):
     exchange: Exchange | None = None
     usage: Usage = field(default_factory=Usage)
     facts: tuple[Fact, ...] = ()
+    plan: tuple[NewItem, ...] = ()
 
 
 class Moved(Value):

@@ -13,6 +13,7 @@ from darumad.values import asdict
 from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
+from darumad.work.plan import Plan, PlannedItem
 from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
 
 Json = dict[str, Any]
@@ -96,6 +97,25 @@ def review_from_json(data: Mapping[str, Any]) -> Review:
         ValueError: a word is of no known gate or verdict.
     """
     return _read(Review, data, _REVIEW)
+
+
+def plan_to_json(plan: Plan) -> Json:
+    """`plan` as JSON: its `items`, and the `stages` that each of them walks."""
+    return {"items": list(map(_planned_to_json, plan.items)), "stages": list(map(str, plan.stages))}
+
+
+def plan_from_json(data: Mapping[str, Any]) -> Plan:
+    """The plan that `plan_to_json` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
+    return Plan(items=planned_from_json(data), stages=_many(_stage)(data["stages"]))
+
+
+def planned_from_json(data: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
+    """The items of a plan alone, as whoever plans names them; raises as `plan_from_json`."""
+    return _many(lambda each: _read(PlannedItem, each, _PLANNED))(data["items"])
 
 
 def usage_to_json(usage: Usage) -> Json:
@@ -185,13 +205,17 @@ def _word_of(words: type[W]) -> Callable[[Any], W]:
 _gate, _verdict, _stage = _word_of(Gate), _word_of(Verdict), _word_of(Stage)
 
 
+def _planned_to_json(each: PlannedItem) -> Json:
+    return {**asdict(each), "depends_on": list(each.depends_on), "requirements": list(each.requirements)}
+
+
 def _finding_from_json(data: Mapping[str, Any]) -> Finding:
     return Finding(_verdict(data["verdict"]), tuple(data["issues"]))
 
 
 _NAMES: Mapping[type, frozenset[str]] = {
     kind: frozenset(kind.__struct_fields__)
-    for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review)
+    for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review, PlannedItem)
 }
 _ITEM: Readers = {
     "role": _word_of(Role),
@@ -215,6 +239,7 @@ _RESULT: Readers = {
     "error": lambda each: failure_from_json(each) if each else None,
     "usage": usage_from_json,
 }
+_PLANNED: Readers = {"depends_on": tuple, "requirements": tuple, "success_criteria": lambda each: each or None}
 _REVIEW: Readers = {
     "gates": lambda gates: {_gate(gate): _finding_from_json(found) for gate, found in gates.items()},
     "required": lambda gates: frozenset(map(_gate, gates)),

@@ -189,6 +189,10 @@ def _tie_errors(item: WorkItem) -> Iterator[Problem]:
         yield from _id_errors("/parent", item.parent)
         if item.parent == item.id:
             yield Problem("/parent", "an item cannot be its own parent")
+    if item.parent is not None and item.role is Role.ORCHESTRATOR:
+        yield Problem(
+            "/parent", "a goal to plan stands by itself, for what it is broken up into is its sub-work; leave it out"
+        )
     if item.depends_on:
         yield from _dependency_errors(item)
 

@@ -14,6 +14,7 @@ from darumad.agents import artifacts
 from darumad.agents.answers import ask_for_json
 from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
+from darumad.agents.schemas import closed
 from darumad.values import Value, changed, field
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
@@ -113,21 +114,17 @@ def _shown(name: str, text: str, share: int) -> _Shown:
 
 def _schema(gates: Sequence[Gate], criteria: Sequence[str]) -> dict[str, Any]:
     texts = {"type": "array", "items": {"type": "string"}}
-    verdict = _object(verdict={"enum": [each.value for each in Verdict]}, issues=texts)
+    verdict = closed(verdict={"enum": [each.value for each in Verdict]}, issues=texts)
     requirement: dict[str, Any] = {"type": "string"} | ({"enum": list(criteria)} if criteria else {})
-    return _object(
-        gates=_object(**{gate.value: verdict for gate in gates}),
+    return closed(
+        gates=closed(**{gate.value: verdict for gate in gates}),
         requirements={
             "type": "array",
-            "items": _object(requirement=requirement, satisfied={"type": "boolean"}, evidence={"type": "string"}),
+            "items": closed(requirement=requirement, satisfied={"type": "boolean"}, evidence={"type": "string"}),
         },
         recommendations=texts,
         suggested_tests=texts,
     )
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 _ASKS: Mapping[Gate, str] = {

@@ -1,10 +1,11 @@
 """Which agent sits behind which role."""
 
 from darumad.agents.definition import AgentDefinition
-from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.executor import ExecutorAgent
 from darumad.agents.roles.optimizer import OptimizerAgent
-from darumad.agents.roles.reviewer import ReviewerAgent, TemplateOf
+from darumad.agents.roles.planner import PlannerAgent
+from darumad.agents.roles.reviewer import ReviewerAgent
+from darumad.agents.template import TemplateOf
 from darumad.names import Role
 from darumad.work.ports import Agent
 
@@ -25,4 +26,4 @@ def make_agent(role: Role, definition: AgentDefinition, template_of: TemplateOf)
         case Role.REVIEWER:
             return ReviewerAgent(template_of)
         case Role.ORCHESTRATOR:
-            raise SpawnRefused("planning a goal into items is not there yet")
+            return PlannerAgent(template_of)

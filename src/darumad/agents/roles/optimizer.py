@@ -13,6 +13,7 @@ from darumad.agents.roles.brief import (
     tokens_of,
 )
 from darumad.agents.roles.conduct import Conduct, found_before_spending
+from darumad.agents.template import SHIPPED_WITH
 from darumad.names import Role
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelFailed, ModelRequest
@@ -46,6 +47,7 @@ class OptimizerAgent:
             data=brief,
             model=context.complete.model or "offline",
             template="optimizer",
+            resources_version=SHIPPED_WITH,
         )
 
     async def _condensed(self, item: WorkItem, context: Context, over: tuple[Over, ...]) -> dict[str, Any]:

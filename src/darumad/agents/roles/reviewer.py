@@ -1,15 +1,13 @@
 """The reviewer's agent: is a result what was asked for? Gate by gate; what nobody could judge stays unknown."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from darumad.agents import artifacts
 from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit, judge
 from darumad.agents.schemas import SchemaUnusable, violations
-from darumad.agents.template import Template, ToolFailed
+from darumad.agents.template import SHIPPED_WITH, Template, TemplateOf, ToolFailed
 from darumad.errors import Problem
 from darumad.names import Role
 from darumad.values import changed
@@ -18,9 +16,6 @@ from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
 from darumad.work.result import StopReason, WorkResult
-
-TemplateOf = Callable[[str], Template]
-"""The template of the agent definition so named."""
 
 
 class ReviewerAgent:
@@ -108,6 +103,7 @@ def _told(review: Review, context: Context, by: str) -> WorkResult:
         data=review_to_json(review),
         model=context.complete.model or "offline",
         template=by,
+        resources_version=SHIPPED_WITH,
     )
 
 
@@ -163,5 +159,5 @@ async def _for_unfinished(review: Review, context: Context) -> Review:
 
 
 def _with(review: Review, gate: Gate, finding: Finding) -> Review:
-    gates: Mapping[Gate, Any] = {**review.gates, gate: finding}
+    gates = {**review.gates, gate: finding}
     return changed(review, gates=gates, required=review.required | {gate})

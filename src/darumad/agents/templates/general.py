@@ -4,9 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from darumad.agents.dialogue import dialogue_before
+from darumad.agents.dialogue import dialogue_before, words_of
 from darumad.agents.prompts import render
 from darumad.agents.step_loop import LoopLimits, run_loop
 from darumad.agents.template import Sight, Template
@@ -46,29 +44,15 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
 def opening(item: WorkItem, sight: Sight) -> ModelRequest:
     """The opening of the dialogue: a pure function of the brief, which is one of the item."""
     brief: dict[str, Any] = sight.brief or {"intent": item.description, "input": item.input}
-    shown = {key: value for key, value in brief.items() if key not in _NOT_SHOWN and value not in (None, [], "")}
-    prompt = render(
-        "work.md", intent=brief["intent"], parts=[(key, _text(value)) for key, value in sorted(shown.items())]
-    )
     return ModelRequest(
         system=render("general.md", uploads=sorted(sight.uploads)),
-        messages=(*dialogue_before(item, sight), Message(role="user", text=prompt)),
+        messages=(*dialogue_before(item, sight), Message(role="user", text=words_of(brief))),
         tools=_TOOLS,
         output_schema=item.output_schema,
     )
 
 
 _TOOLS = tuple(each.spec for each in WorkspaceFiles(Path()).tools())
-_NOT_SHOWN = frozenset({"intent", "messages", "tokens", "pressure", "degraded"})
-
-
-def _text(value: Any) -> str:
-    """A part of the brief as a model reads it best: text as such, all else as JSON."""
-    return (
-        value
-        if isinstance(value, str)
-        else orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
-    )
 
 
 TEMPLATE = Template(

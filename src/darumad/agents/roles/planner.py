@@ -1,0 +1,112 @@
+"""The orchestrator's agent: turns a goal into the items that reach it, each with what it depends on."""
+
+from typing import Any
+
+from darumad.agents.answers import ask_for_json
+from darumad.agents.dialogue import dialogue_before, words_of
+from darumad.agents.loading import SpawnRefused
+from darumad.agents.prompts import render
+from darumad.agents.roles.brief import Earlier, build_brief
+from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
+from darumad.agents.schemas import closed
+from darumad.agents.template import SHIPPED_WITH, Sight, TemplateOf, ToolFailed
+from darumad.errors import Problem
+from darumad.names import AgentName, Stage
+from darumad.work.codec import plan_to_json, planned_from_json
+from darumad.work.item import PHASES, WorkItem
+from darumad.work.model import Message, ModelFailed, ModelRequest
+from darumad.work.plan import MOST, Plan, PlannedItem, check_list, problems_of
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
+
+DOES = AgentName("executor")
+"""The definition whose agent does what is planned."""
+
+
+class PlannerAgent:
+    """Plans. A goal that is written as a check list is a plan already, and no model is asked."""
+
+    def __init__(self, template_of: TemplateOf) -> None:
+        self._template_of = template_of
+        self._conduct = Conduct("orchestrator")
+
+    async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
+        """The plan of `item` as `data`, and as an outline for people."""
+        return await self._conduct.run(item, context, find=found_before_spending, work=self._work)
+
+    async def _work(self, item: WorkItem, context: Context) -> WorkResult:
+        listed = check_list(item.description)
+        if wrong := problems_of(listed) if listed else ():
+            return invalid_item(*(Problem("/description", each) for each in wrong))
+        planned = listed or await _asked(item, context)
+        return WorkResult(
+            stop_reason=StopReason.COMPLETED,
+            data=plan_to_json(Plan(items=planned, stages=self._stages())),
+            text=_outline(planned),
+            model=context.complete.model if context.complete.model and not listed else "offline",
+            template="orchestrator",
+            resources_version=SHIPPED_WITH,
+        )
+
+    def _stages(self) -> tuple[Stage, ...]:
+        """The walk of what is planned.
+
+        Raises:
+            ToolFailed: nobody could do it: the template cannot be loaded.
+        """
+        try:
+            return self._template_of(DOES).stages
+        except SpawnRefused as error:
+            raise ToolFailed(str(error)) from error
+
+
+def opening(item: WorkItem, sight: Sight) -> ModelRequest:
+    """What a model is asked for the plan of `item`: a pure function of it and of what it goes on from."""
+    brief = build_brief(item, Earlier(turns=sight.turns))
+    return ModelRequest(
+        system=render("plan.md", most=MOST, phases=PHASES),
+        messages=(*dialogue_before(item, Sight(brief=brief)), Message(role="user", text=words_of(brief))),
+        output_schema=_SCHEMA,
+    )
+
+
+async def _asked(item: WorkItem, context: Context) -> tuple[PlannedItem, ...]:
+    """The plan that a model makes.
+
+    Raises:
+        ModelFailed: there is none (`model_not_found`), or see `ask_for_json`: a plan that is none breaks its form, too.
+    """
+    if context.complete.model is None:
+        said = "planning needs a model, and none is configured; a goal written as a check list, `- [ ] ...`, needs none"
+        raise ModelFailed("model_not_found", said)
+    request = opening(item, Sight(turns=context.turns))
+    return planned_from_json(await ask_for_json(context, "plan", request, sound=_problems))
+
+
+def _problems(answer: Any) -> tuple[str, ...]:
+    return problems_of(planned_from_json(answer))
+
+
+def _outline(planned: tuple[PlannedItem, ...]) -> str:
+    """The plan as people read it: a line an item."""
+    return "\n".join(
+        f"{each.key}. {each.description}" + (f" (after {', '.join(each.depends_on)})" if each.depends_on else "")
+        for each in planned
+    )
+
+
+_TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+_SCHEMA = closed(
+    items={
+        "type": "array",
+        "items": closed(
+            key={"type": "string"},
+            description={"type": "string"},
+            phase={"enum": list(PHASES)},
+            priority={"type": "integer"},
+            depends_on=_TEXTS,
+            requirements=_TEXTS,
+            success_criteria={"type": "string"},
+        ),
+    }
+)

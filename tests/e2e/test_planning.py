@@ -1,0 +1,52 @@
+"""A goal on the installed daemon: a model breaks it up, a kill costs nothing, and its items are done in order."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from darumad.sim import Reply, Rule, Simulation
+from tests.kit.daemon import Daemon
+
+PIECE = {"phase": "analysis", "priority": 5, "requirements": [], "success_criteria": ""}
+PLAN = {
+    "items": [
+        {**PIECE, "key": "write", "description": "[[sim:write]] Write the report", "depends_on": []},
+        {**PIECE, "key": "check", "description": "[[sim:check]] Check the report", "depends_on": ["write"]},
+    ]
+}
+GOAL = "[[sim:goal]] Publish the yearly report on the website"
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulation]:
+    with Simulation("ollama") as running:
+        running.play(
+            Rule(id="plans", script=(Reply(text=json.dumps(PLAN)),)),
+        )
+        yield running
+
+
+@pytest.fixture
+def daemon(house: Callable[..., Daemon], sim: Simulation) -> Daemon:
+    provider = {"kind": "ollama", "base_url": sim.url("ollama"), "model": "llama3.2"}
+    agents = {"executor": {"template": "echo", "count": 2}}
+    settings = {"provider": {"use": "ollama"}, "providers": {"ollama": provider}, "agents": agents}
+    return house(settings).start()
+
+
+def test_a_goal_becomes_items_that_outlive_a_kill_and_the_plan_is_paid_for_once(
+    daemon: Daemon, sim: Simulation
+) -> None:
+    daemon.client.submit({"id": "goal", "description": GOAL, "role": "orchestrator", "labels": {"of": "report"}})
+    assert daemon.settled("goal")["state"] == "succeeded"
+    daemon.kill()
+    daemon.start()
+    write, check = daemon.client.call("result", id="goal")["data"]["items"]
+    assert check["depends_on"] == [write["id"]]
+    done = [daemon.settled(each["id"]) for each in (write, check)]
+    assert [(each["state"], each["asked"]["labels"]) for each in done] == [("succeeded", {"of": "report"})] * 2
+    assert done[0]["finished_at"] <= done[1]["started_at"]
+    assert len(daemon.client.call("work list", parent="goal")["items"]) == 2
+    assert Counter(each.key for each in sim.attempts() if each.path == "/api/chat") == {"goal": 1}
