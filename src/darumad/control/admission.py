@@ -168,7 +168,8 @@ def _limits(asked: BudgetAsked) -> Limits:
 
 def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkItem:
     """The item: each field as it was asked for, but for those that are not the same inside."""
-    inside = {
+    fields = {
+        **vars(request),
         "id": name,
         "agent": definition.name,
         "stages": _stages(request, definition),
@@ -176,7 +177,7 @@ def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkI
         "inputs": tuple(map(_input, request.inputs)) if request.inputs else (),
         "budget": _limits(request.budget),
     }
-    return WorkItem(**{**vars(request), **inside})
+    return WorkItem(**fields)
 
 
 def _input(asked: InputAsked) -> Input:
@@ -206,9 +207,9 @@ def _wrong_uploads(request: SubmitRequest, uploads: Path, at: str) -> Iterator[P
 def _beginning(item: WorkItem, questions: tuple[str, ...], now: Millis) -> tuple[WorkState, str | None, Millis | None]:
     """The state an item is accepted in, why, and when it is due."""
     if questions:
-        return WorkState.PARKED, ParkReason.CHALLENGE.value, None
+        return WorkState.PARKED, str(ParkReason.CHALLENGE), None
     if item.run_at is not None and item.run_at > now:
-        return WorkState.SCHEDULED, ScheduleReason.DELAY.value, item.run_at
+        return WorkState.SCHEDULED, str(ScheduleReason.DELAY), item.run_at
     return WorkState.READY, None, None
 
 

@@ -34,12 +34,12 @@ async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
 
 async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     """Accepts many items in one transaction, all or none."""
-    sent, admission = ask.sent["items"], Admission(desk.house, ask)
+    sent, key, admission = ask.sent["items"], ask.key, Admission(desk.house, ask)
     admitted: list[Admitted] = []
     problems: list[Problem] = []
     for index, each in enumerate(request.items):
         try:
-            admitted.append(admission.admit(each, sent[index], _key_of(ask.key, index), at=f"/items/{index}"))
+            admitted.append(admission.admit(each, sent[index], _key_of(key, index), at=f"/items/{index}"))
         except Refused as refused:
             problems += refused.problems
     if problems:  # what is wrong with the one key is so with each item's

@@ -41,4 +41,6 @@ def digest_of_sent(fields: Mapping[str, Any]) -> str:
     Raises:
         TypeError: as `canonical`.
     """
-    return digest({name: value for name, value in fields.items() if name != "id"})
+    said = dict(fields)
+    said.pop("id", None)
+    return digest(said)

@@ -27,6 +27,7 @@ CATEGORIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Each category of detail: the question to ask when it is missing, and the words that show it is there."""
 
 _WORD = re.compile(r"[\w'-]+")
+_SHOWN = {name: re.compile(f" (?:{'|'.join(words)}) ") for name, (_, words) in CATEGORIES.items()}
 
 
 class Issue(Value):
@@ -78,7 +79,9 @@ def vague_terms(text: str) -> tuple[str, ...]:
     """The vague terms in `text`, each once, in the order of `VAGUE_TERMS`."""
     lowered = text.lower()
     suspected = [term for term in VAGUE_TERMS if term in lowered]  # few texts have any, so few are taken apart
-    words = set(_words(text)) if suspected else ()
+    if not suspected:
+        return ()
+    words = set(_words(text))
     return tuple(term for term in suspected if term in words)
 
 
@@ -111,11 +114,7 @@ def _no_criteria(item: WorkItem) -> Issue | None:
 
 def _no_detail(words: list[str]) -> Issue | None:
     text = f" {' '.join(words)} "
-    missing = {
-        name: question
-        for name, (question, indicators) in CATEGORIES.items()
-        if not any(f" {indicator} " in text for indicator in indicators)
-    }
+    missing = {name: question for name, (question, _) in CATEGORIES.items() if not _SHOWN[name].search(text)}
     if len(missing) < MISSING_CATEGORIES:
         return None
     return Issue(f"nothing is said of: {', '.join(missing)}", tuple(missing.values()))

@@ -97,7 +97,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
     if item.requires:
         yield from _capability_errors(item.requires)
     yield from _lane_errors(item.lane)
-    yield from _tie_errors(item)
+    if item.parent is not None or item.depends_on:
+        yield from _tie_errors(item)
     if item.requirements or item.constraints or item.tech_stack or item.tests:
         yield from _list_errors(item)
     if item.inputs:
