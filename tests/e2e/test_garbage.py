@@ -5,6 +5,9 @@ from collections.abc import Callable
 from tests.e2e.conftest import FEW, own
 from tests.kit.daemon import Daemon
 
+PYTHONS_OWN = 700
+"""Containers after which Python looks through the young if nobody says more."""
+
 
 def test_garbage_is_collected_once_all_stands_and_not_among_what_stands(house: Callable[..., Daemon]) -> None:
     daemon = house({**FEW, "agents": {"mine": own("collects")}}).start()
@@ -14,3 +17,4 @@ def test_garbage_is_collected_once_all_stands_and_not_among_what_stands(house: C
     assert not told["starting"]
     assert told["now"]
     assert told["frozen"] > 10_000
+    assert told["young"] > PYTHONS_OWN

@@ -12,7 +12,12 @@ WHILE_STARTING = gc.isenabled()
 
 
 async def execute(item: WorkItem, context: Context) -> WorkResult:
-    told = {"starting": WHILE_STARTING, "now": gc.isenabled(), "frozen": gc.get_freeze_count()}
+    told = {
+        "starting": WHILE_STARTING,
+        "now": gc.isenabled(),
+        "frozen": gc.get_freeze_count(),
+        "young": gc.get_threshold()[0],
+    }
     return WorkResult(stop_reason=StopReason.COMPLETED, data=told, model="offline")
 
 
