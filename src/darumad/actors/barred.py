@@ -32,12 +32,14 @@ class Probes:
         """These were claimed while the definitions in `asked` were barred but for one: each of theirs is its probe."""
         self._items |= {item.agent: item.id for item in items if item.agent in asked}
 
-    def narrowed(self, barred: Barred, under_way: Callable[[ItemId], bool]) -> Barred:
-        """What is barred now that the probes are on their way; those of circuits that have closed are forgotten."""
-        if not self._items:
-            return barred
-        known = barred.wholly | barred.but_one
-        self._items = {agent: item for agent, item in self._items.items() if agent in known and under_way(item)}
+    def forget(self, barred: Barred, under_way: Callable[[ItemId], bool]) -> None:
+        """Those that have ended, and those of circuits that have closed, are no probes any more."""
+        if self._items:
+            known = barred.wholly | barred.but_one
+            self._items = {agent: item for agent, item in self._items.items() if agent in known and under_way(item)}
+
+    def narrowed(self, barred: Barred) -> Barred:
+        """What is barred now that the probes are on their way."""
         return barred.also(barred.but_one & self._items.keys())
 
     def goes_on(self, item: WorkItem, barred: Barred) -> bool:

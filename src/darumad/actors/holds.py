@@ -40,9 +40,9 @@ class TemplateHolds:
 
     def all_held(self, now: Seconds) -> frozenset[AgentName]:
         """Every definition that is held: nothing is claimed for it."""
-        crash = {agent for agent in self._crashes if self._crashes_for_all(agent, now)}
+        crashing = {agent for agent in self._crashes if self._crashes_for_all(agent, now)}
         holding = {agent for agent, stage in self._loop_held if self._holds_the_loop(agent, stage, now)}
-        return frozenset(crash | holding)
+        return frozenset(crashing | holding)
 
     def forget(self, agents: Collection[AgentName]) -> None:
         """Their operator had them restarted: what they did before does not count."""

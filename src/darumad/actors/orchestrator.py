@@ -140,6 +140,8 @@ class Orchestrator(Actor):
             self._barred = self._desk.barred()
             for each in gathered:
                 self._take_in(each)
+            self._probes.forget(self._barred, self._is_under_way)
+            self._desk.holding(self._held())
             self._claim()
             return
         if isinstance(message, Beat):
@@ -348,10 +350,11 @@ class Orchestrator(Actor):
         self._post(Claim(slots=slots, first=self._first(), gated=barred.wholly, but_one=barred.but_one))
 
     def _not_claimed(self, barred: Barred) -> Barred:
-        """With what is barred outside, what is held here; whoever sees to templates is told of that."""
-        held = self._holds.all_held(Seconds(self._desk.clock.monotonic()))
-        self._desk.holding(held)
-        return self._probes.narrowed(barred, self._is_under_way).also(held)
+        """With what is barred outside, what is held here."""
+        return self._probes.narrowed(barred).also(self._held())
+
+    def _held(self) -> frozenset[AgentName]:
+        return self._holds.all_held(Seconds(self._desk.clock.monotonic()))
 
     def _is_under_way(self, item: ItemId) -> bool:
         return self._roster.holds(item) or any(item == moving for moving, _ in self._moving)
