@@ -672,11 +672,14 @@ def test_providers_are_asked_all_at_once_and_told_in_their_order(served: Served,
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["PROVIDER", *names]
 
 
-def test_who_gives_up_on_a_provider_that_hangs_is_kept_by_nobody(served: Served) -> None:
+def test_who_waits_for_a_provider_that_hangs_is_told_so_and_who_gives_up_is_kept_by_nobody(served: Served) -> None:
     served.room.providers.names = ("far", "never asked")  # so that the one that is asked does not answer
     command = [*INTERRUPTIBLE, "-m", "darumad", "providers", "check", "far", "--socket", str(served.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
         eventually(lambda: served.room.providers.asked == {"far"})
+        assert asking.stderr is not None
+        told = asking.stderr.readline()
+        assert told == "daruma: far is still being asked; waiting for its answer up to 28 s more\n"
         asking.send_signal(signal.SIGINT)
         assert asking.wait(WITHIN) == 130
 

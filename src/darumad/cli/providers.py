@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import Json, moment, table
+from darumad.cli.speaking import Json, moment, note, table
 from darumad.control.client import Client
 
 
@@ -55,10 +56,14 @@ def _checked(socket: Path, names: Sequence[str]) -> Sequence[Json]:
 
 def _ask(socket: Path, name: str, answer: "Future[Json]") -> None:
     try:
-        with Client(socket) as client:
+        with Client(socket, silence=partial(_tell_of_silence, name)) as client:
             answer.set_result(client.call("providers check", {}, name=name))
     except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
         answer.set_exception(error)
+
+
+def _tell_of_silence(name: str, left: float) -> None:
+    note(f"daruma: {name} is still being asked; waiting for its answer up to {left:.0f} s more")
 
 
 def _providers(found: Sequence[Mapping[str, Any]]) -> Iterable[str]:
