@@ -13,20 +13,20 @@ from darumad.work.model import Message, ModelRequest
 
 
 def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest:
-    """The request; where the template does not say, or another role is asked, one with the item's own words.
+    """The request: a goal's as the planner makes it, an executor's as its template says, and else the item's own words.
 
     `turns` are the earlier ones of its conversation. A template may take its time to say: on no loop.
 
     Raises:
         Refused: the template says no such thing.
     """
-    uploads = tuple(each.name for each in item.inputs if each.upload)
     if item.role is Role.ORCHESTRATOR:
-        return planner.opening(item, Sight(turns=turns, uploads=uploads))
+        return planner.opening(item, Sight(turns=turns))
     if template is None or template.opening is None or item.role is not Role.EXECUTOR:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))
     brief = build_brief(item, Earlier(turns=turns)) if Stage.OPTIMIZING in item.stages else None
+    uploads = tuple(each.name for each in item.inputs if each.upload)
     return _said_by(template.opening, item, Sight(brief=brief, turns=turns, uploads=uploads))
 
 
