@@ -7,7 +7,7 @@ opened and not before. Each seal names its key, so that the key can be changed w
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,9 @@ class Vault:
         Raises:
             Refused: `bad_vault`: the key cannot be used.
         """
-        keys = self._keys() or self._grown()
-        name, key = next(iter(keys.items()))
+        if not self.newest:
+            self._grow([])
+        name, key = next(iter(self._keys().items()))
         return f"{name}:{key.encrypt(secret.encode()).decode()}"
 
     def open(self, sealed: str) -> str:
@@ -79,16 +80,18 @@ class Vault:
         """The name of the key that seals now; empty before the first."""
         return next(iter(self._keys()), "")
 
-    def renew(self) -> None:
-        """From now on a new key seals; what was sealed before still opens.
+    def renew(self, in_use: Collection[str]) -> None:
+        """From now on a new key seals. What sealed until now and the keys `in_use`, by their names, still open.
+
+        What else is in the file was left there by a change of the key that failed before it had sealed anything.
 
         Raises:
             Refused: `bad_vault`: the key cannot be used, or is a systemd credential, which only its operator changes.
         """
         if self._given is not None:
             raise _refused(f"the key is the systemd credential {CREDENTIAL}: put a new first line into it and restart")
-        self._keys()  # a file that cannot be used is left as it is
-        self._grown()
+        known = {self.newest, *in_use}  # a file that cannot be used is left as it is
+        self._grow([line for line in self._lines().values() if _name(line) in known])
 
     def drop_old(self) -> None:
         """Forget every key but the newest: what they sealed must have been sealed anew."""
@@ -129,11 +132,11 @@ class Vault:
             raise _refused(f"{self._file} can be read by others; `chmod 600` it")
         return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
 
-    def _grown(self) -> "dict[str, Fernet]":
+    def _grow(self, lines: Sequence[str]) -> None:
+        """Have a new key before these."""
         from cryptography.fernet import Fernet  # noqa: PLC0415 - see above
 
-        self._write([Fernet.generate_key().decode(), *self._lines().values()])
-        return self._keys()
+        self._write([Fernet.generate_key().decode(), *lines])
 
     def _write(self, lines: list[str]) -> None:
         """Whole or not at all, and on disk before anything is sealed with it."""
@@ -151,6 +154,11 @@ class Vault:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def key_of(sealed: str) -> str:
+    """The name of the key that sealed it."""
+    return sealed.partition(":")[0]
 
 
 def _name(key: str) -> str:

@@ -1,9 +1,11 @@
 """Secrets and providers over the socket: what is kept is sealed, what is told is no secret."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from darumad.control import Client
 from darumad.errors import Refused
 from darumad.vault import KEY_FILE, Vault
 from tests.control.conftest import Served
@@ -72,6 +74,36 @@ def test_a_rotation_seals_everything_anew_and_forgets_the_old_key(served: Served
     assert vault.open(after) == f"{MARKER}-far-api-key"
     with pytest.raises(Refused):
         vault.open(before)
+
+
+def test_a_rotation_that_cannot_open_a_secret_names_it_and_changes_no_key(served: Served) -> None:
+    served.client.call("secrets set", {"value": MARKER}, name="far-api-key")
+    file = served.room.directory / KEY_FILE
+    file.unlink()
+    served.client.call("secrets set", {"value": MARKER}, name="near-api-key")
+    before, near = file.read_bytes(), sealed(served, "near-api-key")
+    for _ in range(2):
+        with pytest.raises(Refused, match="the secret far-api-key cannot be opened: it is sealed with") as refused:
+            served.client.call("secrets rotate", {})
+        assert refused.value.code == "bad_vault"
+    assert file.read_bytes() == before
+    assert sealed(served, "near-api-key") == near
+
+
+def test_secrets_that_are_set_and_rotated_at_once_can_all_be_opened(served: Served) -> None:
+    names = [f"key-{number}" for number in range(12)]
+
+    def change(name: str) -> None:
+        with Client(served.path) as client:
+            client.call("secrets set", {"value": MARKER}, name=name)
+            client.call("secrets rotate", {})
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(change, names))
+    assert {each["name"]: each["unopened"] for each in served.client.call("secrets list")["items"]} == dict.fromkeys(
+        names
+    )
+    assert len((served.room.directory / KEY_FILE).read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from darumad.errors import Refused
-from darumad.vault import CREDENTIAL, KEY_FILE, Vault
+from darumad.vault import CREDENTIAL, KEY_FILE, Vault, key_of
 
 SECRET = "sk-marker-9d2e"
 
@@ -20,13 +20,26 @@ def test_what_is_sealed_opens_again_also_in_another_life(tmp_path: Path) -> None
 def test_old_seals_open_until_their_key_is_dropped(tmp_path: Path) -> None:
     vault = Vault(tmp_path, {})
     sealed = vault.seal(SECRET)
-    vault.renew()
+    vault.renew({key_of(sealed)})
     assert vault.open(sealed) == SECRET
     assert vault.seal(SECRET).partition(":")[0] == vault.newest != sealed.partition(":")[0]
     vault.drop_old()
     with pytest.raises(Refused) as refused:
         vault.open(sealed)
     assert refused.value.code == "bad_vault"
+
+
+def test_a_key_that_is_changed_again_and_again_in_vain_leaves_no_heap_of_keys_and_loses_none_in_use(
+    tmp_path: Path,
+) -> None:
+    vault = Vault(tmp_path, {})
+    sealed = [vault.seal(SECRET)]
+    vault.renew(set(map(key_of, sealed)))
+    sealed.append(vault.seal(SECRET))
+    for _ in range(5):
+        vault.renew(set(map(key_of, sealed)))
+    assert [vault.open(each) for each in sealed] == [SECRET] * 2
+    assert len((tmp_path / KEY_FILE).read_text().splitlines()) == 4, "two in use, the newest, and the one before it"
 
 
 def test_a_seal_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
@@ -44,7 +57,7 @@ def test_a_systemd_credential_takes_the_files_place_and_is_not_changed(tmp_path:
     vault = Vault(tmp_path, {"CREDENTIALS_DIRECTORY": str(given)})
     assert vault.open(sealed) == SECRET
     with pytest.raises(Refused, match="systemd credential"):
-        vault.renew()
+        vault.renew(set())
     vault.drop_old()
     assert not (tmp_path / KEY_FILE).exists()
 
@@ -71,7 +84,7 @@ def test_a_file_that_holds_no_key_is_told_with_the_way_out_and_left_as_it_is_and
     file = tmp_path / KEY_FILE
     file.write_bytes(broken)
     file.chmod(0o600)
-    for asked in (lambda: Vault(tmp_path, {}).seal(SECRET), Vault(tmp_path, {}).renew):
+    for asked in (lambda: Vault(tmp_path, {}).seal(SECRET), lambda: Vault(tmp_path, {}).renew(set())):
         with pytest.raises(Refused) as refused:
             asked()
         way_out = "restore the file, or remove it and set the secrets again"

@@ -73,6 +73,8 @@ class Desk(Value):
     streams: Streams
     turn: Turn
     lag: Callable[[], float]
+    sealing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever changes a secret or the key: what is sealed with a key that is being forgotten would be lost."""
     _going: set[asyncio.Task[None]] = field(default_factory=set)
     _copying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COPIES))
 

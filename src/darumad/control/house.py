@@ -158,7 +158,7 @@ class Vault(Protocol):
     def newest(self) -> str: ...  # noqa: D102 - the vault says it
     def seal(self, secret: str) -> str: ...  # noqa: D102
     def open(self, sealed: str) -> str: ...  # noqa: D102
-    def renew(self) -> None: ...  # noqa: D102
+    def renew(self, in_use: Collection[str]) -> None: ...  # noqa: D102
     def drop_old(self) -> None: ...  # noqa: D102
 
 

@@ -3,6 +3,8 @@
 A value comes in once and is sealed before anything else is done with it; no reply, audit row or error holds one.
 """
 
+from collections.abc import Mapping
+
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import Vault
 from darumad.control.views import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
@@ -10,7 +12,7 @@ from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, Secret
 from darumad.errors import Problem, Refused, unknown_provider
 from darumad.journal.requests import Note, Setting
 from darumad.redaction import redact
-from darumad.vault import LONGEST, wrong_with
+from darumad.vault import LONGEST, key_of, wrong_with
 
 _ROW = "secret/"
 """How the keys of the journal's rows begin."""
@@ -51,8 +53,9 @@ async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretC
         meant = Problem("/value", f"must be the key alone, on one line of at most {LONGEST} printable ASCII characters")
         raise Refused(f"the secret {request.name} is not kept: it {wrong}", problems=[meant])
     redact.conceal(value)
-    sealed = await desk.read(desk.house.keys.vault.seal, value)
-    return await _keep(desk, ask, request.name, sealed, "set")
+    async with desk.sealing:
+        sealed = await desk.read(desk.house.keys.vault.seal, value)
+        return await _keep(desk, ask, request.name, sealed, "set")
 
 
 async def remove_secret(desk: Desk, ask: Ask, request: SecretRequest) -> SecretChange:
@@ -61,21 +64,28 @@ async def remove_secret(desk: Desk, ask: Ask, request: SecretRequest) -> SecretC
     Raises:
         Refused: `unknown_secret`.
     """
-    if request.name not in await _kept(desk):
-        raise Refused(f"no secret is called {request.name}", code="unknown_secret")
-    return await _keep(desk, ask, request.name, "", "removed")
+    async with desk.sealing:
+        if request.name not in await _kept(desk):
+            raise Refused(f"no secret is called {request.name}", code="unknown_secret")
+        return await _keep(desk, ask, request.name, "", "removed")
 
 
 async def rotate_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsRotated:  # noqa: ARG001
-    """Seals every secret with a new key and forgets the old ones. Broken off in between, both open what they sealed."""
+    """Seals every secret with a new key and forgets the old ones. Broken off in between, both open what they sealed.
+
+    Raises:
+        Refused: `bad_vault`: a secret cannot be opened, or the key cannot be changed; neither is.
+    """
     vault = desk.house.keys.vault
-    await desk.read(vault.renew)
-    kept = await _kept(desk)
-    for name, sealed in kept.items():
-        anew = await desk.read(_resealed, vault, sealed)
-        await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=anew, facts=(), audit=ask.audit(name)))
-    await desk.read(vault.drop_old)
-    return SecretsRotated(secrets=len(kept), sealed_with=await desk.read(lambda: vault.newest))
+    async with desk.sealing:
+        kept = await _kept(desk)
+        opened = await desk.read(_opened, vault, kept)
+        await desk.read(vault.renew, {key_of(sealed) for sealed in kept.values()})
+        for name, secret in opened.items():
+            anew = await desk.read(vault.seal, secret)
+            await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=anew, facts=(), audit=ask.audit(name)))
+        await desk.read(vault.drop_old)
+        return SecretsRotated(secrets=len(kept), sealed_with=await desk.read(lambda: vault.newest))
 
 
 def _seen(vault: Vault, name: str, sealed: str) -> SecretView:
@@ -84,11 +94,17 @@ def _seen(vault: Vault, name: str, sealed: str) -> SecretView:
         vault.open(sealed)
     except Refused as refused:
         unopened = refused.message
-    return SecretView(name=name, sealed_with=sealed.partition(":")[0], unopened=unopened)
+    return SecretView(name=name, sealed_with=key_of(sealed), unopened=unopened)
 
 
-def _resealed(vault: Vault, sealed: str) -> str:
-    return vault.seal(vault.open(sealed))
+def _opened(vault: Vault, kept: Mapping[str, str]) -> Mapping[str, str]:
+    opened = {}
+    for name, sealed in kept.items():
+        try:
+            opened[name] = vault.open(sealed)
+        except Refused as refused:
+            raise Refused(f"the secret {name} cannot be opened: {refused.message}", code=refused.code) from None
+    return opened
 
 
 async def _keep(desk: Desk, ask: Ask, name: str, sealed: str, done: str) -> SecretChange:

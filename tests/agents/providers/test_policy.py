@@ -207,6 +207,12 @@ def test_retries_are_a_fifth_of_the_calls_and_always_ten() -> None:
     assert budget.take(200.0)
 
 
+def test_a_minute_that_touches_three_halves_sees_up_to_twenty_retries() -> None:
+    budget = RetryBudget()
+    assert [budget.take(29.0) for _ in range(11)] == [True] * 10 + [False]
+    assert [budget.take(59.0), *(budget.take(60.0) for _ in range(11))] == [False] + [True] * 10 + [False]
+
+
 async def test_an_owner_s_calls_in_a_row_are_each_reserved_and_settled_once(desk: Desk) -> None:
     desk.sim.play(first(Fault(name="http_status", code=500)))
     await desk.complete(Owner(ItemId("a"), 3))(ask())

@@ -219,7 +219,10 @@ PERIOD = 60.0
 
 
 class RetryBudget:
-    """A provider's retries: at most a fifth of its calls in 60 s, and always 10. Its holder guards it."""
+    """A provider's retries: at most a fifth of its calls in two half minutes, and always 10. Its holder guards it.
+
+    Any 60 s may touch three halves, and see twice that.
+    """
 
     def __init__(self) -> None:
         self._since = 0.0
