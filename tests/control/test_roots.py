@@ -87,16 +87,23 @@ def test_a_directory_is_the_same_tar_that_a_caller_would_upload(rooted: Served, 
         assert (taken(rooted).upload, taken(rooted).media_type) == (uploaded.sha256, TAR)
 
 
-def test_of_a_directory_regular_files_are_taken_and_no_link_is_followed(rooted: Served, root: Path) -> None:
+def test_of_a_directory_regular_files_are_taken_and_what_is_left_out_is_named_no_link_is_followed(
+    rooted: Served, root: Path
+) -> None:
     package = root / "package"
     (package / "link.py").symlink_to(root / "note.txt")
     (package / "away").symlink_to(root.parent)
     (package / "self").symlink_to(package)
+    (package / "sub" / os.fsdecode(b"\xff")).symlink_to(package)
     os.mkfifo(package / "pipe")
     with socket.socket(socket.AF_UNIX) as listener, pytest.MonkeyPatch.context() as here:
         here.chdir(package)
         listener.bind("socket")
-    rooted.client.submit(handed(package))
+    said = rooted.client.submit(handed(package))["warnings"]
+    named = f"not taken of {package}: away, link.py, pipe, self, socket and 1 more (links, and what is no file)"
+    assert f"{named}; upload it instead (`--input`) for the links in it" in said
+    (package / "self").unlink()
+    assert "socket, sub/\\xff (links" in rooted.client.submit({**handed(package), "id": "two"})["warnings"][-1]
     upload = rooted.room.directory / "uploads" / str(taken(rooted).upload)
     with tarfile.open(upload) as archive:
         assert archive.getnames() == ["b.py", "sub/a.py"]

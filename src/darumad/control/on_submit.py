@@ -112,11 +112,11 @@ async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> 
     house, new = desk.house, admitted.new
     roots = Roots(directories=house.input_roots, upload_dir=house.upload_dir, spare=house.low_water)
     try:
-        item = await desk.copy(take_in, new.item, roots, admitted.at)
+        taken = await desk.copy(take_in, new.item, roots, admitted.at)
     except Refused as refused:
         problems += refused.problems
         return admitted
-    return admitted._replace(new=changed(new, item=item))
+    return admitted._replace(new=changed(new, item=taken.item), warnings=(*admitted.warnings, *taken.warnings))
 
 
 def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came

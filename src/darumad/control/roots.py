@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from darumad.archives import TAR, write_tar
 from darumad.control import uploads
@@ -22,6 +22,8 @@ from darumad.work.item import Input, WorkItem
 
 _DEEPEST = 100
 """Directories within each other: each is held open while what lies in it is read."""
+_NAMED = 5
+"""So many of the names that are left out are told."""
 _CHUNK = 1 << 20
 _INSTEAD = "upload it instead (`--input`)"
 _LOOK = os.O_PATH | os.O_CLOEXEC
@@ -36,34 +38,49 @@ class Roots(Value, kw_only=True):
     spare: int
 
 
+class TakenIn(NamedTuple):
+    """An item whose files are among the uploads, and a sentence for each of its directories that is not whole there."""
+
+    item: WorkItem
+    warnings: tuple[str, ...]
+
+
 class _Unfit(Exception):  # noqa: N818 - it is said of the path
     """The path cannot be handed in; the message says why, and what to do."""
 
 
-def take_in(item: WorkItem, roots: Roots, at: str) -> WorkItem:
+def take_in(item: WorkItem, roots: Roots, at: str) -> TakenIn:
     """`item` with a copy of each file that it names by its path among the uploads; a directory is a tar there.
 
     Raises:
         Refused: every path that cannot be had, by its JSON pointer; `at` is the item's own.
         Unavailable: `disk_full`.
     """
-    inputs, problems = [], []
+    inputs, warnings, problems = [], [], []
     for index, each in enumerate(item.inputs):
+        left_out: list[str] = []
         try:
-            inputs.append(_taken(each, roots) if each.path is not None else each)
+            inputs.append(_taken(each, roots, left_out) if each.path is not None else each)
         except _Unfit as unfit:
             problems.append(Problem(at + pointer("inputs", index, "path"), str(unfit)))
+        warnings += [_not_whole(each.path, left_out)] if left_out else []
     if problems:
         raise Refused("the item is not valid", problems=problems)
-    return changed(item, inputs=tuple(inputs))
+    return TakenIn(changed(item, inputs=tuple(inputs)), tuple(warnings))
 
 
-def _taken(given: Input, roots: Roots) -> Input:
+def _not_whole(path: str | None, left_out: Sequence[str]) -> str:
+    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    said = f"not taken of {path}: {', '.join(left_out[:_NAMED])}{more} (links, and what is no file)"
+    return f"{said}; {_INSTEAD} for the links in it"
+
+
+def _taken(given: Input, roots: Roots, left_out: list[str]) -> Input:
     with _found(given.path or "", roots.directories) as found:
         is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
         try:
             sha256 = uploads.keep_written(
-                lambda into: _write(found, into), roots.upload_dir, spare=roots.spare, limit=UPLOAD_LIMIT
+                lambda into: _write(found, into, left_out), roots.upload_dir, spare=roots.spare, limit=UPLOAD_LIMIT
             )
         except uploads.TooLarge:
             raise _Unfit(f"is larger than the {UPLOAD_LIMIT} bytes of an upload; hand in less of it") from None
@@ -102,10 +119,10 @@ def _unreadable(error: OSError) -> _Unfit:
     return _Unfit(f"cannot be read by the daemon: {error.strerror}; correct it, or upload it (`--input`)")
 
 
-def _write(found: int, into: IO[bytes]) -> None:
+def _write(found: int, into: IO[bytes], left_out: list[str]) -> None:
     try:
         if stat.S_ISDIR(os.fstat(found).st_mode):
-            write_tar(into, _files(found))
+            write_tar(into, _files(found, left_out))
             return
         with _opened(found) as content:
             shutil.copyfileobj(content, into, _CHUNK)
@@ -132,19 +149,21 @@ def _reopened(found: int, how: int) -> int:
         raise _unreadable(error) from None
 
 
-def _files(found: int, above: str = "", depth: int = 1) -> Iterator[tuple[str, IO[bytes]]]:
-    """Every regular file below a directory, by its name from there and open; links and all else are left out."""
+def _files(found: int, left_out: list[str], above: str = "", depth: int = 1) -> Iterator[tuple[str, IO[bytes]]]:
+    """Every regular file below a directory, by its name from there and open; links and all else are `left_out`."""
     if depth > _DEEPEST:
         raise _Unfit(f"holds directories in more than {_DEEPEST} others; hand in less of it")
     directory = _reopened(found, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in sorted(os.listdir(directory)):  # noqa: PTH208 - a descriptor, and no path
-            yield from _file_or_files(directory, name, above, depth)
+            yield from _file_or_files(directory, name, left_out, above, depth)
     finally:
         os.close(directory)
 
 
-def _file_or_files(directory: int, name: str, above: str, depth: int) -> Iterator[tuple[str, IO[bytes]]]:
+def _file_or_files(
+    directory: int, name: str, left_out: list[str], above: str, depth: int
+) -> Iterator[tuple[str, IO[bytes]]]:
     try:
         found = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=directory)
     except FileNotFoundError:
@@ -152,8 +171,10 @@ def _file_or_files(directory: int, name: str, above: str, depth: int) -> Iterato
     try:
         mode = os.fstat(found).st_mode
         if stat.S_ISDIR(mode):
-            yield from _files(found, f"{above}{name}/", depth + 1)
+            yield from _files(found, left_out, f"{above}{name}/", depth + 1)
         elif stat.S_ISREG(mode):
             yield f"{above}{name}", _opened(found)
+        else:
+            left_out.append(os.fsencode(f"{above}{name}").decode(errors="backslashreplace"))
     finally:
         os.close(found)
