@@ -130,7 +130,12 @@ CODES: Mapping[str, ErrorCode] = {
             75,
             "Make room on the disk of the daemon's state directory; a daemon that runs goes on by itself.",
         ),
-        ErrorCode("draining", 503, 75, "Wait for the daemon to come back, or end the drain with `daruma resume`."),
+        ErrorCode(
+            "draining",
+            503,
+            75,
+            "Nothing new was accepted: send it again once the daemon is back, or end the drain with `daruma resume`.",
+        ),
         ErrorCode("unavailable", 503, 75, "Try again in a moment."),
         ErrorCode("wait_expired", 504, 7, "The work goes on; ask again with `daruma work wait`."),
         ErrorCode("broken", 500, 70, "This is a defect of Daruma: the log has the details."),

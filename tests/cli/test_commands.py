@@ -375,6 +375,23 @@ def test_health_ends_with_1_when_something_does_not_live(served: Served, run: Ru
     assert "RED  writer: its batch is 31 s old" in done.stdout
 
 
+def test_while_draining_who_hands_in_a_known_item_waits_for_it_and_who_hands_in_a_new_one_is_told_to_send_it_again(
+    served: Served, run: Run
+) -> None:
+    run("submit", TEXT, "--id", "one", "--agent", "echo")
+    served.room.is_draining = True
+    late = run("submit", TEXT, "--id", "one", "--agent", "echo", "--wait", "--within", "1ms")
+    assert (late.returncode, late.stderr.splitlines()[-1]) == (
+        7,
+        "  -> The work goes on; ask again with `daruma work wait`.",
+    )
+    served.room.succeed()
+    assert run("submit", TEXT, "--id", "one", "--agent", "echo", "--wait").returncode == 0
+    refused = run("submit", TEXT, "--id", "new", "--agent", "echo", "--wait")
+    assert refused.returncode == 75
+    assert "it is draining\n  -> Nothing new was accepted: send it again" in refused.stderr
+
+
 def test_drain_resume_and_stop_reach_the_daemon(served: Served, run: Run) -> None:
     assert [run(name).stdout for name in ("drain", "resume", "stop")] == ["draining\n", "running\n", "stopping\n"]
     eventually(lambda: [what for what, _ in served.room.asked] == ["drain", "resume", "stop"])
