@@ -182,7 +182,7 @@ def test_a_call_that_is_no_tasks_own_is_held_against_nobody(room: Rooms, block: 
     stage.loop.post(block.hold)
     block.holds()
     eventually(lambda: stage.loop.now.held() > 0)
-    assert stage.loop.now.culprit() is None
+    assert stage.loop.now.culprit().owner is None
 
 
 def test_what_was_handed_over_while_the_loop_was_held_is_not_lost(room: Rooms, block: Block) -> None:

@@ -46,6 +46,7 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "bridge.task.StageTask.end 1": "a task is cancelled in the turn of the loop that made it",
     "bridge.whole.Bridge.restart 1": "nobody in the daemon: an agent is restarted through the tree",
     "bridge.whole.Bridge.convict 1": "an agent holds the loop for ten seconds",
+    "daemon.engine.Engine.left_behind 1": "the same, after its item is done",
     "bridge.whole.Bridge._tell 1": "the same",
     "bridge.whole.Bridge.replace 1": "the same",
     "bridge.whole.Bridge.replace 2": "the same",

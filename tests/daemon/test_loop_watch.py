@@ -28,6 +28,7 @@ def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
             "sleeps": "sleeps_on_the_loop",
             "slow": "until_released",
             "holds": "holds_the_loop",
+            "leaves": "leaves_a_callback",
         }.items()
     }
     with served(settings(home, bridge=IMPATIENT, agents=agents), monkeypatch) as daemon:
@@ -96,10 +97,39 @@ def test_a_template_that_holds_the_loop_again_is_held_itself_and_the_daemon_goes
     assert {each["last_error"] for each in _instances(house, "holds")} == {None}
 
 
+def test_a_template_whose_callbacks_hold_the_loop_is_held_itself_though_its_items_succeed(
+    house: Serving, home: Path
+) -> None:
+    for times, name in enumerate(("one", "two"), 1):
+        _submit(house, name, "leaves", home / "mended")
+        assert house.client.wait(name, within=PATIENCE)["state"] == "succeeded"
+        eventually(lambda times=times: len(_told(house, "bridge.replaced")) == times, PATIENCE)
+    _submit(house, "three", "leaves", home / "mended")
+    eventually(lambda: "held up the loop" in str(house.client.call("work show", id="three").get("waits_for")))
+    house.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
+    assert house.client.wait("other", within=PATIENCE)["state"] == "succeeded"
+    assert _told(house, "work.interrupted") == [], "no item is to blame, and none ran meanwhile"
+
+    (home / "mended").touch()
+    house.client.call("agents restart", {}, name="leaves")
+    assert house.client.wait("three", within=PATIENCE)["state"] == "succeeded"
+
+
 def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
     go = threading.Event()
     house.house.loops.post(lambda: go.wait(60))
-    agents = {"documentation", "echo", "executor", "optimizer", "orchestrator", "reviewer", "sleeps", "slow", "holds"}
+    agents = {
+        "documentation",
+        "echo",
+        "executor",
+        "optimizer",
+        "orchestrator",
+        "reviewer",
+        "sleeps",
+        "slow",
+        "holds",
+        "leaves",
+    }
     eventually(lambda: house.engine._barred().wholly == agents)
     go.set()
     eventually(lambda: not house.engine._barred().wholly)
@@ -162,7 +192,7 @@ def kernel(home: Path) -> Iterator[Kernel]:
 
 def test_l7_a_stall_is_told_after_a_second_once_with_the_stack_and_so_is_its_end(kernel: Kernel) -> None:
     over = list[bool]()
-    watch = LoopWatch(kernel, Health(), leaked=lambda: 0, over=lambda: over.append(True))  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, Health(), leaked=lambda: 0, over=lambda: over.append(True), left_behind=print)  # type: ignore[arg-type]
     kernel.clock.jump(1.2)
     assert watch.look() is None
     assert kernel.noted == [], "the pulse itself takes a quarter of a second"
@@ -185,7 +215,7 @@ def test_l7_a_stall_is_told_after_a_second_once_with_the_stack_and_so_is_its_end
 def test_threads_of_agents_that_never_come_back_are_a_reason_to_go(kernel: Kernel) -> None:
     bridge = Health()
     bridge.forsaken = 64
-    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None)  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None, left_behind=print)  # type: ignore[arg-type]
     assert watch.look() == "64 threads of agents were given up and still run"
 
 
@@ -193,7 +223,7 @@ def test_a_loop_full_of_tasks_that_ignore_their_cancel_is_replaced_and_at_the_th
     kernel: Kernel,
 ) -> None:
     bridge = Health()
-    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None)  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, bridge, leaked=lambda: 0, over=lambda: None, left_behind=print)  # type: ignore[arg-type]
     bridge.ignoring = 31
     assert (watch.look(), bridge.replaced) == (None, 0)
     for times in (1, 2):
@@ -208,7 +238,7 @@ def test_the_threads_of_loops_and_of_actors_are_counted_together_against_the_lea
     bridge = Health()
     bridge.let_go = 1
     leaked = [1]
-    watch = LoopWatch(kernel, bridge, leaked=lambda: leaked[0], over=lambda: None)  # type: ignore[arg-type]
+    watch = LoopWatch(kernel, bridge, leaked=lambda: leaked[0], over=lambda: None, left_behind=print)  # type: ignore[arg-type]
     assert watch.look() is None
     leaked[0] = 2
     assert watch.look() == "2 threads of actors and 1 of loops were given up and still run"

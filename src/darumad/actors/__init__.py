@@ -6,7 +6,7 @@ The orchestrator, which alone hands work out, and the role actors, each the life
 from darumad.actors.barred import Barred
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
-from darumad.actors.messages import Beat, Claiming, Hint, HowClaiming, Restarted, tell_if_alive
+from darumad.actors.messages import Beat, Claiming, Hint, HowClaiming, LeftBehind, Restarted, tell_if_alive
 from darumad.actors.orchestrator import Admission, Desk, Orchestrator
 from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
@@ -16,7 +16,7 @@ from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, 
 
 __all__ = [
     "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Barred", "Beat", "Claiming", "Desk", "Hint", "HowClaiming",
-    "Orchestrator", "Place", "Policy", "Restarted", "RoleActor", "Scene", "Standstill", "Station", "TreeListener",
-    "agent_at", "branches", "instances", "judge_of", "places", "restart_instances", "role_pool", "root_flags",
-    "tell_if_alive",
+    "LeftBehind", "Orchestrator", "Place", "Policy", "Restarted", "RoleActor", "Scene", "Standstill", "Station",
+    "TreeListener", "agent_at", "branches", "instances", "judge_of", "places", "restart_instances", "role_pool",
+    "root_flags", "tell_if_alive",
 ]  # fmt: skip

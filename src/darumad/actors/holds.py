@@ -23,6 +23,7 @@ class TemplateHolds:
         self._loop_held: defaultdict[tuple[AgentName, Stage], deque[Seconds]] = defaultdict(
             lambda: deque(maxlen=LOOP_HOLDS)
         )
+        self._left_behind: defaultdict[AgentName, deque[Seconds]] = defaultdict(lambda: deque(maxlen=LOOP_HOLDS))
         self._succeeded: dict[tuple[AgentName, Stage], Seconds] = {}
 
     def ended(self, record: WorkRecord, result: WorkResult, now: Seconds) -> bool:
@@ -38,16 +39,22 @@ class TemplateHolds:
             return self._crashes_for_all(agent, now)
         return False
 
+    def left_behind(self, agent: AgentName, now: Seconds) -> None:
+        """Count a call of its template's that held the loop when no item ran in it: it does so whatever succeeds."""
+        self._left_behind[agent].append(now)
+
     def all_held(self, now: Seconds) -> frozenset[AgentName]:
         """Every definition that is held: nothing is claimed for it."""
         crashing = {agent for agent in self._crashes if self._crashes_for_all(agent, now)}
         holding = {agent for agent, stage in self._loop_held if self._holds_the_loop(agent, stage, now)}
-        return frozenset(crashing | holding)
+        behind = {agent for agent in self._left_behind if self._leaves_behind(agent, now)}
+        return frozenset(crashing | holding | behind)
 
     def forget(self, agents: Collection[AgentName]) -> None:
         """Their operator had them restarted: what they did before does not count."""
         for agent in agents:
             self._crashes.pop(agent, None)
+            self._left_behind.pop(agent, None)
             for stage in Stage:
                 self._loop_held.pop((agent, stage), None)
 
@@ -58,3 +65,6 @@ class TemplateHolds:
     def _holds_the_loop(self, agent: AgentName, stage: Stage, now: Seconds) -> bool:
         held = tuple(self._loop_held[agent, stage])
         return holds_the_loop(held, last_success=self._succeeded.get((agent, stage)), now=now)
+
+    def _leaves_behind(self, agent: AgentName, now: Seconds) -> bool:
+        return holds_the_loop(tuple(self._left_behind[agent]), last_success=None, now=now)

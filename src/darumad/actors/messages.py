@@ -43,6 +43,12 @@ class Restarted(Value):
     agents: frozenset[AgentName]
 
 
+class LeftBehind(Value):
+    """A template left a call behind with the loop, which held it until it was replaced; no item is to blame."""
+
+    agent: AgentName
+
+
 class Committed(Value):
     """The journal's answers to a batch of the orchestrator's requests."""
 

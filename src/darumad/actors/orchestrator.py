@@ -24,6 +24,7 @@ from darumad.actors.messages import (
     Flush,
     Hint,
     HowClaiming,
+    LeftBehind,
     Reread,
     Restarted,
     SlotDown,
@@ -169,8 +170,8 @@ class Orchestrator(Actor):
                 self._slot_down(message)
             case Hint():
                 self._hint(message)
-            case Restarted():
-                self._holds.forget(message.agents)
+            case Restarted() | LeftBehind():
+                self._hear_of_templates(message)
             case Due():
                 self._due = None
                 self._post(PromoteDue())
@@ -258,6 +259,12 @@ class Orchestrator(Actor):
             return
         for (agent, stage), count in message.ready.items():
             self._backlog.add(pool_of(stage, agent), count)
+
+    def _hear_of_templates(self, message: Restarted | LeftBehind) -> None:
+        if isinstance(message, Restarted):
+            self._holds.forget(message.agents)
+        else:
+            self._holds.left_behind(message.agent, Seconds(self._desk.clock.monotonic()))
 
     # --- what the journal answered ----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from darumad.bus import Tally
 from darumad.events import Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, Incarnation, Role
+from darumad.names import ActorPath, AgentName, Incarnation, Role
 from darumad.values import Value
 from darumad.work.ports import Agent, Owner
 
@@ -139,11 +139,17 @@ class LoopHalf:
 
     def convict(self, culprit: Culprit) -> Left:
         """The task that holds the loop, if it is one of these, is the caller's: it is told of as the one that did."""
-        task = self._running.pop(culprit.owner, None)
+        task = self._running.pop(culprit.owner, None) if culprit.owner is not None else None
         if task is None:
             return Left(lost=(), ended=())
         done = task.lost(Limit.HELD_THE_LOOP, _said_of(culprit, task.seat))
         return Left(lost=(task.owner,), ended=((task.seat, done),))
+
+    def author(self, culprit: Culprit) -> AgentName | None:
+        """The definition in whose template's file the call stands that holds the loop; None for one in none of them."""
+        files = {each.filename for each in culprit.frames}
+        seats = [each.seat for each in list(self._sittings.values())]
+        return next((seat.definition.name for seat in seats if seat.definition.template in files), None)
 
     def give_up(self) -> Left:
         """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""

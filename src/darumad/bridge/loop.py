@@ -113,10 +113,9 @@ class LoopThread:
         self._grip = self._grip.seen(self.clock.monotonic(), self._beat_at, callback, getattr(task, "owner", None))
         return self._grip.held
 
-    def culprit(self) -> "Culprit | None":
-        """Whose task has held the loop, as far as `held` tells, and where; None for a call that is no task's."""
-        owner = self._grip.owner
-        return None if owner is None else Culprit(owner, self._grip.held, self._frames())
+    def culprit(self) -> "Culprit":
+        """Who has held the loop, as far as `held` tells, and where."""
+        return Culprit(self._grip.owner, self._grip.held, self._frames())
 
     def stack(self) -> str:
         """What the loop's thread is doing right now, as a traceback."""
@@ -217,9 +216,12 @@ class LoopThread:
 
 
 class Culprit(Value):
-    """Whose task holds the loop, for how many seconds, and in which frames, the deepest last."""
+    """Who holds the loop, for how many seconds, and in which frames, the deepest last.
 
-    owner: Owner
+    `owner` is that of the task that does; None where it is no task's call, but one that was left behind with the loop.
+    """
+
+    owner: Owner | None
     held: Seconds
     frames: traceback.StackSummary
 

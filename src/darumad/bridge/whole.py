@@ -92,6 +92,10 @@ class Bridge:
             left = self._half.convict(culprit)
         return self._tell(left)
 
+    def author(self, culprit: Culprit) -> AgentName | None:
+        """Whose template left the call behind that holds the loop; None where nobody knows."""
+        return self._half.author(culprit)
+
     def replace(self) -> int:
         """Let the loop go and go on with another, whether or not its thread comes back; the number of tasks it held.
 

@@ -141,7 +141,9 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
 
 def _stuck(house: Kernel, behind: Minds, engine: Engine) -> Callable[[], str | None]:
     """What the guardian asks again and again: why the process must be replaced, if it must."""
-    loop = LoopWatch(house, behind.bridge, leaked=lambda: engine.root.leaked, over=engine.hint)
+    loop = LoopWatch(
+        house, behind.bridge, leaked=lambda: engine.root.leaked, over=engine.hint, left_behind=engine.left_behind
+    )
 
     def stuck() -> str | None:
         if not house.journal.in_place:

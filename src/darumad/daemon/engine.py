@@ -13,6 +13,7 @@ from darumad.actors import (
     Desk,
     Hint,
     HowClaiming,
+    LeftBehind,
     Restarted,
     Station,
     TreeListener,
@@ -117,6 +118,10 @@ class Engine:
         restarted = restart_instances(self.root, paths, self._listener.requested)
         self.tell(Restarted(frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)))
         return restarted
+
+    def left_behind(self, agent: AgentName) -> None:
+        """A callback of this agent's template has held up the loop that all agents share."""
+        self.tell(LeftBehind(agent))
 
     def gated(self, agent: AgentName) -> str | None:
         """Why nothing is claimed for an agent though it is up; None where something is."""

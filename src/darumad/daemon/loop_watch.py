@@ -10,8 +10,11 @@ from collections.abc import Callable
 from darumad.bridge import TOO_MANY, Bridge, LoopThread
 from darumad.daemon.assembly import Kernel
 from darumad.events import BridgeReplaced, BridgeStalled
+from darumad.logs import logger
+from darumad.names import AgentName
 from darumad.supervision import Intensity
 
+log = logger(__name__)
 MOST, PERIOD = 2, 3600.0
 """So many loops may be replaced within so many seconds; one more, and the process is."""
 IGNORING_CAP = 32
@@ -22,13 +25,23 @@ class LoopWatch:
     """Looked through by the guardian, a few times a second.
 
     `leaked` counts the actors' threads that were given up; `over` is called when a stall is: nothing was claimed in it.
+    `left_behind` is told whose template's callback held the loop.
     """
 
-    def __init__(self, house: Kernel, bridge: Bridge, *, leaked: Callable[[], int], over: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        house: Kernel,
+        bridge: Bridge,
+        *,
+        leaked: Callable[[], int],
+        over: Callable[[], None],
+        left_behind: Callable[[AgentName], None],
+    ) -> None:
         self._house = house
         self._bridge = bridge
         self._leaked = leaked
         self._over = over
+        self._left_behind = left_behind
         self._intensity = Intensity(MOST, PERIOD)
         self._told = False
 
@@ -78,9 +91,15 @@ class LoopWatch:
         return self._leaked() + loops >= self._house.settings.supervision.leak_cap
 
     def _convict(self, loop: LoopThread) -> int:
-        """How many tasks hold it: one, or none where nobody knows whose call does."""
+        """How many tasks hold it: one, or none where it is a callback, for which only its template can answer."""
         culprit = loop.culprit()
-        return 0 if culprit is None else self._bridge.convict(culprit)
+        if culprit.owner is not None:
+            return self._bridge.convict(culprit)
+        agent = self._bridge.author(culprit)
+        if agent is not None:
+            log.error("loop_held_by_a_callback", agent=agent, held=round(culprit.held))
+            self._left_behind(agent)
+        return 0
 
     def _replace(self, held_ms: int, ignoring: int, convicted: int) -> None:
         interrupted = self._bridge.replace() + convicted
