@@ -151,7 +151,8 @@ EACH_ITEM: Mapping[str, Json] = {
 }
 """What is asked of every item."""
 LOOKS = (
-    "status", "health", "tree", "agents list", "work list", "providers list", "secrets list", "budgets show", "version",
+    "status", "health", "samples", "tree", "agents list", "work list", "providers list", "secrets list", "budgets show",
+    "version",
 )  # fmt: skip
 MORE: Json = {"description": "Say one thing more", "agent": "leaks", "input": "tool", "challenge": False}
 HELD = f"{next(iter(MODELS))}-echoed"
