@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from darumad.agents.schemas import problems_of
 from darumad.control.desk import Ask
@@ -12,7 +12,7 @@ from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAs
 from darumad.errors import Problem, Refused, no_agent, pointer
 from darumad.journal.requests import NewItem
 from darumad.names import SLUG, AgentName, Capability, ItemId, Millis, Stage
-from darumad.values import changed
+from darumad.values import Value, changed
 from darumad.work.canonical import digest_of_sent
 from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
@@ -29,7 +29,7 @@ _STAGES: Mapping[str, Stage] = {
 }
 
 
-class Admitted(NamedTuple):
+class Admitted(Value):
     """An item to accept, and what its caller should know about it.
 
     `unmet` refuses it as things are now, unless it was accepted before; `at` is its place in the body.

@@ -116,7 +116,7 @@ async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> 
     except Refused as refused:
         problems += refused.problems
         return admitted
-    return admitted._replace(new=changed(new, item=taken.item), warnings=(*admitted.warnings, *taken.warnings))
+    return changed(admitted, new=changed(new, item=taken.item), warnings=(*admitted.warnings, *taken.warnings))
 
 
 def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> Submitted:  # noqa: FBT001 - as it came

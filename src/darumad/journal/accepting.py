@@ -108,8 +108,7 @@ def _write(
         "correspond",
         [(ids[uid], dump(new.questions), "[]", "[]") for uid, (new, _) in created.items() if new.questions],
     )
-    for record in records.values():
-        batch.record(_facts(record))
+    batch.record(fact for record in records.values() for fact in _facts(record))
     return records
 
 

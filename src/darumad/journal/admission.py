@@ -4,7 +4,6 @@ Pure, so that a batch of submits is judged one after the other without a stateme
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from darumad.errors import DarumaError, Problem, Refused, Unavailable
 from darumad.journal.requests import Accept, NewItem
@@ -22,7 +21,7 @@ DISK_RETRY = 30.0
 LOST = frozenset({WorkState.DEAD, WorkState.CANCELLED})
 
 
-class Known(NamedTuple):
+class Known(Value):
     """What the journal holds under an id already, or will once this batch is written; `depth` as in `work.subwork`."""
 
     digest: str
