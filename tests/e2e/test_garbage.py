@@ -6,7 +6,7 @@ from tests.e2e.conftest import FEW, own
 from tests.kit.daemon import Daemon
 
 PYTHONS_OWN = 700
-"""Containers after which Python looks through the young if nobody says more."""
+"""New objects after which Python looks through them if nobody says more."""
 
 
 def test_garbage_is_collected_once_all_stands_and_not_among_what_stands(house: Callable[..., Daemon]) -> None:

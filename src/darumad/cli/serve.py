@@ -11,11 +11,7 @@ import click
 from darumad.cli.paths import PathType
 
 _YOUNG = 5_000
-"""Containers made, beyond those let go, after which the young are looked through.
-
-Python's own 700 are fewer than a batch of items has on its way: the same were looked through again and again, which was
-a twentieth of what accepting costs.
-"""
+"""New objects after which they are looked through. Python's own 700 are fewer than a batch of items has on its way."""
 
 
 @click.command()
