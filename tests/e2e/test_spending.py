@@ -116,7 +116,7 @@ def test_what_the_server_counted_is_what_is_booked(house: Callable[..., Daemon],
     estimate = daemon.run("submit", "--estimate", "Say what one more item is about")
     assert estimate.returncode == 0, estimate.stderr
     assert "anthropic:claude-sonnet-5-5" in estimate.stdout
-    assert f"0.0070 USD, 1500 tokens, 1 calls, the median of {ITEMS} earlier items" in estimate.stdout
+    assert f"0.0070 USD, 1500 tokens, 1 call, the median of {ITEMS} earlier items" in estimate.stdout
     assert sum(states(daemon).values()) == ITEMS, "nothing was handed in"
 
 

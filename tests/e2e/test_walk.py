@@ -136,7 +136,7 @@ def test_an_upload_is_documented_and_its_result_saved(daemon: Daemon, tmp_path: 
         ({"labels": {"wall": 3}}, "/labels/wall"),
         ({"agent": "ecko"}, "/agent"),
         ({"agent": "reviewer"}, "/agent"),
-        ({"role": "orchestrator"}, "/role"),
+        ({"role": "orchestrator"}, "/agent"),
         ({"descriptoin": "x"}, "/descriptoin"),
         ({"id": "a b"}, "/id"),
         ({"depends_on": ["wrong"]}, "/depends_on/0"),

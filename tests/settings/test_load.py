@@ -241,6 +241,11 @@ def test_a_list_stands_in_brackets_and_in_the_environment_between_commas(write: 
     assert as_written(load(file, {}))["agents"]["mine"]["offers"] == ["gpu", "git"]
 
 
+def test_paths_are_written_as_texts_in_a_list_too(write: Write, tmp_path: Path) -> None:
+    file = write(f"item: {{input_roots: [{tmp_path}, /srv]}}\n")
+    assert as_written(load(file, {}))["item"]["input_roots"] == [str(tmp_path), "/srv"]
+
+
 def test_paths_are_meant_from_the_settings_file(write: Write, tmp_path: Path) -> None:
     settings = load(
         write(

@@ -12,7 +12,7 @@ from darumad.settings.reading import settable
 from darumad.settings.units import Bytes, show_duration, show_money, show_size
 from darumad.values import Value
 
-_SHOWN: Mapping[Any, Any] = {Seconds: show_duration, Bytes: show_size, NanoUsd: show_money, Path: str}
+_SHOWN: Mapping[Any, Any] = {Seconds: show_duration, Bytes: show_size, NanoUsd: show_money}
 
 
 def as_written(settings: Any) -> dict[str, Any]:
@@ -46,6 +46,8 @@ def _shown(hint: Any, value: Any) -> Any:
         return [_shown(type(each), each) for each in value]
     if value is None:
         return None
+    if isinstance(value, Path):
+        return redact(str(value))
     kind = _not_none(hint)
     shown = _SHOWN.get(kind, lambda same: same)(value)
     return redact(shown) if isinstance(shown, str) else shown
