@@ -15,7 +15,7 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
 from darumad.journal.room import Room
-from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Role, Stage
+from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Millis, Role, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import plan_to_json
@@ -93,13 +93,22 @@ def test_a_plan_for_which_there_is_no_room_waits_and_is_handed_in_later(
     daemon.succeeds("goal", "planned-3", "planned-4")
 
 
-def test_a_plan_that_nobody_can_accept_is_its_goals_death(company: Companies) -> None:
+def test_a_plan_that_the_journal_refuses_is_handed_in_once_more(company: Companies) -> None:
     daemon = company().start()
     daemon.submit("planned-1")
     submit_goal(daemon)
+    daemon.succeeds("planned-1", "goal", "planned-3", "planned-4")
+
+
+def test_a_goal_whose_time_is_over_before_its_plan_is_there_is_dead_of_that(company: Companies) -> None:
+    held = Held(completed(data=plan_to_json(Plan(items=(PlannedItem(key="a", description="do a"),), stages=(DO,)))))
+    daemon = company(orchestrator=held).start()
+    submit_goal(daemon, expires_at=Millis(daemon.clock.wall() + 5_000))
+    eventually(lambda: held.begun == ["goal"])
+    daemon.clock.advance(6.0)
+    held.release()
     dead = daemon.becomes("goal", WorkState.DEAD)
-    assert dead.error["kind"] == "invalid_item"
-    daemon.succeeds("planned-1")
+    assert (dead.reason, dead.error["kind"]) == ("expired", "expired")
 
 
 def test_one_goal_is_planned_at_a_time(company: Companies) -> None:

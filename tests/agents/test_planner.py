@@ -61,6 +61,11 @@ async def test_a_model_turns_a_goal_into_items_with_what_each_depends_on(tmp_pat
     assert "in English" in asked.messages[-1].text
 
 
+async def test_a_plan_is_told_a_line_an_item_however_a_model_breaks_its_lines(tmp_path: Path) -> None:
+    model = Scripted(plan(piece("a", description="Write it:\n\n- the sums\n- the words")))
+    assert (await planned(goal(), context(tmp_path, model))).text == "a. Write it: - the sums - the words"
+
+
 async def test_what_goes_on_from_a_dialogue_is_planned_with_it(tmp_path: Path) -> None:
     model = Scripted(plan(piece("a")))
     await planned(goal(), context(tmp_path, model, turns=TALK))

@@ -1,7 +1,7 @@
 import pytest
 
 from darumad.names import ItemId, Millis, Stage
-from darumad.work.codec import plan_from_json, plan_to_json
+from darumad.work.codec import plan_from_json, plan_to_json, planned_from_json
 from darumad.work.item import Input, WorkItem
 from darumad.work.plan import MOST, Plan, PlannedItem, check_list, problems_of, sub_items
 from darumad.work.validation import validate
@@ -26,12 +26,22 @@ def test_the_open_lines_of_a_check_list_are_its_items_and_the_first_is_the_most_
     assert check_list("Do all of this: buy paint, and use it") == ()
 
 
+def test_a_check_list_is_read_whatever_its_line_ends_and_its_blanks() -> None:
+    blanks = 40_000 * " "  # to look for their end at each of them would take seconds
+    found = check_list(f"Do all of this:\r\n- [ ] buy paint\r\n- [ ] paint{blanks}the fence \r\n")
+    assert [each.description for each in found] == ["buy paint", f"paint{blanks}the fence"]
+
+
 @pytest.mark.parametrize(
     ("items", "said"),
     [
         ([], "/items: must be 1 to 100 items, are 0"),
         ([planned(str(n)) for n in range(MOST + 1)], "/items: must be 1 to 100 items, are 101"),
         ([planned("a"), planned("b"), planned("a")], "/items/0/key: 'a' is the key of item 2 as well"),
+        ([planned("k" * 65)], "/items/0/key: must be 1 to 64 printable characters"),
+        ([planned("")], "/items/0/key: must be 1 to 64 printable characters"),
+        ([planned("a\nb")], "/items/0/key: must be 1 to 64 printable characters"),
+        ([planned("a", "z" * 1000)], f"/items/0/depends_on: no item has the key '{64 * 'z'}'"),
         ([planned("a", "z")], "/items/0/depends_on: no item has the key 'z'"),
         ([planned("a", "b"), planned("b", "a")], "/items: these depend on each other in a circle: "),
         ([planned("a", "a")], "/items: these depend on each other in a circle: a"),
@@ -44,6 +54,10 @@ def test_what_is_no_plan_is_told_with_its_place(items: list[PlannedItem], said: 
     found = problems_of(items)
     assert len(found) == 1
     assert found[0].startswith(said)
+
+
+def test_of_what_is_no_plan_so_much_is_told_as_can_be_read() -> None:
+    assert len(problems_of([planned("a", requirements=1000 * ("",))])) == 20
 
 
 def test_what_is_planned_is_handed_in_as_sub_work_of_the_goal_and_takes_after_it() -> None:
@@ -72,3 +86,8 @@ def test_what_is_planned_is_handed_in_as_sub_work_of_the_goal_and_takes_after_it
 def test_a_plan_is_read_as_it_was_written() -> None:
     plan = Plan(items=(planned("a", success_criteria="it is dry"), planned("b", "a", requirements=("x",))), stages=WALK)
     assert plan_from_json(plan_to_json(plan)) == plan
+
+
+def test_a_priority_that_a_model_writes_as_a_fraction_is_a_whole_number() -> None:
+    (read,) = planned_from_json({"items": [{"key": "a", "description": "Paint the fence", "priority": 5.0}]})
+    assert isinstance(read.priority, int)

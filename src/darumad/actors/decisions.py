@@ -59,11 +59,13 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis, new_i
 
 
 def unplanned(done: Done, why: DarumaError) -> Done:
-    """The end of a planning whose items were not accepted: it waits for room, or nobody can do anything with them."""
-    room = isinstance(why, Unavailable)
-    failure = Failure(kind="no_room" if room else "invalid_item", message=str(why), error_type=type(why).__name__)
-    stop_reason = StopReason.INTERRUPTED if room else StopReason.INVALID_ITEM
-    return changed(done, result=WorkResult(stop_reason=stop_reason, error=failure))
+    """The end of a planning whose items were not accepted: for want of room, or through no fault of the goal.
+
+    What kept it from them is that its time is over, of which it dies, or our own doing. What was paid for is kept.
+    """
+    kind = "no_room" if isinstance(why, Unavailable) else "handler_crashed"
+    failure = Failure(kind=kind, message=str(why), error_type=type(why).__name__)
+    return changed(done, result=WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure))
 
 
 def output_of(done: Done, follows: Next) -> Any:

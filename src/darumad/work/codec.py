@@ -239,7 +239,12 @@ _RESULT: Readers = {
     "error": lambda each: failure_from_json(each) if each else None,
     "usage": usage_from_json,
 }
-_PLANNED: Readers = {"depends_on": tuple, "requirements": tuple, "success_criteria": lambda each: each or None}
+_PLANNED: Readers = {
+    "priority": int,  # to a JSON Schema, 5.0 is an integer
+    "depends_on": tuple,
+    "requirements": tuple,
+    "success_criteria": lambda each: each or None,
+}
 _REVIEW: Readers = {
     "gates": lambda gates: {_gate(gate): _finding_from_json(found) for gate, found in gates.items()},
     "required": lambda gates: frozenset(map(_gate, gates)),

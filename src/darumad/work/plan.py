@@ -6,6 +6,7 @@ sub-work in that same transaction: there is never half a plan.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from darumad.names import ItemId, Stage
 from darumad.values import Value
@@ -15,7 +16,11 @@ from darumad.work.validation import validate
 
 MOST = 100
 """So many items a plan may have."""
-_LINE = re.compile(r"^[ \t]*[-*+] \[ \][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
+LONGEST_KEY = 64
+"""Characters of a key."""
+TOLD = 20
+"""So many problems are told at once: whoever planned has to read them."""
+_LINE = re.compile(r"[ \t]*[-*+] \[ \][ \t]+(\S.*)")
 """An open line of a check list, as Markdown writes it."""
 _HIGHEST, _FALLS = 10, 5
 """The priority of a check list's first line, and over how many lines it falls by one."""
@@ -42,15 +47,18 @@ class Plan(Value, kw_only=True):
 
 def check_list(text: str) -> tuple[PlannedItem, ...]:
     """The open lines of the check list in `text`, the first the most urgent; empty when there is none."""
+    found = filter(None, map(_LINE.match, text.splitlines()))
     return tuple(
-        PlannedItem(key=str(place + 1), description=line, priority=_HIGHEST - min(place, _FALLS))
-        for place, line in enumerate(_LINE.findall(text))
+        PlannedItem(key=str(place + 1), description=line[1].rstrip(), priority=_HIGHEST - min(place, _FALLS))
+        for place, line in enumerate(found)
     )
 
 
 def problems_of(items: Sequence[PlannedItem]) -> tuple[str, ...]:
     """What keeps these from being a plan, one sentence each with its place: what whoever planned is told."""
-    return tuple(_problems(items))
+    if not 0 < len(items) <= MOST:
+        return (f"/items: must be 1 to {MOST} items, are {len(items)}",)
+    return tuple(islice(_problems(items), TOLD))
 
 
 def sub_items(goal: WorkItem, plan: Plan, new_id: Callable[[], str]) -> tuple[WorkItem, ...]:
@@ -80,15 +88,15 @@ def sub_items(goal: WorkItem, plan: Plan, new_id: Callable[[], str]) -> tuple[Wo
 
 
 def _problems(items: Sequence[PlannedItem]) -> Iterator[str]:
-    if not 0 < len(items) <= MOST:
-        yield f"/items: must be 1 to {MOST} items, are {len(items)}"
     places = {each.key: place for place, each in enumerate(items)}
     for place, each in enumerate(items):
-        if places[each.key] != place:
+        if not (0 < len(each.key) <= LONGEST_KEY and each.key.isprintable()):
+            yield f"/items/{place}/key: must be 1 to {LONGEST_KEY} printable characters"
+        elif places[each.key] != place:
             yield f"/items/{place}/key: '{each.key}' is the key of item {places[each.key]} as well"
         for key in each.depends_on:
             if key not in places:
-                yield f"/items/{place}/depends_on: no item has the key '{key}'"
+                yield f"/items/{place}/depends_on: no item has the key '{key[:LONGEST_KEY]}'"
         alone = WorkItem(
             id=ItemId("planned"),
             description=each.description,

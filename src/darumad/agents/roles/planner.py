@@ -90,7 +90,8 @@ def _problems(answer: Any) -> tuple[str, ...]:
 def _outline(planned: tuple[PlannedItem, ...]) -> str:
     """The plan as people read it: a line an item."""
     return "\n".join(
-        f"{each.key}. {each.description}" + (f" (after {', '.join(each.depends_on)})" if each.depends_on else "")
+        f"{each.key}. {' '.join(each.description.split())}"
+        + (f" (after {', '.join(each.depends_on)})" if each.depends_on else "")
         for each in planned
     )
 
