@@ -47,6 +47,7 @@ def test_a_running_journal_is_copied_checked_and_put_back_elsewhere(
     assert offline("backup", str(copy)).returncode == 5, "what is there is not overwritten"
     done = offline("restore", str(copy), "--json", state=tmp_path / "second")
     assert json.loads(done.stdout)["unfinished"] == 1
+    assert "1 unfinished item," in offline("restore", str(copy), state=tmp_path / "third").stdout
     done = offline("journal", "check", state=tmp_path / "second")
     assert (done.returncode, "is what was written" in done.stdout) == (0, True)
 

@@ -165,7 +165,6 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("providers: {ollama: {base_url: 'http://there/#c'}}", "providers.ollama.base_url", "would not be sent"),
         ("budget: {agents: {ecko: {daily: 1 USD}}}", "budget.agents.ecko", "no agent; did you mean `echo`"),
         ("budget: {agents: {nobody: {daily: 1 USD}}}", "budget.agents.nobody", "there are documentation, echo, exec"),
-        ("budget: {agents: {orchestrator: {daily: 1 USD}}}", "budget.agents.orchestrator", "names no agent"),
         ("budget: {agents: {echo: {dayly: 1 USD}}}", "budget.agents.echo.dayly", "did you mean `daily`"),
         (f"budget: {{item_calls: {10**26}}}", "budget.item_calls", "a whole number below 2^53"),
         ("budget: {providers: {ollma: {total: 1 USD}}}", "budget.providers.ollma", "did you mean `ollama`"),
@@ -194,12 +193,13 @@ def test_a_limit_may_be_set_for_whoever_asks_a_model(write: Write) -> None:
     settings = load(
         write(
             "agents: {mine: {template: echo}}\n"
-            "budget: {agents: {mine: {daily_calls: 1}, executor: {daily_calls: 2}, reviewer: {daily_calls: 3}}}\n"
+            "budget: {agents: {mine: {daily_calls: 1}, executor: {daily_calls: 2}, reviewer: {daily_calls: 3}, "
+            "orchestrator: {daily_calls: 4}}}\n"
         ),
         {},
     )
     assert {name: each.daily_calls for name, each in settings.budget.agents.items()} == {
-        "mine": 1, "executor": 2, "reviewer": 3,
+        "mine": 1, "executor": 2, "reviewer": 3, "orchestrator": 4,
     }  # fmt: skip
 
 

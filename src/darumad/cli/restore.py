@@ -9,6 +9,7 @@ import click
 
 from darumad.cli.offline import offline
 from darumad.cli.paths import PathType
+from darumad.plural import counted
 
 if TYPE_CHECKING:
     from darumad.journal.place import Place
@@ -32,6 +33,7 @@ def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
 
 def _lines(reply: dict[str, Any]) -> list[str]:
     return [
-        f"restored to {reply['directory']}: {reply['unfinished']} unfinished items, up to event {reply['position']}",
+        f"restored to {reply['directory']}: {counted(reply['unfinished'], 'unfinished item')}, "
+        f"up to event {reply['position']}",
         "start the daemon with `daruma serve`; what ran when the copy was made goes on",
     ]

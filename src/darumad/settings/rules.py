@@ -71,7 +71,7 @@ def _daemon(settings: Settings) -> Iterator[Problem]:
 
 def _budgets(settings: Settings) -> Iterator[Problem]:
     """A limit on a name that nobody bears would hold nobody back."""
-    agents = {*(BUILT_IN - {"orchestrator"}), *SHIPPED_AGENTS, *settings.agents}  # the orchestrator asks no model
+    agents = {*BUILT_IN, *SHIPPED_AGENTS, *settings.agents}
     for name in settings.budget.agents:
         if name not in agents:
             yield Problem(f"budget.agents.{name}", _named_by_nobody("agent", name, agents))
