@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from darumad.names import Millis
 
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,256})?")
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,256})?"
+)
 """W3C Trace Context, level 1: version, trace-id, parent-id, flags, and what a later version adds behind them.
 
 Ids of zeros are none, nor is version `ff`. What goes on as a header is plain and short, whatever a variable holds.

@@ -32,8 +32,8 @@ def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
 
 
 def _lines(reply: dict[str, Any]) -> list[str]:
+    up_to = f"{counted(reply['unfinished'], 'unfinished item')}, up to event {reply['position']}"
     return [
-        f"restored to {reply['directory']}: {counted(reply['unfinished'], 'unfinished item')}, "
-        f"up to event {reply['position']}",
+        f"restored to {reply['directory']}: {up_to}",
         "start the daemon with `daruma serve`; what ran when the copy was made goes on",
     ]
