@@ -24,8 +24,6 @@ from tests.crash.model import REFUSED, SLOW
 PERSISTS = 0.8
 """How often a client asks again for what broke; otherwise it never learns what became of it."""
 AGAIN_AFTER = 0.03
-INSTANCES = tuple(f"daruma/engine/minds/executors/of-executor/executor/{number}" for number in range(1, 5))
-"""Of the built-in executor's instances, those that are at work when there is little to do."""
 AT_WORK_AFTER = 0.15
 """Seconds after which an item that was handed in is mostly at work."""
 _LATER = 1_500
@@ -164,10 +162,12 @@ class Loader:
         self._persist(lambda: self._unless_refused("retry many", {"label": f"of={self._name}-refused"}), PERSISTS)
 
     def _restart(self) -> None:
-        """An instance at random; what it does goes on elsewhere."""
-        instance = self._rng.choice(INSTANCES)
-        self._note("restarted", instance)
-        self._persist(lambda: self._client.call("agents restart", name=instance), 0.0)
+        """An executor that is at work, if one is; what it does goes on elsewhere."""
+        there = self._persist(lambda: self._client.call("agents show", name="executor")["instances"], 0.0)
+        if there:
+            instance = self._rng.choice([each for each in there if each["in_flight"]] or there)["path"]
+            self._note("restarted", instance)
+            self._persist(lambda: self._client.call("agents restart", name=instance), 0.0)
 
     def _unless_refused(self, operation: str, body: Json, **params: str) -> None:
         with suppress(Refused):
