@@ -5,10 +5,10 @@ import pytest
 from darumad.errors import Refused
 from darumad.events import WorkCancelled
 from darumad.journal import Accept, Cancelled, Moved, PromoteDue, Purge
-from darumad.names import ItemId
+from darumad.names import ItemId, Role, Stage
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
-from tests.journal.desk import AUDIT, DO, Desk, move, new_item
+from tests.journal.desk import AUDIT, DO, Desk, move, new_item, success
 from tests.journal.test_lanes import with_lanes
 
 FAMILY = {"child": "top", "grandchild": "child", "sibling": "top"}
@@ -188,6 +188,20 @@ def test_a_child_in_another_lane_than_its_parent_has_a_place_of_its_own_there(de
     in_lane(desk, "one", "two", parent="top")
     assert claimed(desk) == {"top", "one"}
     assert claimed(desk) == set()
+
+
+def test_what_a_goal_is_broken_up_into_has_a_place_for_each(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    desk.submit(new_item("goal", role=Role.ORCHESTRATOR, lane="tree", stages=(Stage.PLANNING,)))
+    plan = tuple(new_item(name, parent=ItemId("goal"), lane="tree", stages=(DO,)) for name in ("one", "two"))
+    desk.call(success(desk.claim_one(Stage.PLANNING), plan=plan))
+    in_lane(desk, "below", parent="one")
+    (one,) = desk.claim(DO, 9)
+    (below,) = desk.claim(DO, 9)
+    desk.succeed(one)
+    assert claimed(desk) == set()
+    desk.succeed(below)
+    assert claimed(desk) == {"two"}
 
 
 def test_of_two_places_a_family_takes_one(desk: Desk) -> None:

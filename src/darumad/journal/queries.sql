@@ -52,11 +52,11 @@ FROM asked WHERE item IS NOT NULL
 ON CONFLICT DO NOTHING;
 
 -- name: accept_children
--- [item, parent, depth], of one depth: those above are there before.
+-- [item, parent, depth], of one depth: those above are there before. A goal that is planned waits for none of them.
 WITH asked(item, parent, depth) AS (VALUES :rows)
 INSERT INTO child (item, parent, depth, place)
 SELECT asked.item, asked.parent, asked.depth,
-    CASE WHEN mine.lane = above.lane THEN coalesce(
+    CASE WHEN mine.lane = above.lane AND above.stage <> 'planning' THEN coalesce(
         (SELECT child.place FROM child WHERE child.item = above.id), above.id) ELSE mine.id END
 FROM asked
 CROSS JOIN item AS mine ON mine.id = asked.item

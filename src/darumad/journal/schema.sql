@@ -135,7 +135,7 @@ CREATE TABLE requires (
 ) STRICT, WITHOUT ROWID;
 
 -- Sub-work: whose, how many levels below an item that is nobody's, and whose place it shares in its lane; its own, where
--- its parent queues in another.
+-- its parent queues in another, or is a goal that is planned.
 CREATE TABLE child (
     item INTEGER PRIMARY KEY REFERENCES item (id) ON DELETE CASCADE,
     parent INTEGER REFERENCES item (id) ON DELETE SET NULL,
