@@ -38,6 +38,11 @@ def test_what_is_planned_is_accepted_with_the_success_of_its_goal(desk: Desk, go
     assert desk.journal.health().unfinished == 2
 
 
+def test_the_audit_row_of_a_plan_bears_the_trace_of_its_goal(desk: Desk, goal: Held) -> None:
+    planned(desk, goal, (new_item("a", parent="goal", correlation_id="4bf92f3577b34da6a3ce929d0e0e4736"),))
+    assert desk.reader.audits()[0]["request_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
 def test_what_somebody_planned_who_holds_the_goal_no_more_is_not_accepted(desk: Desk, goal: Held) -> None:
     desk.cancel("goal")
     assert planned(desk, goal) is STALE

@@ -81,7 +81,10 @@ def _planned(batch: Batch, moves: Sequence[Move]) -> Mapping[ItemId, DarumaError
     """Accepts what these moves plan, as sub-work of items that still run; why, of those where it cannot be."""
     if not moves:
         return {}
-    audits = [Audit(by="daemon", action="plan", target=each.item) for each in moves]
+    audits = [
+        Audit(by="daemon", action="plan", target=each.item, request_id=each.plan[0].correlation_id or "")
+        for each in moves
+    ]
     accepts = [
         Accept(items=each.plan, audit=audit, max_unfinished=_UNBOUNDED)
         for each, audit in zip(moves, audits, strict=True)
