@@ -112,7 +112,7 @@ async def test_a_check_list_that_is_too_long_is_the_goals_fault(tmp_path: Path) 
     result = await planned(goal(listed), context(tmp_path))
     assert result.stop_reason is StopReason.INVALID_ITEM
     assert result.error is not None
-    assert result.error.message.startswith("/description /items: must be 1 to 100 items, are 101")
+    assert result.error.message.startswith("/description is a check list with 101 open lines, and 100 are the most")
 
 
 @pytest.mark.parametrize("said", [(), TALK])

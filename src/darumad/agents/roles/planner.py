@@ -36,8 +36,9 @@ class PlannerAgent:
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         listed = check_list(item.description)
-        if wrong := problems_of(listed) if listed else ():
-            return invalid_item(*(Problem("/description", each) for each in wrong))
+        if len(listed) > MOST:
+            said = f"is a check list with {len(listed)} open lines, and {MOST} are the most; hand in several goals"
+            return invalid_item(Problem("/description", said))
         planned = listed or await _asked(item, context)
         return WorkResult(
             stop_reason=StopReason.COMPLETED,
