@@ -100,11 +100,14 @@ async def test_without_a_model_a_goal_in_prose_says_what_would_help(tmp_path: Pa
     assert "check list" in result.error.message
 
 
-async def test_what_nobody_could_do_is_not_planned(tmp_path: Path) -> None:
+async def test_what_nobody_could_do_is_not_planned_and_nothing_is_paid_for_it(tmp_path: Path) -> None:
     gone = AgentDefinition(name=AgentName("executor"), role=Role.EXECUTOR, template=str(tmp_path / "gone.py"))
     own = AgentDefinition(name=AgentName("orchestrator"), role=Role.ORCHESTRATOR)
-    result = await make_agent(Role.ORCHESTRATOR, own, Templates([gone])).execute_work(goal(LISTED), context(tmp_path))
-    assert result.stop_reason is StopReason.TOOL_ERROR
+    planner, model = make_agent(Role.ORCHESTRATOR, own, Templates([gone])), Scripted()
+    for given in (goal(LISTED), goal()):
+        result = await planner.execute_work(given, context(tmp_path, model))
+        assert result.stop_reason is StopReason.TOOL_ERROR
+    assert model.asked == []
 
 
 async def test_a_check_list_that_is_too_long_is_the_goals_fault(tmp_path: Path) -> None:

@@ -39,10 +39,11 @@ class PlannerAgent:
         if len(listed) > MOST:
             said = f"is a check list with {len(listed)} open lines, and {MOST} are the most; hand in several goals"
             return invalid_item(Problem("/description", said))
+        stages = self._stages()  # before anything is spent: a plan that nobody can carry out is none
         planned = listed or await _asked(item, context)
         return WorkResult(
             stop_reason=StopReason.COMPLETED,
-            data=plan_to_json(Plan(items=planned, stages=self._stages())),
+            data=plan_to_json(Plan(items=planned, stages=stages)),
             text=_outline(planned),
             model=context.complete.model if context.complete.model and not listed else "offline",
             template="orchestrator",
