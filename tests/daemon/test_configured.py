@@ -6,7 +6,7 @@ from darumad.agents import Templates
 from darumad.agents.providers import Price
 from darumad.daemon.configured import Accepted, agent_definitions, allowance, program, provider_config
 from darumad.names import AgentName, NanoUsd, Role
-from darumad.settings import AgentSettings, Settings, load
+from darumad.settings import AgentSettings, Executors, Settings, load
 from darumad.values import changed
 from darumad.work.budget import EVER, Budget
 from darumad.work.item import Limits
@@ -35,6 +35,11 @@ def test_every_role_that_may_be_asked_takes_items_for_its_own_stages() -> None:
     roles = {name: (each.role, each.stages) for name, each in accepted.items() if each.template is None}
     assert roles == {each.value: (each, STAGES_OF[each]) for each in Role if each is not Role.EXECUTOR}
     assert {each.role for name, each in accepted.items() if name not in roles} == {Role.EXECUTOR}
+
+
+def test_one_goal_is_planned_at_a_time_however_many_executors_there_are() -> None:
+    (planner,) = agent_definitions(Settings(executors=Executors(count=64)))[Role.ORCHESTRATOR]
+    assert planner.count == 1
 
 
 def test_every_limit_of_the_settings_reaches_the_budget_that_it_is_for(tmp_path: Path) -> None:

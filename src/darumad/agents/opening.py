@@ -21,7 +21,7 @@ def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template
         Refused: the template says no such thing.
     """
     if item.role is Role.ORCHESTRATOR:
-        return planner.opening(item, Sight(turns=turns))
+        return planner.opening(item, turns)
     if template is None or template.opening is None or item.role is not Role.EXECUTOR:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))

@@ -62,9 +62,9 @@ class PlannerAgent:
             raise ToolFailed(str(error)) from error
 
 
-def opening(item: WorkItem, sight: Sight) -> ModelRequest:
-    """What a model is asked for the plan of `item`: a pure function of it and of what it goes on from."""
-    brief = build_brief(item, Earlier(turns=sight.turns))
+def opening(item: WorkItem, turns: tuple[Message, ...]) -> ModelRequest:
+    """What a model is asked for the plan of `item`; `turns` are the earlier ones of its conversation. Pure."""
+    brief = build_brief(item, Earlier(turns=turns))
     return ModelRequest(
         system=render("plan.md", most=MOST, phases=PHASES),
         messages=(*dialogue_before(item, Sight(brief=brief)), Message(role="user", text=words_of(brief))),
@@ -81,7 +81,7 @@ async def _asked(item: WorkItem, context: Context) -> tuple[PlannedItem, ...]:
     if context.complete.model is None:
         said = "planning needs a model, and none is configured; a goal written as a check list, `- [ ] ...`, needs none"
         raise ModelFailed("model_not_found", said)
-    request = opening(item, Sight(turns=context.turns))
+    request = opening(item, context.turns)
     return planned_from_json(await ask_for_json(context, "plan", request, sound=_problems))
 
 
