@@ -3,7 +3,7 @@
 import pytest
 
 from darumad.cli.speaking import amount_words
-from darumad.plural import counted
+from darumad.plural import counted, listed
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,14 @@ def test_only_one_is_told_in_the_singular(count: int, told: str) -> None:
 
 def test_a_plural_that_is_not_said_ends_with_an_s() -> None:
     assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [("", ""), ("a", "a"), ("ab", "a, b"), ("abc", "a, b and 1 more"), ("abcd", "a, b and 2 more")],
+)
+def test_only_so_many_names_are_told_and_how_many_more_there_are(names: str, told: str) -> None:
+    assert listed(names, 2) == told
 
 
 def test_one_call_of_one_token_is_told_as_that() -> None:

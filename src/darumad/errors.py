@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import ClassVar
 
+from darumad.plural import listed
 from darumad.values import Value
 
 _TOLD = 8
@@ -46,8 +47,7 @@ def which_there_are(word: str, known: Collection[str], also: Iterable[str] = ())
 def _there_are(known: Sequence[str]) -> str:
     if not known:
         return ""
-    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
-    return f"; there {'is only' if len(known) == 1 else 'are'} {', '.join(known[:_TOLD])}{more}"
+    return f"; there {'is only' if len(known) == 1 else 'are'} {listed(known, _TOLD)}"
 
 
 class ErrorCode(Value):

@@ -49,4 +49,4 @@ def test_status_needs_the_client_only_of_the_control_room() -> None:
 def test_the_help_imports_no_command() -> None:
     ours = {name for name in _imported("--help") if name.startswith("darumad")}
     rooms = {"darumad", "darumad.cli", "darumad.cli.ending", "darumad.cli.group"}
-    assert ours == rooms | {"darumad.errors", "darumad.values"}
+    assert ours == rooms | {"darumad.errors", "darumad.plural", "darumad.values"}

@@ -9,7 +9,7 @@ from typing import Any, Literal, TextIO
 
 import click
 
-from darumad.plural import counted
+from darumad.plural import counted, listed
 
 Form = Literal["table", "json", "ndjson"]
 Json = Mapping[str, Any]
@@ -17,7 +17,7 @@ _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = frozenset("\u200c\u200d")
 """Invisible, and kept: scripts and emoji are written with them."""
 _LAYOUT = _JOINERS | frozenset("\n\t")
-NAMED = 5
+_NAMED = 5
 """How many names a sentence has; of others it says how many there are."""
 WIDEST = 80
 """How many characters of a cell a table shows at a terminal; what is piped is read by programs, and whole."""
@@ -54,10 +54,9 @@ def _say_json(text: str) -> None:
     click.echo(_harmless(text, _LAYOUT, _in_json) if _is_terminal(sys.stdout) else text)
 
 
-def first_of(names: Sequence[str]) -> str:
-    """The first of `names` on one line, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(_text, names[:NAMED])) + more
+def in_a_line(names: Sequence[str]) -> str:
+    """The first of `names`, whatever characters they have, and how many more there are."""
+    return listed([_text(name) for name in names], _NAMED)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

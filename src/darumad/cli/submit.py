@@ -285,8 +285,7 @@ def _uploaded(line: Line, path: Path) -> Json:
     with packed(path) as ready:
         if ready.left_out:
             why = "links that lead out of it, nowhere or round, and what is no file"
-            speaking.note(
-                f"daruma: not uploaded of {speaking.first_of([str(path)])}: {speaking.first_of(ready.left_out)} ({why})"
-            )
+            whole, without = speaking.in_a_line([str(path)]), speaking.in_a_line(ready.left_out)
+            speaking.note(f"daruma: not uploaded of {whole}: {without} ({why})")
         line.client.upload(ready.sha256, ready.content, ready.size)
         return {"name": ready.name, "media_type": ready.media_type, "upload": ready.sha256}

@@ -12,7 +12,7 @@ from darumad.control.house import Definition, House
 from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
 from darumad.names import AgentName, ItemId
-from darumad.plural import counted
+from darumad.plural import counted, listed
 from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
@@ -188,9 +188,8 @@ def _crowded(house: House, record: WorkRecord) -> str | None:
     inside = house.reader.in_lane(record.item.lane, entry.max_running)
     if len(inside) < entry.max_running:
         return None
-    first = ", ".join(f"{name} is {_standing(state, reason)}" for name, state, reason in inside[:_NAMED])
-    more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
-    return f"a place in lane {record.item.lane}, where {entry.max_running} may be under way: {first}{more}"
+    those = listed([f"{name} is {_standing(state, reason)}" for name, state, reason in inside], _NAMED)
+    return f"a place in lane {record.item.lane}, where {entry.max_running} may be under way: {those}"
 
 
 def _gated(house: House, record: WorkRecord) -> str | None:

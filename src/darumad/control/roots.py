@@ -17,6 +17,7 @@ from darumad.archives import TAR, write_tar
 from darumad.control import uploads
 from darumad.control.routes import UPLOAD_LIMIT
 from darumad.errors import Problem, Refused, pointer
+from darumad.plural import listed
 from darumad.values import Value, changed
 from darumad.work.item import Input, WorkItem
 
@@ -70,8 +71,7 @@ def take_in(item: WorkItem, roots: Roots, at: str) -> TakenIn:
 
 
 def _not_whole(path: str | None, left_out: Sequence[str]) -> str:
-    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-    said = f"not taken of {path}: {', '.join(left_out[:_NAMED])}{more} (links, and what is no file)"
+    said = f"not taken of {path}: {listed(left_out, _NAMED)} (links, and what is no file)"
     return f"{said}; {_INSTEAD} for the links in it"
 
 

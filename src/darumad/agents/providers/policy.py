@@ -13,6 +13,7 @@ import tenacity  # noqa: TID251 - the one door
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import ProviderSpec
 from darumad.clock import Clock
+from darumad.plural import listed
 from darumad.values import Value
 from darumad.work import ENDS, KINDS, Course, Fallback, Retry
 from darumad.work.model import ModelFailed
@@ -110,10 +111,9 @@ def told_as(asked: Sequence[tuple[str, ModelFailed]]) -> ModelFailed:
     others = [f"{name} ({each.kind})" for name, each in asked if each is not told]
     if not others or last.kind == "cancelled":
         return last
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     return ModelFailed(
         told.kind,
-        f"{told.message}; nor was there an answer from {', '.join(others[:_NAMED])}{more}",
+        f"{told.message}; nor was there an answer from {listed(others, _NAMED)}",
         retry_after=told.retry_after,
         circuit_open=told.circuit_open,
         target_answered=told.target_answered,
