@@ -7,6 +7,7 @@ import pytest
 
 from darumad.agents import SHIPPED, Sight, first_request
 from darumad.errors import Refused
+from darumad.names import Role
 from darumad.values import changed
 from darumad.work.item import WorkItem
 from tests.agents.fakes import item
@@ -29,8 +30,8 @@ def returns_a_text(_: WorkItem, __: Sight) -> Any:
 @pytest.mark.parametrize(
     ("opening", "what"),
     [
-        (raises, "raised KeyError: 'page' (test_opening.py:18)"),
-        (leaves, "raised SystemExit: 3 (test_opening.py:22)"),
+        (raises, "raised KeyError: 'page' (test_opening.py:19)"),
+        (leaves, "raised SystemExit: 3 (test_opening.py:23)"),
         (returns_a_text, "returned str, and must return a ModelRequest"),
     ],
 )
@@ -41,3 +42,9 @@ def test_a_template_that_cannot_say_what_it_asks_first_is_refused_with_why(
         first_request(item(), (), changed(ECHO, opening=opening))
     (problem,) = refused.value.problems
     assert (problem.pointer, problem.detail) == ("/agent", f"its template's `opening` {what}")
+
+
+@pytest.mark.parametrize(("goal", "asks"), [("Write the parser.", True), ("- [ ] Write the parser.", False)])
+def test_a_goal_that_is_a_plan_already_asks_no_model(goal: str, asks: bool) -> None:
+    request = first_request(item(role=Role.ORCHESTRATOR, description=goal), (), None)
+    assert (request is not None) is asks

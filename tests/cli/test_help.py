@@ -68,6 +68,12 @@ def test_what_is_mistyped_is_answered_with_what_was_perhaps_meant(
     assert f"Did you mean '{meant}'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["- [ ] Mend the gate", "--- a title", "-3 degrees"])
+def test_a_text_taken_for_an_option_is_told_where_it_goes(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["submit", text]) == 2
+    assert "begins with a dash goes behind `--`, as in: daruma submit -- '- [ ]" in capsys.readouterr().err
+
+
 def test_the_help_names_every_exit_code_that_an_error_may_have() -> None:
     named = {int(code) for code in re.findall(r" (\d+)  ", daruma.epilog or "")}
     assert named >= {each.exit for each in CODES.values()}

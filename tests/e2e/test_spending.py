@@ -117,6 +117,8 @@ def test_what_the_server_counted_is_what_is_booked(house: Callable[..., Daemon],
     assert estimate.returncode == 0, estimate.stderr
     assert "anthropic:claude-sonnet-5-5" in estimate.stdout
     assert f"0.0070 USD, 1500 tokens, 1 call, the median of {ITEMS} earlier items" in estimate.stdout
+    planned = daemon.run("submit", "--estimate", "--role", "orchestrator", "--", "- [ ] Say what snow is")
+    assert "a call may cost  nothing: no model is asked" in planned.stdout
     assert sum(states(daemon).values()) == ITEMS, "nothing was handed in"
 
 

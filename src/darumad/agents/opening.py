@@ -10,18 +10,20 @@ from darumad.values import changed
 from darumad.work.codec import item_to_json
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelRequest
+from darumad.work.plan import check_list
 
 
-def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest:
+def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest | None:
     """The request: a goal's as the planner makes it, an executor's as its template says, and else the item's own words.
 
-    `turns` are the earlier ones of its conversation. A template may take its time to say: on no loop.
+    None for a goal that is a plan already: no model is asked. `turns` are the earlier ones of its conversation. A
+    template may take its time to say: on no loop.
 
     Raises:
         Refused: the template says no such thing.
     """
     if item.role is Role.ORCHESTRATOR:
-        return planner.opening(item, turns)
+        return None if check_list(item.description) else planner.opening(item, turns)
     if template is None or template.opening is None or item.role is not Role.EXECUTOR:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -212,6 +213,16 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as unknown:
             raise click.exceptions.NoSuchCommand(unknown.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which takes a text that begins with a dash, as a line of a list does, for an option."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoSuchOption as unknown:
+            if unknown.option_name.lstrip("-")[:1].isalpha():
+                raise
+            said = "a text that begins with a dash goes behind `--`, as in: daruma submit -- '- [ ] Mend the gate'"
+            raise click.UsageError(said, ctx=unknown.ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """The table, without importing what it names."""

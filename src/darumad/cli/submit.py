@@ -188,12 +188,16 @@ def _estimated(reply: Json) -> Iterable[str]:
         (
             ("agent", reply["agent"]),
             ("model", model),
-            ("a call may cost", _priced(reply["a_call"])),
+            ("a call may cost", _of_a_call(reply["a_call"])),
             ("usual", f"{_priced(reply['median'])}, the median {of}" if reply["median"] else of),
             ("nine of ten", reply["most"] and f"at most {_priced(reply['most'])}"),
             ("limits allow", amount_words(reply["allowed"]) or "any amount"),
         )
     )
+
+
+def _of_a_call(amount: Json | None) -> str | None:
+    return _priced(amount) if amount is None or amount["calls"] else "nothing: no model is asked"
 
 
 def _priced(amount: Json | None) -> str | None:

@@ -26,6 +26,7 @@ from darumad.vault import Vault
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.model import Message
+from darumad.work.result import UNUSED
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 log = logger(__name__)
@@ -173,7 +174,8 @@ class Providers:
         if spec is None or not spec.model:
             return Quote()
         request = first_request(item, turns, self._template_of(item.agent))
-        return Quote(provider=name, model=spec.model, most=upper_bound(spec.price_of(spec.model), request))
+        most = UNUSED if request is None else upper_bound(spec.price_of(spec.model), request)
+        return Quote(provider=name, model=spec.model, most=most)
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
         """Every provider there is."""
