@@ -36,7 +36,7 @@ lint: $(STAMP) ## Style, form, types and the floors of the house
 crash: $(STAMP) ## A death at each line that posts, 1,000 power cuts, and what came of them: build/crash/report.md
 	@$(BIN)/python -m tests.crash --kills 60 --cuts 1000 $(ARGS)
 
-crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: hours
+crash-long: $(STAMP) ## The same with 2,000 deaths and 20,000 power cuts: twenty minutes or more
 	@$(BIN)/python -m tests.crash --kills 2000 --cuts 20000 $(ARGS)
 
 mutants: $(STAMP) ## Break each guard once, and see the test that it is named after fail
