@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from darumad.control.wire import EditRequest
 from darumad.errors import Refused
 from darumad.journal import Claim, Slot
 from darumad.names import AgentName, ItemId, Stage
@@ -91,6 +92,36 @@ def test_an_edit_that_would_not_be_valid_is_refused_field_by_field(served: Serve
         served.client.call("work edit", {"priority": 11, "description": "", "expires_at": 1}, id="a")
     assert {each.pointer for each in refused.value.problems} == {"/priority", "/description", "/expires_at"}
     assert served.client.call("work show", id="a")["asked"]["priority"] == CLEAR.get("priority", 5)
+
+
+TAKEN_OFF = {
+    "input": [1], "expires_at": "2999-01-01T00:00:00Z", "timeout": "5m", "idle_timeout": "9s", "backoff": 2,
+    "success_criteria": "it stands",
+}  # fmt: skip
+EMPTIED: dict[str, Any] = {
+    "budget": {"calls": 3}, "requirements": ["a wall"], "constraints": ["no paint"], "labels": {"wall": "north"},
+}  # fmt: skip
+
+
+def test_a_null_takes_off_what_an_item_may_do_without_and_what_is_empty_all_that_is_in_one(served: Served) -> None:
+    submit(served, "a", **TAKEN_OFF, **EMPTIED)
+    emptied = {name: type(value)() for name, value in EMPTIED.items()}
+    asked = served.client.call("work edit", {**dict.fromkeys(TAKEN_OFF), **emptied}, id="a")["asked"]
+    assert {name: asked[name] for name in TAKEN_OFF} == dict.fromkeys(TAKEN_OFF)
+    assert asked["budget"] == dict.fromkeys(["nano_usd", "tokens", "calls"])
+    assert (asked["requirements"], asked["constraints"], asked["labels"]) == ([], [], {})
+
+
+def test_a_null_anywhere_else_is_refused_by_its_field_and_changes_nothing(served: Served) -> None:
+    submit(served, "a")
+    before = served.client.call("work show", id="a")["asked"]
+    never = EditRequest.model_fields.keys() - TAKEN_OFF.keys() - {"id"}
+    with pytest.raises(Refused) as refused:
+        served.client.call("work edit", dict.fromkeys(never), id="a")
+    told = {each.pointer.removeprefix("/"): each.detail for each in refused.value.problems}
+    assert told.keys() == never
+    assert (told["requirements"], told["budget"]) == ("must be a list, not null", "must be an object, not null")
+    assert served.client.call("work show", id="a")["asked"] == before
 
 
 def test_what_stays_as_it_is_is_no_edit(served: Served) -> None:

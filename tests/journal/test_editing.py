@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from darumad.errors import Refused
+from darumad.errors import Broken, Refused
 from darumad.journal import APPLIED, Edit
 from darumad.journal.encoding import dump, load, sha256
 from darumad.values import changed
@@ -104,3 +104,13 @@ def test_an_item_that_was_retried_out_of_its_expiry_is_edited_too(desk: Desk) ->
     desk.claim()
     desk.release("a")
     assert edit(desk, "a", priority=9) is APPLIED
+
+
+@pytest.mark.parametrize("odd", [{"requirements": None}, {"input": (1, 2)}], ids=lambda odd: str([*odd]))
+def test_what_would_not_be_read_back_as_the_same_is_not_written(desk: Desk, odd: Any) -> None:
+    desk.submit("a")
+    before = desk.sql("SELECT * FROM payload")
+    with pytest.raises(Broken):
+        edit(desk, "a", **odd)
+    assert desk.sql("SELECT * FROM payload") == before
+    assert [each.record.item.id for each in desk.claim()] == ["a"]

@@ -151,7 +151,7 @@ def edited(item: WorkItem, request: EditRequest, now: Millis) -> WorkItem:
         Refused: every field that would be wrong, by its JSON pointer.
     """
     said = {name: getattr(request, name) for name in request.model_fields_set - {"id"}}
-    if request.budget is not None:
+    if "budget" in said:
         said["budget"] = _limits(request.budget)
     after = changed(item, **said)
     problems = [*validate(after).errors, *expired(said.get("expires_at"), now)]

@@ -34,7 +34,9 @@ async def _release(desk: Desk, request: Release) -> ReleaseReply:
 
 
 async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
-    """Changes what was asked for, while nobody works on it: of a dead item before it is retried, or of one that waits.
+    """Changes what was asked for, while nobody works on it. Null takes off what it may do without, [] and {} the rest.
+
+    That is of a dead item before it is retried, or of one that waits.
 
     Raises:
         Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile.

@@ -142,23 +142,27 @@ class CancelRequest(Asked):
 
 
 class EditRequest(Asked):
-    """What is to be different of an item; what is left out stays as it is. An `expires_at` of null takes it off."""
+    """What is to be different of an item; what is left out stays as it is.
+
+    A null takes off what an item may do without; nothing else may be null. No default is ever read: which fields were
+    said is in `model_fields_set`.
+    """
 
     id: ItemName
-    description: str | None = None
+    description: str = ""
     input: Any = None
-    priority: StrictInt | None = None
+    priority: StrictInt = 5
     expires_at: Instant | None = None
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
     backoff: Duration | None = None
-    max_attempts: StrictInt | None = Field(default=None, ge=1, le=1000)
-    max_reviews: StrictInt | None = Field(default=None, ge=0, le=1000)
-    budget: BudgetAsked | None = None
-    requirements: tuple[str, ...] | None = None
+    max_attempts: StrictInt = Field(default=3, ge=1, le=1000)
+    max_reviews: StrictInt = Field(default=3, ge=0, le=1000)
+    budget: BudgetAsked = BudgetAsked()
+    requirements: tuple[str, ...] = ()
     success_criteria: str | None = None
-    constraints: tuple[str, ...] | None = None
-    labels: dict[str, str] | None = None
+    constraints: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class ManyRequest(Asked):

@@ -6,7 +6,7 @@ and labels do not.
 
 from collections.abc import Sequence
 
-from darumad.errors import Refused, unknown_item
+from darumad.errors import Broken, Refused, unknown_item
 from darumad.events import WorkEdited
 from darumad.journal.batch import Batch
 from darumad.journal.encoding import dump, load, sha256
@@ -42,7 +42,7 @@ def _edit(batch: Batch, asked: Edit) -> Answer:
     if not _is_still(asked.before, body):
         return Refused(f"{name} was edited by somebody else meanwhile", code="conflict")
     anew = not UNSEEN.issuperset(asked.fields)
-    text = dump(item_to_json(item))
+    text = _as_read_back(item)
     batch.run("replace_payload", [row], body=text, sha256=sha256(text))
     batch.run("edit", [row], priority=item.priority, expires_at=item.expires_at, anew=int(anew))
     if anew:
@@ -53,6 +53,22 @@ def _edit(batch: Batch, asked: Edit) -> Answer:
     batch.record([WorkEdited(name, asked.audit.by, tuple(asked.fields))])
     batch.audit(asked.audit)
     return APPLIED
+
+
+def _as_read_back(item: WorkItem) -> str:
+    """The item as JSON text, once it is seen to be the same item when it is read: nobody could claim it otherwise.
+
+    Raises:
+        Broken: it is another, or none.
+    """
+    text = dump(item_to_json(item))
+    try:
+        same = item_from_json(load(text)) == item
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise Broken(f"{item.id} was not edited: what was to be written would not be read back as the same item")
+    return text
 
 
 def _is_still(before: WorkItem, body: str) -> bool:
