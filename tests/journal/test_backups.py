@@ -127,6 +127,13 @@ def test_what_is_there_is_not_overwritten(desk: Desk, tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+def test_no_copy_is_made_where_the_log_of_an_earlier_one_would_be_taken_for_its_own(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "copy.db-wal").write_text("of a copy that was looked into, and removed")
+    with pytest.raises(Refused, match=r"copy\.db-wal is there already"):
+        back_up(place(desk), tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
 def test_a_place_without_a_journal_has_nothing_to_copy(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         back_up(Place(tmp_path), tmp_path / "copy.db")
@@ -221,6 +228,39 @@ def test_a_restore_that_was_killed_is_told_as_a_missing_journal_and_can_be_done_
     restore(place(desk), tmp_path / "copy.db")
     desk.open()
     assert desk.state("a") is WorkState.READY
+
+
+def test_a_log_that_outlived_its_journal_is_kept_and_not_played_into_the_copy(
+    desk: Desk, tmp_path: Path, clock: FakeClock
+) -> None:
+    desk.submit(*(f"a{number}" for number in range(300)))
+    desk.cancel(*(f"a{number}" for number in range(300)))
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    desk.submit(*(f"since{number}" for number in range(50)))
+    left = (desk.directory / "journal.db-wal").read_bytes()
+    killed = Desk(tmp_path / "killed", clock)
+    killed.directory.mkdir()
+    (killed.directory / "journal.db-wal").write_bytes(left)
+    restore(place(killed), tmp_path / "copy.db")
+    killed.open()
+    assert killed.sql("PRAGMA integrity_check") == [("ok",)]
+    assert {each.state for each in killed.reader.records(limit=1000)} == {WorkState.CANCELLED}
+    assert (killed.directory / "journal.db.replaced-1-wal").read_bytes() == left
+    killed.close()
+
+
+def test_what_is_put_aside_is_never_paired_with_what_was_put_aside_before(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("a")
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.close()
+    for left in ("journal.db", "journal.db-wal", "journal.db"):
+        restore(place(desk), tmp_path / "copy.db")
+        (desk.directory / "journal.db").rename(desk.directory / left)
+    restore(place(desk), tmp_path / "copy.db")
+    assert sorted(each.name for each in desk.directory.glob("*replaced*")) == [
+        "journal.db.replaced-1", "journal.db.replaced-2", "journal.db.replaced-3-wal", "journal.db.replaced-4",
+    ]  # fmt: skip
 
 
 def test_a_lost_state_directory_is_made_anew_by_a_restore(desk: Desk, tmp_path: Path) -> None:

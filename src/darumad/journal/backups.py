@@ -7,6 +7,7 @@ in 16 of 55 tries.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from darumad.errors import Refused, Unavailable
@@ -25,6 +26,9 @@ from darumad.journal.place import (
 )
 from darumad.journal.sql import SQL
 from darumad.values import Value
+
+_BESIDE = ("-journal", "-wal", "-shm")
+"""What SQLite keeps beside a file, and takes for its own whichever file it finds there."""
 
 
 class Copied(Value):
@@ -47,8 +51,9 @@ def back_up(place: Place, target: Path) -> Copied:
     """
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
-    if target.exists():
-        raise Refused(f"{target} is there already", code="file_exists")
+    for each in _parts(target):
+        if each.exists():
+            raise Refused(f"{each} is there already", code="file_exists")
     if not target.parent.is_dir():
         raise Refused(f"there is no directory {target.parent}", code="no_file")
     try:
@@ -110,14 +115,19 @@ def copy_whole(db: Database, target: Path) -> None:
 @contextmanager
 def _clean(draft: Path) -> Iterator[None]:
     """Nothing of `draft` lies there before or after, whoever was killed over it: a stale log would be taken for its."""
-    beside = [draft.with_name(f"{draft.name}{end}") for end in ("", "-journal", "-wal", "-shm")]
+    parts = _parts(draft)
     try:
-        for each in beside:
+        for each in parts:
             each.unlink(missing_ok=True)
         yield
     finally:
-        for each in beside:
+        for each in parts:
             each.unlink(missing_ok=True)
+
+
+def _parts(file: Path) -> list[Path]:
+    """The file, and where what belongs to it would lie."""
+    return [file, *(file.with_name(f"{file.name}{end}") for end in _BESIDE)]
 
 
 def look_at(path: Path) -> Copied:
@@ -159,19 +169,23 @@ def _check_alone(source: Path) -> None:
 
 
 def _put_aside(place: Place) -> None:
-    """What lies in the journal's place goes beside it, with its log worked in if it can still be read."""
-    if not place.database.exists():
-        return
-    with suppress(DatabaseError):  # it may be replaced because it cannot be read
-        Database.writer(place.database).close()
-    number = 1
-    while (kept := place.directory / f"journal.db.replaced-{number}").exists():
-        number += 1
-    place.database.replace(kept)
-    for end in ("-wal", "-shm"):
-        log = place.directory / f"journal.db{end}"
-        if log.exists():
-            log.replace(place.directory / f"{kept.name}{end}")
+    """What lies in the journal's place goes beside it, with its log worked in if it can still be read.
+
+    Also a log whose database is lost: SQLite would play it into the copy. The database goes first: without it the
+    daemon refuses to begin, without its log it would begin on an older state.
+    """
+    if place.database.exists():
+        with suppress(DatabaseError):  # it may be replaced because it cannot be read
+            Database.writer(place.database).close()
+    for each, kept in zip(_parts(place.database), _parts(_unused(place)), strict=True):
+        if each.exists():
+            each.replace(kept)
+
+
+def _unused(place: Place) -> Path:
+    """Where nothing was put aside before, not even the log of something."""
+    names = (place.directory / f"journal.db.replaced-{number}" for number in count(1))
+    return next(kept for kept in names if not any(each.exists() for each in _parts(kept)))
 
 
 def _copy_file(source: Path, target: Path) -> None:
