@@ -1,6 +1,7 @@
 import pytest
 
 from darumad.journal import Claim, Ready, Slot
+from darumad.journal.encoding import RecentItems
 from darumad.journal.sql import shaped
 from darumad.names import AgentName, Stage
 from darumad.work.codec import result_from_json
@@ -156,6 +157,13 @@ def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) ->
     desk.call(move(held, WorkState.READY, REVIEW, ends_attempt=True, outcome="provider_error", failures=1))
     again = desk.claim_one(REVIEW)
     assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, result_from_json(WORK))
+
+
+def test_what_is_remembered_of_items_may_be_less_than_one_claim(desk: Desk) -> None:
+    desk.journal._writer._recent = RecentItems(2)
+    for each in ("forgotten", "a", "b"):
+        desk.submit(each)
+    assert ids(desk.claim(count=3)) == ["forgotten", "a", "b"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 300])

@@ -15,13 +15,13 @@ from darumad.names import AgentName, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import result_from_json
-from darumad.work.item import WorkRecord
+from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.lanes import Turns
 from darumad.work.result import WorkResult
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
-_FENCE, _LINEAGE = 8, 31
+_UID, _SHA256, _FENCE, _LINEAGE = 1, 3, 8, 31
 """Where they stand in a row of the `record` view."""
 
 
@@ -71,10 +71,17 @@ def _taken(batch: Batch, chosen: Sequence[Choice], ids: Sequence[int]) -> tuple[
     """What was claimed, as it stands now, with the items that were lately accepted or read not read once more."""
     ((claimed,),) = batch.run("claimed", ids)
     rows = {row[0]: row for row in load(claimed)}
-    unknown = [row[0] for row in rows.values() if not batch.recent.knows(row[3])]
-    bodies: dict[int, str] = dict(batch.run_if_any("payloads_by_id", unknown))
+    items = _items(batch, rows)
     gathered = _Gathered(batch, [row[0] for row in rows.values() if _has_history(row)])
-    return tuple([_held(batch, rows[each.id], bodies.get(each.id), slot, gathered) for each, slot in chosen])
+    return tuple([_held(rows[each.id], items[each.id], slot, gathered) for each, slot in chosen])
+
+
+def _items(batch: Batch, rows: Mapping[int, Sequence[Any]]) -> dict[int, WorkItem]:
+    """The items of these rows. What is known is taken out first: each that is read may drive another out."""
+    known = {row: batch.recent.known(each[_SHA256]) for row, each in rows.items()}
+    bodies = batch.run_if_any("payloads_by_id", [row for row, item in known.items() if item is None])
+    read = {row: batch.recent.read(body, rows[row][_SHA256], rows[row][_UID]) for row, body in bodies}
+    return {row: item or read[row] for row, item in known.items()}
 
 
 def expire(batch: Batch) -> None:
@@ -232,8 +239,8 @@ class _Gathered:
             self.failures[row].append(load(error))
 
 
-def _held(batch: Batch, row: Sequence[Any], body: str | None, slot: Slot, gathered: _Gathered) -> Held:
-    record = record_from_row(row, batch.recent.read(body, row[3], row[1]))
+def _held(row: Sequence[Any], item: WorkItem, slot: Slot, gathered: _Gathered) -> Held:
+    record = record_from_row(row, item)
     if not _has_history(row):
         return Held(record=record, slot=slot, lineage=row[_LINEAGE])
     before = record.item.stages[: _place(record)]

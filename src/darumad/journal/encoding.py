@@ -111,7 +111,7 @@ def item_of(body: str, digest: str, uid: str) -> WorkItem:
 class RecentItems:
     """Items lately accepted or read, by the sha256 of their payload, so that a claim need not read them once more.
 
-    Used by the writer's thread only. A payload never changes, so nothing in here can be out of date.
+    Used by the writer's thread only. Nothing in here can be out of date: a payload that is edited has another sha256.
     """
 
     def __init__(self, size: int = 4096) -> None:
@@ -128,18 +128,16 @@ class RecentItems:
         """Forget all of them."""
         self._items.clear()
 
-    def knows(self, digest: str) -> bool:
-        """Whether the item of this payload need not be read."""
-        return digest in self._items
+    def known(self, digest: str) -> WorkItem | None:
+        """The item of this payload; None where it must be read."""
+        return self._items.get(digest)
 
-    def read(self, body: str | None, digest: str, uid: str) -> WorkItem:
-        """The item of this payload; its `body` is needed only if it is not known.
+    def read(self, body: str, digest: str, uid: str) -> WorkItem:
+        """The item of this payload, which is known from now on.
 
         Raises:
             Broken: the payload is not what was written.
         """
-        if body is None:
-            return self._items[digest]
         item = item_of(body, digest, uid)
         self.add(digest, item)
         return item
