@@ -36,7 +36,7 @@ def reader(place: Path, programs: Mapping[str, str] | None = None) -> dict[str, 
     checkout(place)
     for name in ("README.md", "config", "systemd"):
         (place / name).symlink_to(ROOT / name)
-    for folder in (".venv/bin", "build", "bin", ".config/daruma"):
+    for folder in (".venv/bin", "bin", ".config/daruma"):
         (place / folder).mkdir(parents=True)
     for name in ("daruma", "python"):
         (place / ".venv/bin" / name).symlink_to(Path(sys.executable).with_name(name))

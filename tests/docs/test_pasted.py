@@ -45,7 +45,7 @@ def test_the_how_tos_for_a_running_daemon_go_as_their_pages_say(place: Path) -> 
         port = str(probe.getsockname()[1])
     environ = {**reader(place), "DARUMA_METRICS__LISTEN": f"127.0.0.1:{port}"}
     began = """PATH=$PWD/.venv/bin:$PATH
-daruma serve --config examples/daruma.yaml 2>build/daemon.log &
+daruma serve --config examples/daruma.yaml 2>daemon.log &
 daruma health --within 20s
 daruma submit --id fallen --agent clumsy --max-attempts 1 --wait "Climb the ladder" || test $? = 1"""
     told = [block for page in HOW_TOS for block, _ in blocks(ROOT / "docs/how-to" / page)]

@@ -1,5 +1,9 @@
-"""Twenty kills with work in flight. What ran how often is counted by a witness outside the daemon."""
+"""Kills with work in flight: twenty from outside, and those of an item that does it itself.
 
+What ran how often is counted by a witness outside the daemon.
+"""
+
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -40,6 +44,40 @@ class Killed:
     def at_work(self) -> int:
         """How many items were in executing or reviewing."""
         return self.places["running", "executing"] + self.places["running", "reviewing"]
+
+
+def test_one_item_that_kills_the_daemon_every_time_is_put_aside_and_nobody_else_is_blamed(
+    house: Callable[..., Daemon],
+) -> None:
+    daemon = house({**SETTINGS, "agents": {"obeys": own("obeys", count=3)}})
+    witness = daemon.home / "witness"
+    daemon.start()
+    for name, act in {"left": "wait", "right": "wait", "killer": "kill"}.items():
+        daemon.submit(name, agent="obeys", input={"witness": str(witness), "acts": [act]}, stages=["execute"])
+    for _ in range(2):  # whoever runs beside it looks as guilty
+        _die_over(daemon, "left", "right", "killer")
+        daemon.start()
+
+    witness.with_suffix(".over").touch()
+    for _ in range(3):  # alone, there is only one who can have done it
+        _die_over(daemon, "killer")
+        daemon.start()
+    ended = [daemon.settled(name) for name in ("left", "right", "killer")]
+    assert [each["state"] for each in ended] == ["succeeded", "succeeded", "dead"]
+    assert [each["failures"] for each in ended[:2]] == [0, 0]
+    assert ended[2]["error"]["kind"] == "handler_crashed"
+
+
+def _die_over(daemon: Daemon, *running: str) -> None:
+    """Let the daemon be killed by what it runs, once all of these are at work."""
+    now = daemon.home / "witness.now"
+    for name in running:
+        daemon.becomes(name, state="running")
+    assert daemon.process is not None
+    now.touch()
+    assert daemon.process.wait(PATIENCE) == -signal.SIGKILL
+    daemon.client.close()
+    now.unlink()
 
 
 def test_twenty_kills_lose_nothing_and_repeat_nothing_that_was_finished(house: Callable[..., Daemon]) -> None:
