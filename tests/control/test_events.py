@@ -1,5 +1,6 @@
 """The stream of what happened: in order, resumable, alive while silent, honest about what is gone."""
 
+import asyncio
 import http.client
 import json
 import sqlite3
@@ -11,10 +12,12 @@ import pytest
 
 from darumad.control import Client, client, streams
 from darumad.control.client import _UnixConnection
+from darumad.control.streams import NDJSON, Streams, Wanted
+from darumad.control.watch import Watch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.names import ItemId
-from tests.control.room import CLEAR, Served
+from tests.control.room import CLEAR, Room, Served
 from tests.kit import eventually
 
 
@@ -182,6 +185,28 @@ def test_so_many_streams_and_no_more(served: Served, monkeypatch: pytest.MonkeyP
     connection.close()
     eventually(lambda: served.server._desk is not None and served.server._desk.streams._open == 0)
     assert list(served.client.events())
+
+
+def test_whoever_hangs_up_before_a_stream_begins_gives_its_place_back(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LIMIT", 1)
+    sent: list[object] = []
+
+    async def gone() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    async def come_and_go() -> None:
+        watch = Watch(room.publisher, asyncio.get_running_loop())
+        followed = Streams(room.publisher, room.journal.reader(), watch, room.tally)
+        for _ in range(3):
+            await followed.open(Wanted(0, follow=True), NDJSON, {})({"type": "http"}, gone, send)
+
+    asyncio.run(come_and_go())
+    assert sent == [], "it is for those who hang up before anything was sent to them"
 
 
 def test_a_stop_ends_every_stream(served: Served) -> None:

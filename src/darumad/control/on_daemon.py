@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, measured, render
 from darumad.control.outlook import held_back
-from darumad.control.streams import Wanted, as_ndjson, as_sse
+from darumad.control.streams import NDJSON, SSE, Wanted
 from darumad.control.views import (
     Done,
     HealthView,
@@ -33,7 +33,6 @@ API = 1
 """The version of the wire; additive within it."""
 MOST_RUNNING = 100_000
 """More items than can ever be running at once."""
-_SSE, _NDJSON = "text/event-stream", "application/x-ndjson"
 _ACCEPTED, _UNHEALTHY = 202, 503
 
 
@@ -88,7 +87,7 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
         Refused: no event has the name or, yet, the position asked for; `not_found`: nothing ever happened to the
             item asked for.
     """
-    sse = _SSE in ask.accepts
+    sse = SSE.media_type in ask.accepts
     follow = sse if request.follow is None else request.follow
     if request.type is not None:
         check_event_name(request.type, "/type")
@@ -102,9 +101,8 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
         problem = Problem("/since", f"is {since}, and the newest event has position {newest}")
         raise Refused("no event has this position yet", problems=[problem])
     wanted = Wanted(since, request.item, request.type, follow)
-    stream = desk.streams.open(wanted, as_sse if sse else as_ndjson, b": still here\n\n" if sse else b"\n")
     headers = {"Cache-Control": "no-store", "Daruma-Since": str(since), "Daruma-Newest": str(newest)}
-    return StreamingResponse(stream, headers=headers, media_type=_SSE if sse else _NDJSON)
+    return desk.streams.open(wanted, SSE if sse else NDJSON, headers)
 
 
 async def _check_heard_of(desk: Desk, subject: str) -> None:

@@ -5,10 +5,12 @@ journal has forgotten what was asked for, the stream says so itself: `gap {from,
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from darumad.bus import Tally
 from darumad.control.watch import Watch
@@ -63,19 +65,47 @@ class Wanted(Value):
         return self.item in {None, event["subject"]} and self.type in {None, event["type"]}
 
 
-Render = Callable[[dict[str, Any]], bytes]
+class Form(Value):
+    """How a stream is written: its media type, an event, and a sign of life."""
+
+    media_type: str
+    render: Callable[[dict[str, Any]], bytes]
+    sign_of_life: bytes
 
 
-def as_ndjson(event: dict[str, Any]) -> bytes:
+def _as_ndjson(event: dict[str, Any]) -> bytes:
     """One line of JSON."""
     return orjson.dumps(event) + b"\n"
 
 
-def as_sse(event: dict[str, Any]) -> bytes:
+def _as_sse(event: dict[str, Any]) -> bytes:
     """One server-sent event, whose id is its position: a browser that reconnects goes on behind it."""
     position = event.get("seq")
     number = b"" if position is None else b"id: %d\n" % position
     return number + b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), orjson.dumps(event))
+
+
+SSE = Form("text/event-stream", _as_sse, b": still here\n\n")
+NDJSON = Form("application/x-ndjson", _as_ndjson, b"\n")
+
+
+class _Stream(StreamingResponse):
+    """An open stream on its way out, which says when it has ended; one whose caller hung up at once never begins."""
+
+    def __init__(
+        self, events: AsyncGenerator[bytes], form: Form, headers: Mapping[str, str], ended: Callable[[], None]
+    ) -> None:
+        super().__init__(events, headers=headers, media_type=form.media_type)
+        self._events = events
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+            await self._events.aclose()
 
 
 class Streams:
@@ -88,8 +118,8 @@ class Streams:
         self._tally = tally
         self._open = 0
 
-    def open(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
-        """The events that are wanted, rendered, in order; never one twice.
+    def open(self, wanted: Wanted, form: Form, headers: Mapping[str, str]) -> StreamingResponse:
+        """The events that are wanted, in their order and never one twice, as an answer that is yet to be sent.
 
         Raises:
             Unavailable: as many streams are open as there may be; or it is to be followed, and the daemon is ending.
@@ -99,32 +129,32 @@ class Streams:
         if self._open >= LIMIT:
             raise Unavailable(f"{LIMIT} streams are open, which is as many as there may be", retry_after=HEARTBEAT)
         self._open += 1
-        return self._bytes(wanted, render, sign_of_life)
+        return _Stream(self._bytes(wanted, form), form, headers, self._closed)
 
-    async def _bytes(self, wanted: Wanted, render: Render, sign_of_life: bytes) -> AsyncIterator[bytes]:
+    def _closed(self) -> None:
+        self._open -= 1
+
+    async def _bytes(self, wanted: Wanted, form: Form) -> AsyncGenerator[bytes]:
         position, now = wanted.since, asyncio.get_running_loop().time
         sent = now()
         present = 0 if wanted.follow else await asyncio.to_thread(self._reader.last_position)
-        try:
-            with self._watch.everything() as bell:
-                yield b"".join(map(render, await self._gap(wanted)))
-                while True:
-                    bell.clear()
-                    events, position, more = await self._next(wanted, position, present)
-                    if events:
-                        yield b"".join(map(render, events))
-                        sent = now()
-                    if more:
-                        continue
-                    if not wanted.follow or self._watch.closed:
-                        return
-                    # What others hear of rings too: a follower of little is silent while much happens.
-                    if not await _rings(bell, sent + HEARTBEAT - now()):
-                        yield sign_of_life
-                        sent = now()
-                    await asyncio.sleep(GATHER)
-        finally:
-            self._open -= 1
+        with self._watch.everything() as bell:
+            yield b"".join(map(form.render, await self._gap(wanted)))
+            while True:
+                bell.clear()
+                events, position, more = await self._next(wanted, position, present)
+                if events:
+                    yield b"".join(map(form.render, events))
+                    sent = now()
+                if more:
+                    continue
+                if not wanted.follow or self._watch.closed:
+                    return
+                # What others hear of rings too: a follower of little is silent while much happens.
+                if not await _rings(bell, sent + HEARTBEAT - now()):
+                    yield form.sign_of_life
+                    sent = now()
+                await asyncio.sleep(GATHER)
 
     async def _gap(self, wanted: Wanted) -> Sequence[dict[str, Any]]:
         """What is asked for and no longer there, said once at the beginning."""
