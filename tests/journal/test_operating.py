@@ -139,6 +139,35 @@ def test_a_retry_revives_the_dependents_that_its_death_killed(desk: Desk) -> Non
     assert desk.events("c")[-1] == "work.revived"
 
 
+@pytest.mark.parametrize("asked", [("x",), ("x", "later", "vague")])
+def test_a_dependent_that_waits_again_goes_where_its_submit_wished_it(desk: Desk, asked: tuple[str, ...]) -> None:
+    tomorrow = desk.clock.wall() + 86_400_000
+    desk.submit(
+        "x",
+        new_item("later", needs=["x"], state=WorkState.SCHEDULED, run_at=tomorrow),
+        new_item("vague", needs=["x"], state=WorkState.PARKED, reason="challenge", questions=("which?",)),
+    )
+    desk.kill(desk.claim_one())
+    desk.release(*asked)
+    desk.succeed(desk.claim_one())
+    later, vague = desk.record("later"), desk.record("vague")
+    assert (later.state, later.reason, later.run_at) == (WorkState.SCHEDULED, "delay", tomorrow)
+    assert (vague.state, vague.reason, vague.questions) == (WorkState.PARKED, "challenge", ("which?",))
+
+
+def test_a_dependent_that_expired_while_it_waited_is_still_to_be_answered_when_it_waits_again(desk: Desk) -> None:
+    soon = desk.clock.wall() + 1000
+    asks = {"state": WorkState.PARKED, "reason": "challenge", "questions": ("which?",)}
+    desk.submit("x", *(new_item(each, needs=["x"], expires_at=soon, **asks) for each in ("vague", "told")))
+    held = desk.claim_one()
+    desk.clock.advance(2.0)
+    desk.call(PromoteDue())
+    desk.release("vague")
+    desk.release("told", answers=["the red one"])
+    desk.succeed(held)
+    assert (desk.state("vague"), desk.state("told")) == (WorkState.PARKED, WorkState.READY)
+
+
 def test_a_dead_dependent_cannot_live_before_what_it_needs(desk: Desk) -> None:
     desk.submit("a", new_item("b", needs=["a"]))
     desk.cancel("a")

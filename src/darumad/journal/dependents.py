@@ -84,21 +84,18 @@ def end(batch: Batch, rows: Sequence[int]) -> None:
 
 
 def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemId, ...]:
-    """Dependents that died of the death of `released` live again, and theirs.
+    """Dependents that died of the death of `released` wait again, and theirs.
 
     Not those that another lost item holds.
     """
     revived: list[ItemId] = []
     level: Sequence[int] = list(released)
     while rows := batch.run_if_any("revivable_dependents", level):
-        batch.run(
-            "release", [(row, (WorkState.READY if done else WorkState.WAITING).value, 1) for row, _, done in rows]
-        )
-        batch.record(WorkRevived(uid, by) for _, uid, _ in rows)
-        batch.record(_went_on(uid, WorkState.READY, None, None) for _, uid, done in rows if done)
+        batch.run("release", [(row, WorkState.WAITING.value, 1) for row, _ in rows])
+        batch.record(WorkRevived(uid, by) for _, uid in rows)
         batch.unfinished += len(rows)
-        revived += [uid for _, uid, _ in rows]
-        level = [row for row, _, _ in rows]
+        revived += [uid for _, uid in rows]
+        level = [row for row, _ in rows]
     return tuple(revived)
 
 

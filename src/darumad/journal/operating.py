@@ -95,15 +95,15 @@ def _release(batch: Batch, asked: Release) -> Answer:
     waiting = _unsettled(batch, found)
     if isinstance(waiting, DarumaError):
         return waiting
+    if asked.answers:  # before the release, which looks whether anything is left to be answered
+        answered = [each for each in found.values() if each.row not in settled]
+        batch.run_if_any("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in answered])
+        batch.record(WorkAnswered(uid, asked.audit.by) for uid in found)
     batch.run("release", [_row(each, asked, waiting) for each in found.values()])
     dead = {each.row: each.uid for each in found.values() if each.state is WorkState.DEAD}
     fresh = [each.row for each in found.values() if _starts_fresh(each, asked)]
     batch.run_if_any("close_attempts", fresh, outcome="released")
     batch.unfinished += len(dead)
-    if asked.answers:
-        answered = [each for each in found.values() if each.row not in settled]
-        batch.run_if_any("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in answered])
-        batch.record(WorkAnswered(uid, asked.audit.by) for uid in found)
     for each in found.values():
         batch.record(_facts(each, asked, waiting))
     batch.audit(asked.audit)

@@ -499,10 +499,8 @@ CROSS JOIN item AS top ON top.id = fallen.top
 WHERE item.finished_at IS NULL;
 
 -- name: revivable_dependents
--- Dead of one of these, and of nothing else that is still dead or cancelled: [id, uid, whether all it needs is done].
-SELECT DISTINCT item.id, item.uid, NOT EXISTS (
-    SELECT 1 FROM dependency AS need JOIN item AS needed ON needed.id = need.needs
-    WHERE need.item = item.id AND needed.state <> 'succeeded')
+-- Dead of one of these, and of nothing else that is still dead or cancelled.
+SELECT DISTINCT item.id, item.uid
 FROM dependency JOIN item ON item.id = dependency.item
 WHERE dependency.needs IN (SELECT value FROM json_each(:asked))
     AND item.state = 'dead' AND json_extract(item.error, '$.kind') = 'dependency_failed'
@@ -531,11 +529,16 @@ UPDATE item SET
 WHERE id IN (SELECT value FROM json_each(:asked));
 
 -- name: release
--- [id, state, fresh start]. A fresh start has its budgets back and begins its walk again; all else keeps its place.
+-- [id, state, fresh start]. A fresh start has its budgets back and begins its walk again; all else keeps its place. What
+-- waits again goes on where its submit wished it: its time stands, and what it was asked back is still to be answered.
 WITH asked(id, state, fresh) AS (VALUES :rows)
 UPDATE item SET
-    state = asked.state, reason = NULL,
-    run_at = NULL, finished_at = NULL,
+    state = asked.state,
+    reason = CASE asked.state WHEN 'waiting' THEN (
+        SELECT 'challenge' FROM correspondence
+        WHERE correspondence.item = asked.id AND questions <> '[]' AND answers = '[]') END,
+    run_at = CASE asked.state WHEN 'waiting' THEN run_at END,
+    finished_at = NULL,
     ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE ready_at END,
     rank = CASE WHEN item.state = 'parked' THEN rank ELSE min(:now - priority * :ageing,
         CASE item.state WHEN 'scheduled' THEN rank ELSE :now - priority * :ageing END) END,
