@@ -374,6 +374,34 @@ def test_what_one_decision_raises_is_its_items_and_the_others_go_on(
     assert daemon.orchestrator().incarnation == 1, "nobody else was restarted for it"
 
 
+def test_a_crash_after_a_new_step_is_the_first_whatever_was_counted_before_it(
+    company: Companies, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = Desk(tmp_path / "state", FakeClock(0.0)).open()
+    before.submit(new_item("one", stages=(Stage.EXECUTING,)))
+    before.sql("UPDATE item SET crashes = 2")
+    before.close()
+    real, raised = room.what_follows, threading.Event()
+
+    def poisoned(record: Any, stage: Stage, result: WorkResult, **given: Any) -> Any:
+        if result.success and not raised.is_set():
+            raised.set()
+            raise ZeroDivisionError("once")
+        return real(record, stage, result, **given)
+
+    async def gets_on(item: WorkItem, context: Context) -> WorkResult:
+        return completed(text=await context.steps.once("model", {}, _said))
+
+    monkeypatch.setattr(room, "what_follows", poisoned)
+    daemon = company(executor=gets_on).start()
+    daemon.succeeds("one")
+    assert raised.is_set()
+
+
+async def _said() -> str:
+    return "so it is"
+
+
 def test_a_decision_that_raises_after_it_took_a_slot_gives_it_back(
     company: Companies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,6 +474,7 @@ def test_an_executor_killed_under_load_has_its_own_item_claimed_again_and_no_oth
     is_killed(daemon, daemon.instance(daemon.desk.record(lost).holder.partition("#")[0]))
     eventually(lambda: len(held.begun) == 4)
     assert held.begun[3] == lost, "before any that waits behind it"
+    assert daemon.desk.record(lost).crashes == 0, "what its slot ended of was not its doing"
     held.release()
     daemon.succeeds(*names)
     assert sorted(held.begun) == sorted([*names, lost])

@@ -11,10 +11,11 @@ from darumad.actors.judge import AgentError, TaskAbandoned
 from darumad.actors.messages import SlotDown
 from darumad.actors.roster import ANY, MOST, Backlog, Roster, pool_of
 from darumad.agents import AgentDefinition
-from darumad.bridge import Done, Seat, put_back
-from darumad.journal.requests import Held, Slot
-from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
+from darumad.bridge import Done, Seat, handler_crashed, put_back
+from darumad.journal.requests import Held, Slot, Step
+from darumad.names import ActorPath, AgentName, Attempt, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason
+from darumad.values import changed
 from darumad.work.item import WorkRecord
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
@@ -239,13 +240,54 @@ def test_an_optimizer_that_failed_leaves_the_brief_that_its_end_came_with() -> N
     assert output_of(done, build.follows(done.held.record, done.result)) == {"intent": "x"}
 
 
-@pytest.mark.parametrize(("ours", "crashes"), [(True, 1), (False, 0)])
-def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(ours: bool, crashes: int) -> None:
-    done = put_back("x/1#1", held(), "its actor ended: crash", crashed=ours)
-    move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5), new_id=str)
+@pytest.mark.parametrize(
+    ("done", "crashes", "why"),
+    [
+        (put_back("x/1#1", held(), "its actor ended: crash"), 0, "its actor ended: crash"),
+        (handler_crashed(Done("x/1#1", held(), build.done()), ValueError("ours")), 1, "ValueError: ours"),
+    ],
+)
+def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_raised(
+    done: Done, crashes: int, why: str
+) -> None:
+    move = move_of(done, build.follows(done.record, done.result), holder=None, now=Millis(5), new_id=str)
     assert (move.follows.to, move.follows.stage, move.follows.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
     (fact,) = move.facts
-    assert (fact.name, fact.data()["why"]) == ("work.interrupted", "its actor ended: crash")
+    assert (fact.name, fact.data()["why"]) == ("work.interrupted", why)
+
+
+STEP = Step(
+    item=ItemId("a"), fence=Fence(3), attempt=Attempt(1), stage=Stage.EXECUTING, seq=1, kind="model", input_digest="",
+    output={},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("got_on", "crashes", "suspect"), [({}, 2, True), ({"stepped": True}, 0, False), ({"steps": (STEP,)}, 0, False)]
+)
+def test_a_new_step_clears_what_is_held_against_an_item_by_the_time_its_stage_ends(
+    got_on: dict[str, Any], crashes: int, suspect: bool
+) -> None:
+    done = Done("x/1#1", blamed(), build.failed("tool_error"), **got_on)
+    assert (done.record.crashes, done.record.suspect) == (crashes, suspect)
+    handled = handler_crashed(done, ValueError("ours"))
+    assert handled.record.crashes == (0 if done.stepped else 2), "a step that was to come with the end is left behind"
+
+
+@pytest.mark.parametrize(("result", "crashes"), [(build.done("made"), 0), (build.done(), 2)])
+def test_what_a_stage_made_clears_what_was_held_against_an_item_before_the_next(
+    result: WorkResult, crashes: int
+) -> None:
+    done = Done("x/1#1", blamed(Stage.OPTIMIZING), result)
+    move = move_of(done, build.follows(done.record, result), holder="y/1#1", now=Millis(5), new_id=str)
+    record = held_next(done, move, Fence(3), "y/1#1").record
+    assert (record.crashes, record.suspect) == (crashes, bool(crashes))
+
+
+def blamed(stage: Stage = Stage.EXECUTING) -> Held:
+    """An item that was claimed with two crashes, and as a suspect."""
+    plain = held(stage=stage)
+    return changed(plain, record=changed(plain.record, crashes=2, suspect=True))
 
 
 # --- the listener -----------------------------------------------------------------------------------------------------
@@ -276,16 +318,7 @@ def test_a_life_that_ended_is_forgotten_by_the_bridge_and_told_to_the_orchestrat
     assert heard.forgotten == [f"{PLACE}#4"]
     (down,) = heard.told
     assert isinstance(down, SlotDown)
-    assert (down.holder, down.crashed) == (f"{PLACE}#4", False)
-
-
-def test_a_crash_of_our_own_handler_is_told_as_one_and_a_spent_budget_is_not() -> None:
-    heard = Heard()
-    heard.hear("child.exited", 1, reason=ExitReason("crash", ValueError("ours")))
-    heard.hear("child.started", 2)
-    heard.hear("child.budget_exceeded", 2)
-    heard.hear("child.exited", 2, reason=ExitReason("crash"))
-    assert [each.crashed for each in heard.told] == [True, False]
+    assert down.holder == f"{PLACE}#4"
 
 
 def test_a_restart_is_told_with_what_led_to_it_and_a_first_start_is_none() -> None:

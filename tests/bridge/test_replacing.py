@@ -114,6 +114,22 @@ def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(
     assert told == []
 
 
+def test_what_a_blocked_loop_held_has_got_on_if_a_step_of_it_is_on_disk(room: Rooms, block: Block) -> None:
+    async def steps_and_blocks(item: WorkItem, context: Context) -> WorkResult:
+        await context.steps.once("tool", {}, _nothing)
+        return await block(item, context)
+
+    stage = room()
+    stage.begin(steps_and_blocks)
+    block.holds()
+    stage.bridge.replace()
+    assert stage.done().stepped
+
+
+async def _nothing() -> None:
+    """Done by a step that is about its being one."""
+
+
 async def of_its_own(hold: Hold) -> None:
     await hold()
 

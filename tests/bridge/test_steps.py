@@ -108,6 +108,15 @@ def test_what_was_journalled_is_replayed_and_only_what_was_not_is_paid(room: Roo
     assert again.live == ["c"]
 
 
+@pytest.mark.parametrize(("inputs", "stepped"), [("a", False), ("ab", True), ("b", True)])
+def test_an_end_says_whether_there_was_a_new_step_before_it(room: Rooms, inputs: str, stepped: bool) -> None:
+    stage = room()
+    stage.begin(Paid("a"))
+    assert stage.done().stepped
+    stage.begin(Paid(*inputs), held=rescued(stage), seat=stage.seat(2))
+    assert stage.done().stepped is stepped
+
+
 def test_a_replay_ends_at_the_first_difference_and_from_there_all_is_recorded_anew(room: Rooms) -> None:
     stage, first, other = room(), Paid("a", "b", "c"), Paid("a", "B", "c", says="again")
     stage.begin(first)

@@ -9,14 +9,13 @@ from darumad.work.blame import (
     CLEAR,
     LifeEnd,
     Standing,
-    after_crash,
     after_life,
     after_step,
     holds_template,
     holds_the_loop,
     is_killer,
-    may_claim,
 )
+from tests.work import build
 
 DIED, STOPPED = LifeEnd.DIED, LifeEnd.STOPPED
 SUSPECT = Standing(barren=2, suspect=True)
@@ -59,40 +58,17 @@ def test_a_suspect_that_was_stopped_with_the_rest_stays_one_and_is_not_blamed() 
 
 
 def test_a_real_killer_is_found_in_five_lives() -> None:
-    assert [is_killer(lived(*[DIED] * lives), 3) for lives in range(7)] == [False] * 5 + [True] * 2
+    assert [is_killer(lived(*[DIED] * lives).crashes) for lives in range(7)] == [False] * 5 + [True] * 2
 
 
-@given(st.lists(st.sampled_from(LifeEnd), max_size=20))
-def test_a_new_step_clears_everything(ends: list[LifeEnd]) -> None:
-    assert after_step(lived(*ends)) == CLEAR
-
-
-@given(st.lists(st.sampled_from(LifeEnd), max_size=60))
-def test_an_item_that_gets_on_is_never_condemned(ends: list[LifeEnd]) -> None:
-    standing = CLEAR
-    for end in ends:
-        standing = after_step(after_life(standing, end))
-    assert not is_killer(standing, 1)
-
-
-def test_a_crash_of_our_own_handling_counts_at_once() -> None:
-    assert after_crash(Standing(barren=1)) == Standing(barren=1, crashes=1)
+@given(crashes=st.integers(0, 5), suspect=st.booleans())
+def test_a_new_step_clears_everything(crashes: int, suspect: bool) -> None:
+    assert after_step(build.record(crashes=crashes, suspect=suspect)) == build.record()
 
 
 @pytest.mark.parametrize(("crashes", "dead"), [(0, False), (2, False), (3, True), (4, True)])
 def test_the_third_crash_is_dead(crashes: int, dead: bool) -> None:
-    assert is_killer(Standing(crashes=crashes), 3) is dead
-
-
-@pytest.mark.parametrize(
-    ("uptime", "running", "may"), [(9.9, 0, False), (10.0, 0, True), (10.0, 1, False), (0.0, 1, False)]
-)
-def test_a_suspect_runs_alone_in_a_settled_daemon(uptime: float, running: int, may: bool) -> None:
-    assert may_claim(SUSPECT, uptime=Seconds(uptime), suspects_running=running) is may
-
-
-def test_everything_else_runs_on_beside_a_suspect() -> None:
-    assert may_claim(CLEAR, uptime=Seconds(0), suspects_running=1)
+    assert is_killer(crashes) is dead
 
 
 def crashes(*at: tuple[float, str]) -> list[tuple[Seconds, ItemId]]:

@@ -25,6 +25,7 @@ from darumad.events import (
 from darumad.journal.requests import Held, Move, NewItem
 from darumad.names import Fence, Millis, Stage
 from darumad.values import changed
+from darumad.work.blame import after_step
 from darumad.work.canonical import digest
 from darumad.work.codec import item_to_json, plan_from_json, result_to_json
 from darumad.work.conversation import exchange_of
@@ -84,7 +85,8 @@ def output_of(done: Done, follows: Next) -> Any:
 def held_next(done: Done, move: Move, fence: Fence, holder: str) -> Held:
     """The held item as its next stage begins, at its new slot."""
     held = done.held
-    record = changed(held.record, stage=move.follows.stage, holder=holder, fence=fence)
+    got_on = done.record if move.output is None else after_step(done.record)
+    record = changed(got_on, stage=move.follows.stage, holder=holder, fence=fence)
     brief = move.output if move.from_stage is Stage.OPTIMIZING else held.brief
     work = done.result if move.from_stage is Stage.EXECUTING else held.work
     return changed(held, record=record, steps=(), brief=brief, work=work)

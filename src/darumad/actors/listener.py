@@ -81,6 +81,5 @@ class TreeListener:
         reason = event.data.get("reason")
         kind = reason.kind if isinstance(reason, ExitReason) else str(reason)
         self.forget(holder)
-        crashed = kind == "crash" and event.path not in self._why
         self._why.setdefault(event.path, kind)
-        self.orchestrator(SlotDown(holder, f"its actor ended: {reason}", crashed=crashed))
+        self.orchestrator(SlotDown(holder, f"its actor ended: {reason}"))

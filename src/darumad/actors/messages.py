@@ -21,14 +21,10 @@ class SlotUp(Value):
 
 
 class SlotDown(Value):
-    """A life has ended, or its agent is gone.
-
-    `crashed` when our own handler raised: then its item is to blame, not a bystander.
-    """
+    """A life has ended, or its agent is gone. What its slot holds is a bystander: an actor handles what has ended."""
 
     holder: str
     why: str
-    crashed: bool = False
 
 
 class Hint(Value):

@@ -32,7 +32,7 @@ from darumad.actors.messages import (
     tell_if_alive,
 )
 from darumad.actors.roster import Backlog, Roster, pool_of
-from darumad.bridge import SLOT_ENDED, Done, Ended, Seat, put_back
+from darumad.bridge import SLOT_ENDED, Done, Ended, Seat, handler_crashed, put_back
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import DarumaError
 from darumad.journal.requests import (
@@ -205,7 +205,7 @@ class Orchestrator(Actor):
         except Exception as error:
             # What one decision raises is that item's: the rest of the batch is carried out.
             log.exception("decision_failed", item_id=done.held.record.item.id)
-            self._carry_out(put_back(done.holder, done.held, f"{type(error).__name__}: {error}", crashed=True))
+            self._carry_out(handler_crashed(done, error))
 
     def _carry_out(self, done: Done) -> None:
         record = done.held.record
@@ -229,7 +229,7 @@ class Orchestrator(Actor):
         self._post(move)
 
     def _follows(self, done: Done) -> Next:
-        record = done.held.record
+        record = done.record
         return what_follows(
             record,
             record.stage,
@@ -251,7 +251,7 @@ class Orchestrator(Actor):
     def _slot_down(self, message: SlotDown) -> None:
         seated = self._roster.remove(message.holder)
         if seated is not None and seated.held is not None:
-            self._decide(put_back(message.holder, seated.held, message.why, crashed=message.crashed))
+            self._decide(put_back(message.holder, seated.held, message.why))
 
     def _hint(self, message: Hint) -> None:
         if message.ready is None:

@@ -12,7 +12,18 @@ from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.measuring import MEASURES
 from darumad.bridge.opening import BridgeLimits
-from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
+from darumad.bridge.seat import (
+    SLOT_ENDED,
+    Done,
+    Ended,
+    Limit,
+    Seat,
+    Spawned,
+    SpawnFailed,
+    Stopped,
+    handler_crashed,
+    put_back,
+)
 from darumad.bridge.threads import TOO_MANY
 from darumad.bridge.unpacking import UnpackLimits
 from darumad.bridge.whole import Bridge, BridgeHealth
@@ -21,5 +32,5 @@ from darumad.bridge.workspace import Workspaces
 __all__ = [
     "MEASURES", "SLOT_ENDED", "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Culprit", "Done", "Ended",
     "JournalLedger", "Limit", "LoopHalf", "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped",
-    "UnpackLimits", "Workspaces", "put_back",
+    "UnpackLimits", "Workspaces", "handler_crashed", "put_back",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 import structlog
 
 from darumad.agents import Earlier, build_brief
-from darumad.bridge.seat import Done, put_back
+from darumad.bridge.seat import Done, handler_crashed
 from darumad.journal.requests import Held
 from darumad.names import Attempt
 from darumad.values import changed
@@ -25,7 +25,7 @@ def with_brief(done: Done) -> Done:
         return changed(done, brief=_brief(done.held))
     except Exception as error:
         log.exception("brief_not_built", item_id=record.item.id)
-        return put_back(done.holder, done.held, f"{type(error).__name__}: {error}", crashed=True)
+        return handler_crashed(done, error)
 
 
 def _brief(held: Held) -> dict[str, object]:

@@ -7,6 +7,8 @@ from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
 from darumad.names import ActorPath, Incarnation, ItemId, Role
 from darumad.values import Value
+from darumad.work.blame import after_step
+from darumad.work.item import WorkRecord
 from darumad.work.result import Failure, StopReason, WorkResult
 
 
@@ -61,8 +63,9 @@ class SpawnFailed(Value):
 class Done(Value):
     """The task of a stage that ran at `holder` has ended, for whatever reason.
 
-    `abandoned` tasks ignored their cancel and may still run, revoked. `brief` is what the next stage is shown where an
-    optimizer failed and its item goes on without its help.
+    `abandoned` tasks ignored their cancel and may still run, revoked. `steps` are committed with its end; `stepped` if
+    there were new ones before. `brief` is what the next stage is shown where an optimizer failed and its item goes on
+    without its help.
     """
 
     holder: str
@@ -70,17 +73,33 @@ class Done(Value):
     result: WorkResult
     abandoned: bool = False
     steps: tuple[Step, ...] = ()
+    stepped: bool = False
     brief: Mapping[str, object] | None = None
+
+    @property
+    def record(self) -> WorkRecord:
+        """The record as it stands at this end: a new step has cleared what was held against the item."""
+        record = self.held.record
+        return after_step(record) if self.stepped or self.steps else record
 
 
 SLOT_ENDED = "its slot had ended"
 """Why an item is put back that was held, or handed out, for a life that was over by then."""
 
 
-def put_back(holder: str, held: Held, why: str, *, crashed: bool = False) -> Done:
-    """The end of a stage whose slot is gone. It is held against the item only when our own handler raised on it."""
-    kind = "handler_crashed" if crashed else "interrupted"
-    return Done(holder, held, WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why)))
+def put_back(holder: str, held: Held, why: str) -> Done:
+    """The end of a stage whose slot is gone, which is not held against its item."""
+    return Done(holder, held, _interrupted("interrupted", why))
+
+
+def handler_crashed(done: Done, error: Exception) -> Done:
+    """`done`, of which our own handler raised `error`. What came with it may be what it raised on, and is left."""
+    why = f"{type(error).__name__}: {error}"
+    return Done(done.holder, done.held, _interrupted("handler_crashed", why), stepped=done.stepped)
+
+
+def _interrupted(kind: str, why: str) -> WorkResult:
+    return WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=kind, message=why))
 
 
 class Ended(Value):

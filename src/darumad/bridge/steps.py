@@ -27,6 +27,7 @@ class Steps:
         self._asked: Asked | None = None
         self._seq = 0
         self._lost = False
+        self._stepped = False
         self._replayed: set[int] = set()
         self._riding: tuple[Step, ...] = ()
 
@@ -34,6 +35,11 @@ class Steps:
     def riding(self) -> tuple[Step, ...]:
         """The last step, to be committed together with the stage."""
         return self._riding
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the journal has a new step of this stage."""
+        return self._stepped
 
     @property
     def seq(self) -> int:
@@ -63,8 +69,10 @@ class Steps:
             TypeError: what `run` gave is no JSON.
         """
         known, step = await self._live(kind, inputs, run)
-        if step is not None and await self._commits.commit(step) is STALE:
-            raise self.lose()
+        if step is not None:
+            if await self._commits.commit(step) is STALE:
+                raise self.lose()
+            self._stepped = True
         return known
 
     async def last(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:

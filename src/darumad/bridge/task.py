@@ -210,7 +210,7 @@ class StageTask:
         """
         if self._why is None or why is Limit.HELD_THE_LOOP:
             self._why, self._because = why, because
-        return Done(self.seat.holder, self.held, self._ended())
+        return self._done(self._ended())
 
     async def _run(
         self, loop: asyncio.AbstractEventLoop, agent: Agent, open_context: Callable[["StageTask"], Opened]
@@ -275,14 +275,18 @@ class StageTask:
     def _abandon(self) -> None:
         if not self._told:
             self._told = True
-            self._finished(self, Done(self.seat.holder, self.held, self._ended(), abandoned=True))
+            self._finished(self, changed(self._done(self._ended()), abandoned=True))
 
     def _tell(self, result: WorkResult, duration: Seconds) -> None:
         if self._told:
             return
         self._told = True
         steps = self._steps.riding if self._steps is not None else ()
-        self._finished(self, Done(self.seat.holder, self.held, changed(result, duration=duration), steps=steps))
+        self._finished(self, changed(self._done(changed(result, duration=duration)), steps=steps))
+
+    def _done(self, result: WorkResult) -> Done:
+        stepped = self._steps is not None and self._steps.stepped
+        return Done(self.seat.holder, self.held, result, stepped=stepped)
 
 
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:

@@ -13,9 +13,6 @@ from darumad.names import ItemId
 from darumad.values import Value
 from darumad.work.blame import CLEAR, LifeEnd, Standing, after_life, is_killer
 
-MAX_CRASHES = 3
-"""So many deaths of the process with an item as the one running suspect, and the item is dead."""
-
 
 class Running(Value):
     """A running row, as a rescue finds it. `stepped`: it has a step or a stage's output under its present fence."""
@@ -39,9 +36,9 @@ def rescue(batch: Batch, asked: Sequence[Rescue]) -> list[Answer]:
 def rescue_all(batch: Batch, end: LifeEnd) -> tuple[ItemId, ...]:
     """At boot: whatever still runs was held by a life that is over. What keeps killing the process dies here."""
     rows = [(each, CLEAR if each.stepped else after_life(each.standing, end)) for each in _running(batch)]
-    back = [(each, standing) for each, standing in rows if not is_killer(standing, MAX_CRASHES)]
+    back = [(each, standing) for each, standing in rows if not is_killer(standing.crashes)]
     _put_back(batch, back)
-    _convict(batch, [(each, standing) for each, standing in rows if is_killer(standing, MAX_CRASHES)])
+    _convict(batch, [(each, standing) for each, standing in rows if is_killer(standing.crashes)])
     return tuple(each.uid for each, _ in back)
 
 

@@ -8,14 +8,13 @@ from darumad.work.allowance import Allowance, Caps, Override
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
 from darumad.work.blame import (
     CLEAR,
+    MAX_CRASHES,
     LifeEnd,
     Standing,
-    after_crash,
     after_life,
     after_step,
     holds_template,
     is_killer,
-    may_claim,
 )
 from darumad.work.budget import (
     EVER,
@@ -54,7 +53,7 @@ from darumad.work.codec import (
     usage_to_json,
 )
 from darumad.work.dependencies import Graph, Readiness, find_cycle, readiness, refuse_cycle, topological_order
-from darumad.work.ends import MAX_CRASHES, Next, in_line, what_follows
+from darumad.work.ends import Next, in_line, what_follows
 from darumad.work.error_context import Site, boxed, compact
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.health import AgentHealth, AgentState, Life, Signs, health_of
@@ -141,7 +140,6 @@ __all__ = [
     "WorkResult",
     "WorkState",
     "admit",
-    "after_crash",
     "after_life",
     "after_step",
     "boxed",
@@ -166,7 +164,6 @@ __all__ = [
     "item_to_json",
     "limits_from_json",
     "limits_to_json",
-    "may_claim",
     "nearly_spent",
     "next_day",
     "readiness",

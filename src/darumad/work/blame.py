@@ -9,11 +9,14 @@ from enum import Enum
 
 from darumad.names import ItemId, Seconds
 from darumad.values import Value, changed
+from darumad.work.item import WorkRecord
 
 BARREN_LIVES = 2
 """So many lives in a row without a new step make a suspect."""
 SETTLED_AFTER = Seconds(10)
 """A suspect is claimed only after the daemon has lived so long: it then dies alone, if it kills."""
+MAX_CRASHES = 3
+"""The third crash that an item causes is its death."""
 TEMPLATE_ITEMS = 3
 TEMPLATE_WINDOW = Seconds(60)
 
@@ -45,9 +48,10 @@ CLEAR = Standing()
 """Nothing is held against it."""
 
 
-def after_step(standing: Standing) -> Standing:
+def after_step(record: WorkRecord) -> WorkRecord:
     """A new step was journalled: whoever gets on with the work is no killer. Suspicion and crashes are cleared."""
-    return standing if standing == CLEAR else CLEAR
+    is_clear = record.crashes == CLEAR.crashes and record.suspect is CLEAR.suspect
+    return record if is_clear else changed(record, crashes=CLEAR.crashes, suspect=CLEAR.suspect)
 
 
 def after_life(standing: Standing, end: LifeEnd) -> Standing:
@@ -66,19 +70,9 @@ def after_life(standing: Standing, end: LifeEnd) -> Standing:
     )
 
 
-def after_crash(standing: Standing) -> Standing:
-    """Our own handling of this very item raised."""
-    return changed(standing, crashes=standing.crashes + 1)
-
-
-def is_killer(standing: Standing, max_crashes: int) -> bool:
-    """Whether the item is dead of it: at the `max_crashes`-th crash."""
-    return standing.crashes >= max_crashes
-
-
-def may_claim(standing: Standing, *, uptime: Seconds, suspects_running: int) -> bool:
-    """Whether the item may be claimed now: a suspect only in a settled daemon, and never beside another suspect."""
-    return not standing.suspect or (uptime >= SETTLED_AFTER and suspects_running == 0)
+def is_killer(crashes: int) -> bool:
+    """Whether so many crashes are an item's death: of the daemon while it was suspect, or of our handling of it."""
+    return crashes >= MAX_CRASHES
 
 
 def holds_template(crashes: Sequence[tuple[Seconds, ItemId]], *, last_success: Seconds | None, now: Seconds) -> bool:

@@ -34,7 +34,7 @@ class Course(Enum):
     PARK_ASKED = "parked (`challenge`, `approval`, `question` or `children`)"
     DIE = "dead"
     CANCEL = "cancelled"
-    CRASH = "ready, stage kept, or dead at `max_crashes`"
+    CRASH = "ready, stage kept, or dead of the third crash"
     PUT_BACK = "ready, stage kept"
     STAY = "no move"
 

@@ -10,6 +10,7 @@ from typing import Any
 from darumad.names import Millis, Seconds, Stage
 from darumad.values import Value, changed
 from darumad.work.backoff import OUTAGE, RETRY, Backoff
+from darumad.work.blame import is_killer
 from darumad.work.causes import ENDS, TOLD_AS, Course, cause_of, review_of
 from darumad.work.error_context import Site, compact
 from darumad.work.gates import Review, in_order
@@ -17,9 +18,6 @@ from darumad.work.item import WorkRecord
 from darumad.work.kinds import KINDS
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-
-MAX_CRASHES = 3
-"""The third crash of our own handling that an item causes is its death."""
 
 SHORTEST, LONGEST = Seconds(1), Seconds(7 * 86_400)
 """Seconds: what becomes of a wait that somebody asked for, however short or long."""
@@ -74,7 +72,6 @@ class _Ending(Value, kw_only=True):
     now: Millis
     rng_unit: float
     backoff: Backoff
-    max_crashes: int
     template_held: bool
     cause: str
 
@@ -108,7 +105,6 @@ def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fa
     now: Millis,
     rng_unit: float,
     backoff: Backoff = RETRY,
-    max_crashes: int = MAX_CRASHES,
     template_held: bool = False,
 ) -> Next:
     """What becomes of `record`, held in `stage`, now that the stage ended with `result`.
@@ -122,7 +118,6 @@ def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fa
         now: wall milliseconds.
         rng_unit: chance for the backoff's jitter, 0.0 to 1.0.
         backoff: the wait after a failure; the item's own `backoff` takes the place of its first.
-        max_crashes: the crash of our own handler that is the item's death.
         template_held: the agent's template is held (`blame.holds_template`, `blame.holds_the_loop`).
 
     Raises:
@@ -136,7 +131,6 @@ def what_follows(  # noqa: PLR0913 - each is named at the call, and each is a fa
         now=now,
         rng_unit=rng_unit,
         backoff=backoff,
-        max_crashes=max_crashes,
         template_held=template_held,
         cause=cause_of(result, stage, stages),
     )
@@ -305,7 +299,7 @@ def _cancel(ending: _Ending) -> Next:
 
 
 def _crash(ending: _Ending) -> Next:
-    if ending.record.crashes + 1 >= ending.max_crashes:
+    if is_killer(ending.record.crashes + 1):
         outcome = _S.AGENT_CRASHED.value
         return changed(_die(ending), crashes=1, reason=outcome, outcome=outcome)
     return changed(_put_back(ending), crashes=1, error=_error(ending))
