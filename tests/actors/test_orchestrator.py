@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from darumad.actors import Barred, Claiming, HowClaiming
 from darumad.actors import orchestrator as room
@@ -353,6 +355,32 @@ def test_a_suspect_begins_as_soon_as_the_one_before_it_has_ended(company: Compan
     daemon = company()
     daemon.clock.advance(SETTLED_AFTER)
     daemon.start().succeeds("a", "b", "c")  # on a clock that stands still: nobody looks again
+
+
+def test_an_item_that_cannot_be_read_leaves_its_slot_to_the_next_at_once(company: Companies, tmp_path: Path) -> None:
+    before = Desk(tmp_path / "state", FakeClock(0.0)).open()
+    before.submit("bad", "good")
+    before.sql("UPDATE item SET error = 'no JSON' WHERE uid = 'bad'")
+    before.close()
+    daemon = company(count=1).start()
+    daemon.succeeds("good")  # on a clock that stands still: nobody looks again
+    assert daemon.desk.record("bad").error["kind"] == "unreadable"
+
+
+def test_a_claim_that_fails_is_said_and_made_again_at_the_next_look(company: Companies) -> None:
+    structlog.reset_defaults()
+    daemon = company()
+    soon = daemon.clock.wall() + 1000
+    daemon.desk.sql(
+        f"CREATE TRIGGER stuck BEFORE INSERT ON hold WHEN new.claimed_at < {soon} BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    with capture_logs() as told:
+        daemon.start().submit("one")
+        eventually(lambda: any(each["event"] == "request_failed" for each in told))
+    (line,) = {(each["request"], each["error"]) for each in told if each["event"] == "request_failed"}
+    assert line == ("Claim", "the journal could not carry out Claim: no")
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one")
 
 
 def test_what_one_decision_raises_is_its_items_and_the_others_go_on(

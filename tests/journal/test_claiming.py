@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
-from darumad.journal import Claim, Ready, Slot
+from darumad.journal import Claim, Held, Ready, Slot
 from darumad.journal.encoding import RecentItems
+from darumad.journal.requests import EffectStart
 from darumad.journal.sql import shaped
 from darumad.names import AgentName, Stage
 from darumad.work.codec import result_from_json
@@ -13,6 +16,16 @@ WORK = {"stop_reason": "completed", "text": "work"}
 
 def ids(held) -> list[str]:
     return [each.record.item.id for each in held]
+
+
+def started(held: Held) -> EffectStart:
+    """A letter that may be on its way."""
+    record = held.record
+    key = f"{record.item.id}:1"
+    return EffectStart(
+        item=record.item.id, fence=record.fence, attempt=record.attempt, stage=record.stage, seq=1, key=key,
+        tool="send", arguments={}, idempotent=True,
+    )  # fmt: skip
 
 
 def test_a_claim_holds_its_item_under_a_new_fence_in_a_new_attempt(desk: Desk) -> None:
@@ -142,13 +155,6 @@ def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
     assert (retry.record.attempt, retry.steps, retry.failed, retry.lineage) == (2, (), (failure,), 1)
 
 
-def test_finished_work_that_cannot_be_read_is_none_and_costs_nobody_else_the_claim(desk: Desk) -> None:
-    desk.submit(new_item("one"))
-    desk.call(move(desk.claim_one(PREPARE), WorkState.READY, DO))
-    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW, output={"stop_reason": "of no known set"}))
-    assert desk.claim_one(REVIEW).work is None
-
-
 def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) -> None:
     desk.submit("a")
     desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
@@ -157,6 +163,62 @@ def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) ->
     desk.call(move(held, WorkState.READY, REVIEW, ends_attempt=True, outcome="provider_error", failures=1))
     again = desk.claim_one(REVIEW)
     assert (again.record.attempt, again.brief, again.work) == (2, {"brief": 1}, result_from_json(WORK))
+
+
+# --- what cannot be read ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE payload SET body = replace(body, 'do bad', 'do bat') WHERE item = 1", "its sha256 differs"),
+        ("UPDATE step SET output = '{' WHERE item = 1", "JSONDecodeError"),
+        ("""UPDATE output SET body = '{"stop_reason": "of no known set"}' WHERE item = 1""", "of no known set"),
+        ("UPDATE effect SET arguments = '[' WHERE item = 1", "JSONDecodeError"),
+        ("UPDATE correspondence SET feedback = 'hearsay' WHERE item = 1", "JSONDecodeError"),
+        ("UPDATE item SET error = 'oh' WHERE id = 1", "JSONDecodeError"),
+    ],
+)
+def test_an_item_that_cannot_be_read_is_dead_and_costs_no_other_the_claim(desk: Desk, damage: str, said: str) -> None:
+    put_back = {"reason": "interrupted", "feedback": {"issues": ["no ending"]}, "error": {"kind": "tool_error"}}
+    desk.submit("bad", "good")
+    for each in desk.claim(count=2):
+        desk.call(move(each, WorkState.READY, DO, **put_back))
+    for each in desk.claim(DO, count=2):
+        desk.call(move(each, WorkState.READY, REVIEW, output=WORK, **put_back))
+    for each in desk.claim(REVIEW, count=2):
+        desk.call(step(each))
+        desk.call(started(each))
+        desk.call(move(each, WorkState.READY, **put_back))
+    desk.submit(new_item("waits", needs=["bad"]))
+    desk.sql(damage)
+    desk.close()
+    desk.open()
+    answer = desk.call(Claim(slots=tuple(Slot(AgentName("*"), REVIEW, f"r/{n}#1") for n in range(3))))
+    assert (ids(answer.held), answer.unread) == (["good"], 1)
+    ((state, error),) = desk.sql("SELECT state, error FROM item WHERE id = 1")
+    assert state == "dead"
+    assert json.loads(error)["kind"] == "unreadable"
+    assert said in json.loads(error)["message"]
+    assert "Restore the journal from a backup" in json.loads(error)["message"]
+    (told,) = desk.reader.events(0, item="bad", type="work.dead")
+    assert told.data["error"] == json.loads(error)["message"]
+    assert desk.record("waits").error["dependency"] == "bad"
+    assert desk.sql("SELECT why FROM hold WHERE item = 1 ORDER BY fence DESC LIMIT 1") == [("convicted",)]
+    assert desk.sql("SELECT outcome FROM attempt WHERE item = 1") == [("interrupted",)]
+    assert desk.journal.health().unfinished == 1
+
+
+def test_a_retry_of_an_item_whose_steps_cannot_be_read_does_without_them(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(step(held))
+    desk.call(move(held, WorkState.READY, reason="interrupted"))
+    desk.sql("UPDATE step SET output = '{'")
+    assert desk.claim() == ()
+    desk.release("a")
+    again = desk.claim_one()
+    assert (again.record.attempt, again.steps) == (2, ())
 
 
 def test_what_is_remembered_of_items_may_be_less_than_one_claim(desk: Desk) -> None:

@@ -13,6 +13,7 @@ IGNORED = {
     "overloaded", "rate_limited", "quota_exhausted", "auth", "model_not_found", "spawn_failed", "refusal", "max_steps",
     "max_tokens", "local_saturation", "no_room", "budget_exhausted", "price_unknown", "cancelled", "interrupted",
     "invalid_item",    "challenged", "review_rejected", "outcome_unknown", "stale", "bridge_stalled", "loop_held",
+    "unreadable",
 }  # fmt: skip
 
 

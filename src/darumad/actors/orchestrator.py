@@ -270,6 +270,9 @@ class Orchestrator(Actor):
 
     def _committed(self, outcome: Outcome) -> None:
         request, answer = outcome.request, outcome.answer
+        if isinstance(answer, Exception) and not isinstance(request, Move):
+            # Nothing was changed: the next look at the journal asks again.
+            log.error("request_failed", request=type(request).__name__, error=str(answer))
         match request:
             case Claim():
                 self._claimed(request, answer)
@@ -283,12 +286,10 @@ class Orchestrator(Actor):
             case Rescue() if isinstance(answer, Rescued):
                 if answer.items:
                     self._backlog.anywhere()
-            case _ if isinstance(answer, Exception):
-                log.error("request_failed", request=type(request).__name__, error=str(answer))
 
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
-        held = answer.held if isinstance(answer, Claimed) else ()
+        held, unread = (answer.held, answer.unread) if isinstance(answer, Claimed) else ((), 0)
         self._claimed_ever += len(held)
         taken = frozenset(each.slot.holder for each in held)
         for slot in request.slots:
@@ -298,6 +299,8 @@ class Orchestrator(Actor):
         for each in held:
             self._hand_out(each, each.slot.holder)
         self._backlog.answered(request.slots, taken)
+        if unread:
+            self._backlog.anywhere()  # their slots are free for what stands behind them
         begun = Counter(each.record.item.agent for each in held if each.record.stage is each.record.item.stages[0])
         self._held_back = {agent for agent, most in request.first.items() if begun[agent] >= most}
 

@@ -1,28 +1,24 @@
-"""Claims: the best ready items for the free slots, each under a new fence, with all that its stage needs to go on."""
+"""Claims: the best ready items for the free slots, each under a new fence."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from darumad.events import WorkAssigned, WorkExpired
+from darumad.events import WorkAssigned
 from darumad.journal.batch import Batch
 from darumad.journal.conversing import shown
-from darumad.journal.dependents import doom
-from darumad.journal.effects import effects_by_row
-from darumad.journal.encoding import WORDS, load, record_from_row
-from darumad.journal.requests import Answer, Claim, Claimed, Held, Slot
-from darumad.names import AgentName, Stage
+from darumad.journal.deaths import convict, expire
+from darumad.journal.encoding import WORDS, load
+from darumad.journal.gathering import gather
+from darumad.journal.requests import Answer, Claim, Claimed, Slot
+from darumad.names import AgentName
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
-from darumad.work.codec import result_from_json
-from darumad.work.item import WorkItem, WorkRecord
+from darumad.work.item import WorkRecord
 from darumad.work.lanes import Turns
-from darumad.work.result import WorkResult
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
-_UID, _SHA256, _FENCE, _LINEAGE = 1, 3, 8, 31
-"""Where they stand in a row of the `record` view."""
 
 
 class _Candidate(NamedTuple):
@@ -57,42 +53,16 @@ def _claim(batch: Batch, asked: Claim) -> Claimed:
         chosen += _one_suspect(batch, asked, chosen, lanes)
     if not chosen:
         return Claimed(())
-    ids = [each.id for each, _ in chosen]
-    batch.run("claim", [(each.id, slot.holder) for each, slot in chosen])
+    slots = {each.id: slot for each, slot in chosen}
+    batch.run("claim", [(row, slot.holder) for row, slot in slots.items()])
     begun = [each.id for each, _ in chosen if not each.resumed]
     batch.run_if_any("open_attempts", begun)
-    batch.run("open_holds", ids)
-    held = shown(batch, _taken(batch, chosen, ids), ids, begun)
+    batch.run("open_holds", list(slots))
+    found, unread = gather(batch, slots)
+    convict(batch, unread)
+    held = shown(batch, tuple(found.values()), list(found), begun)
     batch.record([_assigned(each.record) for each in held])
-    return Claimed(held)
-
-
-def _taken(batch: Batch, chosen: Sequence[Choice], ids: Sequence[int]) -> tuple[Held, ...]:
-    """What was claimed, as it stands now, with the items that were lately accepted or read not read once more."""
-    ((claimed,),) = batch.run("claimed", ids)
-    rows = {row[0]: row for row in load(claimed)}
-    items = _items(batch, rows)
-    gathered = _Gathered(batch, [row[0] for row in rows.values() if _has_history(row)])
-    return tuple([_held(rows[each.id], items[each.id], slot, gathered) for each, slot in chosen])
-
-
-def _items(batch: Batch, rows: Mapping[int, Sequence[Any]]) -> dict[int, WorkItem]:
-    """The items of these rows. What is known is taken out first: each that is read may drive another out."""
-    known = {row: batch.recent.known(each[_SHA256]) for row, each in rows.items()}
-    bodies = batch.run_if_any("payloads_by_id", [row for row, item in known.items() if item is None])
-    read = {row: batch.recent.read(body, rows[row][_SHA256], rows[row][_UID]) for row, body in bodies}
-    return {row: item or read[row] for row, item in known.items()}
-
-
-def expire(batch: Batch) -> None:
-    """Whatever is past its time and not running is dead, and so are those that wait on it."""
-    rows = batch.run("expire", ())
-    batch.record(WorkExpired(uid, agent, phase) for _, uid, agent, phase in rows)
-    batch.unfinished -= len(rows)
-    ended = [row[0] for row in rows]
-    if ended:
-        batch.run("close_attempts", ended, outcome="expired")
-        doom(batch, ended)
+    return Claimed(held, unread=len(unread))
 
 
 def _candidates(batch: Batch, asked: Claim) -> "tuple[_Lanes, list[_Candidate]]":
@@ -216,57 +186,6 @@ def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _L
     suspects = [_Candidate(*row) for row in batch.run("claim_suspects", ())]
     found = [each for each in suspects if each.agent not in barred and each.lane not in shut]
     return _choose(free, found, batch.turns, lanes)[:1]
-
-
-def _has_history(row: Sequence[Any]) -> bool:
-    """A first attempt in its first stage has none, unless it was put back before."""
-    return bool(row[_FENCE] > 1)
-
-
-class _Gathered:
-    """The steps, effects, outputs and failures of the held items that have a history, by row."""
-
-    def __init__(self, batch: Batch, ids: Sequence[int]) -> None:
-        self.steps: dict[int, list[tuple[int, str, str, Any]]] = defaultdict(list)
-        self.outputs: dict[int, dict[str, Any]] = defaultdict(dict)
-        self.failures: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        for row, seq, kind, digest, output in batch.run_if_any("steps_of_held", ids):
-            self.steps[row].append((seq, kind, digest, load(output)))
-        self.effects = effects_by_row(batch, ids)
-        for row, stage, body in batch.run_if_any("outputs_of_held", ids):
-            self.outputs[row][stage] = load(body)
-        for row, error in batch.run_if_any("failures_of_held", ids):
-            self.failures[row].append(load(error))
-
-
-def _held(row: Sequence[Any], item: WorkItem, slot: Slot, gathered: _Gathered) -> Held:
-    record = record_from_row(row, item)
-    if not _has_history(row):
-        return Held(record=record, slot=slot, lineage=row[_LINEAGE])
-    before = record.item.stages[: _place(record)]
-    made = {stage: output for stage, output in gathered.outputs[row[0]].items() if stage in before}
-    return Held(
-        record=record,
-        slot=slot,
-        steps=tuple(gathered.steps[row[0]]),
-        effects=gathered.effects.get(row[0], ()),
-        brief=made.get(Stage.OPTIMIZING),
-        work=_finished(made.get(Stage.EXECUTING)),
-        failed=tuple(gathered.failures[row[0]]),
-        lineage=row[_LINEAGE],
-    )
-
-
-def _finished(body: Any) -> WorkResult | None:
-    """The executing stage's result. One that cannot be read is as good as none: it must not cost others their claim."""
-    try:
-        return None if body is None else result_from_json(body)
-    except (TypeError, ValueError, AttributeError):
-        return None
-
-
-def _place(record: WorkRecord) -> int:
-    return record.item.stages.index(record.stage)
 
 
 def _assigned(record: WorkRecord) -> WorkAssigned:

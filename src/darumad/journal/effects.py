@@ -1,6 +1,5 @@
 """Effects of held items' tools: fenced like steps, and settled by a person where nobody knows what happened."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,15 +46,8 @@ def settle_unknown(batch: Batch, row: int, answers: Sequence[str]) -> bool | Ref
     return True
 
 
-def effects_by_row(batch: Batch, rows: Sequence[int]) -> dict[int, tuple[Effect, ...]]:
-    """The effects of these items, whatever attempt they are of."""
-    found: defaultdict[int, list[Effect]] = defaultdict(list)
-    for row, *effect in batch.run_if_any("effects_of_held", rows):
-        found[row].append(_effect(effect))
-    return {row: tuple(effects) for row, effects in found.items()}
-
-
-def _effect(row: Sequence[Any]) -> Effect:
+def effect_from_row(row: Sequence[Any]) -> Effect:
+    """An effect as `effects_of_held` has it, behind its item's row."""
     key, attempt, seq, tool, arguments, state, idempotent, output = row
     return Effect(
         key=key,

@@ -581,8 +581,7 @@ DELETE FROM label WHERE item IN (SELECT value FROM json_each(:asked));
 -- name: running
 SELECT item.id, item.uid, item.holder, item.stage, item.crashes, item.lives, item.suspect,
     EXISTS (SELECT 1 FROM step WHERE step.item = item.id AND step.attempt = item.attempt AND step.fence = item.fence)
-        OR EXISTS (SELECT 1 FROM output WHERE output.item = item.id AND output.fence = item.fence),
-    item.agent, item.phase, item.attempt
+        OR EXISTS (SELECT 1 FROM output WHERE output.item = item.id AND output.fence = item.fence)
 FROM item WHERE item.state = 'running';
 
 -- name: rescue
@@ -595,13 +594,14 @@ FROM asked
 WHERE item.id = asked.id;
 
 -- name: convict
--- [id, crashes, error]: dead, for the daemon died with it alone under suspicion as often as is allowed.
+-- [id, crashes, error]: whoever runs is dead of it. The crashes stay as they are where they are not given.
 WITH asked(id, crashes, error) AS (VALUES :rows)
 UPDATE item SET
     state = 'dead', reason = NULL, fence = fence + 1, attempt_open = 0, holder = NULL, boot = NULL, finished_at = :now,
-    crashes = asked.crashes, error = asked.error
+    crashes = coalesce(asked.crashes, item.crashes), error = asked.error
 FROM asked
-WHERE item.id = asked.id;
+WHERE item.id = asked.id
+RETURNING item.id, uid, agent, phase, attempt;
 
 -- name: expire
 -- Whatever is past its `expires_at` and not running is dead.

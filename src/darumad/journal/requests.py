@@ -128,9 +128,13 @@ class Held(Value, kw_only=True):
 
 
 class Claimed(Value):
-    """What a claim gave; fewer than the slots where there was not enough work."""
+    """What a claim gave; fewer than the slots where there was not enough work.
+
+    So many more were `unread`: the journal holds of them what cannot be read. They are dead, and there may be others.
+    """
 
     held: tuple[Held, ...]
+    unread: int = 0
 
 
 class Step(Value, kw_only=True):

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from darumad.events import WorkDead, WorkReady, WorkRescued
+from darumad.events import WorkReady, WorkRescued
 from darumad.journal.batch import Batch
-from darumad.journal.claiming import expire
-from darumad.journal.dependents import doom
-from darumad.journal.encoding import dump
+from darumad.journal.deaths import Verdict, convict, expire
 from darumad.journal.requests import APPLIED, Answer, Promoted, PromoteDue, Rescue, Rescued, SetBack
 from darumad.journal.sql import SQL
 from darumad.names import ItemId
@@ -23,9 +21,6 @@ class Running(Value):
     stage: str
     standing: Standing
     stepped: bool
-    agent: str
-    phase: str
-    attempt: int
 
 
 def rescue(batch: Batch, asked: Sequence[Rescue]) -> list[Answer]:
@@ -38,7 +33,7 @@ def rescue_all(batch: Batch, end: LifeEnd) -> tuple[ItemId, ...]:
     rows = [(each, CLEAR if each.stepped else after_life(each.standing, end)) for each in _running(batch)]
     back = [(each, standing) for each, standing in rows if not is_killer(standing.crashes)]
     _put_back(batch, back)
-    _convict(batch, [(each, standing) for each, standing in rows if is_killer(standing.crashes)])
+    convict(batch, [_killer(each, standing) for each, standing in rows if is_killer(standing.crashes)])
     return tuple(each.uid for each, _ in back)
 
 
@@ -66,9 +61,8 @@ def _rescue(batch: Batch, asked: Rescue) -> Rescued:
 def _running(batch: Batch) -> list[Running]:
     found = batch.db.all(SQL["running"])
     return [
-        Running(row, uid, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), bool(stepped),
-            agent, phase, attempt)
-        for row, uid, holder, stage, crashes, lives, suspect, stepped, agent, phase, attempt in found
+        Running(row, uid, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), bool(stepped))
+        for row, uid, holder, stage, crashes, lives, suspect, stepped in found
     ]  # fmt: skip
 
 
@@ -79,16 +73,6 @@ def _put_back(batch: Batch, rows: Iterable[tuple[Running, Standing]]) -> None:
     batch.record(WorkRescued(each.uid, each.holder, each.stage) for each, _ in back)
 
 
-def _convict(batch: Batch, rows: Sequence[tuple[Running, Standing]]) -> None:
-    said = "the daemon died {} times while this item was the one suspect that ran"
-    verdicts = [(each, held.crashes, said.format(held.crashes)) for each, held in rows]
-    batch.run_if_any(
-        "convict",
-        [(each.row, crashes, dump({"kind": "handler_crashed", "message": why})) for each, crashes, why in verdicts],
-    )
-    ended = [each.row for each, _ in rows]
-    batch.run_if_any("close_attempts", ended, outcome="interrupted")
-    batch.run_if_any("close_holds", [(row, "convicted") for row in ended])
-    batch.unfinished -= len(ended)
-    batch.record(WorkDead(each.uid, each.agent, each.phase, each.attempt, why) for each, _, why in verdicts)
-    doom(batch, ended)
+def _killer(each: Running, held: Standing) -> Verdict:
+    said = f"the daemon died {held.crashes} times while this item was the one suspect that ran"
+    return Verdict(each.row, "handler_crashed", said, held.crashes)

@@ -92,6 +92,7 @@ ENDS: Mapping[str, End] = {
     # nothing that another try would mend
     "refusal": End(_S.REFUSED, _C.DIE),
     "invalid_item": End(_S.INVALID_ITEM, _C.DIE),
+    "unreadable": End(_S.INTERRUPTED, _C.DIE),
     "expired": End(_S.EXPIRED, _C.DIE),
     "dependency_failed": End(_S.DEPENDENCY_FAILED, _C.DIE),
     # of the daemon and its people

@@ -277,6 +277,12 @@ _KINDS: tuple[Kind, ...] = (
         recovery=("Read the traceback in the log and report it.",),
     ),
     Kind(
+        name="unreadable",
+        comes_from="the journal holds of the item what was never written, or what cannot be read",
+        hints=("The disk, or somebody else, changed the journal.",),
+        recovery=("See what else is damaged with `daruma journal check`, and restore the journal from a backup.",),
+    ),
+    Kind(
         name="tool_error",
         comes_from="a tool raised (a command's non-zero exit is an observation, not an error)",
         retry=Retry.BY_EFFECT,
