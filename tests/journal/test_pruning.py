@@ -1,15 +1,20 @@
 """What is kept for its time and then goes, in bites; and what is purged at once."""
 
+import shutil
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darumad.errors import Refused
-from darumad.journal import Prune, Pruned, Purge
+from darumad.journal import Note, Prune, Pruned, Purge
+from darumad.journal.database import Database
 from darumad.journal.pruning import BITE
-from darumad.names import ItemId, Millis
+from darumad.names import ItemId, Millis, Seconds
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, new_item, step
+from tests.kit import eventually
 
 DAY = 86_400.0
 
@@ -141,20 +146,51 @@ def purge(desk: Desk, item: str) -> Any:
     return desk.call(Purge(item=ItemId(item), remember_ms=int(30 * DAY * 1000), audit=AUDIT))
 
 
+def on_disk(desk: Desk) -> bytes:
+    return b"".join(each.read_bytes() for each in desk.directory.iterdir())
+
+
 def test_a_secret_that_was_pasted_is_in_no_file_of_the_journal_any_more(desk: Desk) -> None:
     desk.submit(new_item("a", description=f"log in with {SECRET}", labels={"k": SECRET}, stages=(DO,)))
     held = desk.claim_one(DO)
     desk.call(step(held, 1, asked={"messages": [SECRET]}, output={"said": SECRET}))
     desk.succeed(held, output={"o": SECRET}, result={"text": SECRET})
-    assert SECRET.encode() in b"".join(each.read_bytes() for each in desk.directory.iterdir())
+    assert SECRET.encode() in on_disk(desk)
     purge(desk, "a")
     desk.close()
-    assert SECRET.encode() not in b"".join(each.read_bytes() for each in desk.directory.iterdir())
+    assert SECRET.encode() not in on_disk(desk)
     desk.open()
     assert desk.reader.record(ItemId("a")) is None
     assert desk.events("a")[-1] == "work.purged"
     assert [dict(each.data) for each in desk.reader.events(0, item="a")[:-1]] == [{}] * (len(desk.events("a")) - 1)
     assert desk.submit(new_item("a", stages=(DO,))).created == (False,), "its id stays taken"
+
+
+def test_a_purge_waits_for_no_reader_and_empties_the_log_once_that_has_gone(desk: Desk) -> None:
+    desk.submit("first")
+    desk.submit(new_item("a", description=SECRET))
+    desk.cancel("a")
+    with closing(Database.reader(desk.directory / "journal.db")) as reader:
+        reader.all("BEGIN")
+        reader.all("SELECT count(*) FROM item")
+        purge(desk, "a")
+        desk.journal.call(Note(facts=()), Seconds(4.0))  # less than SQLite would wait for the reader
+        assert SECRET.encode() in (desk.directory / "journal.db-wal").read_bytes()
+    eventually(lambda: SECRET.encode() not in on_disk(desk))
+
+
+def test_a_log_that_a_killed_life_left_a_secret_in_is_emptied_by_the_next(desk: Desk, tmp_path: Path) -> None:
+    desk.submit("first")
+    desk.submit(new_item("a", description=SECRET))
+    desk.cancel("a")
+    with closing(Database.reader(desk.directory / "journal.db")) as reader:
+        reader.all("BEGIN")
+        reader.all("SELECT count(*) FROM item")
+        purge(desk, "a")
+        shutil.copytree(desk.directory, tmp_path / "killed")
+    killed = Desk(tmp_path / "killed", desk.clock).open()
+    eventually(lambda: SECRET.encode() not in on_disk(killed))
+    killed.close()
 
 
 def test_what_is_not_finished_cannot_be_purged(desk: Desk) -> None:

@@ -273,6 +273,7 @@ def test_the_writer_checkpoints_when_nobody_waits_and_in_any_case_when_the_log_i
     db = Database.writer(tmp_path / "x.db")
     db.all("CREATE TABLE t (x)")
     checkpoints = Checkpoints(db)
+    checkpoints.run()
     wal = tmp_path / "x.db-wal"
 
     def grow(pages: int) -> None:
@@ -300,6 +301,7 @@ def test_a_checkpoint_that_a_reader_stops_is_not_tried_again_before_something_wa
     db = Database.writer(tmp_path / "x.db")
     db.all("CREATE TABLE t (x)")
     checkpoints, reader = Checkpoints(db), Database.reader(tmp_path / "x.db")
+    checkpoints.run()
     reader.all("BEGIN")
     reader.all("SELECT * FROM t")
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)"

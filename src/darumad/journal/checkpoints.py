@@ -24,6 +24,8 @@ class Checkpoints:
         self._left = 0
         self._per_change = 1.0
         self._tried = False
+        self.owed = True
+        """Whether something that was erased may still stand in the WAL: so it may when the life before was killed."""
 
     @property
     def frames(self) -> float:
@@ -38,12 +40,12 @@ class Checkpoints:
     def after_batch(self) -> None:
         """Checkpoint if it cannot wait."""
         self._tried = False
-        if self.frames >= FULL_FRAMES:
+        if self.owed or self.frames >= FULL_FRAMES:
             self.run()
 
     def empty_log(self) -> None:
-        """Leave nothing in the WAL of what was erased; while a reader holds it, as soon as it can be."""
-        self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Leave nothing in the WAL of what was erased. While a reader holds it, that is owed."""
+        self.owed = True
         self.run()
 
     def run(self) -> None:
@@ -52,8 +54,8 @@ class Checkpoints:
         Whatever a reader holds is left for later.
         """
         self._tried = True
-        row = self._db.one("PRAGMA wal_checkpoint(PASSIVE)")
-        _, frames, moved = row or (0, 0, 0)
+        kept, frames, moved = self._db.checkpoint("TRUNCATE" if self.owed else "PASSIVE")
+        self.owed = self.owed and kept
         changes = self._db.changes - self._changes
         if changes > 0 and frames > self._left:
             self._per_change = max(0.05, (frames - self._left) / changes)

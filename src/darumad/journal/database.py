@@ -26,12 +26,13 @@ _DISK = frozenset(
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE = 0xFF
 
+_PATIENCE = "busy_timeout = 5000"
 _SHARED_PRAGMAS = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = MEMORY")
 _WRITER_PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
-    "busy_timeout = 5000",
+    _PATIENCE,
     "cache_size = -16384",
     "journal_size_limit = 67108864",
     # Some builds overwrite what is deleted with zeros: each move of an index entry would be written twice.
@@ -71,7 +72,7 @@ class Database:
             f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
         database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, "busy_timeout = 5000", "query_only = ON"):
+        for pragma in (*_SHARED_PRAGMAS, _PATIENCE, "query_only = ON"):
             database.all(f"PRAGMA {pragma}")
         return database
 
@@ -83,7 +84,7 @@ class Database:
         """
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
         database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, "busy_timeout = 5000", "wal_autocheckpoint = 0"):
+        for pragma in (*_SHARED_PRAGMAS, _PATIENCE, "wal_autocheckpoint = 0"):
             database.all(f"PRAGMA {pragma}")
         return database
 
@@ -127,6 +128,18 @@ class Database:
         """Forget the transaction; nothing if SQLite ended it already."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def checkpoint(self, mode: str) -> tuple[bool, int, int]:
+        """What it came to: whether a reader kept it from all of it, the frames in the log, and those that are moved.
+
+        It waits for no reader: every commit would wait with it.
+        """
+        self.all("PRAGMA busy_timeout = 0")
+        try:
+            kept, frames, moved = self.one(f"PRAGMA wal_checkpoint({mode})") or (0, 0, 0)
+        finally:
+            self.all(f"PRAGMA {_PATIENCE}")
+        return bool(kept), frames, moved
 
     def close(self) -> None:
         """Safe to call twice."""

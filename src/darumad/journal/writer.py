@@ -61,7 +61,7 @@ MAX_BATCH = 256
 """Requests in one transaction, at most; under load the queue fills it while the last one is synced."""
 
 AGAIN = 1.0
-"""Seconds until what waits for room on the disk is tried again."""
+"""Seconds until what waits for room on the disk is tried again, or for a reader of the log to end."""
 REST = 0.05
 """Seconds without a request after which nobody is taken to wait, and the writer sees to its log."""
 COMPLETES = (Move, Step, EffectEnd, Settle, Cancel)
@@ -214,7 +214,9 @@ class Writer:
     @property
     def _patience(self) -> float | None:
         """Seconds until something else than a request is to be done; None where there is nothing."""
-        return REST if self._failed is None and self._checkpoints.due else None
+        if self._failed is not None:
+            return None
+        return REST if self._checkpoints.due else AGAIN if self._checkpoints.owed else None
 
     def _drain_late(self) -> None:
         """Whoever posted while the writer was closing is told so, and whoever still waits for room."""
