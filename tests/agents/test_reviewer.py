@@ -9,6 +9,7 @@ from darumad.agents import Template
 from darumad.agents.roles.judge import SHOWN
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import Role, Stage
+from darumad.values import changed
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import Input, WorkItem
 from darumad.work.model import Message, ModelFailed
@@ -143,15 +144,64 @@ async def test_a_finished_file_passes_it(tmp_path: Path) -> None:
     assert found["passed"] is True
 
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+TEXT, PICTURE = "text/x-python", "image/png"
+
+
+@pytest.mark.parametrize(
+    ("data", "says", "why"),
+    [
+        (None, TEXT, "made: No such file or directory"),
+        (b"x = 1\0\n", TEXT, "made: it is said to be text/x-python, and is no text"),
+        (b"x = 1\n" * 400_000, TEXT, "made: of its 2,400,000 bytes only 2,097,152 were read"),
+    ],
+    ids=["missing", "no text", "too large"],
+)
+async def test_a_file_that_could_not_be_looked_through_leaves_the_gate_unknown_and_is_named(
+    data: bytes | None, says: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "fine.py").write_text("x = 1\n")
+    work = made("fine.py", put(tmp_path, data, says))
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
+    assert (found["passed"], found["undecided"]) == (False, ["no_antipatterns"])
+    assert found["gates"]["no_antipatterns"]["issues"] == [f"not looked through: {why}"]
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-32"])
+async def test_a_text_is_looked_through_in_whatever_it_is_written(codec: str, tmp_path: Path) -> None:
+    work = made(put(tmp_path, "x = 1\n# TODO\n".encode(codec), TEXT))
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
+    assert found["issues"] == ["no_antipatterns: unfinished: made:2: TODO"]
+
+
+@pytest.mark.parametrize(("beside", "passed"), [(("fine.py",), True), ((), False)], ids=["beside a text", "alone"])
+async def test_a_picture_is_not_looked_through_and_keeps_no_text_from_passing(
+    beside: tuple[str, ...], passed: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "fine.py").write_text("x = 1\n")
+    work = made(*beside, put(tmp_path, PNG, PICTURE))
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
+    assert (found["passed"], found["undecided"]) == (passed, [] if passed else ["no_antipatterns"])
+
+
+def put(workspace: Path, data: bytes | None, says: str) -> Artifact:
+    """The artifact `made` of the media type `says`; with None nothing is there."""
+    if data is not None:
+        (workspace / "made").write_bytes(data)
+    return Artifact(name="made", media_type=says, size=len(data or b""), sha256="0" * 64)
+
+
 async def test_prose_is_never_searched_for_marks(tmp_path: Path) -> None:
     work = WorkResult(stop_reason=StopReason.COMPLETED, text="TODO: none left")
     found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, work=work))
     assert found["undecided"] == ["no_antipatterns"]
 
 
-def made(name: str) -> WorkResult:
-    artifact = Artifact(name=name, media_type="text/x-python", size=1, sha256="0" * 64)
-    return WorkResult(stop_reason=StopReason.COMPLETED, artifacts=(artifact,))
+def made(*files: str | Artifact) -> WorkResult:
+    """Work with these files; those that are only named are Python."""
+    named = Artifact(name="", media_type=TEXT, size=1, sha256="0" * 64)
+    artifacts = tuple(each if isinstance(each, Artifact) else changed(named, name=each) for each in files)
+    return WorkResult(stop_reason=StopReason.COMPLETED, artifacts=artifacts)
 
 
 # --- with a model ---------------------------------------------------------------------------------------------------
@@ -180,6 +230,12 @@ async def test_a_model_that_does_not_know_leaves_the_gate_unknown(tmp_path: Path
     model = Scripted(verdicts({"correctness": "unknown"}))
     found = await review(reviewer(frozenset({Gate.CORRECTNESS})), context(tmp_path, model, work=DONE))
     assert (found["passed"], found["undecided"]) == (False, ["correctness"])
+
+
+async def test_what_left_a_gate_open_is_still_told_where_a_model_could_not_tell_either(tmp_path: Path) -> None:
+    model, missing = Scripted(verdicts({"no_antipatterns": "unknown"})), put(tmp_path, None, TEXT)
+    found = await review(reviewer(frozenset({Gate.NO_ANTIPATTERNS})), context(tmp_path, model, work=made(missing)))
+    assert found["gates"]["no_antipatterns"]["issues"] == ["not looked through: made: No such file or directory"]
 
 
 async def test_no_model_is_asked_whether_tests_passed(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ async def judge(item: WorkItem, context: Context, review: Review, exhibit: Exhib
     if not gates and not item.requirements:
         return review
     answer = await ask_for_json(context, "judge", await _request(item, context, exhibit, gates, criteria))
-    findings = {gate: _finding(gate, answer["gates"][gate.value]) for gate in gates}
+    findings = {gate: _finding(gate, answer["gates"][gate.value], review.finding(gate)) for gate in gates}
     met = {each["requirement"]: bool(each["satisfied"]) for each in answer["requirements"]}
     return changed(
         review,
@@ -68,9 +68,10 @@ def _earlier(feedback: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(feedback[-1].get("requirements") or ()) if feedback else ()
 
 
-def _finding(gate: Gate, said: Mapping[str, Any]) -> Finding:
-    issues = tuple(f"{gate.value}: {issue}" for issue in said["issues"])
-    return Finding(Verdict(said["verdict"]), issues)
+def _finding(gate: Gate, said: Mapping[str, Any], before: Finding) -> Finding:
+    """The model's, or that of `before` where it could not tell either, and not why."""
+    verdict, issues = Verdict(said["verdict"]), tuple(f"{gate.value}: {issue}" for issue in said["issues"])
+    return Finding(verdict, issues or before.issues) if verdict is before.verdict else Finding(verdict, issues)
 
 
 async def _request(

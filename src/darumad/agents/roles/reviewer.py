@@ -1,8 +1,10 @@
 """The reviewer's agent: is a result what was asked for? Gate by gate; what nobody could judge stays unknown."""
 
 import asyncio
+from collections.abc import Sequence
 
 from darumad.agents import artifacts
+from darumad.agents.artifacts import Looked
 from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit, judge
@@ -152,10 +154,19 @@ async def _for_unfinished(review: Review, context: Context) -> Review:
     asked = Gate.NO_ANTIPATTERNS in review.required and review.finding(Gate.NO_ANTIPATTERNS).verdict is Verdict.UNKNOWN
     if not asked or context.work is None or not context.work.artifacts:
         return review
-    names = [each.name for each in context.work.artifacts]
-    marks = await asyncio.to_thread(artifacts.unfinished, context.workspace, names)
-    issues = tuple(f"no_antipatterns: unfinished: {each}" for each in marks)
-    return _with(review, Gate.NO_ANTIPATTERNS, Finding(Verdict.FAIL if issues else Verdict.PASS, issues))
+    made, workspace = context.work.artifacts, context.workspace
+    looked = await asyncio.to_thread(lambda: [artifacts.look_through(workspace, each) for each in made])
+    return _with(review, Gate.NO_ANTIPATTERNS, _marks_in(looked))
+
+
+def _marks_in(looked: Sequence[Looked]) -> Finding:
+    """What is not there is claimed only of texts, and of those only where every one was read to its end."""
+    marks = tuple(f"no_antipatterns: unfinished: {mark}" for each in looked for mark in each.marks)
+    if marks:
+        return Finding(Verdict.FAIL, marks)
+    unread = tuple(f"not looked through: {each.unread}" for each in looked if each.unread is not None)
+    seen = any(each.whole for each in looked) and not unread
+    return Finding(Verdict.PASS if seen else Verdict.UNKNOWN, unread)
 
 
 def _with(review: Review, gate: Gate, finding: Finding) -> Review:
