@@ -82,6 +82,30 @@ def test_a_free_slot_that_died_is_skipped() -> None:
     assert [slot.holder for slot in roster.offer({DOING: 2})] == ["x/2#1"]
 
 
+def test_a_slot_that_goes_down_and_up_under_its_name_is_one_slot() -> None:
+    roster = Roster()
+    for _ in range(2):
+        roster.add(seat("x/1"))
+        roster.remove("x/1#1")
+    roster.add(seat("x/1"))
+    assert [slot.holder for slot in roster.offer({DOING: 5})] == ["x/1#1"]
+
+
+@pytest.mark.parametrize("gets", [None, held()])
+def test_a_slot_that_goes_down_and_up_while_it_is_taken_is_given_nothing_else(gets: Held | None) -> None:
+    roster = Roster()
+    roster.add(seat("x/1"))
+    assert roster.take(DOING) == "x/1#1"
+    roster.remove("x/1#1")
+    roster.add(seat("x/1"))
+    assert roster.take(DOING) is None
+    if gets is not None:
+        assert roster.hold("x/1#1", gets) is not None
+        assert roster.take(DOING) is None
+    roster.free("x/1#1")
+    assert (roster.take(DOING), roster.take(DOING)) == ("x/1#1", None)
+
+
 def test_optimizers_and_reviewers_serve_every_definition_and_executors_their_own() -> None:
     assert pool_of(Stage.OPTIMIZING, OTHER) == pool_of(Stage.OPTIMIZING, EXECUTOR)
     assert pool_of(Stage.EXECUTING, OTHER) != pool_of(Stage.EXECUTING, EXECUTOR)

@@ -1,6 +1,6 @@
 """The roster: which slots live, which are free, what each holds. Memory only; the journal decides who owns what."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -44,31 +44,35 @@ class Seated:
 
 
 class Roster:
-    """Slots by holder (`path#incarnation`). A slot is free, offered in a claim under way, or holds one item."""
+    """Slots by holder (`path#incarnation`). A slot is free, taken for a claim or a move under way, or holds one item.
+
+    A taken one stays so until it is given its item or freed, also when it goes down and comes up again under its name.
+    """
 
     def __init__(self) -> None:
         self._seated: dict[str, Seated] = {}
-        self._free: defaultdict[Pool, deque[str]] = defaultdict(deque)
-        self._offered: set[str] = set()
+        self._free: defaultdict[Pool, OrderedDict[str, None]] = defaultdict(OrderedDict)
+        self._taken: set[str] = set()
         self._under_way: Counter[AgentName] = Counter()
         self._live: Counter[Pool] = Counter()
 
     def add(self, seat: Seat) -> None:
-        """A new life of a slot, free. One that is up already stays as it is: its agent was made anew beneath it."""
+        """A slot is up, and free. One that is up already stays as it is: its agent was made anew beneath it."""
         if seat.holder in self._seated:
             return
         pool = role_pool(seat.role, seat.definition.name)
         self._seated[seat.holder] = Seated(seat, pool)
-        self._free[pool].append(seat.holder)
         self._live[pool] += 1
+        if seat.holder not in self._taken:
+            self._free[pool][seat.holder] = None
 
     def remove(self, holder: str) -> Seated | None:
         """The slot is gone; what it held is the caller's to put back."""
         seated = self._seated.pop(holder, None)
-        self._offered.discard(holder)
         if seated is None:
             return None
         self._live[seated.pool] -= 1
+        self._free[seated.pool].pop(holder, None)
         if seated.held is not None:
             self._under_way[seated.held.record.item.agent] -= 1
         return seated
@@ -78,18 +82,17 @@ class Roster:
         return self._seated.get(holder)
 
     def take(self, pool: Pool) -> str | None:
-        """A free slot of `pool`, taken; None when there is none."""
-        free = self._free[pool]
-        while free:
-            holder = free.popleft()
-            if holder in self._seated:
-                return holder
-        return None
+        """The slot of `pool` that is free for the longest, taken; None when there is none."""
+        if not self._free[pool]:
+            return None
+        holder, _ = self._free[pool].popitem(last=False)
+        self._taken.add(holder)
+        return holder
 
     def hold(self, holder: str, held: Held) -> Seated | None:
         """The slot now holds this item; None when it has died meanwhile."""
         seated = self._seated.get(holder)
-        self._offered.discard(holder)
+        self._taken.discard(holder)
         if seated is not None:
             seated.held = held
             self._under_way[held.record.item.agent] += 1
@@ -98,29 +101,28 @@ class Roster:
     def free(self, holder: str) -> None:
         """The slot has nothing to do (any more)."""
         seated = self._seated.get(holder)
-        self._offered.discard(holder)
+        self._taken.discard(holder)
         if seated is None:
             return
         if seated.held is not None:
             self._under_way[seated.held.record.item.agent] -= 1
             seated.held = None
-        self._free[seated.pool].append(holder)
+        self._free[seated.pool][holder] = None
 
     def offer(self, wanted: Mapping[Pool, int]) -> tuple[Slot, ...]:
-        """Free slots, at most as many of each pool as are wanted, offered in a claim until they are held or freed."""
+        """Free slots, at most as many of each pool as are wanted, taken for a claim."""
         slots = []
         for pool, most in wanted.items():
             for _ in range(most):
                 holder = self.take(pool)
                 if holder is None:
                     break
-                self._offered.add(holder)
                 slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder))
         return tuple(slots)
 
     def busy(self) -> frozenset[str]:
-        """Every holder that the journal may rightly name: it holds an item, or is offered in a claim under way."""
-        return frozenset(holder for holder, each in self._seated.items() if each.held is not None) | self._offered
+        """Every holder that the journal may rightly name: it holds an item, or is taken for one."""
+        return frozenset(holder for holder, each in self._seated.items() if each.held is not None) | self._taken
 
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""
