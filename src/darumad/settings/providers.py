@@ -38,7 +38,11 @@ class ProviderSettings(Value, kw_only=True):
         "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
-    embedding_model: str | None = setting(None, "Which model makes vectors of texts; null makes none.")
+    embedding_model: str | None = setting(
+        None,
+        "Which model makes vectors of texts; null makes none. Nothing in Daruma asks for vectors yet: today "
+        "`daruma providers check` looks whether the server has this model too.",
+    )
     fallback: str | None = setting(
         None, "A name from `providers`: who is asked when this one cannot answer; it may name another in turn."
     )

@@ -62,6 +62,19 @@ async def test_a_model_that_is_not_there_is_named(vendors: Simulation, kind: str
     assert (found.state, found.reason) == ("error", "it takes the key, but has no model called model-b")
 
 
+@pytest.mark.parametrize(
+    ("model", "state", "reason"),
+    [
+        ("vectors", "connected", "it has model-a and vectors"),
+        ("others", "error", "it takes the key, but has no model called others"),
+    ],
+)
+async def test_the_model_that_makes_vectors_is_looked_for_too(model: str, state: str, reason: str) -> None:
+    with answering(200, b'{"data": [{"id": "model-a"}, {"id": "vectors"}]}') as url:
+        found = await validated(changed(spec("openai", url), embedding_model=model), Credential(KEY))
+    assert (found.state, found.reason) == (state, reason)
+
+
 async def test_an_ollama_without_a_model_in_the_settings_is_connected(vendors: Simulation) -> None:
     found = await validated(spec("ollama", vendors.url("ollama"), None), None)
     assert (found.state, found.reason) == ("connected", "it has 1 model")

@@ -1,4 +1,4 @@
-"""Whether a provider can be used: its address answers, takes the key, and has the model; and what calls have met since.
+"""Whether a provider can be used: its address answers, takes the key, has the models; and what calls have met since.
 
 Asking costs nothing, and proves less than a call: many servers show their models to everybody.
 """
@@ -175,11 +175,11 @@ def _judged(spec: ProviderSpec, status: int, answer: Any) -> Validity:
     models = _models_of(answer)
     if models is None:
         return Validity("error", f"what answers is no {spec.kind} server")
-    if not spec.model:
-        return Validity("connected", f"it has {counted(len(models), 'model')}")
-    if spec.model in models or f"{spec.model}:latest" in models:
-        return Validity("connected", f"it has {spec.model}")
-    return Validity("error", f"it takes the key, but has no model called {spec.model}")
+    named = [each for each in (spec.model, spec.embedding_model) if each]
+    missing = next((each for each in named if models.isdisjoint({each, f"{each}:latest"})), None)
+    if missing is not None:
+        return Validity("error", f"it takes the key, but has no model called {missing}")
+    return Validity("connected", f"it has {' and '.join(named) or counted(len(models), 'model')}")
 
 
 def _models_of(answer: Any) -> frozenset[str] | None:
