@@ -52,11 +52,11 @@ def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
     (slot,) = roster.offer({DOING: 5})
     assert (slot.holder, slot.stage, slot.agent) == ("x/1#1", Stage.EXECUTING, EXECUTOR)
     assert roster.offer({DOING: 5}) == ()
-    assert roster.busy() == {"x/1#1"}
+    assert (roster.taken(), roster.held()) == ({"x/1#1"}, frozenset())
     roster.hold("x/1#1", held())
-    assert (roster.busy(), roster.under_way(EXECUTOR)) == ({"x/1#1"}, 1)
+    assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), {("a", 3)}, 1)
     roster.free("x/1#1")
-    assert (roster.busy(), roster.under_way(EXECUTOR)) == (frozenset(), 0)
+    assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), frozenset(), 0)
     assert roster.take(DOING) == "x/1#1"
 
 

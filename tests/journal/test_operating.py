@@ -2,9 +2,9 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.events import DaemonPaused
-from darumad.journal import APPLIED, Note, Program, PromoteDue, Release, Released, Rescue, Setting
+from darumad.journal import APPLIED, Held, Note, Program, PromoteDue, Release, Released, Rescue, Setting
 from darumad.journal.batch import audit_hash
-from darumad.names import AgentName, ItemId
+from darumad.names import AgentName, Fence, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -251,11 +251,37 @@ def test_whatever_is_past_its_time_dies_unless_it_runs(desk: Desk) -> None:
         assert (desk.state(each), desk.events(each)[-1]) == (WorkState.DEAD, "work.expired")
 
 
+def held_by(*held: Held) -> frozenset[tuple[ItemId, Fence]]:
+    return frozenset((each.record.item.id, each.record.fence) for each in held)
+
+
+def test_an_item_that_its_slot_has_lost_sight_of_goes_back_though_the_slot_works_on_another(desk: Desk) -> None:
+    desk.submit("a", "b")
+    (lost,), (kept,) = desk.claim(), desk.claim()
+    assert lost.slot == kept.slot
+    assert desk.call(Rescue(live=held_by(kept))).items == ("a",)
+
+
+def test_an_item_that_is_held_under_a_later_fence_goes_back(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.call(Rescue(live=frozenset()))
+    desk.claim_one()
+    assert desk.call(Rescue(live=held_by(held))).items == ("a",)
+
+
+def test_what_is_handed_to_a_holder_whose_answer_is_on_the_way_stays_there(desk: Desk) -> None:
+    desk.submit("a", "b")
+    asks, gone = desk.claim(count=2)
+    assert desk.call(Rescue(live=frozenset(), taken=frozenset({asks.slot.holder}))).items == ("b",)
+    assert gone.record.item.id == "b"
+
+
 def test_items_of_lost_holders_go_back_with_their_steps(desk: Desk) -> None:
     desk.submit("a", "b")
     lost, kept = desk.claim(count=2)
     desk.call(step(lost))
-    said = desk.call(Rescue(live=frozenset({kept.slot.holder})))
+    said = desk.call(Rescue(live=held_by(kept)))
     assert said.items == ("a",)
     record = desk.record("a")
     assert (record.state, record.reason, record.fence) == (WorkState.READY, "interrupted", lost.record.fence + 1)

@@ -240,7 +240,7 @@ def test_a_rescue_knows_nothing_of_what_was_posted_after_it(desk: Desk) -> None:
     desk.submit("a", "b")
     goes_on, lost = desk.claim(count=2)
     ear, gate = Ear(), Gate(desk)
-    desk.journal.post(Rescue(live=frozenset({goes_on.slot.holder})), ear.hear)
+    desk.journal.post(Rescue(live=frozenset({(goes_on.record.item.id, goes_on.record.fence)})), ear.hear)
     desk.journal.post(move(goes_on, WorkState.RUNNING, DO, holder="next#1"), ear.hear)
     desk.journal.post(success(lost), ear.hear)
     gate.open()

@@ -130,7 +130,7 @@ class Orchestrator(Actor):
     def on_start(self) -> None:
         """Nobody holds anything yet in this life: what the journal says is running is put back."""
         self._desk.arrived(self.actor_ref.tell)
-        self._post(Rescue(live=frozenset(), why="the orchestrator was restarted"))
+        self._post(Rescue(live=frozenset()))
         self._post(PromoteDue())
         self._tick()
 
@@ -375,8 +375,7 @@ class Orchestrator(Actor):
         return {agent: max(0, count - busy[agent]) for agent, count in self._desk.counts.items()}
 
     def _reread(self) -> None:
-        holders = {each for move in self._moving.values() for each in (move.done.holder, move.holder) if each}
-        self._post(Rescue(live=self._roster.busy() | holders))
+        self._post(Rescue(live=self._roster.held().union(self._moving), taken=self._roster.taken()))
         moving = {item for item, _ in self._moving}  # whoever waits for a slot may have been cancelled: nobody says so
         self._going_on = {item: agent for item, agent in self._going_on.items() if item in moving}
         self._post(PromoteDue())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from darumad.bridge import Seat
 from darumad.journal.requests import Held, Slot
-from darumad.names import AgentName, ItemId, Role, Stage
+from darumad.names import AgentName, Fence, ItemId, Role, Stage
 
 ANY = AgentName("*")
 """Optimizers and reviewers serve every definition's items."""
@@ -120,9 +120,14 @@ class Roster:
                 slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder))
         return tuple(slots)
 
-    def busy(self) -> frozenset[str]:
-        """Every holder that the journal may rightly name: it holds an item, or is taken for one."""
-        return frozenset(holder for holder, each in self._seated.items() if each.held is not None) | self._taken
+    def held(self) -> frozenset[tuple[ItemId, Fence]]:
+        """The items that are held right now, each under its fence."""
+        records = (each.held.record for each in self._seated.values() if each.held is not None)
+        return frozenset((record.item.id, record.fence) for record in records)
+
+    def taken(self) -> frozenset[str]:
+        """The holders that are taken for a claim or a move: the journal may name them before they hold anything."""
+        return frozenset(self._taken)
 
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""

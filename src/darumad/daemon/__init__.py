@@ -182,7 +182,7 @@ def _wind_down(house: Kernel, behind: Minds, ending: Ending) -> None:
 def _put_back(house: Kernel) -> None:
     """What still runs is ready again; where the journal does not answer, the next boot does it."""
     try:
-        house.journal.call(Rescue(live=frozenset(), why="the daemon is stopping"), WITHIN)
+        house.journal.call(Rescue(live=frozenset()), WITHIN)
     except DarumaError as error:
         log.warning("not_put_back", error=str(error))
 

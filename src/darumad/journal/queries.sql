@@ -579,7 +579,7 @@ DELETE FROM label WHERE item IN (SELECT value FROM json_each(:asked));
 -- === going back, and time ==========================================================================================
 
 -- name: running
-SELECT item.id, item.uid, item.holder, item.stage, item.crashes, item.lives, item.suspect,
+SELECT item.id, item.uid, item.fence, item.holder, item.stage, item.crashes, item.lives, item.suspect,
     EXISTS (SELECT 1 FROM step WHERE step.item = item.id AND step.attempt = item.attempt AND step.fence = item.fence)
         OR EXISTS (SELECT 1 FROM output WHERE output.item = item.id AND output.fence = item.fence)
 FROM item WHERE item.state = 'running';

@@ -278,13 +278,14 @@ class Edit(Value, kw_only=True):
 
 
 class Rescue(Value, kw_only=True):
-    """Put back every running item of this node whose holder is not in `live` (`path#incarnation`).
+    """Put back every running item that nobody works on. Answer: `Rescued`.
 
-    Answer: `Rescued`.
+    `live` are those that somebody does, each under its fence. Whoever is in `taken` (`path#incarnation`) may have been
+    given one by an answer that is on its way.
     """
 
-    live: frozenset[str]
-    why: str = "its holder was gone"
+    live: frozenset[tuple[ItemId, Fence]]
+    taken: frozenset[str] = frozenset()
 
 
 class Rescued(Value):

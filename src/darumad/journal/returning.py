@@ -7,7 +7,7 @@ from darumad.journal.batch import Batch
 from darumad.journal.deaths import Verdict, convict, expire
 from darumad.journal.requests import APPLIED, Answer, Promoted, PromoteDue, Rescue, Rescued, SetBack
 from darumad.journal.sql import SQL
-from darumad.names import ItemId
+from darumad.names import Fence, ItemId
 from darumad.values import Value
 from darumad.work.blame import CLEAR, LifeEnd, Standing, after_life, is_killer
 
@@ -17,6 +17,7 @@ class Running(Value):
 
     row: int
     uid: ItemId
+    fence: Fence
     holder: str
     stage: str
     standing: Standing
@@ -24,7 +25,7 @@ class Running(Value):
 
 
 def rescue(batch: Batch, asked: Sequence[Rescue]) -> list[Answer]:
-    """The holders are gone, the process lives: nobody is to blame, and the fence alone is the price."""
+    """Nobody works on them, the process lives: nobody is to blame, and the fence alone is the price."""
     return [_rescue(batch, each) for each in asked]
 
 
@@ -53,17 +54,18 @@ def set_back(batch: Batch, asked: Sequence[SetBack]) -> list[Answer]:
 
 
 def _rescue(batch: Batch, asked: Rescue) -> Rescued:
-    gone = [each for each in _running(batch) if each.holder not in asked.live]
+    gone = [
+        each for each in _running(batch) if (each.uid, each.fence) not in asked.live and each.holder not in asked.taken
+    ]
     _put_back(batch, [(each, each.standing) for each in gone])
     return Rescued(tuple(each.uid for each in gone))
 
 
 def _running(batch: Batch) -> list[Running]:
-    found = batch.db.all(SQL["running"])
     return [
-        Running(row, uid, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), bool(stepped))
-        for row, uid, holder, stage, crashes, lives, suspect, stepped in found
-    ]  # fmt: skip
+        Running(row, uid, fence, holder, stage, Standing(barren=lives, suspect=bool(suspect), crashes=crashes), stepped)
+        for row, uid, fence, holder, stage, crashes, lives, suspect, stepped in batch.db.all(SQL["running"])
+    ]
 
 
 def _put_back(batch: Batch, rows: Iterable[tuple[Running, Standing]]) -> None:
