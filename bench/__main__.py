@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import cli, journal, providers, supervision, walk
+from bench import cli, journal, logs, providers, supervision, walk
 
 ROWS = {
     "walk": walk.row,
     "supervision": supervision.row,
     "cli": cli.row,
     "journal": journal.row,
+    "logs": logs.row,
     "providers": providers.row,
 }
 

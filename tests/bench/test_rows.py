@@ -57,6 +57,12 @@ async def test_the_row_of_the_providers_makes_its_calls_at_once_and_reads_every_
     assert (await providers.added())["cpu"] > 0
 
 
+def test_the_row_of_the_logs_measures_what_a_line_takes() -> None:
+    measure = "from bench import logs; logs.LINES, logs.ROUNDS = 5, 2; print(logs.measured())"
+    ran = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True, timeout=60)
+    assert float(ran.stdout) > 0
+
+
 def test_the_row_of_the_providers_starts_a_daemon() -> None:
     wall, cpu = providers._started_once()
     assert wall > 0 < cpu

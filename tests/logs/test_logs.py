@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -254,26 +253,3 @@ def test_the_thread_ends_with_the_logs(capture: Capture) -> None:
     captured.text()
     gc.collect()
     assert not [each for each in threading.enumerate() if each.name == "log-stderr" and each.is_alive()]
-
-
-def test_a_line_costs_about_ten_microseconds_of_the_caller() -> None:
-    code = """
-import os, time
-from pathlib import Path
-from darumad.clock import SystemClock
-from darumad.logs import configure, logger
-class S: level, format, file = "info", "json", None
-logs = configure(S(), clock=SystemClock(), environ={}, descriptor=os.open("/dev/null", os.O_WRONLY))
-log = logger("actors.orchestrator")
-best = 1.0
-for _ in range(20):
-    began = time.thread_time()
-    for number in range(400):
-        log.info("item_ended", item_id="0190b7c1-7a6f-7e10-8f2a-1234567890ab", agent="executor", attempt=1, took=12)
-    best = min(best, (time.thread_time() - began) / 400)
-    time.sleep(0.03)
-logs.close()
-print(best * 1e6)
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
-    assert float(done.stdout) < 40, "microseconds a line; 10 on a quiet machine"
