@@ -1,4 +1,4 @@
-"""What a line of the log costs whoever logs it, in CPU: the line is rendered there, and written by a thread of its own."""
+"""What a line of the log costs whoever logs it, in CPU: it is rendered there, and written by a thread of its own."""
 
 import os
 import subprocess
