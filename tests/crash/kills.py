@@ -28,12 +28,11 @@ STOPPING = 45.0
 """Seconds that it then has."""
 AT_RANDOM = "at random"
 AT_THE_END = frozenset({
-    "journal.publisher.Publisher.close 1", "journal.writer.Writer.close 1", "journal.writer.Writer._drain_late 1",
+    "journal.publisher.Publisher.close 1", "journal.writer.Writer.close 1", "journal.writer._turn_away 1",
     "bridge.loop.LoopThread.stop 1",
 })  # fmt: skip
 """Lines that only a daemon comes to that was asked to stop."""
 NOT_SENT_FOR: Mapping[str, str] = {
-    "journal.writer.Writer.post 1": "somebody posts after the journal was closed: nobody is left who would",
     "actors.orchestrator.Orchestrator._carry_out 1": "an end that moves nothing: a cancel was faster",
     "actors.orchestrator.Orchestrator._moved 1": "a move that came too late: a cancel was faster",
     "actors.role.RoleActor._spawned 1": "an agent that could not be made is made after all: somebody mends its file",

@@ -1,7 +1,8 @@
 """What is kept for its time and then goes, in bites; and what is purged at once."""
 
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -166,27 +167,27 @@ def test_a_secret_that_was_pasted_is_in_no_file_of_the_journal_any_more(desk: De
     assert desk.submit(new_item("a", stages=(DO,))).created == (False,), "its id stays taken"
 
 
-def test_a_purge_waits_for_no_reader_and_empties_the_log_once_that_has_gone(desk: Desk) -> None:
-    desk.submit("first")
+@contextmanager
+def purged_beside_a_reader(desk: Desk) -> Iterator[None]:
+    """While it lasts, somebody reads what was there before."""
     desk.submit(new_item("a", description=SECRET))
     desk.cancel("a")
     with closing(Database.reader(desk.directory / "journal.db")) as reader:
         reader.all("BEGIN")
         reader.all("SELECT count(*) FROM item")
         purge(desk, "a")
+        yield
+
+
+def test_a_purge_waits_for_no_reader_and_empties_the_log_once_that_has_gone(desk: Desk) -> None:
+    with purged_beside_a_reader(desk):
         desk.journal.call(Note(facts=()), Seconds(4.0))  # less than SQLite would wait for the reader
         assert SECRET.encode() in (desk.directory / "journal.db-wal").read_bytes()
     eventually(lambda: SECRET.encode() not in on_disk(desk))
 
 
 def test_a_log_that_a_killed_life_left_a_secret_in_is_emptied_by_the_next(desk: Desk, tmp_path: Path) -> None:
-    desk.submit("first")
-    desk.submit(new_item("a", description=SECRET))
-    desk.cancel("a")
-    with closing(Database.reader(desk.directory / "journal.db")) as reader:
-        reader.all("BEGIN")
-        reader.all("SELECT count(*) FROM item")
-        purge(desk, "a")
+    with purged_beside_a_reader(desk):
         shutil.copytree(desk.directory, tmp_path / "killed")
     killed = Desk(tmp_path / "killed", desk.clock).open()
     eventually(lambda: SECRET.encode() not in on_disk(killed))

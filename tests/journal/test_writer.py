@@ -172,6 +172,30 @@ def test_what_was_posted_before_the_close_is_carried_out_and_what_comes_after_is
         desk.submit("late")
 
 
+def test_what_is_posted_while_the_journal_closes_is_answered_whoever_is_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ear, writer, closer = Ear(), desk.journal._writer, threading.Thread(target=desk.close)
+    queue = writer._queue
+
+    class Door:
+        """Somebody has seen that it is open, and is not in yet, when the journal closes."""
+
+        def put(self, posted: Any) -> None:
+            if posted is not None:
+                closer.start()
+                closer.join(0.2)
+            queue.put(posted)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(queue, name)
+
+    monkeypatch.setattr(writer, "_queue", Door())
+    desk.journal.post(accept(new_item("a")), ear.hear)
+    closer.join()
+    assert len(ear.answers) == 1
+
+
 def test_a_wait_that_runs_out_says_so(desk: Desk) -> None:
     gate = Gate(desk)
     with pytest.raises(Unavailable) as expired:
@@ -192,10 +216,12 @@ def test_batches_are_measured(tmp_path: Path, clock: FakeClock) -> None:
     assert {name for name, _ in tally.histograms()} == set(MEASURES)
 
 
-def test_a_journal_that_never_started_closes(tmp_path: Path, clock: FakeClock) -> None:
-    desk = Desk(tmp_path / "state", clock).open(start=False)
+def test_a_journal_that_never_started_closes_and_tells_whoever_asked_it(tmp_path: Path, clock: FakeClock) -> None:
+    desk, ear = Desk(tmp_path / "state", clock).open(start=False), Ear()
+    desk.journal.post(Note(facts=()), ear.hear)
     desk.close()
     desk.close()
+    assert [type(each) for each in ear.answers] == [Unavailable]
 
 
 # --- rounds ---------------------------------------------------------------------------------------------------------
@@ -273,7 +299,6 @@ def test_the_writer_checkpoints_when_nobody_waits_and_in_any_case_when_the_log_i
     db = Database.writer(tmp_path / "x.db")
     db.all("CREATE TABLE t (x)")
     checkpoints = Checkpoints(db)
-    checkpoints.run()
     wal = tmp_path / "x.db-wal"
 
     def grow(pages: int) -> None:
@@ -301,7 +326,6 @@ def test_a_checkpoint_that_a_reader_stops_is_not_tried_again_before_something_wa
     db = Database.writer(tmp_path / "x.db")
     db.all("CREATE TABLE t (x)")
     checkpoints, reader = Checkpoints(db), Database.reader(tmp_path / "x.db")
-    checkpoints.run()
     reader.all("BEGIN")
     reader.all("SELECT * FROM t")
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)"

@@ -24,8 +24,8 @@ class Checkpoints:
         self._left = 0
         self._per_change = 1.0
         self._tried = False
-        self.owed = True
-        """Whether something that was erased may still stand in the WAL: so it may when the life before was killed."""
+        self.owed = False
+        """Whether something that was erased may still stand in the WAL."""
 
     @property
     def frames(self) -> float:

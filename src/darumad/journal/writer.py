@@ -5,7 +5,6 @@ publisher, both after COMMIT.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -140,18 +139,23 @@ class Writer:
         self._held: list[Posted] = []
         self._batch_began: float | None = None
         self._failed: DarumaError | None = None
-        self._closing = threading.Event()
+        self._closed = False
+        self._door = threading.Lock()
+        """Held while somebody looks whether it is open and goes in: nobody comes behind the one who closes it."""
 
     def start(self) -> None:
-        """Begin to carry out what was posted."""
+        """Begin to carry out what was posted, with an empty log: the life before may have been killed over that."""
+        self._guarded(self._checkpoints.empty_log)
         self._thread.start()
 
     def post(self, request: Request, reply: Addressee | None) -> None:
         """Never waits. After `close` the answer is an `Unavailable`."""
-        if self._closing.is_set():
-            _tell([(request, reply)], [Unavailable("the journal is closed")])
-        else:
-            self._queue.put((request, reply))
+        with self._door:
+            closed = self._closed
+            if not closed:
+                self._queue.put((request, reply))
+        if closed:
+            _turn_away([(request, reply)])
 
     def health(self) -> WriterHealth:
         """Safe from any thread at any time: it asks nobody."""
@@ -166,10 +170,12 @@ class Writer:
 
     def close(self, within: Seconds) -> bool:
         """Carry out what was posted before, then stop. False if that took longer than `within` seconds."""
-        self._closing.set()
+        with self._door:
+            self._closed = True
+            self._queue.put(None)
         if self._thread.ident is None:
+            _turn_away(list(iter(self._queue.get, None)))
             return True
-        self._queue.put(None)
         self._thread.join(within)
         return not self._thread.is_alive()
 
@@ -185,7 +191,7 @@ class Writer:
             elif open_:
                 self._guarded(self._checkpoints.run)
             self._batch_began = None
-        self._drain_late()
+        _turn_away(self._held)
 
     def _take(self) -> tuple[list[Posted], bool]:
         """What was held and what is queued by now, waiting for the first; and whether there will be more.
@@ -217,18 +223,6 @@ class Writer:
         if self._failed is not None:
             return None
         return REST if self._checkpoints.due else AGAIN if self._checkpoints.owed else None
-
-    def _drain_late(self) -> None:
-        """Whoever posted while the writer was closing is told so, and whoever still waits for room."""
-        late: deque[Posted] = deque(self._held)
-        while True:
-            try:
-                each = self._queue.get_nowait()
-            except Empty:
-                break
-            if each is not None:
-                late.append(each)
-        _tell(list(late), [Unavailable("the journal is closed")] * len(late))
 
     def _carry_out(self, posted: Sequence[Posted]) -> None:
         try:
@@ -384,6 +378,11 @@ def _defect(request: Request, error: Exception) -> DarumaError:
 
 def _io_error(error: Exception) -> DarumaError:
     return Unavailable(f"the journal's disk failed: {error}", code="io_error")
+
+
+def _turn_away(posted: Sequence[Posted]) -> None:
+    """Whoever came too late, or still waits for room when it closes."""
+    _tell(posted, [Unavailable("the journal is closed")] * len(posted))
 
 
 def _tell(posted: Sequence[Posted], answers: Sequence[Answer]) -> None:
