@@ -165,6 +165,19 @@ def test_items_are_cancelled_retried_and_edited_by_what_they_have_in_common(serv
         assert run("work", *argv).returncode == 2, argv
 
 
+def test_an_item_that_cannot_be_read_is_listed_shown_and_let_go_of(served: Served, run: Run) -> None:
+    for name in ("a", "b"):
+        served.client.submit({**CLEAR, "id": name})
+    served.room.write_unread("a")
+    listed = run("work", "list").stdout.splitlines()
+    assert [each.split()[:2] for each in listed] == [["ID", "STATE"], ["a", "ready"], ["b", "ready"]]
+    assert "cannot be read" in listed[1]
+    shown = run("work", "show", "a")
+    assert (shown.returncode, "unreadable" in shown.stdout, "phase" in shown.stdout) == (0, True, False)
+    assert run("work", "cancel", "a").returncode == 0
+    assert run("work", "purge", "a").stdout.startswith("a  purged\n")
+
+
 def test_an_id_that_is_refused_keeps_none_of_the_others_from_being_done(served: Served, run: Run) -> None:
     for name in ("a", "b"):
         served.client.submit({**CLEAR, "id": name})

@@ -16,6 +16,7 @@ from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Program, Publisher, Slot
+from darumad.journal.encoding import sha256
 from darumad.names import AgentName, Capability, ItemId, NanoUsd, Role, Seconds, Stage
 from darumad.vault import Vault
 from darumad.work import (
@@ -242,8 +243,26 @@ class Room:
 
     def suspect(self, name: str) -> None:
         """As two deaths of the daemon would leave the item."""
+        self.write("UPDATE item SET suspect = 1, lives = 2 WHERE uid = ?", name)
+
+    def rewrite(self, name: str, old: str, new: str) -> None:
+        """As a disk, or somebody else, might change what was asked for."""
+        its = "SELECT id FROM item WHERE uid = ?"
+        self.write(f"UPDATE payload SET body = replace(body, ?, ?) WHERE item = ({its})", old, new, name)
+
+    def write_unread(self, name: str) -> None:
+        """As an earlier version kept an edit's null: whole, and no item."""
+        self.rewrite(name, '"requirements":[]', '"requirements":null')
+        ((body,),) = self.write("SELECT body FROM payload JOIN item ON item.id = item WHERE uid = ?", name)
+        self.write("UPDATE payload SET sha256 = ? WHERE body = ?", sha256(body), body)
+
+    def write(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
+        """Behind the daemon's back, into one row."""
         with closing(sqlite3.connect(self.directory / "state" / "journal.db", isolation_level=None)) as connection:
-            assert connection.execute("UPDATE item SET suspect = 1, lives = 2 WHERE uid = ?", (name,)).rowcount == 1
+            done = connection.execute(sql, values)
+            found = done.fetchall()
+            assert found or done.rowcount == 1
+            return found
 
     def die(self, kind: str = "tool_error", message: str = "the tool broke") -> None:
         self._end(WorkState.DEAD, (), {"kind": kind, "message": message})

@@ -218,8 +218,12 @@ def _purge_lines(reply: Json) -> Iterable[str]:
 
 def _list_lines(reply: Json) -> Iterable[str]:
     headers = ("ID", "STATE", "STAGE", "AGENT", "TRY", "DESCRIPTION")
-    return table(headers, ((*(each[key] for key in ("id",)), _state(each), each["stage"], each["agent"],
-                            each["attempt"], each["description"]) for each in reply["items"]))  # fmt: skip
+    return table(headers, map(_list_line, reply["items"]))
+
+
+def _list_line(each: Json) -> Sequence[Any]:
+    described = each.get("unreadable") or each["description"]
+    return each["id"], _state(each), each["stage"], each["agent"], each["attempt"], described
 
 
 def _spent(reply: Json) -> list[str]:
@@ -239,6 +243,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
         (
             ("id", reply["id"]),
             ("state", _state(reply)),
+            ("unreadable", reply.get("unreadable")),
             ("waits for", reply["waits_for"]),
             ("stage", reply["stage"]),
             ("agent", asked["agent"]),
@@ -251,10 +256,10 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("depends on", asked["depends_on"]),
             ("phase", asked["phase"]),
             ("priority", asked["priority"]),
-            ("labels", [f"{key}={value}" for key, value in asked["labels"].items()]),
+            ("labels", [f"{key}={value}" for key, value in (asked["labels"] or {}).items()]),
             ("conversation", asked["conversation"]),
             ("goes on from", _messages(asked)),
-            ("inputs", [each["name"] for each in asked["inputs"]]),
+            ("inputs", [each["name"] for each in asked["inputs"] or ()]),
             ("created", moment(reply["created_at"])),
             ("due", moment(reply["scheduled_for"])),
             ("started", moment(reply["started_at"])),
@@ -269,8 +274,8 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("done when", asked["success_criteria"]),
         )
     )
-    yield from (f"  requirement: {each}" for each in asked["requirements"])
-    yield from (f"  keeps to: {each}" for each in asked["constraints"])
+    yield from (f"  requirement: {each}" for each in asked["requirements"] or ())
+    yield from (f"  keeps to: {each}" for each in asked["constraints"] or ())
     yield from (f"  ? {question}" for question in open_questions(reply))
     yield from (f"  ! {answer_}" for answer_ in reply["answers"])
     yield from (f"  child: {each['id']}  {_state(each)}" for each in reply["children"] or ())

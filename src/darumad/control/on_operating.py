@@ -9,8 +9,9 @@ from darumad.control.admission import edited
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
 from darumad.control.outlook import needs
-from darumad.control.views import PurgeReply, ReleaseReply, WorkView, view
+from darumad.control.views import PurgeReply, ReleaseReply, WorkView, unreadable, view
 from darumad.control.wire import AnswerRequest, EditRequest, ItemRequest
+from darumad.errors import Refused
 from darumad.journal.requests import Edit, Purge, Release, Released
 from darumad.names import ItemId
 from darumad.work.item import WorkRecord
@@ -39,9 +40,13 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
     That is of a dead item before it is retried, or of one that waits.
 
     Raises:
-        Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile.
+        Refused: `invalid`: the item would not be valid so; `conflict`: it runs, is final, or was changed meanwhile;
+            `bad_journal`: nobody can tell what it would be changed from.
     """
-    before = (await desk.record(request.id)).item
+    found = await desk.record(request.id)
+    if found.unreadable is not None:
+        raise Refused(str(unreadable(found)), code="bad_journal")
+    before = found.item
     after = edited(before, request, desk.house.clock.wall())
     fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
     if fields:

@@ -59,6 +59,8 @@ def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
 
 async def needs(desk: Desk, record: WorkRecord) -> str | None:
     """What the item waits for, and what lets it go on; None for one that is under way or merely in the line."""
+    if record.unreadable is not None:
+        return None
     if record.state is WorkState.PARKED:
         return parked_for(record)
     if record.state is WorkState.WAITING:

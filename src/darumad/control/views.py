@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 from darumad.values import Value
 from darumad.work.codec import item_to_json
 from darumad.work.item import WorkRecord
+from darumad.work.states import UNFINISHED
 
 
 class Submitted(Value):
@@ -26,7 +27,7 @@ class SubmittedBatch(Value):
 
 
 class WorkSummary(Value):
-    """One line of the queue. Times are wall milliseconds."""
+    """One line of the queue. Times are wall milliseconds. `unreadable` as in the view of the item."""
 
     id: str
     state: str
@@ -40,6 +41,7 @@ class WorkSummary(Value):
     created_at: int
     run_at: int | None
     finished_at: int | None
+    unreadable: str | None = None
 
 
 class WorkPage(Value):
@@ -60,7 +62,9 @@ class AmountView(Value):
 class WorkView(Value, kw_only=True):
     """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
 
-    `cancelled` says by whom, and with what reason, as long as its event is kept. Where the item alone is shown, these
+    `unreadable` says why the journal cannot tell what was asked for, and what to do about it: then only the id and the
+    agent are there of that, all else is null, in a summary a default. `cancelled` says by whom, and with what reason,
+    as long as its event is kept. Where the item alone is shown, these
     are there too: `children`, the first hundred, None where it has none; `spent`, the milliseconds in each state, and
     while it ran in each stage, as far as its events are kept; `used`, what was booked for it.
     """
@@ -91,6 +95,7 @@ class WorkView(Value, kw_only=True):
     origin: str
     submitted_by: str
     correlation_id: str | None
+    unreadable: str | None = None
     waits_for: str | None = None
     cancelled: Mapping[str, Any] | None = None
     children: tuple[Mapping[str, Any], ...] | None = None
@@ -383,7 +388,17 @@ def summary(record: WorkRecord) -> WorkSummary:
         created_at=record.created_at,
         run_at=record.run_at,
         finished_at=record.finished_at,
+        unreadable=unreadable(record),
     )
+
+
+def unreadable(record: WorkRecord) -> str | None:
+    """Why the journal cannot tell what was asked for, and what to do about it; None where it can."""
+    if record.unreadable is None:
+        return None
+    name = record.item.id
+    cancel = f"`daruma work cancel {name}` and " if record.state in UNFINISHED else ""
+    return f"{record.unreadable} Or let go of the item with {cancel}`daruma work purge {name}`."
 
 
 def view(  # noqa: PLR0913 - one parameter for each part of the view
@@ -426,13 +441,21 @@ def view(  # noqa: PLR0913 - one parameter for each part of the view
         origin=record.origin,
         submitted_by=record.submitted_by,
         correlation_id=record.correlation_id,
+        unreadable=unreadable(record),
         waits_for=waits_for,
         cancelled=cancelled,
         children=tuple(children) if children else None,
         spent=spent,
         used=used,
-        asked=item_to_json(record.item),
+        asked=_asked(record),
         attempts=None if attempts is None else tuple(attempts),
         steps=None if steps is None else tuple(steps),
         effects=None if effects is None else tuple(effects),
     )
+
+
+def _asked(record: WorkRecord) -> Mapping[str, Any]:
+    asked = item_to_json(record.item)
+    if record.unreadable is None:
+        return asked
+    return {**dict.fromkeys(asked), "id": record.item.id, "agent": record.item.agent}

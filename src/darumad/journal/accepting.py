@@ -6,7 +6,7 @@ from typing import Any
 from darumad.events import WorkChallenged, WorkSubmitted
 from darumad.journal.admission import Admitted, Known, admit
 from darumad.journal.batch import Batch
-from darumad.journal.encoding import STATES, WORDS, dump, record_from_row, sha256
+from darumad.journal.encoding import STATES, WORDS, dump, record_or_remains, sha256
 from darumad.journal.requests import Accept, Accepted, Answer, NewItem
 from darumad.names import ItemId, Millis
 from darumad.work.codec import item_to_json
@@ -59,7 +59,7 @@ def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkReco
 def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
     named = [rows[each.item.id][1] for accept in accepts for each in accept.items if each.item.id in rows]
     ids = [row for row in named if row is not None]
-    records = (record_from_row(row) for row in batch.run_if_any("records_by_id", ids))
+    records = (record_or_remains(row) for row in batch.run_if_any("records_by_id", ids))
     return {record.item.id: record for record in records}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from darumad.errors import Broken
+from darumad.errors import Broken, DarumaError
 from darumad.names import Attempt, Fence, Millis, Stage
 from darumad.values import changed
 from darumad.work.codec import item_from_json
@@ -19,6 +19,10 @@ STAGES: Mapping[str, Stage] = {each.value: each for each in Stage}
 """What a stored word means."""
 WORDS: Mapping[Stage | WorkState, str] = {each: each.value for each in (*Stage, *WorkState)}
 """How it is stored: the plain text, for a word that is more than a `str` makes the driver look for an adapter."""
+
+_UID, _STAGE, _AGENT = 1, 5, 32
+_IN_JSON = frozenset({25, 28, 29, 30})
+"""Where they stand in a row of the `record` view: the words that any item has, and what is JSON besides the body."""
 
 
 def dump(value: Any) -> str:
@@ -97,6 +101,31 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
         submitted_by=submitted_by,
         correlation_id=correlation_id,
     )
+
+
+def record_or_remains(row: Sequence[Any]) -> WorkRecord:
+    """The same for whoever looks on: of one that cannot be read what stands beside its payload, and why.
+
+    So one that the disk, or somebody else, has changed is seen among the others, and can be let go of.
+    """
+    try:
+        return record_from_row(row)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are read too
+        return _remains(row, error)
+
+
+def _remains(row: Sequence[Any], error: Exception) -> WorkRecord:
+    stand_in = WorkItem(id=row[_UID], description="", agent=row[_AGENT], stages=(STAGES[row[_STAGE]],))
+    plain = [None if at in _IN_JSON else each for at, each in enumerate(row)]
+    return changed(record_from_row(plain, stand_in), unreadable=why_unreadable(error))
+
+
+def why_unreadable(error: Exception) -> str:
+    """What is said of an item that was not read because of this `error`, and what to do about it."""
+    if isinstance(error, DarumaError):
+        return str(error)
+    what = f"{type(error).__name__}: {error}"
+    return f"what the journal holds of it cannot be read ({what}). Restore the journal from a backup."
 
 
 def item_of(body: str, digest: str, uid: str) -> WorkItem:

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from darumad.errors import DarumaError
 from darumad.journal.batch import Batch
 from darumad.journal.deaths import Verdict
 from darumad.journal.effects import effect_from_row
-from darumad.journal.encoding import load, record_from_row
+from darumad.journal.encoding import load, record_from_row, why_unreadable
 from darumad.journal.requests import Held, Slot
 from darumad.names import Stage
 from darumad.work.codec import result_from_json
@@ -30,7 +29,7 @@ def gather(batch: Batch, slots: Mapping[int, Slot]) -> tuple[dict[int, Held], li
         try:
             held[row] = written.read(row, slot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one item, the others were claimed too
-            unread.append(Verdict(row, "unreadable", _said(error)))
+            unread.append(Verdict(row, "unreadable", why_unreadable(error)))
     return held, unread
 
 
@@ -94,10 +93,3 @@ def _made_before(record: WorkRecord, outputs: Iterable[Sequence[Any]]) -> dict[s
     before = record.item.stages[: record.item.stages.index(record.stage)]
     latest = {stage: body for stage, body in outputs if stage in before}
     return {stage: load(body) for stage, body in latest.items()}
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, DarumaError):
-        return str(error)
-    what = f"{type(error).__name__}: {error}"
-    return f"what the journal holds of it cannot be read ({what}). Restore the journal from a backup."

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from darumad.errors import Refused
 from darumad.events import Recorded
 from darumad.journal.database import Database, DatabaseError, Row, is_damaged
-from darumad.journal.encoding import STAGES, WORDS, dump, load, record_from_row, verified
+from darumad.journal.encoding import STAGES, WORDS, dump, load, record_or_remains, verified
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position, Stage
@@ -72,13 +72,9 @@ class Reader:
         self._lock = threading.Lock()
 
     def record(self, item: ItemId) -> WorkRecord | None:
-        """The item as it stands.
-
-        Raises:
-            Broken: its payload is not what was written.
-        """
+        """The item as it stands; where its payload cannot be read, the record says so (`unreadable`)."""
         row = self._db.one(SQL["record"], {"uid": item})
-        return record_from_row(row) if row else None
+        return record_or_remains(row) if row else None
 
     def records(  # noqa: PLR0913 - each is said by name
         self,
@@ -99,7 +95,7 @@ class Reader:
             "parent": parent, "after": after,
         }  # fmt: skip
         sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
-        return [record_from_row(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
+        return [record_or_remains(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
 
     def each_record(self, **wanted: Any) -> Iterator[WorkRecord]:
         """Every item that `records` would find for this, read a page at a time."""

@@ -79,7 +79,11 @@ class WorkItem(Value, kw_only=True):
 
 
 class WorkRecord(Value, kw_only=True):
-    """One item as the journal holds it: the caller's part, and everything that has become of it."""
+    """One item as the journal holds it: the caller's part, and everything that has become of it.
+
+    `unreadable` is None, or why the journal cannot tell what the caller's part is: of `item` then nothing holds but its
+    id, its agent and its expiry.
+    """
 
     item: WorkItem
     state: WorkState
@@ -109,3 +113,4 @@ class WorkRecord(Value, kw_only=True):
     origin: str = "socket"
     submitted_by: str = ""
     correlation_id: str | None = None
+    unreadable: str | None = None
