@@ -430,6 +430,19 @@ async def _said() -> str:
     return "so it is"
 
 
+def test_an_end_that_the_journal_cannot_take_is_its_items_crash_and_not_paid_for_for_ever(company: Companies) -> None:
+    daemon = company()
+    daemon.desk.sql(
+        "CREATE TRIGGER stuck BEFORE INSERT ON output WHEN new.body LIKE '%did poison%'"
+        " BEGIN SELECT RAISE(ABORT, 'it does not fit'); END"
+    )
+    daemon.start().submit("poison", "a")
+    daemon.succeeds("a")
+    dead = daemon.becomes("poison", WorkState.DEAD)
+    assert dead.crashes == 3
+    assert "it does not fit" in dead.error["message"]
+
+
 def test_a_decision_that_raises_after_it_took_a_slot_gives_it_back(
     company: Companies, monkeypatch: pytest.MonkeyPatch
 ) -> None:

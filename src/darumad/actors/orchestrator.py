@@ -34,7 +34,7 @@ from darumad.actors.messages import (
 from darumad.actors.roster import Backlog, Roster, pool_of
 from darumad.bridge import SLOT_ENDED, Done, Ended, Seat, handler_crashed, put_back
 from darumad.clock import Clock, TimerHandle
-from darumad.errors import DarumaError
+from darumad.errors import Broken, DarumaError
 from darumad.journal.requests import (
     STALE,
     Answer,
@@ -317,8 +317,16 @@ class Orchestrator(Actor):
         elif isinstance(answer, DarumaError) and move.plan and moving is not None:
             self._decide(unplanned(moving.done, answer))
         elif isinstance(answer, DarumaError):
-            # The journal could not take it: nothing was changed, so the re-read finds the item and puts it back.
             log.error("move_failed", item_id=move.item, error=str(answer))
+            self._not_taken(answer, moving)
+
+    def _not_taken(self, error: DarumaError, moving: _Moving | None) -> None:
+        """The journal could not take an end, and changed nothing. It is the item's crash, or it would be paid for again.
+
+        Where there is nothing in it to leave out, or the journal takes nothing, the re-read puts the item back.
+        """
+        if isinstance(error, Broken) and moving and moving.done.result.stop_reason is not StopReason.INTERRUPTED:
+            self._decide(handler_crashed(moving.done, error))
 
     def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
         if moved.settled or move.plan:
