@@ -321,7 +321,7 @@ class Orchestrator(Actor):
             self._not_taken(answer, moving)
 
     def _not_taken(self, error: DarumaError, moving: _Moving | None) -> None:
-        """The journal could not take an end, and changed nothing. It is the item's crash, or it would be paid for again.
+        """The journal could not take an end, and changed nothing: the item's crash, or it would be paid for for ever.
 
         Where there is nothing in it to leave out, or the journal takes nothing, the re-read puts the item back.
         """
