@@ -182,6 +182,15 @@ def test_a_step_on_other_inputs_takes_the_place_of_the_recorded_one(desk: Desk, 
     assert (only["input_digest"], only["output"]) == ("other", {"said": "anew"})
 
 
+def test_steps_made_anew_that_ride_with_the_end_leave_none_of_another_walk_behind_them(desk: Desk, held: Held) -> None:
+    for seq in range(4):
+        desk.call(step(held, seq))
+    riding = tuple(step(held, seq, anew=True, output={"said": "anew"}) for seq in (1, 2))
+    desk.call(success(held, steps=riding))
+    kept = [(each["seq"], each["output"]["said"]) for each in desk.reader.steps(ItemId("a"))]
+    assert sorted(kept) == [(0, 0), (1, "anew"), (2, "anew")]
+
+
 def test_the_moves_of_one_item_in_one_batch_are_carried_out_as_posted(desk: Desk, held: Held) -> None:
     said: list[Any] = []
 

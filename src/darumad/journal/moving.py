@@ -59,9 +59,9 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
     rows = batch.run("keep_steps", [(each.item, *_step(each)) for each in steps])
     applied = {uid for uid, _ in rows}
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
-    anew = [each for each in steps if each.anew and each.item in applied]
-    batch.run_if_any("drop_steps_behind", [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in anew])
-    _keep_prompts(batch, [each for each in steps if each.item in applied])
+    kept = [each for each in steps if each.item in applied]
+    _drop_behind(batch, kept)
+    _keep_prompts(batch, kept)
     batch.record(_stale(each, f"step {each.seq}") for each in steps if each.item not in applied)
     return [APPLIED if each.item in applied else STALE for each in steps]
 
@@ -106,8 +106,10 @@ def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, l
 
 def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
     """What the applied moves bring with them: steps, the stage's output, questions and feedback."""
-    batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(step)) for each in done for step in each.steps])
-    _keep_prompts(batch, [step for each in done for step in each.steps])
+    steps = [step for each in done for step in each.steps]
+    _drop_behind(batch, steps)
+    batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(each)) for each in steps])
+    _keep_prompts(batch, steps)
     batch.run_if_any(
         "keep_outputs",
         [
@@ -123,6 +125,12 @@ def _correspondence(each: Move, rows: Rows) -> Iterator[tuple[Any, ...]]:
     asked, feedback = each.follows.questions, each.follows.feedback
     if asked or feedback:
         yield rows[each.item], dump(asked), "[]", dump([feedback] if feedback else [])
+
+
+def _drop_behind(batch: Batch, steps: Iterable[Step]) -> None:
+    """What was recorded behind a step that was made anew belongs to another walk."""
+    anew = [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in steps if each.anew]
+    batch.run_if_any("drop_steps_behind", anew)
 
 
 def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
