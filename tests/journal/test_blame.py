@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from darumad.journal import Held
-from darumad.names import ItemId
+from darumad.journal import Held, PromoteDue
+from darumad.names import ItemId, Millis
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, new_item, step
@@ -83,3 +83,15 @@ def test_a_suspect_runs_beside_normal_work(desk: Desk) -> None:
     desk.clock.advance(SETTLED_AFTER)
     assert [each.record.item.id for each in desk.claim(DO, 4)] == ["s"]
     assert desk.reader.attempts(ItemId("s"))[0]["attempt"] == 1
+
+
+def test_a_suspect_that_is_past_its_time_is_not_claimed_any_more(desk: Desk) -> None:
+    desk.submit(new_item("s", stages=(DO,), expires_at=Millis(desk.clock.wall() + 5_000)))
+    for _ in range(2):
+        desk.claim_one(DO)
+        desk.die()
+        desk.open()
+    desk.clock.advance(SETTLED_AFTER)
+    assert desk.claim(DO) == ()
+    desk.call(PromoteDue())
+    assert (desk.state("s"), desk.events("s")[-1]) == (WorkState.DEAD, "work.expired")

@@ -4,6 +4,8 @@ from collections import Counter
 
 import pytest
 
+from darumad.journal import PromoteDue
+from darumad.names import Millis
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, Desk, move, new_item
@@ -89,6 +91,16 @@ def test_the_retried_dead_wait_for_whoever_has_the_place_by_then(desk: Desk) -> 
     assert desk.claim(DO, 4) == ()
     desk.succeed(second)
     assert [each.record.item.id for each in desk.claim(DO, 4)] == ["tree-0"]
+
+
+def test_one_that_has_a_place_and_is_past_its_time_is_not_claimed_any_more(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    desk.submit(new_item("late", lane="tree", expires_at=Millis(desk.clock.wall() + 1_000)))
+    desk.call(move(desk.claim_one(), WorkState.READY, reason="interrupted"))
+    desk.clock.advance(2.0)
+    assert desk.claim() == ()
+    desk.call(PromoteDue())
+    assert desk.state("late") is WorkState.DEAD
 
 
 def test_a_limit_counts_over_all_stages_and_slots_of_one_claim(desk: Desk) -> None:

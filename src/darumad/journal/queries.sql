@@ -134,7 +134,7 @@ SELECT agent, count(*) FROM item INDEXED BY item_state WHERE state = 'running' G
 SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh,
     coalesce(child.place, item.id),
     EXISTS (SELECT 1 FROM child AS other WHERE other.place = coalesce(child.place, item.id)),
-    item.state = 'ready' AND suspect = 0 AND lacking = 0
+    item.state = 'ready' AND suspect = 0 AND lacking = 0 AND (item.expires_at IS NULL OR item.expires_at > :now)
 FROM json_each(:asked) AS asked
 CROSS JOIN item INDEXED BY item_lane ON item.lane = asked.value
 LEFT JOIN child ON child.item = item.id
@@ -170,7 +170,7 @@ SELECT count(*) FROM item INDEXED BY item_suspect WHERE state = 'ready' AND susp
 -- The best suspects, while no other suspect runs.
 SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh
 FROM item INDEXED BY item_suspect
-WHERE state = 'ready' AND suspect = 1 AND lacking = 0
+WHERE state = 'ready' AND suspect = 1 AND lacking = 0 AND (expires_at IS NULL OR expires_at > :now)
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)
 ORDER BY rank, id;
 
