@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def sim() -> Iterator[Simulation]:
         yield running
 
 
-def settings(sim: Simulation) -> dict[str, object]:
+def settings(sim: Simulation) -> dict[str, Any]:
     return {
         "provider": {"use": "offline"},
         "providers": {
@@ -107,6 +108,25 @@ def test_while_one_provider_is_down_no_item_of_another_waits_noticeably_longer(
     sim.wait(lambda attempts: sum(each.listener == "anthropic" for each in attempts) >= 2, PATIENCE)
     meanwhile = median(_took(daemon, f"up-meanwhile-{n}") for n in range(ONE_BY_ONE))
     assert meanwhile <= 2 * before + NOTICED, (before, meanwhile)
+
+
+def test_one_item_that_its_server_cannot_answer_holds_nobody_up_and_is_dead_in_the_end(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(Rule(id="poison", when=When(prompt_re="POISON"), fault=DOWN), _well())
+    given = settings(sim)
+    given["providers"]["up"]["concurrency"] = 1
+    given["agents"]["up"]["count"] = 1
+    daemon = house({**given, "item": {"backoff": "10ms"}}).start()
+    daemon.client.submit({**work("poison", "up"), "description": "Say what the POISON is", "max_attempts": 2})
+    daemon.until("provider.circuit_opened")
+    daemon.client.batch([work(f"well-{n}", "up") for n in range(3)])
+
+    assert {daemon.settled(f"well-{n}")["state"] for n in range(3)} == {"succeeded"}
+    dead = daemon.settled("poison")
+    assert (dead["state"], dead["failures"], dead["error"]["kind"]) == ("dead", 2, "server_error")
+    assert {daemon.item(f"well-{n}")["failures"] for n in range(3)} == {0}
+    assert not daemon.events("agent.restarted")
 
 
 def _took(daemon: Daemon, name: str) -> float:

@@ -4,7 +4,7 @@ import pytest
 
 from darumad.journal import Claim, Held, Ready, Slot
 from darumad.journal.encoding import RecentItems
-from darumad.journal.requests import EffectStart
+from darumad.journal.requests import EffectStart, PromoteDue
 from darumad.journal.sql import shaped
 from darumad.names import AgentName, Stage
 from darumad.work.codec import result_from_json
@@ -96,6 +96,21 @@ def test_of_a_definition_that_is_barred_but_for_one_the_best_is_claimed_wherever
     held = desk.call(Claim(slots=slots, but_one=frozenset({x}))).held
     assert sorted(ids(held)) == ["b", "c"]
     assert desk.state("a") is WorkState.READY
+
+
+def test_the_probe_of_a_circuit_is_whoever_an_outage_put_off_least_often(desk: Desk) -> None:
+    one = frozenset({AgentName("executor")})
+    desk.submit("poison", "patient")
+    probes = []
+    for _ in range(4):
+        (probe,) = desk.claim(count=2, but_one=one)
+        probes += ids([probe])
+        put_off = move(probe, WorkState.SCHEDULED, reason="outage", run_at=desk.clock.wall() + 5_000, delays=1)
+        desk.call(put_off)
+        desk.clock.advance(5.0)
+        desk.call(PromoteDue())
+    assert probes == ["poison", "patient"] * 2
+    assert ids(desk.claim(count=2)) == ["poison", "patient"], "else each has the place that it had"
 
 
 def test_first_bounds_how_many_items_begin_their_walk_but_not_how_many_go_on(desk: Desk) -> None:

@@ -19,12 +19,15 @@ from darumad.work.lanes import Turns
 
 ANY = "*"
 """The agent of a slot that takes items of every definition."""
+PROBES = 32
+"""The one that goes ahead to a circuit that is half-open is looked for among so many of the best of each range."""
 
 
 class _Candidate(NamedTuple):
     """A ready item, as the statements give it; in the order of these, the best first.
 
-    `fresh`: it would begin its walk. `resumed`: its attempt is open. `begun`: it was claimed before.
+    `fresh`: it would begin its walk. `resumed`: its attempt is open. `begun`: it was claimed before. `delays`: how
+    often an outage put it off.
     """
 
     rank: int
@@ -32,6 +35,7 @@ class _Candidate(NamedTuple):
     resumed: int
     begun: int
     expires_at: int | None
+    delays: int
     stage: str
     agent: AgentName
     lane: str
@@ -72,7 +76,15 @@ def _candidates(batch: Batch, asked: Claim) -> "tuple[_Lanes, list[_Candidate]]"
         expire(batch)
         lanes = _Lanes(batch)  # whoever had a place may have been cancelled with a parent that is over its time
         found = _best(batch, asked, lanes)
-    return lanes, [*lanes.ready(asked.gated), *filter(lanes.lets_in, found)]
+    return lanes, _spared_first([*lanes.ready(asked.gated), *filter(lanes.lets_in, found)], asked.but_one)
+
+
+def _spared_first(candidates: list[_Candidate], but_one: frozenset[AgentName]) -> list[_Candidate]:
+    """Of those that go one at a time, whoever was put off least first: no item may be every probe and hold up all.
+
+    An item that its server cannot answer opens the circuit again each time it is the probe.
+    """
+    return sorted(candidates, key=lambda each: each.delays if each.agent in but_one else 0) if but_one else candidates
 
 
 def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
@@ -89,7 +101,7 @@ def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
     ]
     if not ranges:
         return []
-    most = max(Counter([slot.stage for slot in asked.slots]).values())
+    most = max(PROBES if asked.but_one else 0, *Counter([slot.stage for slot in asked.slots]).values())
     ((best,),) = batch.run("best_of_ranges", ranges, most=most)
     found = zip(ranges, load(best), strict=True)
     return sorted([_Candidate._make((*item, *where)) for where, items in found for item in items])

@@ -110,15 +110,15 @@ FROM range CROSS JOIN item AS here ON here.id = range.id;
 
 -- name: best_of_ranges
 -- The `:most` best of each range [stage, agent, lane, fresh], as one JSON array in the order asked; of each item its
--- rank, id, whether its attempt is open, whether it was ever claimed, and when it expires.
+-- rank, id, whether its attempt is open, whether it was ever claimed, when it expires, and how often it was put off.
 WITH range(stage, agent, lane, fresh) AS (
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
         json_extract(value, '$[3]')
     FROM json_each(:asked)
 )
 SELECT json_group_array((
-    SELECT json_group_array(json_array(rank, id, attempt_open, attempt > 0, expires_at)) FROM (
-        SELECT next.rank, next.id, next.attempt_open, next.attempt, next.expires_at FROM item AS next
+    SELECT json_group_array(json_array(rank, id, attempt_open, attempt > 0, expires_at, delays)) FROM (
+        SELECT next.rank, next.id, next.attempt_open, next.attempt, next.expires_at, next.delays FROM item AS next
         WHERE next.state = 'ready' AND next.suspect = 0 AND next.lacking = 0 AND next.stage = range.stage
             AND next.agent = range.agent AND next.lane = range.lane AND next.fresh = range.fresh
         ORDER BY next.rank, next.id LIMIT :most)))
@@ -131,7 +131,7 @@ SELECT agent, count(*) FROM item INDEXED BY item_state WHERE state = 'running' G
 -- name: under_way_in_lanes
 -- Whoever has a place in one of these lanes: those at work first, then those who were, then the retried. Of each, which
 -- place, and whether it may be shared.
-SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh,
+SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.delays, item.stage, item.agent, item.lane, item.fresh,
     coalesce(child.place, item.id),
     EXISTS (SELECT 1 FROM child AS other WHERE other.place = coalesce(child.place, item.id)),
     item.state = 'ready' AND suspect = 0 AND lacking = 0 AND (item.expires_at IS NULL OR item.expires_at > :now)
@@ -147,7 +147,7 @@ WITH member(id) AS (
     SELECT value FROM json_each(:asked)
     UNION ALL SELECT child.item FROM json_each(:asked) AS asked CROSS JOIN child ON child.place = asked.value
 )
-SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.stage, item.agent, item.lane, item.fresh
+SELECT item.rank, item.id, item.attempt_open, 1, NULL, item.delays, item.stage, item.agent, item.lane, item.fresh
 FROM member
 CROSS JOIN item ON item.id = member.id
 WHERE item.state = 'ready' AND item.suspect = 0 AND item.lacking = 0 AND item.attempt = 0
@@ -168,7 +168,7 @@ SELECT count(*) FROM item INDEXED BY item_suspect WHERE state = 'ready' AND susp
 
 -- name: claim_suspects
 -- The best suspects, while no other suspect runs.
-SELECT rank, id, attempt_open, 1, expires_at, stage, agent, lane, fresh
+SELECT rank, id, attempt_open, 1, expires_at, delays, stage, agent, lane, fresh
 FROM item INDEXED BY item_suspect
 WHERE state = 'ready' AND suspect = 1 AND lacking = 0 AND (expires_at IS NULL OR expires_at > :now)
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)

@@ -12,10 +12,11 @@ from darumad.agents.providers.breaker import Lets
 from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
 from darumad.agents.providers.classify import Diagnosis
 from darumad.agents.providers.config import OFFLINE, ProviderConfig, ProviderSpec
+from darumad.agents.providers.evidence import Target
 from darumad.agents.providers.half import LoopHalf
 from darumad.agents.providers.offline import Offline
 from darumad.agents.providers.policy import Rng, falls_back, told_as
-from darumad.agents.providers.standing import CircuitState, Standing, Target
+from darumad.agents.providers.standing import CircuitState, Standing
 from darumad.agents.providers.wanted import Answer, R, Vectors, Wanted
 from darumad.bus import Tally
 from darumad.clock import Clock
@@ -216,13 +217,15 @@ class Broker:
             return refused
         self._count(target, answer, self._clock.monotonic() - begun)
         if not isinstance(answer, Diagnosis):
+            self._standing.answered(target, owner.item)
             return answer
+        blame = self._standing.blame(target, owner.item, answer.kind, call.sent_at)
         return ModelFailed(
             answer.kind,
             f"{':'.join(target)}: {answer.message}",
             retry_after=self._again_in(target, answer),
-            circuit_open=self._standing.is_open(target),
-            target_answered=self._standing.answered_since(target, call.sent_at),
+            circuit_open=blame.circuit_open,
+            target_answered=blame.target_answered,
         )
 
     def _again_in(self, target: Target, failed: Diagnosis) -> float | None:

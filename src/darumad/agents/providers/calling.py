@@ -16,11 +16,12 @@ from darumad.agents.providers.client import Client
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.counted import credible
 from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.evidence import Target
 from darumad.agents.providers.granted import granted_by
 from darumad.agents.providers.half import LoopHalf
 from darumad.agents.providers.limiter import Amounts, Booking
 from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, UNSENT, Retries, Rng, Tried, pause
-from darumad.agents.providers.standing import Standing, Target
+from darumad.agents.providers.standing import Standing
 from darumad.agents.providers.wanted import R, Wanted, used_of
 from darumad.agents.providers.watch import Watch
 from darumad.bus import Tally

@@ -8,6 +8,7 @@ from math import inf
 from darumad.agents.providers.breaker import Admission, Circuit, End, Lets, State, end_of
 from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.evidence import Blame, Evidence, Target
 from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.agents.providers.sparing import Sparing
@@ -21,11 +22,9 @@ from darumad.events import (
     ProviderUsageExceeded,
     ProviderUsageUnknown,
 )
-from darumad.values import Value
+from darumad.names import ItemId
+from darumad.values import Value, changed
 from darumad.work.ports import Owner
-
-Target = tuple[str, str]
-"""A provider's name and a model of it."""
 
 _UNCALIBRATED = Calibration()
 
@@ -71,6 +70,7 @@ class Standing:
         self._lock = threading.Lock()
         self._circuits: dict[Target, Circuit] = {}
         self._answered: dict[Target, float] = {}
+        self._evidence = Evidence()
         self._budgets: defaultdict[str, RetryBudget] = defaultdict(RetryBudget)
         self._limiters: dict[str, Limiter] = {}
         self._not_before: dict[str, float] = {}
@@ -120,10 +120,21 @@ class Standing:
         elif after.closed and not before.closed:
             self._note(ProviderCircuitClosed(":".join(target)))
 
-    def answered_since(self, target: Target, sent_at: float) -> bool:
-        """Whether another call was answered after this one was sent (monotonic seconds): its failure is its own."""
+    def answered(self, target: Target, item: ItemId) -> None:
+        """A call of `item` came to an answer."""
         with self._lock:
-            return self._answered.get(target, -inf) > sent_at
+            self._evidence.answered(target, item)
+
+    def blame(self, target: Target, item: ItemId, kind: str, sent_at: float) -> Blame:
+        """Whose it is that a call of `item`, first sent at `sent_at` (monotonic seconds), ended with this kind."""
+        now = self._clock.monotonic()
+        with self._lock:
+            is_open = self._circuit(target).state(now) is not State.CLOSED
+            answered_at = self._answered.get(target, -inf)
+            if end_of(kind) is not End.FAILED:
+                return Blame(circuit_open=is_open, target_answered=answered_at > sent_at)
+            found = self._evidence.failed(target, item, now, since=sent_at, answered_at=answered_at)
+        return changed(found, circuit_open=is_open and found.circuit_open)
 
     def is_open(self, target: Target) -> bool:
         """Whether failures of this target are known by now, and nobody's but its own."""

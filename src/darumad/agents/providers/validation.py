@@ -12,8 +12,9 @@ from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
+from darumad.agents.providers.evidence import Target
 from darumad.agents.providers.policy import LONGEST_WAIT
-from darumad.agents.providers.standing import CircuitState, Target
+from darumad.agents.providers.standing import CircuitState
 from darumad.agents.providers.tls import tls
 from darumad.clock import Clock
 from darumad.names import Millis
