@@ -85,8 +85,8 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
 
     `kind` is a kind of `work.kinds`. The message is ours, never an upstream body: it holds no credential.
     `target_answered` says that the target answered another call after this one began, or after its item last failed
-    there; `circuit_open` that its circuit is open, unless it is this item alone that opens it while others are answered;
-    `budget` is the scope of the one that had no room.
+    there; `circuit_open` that its circuit is open, unless this item alone opens it while others are answered; `budget`
+    is the scope of the one that had no room.
     """
 
     def __init__(  # noqa: PLR0913 - each is said by name
