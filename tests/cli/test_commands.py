@@ -176,6 +176,38 @@ def test_a_batch_is_handed_in_from_lines_or_from_an_array(served: Served, run: R
     assert [json.loads(line)["created"] for line in again.stdout.splitlines()] == [False, False]
 
 
+def test_an_item_whose_id_is_null_is_given_one_before_it_is_handed_in(served: Served, run: Run, tmp_path: Path) -> None:
+    """By the command, not by the daemon: under one that the daemon made, a repeat after a lost answer is more work."""
+    item = tmp_path / "item.json"
+    item.write_text(json.dumps({**CLEAR, "id": None}))
+    assert run("batch", str(item)).returncode == 0
+    assert run("submit", "--item", str(item)).returncode == 0
+    ids = [each["id"] for each in served.client.call("work list")["items"]]
+    assert [len(each) for each in ids] == [36, 36], "the room's own are short"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--requires", {"requires": None}),
+        ("--after", {"depends_on": "one"}),
+        ("--requirement", {"requirements": {"a": 1}}),
+        ("--daemon-path", {"inputs": None}),
+        ("--label", {"labels": None}),
+        ("--label", {"labels": ["k=v"]}),
+    ],
+)
+def test_what_an_options_value_cannot_be_added_to_is_refused_by_its_field(
+    served: Served, run: Run, tmp_path: Path, option: str, said: dict[str, object]
+) -> None:
+    item = tmp_path / "item.json"
+    item.write_text(json.dumps({**CLEAR, **said}))
+    done = run("submit", "--item", str(item), option, "k=v")
+    assert done.returncode == 2
+    assert all(f"/{field}: must be a" in done.stderr for field in said)
+    assert served.client.call("work list")["items"] == []
+
+
 def test_lists_are_tables_for_people_and_json_for_programs(served: Served, run: Run) -> None:
     served.client.batch([{**CLEAR, "id": "a"}, {**CLEAR, "id": "b"}])
     table = run("work", "list").stdout.splitlines()

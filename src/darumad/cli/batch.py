@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from darumad.cli.naming import new_id
+from darumad.cli.naming import named
 from darumad.cli.online import Line, online
 from darumad.cli.paths import PathType
 from darumad.cli.reading import parsed, refused, text_of
@@ -22,8 +22,7 @@ def batch(line: Line, file: Path) -> None:
     FILE holds one JSON object a line, or one JSON array of them; - is standard input. An item may name another of the
     file in depends_on.
     """
-    items = [{"id": new_id(), **each} for each in _items(text_of(file), file)]
-    line.show(line.client.batch(items), _lines)
+    line.show(line.client.batch([named(each) for each in _items(text_of(file), file)]), _lines)
 
 
 def _items(text: str, file: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Naming: words made into what is sent. Ids are made here, so that a repeat is the same item."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,9 +10,14 @@ from darumad.clock import SystemClock
 from darumad.ids import uuid7
 
 
-def new_id() -> str:
-    """A fresh UUIDv7."""
-    return uuid7(SystemClock().wall(), secrets.randbits)
+def named(item: Mapping[str, Any]) -> dict[str, Any]:
+    """`item` under the id that it has, or under a fresh UUIDv7: a repeat after a lost answer is the same item.
+
+    A null is no id. An empty one is none of ours to mend: a script whose variable is unset would hand in the same work
+    again and again.
+    """
+    given = item.get("id")
+    return {**item, "id": uuid7(SystemClock().wall(), secrets.randbits) if given is None else given}
 
 
 class WordType(click.ParamType[str]):

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +11,7 @@ import click
 
 from darumad.cli import speaking
 from darumad.cli.durations import DURATION
-from darumad.cli.naming import WORD, labels_of, moment_in, new_id
+from darumad.cli.naming import WORD, labels_of, moment_in, named
 from darumad.cli.online import Line, online
 from darumad.cli.packing import media_type_of, packed
 from darumad.cli.paths import PathType
@@ -126,13 +126,10 @@ def submit(  # noqa: PLR0913 - one parameter an option
     _extend(asked, "depends_on", after)
     _extend(asked, "requirements", requirement)
     if label:
-        asked["labels"] = {**asked.get("labels", {}), **labels_of(label)}
+        asked["labels"] = _joined(asked.get("labels", {}), labels_of(label))
     if no_challenge:
         asked["challenge"] = False
-    # The id is made here, so that a repeat after a lost answer is the same item. An empty one is none of ours to mend:
-    # a script whose variable is unset would hand in the same work again and again.
-    given = asked.get("id") if name is None else name
-    asked["id"] = new_id() if given is None else given
+    asked = named(asked if name is None else {**asked, "id": name})
     if estimate:
         _tell_estimate(line, asked)
         return
@@ -274,8 +271,15 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:
-    if more:
-        asked[field] = [*asked.get(field, ()), *more]
+    """The list in `field`, and these. What is none is left as it is: the daemon refuses it by its field."""
+    there = asked.get(field, [])
+    if more and isinstance(there, list):
+        asked[field] = [*there, *more]
+
+
+def _joined(there: Any, more: Mapping[str, str]) -> Any:
+    """The same of an object."""
+    return {**there, **more} if isinstance(there, dict) else there
 
 
 def _named(path: str) -> Json:
