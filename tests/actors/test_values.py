@@ -168,12 +168,12 @@ def ended(
 def in_turn(*ends: tuple[WorkRecord, WorkResult]) -> list[bool]:
     """Of each end, a second apart, whether its template is held for it."""
     holds = TemplateHolds()
-    return [holds.ended(*each, Seconds(number)) for number, each in enumerate(ends)]
+    return [holds.count(*each, Seconds(number)) for number, each in enumerate(ends)]
 
 
 def test_three_different_items_hold_a_template_for_a_minute() -> None:
     holds = TemplateHolds()
-    assert [holds.ended(*ended(each), Seconds(0)) for each in "abc"] == [False, False, True]
+    assert [holds.count(*ended(each), Seconds(0)) for each in "abc"] == [False, False, True]
     assert holds.all_held(Seconds(3.0)) == {EXECUTOR}
     assert holds.all_held(Seconds(62.0)) == frozenset()
     assert in_turn(*map(ended, "abab")) == [False] * 4, "two items are the items' own fault"
@@ -193,7 +193,7 @@ def test_the_loop_held_twice_holds_a_template_be_it_for_one_item_in_whatever_sta
 def test_a_template_whose_agent_was_restarted_starts_afresh() -> None:
     holds = TemplateHolds()
     for each in (*map(ended, "abc"), ended("a", "loop_held"), ended("b", "loop_held")):
-        holds.ended(*each, Seconds(0))
+        holds.count(*each, Seconds(0))
     assert holds.all_held(Seconds(0)) == {EXECUTOR}
     holds.forget({OTHER})
     assert holds.all_held(Seconds(0)) == {EXECUTOR}

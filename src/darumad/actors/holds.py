@@ -26,7 +26,7 @@ class TemplateHolds:
         self._left_behind: defaultdict[AgentName, deque[Seconds]] = defaultdict(lambda: deque(maxlen=LOOP_HOLDS))
         self._succeeded: dict[tuple[AgentName, Stage], Seconds] = {}
 
-    def ended(self, record: WorkRecord, result: WorkResult, now: Seconds) -> bool:
+    def count(self, record: WorkRecord, result: WorkResult, now: Seconds) -> bool:
         """Count how a stage of this item ended; whether it did what its template is held for."""
         agent, stage = record.item.agent, record.stage
         if result.success:

@@ -230,6 +230,7 @@ class Orchestrator(Actor):
 
     def _follows(self, done: Done) -> Next:
         record = done.record
+        held = self._holds.count(record, done.result, Seconds(self._desk.clock.monotonic()))
         return what_follows(
             record,
             record.stage,
@@ -238,7 +239,7 @@ class Orchestrator(Actor):
             now=self._desk.clock.wall(),
             rng_unit=self._desk.rng.random(),
             backoff=self._desk.backoff,
-            template_held=self._holds.ended(record, done.result, Seconds(self._desk.clock.monotonic())),
+            template_held=held,
         )
 
     def _next_slot(self, held: Held, follows: Next) -> str | None:

@@ -51,8 +51,8 @@ class _Sitting:
     erring: bool = False
     gone: bool = False
 
-    def concerns_its_actor(self, done: Done) -> bool:
-        """Whether the actor, which counts what goes wrong, has to hear of this end."""
+    def remember(self, done: Done) -> bool:
+        """Keep in mind how this ended; whether the actor, which counts what goes wrong, has to hear of it."""
         wrong, healed = done.abandoned or done.result.error is not None, self.erring and done.result.success
         self.erring = (self.erring or wrong) and not healed
         return wrong or healed
@@ -284,7 +284,7 @@ class LoopHalf:
         ended, self._ended = self._ended, []
         report((sitting.seat, done) for sitting, done in ended)
         for sitting, done in ended:
-            if sitting.concerns_its_actor(done):
+            if sitting.remember(done):
                 self._record_error(sitting, done)
 
     def _record_error(self, sitting: _Sitting, done: Done) -> None:

@@ -79,7 +79,7 @@ class LoopWatch:
             why = (
                 f"the agents' loop must be replaced, and with its thread {self._leaked() + with_this} would be given up"
             )
-        elif self._intensity.exceeded_by(self._house.clock.monotonic()):
+        elif not self._intensity.spend(self._house.clock.monotonic()):
             why = f"the agents' loop had to be replaced {MOST + 1} times within {PERIOD / 60:.0f} minutes"
         else:
             return None

@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final
 
+from darumad.supervision.error_window import Verdict
 from darumad.supervision.life import Life, Phase, answer_dead, current_birth, fail, here, stale
 from darumad.supervision.mailbox import UNBOUNDED, Mailbox
 from darumad.supervision.pykka_door import ActorRegistry, ActorStop, Envelope, ThreadingActor
@@ -112,30 +113,30 @@ class Actor(ThreadingActor):
         """Count an error of this actor's work that no handler raised; from any thread. Dropped once life is over."""
         if self._life.over:
             self._life.emit("stale.dropped", what="report", error=text_of(error))
-        elif not stale(here.life) and self._is_the_end(error):
+        elif not stale(here.life) and self._count(error) == "crash":
             self._life.mailbox.post(Stop(crash(error)))
 
     def succeeded(self) -> None:
         """Say that a piece of work went well: ends the run of consecutive errors. The window forgets nothing."""
         self._life.consecutive_errors = 0
 
-    def _is_the_end(self, error: BaseException) -> bool:
-        """Judge `error`, count it, tell of it; whether the actor is to crash of it."""
+    def _count(self, error: BaseException) -> Verdict:
+        """Judge `error`, count it, tell of it; what comes of it, which is a crash where it spends the budget, too."""
         life = self._life
         life.last_error = text_of(error)
         life.consecutive_errors += 1
         if life.errors is None or life.tree is None:
-            return True
-        judged = life.errors.budget.verdict(error)
-        spent, count = False, life.errors.count(life.tree.now())
-        if judged == "count":
-            spent, count = life.errors.spent_by(life.tree.now())
-        elif judged == "ignore":
+            return "crash"
+        errors, now = life.errors, life.tree.now()
+        judged = errors.budget.verdict(error)
+        count = errors.add(now) if judged == "count" else errors.count(now)
+        if judged == "ignore":
             life.consecutive_errors -= 1
         life.emit("child.error", judged=judged, errors_in_window=count, error=life.last_error)
-        if spent:
+        if judged == "count" and errors.budget.is_spent_by(count):
             life.emit("child.budget_exceeded", errors_in_window=count, error=life.last_error)
-        return spent or judged == "crash"
+            return "crash"
+        return judged
 
     # From here on: Pykka's inside, replaced.
 
@@ -278,7 +279,7 @@ class Actor(ThreadingActor):
         return super()._handle_receive(message)
 
     def _failed(self, envelope: Envelope[Any], error: BaseException) -> None:
-        if not self._life.over and self._is_the_end(error):
+        if not self._life.over and self._count(error) == "crash":
             self._leaving = crash(error)
         if self._leaving is not None and self._leaving.detail is error:
             log.warning("%s: crashed", str(self), exc_info=(type(error), error, _from_the_handler(error)))

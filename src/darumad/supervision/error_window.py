@@ -42,6 +42,10 @@ class ErrorBudget:
             return "count"
         return "ignore" if said == "ignore" else "crash"
 
+    def is_spent_by(self, errors: int) -> bool:
+        """Whether so many counted errors in the window are all that it allows."""
+        return errors >= self.limit
+
 
 class ErrorWindow:
     """The counted errors of one life. Half-open, and no success empties it: a child failing half the time must trip."""
@@ -52,10 +56,10 @@ class ErrorWindow:
         self._budget = budget
         self._errors: list[float] = []  # no deque: that is ten times the size, and most windows stay empty
 
-    def spent_by(self, now: float) -> bool:
-        """Count an error at `now`; whether the budget is spent."""
+    def add(self, now: float) -> int:
+        """Count an error at `now`; how many are in the window then."""
         self._errors.append(now)
-        return self.count(now) >= self._budget.limit
+        return self.count(now)
 
     def count(self, now: float) -> int:
         """How many errors are in the window at `now`."""

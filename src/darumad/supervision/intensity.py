@@ -15,12 +15,12 @@ class Intensity:
         self._period = period
         self._restarts: deque[float] = deque()
 
-    def exceeded_by(self, now: float) -> bool:
-        """Count a restart at `now`; whether it is one too many."""
+    def spend(self, now: float) -> bool:
+        """Count a restart at `now`. False when it is one too many."""
         self._restarts.append(now)
         while now - self._restarts[0] >= self._period:
             self._restarts.popleft()
-        return len(self._restarts) > self._limit
+        return len(self._restarts) <= self._limit
 
     @property
     def history(self) -> tuple[float, ...]:

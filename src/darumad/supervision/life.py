@@ -201,11 +201,10 @@ class LockedWindow:
         """The empty window of a new life; None without a budget."""
         return None if spec is None or spec.error_budget is None else cls(spec.error_budget)
 
-    def spent_by(self, now: float) -> tuple[bool, int]:
-        """Count an error; whether the budget is spent, and how many errors are in the window."""
+    def add(self, now: float) -> int:
+        """Count an error; how many errors are in the window then."""
         with self._lock:
-            spent = self._window.spent_by(now)
-            return spent, self._window.count(now)
+            return self._window.add(now)
 
     def count(self, now: float) -> int:
         """How many errors are in the window."""

@@ -274,7 +274,7 @@ class Supervisor(Housekeeping, Actor):
             child.failures.add(backoff, healthy_for)
             child.started_at = -1.0
         own_account = backoff is not None and backoff.own_account
-        if not own_account and self._intensity.exceeded_by(self._tree.now()):
+        if not own_account and not self._intensity.spend(self._tree.now()):
             self._give_up()
             return
         if backoff is None:

@@ -21,8 +21,8 @@ class Slots:
         """
         return _Hold(self, agent, within)
 
-    def took(self) -> bool:
-        """Whether a slot was free, and is now taken, to be given back."""
+    def try_take(self) -> bool:
+        """Take a slot, to be given back. False when none is free."""
         if self._free == 0:
             return False
         self._free -= 1
@@ -73,7 +73,7 @@ class _Hold:
         self._slots, self._agent, self._within = slots, agent, within
 
     async def __aenter__(self) -> None:
-        if not self._slots.took():
+        if not self._slots.try_take():
             await self._slots.take(self._agent, self._within)
 
     async def __aexit__(self, *_: object) -> None:
