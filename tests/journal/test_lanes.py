@@ -4,8 +4,10 @@ from collections import Counter
 
 import pytest
 
-from darumad.journal import PromoteDue
-from darumad.names import Millis
+from darumad.errors import Broken
+from darumad.journal import Claim, PromoteDue, Slot
+from darumad.names import AgentName, Millis
+from darumad.work.blame import SETTLED_AFTER
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, Desk, move, new_item
@@ -131,6 +133,44 @@ def test_a_paused_lane_claims_nothing_and_loses_nothing(desk: Desk) -> None:
     desk.lanes.clear()
     with_lanes(desk)
     assert claimed(desk, 4) == {"held": 2, "free": 2}, "what ran was put back by the restart"
+
+
+def test_a_claim_that_fails_costs_no_lane_a_turn(desk: Desk) -> None:
+    for lane in ("first", "second", "third"):
+        submit(desk, lane, 2)
+    desk.sql("CREATE TRIGGER stuck BEFORE INSERT ON hold BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(Broken):
+        desk.claim(DO, 1)
+    desk.sql("DROP TRIGGER stuck")
+    assert [each.record.item.id for each in desk.claim(DO, 1)] == ["first-0"]
+
+
+def with_suspects(desk: Desk) -> None:
+    """All that is ready has run in two lives that died, and this one has proven itself."""
+    for _ in range(2):
+        desk.claim(DO, 20)
+        desk.die()
+        desk.open()
+    desk.clock.advance(SETTLED_AFTER)
+
+
+def test_a_lane_is_charged_for_the_one_suspect_that_it_got_and_for_no_other(desk: Desk) -> None:
+    submit(desk, "many", 6)
+    submit(desk, "one", 1)
+    with_suspects(desk)
+    assert claimed(desk, 6) == {"many": 1}
+    submit(desk, "many", 8, first=6)
+    submit(desk, "one", 8, first=1)
+    assert claimed(desk, 5) == {"one": 3, "many": 2}
+
+
+def test_a_suspect_makes_the_other_lanes_forget_no_turns(desk: Desk) -> None:
+    submit(desk, "alone", 1)
+    with_suspects(desk)
+    desk.submit(*(new_item(f"{lane}-{n}", lane=lane, agent="x", stages=(DO,)) for lane in "ab" for n in range(3)))
+    slots = (Slot(AgentName("x"), DO, "x#1"), Slot(AgentName("executor"), DO, "e#1"))
+    for expected in (["a-0", "alone-0"], ["b-0"], ["a-1"], ["b-1"]):
+        assert [each.record.item.id for each in desk.call(Claim(slots=slots)).held] == expected
 
 
 def test_a_limited_lane_does_not_keep_the_others_from_their_slots(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from darumad.work.lanes import Lane, Turns
 
 def test_the_lane_that_is_furthest_behind_goes_first() -> None:
     turns = Turns({"a": Lane(weight=2.0)})
-    turns.meet(["a", "b"])
+    turns = turns.among(["a", "b"])
     for lane in "aab":
         turns.took(lane)
     assert turns.position("a") == turns.position("b") == 1.0
@@ -13,21 +13,21 @@ def test_the_lane_that_is_furthest_behind_goes_first() -> None:
 
 def test_a_newcomer_starts_level_with_whoever_is_furthest_behind() -> None:
     turns = Turns()
-    turns.meet(["a"])
+    turns = turns.among(["a"])
     for _ in range(5):
         turns.took("a")
-    turns.meet(["a", "b"])
+    turns = turns.among(["a", "b"])
     assert turns.position("b") == 5.0
 
 
 def test_a_lane_that_left_has_forgotten_its_turns() -> None:
     turns = Turns()
-    turns.meet(["a", "b"])
+    turns = turns.among(["a", "b"])
     turns.took("b")
     for _ in range(9):
-        turns.meet(["b"])
+        turns = turns.among(["b"])
         turns.took("b")
-    turns.meet(["a", "b"])
+    turns = turns.among(["a", "b"])
     assert turns.position("a") == turns.position("b") == 10.0
 
 

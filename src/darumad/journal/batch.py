@@ -45,7 +45,7 @@ class Batch:
     suspects: bool = False
     recent: RecentItems = field(default_factory=RecentItems)
     room: Room | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns = field(default_factory=Turns)  # replaced by a claim, and kept after COMMIT, as the tail is
     unfinished: int = 0
     rows: int = 0
     facts: list[Fact] = field(default_factory=list)

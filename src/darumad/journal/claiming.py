@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from darumad.events import WorkAssigned
@@ -51,12 +52,24 @@ def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:
 
 
 def _claim(batch: Batch, asked: Claim) -> Claimed:
+    chosen, turns = _chosen(batch, asked)
+    answer = _hold(batch, chosen) if chosen else Claimed(())
+    batch.turns = turns  # at the very end: a claim that fails costs no lane a turn
+    return answer
+
+
+def _chosen(batch: Batch, asked: Claim) -> tuple[list[Choice], Turns]:
+    """Who goes where, and whose turn it is when they are gone."""
     lanes, candidates = _candidates(batch, asked)
-    chosen = _choose(asked, candidates, batch.turns, lanes)
-    if batch.suspects:
-        chosen += _one_suspect(batch, asked, chosen, lanes)
-    if not chosen:
-        return Claimed(())
+    suspects = _suspects(batch)
+    turns = batch.turns.among(each.lane for each in (*candidates, *suspects))
+    chosen = list(_choose(asked, candidates, turns, lanes))
+    if suspects:
+        chosen += _one_suspect(asked, suspects, chosen, turns, lanes)
+    return chosen, turns
+
+
+def _hold(batch: Batch, chosen: Sequence[Choice]) -> Claimed:
     slots = {each.id: slot for each, slot in chosen}
     batch.run("claim", [(row, slot.holder) for row, slot in slots.items()])
     begun = [each.id for each, _ in chosen if not each.resumed]
@@ -148,14 +161,16 @@ class _Lanes:
         return self._left[each.lane] >= 0
 
 
-def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes: _Lanes) -> list[Choice]:
-    """The candidates, best first and lane by lane, into the slots: those of their own definition before any."""
+def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes: _Lanes) -> Iterator[Choice]:
+    """The candidates, best first and lane by lane, into the slots: those of their own definition before any.
+
+    One by one, as they are asked for: whoever is not has cost nobody a turn.
+    """
     free: defaultdict[tuple[str, str], deque[Slot]] = defaultdict(deque)
     for slot in asked.slots:
         free[slot.stage, slot.agent].append(slot)
     begun: Counter[AgentName] = Counter()
     one_of: set[AgentName] = set()
-    chosen: list[Choice] = []
     for each in _in_turn(candidates, turns):
         slots = free[each.stage, each.agent] or free[each.stage, ANY]
         if not slots or (each.fresh and begun[each.agent] >= asked.first.get(each.agent, len(asked.slots))):
@@ -166,8 +181,7 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
         if each.agent in asked.but_one:
             one_of.add(each.agent)
         turns.took(each.lane)
-        chosen.append((each, slots.popleft()))
-    return chosen
+        yield each, slots.popleft()
 
 
 def _in_turn(candidates: Sequence[_Candidate], turns: Turns) -> Iterator[_Candidate]:
@@ -175,7 +189,6 @@ def _in_turn(candidates: Sequence[_Candidate], turns: Turns) -> Iterator[_Candid
     queues: defaultdict[str, deque[tuple[int, _Candidate]]] = defaultdict(deque)
     for place, each in enumerate(candidates):
         queues[each.lane].append((place, each))
-    turns.meet(queues)
     if len(queues) == 1:
         yield from candidates
         return
@@ -187,17 +200,24 @@ def _in_turn(candidates: Sequence[_Candidate], turns: Turns) -> Iterator[_Candid
         yield each
 
 
-def _one_suspect(batch: Batch, asked: Claim, chosen: Sequence[Choice], lanes: _Lanes) -> list[Choice]:
-    """One suspect at a time, in a boot that has proven itself: if the process dies now, it was this item."""
-    if batch.lived < SETTLED_AFTER:
+def _suspects(batch: Batch) -> list[_Candidate]:
+    """Those that may run, the best first: in a boot that has proven itself."""
+    if not batch.suspects or batch.lived < SETTLED_AFTER:
         return []
+    paused = batch.turns.paused
+    found = [_Candidate(*row) for row in batch.run("claim_suspects", ())]
+    return [each for each in found if each.lane not in paused]
+
+
+def _one_suspect(
+    asked: Claim, suspects: Sequence[_Candidate], chosen: Sequence[Choice], turns: Turns, lanes: _Lanes
+) -> Iterator[Choice]:
+    """One suspect at a time, into what slots are left: if the process dies now, it was this item."""
     taken = {slot for _, slot in chosen}
     free = changed(asked, slots=tuple(each for each in asked.slots if each not in taken))
     barred = asked.gated | (asked.but_one & {each.agent for each, _ in chosen})
-    shut = frozenset(batch.turns.paused)
-    suspects = [_Candidate(*row) for row in batch.run("claim_suspects", ())]
-    found = [each for each in suspects if each.agent not in barred and each.lane not in shut]
-    return _choose(free, found, batch.turns, lanes)[:1]
+    found = [each for each in suspects if each.agent not in barred]
+    return islice(_choose(free, found, turns, lanes), 1)
 
 
 def _assigned(record: WorkRecord) -> WorkAssigned:

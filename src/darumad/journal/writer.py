@@ -136,6 +136,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._checkpoints = Checkpoints(db)
         self._recent = RecentItems()
+        self._turns = standing.turns
         self._held: list[Posted] = []
         self._batch_began: float | None = None
         self._failed: DarumaError | None = None
@@ -309,7 +310,7 @@ class Writer:
             suspects=standing.suspects,
             recent=self._recent,
             room=standing.room,
-            turns=standing.turns,
+            turns=self._turns,
         )
 
     def _commit(self, batch: Batch) -> None:
@@ -323,6 +324,7 @@ class Writer:
                 self._failed = _io_error(error)
             raise
         self._tail = batch.tail
+        self._turns = batch.turns
 
     def _give_up(self, error: Exception, count: int) -> list[Answer]:
         """From here on nothing is promised: every answer is `io_error` until the daemon is started again."""

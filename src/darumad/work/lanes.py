@@ -27,9 +27,9 @@ class Lane(Value, kw_only=True):
 class Turns:
     """Whose turn it is. Memory only: after a restart everybody starts level."""
 
-    def __init__(self, lanes: Mapping[str, Lane] | None = None) -> None:
-        self._lanes = dict(lanes or {})
-        self._positions: dict[str, float] = {}
+    def __init__(self, lanes: Mapping[str, Lane] | None = None, positions: Mapping[str, float] | None = None) -> None:
+        self._lanes = lanes or {}
+        self._positions = dict(positions or {})
 
     @property
     def paused(self) -> tuple[str, ...]:
@@ -45,12 +45,15 @@ class Turns:
             if lane.max_running is not None and not lane.paused
         }
 
-    def meet(self, active: Iterable[str]) -> None:
-        """These lanes have something ready. One that had nothing lately has saved up no turns by it."""
+    def among(self, active: Iterable[str]) -> "Turns":
+        """The turns of these lanes, which have something ready, and of no other.
+
+        One that had nothing lately has saved up no turns by it.
+        """
         present = set(active)
         known = [at for name, at in self._positions.items() if name in present]
         floor = min(known, default=0.0)
-        self._positions = {name: self._positions.get(name, floor) for name in present}
+        return Turns(self._lanes, {name: self._positions.get(name, floor) for name in present})
 
     def position(self, lane: str) -> float:
         """How far this lane has come; the one that is least far goes first."""
