@@ -19,6 +19,7 @@ from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, move, new_item
+from tests.kit import eventually
 from tests.kit.clock import FakeClock
 
 DAY = 86_400.0
@@ -50,7 +51,7 @@ class Kept:
 
     def __init__(self, desk: Desk, retention: Retention | None = None) -> None:
         self.facts: list[Fact] = []
-        self.looks = 0
+        self.looks = self.claims_seen = 0
         self.dates: list[int] = []
         self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads", UNPACK_LIMITS)
         house = House(
@@ -62,12 +63,15 @@ class Kept:
             note=self.facts.append,
             look_again=self._look,
             look_at_the_date=lambda: self.dates.append(desk.clock.wall()),
-            look_at_the_claims=lambda: None,
+            look_at_the_claims=self._look_at_claims,
         )
         self.keeping = Housekeeping(house, retention or Retention(), Seconds(60.0))
 
     def _look(self) -> None:
         self.looks += 1
+
+    def _look_at_claims(self) -> None:
+        self.claims_seen += 1
 
     def workspace(self, item: str, size: int = 10, age: float = 0.0, now: float = 0.0) -> Path:
         home = self.workspaces.home_of(item)
@@ -212,12 +216,54 @@ def later(held: Held, reason: str, run_at: int) -> Move:
     return move(held, WorkState.SCHEDULED, reason=reason, run_at=run_at, keep_rank=reason == "outage")
 
 
+def until_checked(kept: Kept) -> None:
+    while kept.keeping.last_check is None:
+        kept.keeping.tick()
+
+
+def test_while_a_child_looks_at_the_pages_everything_else_is_looked_at_too(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, born = tmp_path / "python", tmp_path / "pid"
+    long.write_text(f"#!/bin/sh\necho $$ > {born}\nexec sleep 60\n")
+    long.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(long))
+    kept = Kept(desk)
+    desk.clock.advance(61)
+    for _ in range(2):
+        kept.keeping.tick()
+    assert kept.claims_seen == 2
+    assert kept.keeping.last_check is None
+    kept.keeping.start()
+    eventually(born.exists)
+    assert kept.keeping.close(Seconds(10.0))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(born.read_text()), 0)
+
+
+def test_what_fails_for_any_reason_is_logged_and_costs_nothing_else(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, broken = Kept(desk), "an item that cannot be read"
+    spare = desk.directory / "uploads" / ("b" * 64)
+    spare.parent.mkdir()
+    spare.touch()
+    os.utime(spare, (0, 0))
+    monkeypatch.setattr(desk.reader, "records", lambda **_: {}[broken])
+    desk.clock.advance(61)
+    with capture_logs() as lines:
+        until_checked(kept)
+    failed = [(each["job"], each["error"]) for each in lines if each["event"] == "housekeeping_failed"]
+    assert failed == [("Housekeeping.remove_workspaces", repr(broken))]
+    assert not spare.exists()
+    assert kept.claims_seen
+
+
 def test_every_page_is_looked_at_by_a_child_and_what_it_found_is_told(desk: Desk) -> None:
     kept = Kept(desk)
     finished(desk, "a")
     desk.clock.advance(61)
-    kept.keeping.tick()
-    assert kept.keeping.last_check is not None
+    until_checked(kept)
     assert kept.keeping.journal_wrong() == ()
     assert kept.facts == [kept.keeping.last_check]
 
@@ -226,8 +272,8 @@ def test_what_the_child_finds_wrong_is_told_in_sentences(desk: Desk) -> None:
     kept = Kept(desk)
     finished(desk, "a")
     desk.sql("UPDATE audit SET hash = ''")
-    kept.keeping.check()
-    assert kept.keeping.last_check is not None
+    desk.clock.advance(61)
+    until_checked(kept)
     assert "audit" in kept.keeping.journal_wrong()[0]
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from darumad.actors import Beat
+from darumad.daemon.housekeeping import PATIENCE
 from darumad.daemon.signs import BEAT, Pulse
 from darumad.events import DaemonDegraded, DaemonRestored, DaemonResumed
 from darumad.journal.requests import Note
 from darumad.names import Seconds
 from darumad.settings import Bridge
+from darumad.values import changed
 from tests.daemon.serving import Manager, Serving, served, settings
 from tests.kit import FakeClock, eventually
 
@@ -97,6 +99,12 @@ def _hold_control(daemon: Serving, wedge: Wedge) -> None:
     daemon.signs.server._loop.call_soon_threadsafe(wedge)
 
 
+def _hold_housekeeping(daemon: Serving, wedge: Wedge) -> None:
+    assert daemon.signs is not None
+    assert daemon.signs.keeping is not None
+    daemon.signs.keeping._house = changed(daemon.signs.keeping._house, look_at_the_claims=wedge)
+
+
 @pytest.mark.parametrize(
     ("part", "hold", "limit"),
     [
@@ -106,6 +114,7 @@ def _hold_control(daemon: Serving, wedge: Wedge) -> None:
         pytest.param("writer", _hold_writer, 10.0, id="writer"),
         pytest.param("publisher", _hold_publisher, 10.0, id="publisher"),
         pytest.param("control", _hold_control, 1.0, id="control"),
+        pytest.param("housekeeping", _hold_housekeeping, PATIENCE, id="housekeeping"),
     ],
 )
 def test_a_part_that_is_held_up_is_red_starves_the_watchdog_and_is_green_again(

@@ -102,6 +102,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     behind.keys.serve(behind.broker, behind.providers, engine.hint)
     signs = VitalSigns(house, behind, engine)
     keeping = Housekeeping(_kept(house, behind, engine, signs), settings.retention, settings.journal.check_after)
+    signs.keeping = keeping
     watchers = Watchers(signs=signs, journal_wrong=keeping.journal_wrong, lost_lines=lambda: logs.dropped)
     server = ControlServer(control_house(house, behind, engine, watchers))
     signs.server = server

@@ -1,21 +1,17 @@
 """Housekeeping: a thread that lets go of what was kept for its time, and looks after the journal and the clock.
 
-It asks the journal in small bites and waits between them; nobody waits for it.
+It asks the journal in small bites and waits between them; nobody waits for it. What fails costs nothing else of it, and
+is tried again when it is due the next time.
 """
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-import orjson
-
 from darumad.bridge import Workspaces
 from darumad.clock import Clock
-from darumad.cores import any_core
-from darumad.errors import DarumaError
+from darumad.daemon.inspection import Inspection
 from darumad.events import DaemonClockJumped, Fact, JournalChecked
 from darumad.journal import Journal, Prune, Pruned, SetBack
 from darumad.logs import logger
@@ -31,6 +27,8 @@ BREATH = Seconds(0.05)
 """Seconds between two bites."""
 WITHIN = Seconds(60)
 """Seconds that the journal may take for one bite."""
+PATIENCE = Seconds(300)
+"""Seconds that it may be at one thing: more than a bite takes, or a large directory."""
 JUMP_MS = 60_000
 """A wall clock that goes on by so much more or less than the monotonic one was set, or the machine slept."""
 
@@ -64,12 +62,17 @@ class Housekeeping:
         self._low = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._inspection: Inspection | None = None
+        self._went_on_at = house.clock.monotonic()
         self.last_check: JournalChecked | None = None
 
     def journal_wrong(self) -> Sequence[str] | None:
         """What the last check found, in sentences; None before there was one."""
         return None if self.last_check is None else self.last_check.wrong
+
+    def late(self) -> Seconds:
+        """For how many seconds it has been at one and the same thing, or at none. From any thread."""
+        return Seconds(self._house.clock.monotonic() - self._went_on_at)
 
     def start(self) -> None:
         """Begin."""
@@ -78,32 +81,41 @@ class Housekeeping:
     def close(self, within: Seconds) -> bool:
         """Stop after the present bite. False if that took longer than `within` seconds."""
         self._closed.set()
-        child = self._child
-        if child is not None:
-            child.kill()
         if self._thread.ident is not None:
             self._thread.join(within)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
         while not self._closed.wait(TICK):
-            try:
-                self.tick()
-            except (DarumaError, OSError) as error:
-                log.warning("housekeeping_failed", error=str(error))
+            self.tick()
+        if self._inspection is not None:
+            self._inspection.end()
 
     def tick(self) -> None:
         """Whatever is due by now."""
         now = self._house.clock.monotonic()
-        self.look_at_the_clock()
-        self.look_at_the_disk()
+        self._each(self.look_at_the_clock, self.look_at_the_disk)
         if self._check_at is not None and now >= self._check_at:
             self._check_at = None
-            self.check()
+            self._each(self.check)
+        if self._inspection is not None:
+            self._each(self.hear_of_the_check)
         if now >= self._tidy_at:
             self._tidy_at = now + self._retention.every
             self.tidy()
-        self._house.look_at_the_claims()
+        self._each(self._house.look_at_the_claims)
+
+    def _each(self, *jobs: Callable[[], None]) -> None:
+        """Does these; one that fails is logged, and costs the others nothing."""
+        for job in jobs:
+            try:
+                job()
+            except Exception as error:  # whatever it is: nobody else would look at the rest
+                log.exception("housekeeping_failed", job=job.__qualname__, error=str(error))
+            self._went_on()
+
+    def _went_on(self) -> None:
+        self._went_on_at = self._house.clock.monotonic()
 
     # --- the clock ----------------------------------------------------------------------------------------------------
 
@@ -137,32 +149,40 @@ class Housekeeping:
     # --- the journal --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Have a child look at every page: it takes long, and may not be done by a thread that shares our locks."""
-        began = self._house.clock.monotonic()
-        command = [sys.executable, "-m", "darumad.journal.checking", str(self._house.directory)]
-        with any_core():
-            self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603 - our own program
-        said, _ = self._child.communicate()
-        failed, self._child = self._child.returncode != 0, None
-        if self._closed.is_set():
-            return
-        wrong = ["the check itself failed"] if failed else orjson.loads(said)["wrong"]
-        took = round((self._house.clock.monotonic() - began) * 1000)
-        self.last_check = JournalChecked("journal", tuple(wrong), took)
-        self._house.note(self.last_check)
+        """Begin to have every page looked at: `hear_of_the_check`."""
+        self._inspection = Inspection(self._house.directory, self._house.clock)
+
+    def hear_of_the_check(self) -> None:
+        """Tell what was found, once all was looked at. Nothing else here waits for that: it may take minutes."""
+        found = self._inspection.found() if self._inspection is not None else None
+        if found is not None:
+            self._inspection, self.last_check = None, found
+            self._house.note(found)
 
     # --- what was kept for its time -----------------------------------------------------------------------------------
 
     def tidy(self) -> None:
         """Let go of all that is old enough."""
+        self._each(self.let_go_of_items, self.remove_workspaces, self.remove_uploads)
+
+    def let_go_of_items(self) -> None:
+        """What the journal keeps no longer goes, with what those items wrote."""
         behind: int | None = 0
         while behind is not None and not self._closed.wait(BREATH if behind else 0):
             pruned = cast("Pruned", self._house.journal.call(self._bite(behind), WITHIN))
             for item in pruned.items:
                 self._house.workspaces.remove(self._house.workspaces.home_of(item))
             behind = pruned.behind
+            self._went_on()
+
+    def remove_workspaces(self) -> None:
+        """The spare ones go."""
         for place in self._spare_workspaces():
             self._house.workspaces.remove(place)
+            self._went_on()
+
+    def remove_uploads(self) -> None:
+        """The spare ones go."""
         for file in self._spare_uploads():
             file.unlink(missing_ok=True)
 

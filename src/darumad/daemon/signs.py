@@ -10,6 +10,7 @@ from darumad.control.server import TICK, ControlServer
 from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.claim_watch import ClaimWatch
 from darumad.daemon.engine import Engine
+from darumad.daemon.housekeeping import PATIENCE, Housekeeping
 from darumad.errors import Broken
 from darumad.events import DaemonDegraded, DaemonRestored, Fact
 from darumad.names import Seconds
@@ -52,6 +53,7 @@ class VitalSigns:
         self._root = Pulse(house.clock, engine.beat_root)
         self._orchestrator = Pulse(house.clock, engine.beat_orchestrator)
         self.server: ControlServer | None = None
+        self.keeping: Housekeeping | None = None
         self.claims = ClaimWatch(house, behind, engine)
 
     def __call__(self) -> dict[str, bool | str]:
@@ -65,6 +67,7 @@ class VitalSigns:
             "publisher": _moving(self._house.publisher.health().batch_age, patience),
             "control": self._control(limit),
             "claims": self.claims.sign,
+            "housekeeping": self._housekeeping(),
         }
 
     def status(self) -> str:
@@ -90,6 +93,11 @@ class VitalSigns:
             return "the control loop does not run yet"
         late = self._house.clock.monotonic() - self.server.ticked_at - TICK
         return _turning("the control loop", Seconds(late), limit)
+
+    def _housekeeping(self) -> bool | str:
+        """Whether it goes on: without it nobody looks at the claims, the clock, the disk and the journal."""
+        late = Seconds(0.0) if self.keeping is None else self.keeping.late()
+        return True if late <= PATIENCE else f"housekeeping has been at one thing for {late:.0f} s"
 
 
 class SignsTold:
