@@ -92,7 +92,7 @@ KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
 import darumad.journal.migrating as migrating
-from darumad.journal.boot import boot
+from darumad.journal.boot import BootRequest, boot
 from darumad.journal.database import Database
 from darumad.journal.place import Place
 from darumad.journal.requests import Program
@@ -115,8 +115,8 @@ def life(directory, last):
         Database.all = counted
         return db
     Database.writer = opened
-    boot(Place(directory), FakeClock(1.0), node="here", new_id=lambda: "other", program=Program("2"), ageing_ms=1,
-         room=Room(Place(directory)))
+    asked = BootRequest(node="here", program=Program("2"), ageing_ms=1)
+    boot(Place(directory), FakeClock(1.0), asked, new_id=lambda: "other", room=Room(Place(directory)))
 
 for last in range(1000):
     directory = room / str(last)

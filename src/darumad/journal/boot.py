@@ -24,6 +24,15 @@ from darumad.values import Value
 from darumad.work.blame import LifeEnd
 
 
+class BootRequest(Value, kw_only=True):
+    """Which machine a life of the daemon begins on and with what, how it ranks, and which agent offers what."""
+
+    node: str
+    program: Program
+    ageing_ms: int
+    offers: Sequence[Offer] = ()
+
+
 class Booted(Value):
     """A database that is ready to be written, and what the boot did to it."""
 
@@ -35,17 +44,7 @@ class Booted(Value):
     suspects: bool
 
 
-def boot(  # noqa: PLR0913 - what a boot writes down
-    place: Place,
-    clock: Clock,
-    *,
-    node: str,
-    new_id: Callable[[], str],
-    program: Program,
-    ageing_ms: int,
-    room: Room,
-    offers: Sequence[Offer] = (),
-) -> Booted:
+def boot(place: Place, clock: Clock, asked: BootRequest, *, new_id: Callable[[], str], room: Room) -> Booted:
     """Opens the database of `place`, whose lock is held.
 
     Raises:
@@ -56,7 +55,7 @@ def boot(  # noqa: PLR0913 - what a boot writes down
         room.give_up()
     try:
         if not room.scant():
-            return _boot(place, clock, node=node, new_id=new_id, program=program, ageing_ms=ageing_ms, offers=offers)
+            return _boot(place, clock, asked, new_id)
     except DatabaseError as error:
         if is_damaged(error):
             raise unreadable(place, error) from error
@@ -67,24 +66,15 @@ def boot(  # noqa: PLR0913 - what a boot writes down
     raise Unavailable(f"the disk of {place.directory} is full", code="disk_full")
 
 
-def _boot(  # noqa: PLR0913 - as `boot`
-    place: Place,
-    clock: Clock,
-    *,
-    node: str,
-    new_id: Callable[[], str],
-    program: Program,
-    ageing_ms: int,
-    offers: Sequence[Offer],
-) -> Booted:
+def _boot(place: Place, clock: Clock, asked: BootRequest, new_id: Callable[[], str]) -> Booted:
     db, new = open_database(place)
     try:
         if new:
-            _create(db, clock.wall(), new_id(), program.version)
+            _create(db, clock.wall(), new_id(), asked.program.version)
         else:
-            migrate(place, db, now=clock.wall(), program=program.version)
+            migrate(place, db, now=clock.wall(), program=asked.program.version)
         check_identity(place, db.value(SQL["identity"]))
-        return _begin(db, clock, node=node, program=program, ageing_ms=ageing_ms, offers=offers)
+        return _begin(db, clock, asked)
     except BaseException:
         db.close()
         raise
@@ -111,20 +101,18 @@ def _create(db: Database, now: Millis, identity: str, program: str) -> None:
     db.commit()
 
 
-def _begin(  # noqa: PLR0913 - as `boot`
-    db: Database, clock: Clock, *, node: str, program: Program, ageing_ms: int, offers: Sequence[Offer]
-) -> Booted:
+def _begin(db: Database, clock: Clock, asked: BootRequest) -> Booted:
     """One transaction: the boot's row, the rescue, the events of both, and whose agent lacks what it requires."""
     db.begin()
     try:
         died = bool(db.value(SQL["died_before"]))
-        which = _row(db, clock.wall(), node, program)
-        batch = Batch(db, clock.wall(), which, ageing_ms, Seconds(0.0), _tail(db))
+        which = _row(db, clock.wall(), asked.node, asked.program)
+        batch = Batch(db, clock.wall(), which, asked.ageing_ms, Seconds(0.0), _tail(db))
         rescued = rescue_all(batch, LifeEnd.DIED if died else LifeEnd.STOPPED)
         settle_orphans(batch)
-        batch.run("mark_lacking", offers)
+        batch.run("mark_lacking", asked.offers)
         db.all(SQL["tell_rescued"], {"boot": which, "rescued": len(rescued)})
-        batch.record([DaemonStarting("daemon", which, program.version, len(rescued))])
+        batch.record([DaemonStarting("daemon", which, asked.program.version, len(rescued))])
         recorded = batch.write()
         suspects = bool(db.value(SQL["any_suspects"]))
     except BaseException:

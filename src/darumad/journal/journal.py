@@ -82,19 +82,10 @@ class Journal:
         place = Place(directory.absolute())
         prepare(place)
         lock = Lock(place)
-        ageing_ms = round(ageing * 1000)
+        asked = boots.BootRequest(node=node, program=program, ageing_ms=round(ageing * 1000), offers=offers)
         room = Room(place, ballast=ballast, low_water=low_water)
         try:
-            booted = boots.boot(
-                place,
-                clock,
-                node=node,
-                new_id=new_id,
-                program=program,
-                ageing_ms=ageing_ms,
-                room=room,
-                offers=offers,
-            )
+            booted = boots.boot(place, clock, asked, new_id=new_id, room=room)
             room.set_aside()
         except BaseException:
             lock.close()
@@ -104,7 +95,7 @@ class Journal:
             booted_at=clock.monotonic(),
             tail=booted.tail,
             suspects=booted.suspects,
-            ageing_ms=ageing_ms,
+            ageing_ms=asked.ageing_ms,
             publish=publish,
             tally=tally,
             on_fatal=on_fatal,
