@@ -6,8 +6,9 @@ One table gives each code its HTTP status, its exit code and what to do next; do
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from pathlib import PurePath
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from darumad.plural import listed
 from darumad.values import Value
@@ -170,6 +171,13 @@ class DarumaError(Exception):
     def code(self) -> str:
         """The stable word for this error; a key of `CODES`."""
         return self.entry.code
+
+    def adding(self, said: str) -> Self:
+        """The same error with more to say; nothing else of it is another, nor lost."""
+        more = copy(self)
+        more.message = f"{self.message}; {said}"
+        more.args = (more.message,)
+        return more
 
 
 class Refused(DarumaError):  # noqa: N818 - the family is named by what the catcher does

@@ -171,13 +171,14 @@ def _full(request: Any, reply: Any) -> None:
     reply([Outcome(request, Unavailable("the disk is full", code="disk_full"))])
 
 
+@pytest.mark.parametrize("operation", ["pause", "panic"])
 def test_a_pause_that_cannot_be_recorded_holds_all_the_same_and_says_for_how_long(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     assert served.server._desk is not None
     monkeypatch.setattr(served.server._desk.commits, "_post", _full)
     with pytest.raises(Unavailable) as refused:
-        served.client.call("pause", {})
+        served.client.call(operation, {})
     assert (refused.value.code, refused.value.message) == (
         "disk_full", "the disk is full; it is paused, but not over a restart",
     )  # fmt: skip

@@ -170,6 +170,22 @@ def test_a_cancel_that_is_not_committed_revokes_who_held_the_item_and_says_so(
     eventually(lambda: "work.stopped" in [each.type for each in served.room.journal.reader().events(0)])
 
 
+def test_what_the_journal_says_of_a_cancel_that_it_does_not_take_comes_through_whole(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.claim()
+    assert served.server._desk is not None
+    busy = Unavailable("the journal is busy", retry_after=7.0)
+    monkeypatch.setattr(served.server._desk.commits, "_post", lambda asked, reply: reply([Outcome(asked, busy)]))
+    with pytest.raises(Unavailable) as later:
+        served.client.call("work cancel", {}, id="one")
+    assert (later.value.message, later.value.retry_after) == (
+        "the journal is busy; what ran for one was stopped all the same",
+        7.0,
+    )
+
+
 def test_a_cancel_that_is_not_committed_stops_nothing_where_nothing_runs(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

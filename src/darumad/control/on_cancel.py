@@ -68,7 +68,7 @@ async def _revoked_all_the_same(desk: Desk, before: WorkRecord, reason: str, err
         return error
     fact = await _revoked(desk, before.item.id, running, reason, cancelled=False)
     done = "stopped all the same" if fact.stopped else "revoked, and has not stopped yet"
-    return type(error)(f"{error.message}; what ran for {before.item.id} was {done}", code=error.code)
+    return error.adding(f"what ran for {before.item.id} was {done}")
 
 
 async def _revoked(desk: Desk, name: str, running: Sequence[Running], reason: str, *, cancelled: bool) -> WorkStopped:

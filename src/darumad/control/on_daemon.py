@@ -152,7 +152,7 @@ async def drain(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
 async def resume(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
     """Ends a drain and a pause."""
     by = ask.caller.by
-    await _remember_pause(desk, ask, DaemonResumed(subject="daemon", by=by), paused=False)
+    await _set_paused(desk, ask, "no", DaemonResumed(subject="daemon", by=by))
     desk.house.resume(by)
     return Done(state="running")
 
@@ -161,10 +161,7 @@ async def pause(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
     """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
     by = ask.caller.by
     desk.house.pause(by)
-    try:
-        await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by), paused=True)
-    except Unavailable as error:
-        raise Unavailable(f"{error.message}; it is paused, but not over a restart", code=error.code) from error
+    await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by))
     return Done(state="paused")
 
 
@@ -176,13 +173,20 @@ async def panic(desk: Desk, ask: Ask, request: Nothing) -> PanicReply:  # noqa: 
     held = [(each.item.id, each.holder or "", each.fence) for each in running]
     stopped, not_stopped, _ = await desk.house.revoke(held, f"panic, by {by}", False)  # noqa: FBT003 - the House's
     fact = DaemonPanicked("daemon", by, tuple(stopped), tuple(not_stopped))
-    await _remember_pause(desk, ask, fact, paused=True)
+    await _remember_pause(desk, ask, fact)
     return PanicReply(state="paused", stopped=fact.stopped, not_stopped=fact.not_stopped)
 
 
-async def _remember_pause(desk: Desk, ask: Ask, fact: Fact, *, paused: bool) -> None:
-    setting = Setting(key=PAUSED, value="yes" if paused else "no", facts=(fact,), audit=ask.audit("daemon"))
-    await desk.commits.commit(setting)
+async def _remember_pause(desk: Desk, ask: Ask, fact: Fact) -> None:
+    """Keeps for the next life that this one is paused, which it is whether or not that can be kept."""
+    try:
+        await _set_paused(desk, ask, "yes", fact)
+    except Unavailable as error:
+        raise error.adding("it is paused, but not over a restart") from error
+
+
+async def _set_paused(desk: Desk, ask: Ask, word: str, fact: Fact) -> None:
+    await desk.commits.commit(Setting(key=PAUSED, value=word, facts=(fact,), audit=ask.audit("daemon")))
 
 
 async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001
