@@ -17,7 +17,7 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
 from darumad.journal.room import Room
-from darumad.names import ActorPath, AgentName, Incarnation, ItemId, Millis, Role, Stage
+from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import plan_to_json
@@ -599,9 +599,12 @@ def test_an_answer_for_an_item_that_the_slot_does_not_hold_changes_nothing(compa
     ours = daemon.desk.record("one")
     other = daemon.desk.submit("other").records[0]
     stranger = type("Held", (), {"record": changed(other, stage=Stage.EXECUTING)})()
-    daemon.tell(Ended((Done(ours.holder, stranger, completed()), Done("nobody#7", stranger, completed()))))
+    before = type("Held", (), {"record": changed(ours, fence=Fence(ours.fence - 1))})()
+    late = [(ours.holder, stranger), ("nobody#7", stranger), (ours.holder, before)]
+    daemon.tell(Ended(tuple(Done(holder, each, completed()) for holder, each in late)))
     held.release()
     daemon.succeeds("one", "other")
+    assert daemon.facts("work.stale_result") == []
 
 
 def test_a_slot_that_dies_while_it_is_offered_work_gives_it_back(company: Companies) -> None:

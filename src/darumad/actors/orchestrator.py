@@ -186,7 +186,7 @@ class Orchestrator(Actor):
 
     def _stage_ended(self, done: Done) -> None:
         seated = self._roster.find(done.holder)
-        if seated is None or seated.held is None or seated.held.record.item.id != done.held.record.item.id:
+        if seated is None or not seated.works_on(done.held):
             return  # that life's item was already put back: the journal would call this stale
         self._roster.free(done.holder)
         if done.result.stop_reason is StopReason.CANCELLED:

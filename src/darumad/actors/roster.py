@@ -42,6 +42,11 @@ class Seated:
     pool: Pool
     held: Held | None = None
 
+    def works_on(self, held: Held) -> bool:
+        """Whether it holds this item, under this fence."""
+        mine, theirs = self.held and self.held.record, held.record
+        return mine is not None and (mine.item.id, mine.fence) == (theirs.item.id, theirs.fence)
+
 
 class Roster:
     """Slots by holder (`path#incarnation`). A slot is free, taken for a claim or a move under way, or holds one item.
