@@ -1,13 +1,19 @@
 """Waiting outlives the daemon: one that was met is waited for, one that never answered is not, and neither for ever."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from darumad.cli import doctor
+from darumad.cli.online import Line
 from darumad.cli.waiting import AWAY, Patience, tell_end, worst
+from darumad.control.client import PATIENCE, Client
 from darumad.errors import Unavailable
 from darumad.names import ItemId
 from tests.cli.conftest import Run
@@ -59,6 +65,23 @@ def test_being_away_counts_against_the_time_that_was_given() -> None:
     assert clock.monotonic() == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(("expects", "code"), [(False, "wait_expired"), (True, "unavailable")])
+def test_a_daemon_that_hangs_until_the_time_is_up_is_told_as_that(
+    capsys: pytest.CaptureFixture[str], expects: bool, code: str
+) -> None:
+    clock = FakeClock()
+    patience = patient(clock, met=True, within=3.0, expects=expects)
+
+    def hangs() -> str:
+        clock.advance(patience.left(30.0))
+        raise Unavailable("it did not answer in time")
+
+    with pytest.raises(Unavailable) as told:
+        patience.insist(hangs)
+    assert (told.value.code, clock.monotonic()) == (code, 3.0)
+    assert "went away" not in capsys.readouterr().err
+
+
 def test_each_absence_is_counted_from_its_own_beginning() -> None:
     clock = FakeClock()
     patience = patient(clock, met=True)
@@ -101,6 +124,26 @@ def test_a_submit_that_waits_goes_on_when_the_daemon_falls_before_it_has_answere
         room.succeed()
         _, told = waiting.communicate(timeout=30)
     assert (waiting.returncode, told) == (0, "")
+
+
+def test_who_stops_waiting_is_told_what_goes_on(served: Served) -> None:
+    words = [CLEAR["description"], "--id", "one", "--agent", "echo", "--no-challenge"]
+    command = [sys.executable, "-m", "darumad", "submit", *words, "--wait", "--socket", str(served.path)]
+    waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    desk = served.server._desk
+    assert desk is not None
+    eventually(lambda: "one" in desk.watch._items)
+    waiting.send_signal(signal.SIGINT)
+    _, told = waiting.communicate(timeout=30)
+    assert (waiting.returncode, told.splitlines()[-1]) == (
+        130, "daruma: one goes on; `daruma work wait one` waits for it",
+    )  # fmt: skip
+
+
+def test_a_wait_for_a_label_that_is_empty_is_refused(served: Served, run: Run) -> None:
+    done = run("work", "wait", "--label", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "label" in done.stderr
 
 
 def test_what_the_daemon_refuses_for_now_is_not_taken_for_its_absence() -> None:
@@ -206,3 +249,29 @@ def test_an_item_whose_tool_may_have_acted_is_answered_and_not_merely_tried_agai
     said = capsys.readouterr().err
     assert "Look whether it was done, then `daruma work answer one done`" in said
     assert "work retry" not in said
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Client]:
+    """The line to a daemon that lets everybody in and answers nobody."""
+    with socket.socket(socket.AF_UNIX) as listening, Client(tmp_path / "s") as client:
+        listening.bind(str(client.path))
+        listening.listen()
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [(["work", "wait", "one"], 7), (["submit", "Say it", "--wait"], 7), (["health"], 75)], ids=str
+)
+def test_no_answer_is_waited_for_when_the_time_is_up(hanging: Client, command: list[str], code: int) -> None:
+    said = [sys.executable, "-m", "darumad", *command, "--within", "100ms", "--socket", str(hanging.path)]
+    done = subprocess.run(said, capture_output=True, text=True, timeout=PATIENCE / 2, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "did not answer in time" in done.stderr
+    assert "went away" not in done.stderr
+
+
+def test_a_daemon_that_hangs_is_in_the_way(hanging: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ANSWERS_WITHIN", 0.1)
+    _, finding = doctor._daemon(Line(hanging, "table"))
+    assert (finding.mark, "hangs" in finding.says) == ("bad", True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from darumad.settings import Settings
 
 Mark = Literal["ok", "note", "bad"]
+ANSWERS_WITHIN = 5.0
+"""Seconds after which a daemon that is there and does not answer hangs."""
 _TRY_WITHIN = 10.0
 _MIB = 1 << 20
 _LITTLE_DISK = 1024 * _MIB
@@ -91,9 +93,10 @@ def _as_the_daemon(settings: "Settings", status: Json, found: Finding) -> Findin
 
 def _daemon(line: Line) -> tuple[Json | None, Finding]:
     try:
-        status = line.client.call("status")
+        status = line.client.call("status", within=ANSWERS_WITHIN)
     except DarumaError as error:
-        return None, Finding("daemon", "note", error.message, error.entry.next_step)
+        mark = "note" if error.code == "unreachable" else "bad"  # one that was not started is in nobody's way
+        return None, Finding("daemon", mark, error.message, error.entry.next_step)
     red = [
         f"{name} {sign if isinstance(sign, str) else ''}"
         for name, sign in status["vital_signs"].items()

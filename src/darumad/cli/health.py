@@ -9,7 +9,7 @@ from darumad.cli.durations import DURATION
 from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json
-from darumad.cli.waiting import KNOCKS, Patience
+from darumad.cli.waiting import KNOCKS, Patience, patient
 
 
 @click.command()
@@ -21,7 +21,7 @@ def health(line: Line, within: float | None) -> None:
     An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on. So does a
     journal in which something is not as it was written, and a disk with too little room.
     """
-    reply = line.client.call("health") if within is None else _risen(line, Patience(within, expects=True))
+    reply = line.client.call("health") if within is None else _risen(line, patient(line, within, expects=True))
     line.show(reply, _lines)
     if not reply["live"]:
         click.get_current_context().exit(WORK_FAILED)

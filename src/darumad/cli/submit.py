@@ -17,7 +17,7 @@ from darumad.cli.packing import media_type_of, packed
 from darumad.cli.paths import PathType
 from darumad.cli.reading import is_given, parsed, refused, text_of
 from darumad.cli.speaking import Json, amount_words
-from darumad.cli.waiting import Patience, settled, tell_end, tell_questions
+from darumad.cli.waiting import Patience, patient, settled, tell_end, tell_questions
 from darumad.plural import counted
 
 _PLACE = PathType(exists=True)
@@ -135,7 +135,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         return
     hand_in = partial(_handed_in, line, asked, inputs, paths)
     if wait or within is not None:
-        patience = Patience(within)
+        patience = patient(line, within)
         patience.insist(hand_in)
         _wait(line, str(asked["id"]), patience)
     else:
@@ -204,7 +204,11 @@ def _priced(amount: Json | None) -> str | None:
 
 
 def _wait(line: Line, name: str, patience: Patience) -> None:
-    view = settled(line, name, patience)
+    try:
+        view = settled(line, name, patience)
+    except KeyboardInterrupt:
+        speaking.note(f"daruma: {name} goes on; `daruma work wait {name}` waits for it")
+        raise
     code = tell_end(view)
     if code == 0:
         show_result(line, patience.insist(partial(line.client.call, "result", id=name)))

@@ -22,6 +22,8 @@ AWAY = 120.0
 """Seconds that a daemon which answered before may be away before a wait without a limit of its own gives it up."""
 _AWAY = frozenset({"unreachable", "hung_up", "unavailable"})
 """The codes of a daemon that is away or too busy. What it refuses for now with a word of its own is its answer."""
+LATE = 1.0
+"""Seconds after which an answer that comes when the time is up is too late."""
 KNOCKS = 0.25
 """Seconds between two knocks at the door of a daemon that is away."""
 EXIT_OF: Mapping[str, int] = {"succeeded": OK, "dead": WORK_FAILED, "cancelled": WORK_FAILED, "parked": PARKED}
@@ -80,10 +82,14 @@ class Patience:
         """The daemon did not answer, or hung up: pauses before it is asked again.
 
         Raises:
-            Unavailable: `error`, as the daemon is not waited for, or no longer.
+            Unavailable: `error`, as the daemon is not waited for, or no longer; `wait_expired` for one that has
+                the item and does not answer before the time is up.
         """
-        self.met = self.met or error.code != "unreachable"  # whoever hangs up was there
-        if not self._may_come_back():
+        there = error.code != "unreachable"
+        self.met = self.met or there  # whoever hangs up was there
+        if there and self.over() and not self.expects:
+            raise Unavailable(error.message, code="wait_expired") from error
+        if self.over() or not self._may_come_back():
             raise error
         self.pause(self.left(KNOCKS))
 
@@ -98,7 +104,14 @@ class Patience:
                 speaking.note("daruma: the daemon went away; waiting for it to come back")
         if self._away_since is None:
             return False
-        return now - self._away_since < AWAY if self._until is None else not self.over()
+        return self._until is not None or now - self._away_since < AWAY
+
+
+def patient(line: Line, within: float | None, *, expects: bool = False) -> Patience:
+    """The patience for all that follows on this line: no answer on it is waited for when the time is up."""
+    patience = Patience(within, expects=expects)
+    line.client.bound = lambda seconds: patience.left(seconds) + LATE
+    return patience
 
 
 def settled(line: Line, item: str, patience: Patience) -> Json:

@@ -12,7 +12,7 @@ from darumad.cli.ending import say_error
 from darumad.cli.naming import labels_of
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, amount_words, moment, note, pairs, span, table
-from darumad.cli.waiting import Patience, open_questions, settled, tell_end, worst
+from darumad.cli.waiting import Patience, open_questions, patient, settled, tell_end, worst
 from darumad.errors import Refused
 from darumad.plural import counted
 
@@ -68,10 +68,10 @@ def wait(line: Line, names: Sequence[str], label: str | None, within: float | No
     """
     if not names and label is None:
         raise click.UsageError("say which: daruma work wait ID, or --label KEY=VALUE")
-    patience = Patience(within)
+    patience = patient(line, within)
     ended = []
-    labelled = _labelled(line, label, patience) if label else ()
-    if label and not labelled:
+    labelled = () if label is None else _labelled(line, label, patience)
+    if label is not None and not labelled:
         raise Refused(f"nothing was waited for: no item has the label {label}", code="not_found")
     for name in (*names, *labelled):
         view = settled(line, name, patience)

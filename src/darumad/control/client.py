@@ -84,7 +84,8 @@ class Client:
 
     `daemon_version` is what the daemon said of itself with its last answer; None before the first. `silence` is called
     when an answer keeps its caller waiting, with the seconds that it is still waited for. `traceparent` (W3C Trace
-    Context) goes with each request, and its trace-id is the `correlation_id` of what is submitted.
+    Context) goes with each request, and its trace-id is the `correlation_id` of what is submitted. `bound` may be
+    set: of the seconds that an answer might take, those that its caller has.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Client:
         self._tracing = {"traceparent": traceparent} if traceparent and traced(traceparent) else {}
         self._silence = silence
         self.daemon_version: str | None = None
+        self.bound: Callable[[float], float] = lambda seconds: seconds
         self._kept: _UnixConnection | None = None
 
     def close(self) -> None:
@@ -202,6 +204,7 @@ class Client:
         headers: Mapping[str, str],
         within: float,
     ) -> http.client.HTTPResponse:
+        within = self.bound(within)
         with self._told():
             connection = self._dial(within)
             # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
