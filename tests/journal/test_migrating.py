@@ -115,8 +115,8 @@ def life(directory, last):
         Database.all = counted
         return db
     Database.writer = opened
-    asked = BootRequest(node="here", program=Program("2"), ageing_ms=1)
-    boot(Place(directory), FakeClock(1.0), asked, new_id=lambda: "other", room=Room(Place(directory)))
+    given = BootRequest(node="here", program=Program("2"), ageing_ms=1)
+    boot(Place(directory), FakeClock(1.0), given, new_id=lambda: "other", room=Room(Place(directory)))
 
 for last in range(1000):
     directory = room / str(last)
