@@ -44,8 +44,10 @@ class Seated:
 
     def works_on(self, held: Held) -> bool:
         """Whether it holds this item, under this fence."""
-        mine, theirs = self.held and self.held.record, held.record
-        return mine is not None and (mine.item.id, mine.fence) == (theirs.item.id, theirs.fence)
+        if self.held is None:
+            return False
+        mine, theirs = self.held.record, held.record
+        return (mine.item.id, mine.fence) == (theirs.item.id, theirs.fence)
 
 
 class Roster:
