@@ -17,6 +17,7 @@ from darumad.control.client import PATIENCE, Client
 from darumad.errors import Unavailable
 from darumad.names import ItemId
 from tests.cli.conftest import Run
+from tests.cli.test_commands import INTERRUPTIBLE
 from tests.cli.test_following import answering
 from tests.control.room import CLEAR, Room, Served, serving
 from tests.kit import FakeClock, eventually
@@ -128,7 +129,7 @@ def test_a_submit_that_waits_goes_on_when_the_daemon_falls_before_it_has_answere
 
 def test_who_stops_waiting_is_told_what_goes_on(served: Served) -> None:
     words = [CLEAR["description"], "--id", "one", "--agent", "echo", "--no-challenge"]
-    command = [sys.executable, "-m", "darumad", "submit", *words, "--wait", "--socket", str(served.path)]
+    command = [*INTERRUPTIBLE, "-m", "darumad", "submit", *words, "--wait", "--socket", str(served.path)]
     waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     desk = served.server._desk
     assert desk is not None

@@ -95,8 +95,8 @@ def _daemon(line: Line) -> tuple[Json | None, Finding]:
     try:
         status = line.client.call("status", within=ANSWERS_WITHIN)
     except DarumaError as error:
-        mark = "note" if error.code == "unreachable" else "bad"  # one that was not started is in nobody's way
-        return None, Finding("daemon", mark, error.message, error.entry.next_step)
+        hangs = error.code != "unreachable"  # one that was not started is in nobody's way
+        return None, Finding("daemon", "bad" if hangs else "note", error.message, error.entry.next_step)
     red = [
         f"{name} {sign if isinstance(sign, str) else ''}"
         for name, sign in status["vital_signs"].items()
