@@ -295,7 +295,7 @@ class ProviderCircuitOpened(Fact):
 
 
 class ProviderCircuitClosed(Fact):
-    """A model whose circuit was open is called again: it has answered, or its settings or key changed."""
+    """A model whose circuit was open is called again: it has answered, or its provider has another key."""
 
     name: ClassVar[str] = "provider.circuit_closed"
 

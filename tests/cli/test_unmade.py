@@ -99,11 +99,13 @@ def test_doctor_counts_them_with_no_daemon_up(program: Program, file: Path) -> N
 
 def test_doctor_and_health_tell_those_of_the_daemon_that_is_up(served: Served, run: Run) -> None:
     served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
+    served.room.providers.refusing["far"] = "it refused a call"
     doctor, health = run("doctor"), run("health")
     assert "5 of 6 can be made; echo: echo.py: there is no such file" in doctor.stdout
     assert health.returncode == 0
     assert health.stdout.startswith("live, ready, degraded\n")
     assert "agent echo cannot be made: echo.py: there is no such file" in health.stdout
+    assert "provider far: it refused a call" in health.stdout
 
 
 def test_submit_show_and_wait_say_what_its_item_waits_for(served: Served, run: Run) -> None:

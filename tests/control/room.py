@@ -5,7 +5,7 @@ import itertools
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -102,10 +102,14 @@ class Keys:
 
     vault: Vault
     looks: int = 0
+    said_mended: set[str] = field(default_factory=set)
 
     def refresh(self) -> Sequence[str]:
         self.looks += 1
         return ["far"]
+
+    def mended(self, providers: Collection[str]) -> None:
+        self.said_mended.update(providers)
 
 
 @dataclass
@@ -114,6 +118,8 @@ class Providers:
 
     state: str = "pending"
     names: Sequence[str] = ("far",)
+    well: bool = True
+    refusing: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -121,12 +127,19 @@ class Providers:
         return [{"name": name, "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
                  "state": self.state, "reason": "because", "checked_at": None} for name in self.names]  # fmt: skip
 
-    async def check(self, provider: str) -> None:
+    def asked_for(self, agent: str) -> Sequence[str]:
+        return self.names
+
+    def standing(self) -> Mapping[str, bool | str]:
+        return {name: self.refusing.get(name, True) for name in self.names}
+
+    async def check(self, provider: str) -> bool:
         self.asked.add(provider)
         if self.asked >= set(self.names):
             self.all_asked.set()
         await self.all_asked.wait()
-        self.state = "connected"
+        self.state = "connected" if self.well else "error"
+        return self.well
 
     def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
         said = sum(len(each.text) for each in (*turns, *item.messages))

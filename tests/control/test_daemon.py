@@ -240,6 +240,15 @@ def test_a_door_that_is_put_up_again_has_refused_nobody(served: Served) -> None:
         assert door.fallen
 
 
+def test_a_provider_that_is_not_called_any_more_degrades_the_daemon_and_keeps_it_alive(served: Served) -> None:
+    health = served.client.call("health")
+    assert (health["degraded"], health["providers"]) == (False, {"far": True})
+    served.room.providers.refusing["far"] = "it refused a call"
+    health = served.client.call("health")
+    assert (health["live"], health["ready"], health["degraded"]) == (True, True, True)
+    assert health["providers"] == {"far": "it refused a call"}
+
+
 def test_an_agent_that_cannot_be_made_degrades_the_daemon_and_keeps_it_alive(served: Served) -> None:
     served.room.unmade[AgentName("echo")] = "echo.py: there is no such file"
     health = served.client.call("health")

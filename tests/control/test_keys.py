@@ -151,6 +151,15 @@ def test_a_secret_is_kept_without_the_line_break_that_it_ended_with(served: Serv
     assert Vault(served.room.directory, {}).open(sealed(served) or "") == MARKER
 
 
+def test_a_provider_that_a_check_finds_well_is_said_to_be_mended_and_no_other(served: Served) -> None:
+    served.room.providers.well = False
+    assert served.client.call("providers check", {}, name="far")["state"] == "error"
+    assert served.room.keys.said_mended == set()
+    served.room.providers.well = True
+    served.client.call("providers check", {}, name="far")
+    assert served.room.keys.said_mended == {"far"}
+
+
 def test_providers_are_listed_and_asked_and_an_unknown_one_is_named(served: Served) -> None:
     (listed,) = served.client.call("providers list")["items"]
     assert (listed["name"], listed["state"], listed["key"]) == ("far", "pending", "store")

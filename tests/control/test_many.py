@@ -49,6 +49,16 @@ def test_all_the_dead_are_retried_in_one_go_with_those_that_died_of_them(served:
     assert states(served)["c"] == "dead"
 
 
+def test_a_retry_of_many_says_that_what_the_providers_of_those_it_released_refused_is_mended(served: Served) -> None:
+    submit(served, "a")
+    served.room.providers.refusing["far"] = "it refused a call"
+    assert served.client.call("retry many", {"agent": "echo"})["items"] == []
+    assert served.room.keys.said_mended == set()
+    served.room.die()
+    assert served.client.call("retry many", {"agent": "echo"})["items"] == ["a"]
+    assert served.room.keys.said_mended == {"far"}
+
+
 @pytest.mark.parametrize("operation", ["cancel many", "retry many"])
 def test_all_items_are_never_meant_by_silence(served: Served, operation: str) -> None:
     submit(served, "a")

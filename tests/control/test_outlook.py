@@ -122,6 +122,11 @@ def _shut(room: Room, client: Client) -> None:
     room.shut.add(AgentName("echo"))
 
 
+def _shut_for_good(room: Room, client: Client) -> None:
+    _shut(room, client)
+    room.providers.refusing["far"] = "it refused a call"
+
+
 def _hold(room: Room, client: Client) -> None:
     client.submit({**CLEAR, "id": "one"})
     room.held.add(AgentName("echo"))
@@ -132,7 +137,8 @@ def _hold(room: Room, client: Client) -> None:
     [
         (_hold, "its agent's template, which is held"),
         (_depend, "vague, which is parked (challenge)"),
-        (_shut, "its provider, whose circuit is open"),
+        (_shut, "its provider, whose circuit is open: it is asked again by itself"),
+        (_shut_for_good, "its provider far: it refused a call"),
     ],
 )
 def test_whatever_else_holds_an_item_back_is_named(

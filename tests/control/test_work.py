@@ -120,6 +120,18 @@ def test_a_dead_item_is_tried_again_when_somebody_asks(served: Served) -> None:
     assert served.client.call("work show", id="one")["state"] == "ready"
 
 
+def test_a_retry_says_that_what_its_agents_providers_refused_is_mended_also_of_an_item_that_is_ready(
+    served: Served,
+) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    with pytest.raises(Refused, match="one is ready: it cannot be retried"):
+        served.client.call("work retry", {}, id="one")
+    served.room.providers.names = ("far", "near")
+    served.room.providers.refusing["near"] = "it refused a call"
+    assert served.client.call("work retry", {}, id="one")["released"] == ["one"]
+    assert served.room.keys.said_mended == {"near"}
+
+
 def test_a_cancel_of_running_work_revokes_who_held_it_and_says_what_stopped(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "one"})
     held = served.room.claim().held[0]

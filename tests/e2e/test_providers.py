@@ -14,7 +14,8 @@ import pytest
 
 from darumad.control.client import Json
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
-from tests.kit.daemon import Daemon
+from tests.kit import eventually
+from tests.kit.daemon import PATIENCE, Daemon
 
 VENDORS = ("anthropic", "ollama")
 SAID = Reply(text="so much for the answer, " * 20)
@@ -51,9 +52,12 @@ TROUBLES: Mapping[str, Trouble] = {
 PASSING = {f"{vendor}-{trouble}-passing": trouble for vendor in VENDORS for trouble in TROUBLES}
 LASTING = {f"{vendor}-{trouble}-lasting": trouble for vendor in VENDORS for trouble in TROUBLES}
 AWAY = {f"{vendor}-away": Fault(name="http_status", code=429, retry_after=FAR) for vendor in VENDORS}
+REFUSED = {f"ollama-{code}-{word}": code for code in (401, 402, 403, 404) for word in ("check", "retry", "go-on")}
+"""Who is refused once, and how that is said to be mended: by a check, by a retry of what is parked or of what waits."""
+TWICE = "ollama-404-twice"
 OWN = "ollama-own"
 """The item whose answers are cut while its server answers everybody else."""
-NAMES = (*PASSING, *LASTING, *AWAY, OWN)
+NAMES = (*PASSING, *LASTING, *AWAY, *REFUSED, TWICE, OWN)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,8 @@ def sim() -> Iterator[Simulation]:
             *(_in_trouble(name, TROUBLES[each], 1) for name, each in PASSING.items()),
             *(_in_trouble(name, TROUBLES[each], TROUBLES[each].calls) for name, each in LASTING.items()),
             *(Rule(id=name, when=When(key=f"{name}*"), fault=fault) for name, fault in AWAY.items()),
+            *(_refused(name, code, 1) for name, code in REFUSED.items()),
+            _refused(TWICE, 404, 2),
             Rule(id=OWN, when=When(key=OWN), gate=OWN, fault=TROUBLES["cut"].fault, script=(SAID,)),
             Rule(id="well", script=(Reply(text="the answer is {key}"),)),
         )
@@ -73,6 +79,11 @@ def sim() -> Iterator[Simulation]:
 def _in_trouble(name: str, trouble: Trouble, times: int) -> Rule:
     """The item's first so many calls go wrong; no more than one round of them, so that it goes on by itself later."""
     return Rule(id=name, when=When(key=name, nth=tuple(range(1, times + 1))), fault=trouble.fault, script=(SAID,))
+
+
+def _refused(name: str, code: int, times: int) -> Rule:
+    when = When(key=f"{name}*", max=times)
+    return Rule(id=name, when=when, fault=Fault(name="http_status", code=code))
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +180,48 @@ def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon,
     assert first["scheduled_for"] - told["at"] == pytest.approx(FAR * 1000, abs=5000)
     assert following["scheduled_for"] == pytest.approx(first["scheduled_for"], abs=5000)
     assert _held_against(daemon, name) == 0
+
+
+def _shut(daemon: Daemon, name: str) -> str:
+    """One item has been refused, and the next waits for its provider; why that is not called."""
+    daemon.client.submit(_asking(name, agent=name))
+    assert daemon.settled(name)["reason"] == "provider"
+    daemon.client.submit(_asking(f"{name}-next", agent=name))
+    why: str = daemon.item(f"{name}-next")["waits_for"]
+    assert why.startswith(f"its provider {name}: it refused a call to llama3.2 (")
+    assert f"`daruma providers check {name}`, `daruma work retry` or a restart" in why
+    assert "another key" not in why, "it has none"
+    health = daemon.client.call("health")
+    assert (health["live"], health["degraded"]) == (True, True)
+    assert f"its provider {name}: {health['providers'][name]}" == why
+    assert why.removeprefix("its ") in daemon.run("status").stdout
+    return why
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_provider_that_refused_a_call_is_asked_again_once_its_operator_says_so(
+    daemon: Daemon, sim: Simulation, name: str
+) -> None:
+    _shut(daemon, name)
+    waiting = f"{name}-next"
+    words = {"check": ("providers", "check", name), "retry": ("work", "retry", name), "on": ("work", "retry", waiting)}
+    said = daemon.run(*words[name.rpartition("-")[2]])
+    assert said.returncode == 0, said.stdout + said.stderr
+    for item in (name, waiting):
+        daemon.becomes(item, state="succeeded")
+    assert (len(_calls(sim, name)), len(_calls(sim, waiting))) == (2, 1)
+    assert daemon.client.call("health")["providers"][name] is True
+
+
+def test_a_provider_that_refuses_again_is_asked_once_for_each_word(daemon: Daemon, sim: Simulation) -> None:
+    why = _shut(daemon, TWICE)
+    assert daemon.run("providers", "check", TWICE).returncode == 0
+    eventually(lambda: sum(len(_calls(sim, each)) for each in (TWICE, f"{TWICE}-next")) == 2, PATIENCE)
+    eventually(lambda: daemon.client.call("health")["providers"][TWICE] is not True, PATIENCE)
+    assert f"its provider {TWICE}: {daemon.client.call('health')['providers'][TWICE]}" == why
+    assert daemon.run("work", "retry", "--state", "parked", "--agent", TWICE).returncode == 0
+    for item in (TWICE, f"{TWICE}-next"):
+        daemon.becomes(item, state="succeeded")
 
 
 def test_a_fault_that_others_are_spared_is_a_failure_of_the_item_s_own(daemon: Daemon, sim: Simulation) -> None:

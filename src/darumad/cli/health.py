@@ -19,7 +19,8 @@ def health(line: Line, within: float | None) -> None:
     """Whether every part of the daemon makes progress. Ends with 1 when one does not.
 
     An agent that cannot be made degrades the daemon and ends nothing: its items wait, and all others go on. So does a
-    journal in which something is not as it was written, and a disk with too little room.
+    provider that is not called until somebody says that it is mended, a journal in which something is not as it was
+    written, and a disk with too little room.
     """
     reply = line.client.call("health") if within is None else _risen(line, patient(line, within, expects=True))
     line.show(reply, _lines)
@@ -45,6 +46,9 @@ def _lines(reply: Json) -> Iterable[str]:
         yield f"  !!   disk: {reply['disk']}"
     for each in reply["journal"] or ():
         yield f"  !!   journal: {each}"
+    for name, why in reply["providers"].items():
+        if why is not True:
+            yield f"  !!   provider {name}: {why}"
     for name, why in reply["agents"].items():
         if why is not True:
             yield f"  !!   agent {name} cannot be made: {why}"

@@ -33,8 +33,9 @@ def list_(line: Line) -> None:
 def check(line: Line, name: str | None) -> None:
     """Ask a provider, or all that are used, whether it takes its key and has its model.
 
-    Ends with 1 when one does not, or refuses the calls of items all the same. The key is read anew, so this is also
-    how a changed key file is heeded at once.
+    One that does is called again, even if it has refused calls for good (its key, no credit, no such model), and the
+    items that are parked for that go on: the next call shows whether it is mended. Ends with 1 when one does not, or
+    its calls fail all the same. The key is read anew, so this is also how a changed key file is heeded at once.
     """
     names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
     found = _checked(line.client.path, names)

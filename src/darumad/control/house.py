@@ -172,6 +172,9 @@ class Keys(Protocol):
     def refresh(self) -> Sequence[str]:
         """Heed what changed; whose key is another now. It reads: call it off the loop."""
 
+    def mended(self, providers: Collection[str]) -> None:
+        """Ask those again that refused their calls, and let go on what is parked for that. As `refresh`."""
+
 
 class Providers(Protocol):
     """The model providers."""
@@ -179,8 +182,14 @@ class Providers(Protocol):
     def shown(self) -> Sequence[Mapping[str, Any]]:
         """Each, how it was found, and where its key came from."""
 
-    async def check(self, provider: str) -> None:
-        """Ask one now whether it can be used."""
+    def asked_for(self, agent: str) -> Sequence[str]:
+        """Those that are asked for `agent`, in order."""
+
+    def standing(self) -> Mapping[str, bool | str]:
+        """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""
+
+    async def check(self, provider: str) -> bool:
+        """Ask one now; whether it can be used."""
 
     def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
         """Who would be asked for `item` behind these turns, and what its first call may come to."""

@@ -100,7 +100,7 @@ METRICS: Mapping[str, Shape] = {
               "How long calls waited because their provider takes so many a minute, or asked to be left alone.",
               ("provider",)),
         Shape("circuit_state", "gauge",
-              "The circuit of a provider's model: 0 closed, 1 half-open, 2 open, 3 open until the settings change.",
+              "The circuit of a provider's model: 0 closed, 1 half-open, 2 open, 3 open until it is mended.",
               ("provider", "model")),
         Shape("budget_remaining_usd", "gauge", "What may still be spent of a limit in money.", ("scope", "period")),
         Shape("tool_runs_total", "counter",

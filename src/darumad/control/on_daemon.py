@@ -220,13 +220,15 @@ async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
 def _health(desk: Desk) -> HealthView:
     signs = desk.house.vital_signs()
     live, unmade, wrong = _live(signs), desk.house.unmade(), desk.house.journal_wrong()
-    no_room = desk.house.no_room()
+    no_room, providers = desk.house.no_room(), desk.house.providers.standing()
+    shut = any(each is not True for each in providers.values())
     return HealthView(
         live=live,
         ready=live and no_room is None and not desk.house.draining(),
-        degraded=bool(unmade or wrong or no_room),
+        degraded=bool(unmade or wrong or no_room or shut),
         vital_signs=signs,
         agents={name: unmade.get(name, True) for name in desk.house.definitions()},
+        providers=providers,
         journal=None if wrong is None else tuple(wrong),
         disk=no_room,
     )

@@ -26,12 +26,15 @@ async def list_providers(desk: Desk, ask: Ask, request: Nothing) -> ProvidersVie
 async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> ProviderView:
     """Reads the keys anew, and asks one provider now whether it takes its key and has its model.
 
+    One that does is called again, whatever calls it has refused, and what is parked for that goes on.
+
     Raises:
         Refused: `unknown_provider`.
     """
     _known(desk, request.name)
     await desk.read(desk.house.keys.refresh)
-    await desk.house.providers.check(request.name)
+    if await desk.house.providers.check(request.name):
+        await desk.read(desk.house.keys.mended, (request.name,))
     await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
     return _known(desk, request.name)
 

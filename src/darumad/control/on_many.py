@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from darumad.control.desk import Ask, Desk
+from darumad.control.outlook import refusing_for
 from darumad.control.views import ManyReply
 from darumad.control.wire import ManyRequest
 from darumad.errors import Problem, Refused
 from darumad.events import WorkStopped
 from darumad.journal.requests import Cancel, Cancelled, Note, Release, Released
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
 from darumad.plural import counted
 
 
 async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     """Cancels, in one transaction, whatever fits and can be; answers once it is done, and stops what ran behind it."""
-    names = await _those(desk, request)
+    names = tuple(await _those(desk, request))
     reason = request.reason or "cancelled by its operator"
     asked = Cancel(items=names, reason=reason, audit=ask.audit(counted(len(names), "item")), those_that_can=True)
     cancelled = cast("Cancelled", await desk.commits.commit(asked))
@@ -25,16 +26,18 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
 
 
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
-    """Puts, in one transaction, whatever fits and can be on its way again."""
-    names = await _those(desk, request)
-    asked = Release(items=names, audit=ask.audit(counted(len(names), "item")), those_that_can=True)
+    """Puts, in one transaction, whatever fits and can be on its way again; as `retry` does with one."""
+    those = await _those(desk, request)
+    asked = Release(items=tuple(those), audit=ask.audit(counted(len(those), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
     desk.house.hint(None)
+    refusing = refusing_for(desk.house, {those[each] for each in released.items if each in those})
+    await desk.read(desk.house.keys.mended, refusing)
     return ManyReply(items=released.items)
 
 
-async def _those(desk: Desk, request: ManyRequest) -> tuple[ItemId, ...]:
-    """The ids of the items that fit.
+async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, AgentName]:
+    """The items that fit, and the agent of each.
 
     Raises:
         Refused: nothing was said that they should fit: all items are never meant by silence.
@@ -45,11 +48,11 @@ async def _those(desk: Desk, request: ManyRequest) -> tuple[ItemId, ...]:
         )
     key, _, value = (request.label or "").partition("=")
     wanted = {"state": request.state, "agent": request.agent, "label": (key, value) if request.label else None}
-    return await desk.read(_ids, desk, wanted)
+    return await desk.read(_agents, desk, wanted)
 
 
-def _ids(desk: Desk, wanted: Mapping[str, Any]) -> tuple[ItemId, ...]:
-    return tuple(each.item.id for each in desk.house.reader.each_record(**wanted))
+def _agents(desk: Desk, wanted: Mapping[str, Any]) -> Mapping[ItemId, AgentName]:
+    return {each.item.id: each.item.agent for each in desk.house.reader.each_record(**wanted)}
 
 
 async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:

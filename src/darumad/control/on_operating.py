@@ -8,18 +8,30 @@ from typing import cast
 from darumad.control.admission import edited
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
-from darumad.control.outlook import needs
+from darumad.control.outlook import needs, refusing_for
 from darumad.control.views import PurgeReply, ReleaseReply, WorkView, unreadable, view
 from darumad.control.wire import AnswerRequest, EditRequest, ItemRequest
 from darumad.errors import Refused
-from darumad.journal.requests import Edit, Purge, Release, Released
+from darumad.journal.requests import Edit, Note, Purge, Release, Released
 from darumad.names import ItemId
 from darumad.work.item import WorkRecord
+from darumad.work.states import WorkState
 
 
 async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
-    """Puts a parked, scheduled or dead item on its way again."""
-    return await _release(desk, Release(items=(ItemId(request.id),), audit=ask.audit(request.id)))
+    """Puts a parked, scheduled or dead item on its way again, and one that is ready while its provider is not called.
+
+    It is its operator's word that what such a provider refused is mended.
+    """
+    record = await desk.record(request.id)
+    refusing = refusing_for(desk.house, {record.item.agent})
+    if record.state is WorkState.READY and refusing:
+        await desk.commits.commit(Note(facts=(), audit=ask.audit(request.id)))
+        reply = ReleaseReply(id=record.item.id, released=(record.item.id,))
+    else:
+        reply = await _release(desk, Release(items=(record.item.id,), audit=ask.audit(request.id)))
+    await desk.read(desk.house.keys.mended, refusing)
+    return reply
 
 
 async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:

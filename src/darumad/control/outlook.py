@@ -4,7 +4,7 @@ Read from what the daemon knows of itself and its agents, and from the journal. 
 the item go on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.desk import Desk
@@ -41,7 +41,7 @@ _VERDICT = (
 _PRICE = "its model's price: see the error, then restart the daemon; it goes on by itself"
 _WORD = "somebody to look whether it was done, and to say so"
 _ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
-_SHUT = "its provider, whose circuit is open: it is asked again by itself, or once its key or its settings are another"
+_SHUT = "its provider, whose circuit is open: it is asked again by itself"
 
 _HELD = (
     "its agent's template, which is held: it crashed for one item after the other, or held up the loop that all agents "
@@ -70,6 +70,13 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
         return None
     house = desk.house
     return _kept(desk, record) or await desk.read(_crowded, house, record) or _gated(house, record) or _room(house)
+
+
+def refusing_for(house: House, agents: Collection[AgentName]) -> Mapping[str, str]:
+    """The providers asked for `agents` that are not called until somebody says that they are mended, each with why."""
+    asked = dict.fromkeys(name for agent in agents for name in house.providers.asked_for(agent))
+    standing = house.providers.standing()
+    return {name: why for name in asked if isinstance(why := standing.get(name), str)}
 
 
 def crowding(house: House) -> Sequence[str]:
@@ -200,7 +207,12 @@ def _gated(house: House, record: WorkRecord) -> str | None:
     agent = record.item.agent
     if agent in house.held():
         return _HELD.format(agent)
-    return _SHUT if house.shut(agent) else None
+    if not house.shut(agent):
+        return None
+    refusing = refusing_for(house, {agent})
+    if len(refusing) < len(house.providers.asked_for(agent)):
+        return _SHUT
+    return "; ".join(f"its provider {name}: {why}" for name, why in refusing.items())
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:

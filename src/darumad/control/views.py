@@ -320,10 +320,11 @@ class SamplesView(Value):
 class HealthView(Value):
     """What lives and what does not; `ready` is also false while draining, and while the disk takes nothing new.
 
-    `degraded`: some agent cannot be made, and its items wait, the journal is not what was written, or its `disk` takes
-    nothing new, which then says why. `agents` is True
-    for those that can be made, and says why for those that cannot. `journal` is what a child found that looked at all
-    of it after the start, in sentences: none is well, null when none has looked yet.
+    `degraded`: some agent cannot be made, and its items wait, a provider in use is not called until somebody says that
+    it is mended, the journal is not what was written, or its `disk` takes nothing new, which then says why. `agents` is
+    True for those that can be made, and says why for those that cannot; so is `providers` of those in use. An outage
+    that ends by itself is none of that. `journal` is what a child found that looked at all of it after the start, in
+    sentences: none is well, null when none has looked yet.
     """
 
     live: bool
@@ -331,6 +332,7 @@ class HealthView(Value):
     degraded: bool
     vital_signs: Mapping[str, bool | str]
     agents: Mapping[str, bool | str]
+    providers: Mapping[str, bool | str]
     journal: tuple[str, ...] | None
     disk: str | None = None
 

@@ -1,7 +1,7 @@
 """Keys while the daemon runs: the encrypted store they may lie in, changes that are heeded, providers asked anew."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from darumad.agents import Template, first_request
@@ -23,6 +23,7 @@ from darumad.names import Seconds
 from darumad.redaction import redact
 from darumad.values import changed
 from darumad.vault import Vault
+from darumad.work import KINDS, Breaker
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.model import Message
@@ -37,6 +38,10 @@ ASK_AFTER = Seconds(0.5)
 SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
 _WAITING_FOR_ONE = {WorkState.PARKED: ParkReason.PROVIDER, WorkState.SCHEDULED: ScheduleReason.OUTAGE}
 """The states in which an item waits for a provider, and the reason that says so."""
+_REFUSALS = frozenset(
+    name for name, each in KINDS.items() if each.breaker in {Breaker.HARD_OPEN, Breaker.HARD_OPEN_MODEL}
+)
+"""The kinds of failure after which a provider is not asked until somebody says that it is mended."""
 _BY = Audit(by="daemon", action="release", target="items that waited for a provider", via="daemon")
 
 
@@ -92,8 +97,22 @@ class Keys:
             if self._providers is not None:
                 self._providers.begin(provider)
         if changed and self._providers is not None:
-            self._release(self._providers, changed)
+            self._release(self._providers, changed, self._waiting())
         return sorted(changed)
+
+    def mended(self, providers: Collection[str]) -> None:
+        """An operator says so: each that refused its calls is asked once more, and what is parked for that goes on.
+
+        Reads and blocks: on no loop, and no timer.
+        """
+        if self._broker is None or self._providers is None:
+            return
+        for each in providers:
+            self._broker.mended(each)
+        parked = self._journal.reader().each_record(state=WorkState.PARKED, reason=ParkReason.PROVIDER)
+        refused = [each for each in parked if (each.error or {}).get("kind") in _REFUSALS]
+        self._release(self._providers, frozenset(providers), refused)
+        self._hint()
 
     def _look(self) -> frozenset[str]:
         """What changed; a file that cannot be used any more is told of once, and the key it had stays."""
@@ -110,9 +129,9 @@ class Keys:
         sealed = self._journal.reader().setting(f"{SECRET}{name}")
         return self.vault.open(sealed) if sealed else None
 
-    def _release(self, providers: "Providers", changed: frozenset[str]) -> None:
-        """What waited for a provider may go on where one that it may ask has another key now."""
-        for each in self._waiting():
+    def _release(self, providers: "Providers", changed: frozenset[str], waiting: Iterable[WorkRecord]) -> None:
+        """What is `waiting` for a provider may go on where one that it may ask has changed."""
+        for each in waiting:
             if not changed.isdisjoint(providers.asked_for(each.item.agent)):
                 self._journal.post(Release(items=(each.item.id,), audit=_BY), lambda _: self._hint())
 
@@ -162,10 +181,15 @@ class Providers:
         """Ask one in the background."""
         self._validations.begin(provider)
 
-    async def check(self, provider: str) -> None:
-        """Ask one now; on any loop."""
+    def standing(self) -> Mapping[str, bool | str]:
+        """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""
+        return {name: self._validations.refusing(name) or True for name in self.used}
+
+    async def check(self, provider: str) -> bool:
+        """Ask one now, and whether it is well: it answers, takes its key and has its model. On any loop."""
         asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop())
-        await asyncio.wrap_future(asked)
+        found = await asyncio.wrap_future(asked)
+        return found.state == "connected"
 
     def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
         """Who would be asked for `item` behind these turns, and what its first call would reserve."""

@@ -46,8 +46,8 @@ class Breaker(StrEnum):
 
     NO = "no"
     FAILURE = "a failure"
-    HARD_OPEN = "open until the settings change"
-    HARD_OPEN_MODEL = "open for that model until the settings change"
+    HARD_OPEN = "open until it is mended"
+    HARD_OPEN_MODEL = "open for that model until it is mended"
 
 
 class Counts(StrEnum):
@@ -161,9 +161,7 @@ _KINDS: tuple[Kind, ...] = (
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN,
         hints=("The account has no credit left.",),
-        recovery=(
-            "Add credit or raise the spend limit at the provider, restart the daemon, then `daruma work retry`.",
-        ),
+        recovery=("Add credit or raise the spend limit there, then `daruma providers check` or `daruma work retry`.",),
     ),
     Kind(
         name="auth",
@@ -173,7 +171,7 @@ _KINDS: tuple[Kind, ...] = (
         hints=("The key is missing, wrong or revoked.", "The key may not use this model."),
         recovery=(
             "Set a valid key: a file or the store is read again by itself.",
-            "Ask with `daruma providers check`.",
+            "Where the same key is good again: `daruma providers check` or `daruma work retry`.",
         ),
     ),
     Kind(
@@ -182,7 +180,10 @@ _KINDS: tuple[Kind, ...] = (
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN_MODEL,
         hints=("The configured model does not exist there.", "No model is configured at all."),
-        recovery=("Configure a provider and a model that it has, restart the daemon, then `daruma work retry`.",),
+        recovery=(
+            "Give the provider that model, then `daruma providers check` or `daruma work retry`.",
+            "Or configure a model that it has, and restart the daemon first.",
+        ),
     ),
     # --- the request is wrong -----------------------------------------------------------------------------------------
     Kind(

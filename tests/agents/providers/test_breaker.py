@@ -13,10 +13,12 @@ from darumad.agents.providers.breaker import (
     Admission,
     Circuit,
     End,
+    Lets,
     Refusal,
     State,
     end_of,
 )
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.standing import Standing
 from darumad.events import Fact
 from darumad.work import KINDS
@@ -181,6 +183,26 @@ def test_a_circuit_that_opens_is_told_once_until_it_closes() -> None:
         ("provider.circuit_opened", {"kind": "auth", "half_opens_ms": None}),
         ("provider.circuit_closed", {}),
     ]
+
+
+def test_what_is_said_to_be_mended_lets_one_call_through_which_closes_it_or_shuts_it_again() -> None:
+    clock, target, told = FakeClock(), ("anthropic", "model"), list[Fact]()
+    standing = Standing(clock, Draws(), told.append)
+    standing.ended(target, standing.admit(target), "auth")
+    clock.advance(100 * LONGEST_OPEN)
+    assert standing.lets(target) is Lets.NONE, "no wait mends it"
+    assert not standing.mended("ollama"), "another provider's word"
+    assert standing.lets(target) is Lets.NONE
+    for end in ("auth", None):
+        assert standing.mended("anthropic")
+        assert standing.lets(target) is Lets.ONE
+        probe = standing.admit(target)
+        with pytest.raises(AttemptFailed):
+            standing.admit(target)
+        standing.ended(target, probe, end)
+        assert standing.lets(target) is (Lets.NONE if end else Lets.ALL)
+    assert not standing.mended("anthropic"), "nothing is shut"
+    assert [each.name for each in told] == ["provider.circuit_opened", "provider.circuit_closed"]
 
 
 def test_every_kind_says_of_its_target_what_the_table_does() -> None:

@@ -122,7 +122,7 @@ def told(desk: Desk, name: str) -> Validations:
     return Validations(config, desk.keys.get, desk.broker, desk.clock, lambda work: work())
 
 
-async def test_who_shows_its_models_to_everybody_and_refuses_the_key_of_a_call_is_in_error_until_there_is_another(
+async def test_who_shows_its_models_to_everybody_and_refuses_the_key_of_a_call_is_in_error_until_it_is_mended(
     desk: Desk,
 ) -> None:
     known = told(desk, "openai")
@@ -131,11 +131,33 @@ async def test_who_shows_its_models_to_everybody_and_refuses_the_key_of_a_call_i
     assert (await desk.failure()).kind == "auth"
     refused = known.of("openai")
     assert refused.state == "error"
-    assert refused.reason == "it refused a call to gpt-sim (auth): none is made until another key, or a restart"
-    assert await known.check("openai") == changed(refused, at=known.of("openai").at), "its list says nothing of the key"
+    assert refused.reason == (
+        "it refused a call to gpt-sim (auth): none is made until another key, `daruma providers check openai`, "
+        "`daruma work retry` or a restart"
+    )
+    assert (await known.check("openai")).state == "connected", "its list says nothing of the key"
+    assert known.of("openai") == changed(refused, at=known.of("openai").at), "asking alone makes no call again"
     assert known.of("ollama").state == "pending", "another provider's calls are its own"
+    assert desk.broker.mended("openai")
+    assert known.of("openai").state == "connected"
+    assert (await desk.failure()).kind == "auth"
+    assert known.of("openai").reason == refused.reason, "the one call that was let through was refused as well"
     desk.broker.renew("openai")
     assert known.of("openai").state == "connected"
+
+
+async def test_nobody_is_told_of_another_key_for_a_provider_that_has_none(desk: Desk) -> None:
+    known = told(desk, "ollama")
+    desk.keys = {}
+    known = Validations(
+        ProviderConfig(use="ollama", providers=desk.specs), desk.keys.get, desk.broker, desk.clock, print
+    )
+    desk.sim.play(Rule(id="no", when=When(endpoint="chat"), fault=Fault(name="http_status", code=404)))
+    await desk.failure()
+    said = known.refusing("ollama") or ""
+    assert said.endswith(
+        "(model_not_found): none is made until `daruma providers check ollama`, `daruma work retry` or a restart"
+    )
 
 
 async def test_what_asking_found_first_is_told_in_its_words(desk: Desk) -> None:

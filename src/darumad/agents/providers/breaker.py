@@ -2,7 +2,7 @@
 
 Closed, it opens at half of at least 5 attempts failed within 30 s, or when the last 3 failed, however old. Open, it
 refuses for 5, 10, ... 120 s (give or take a fifth), then lets one probe through. What no wait can mend - a wrong
-key, no money, no such model - opens it hard: until somebody changes the settings.
+key, no money, no such model - opens it hard: until somebody says that it is mended.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ class Admission(Value):
 
 
 class Refusal(Value):
-    """No leave: until when (monotonic seconds; None until the settings change), and the kind that opened it hard."""
+    """No leave: until when (monotonic seconds; None until it is mended), and the kind that opened it hard."""
 
     until: float | None
     kind: str | None = None
@@ -146,6 +146,10 @@ class Circuit(Value):
             return self
         counted = self._counted(end, now)
         return _opened(counted, now, unit) if _too_many(counted) else counted
+
+    def mended(self, now: float) -> "Circuit":
+        """The circuit once somebody says that what opened it hard is mended: the next call is its probe."""
+        return self if self.hard is None else Circuit(until=now)
 
     def forget_probe(self) -> "Circuit":
         """The circuit when its probe was lost with its loop: another may go."""

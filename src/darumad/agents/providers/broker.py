@@ -134,7 +134,7 @@ class Broker:
         return self._standing.held_back(provider)
 
     def open_until(self, provider: str) -> float | None:
-        """When to call `provider` again: monotonic seconds, `inf` for after a change of settings; None for now."""
+        """When to call `provider` again: monotonic seconds, `inf` for once it is mended; None for now."""
         return self._standing.open_until(provider)
 
     def provider_of(self, agent: str) -> str:
@@ -145,6 +145,10 @@ class Broker:
     def renew(self, provider: str) -> None:
         """The key of `provider` changed: close its circuits. Every call that begins now has it. From any thread."""
         self._standing.reset(provider)
+
+    def mended(self, provider: str) -> bool:
+        """Somebody says so: what only that could open lets one call through, to see. Whether there was any such."""
+        return self._standing.mended(provider)
 
     def lets(self, agent: str) -> Lets:
         """How many calls for `agent` would be let through now, by the most willing circuit of its chain."""

@@ -41,14 +41,15 @@ MAX_REVOKED = 65_536
 class CircuitState(Value):
     """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
 
-    `probed`: it is half-open, and the one call that it lets through is on its way. `answered_at` is when its target
-    last answered, monotonic seconds.
+    `probed`: it is half-open, and the one call that it lets through is on its way. `mended`: it is so by somebody's
+    word, after no failure that is known. `answered_at` is when its target last answered, monotonic seconds.
     """
 
     state: State
     half_opens_at: float | None
     kind: str | None = None
     probed: bool = False
+    mended: bool = False
     answered_at: float | None = None
 
     @property
@@ -142,7 +143,7 @@ class Standing:
             return self._circuit(target).state(self._clock.monotonic()) is not State.CLOSED
 
     def opens_in(self, target: Target) -> float | None:
-        """Seconds until an open circuit lets a probe through; None for one that is closed or waits for its settings."""
+        """Seconds until an open circuit lets a probe through; None for one that is closed, or is to be mended first."""
         now = self._clock.monotonic()
         with self._lock:
             circuit = self._circuit(target)
@@ -171,7 +172,7 @@ class Standing:
         return max((inf if each.half_opens_at is None else each.half_opens_at for each in shut), default=None)
 
     def reset(self, provider: str) -> None:
-        """Forget what is known against a provider: its settings changed."""
+        """Forget what is known against a provider: it has another key."""
         with self._lock:
             known = self._circuits
             self._circuits = {target: each for target, each in known.items() if target[0] != provider}
@@ -180,6 +181,14 @@ class Standing:
         for target, each in known.items():
             if target[0] == provider and not each.closed:
                 self._note(ProviderCircuitClosed(":".join(target)))
+
+    def mended(self, provider: str) -> bool:
+        """Somebody says so of `provider`: each circuit that is hard-open lets one call through. Whether any was."""
+        now = self._clock.monotonic()
+        with self._lock:
+            hard = {target: each for target, each in self._circuits.items() if target[0] == provider and each.hard}
+            self._circuits |= {target: each.mended(now) for target, each in hard.items()}
+        return bool(hard)
 
     def let_go(self) -> None:
         """The loop is gone with every call that was open on it: what they held is free for those of the next.
@@ -303,12 +312,19 @@ class Standing:
         shown = self.circuits()[target]
         name = ":".join(target)
         if shown.kind is not None:
-            raise AttemptFailed(shown.kind, f"{name} is not called until its settings change ({shown.kind})")
+            raise AttemptFailed(shown.kind, f"{name} is not called until it is said to be mended ({shown.kind})")
         wait = max(0.0, (shown.half_opens_at or 0.0) - self._clock.monotonic())
         raise AttemptFailed("local_saturation", f"the circuit of {name} is open", retry_after=wait)
 
 
 def _shown(circuit: Circuit, now: float, answered_at: float | None) -> CircuitState:
     state = circuit.state(now)
-    probed = state is State.HALF_OPEN and circuit.probing
-    return CircuitState(state, circuit.until if circuit.hard is None else None, circuit.hard, probed, answered_at)
+    half_open = state is State.HALF_OPEN
+    return CircuitState(
+        state,
+        circuit.until if circuit.hard is None else None,
+        circuit.hard,
+        probed=half_open and circuit.probing,
+        mended=half_open and not circuit.opened,
+        answered_at=answered_at,
+    )

@@ -81,10 +81,20 @@ class Validations:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
         found = self._found.get(provider, Validity())
         met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
-        refused = _refused(met) or _left_alone(self._calls.held_back(provider))
+        refused = self.refusing(provider) or _failing(met) or _left_alone(self._calls.held_back(provider))
         if refused is not None:
             return found if found.state == "error" else changed(found, state="error", reason=refused)
         return found if found.state == "connected" else self._answered(met, found)
+
+    def refusing(self, provider: str) -> str | None:
+        """Why no call is made until somebody says that what it refused is mended, and how; None while calls are."""
+        circuits = self._calls.circuits().items()
+        met = next(((model, each.kind) for (name, model), each in circuits if name == provider and each.kind), None)
+        if met is None:
+            return None
+        another = "another key, " if self._keys(provider) else "a key, " if met[1] == "auth" else ""
+        ways = f"{another}`daruma providers check {provider}`, `daruma work retry` or a restart"
+        return f"it refused a call to {met[0]} ({met[1]}): none is made until {ways}"
 
     def _answered(self, met: Mapping[str, CircuitState], found: Validity) -> Validity:
         """`found`, or that a call was answered later."""
@@ -102,12 +112,13 @@ class Validations:
         self._post(lambda: self._begin(provider))
 
     async def check(self, provider: str) -> Validity:
-        """Ask now, and what is known then. On the loop."""
+        """Ask now, and what came of that; what calls have met is another matter. On the loop."""
         spec = self._config.spec(provider)
         if spec is None:
             return Validity("error", "no such provider is configured", self._clock.wall())
-        self._found[provider] = changed(await validated(spec, self._keys(provider)), at=self._clock.wall())
-        return self.of(provider)
+        found = changed(await validated(spec, self._keys(provider)), at=self._clock.wall())
+        self._found[provider] = found
+        return found
 
     def _begin(self, provider: str) -> None:
         task = asyncio.get_running_loop().create_task(self.check(provider))
@@ -115,12 +126,9 @@ class Validations:
         task.add_done_callback(self._asking.discard)
 
 
-def _refused(met: Mapping[str, CircuitState]) -> str | None:
-    """Why no call is made now; what only a change of the settings or the key mends comes first."""
-    hard = next((f"{model} ({each.kind})" for model, each in met.items() if each.kind is not None), None)
-    if hard is not None:
-        return f"it refused a call to {hard}: none is made until another key, or a restart"
-    failing = next((model for model, each in met.items() if each.shut), None)
+def _failing(met: Mapping[str, CircuitState]) -> str | None:
+    """Why no call is made now, though one will be by itself."""
+    failing = next((model for model, each in met.items() if each.shut and not each.mended), None)
     return None if failing is None else f"calls to {failing} fail: its circuit is open"
 
 
