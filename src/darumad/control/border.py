@@ -126,8 +126,9 @@ async def body_of(request: Request, limit: int) -> dict[str, Any]:
 def _as_sent(held: bytes, found: dict[str, Any]) -> dict[str, Any]:
     """`found` with each number as it was written; refuses what would not be kept so, first a key that stands twice.
 
-    What the parser dropped shows in what it kept: with every value that is gone a colon is. A body is read once more,
-    and slowly, only where its colons do not say, where some are written as escapes, or where a number is long.
+    Of two equal keys orjson keeps the last, silently. Each key has a colon, so a body with more of them than `found` as
+    it is written back has a key twice. A colon in a text that came as an escape would make up for one. So where the
+    counts differ, where there may be such an escape, and where a number may be rounded, the slow parser looks again.
     """
     if b"\\u003" not in held and held.count(b":") == _colons(found) and not may_round(held):
         return found
@@ -143,7 +144,10 @@ def _as_sent(held: bytes, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _colons(found: Any) -> int:
-    """How many there are where `found` is written; -1 where it is too deep, which the writer sees for nothing."""
+    """How many colons `found` has when it is written; -1 where it is nested deeper than `DEEPEST`.
+
+    orjson writes no deeper than `_WRITTEN_DEEP` and says so at no cost: within so many lists that is `DEEPEST` for it.
+    """
     for _ in range(_WRITTEN_DEEP - DEEPEST):
         found = [found]
     try:

@@ -32,6 +32,8 @@ class Found(Value):
     attempt: Attempt
 
 
+Chosen = Mapping[ItemId, Found]
+"""Items by their ids, in the order of the request."""
 _CANCELLABLE = UNFINISHED | {WorkState.DEAD}
 _RELEASABLE = frozenset({WorkState.PARKED, WorkState.SCHEDULED, WorkState.DEAD})
 
@@ -65,12 +67,9 @@ def setting(batch: Batch, asked: Sequence[Setting]) -> list[Answer]:
 
 
 def _cancel(batch: Batch, asked: Cancel) -> Answer:
-    found = _standing(batch, asked.items)
-    if asked.those_that_can:
-        found = {uid: each for uid, each in found.items() if each.state in _CANCELLABLE}
-    refusal = None if asked.those_that_can else _refusal(asked.items, found, _CANCELLABLE, "cancelled")
-    if refusal:
-        return refusal
+    found = _to_cancel(batch, asked)
+    if isinstance(found, DarumaError):
+        return found
     rows = [each.row for each in found.values()]
     end(batch, rows)
     batch.unfinished -= sum(each.state in UNFINISHED for each in found.values())
@@ -82,13 +81,9 @@ def _cancel(batch: Batch, asked: Cancel) -> Answer:
 
 
 def _release(batch: Batch, asked: Release) -> Answer:
-    found = _standing(batch, asked.items)
-    if asked.those_that_can:
-        found = _releasable(batch, found)
-    done = "answered" if asked.answers else "retried"
-    refusal = None if asked.those_that_can else _refusal(asked.items, found, _RELEASABLE, done)
-    if refusal:
-        return refusal
+    found = _to_release(batch, asked)
+    if isinstance(found, DarumaError):
+        return found
     settled = _settle_effects(batch, found, asked.answers)
     if isinstance(settled, DarumaError):
         return settled
@@ -110,12 +105,40 @@ def _release(batch: Batch, asked: Release) -> Answer:
     return Released((*found, *revive(batch, dead, asked.audit.by)))
 
 
-def _releasable(batch: Batch, found: Mapping[ItemId, Found]) -> Mapping[ItemId, Found]:
+def _to_cancel(batch: Batch, asked: Cancel) -> Chosen | DarumaError:
+    found = _standing(batch, asked.items)
+    if asked.those_that_can:
+        return _those_in(_CANCELLABLE, found)
+    return _all_in(_CANCELLABLE, found, asked.items, "cancelled")
+
+
+def _to_release(batch: Batch, asked: Release) -> Chosen | DarumaError:
+    found = _standing(batch, asked.items)
+    if asked.those_that_can:
+        return _not_in_vain(batch, _those_in(_RELEASABLE, found))
+    return _all_in(_RELEASABLE, found, asked.items, "answered" if asked.answers else "retried")
+
+
+def _those_in(states: frozenset[WorkState], found: Chosen) -> Chosen:
+    return {uid: each for uid, each in found.items() if each.state in states}
+
+
+def _all_in(states: frozenset[WorkState], found: Chosen, uids: Sequence[ItemId], done: str) -> Chosen | DarumaError:
+    """All that were asked for, or what is said of the first that cannot be `done`."""
+    unknown = [uid for uid in uids if uid not in found]
+    if unknown:
+        return unknown_item(unknown[0])
+    wrong = [each for each in found.values() if each.state not in states]
+    if wrong:
+        return Refused(f"{wrong[0].uid} is {wrong[0].state}: it cannot be {done}", code="conflict")
+    return found
+
+
+def _not_in_vain(batch: Batch, able: Chosen) -> Chosen:
     """Those that can be released, without the dead that would wait in vain for something lost.
 
     Taking one out may make others wait in vain that need it: until nothing changes.
     """
-    able = {uid: each for uid, each in found.items() if each.state in _RELEASABLE}
     while True:
         rows = {each.row: uid for uid, each in able.items() if each.state is WorkState.DEAD}
         needs = batch.run_if_any("unsettled_needs", list(rows))
@@ -125,9 +148,7 @@ def _releasable(batch: Batch, found: Mapping[ItemId, Found]) -> Mapping[ItemId, 
         able = {uid: each for uid, each in able.items() if uid not in vain}
 
 
-def _settle_effects(
-    batch: Batch, found: Mapping[ItemId, Found], answers: Sequence[str]
-) -> frozenset[int] | DarumaError:
+def _settle_effects(batch: Batch, found: Chosen, answers: Sequence[str]) -> frozenset[int] | DarumaError:
     """The rows whose answer was about an effect with an unknown outcome: it is no message for their agent."""
     settled = set()
     for each in found.values():
@@ -140,7 +161,7 @@ def _settle_effects(
     return frozenset(settled)
 
 
-def _standing(batch: Batch, uids: Sequence[ItemId]) -> Mapping[ItemId, Found]:
+def _standing(batch: Batch, uids: Sequence[ItemId]) -> Chosen:
     rows = {
         row[0]: Found(row[0], row[1], WorkState(row[2]), Stage(row[3]), *row[4:])
         for row in batch.run("standing_of", list(dict.fromkeys(uids)))
@@ -148,19 +169,7 @@ def _standing(batch: Batch, uids: Sequence[ItemId]) -> Mapping[ItemId, Found]:
     return {uid: rows[uid] for uid in uids if uid in rows}
 
 
-def _refusal(
-    uids: Sequence[ItemId], found: Mapping[ItemId, Found], possible: frozenset[WorkState], done: str
-) -> DarumaError | None:
-    unknown = [uid for uid in uids if uid not in found]
-    if unknown:
-        return unknown_item(unknown[0])
-    wrong = [each for each in found.values() if each.state not in possible]
-    if wrong:
-        return Refused(f"{wrong[0].uid} is {wrong[0].state}: it cannot be {done}", code="conflict")
-    return None
-
-
-def _unsettled(batch: Batch, found: Mapping[ItemId, Found]) -> frozenset[int] | DarumaError:
+def _unsettled(batch: Batch, found: Chosen) -> frozenset[int] | DarumaError:
     """The rows that must wait on something first, or the lost dependency that one of them would wait for in vain."""
     rows = {each.row: each.uid for each in found.values() if each.state is WorkState.DEAD}
     unsettled = batch.run_if_any("unsettled_needs", list(rows))
