@@ -90,6 +90,15 @@ def test_an_edited_expiry_holds(desk: Desk) -> None:
     assert desk.state("a") is WorkState.DEAD
 
 
+def test_an_expiry_that_is_edited_for_a_retry_outlives_it(desk: Desk) -> None:
+    desk.submit(new_item("a", expires_at=desk.clock.wall() + 1000))
+    desk.clock.advance(2)
+    assert desk.claim() == ()
+    edit(desk, "a", expires_at=(tomorrow := desk.clock.wall() + 86_400_000))
+    desk.release("a")
+    assert desk.record("a").item.expires_at == tomorrow
+
+
 def test_what_an_earlier_version_wrote_in_fewer_fields_is_edited_too(desk: Desk) -> None:
     desk.submit("a")
     ((body,),) = desk.sql("SELECT body FROM payload")

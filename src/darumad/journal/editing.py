@@ -74,6 +74,7 @@ def _as_read_back(item: WorkItem) -> str:
 def _is_still(before: WorkItem, body: str) -> bool:
     """Whether `body` is what the editor saw.
 
-    By what it says: an earlier version wrote fewer fields. Its expiry stands on the row, where a retry takes it off.
+    By what it says: an earlier version wrote fewer fields. Its expiry stands on the row, where a retry takes off one
+    that is past.
     """
     return changed(item_from_json(load(body)), expires_at=before.expires_at) == before

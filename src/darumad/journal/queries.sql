@@ -544,7 +544,7 @@ UPDATE item SET
         CASE item.state WHEN 'scheduled' THEN rank ELSE :now - priority * :ageing END) END,
     attempt_open = attempt_open * (1 - asked.fresh),
     stage = CASE WHEN asked.fresh THEN first_stage ELSE stage END,
-    expires_at = CASE item.state WHEN 'dead' THEN NULL ELSE expires_at END,
+    expires_at = CASE WHEN item.state = 'dead' AND expires_at <= :now THEN NULL ELSE expires_at END,
     failures = CASE item.state WHEN 'dead' THEN 0 ELSE failures END,
     crashes = CASE item.state WHEN 'dead' THEN 0 ELSE crashes END,
     reviews = CASE item.state WHEN 'dead' THEN 0 ELSE reviews END,
