@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.names import Millis, NanoUsd
-from darumad.work import Limits, Usage
+from darumad.work import Limits
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.budget import (
     EVER,
@@ -23,7 +23,6 @@ from darumad.work.budget import (
     nearly_spent,
     next_day,
     room_left,
-    spent_of,
 )
 
 AMOUNTS = st.builds(Amount, nano_usd=st.integers(0, 100), tokens=st.integers(0, 100), calls=st.integers(0, 100))
@@ -136,15 +135,6 @@ def test_a_call_falls_under_its_item_its_agent_its_provider_and_everything() -> 
         Budget("all", EVER): Limits(calls=2),
     }
     assert set(over) == set(budgets_over("a", "writer", "far", "2026-11-21"))
-
-
-def test_an_unknown_price_is_booked_at_the_estimate_and_never_at_nothing() -> None:
-    used = Usage(input_tokens=3, output_tokens=4, cached_tokens=2, calls=1, nano_usd=None)
-    assert spent_of(used, NanoUsd(9)) == Amount(nano_usd=NanoUsd(9), tokens=7, calls=1)
-
-
-def test_a_known_price_is_booked_as_it_is_even_when_it_is_nothing() -> None:
-    assert spent_of(Usage(nano_usd=NanoUsd(0)), NanoUsd(9)) == Amount()
 
 
 def millis(*date: int) -> Millis:

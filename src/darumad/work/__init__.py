@@ -33,7 +33,6 @@ from darumad.work.budget import (
     nearly_spent,
     next_day,
     room_left,
-    spent_of,
 )
 from darumad.work.canonical import DIGEST_VERSION, digest, digest_of_sent
 from darumad.work.causes import ENDS, Course, End, cause_of
@@ -52,7 +51,7 @@ from darumad.work.codec import (
     usage_from_json,
     usage_to_json,
 )
-from darumad.work.dependencies import Graph, Readiness, find_cycle, readiness, refuse_cycle, topological_order
+from darumad.work.dependencies import Graph, find_cycle
 from darumad.work.ends import Next, in_line, what_follows
 from darumad.work.error_context import Site, boxed, compact
 from darumad.work.gates import Finding, Gate, Review, Verdict
@@ -121,7 +120,6 @@ __all__ = [
     "Override",
     "Owner",
     "ParkReason",
-    "Readiness",
     "Retry",
     "Review",
     "ScheduleReason",
@@ -166,15 +164,11 @@ __all__ = [
     "limits_to_json",
     "nearly_spent",
     "next_day",
-    "readiness",
-    "refuse_cycle",
     "result_from_json",
     "result_to_json",
     "review_from_json",
     "review_to_json",
     "room_left",
-    "spent_of",
-    "topological_order",
     "usage_from_json",
     "usage_to_json",
     "validate",

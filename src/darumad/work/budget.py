@@ -115,12 +115,6 @@ def estimate_of(usage: Usage) -> Amount:
     )
 
 
-def spent_of(usage: Usage, estimate: NanoUsd) -> Amount:
-    """What `usage` comes to. A price that nobody knows is booked at the call's `estimate`: never at nothing."""
-    price = estimate if usage.nano_usd is None else usage.nano_usd
-    return Amount(nano_usd=price, tokens=usage.input_tokens + usage.output_tokens, calls=usage.calls)
-
-
 def admit(limits: Limits, *, spent: Amount, reserved: Amount, estimate: Amount) -> Admission:
     """Whether a call of `estimate` fits under `limits` when `spent` is settled and `reserved` still open.
 
