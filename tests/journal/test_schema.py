@@ -1,5 +1,6 @@
 """The database guards the state table a second time; here it is asked for every move there could be."""
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 import darumad.journal
+from darumad.journal.database import NEEDS
 from darumad.journal.sql import ROWS, SQL, shaped, statements
 from darumad.work.states import INITIAL, LEADS_TO, WorkState
 
@@ -145,6 +147,13 @@ def bound(name: str) -> tuple[str, Any]:
 def test_every_statement_fits_the_schema(db: sqlite3.Connection, name: str) -> None:
     statement, values = bound(name)
     db.execute(f"EXPLAIN {statement}", values)
+
+
+@pytest.mark.parametrize("name", sorted(SQL))
+def test_no_statement_uses_what_the_oldest_sqlite_that_is_let_in_does_not_have(name: str) -> None:
+    assert NEEDS == (3, 37, 0)
+    said = re.sub(r"--.*|'[^']*'", "", SQL[name])
+    assert not re.search(r"->|\bIS (NOT )?DISTINCT FROM\b|\b(RIGHT|FULL) (OUTER )?JOIN\b|\bunixepoch\b|\bconcat", said)
 
 
 class _Anything(dict[str, None]):

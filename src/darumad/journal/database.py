@@ -12,7 +12,7 @@ DatabaseError = sqlite3.DatabaseError
 VERSION = sqlite3.sqlite_version_info
 VERSION_TEXT = sqlite3.sqlite_version
 NEEDS = (3, 37, 0)
-"""STRICT tables came with 3.37."""
+"""STRICT tables came with 3.37. What came later, no statement may use: `->` and `->>` did with 3.38."""
 
 Row = tuple[Any, ...]
 _NONE: Mapping[str, Any] = {}

@@ -835,7 +835,7 @@ WHERE above.uid = :uid ORDER BY item.id LIMIT 100;
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,
     attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd,
     (SELECT json_group_array(json_object('boot', boot.boot, 'version', boot.version, 'settings', boot.settings,
-        'definition', boot.definitions ->> ('$."' || item.agent || '"')))
+        'definition', json_extract(boot.definitions, '$."' || item.agent || '"')))
     FROM boot
     WHERE boot.boot IN (SELECT boot FROM hold WHERE hold.item = item.id AND hold.attempt = attempt.attempt)) AS lives
 FROM item JOIN attempt ON attempt.item = item.id
