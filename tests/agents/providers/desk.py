@@ -86,7 +86,7 @@ class Desk:
         self.by_agent: dict[str, str] = {}
         self.facts: list[object] = []
         self.numbers = itertools.count()
-        self.keys = {"anthropic": Credential(KEY)}
+        self.keys = dict.fromkeys(("anthropic", "openai"), Credential(KEY))
         self._broker: Broker | None = None
 
     def change(self, **fields: object) -> None:

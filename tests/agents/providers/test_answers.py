@@ -105,7 +105,6 @@ async def test_a_reply_cut_by_the_token_limit_says_so(desk: Desk, vendors: str, 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_compressed_answer_is_read_as_a_plain_one(desk: Desk, vendor: str, stream: bool) -> None:
     desk.change(stream=stream)
-    desk.keys["openai"] = desk.keys["anthropic"]
     desk.sim.play(Rule(id="said", script=(Reply(text="word " * 200),)), servers={"*": Server(gzip=True)})
     reply = await desk.complete()(ask())
     assert (reply.text, reply.stop) == ("word " * 200, "end")
@@ -129,17 +128,6 @@ async def test_a_proxy_in_the_environment_does_not_matter(
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert (await desk.complete()(ask())).text == f"ack {vendor}#1"
-
-
-async def test_a_key_for_ollama_in_the_environment_is_sent_to_nobody(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OLLAMA_API_KEY", KEY)
-    desk.use = "ollama"
-    desk.sim.play(Rule(id="echo", script=(Reply(text="fine"),)))
-    await desk.complete()(ask())
-    client = desk.broker._half.clients["ollama", None]._client
-    assert client._client.headers["authorization"] == "Bearer none"
 
 
 async def test_each_agent_uses_the_provider_that_its_definition_names(desk: Desk) -> None:

@@ -30,7 +30,7 @@ _KEEPALIVE = 4.0
 
 
 class AnthropicClient:
-    """One Anthropic instance on one loop. Retries nothing, follows no redirect, reads no proxy from the environment."""
+    """One Anthropic instance on one loop. Retries nothing, follows no redirect, reads nothing from the environment."""
 
     def __init__(self, spec: ProviderSpec, key: Credential, *, price: Price | None, connections: int) -> None:
         limits = spec.limits
@@ -57,6 +57,8 @@ class AnthropicClient:
             max_retries=0,
             open_telemetry=False,
         )
+        # ANTHROPIC_CUSTOM_HEADERS, which may replace the key, go to whatever server.
+        self._client._custom_headers = {}  # noqa: SLF001 - held by a test against the wire
         streaming = self._client.messages.with_streaming_response  # costs more than it looks
         self._create, self._count = cast("Any", streaming.create), cast("Any", streaming.count_tokens)
         self._limits = limits

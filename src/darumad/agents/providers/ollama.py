@@ -42,7 +42,6 @@ class OllamaClient:
         self._num_ctx = spec.num_ctx
         self._stream = spec.stream
         self._price = price
-        # Without a header of ours, the client would send OLLAMA_API_KEY to whatever host is configured.
         self._client = ollama.AsyncClient(
             host=spec.base_url or OLLAMA.base_url,
             follow_redirects=False,
@@ -52,7 +51,8 @@ class OllamaClient:
                 trust_env=False,
                 limits=httpx.Limits(max_connections=connections + _SPARE_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
             ),
-            headers={"authorization": f"Bearer {key.reveal() if key else 'none'}"},
+            headers={"authorization": f"Bearer {key.reveal()}"} if key else None,
+            auth=None if key else _unkeyed,
             timeout=httpx.Timeout(
                 limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
@@ -94,6 +94,12 @@ class OllamaClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()  # type: ignore[no-untyped-call]  # the vendor left it without
+
+
+def _unkeyed(request: httpx.Request) -> httpx.Request:
+    """Where the settings name no key, the client would send OLLAMA_API_KEY to whatever host is configured."""
+    request.headers.pop("authorization", None)
+    return request
 
 
 async def _watched(response: httpx.Response) -> None:

@@ -3,7 +3,7 @@
 A completion ends with its `finish_reason` or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import httpx2
@@ -28,7 +28,7 @@ _KEEPALIVE = 4.0
 
 
 class OpenAIClient:
-    """One instance on one loop. Retries nothing, follows no redirect, reads no proxy from the environment."""
+    """One instance on one loop. Retries nothing, follows no redirect, reads nothing from the environment."""
 
     def __init__(self, spec: ProviderSpec, key: Credential | None, *, price: Price | None, connections: int) -> None:
         limits = spec.limits
@@ -50,13 +50,17 @@ class OpenAIClient:
         self._stream = spec.stream
         self._theirs = spec.base_url in {None, OPENAI_URL}
         self._price = price
+        self._unkeyed: Mapping[str, openai.Omit] = {} if key else {"authorization": openai.Omit()}
         self._client = openai.AsyncOpenAI(
-            api_key=key.reveal() if key else "none",
+            api_key=key.reveal() if key else "none",  # which is not sent
             base_url=spec.base_url or OPENAI_URL,
             http_client=http,
             timeout=timeout,
             max_retries=0,
         )
+        # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, which may replace the key, go to whatever server.
+        self._client.organization = self._client.project = None
+        self._client._custom_headers = {}  # noqa: SLF001 - held by a test against the wire
         # Each costs more than it looks, so it is taken once.
         self._create = cast("Any", self._client.chat.completions.with_streaming_response.create)
         self._embed = cast("Any", self._client.embeddings.with_streaming_response.create)
@@ -64,7 +68,7 @@ class OpenAIClient:
     async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
         body = body_of(self._model, request, stream=self._stream, theirs=self._theirs)
-        async with self._create(**body, extra_headers=headers(call)) as response:
+        async with self._create(**body, extra_headers=self._headers(call)) as response:
             watch.heard(response.headers)
             assembly = Assembly(self._price)
             if self._stream:
@@ -80,7 +84,7 @@ class OpenAIClient:
     async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
         """See `client.Client`."""
         async with self._embed(
-            model=self._embedding_model, input=list(texts), encoding_format="float", extra_headers=headers(call)
+            model=self._embedding_model, input=list(texts), encoding_format="float", extra_headers=self._headers(call)
         ) as response:
             watch.heard(response.headers)
             return embeddings_of(await document(response.http_response, watch), texts, self._embedding_price)
@@ -88,3 +92,6 @@ class OpenAIClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
+
+    def _headers(self, call: CallId) -> Mapping[str, str | openai.Omit]:
+        return {**headers(call), **self._unkeyed}
