@@ -141,6 +141,19 @@ def test_when_workspaces_outgrow_their_room_the_oldest_go_first(desk: Desk) -> N
     assert {name for name, home in homes.items() if home.exists()} == {"b", "c"}
 
 
+def test_an_item_that_cannot_be_read_keeps_its_uploads_and_nobody_elses(desk: Desk) -> None:
+    uploads = desk.directory / "uploads"
+    uploads.mkdir()
+    named, spare = (uploads / name for name in ("a" * 64, "b" * 64))
+    for each in (named, spare):
+        each.touch()
+        os.utime(each, (1, 1))
+    desk.submit(new_item("damaged", inputs=(Input(name="it", upload=named.name),)))
+    desk.sql("UPDATE payload SET body = substr(body, 2)")
+    Kept(desk).keeping.tidy()
+    assert list(uploads.iterdir()) == [named]
+
+
 def test_uploads_that_no_item_names_go_after_a_day_and_all_others_stay(desk: Desk) -> None:
     kept, now = Kept(desk), desk.clock.monotonic()
     uploads = desk.directory / "uploads"

@@ -215,6 +215,7 @@ READ_WHOLE = {
     "prune_reservations": "the oldest, one bite of them",
     "names_upload": "every payload, for a purge that names an upload",
     "named_uploads": "every payload, once an hour where an upload is old",
+    "damaged_payloads": "every payload, beside it",
 }
 """Statements that read a table or an index from its beginning, and why each may."""
 

@@ -854,8 +854,11 @@ SELECT EXISTS (SELECT 1 FROM payload WHERE body LIKE :like);
 
 -- name: named_uploads
 SELECT DISTINCT json_extract(input.value, '$.upload')
-FROM payload, json_each(payload.body, '$.inputs') AS input
+FROM payload, json_each(CASE WHEN json_valid(payload.body) THEN payload.body ELSE '{}' END, '$.inputs') AS input
 WHERE json_extract(input.value, '$.upload') IS NOT NULL;
+
+-- name: damaged_payloads
+SELECT body FROM payload WHERE NOT json_valid(body);
 
 -- name: effects
 SELECT effect.key, effect.attempt, effect.seq, effect.tool, effect.arguments, effect.state, effect.idempotent,

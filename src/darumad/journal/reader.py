@@ -1,5 +1,6 @@
 """Reading the journal: from any thread, on connections that cannot write and never hold up a checkpoint for long."""
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _ITEM_FILTERS: Mapping[str, str] = {
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
 }
 _PAGE = 500
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
 
 
@@ -147,8 +149,9 @@ class Reader:
         return [(ItemId(uid), state, reason) for uid, state, reason, _ in rows]
 
     def named_uploads(self) -> frozenset[str]:
-        """Every upload that any item names. Reads every payload: for once an hour."""
-        return frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))
+        """Every upload that any item names, or may name that cannot be read. Reads every payload: for once an hour."""
+        named = frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))
+        return named.union(*(_SHA256.findall(str(body)) for (body,) in self._db.all(SQL["damaged_payloads"])))
 
     def effects(self, item: ItemId) -> list[dict[str, Any]]:
         """What its tools did outside, attempt by attempt: `started` means that nobody knows whether it was done."""
