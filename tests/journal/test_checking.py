@@ -48,6 +48,25 @@ def test_each_damage_is_named(full: Desk, damage: str, said: str) -> None:
     assert any(said in each for each in wrong), wrong
 
 
+@pytest.mark.parametrize(
+    ("damage", "said", "quick"),
+    [
+        ("UPDATE audit SET by = 'uid:0' WHERE id = 5", 5, True),
+        ("UPDATE audit SET by = 'uid:0' WHERE id = 4", 4, True),
+        ("DELETE FROM audit WHERE id = 4", 5, True),
+        ("UPDATE audit SET by = 'uid:0' WHERE id = 3", 3, False),
+    ],
+)
+def test_of_the_audit_only_the_newest_rows_are_looked_at_in_any_case(
+    full: Desk, monkeypatch: pytest.MonkeyPatch, damage: str, said: int, *, quick: bool
+) -> None:
+    monkeypatch.setattr("darumad.journal.checking.LATELY", 2)
+    full.sql(damage)
+    wrong = (f"audit: row {said} of the audit does not follow from the one before it",)
+    assert check(Place(full.directory), quick=True).wrong == (wrong if quick else ())
+    assert check(Place(full.directory), quick=False).wrong == wrong
+
+
 def test_torn_pages_are_told_and_do_not_end_the_check(full: Desk) -> None:
     full.close()
     file = full.directory / "journal.db"

@@ -203,6 +203,7 @@ def test_what_is_asked_leads_and_the_tables_follow(db: sqlite3.Connection, name:
 READ_WHOLE = {
     "audits": "the newest first, as many as are asked for",
     "last_audit": "the newest alone",
+    "audit_before": "the newest, as many as are looked at after a start",
     "died_before": "the newest boot alone",
     "identity": "one row",
     "last_position": "one row a table",

@@ -19,7 +19,7 @@ def journal() -> None:
 
 
 @journal.command()
-@click.option("--quick", is_flag=True, help="Leave out indexes, references and payloads.")
+@click.option("--quick", is_flag=True, help="Leave out indexes, references, payloads and the old part of the audit.")
 @offline
 def check(place: "Place", show: Callable[..., None], *, quick: bool) -> None:
     """Look at every page, reference, digest and audit row.

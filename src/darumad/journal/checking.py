@@ -20,6 +20,8 @@ SLICE = 1000
 """Rows read at once: a reader that stays longer keeps the log from shrinking."""
 MOST = 20
 """Findings told of each kind, at most."""
+LATELY = 10_000
+"""Rows of the audit that are looked at in any case: it is kept for ever."""
 
 
 class Checked(Value):
@@ -90,8 +92,16 @@ def _promises(db: Database) -> Iterator[str]:
 
 
 def _chain(db: Database) -> Iterator[str]:
-    previous = ""
-    for row in _slices(db, "audits_behind"):
+    return _chain_behind(db, 0, "")
+
+
+def _end_of_chain(db: Database) -> Iterator[str]:
+    behind, link = db.one(SQL["audit_before"], {"most": LATELY}) or (0, "")
+    return _chain_behind(db, behind, link)
+
+
+def _chain_behind(db: Database, behind: int, previous: str) -> Iterator[str]:
+    for row in _slices(db, "audits_behind", behind):
         place, at, *asked, before, link = row
         if before != previous or audit_hash(previous, at, asked) != link:
             yield f"row {place} of the audit does not follow from the one before it"
@@ -108,8 +118,7 @@ def _digests(db: Database, name: str, what: str) -> Iterator[str]:
             yield f"the {what} of {uid} is not what was written"
 
 
-def _slices(db: Database, name: str) -> Iterable[Row]:
-    behind: int = 0
+def _slices(db: Database, name: str, behind: int = 0) -> Iterable[Row]:
     while rows := db.all(SQL[name], {"behind": behind, "limit": SLICE}):
         yield from rows
         behind = rows[-1][0]
@@ -119,15 +128,16 @@ QUICK: Mapping[str, Callable[[Database], Iterator[str]]] = {
     "pages": _pages_quickly,
     "results": _results,
     "promises": _promises,
-    "audit": _chain,
+    "audit": _end_of_chain,
 }
 """What is looked at in any case."""
 THOROUGH: Mapping[str, Callable[[Database], Iterator[str]]] = {
     "indexes": _pages,
     "references": _references,
     "payloads": _payloads,
+    "audit": _chain,
 }
-"""What is looked at when somebody asks."""
+"""What is looked at when somebody asks; of the same name, it is the whole of that."""
 
 
 if __name__ == "__main__":

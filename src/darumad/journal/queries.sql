@@ -900,6 +900,10 @@ WHERE result.item > :behind ORDER BY result.item LIMIT :limit;
 SELECT id, at, via, by, pid, action, target, request_id, previous, hash
 FROM audit WHERE id > :behind ORDER BY id LIMIT :limit;
 
+-- name: audit_before
+-- The row that the newest so many follow.
+SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1 OFFSET :most;
+
 -- name: succeeded_without_result
 SELECT uid, state FROM item
 WHERE state = 'succeeded'

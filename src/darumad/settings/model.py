@@ -249,7 +249,7 @@ class JournalSettings(Value, kw_only=True):
 
 
 class Retention(Value, kw_only=True):
-    """How long what is finished is kept."""
+    """How long what is finished is kept. The audit stays: some 260 bytes for each request that changes anything."""
 
     steps: Seconds = setting(Seconds(7 * 86_400), "The journalled steps of items that succeeded.", POSITIVE)
     events: Seconds = setting(Seconds(30 * 86_400), "What happened, as `daruma events` tells it.", POSITIVE)
