@@ -236,7 +236,7 @@ class Writer:
         if recorded:
             self._standing.publish(recorded)
         if self._failed is None:
-            self._count(len(posted))
+            self._observe("journal_batch_size", len(posted))
             erased = any(isinstance(request, Purge) for request, _ in posted)
             self._guarded(self._checkpoints.empty_log if erased else self._checkpoints.after_batch)
             self._standing.room.set_aside()
@@ -314,6 +314,7 @@ class Writer:
         )
 
     def _commit(self, batch: Batch) -> None:
+        began = self._clock.monotonic()
         try:
             self._db.commit()
         except Exception as error:
@@ -323,6 +324,7 @@ class Writer:
                 # After a failed fsync nobody knows whether it happened: recovery by restart will tell.
                 self._failed = _io_error(error)
             raise
+        self._observe("journal_commit_seconds", self._clock.monotonic() - began)
         self._tail = batch.tail
         self._turns = batch.turns
 
@@ -339,11 +341,9 @@ class Writer:
             if not is_full(error):
                 self._give_up(error, 0)
 
-    def _count(self, requests: int) -> None:
-        tally, began = self._standing.tally, self._batch_began
-        if tally is not None and began is not None:
-            tally.observe("journal_commit_seconds", self._clock.monotonic() - began)
-            tally.observe("journal_batch_size", requests)
+    def _observe(self, what: str, value: float) -> None:
+        if self._standing.tally is not None:
+            self._standing.tally.observe(what, value)
 
 
 def _run(batch: Batch, requests: Sequence[Request]) -> list[Answer]:
