@@ -6,7 +6,7 @@ from darumad.journal import Claim, Held, Ready, Slot
 from darumad.journal.encoding import RecentItems
 from darumad.journal.requests import EffectStart, PromoteDue
 from darumad.journal.sql import shaped
-from darumad.names import AgentName, Stage
+from darumad.names import AgentName, ItemId, Stage
 from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -222,6 +222,14 @@ def test_an_item_that_cannot_be_read_is_dead_and_costs_no_other_the_claim(desk: 
     assert desk.sql("SELECT why FROM hold WHERE item = 1 ORDER BY fence DESC LIMIT 1") == [("convicted",)]
     assert desk.sql("SELECT outcome FROM attempt WHERE item = 1") == [("interrupted",)]
     assert desk.journal.health().unfinished == 1
+
+
+def test_sub_work_that_falls_with_what_cannot_be_read_was_held_before_it_was_cancelled(desk: Desk) -> None:
+    desk.submit("bad", new_item("below", parent=ItemId("bad")))
+    desk.sql("UPDATE item SET error = 'oh' WHERE uid = 'bad'")
+    desk.claim(count=2)
+    assert desk.events("below") == ["work.submitted", "work.assigned", "work.cancelled"]
+    assert desk.state("below") is WorkState.CANCELLED
 
 
 def test_a_retry_of_an_item_whose_steps_cannot_be_read_does_without_them(desk: Desk) -> None:

@@ -76,9 +76,9 @@ def _hold(batch: Batch, chosen: Sequence[Choice]) -> Claimed:
     batch.run_if_any("open_attempts", begun)
     batch.run("open_holds", list(slots))
     found, unread = gather(batch, slots)
-    convict(batch, unread)
     held = shown(batch, tuple(found.values()), list(found), begun)
     batch.record([_assigned(each.record) for each in held])
+    convict(batch, unread)
     return Claimed(held, unread=len(unread))
 
 
