@@ -167,6 +167,21 @@ def test_a_secret_that_was_pasted_is_in_no_file_of_the_journal_any_more(desk: De
     assert desk.submit(new_item("a", stages=(DO,))).created == (False,), "its id stays taken"
 
 
+@pytest.mark.parametrize("size", [10, 6_000], ids=["in a page with others", "in pages of its own"])
+def test_nothing_is_left_of_a_secret_where_rows_were_moved_on_the_way(desk: Desk, size: int) -> None:
+    secrets = {f"i{number}": f"{SECRET}-{number}-" + "x" * size for number in range(40)}
+    desk.submit(*(new_item(uid, description=secret, stages=(DO,)) for uid, secret in secrets.items()))
+    for held in desk.claim(DO, count=40)[::-1]:
+        secret = secrets[held.record.item.id]
+        desk.call(step(held, 1, asked={"messages": [secret]}, output={"said": secret}))
+        desk.succeed(held, output={"o": secret}, result={"text": secret})
+    for uid in list(secrets)[::2]:
+        purge(desk, uid)
+    desk.close()
+    left = on_disk(desk)
+    assert [secret[:30] in left.decode(errors="replace") for secret in secrets.values()] == [False, True] * 20
+
+
 @contextmanager
 def purged_beside_a_reader(desk: Desk) -> Iterator[None]:
     """While it lasts, somebody reads what was there before."""

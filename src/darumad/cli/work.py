@@ -214,6 +214,7 @@ def _purge_lines(reply: Json) -> Iterable[str]:
     yield from (f"  kept: upload {each}, which other items name too" for each in reply["uploads_kept"])
     if reply["log_file"]:
         yield f"  look yourself: {reply['log_file']} and its rotated parts"
+    yield "  look yourself: what later items of its conversation were shown of it, and what others made of its result"
     yield "  look yourself: backups made before; one that is being made keeps it in the journal's log until it is done"
 
 

@@ -35,8 +35,9 @@ _WRITER_PRAGMAS = (
     _PATIENCE,
     "cache_size = -16384",
     "journal_size_limit = 67108864",
-    # Some builds overwrite what is deleted with zeros: each move of an index entry would be written twice.
-    "secure_delete = OFF",
+    # What is deleted is overwritten, and so is what a page keeps of a row that was moved to another: once it is there,
+    # no later purge would find it.
+    "secure_delete = ON",
     # The writer checkpoints by itself, when nobody waits for it.
     "wal_autocheckpoint = 0",
 )

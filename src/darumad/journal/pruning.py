@@ -25,7 +25,7 @@ def prune(batch: Batch, asked: Sequence[Prune]) -> list[Answer]:
 
 
 def purge(batch: Batch, asked: Sequence[Purge]) -> list[Answer]:
-    """At once, and with nothing left behind in the file: what was deleted is overwritten."""
+    """At once, and with nothing left behind in the file: what is deleted is overwritten, as the connection is told to."""
     return [_purge(batch, each) for each in asked]
 
 
@@ -53,12 +53,8 @@ def _purge(batch: Batch, asked: Purge) -> Purged | Refused:
         return Refused(f"{asked.item} is {state}: cancel it first", code="conflict")
     if not free:
         return Refused(f"others wait for {asked.item}, which is {state}: purge those first", code="conflict")
-    batch.db.all("PRAGMA secure_delete = ON")
-    try:
-        _let_go(batch, [(row, asked.item)], forget_at=batch.now + asked.remember_ms)
-        batch.db.all(SQL["blank_events"], {"subject": asked.item})
-    finally:
-        batch.db.all("PRAGMA secure_delete = OFF")
+    _let_go(batch, [(row, asked.item)], forget_at=batch.now + asked.remember_ms)
+    batch.db.all(SQL["blank_events"], {"subject": asked.item})
     batch.recent.clear()
     batch.record([WorkPurged(asked.item, asked.audit.by)])
     batch.audit(asked.audit)
