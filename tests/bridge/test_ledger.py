@@ -113,6 +113,7 @@ async def test_what_is_spent_does_not_come_back_and_says_how_to_go_on(desk: Desk
     with pytest.raises(ModelFailed) as failed:
         await reserve(books)
     assert (failed.value.kind, failed.value.budget) == ("budget_exhausted", "all")
+    assert failed.value.needs == {"nano_usd": CALL.nano_usd, "tokens": 100, "calls": 1}
     assert failed.value.message == (
         "the daily budget has no room: 0.06 USD of 0.10 USD are spent, and this call may use 0.06 USD. "
         "`daruma budgets set all --daily AMOUNT` raises it, and the item goes on by itself"

@@ -48,7 +48,7 @@ def treasury(desk: Desk, books: Books, hinted: list[int], **caps: Caps) -> Treas
     )
 
 
-def park(desk: Desk, name: str, **error: str) -> None:
+def park(desk: Desk, name: str, **error: object) -> None:
     """The item runs and is refused a call."""
     desk.submit(name)
     held = desk.claim_one(Stage.OPTIMIZING)
@@ -108,6 +108,19 @@ def test_what_was_said_in_an_earlier_life_holds_and_releases_at_the_start(desk: 
     eventually(lambda: state(desk, "a") == "ready")
     assert books.allowed
     assert books.allowed.caps["all"].total == Limits(calls=2)
+
+
+def test_a_start_releases_only_what_the_refused_call_has_room_for(desk: Desk) -> None:
+    purse = treasury(desk, Books(), [], all=Caps(total=Limits(calls=1, tokens=20)))
+    for name, tokens in ("large", 21), ("small", 20):
+        park(desk, name, needs={"nano_usd": 5, "tokens": tokens, "calls": 1})
+    purse.open()
+    eventually(lambda: state(desk, "small") == "ready")
+    assert state(desk, "large") == "parked"
+    purse.close()
+    assert purse.review() == [], "some room is left, and it is less than the call needs"
+    desk.call(Setting(key=Override("all", "total", "tokens").key, value="21", facts=(), audit=AUDIT))
+    assert purse.review("all") == ["large"]
 
 
 def test_an_item_that_has_used_up_its_own_budget_stays_where_it_is(desk: Desk) -> None:

@@ -166,6 +166,14 @@ def test_ten_cents_are_ten_cents_over_two_kills(spender: Callable[..., Daemon], 
     counted = sum(each.input_tokens * 2_000 + each.output_tokens * 500 for each in asked(sim))
     assert counted <= booked(daemon)["nano_usd"] <= 100_000_000
     assert counted > 50_000_000, "most of it was used"
+    left = 100_000_000 - booked(daemon)["nano_usd"]
+    waiting = {each["id"] for each in daemon.listed() if each["state"] == "parked"}
+    assert all(0 < left < daemon.item(each)["error"]["needs"]["nano_usd"] for each in waiting)
+    daemon.kill()
+    daemon.start()
+    daemon.client.submit(asking("later"))
+    assert daemon.settled("later")["reason"] == "budget"
+    assert {daemon.item(each)["parks"] for each in waiting} == {1}, "nobody was let go on in vain"
 
 
 def test_calls_wait_for_the_room_that_others_have_reserved_and_all_of_it_is_used(

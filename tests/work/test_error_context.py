@@ -32,12 +32,13 @@ def test_the_short_form_names_type_message_item_agent_and_request() -> None:
 
 
 def test_without_a_request_no_request_is_named() -> None:
-    assert not {"request_id", "budget"} & compact(FAILURE, item(), Site()).keys()
+    assert not {"request_id", "budget", "needs"} & compact(FAILURE, item(), Site()).keys()
 
 
 def test_the_budget_that_had_no_room_is_named() -> None:
-    failure = Failure(kind="budget_exhausted", message="the daily budget has no room", budget="all")
-    assert compact(failure, item(), SITE)["budget"] == "all"
+    failure = Failure(kind="budget_exhausted", message="the daily budget has no room", budget="all", needs={"calls": 1})
+    told = compact(failure, item(), SITE)
+    assert (told["budget"], told["needs"]) == ("all", {"calls": 1})
 
 
 def test_hints_come_from_the_kind_and_never_from_the_message() -> None:

@@ -13,6 +13,7 @@ from darumad.journal.commits import Commits
 from darumad.journal.requests import Answer, OverBudget, Reserve, Settle
 from darumad.names import NanoUsd
 from darumad.settings.units import show_money
+from darumad.values import asdict
 from darumad.work.allowance import Allowance
 from darumad.work.budget import (
     EVER,
@@ -140,7 +141,8 @@ class JournalLedger:
             ModelFailed: waiting is in vain, or has lasted too long.
         """
         if not refused.waits:
-            raise ModelFailed("budget_exhausted", in_words(refused, request.estimate), budget=refused.budget.scope)
+            said, scope = in_words(refused, request.estimate), refused.budget.scope
+            raise ModelFailed("budget_exhausted", said, budget=scope, needs=asdict(request.estimate))
         try:
             await asyncio.wait_for(settlement.wait(), until - self._clock.monotonic())
         except TimeoutError:

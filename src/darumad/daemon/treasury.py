@@ -11,7 +11,7 @@ from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Reader, Release
 from darumad.names import ItemId, Seconds
 from darumad.work.allowance import OVERRIDES, Allowance
-from darumad.work.budget import day_key, has_room, next_day
+from darumad.work.budget import Amount, day_key, has_room, next_day
 from darumad.work.item import Limits, WorkRecord
 from darumad.work.states import ParkReason, WorkState
 
@@ -100,13 +100,15 @@ class Treasury:
         return not self._without_room(reader, record, self.allowance)
 
     def _without_room(self, reader: Reader, record: WorkRecord, allowance: Allowance) -> frozenset[str]:
-        """The scopes of the item's budgets in which nothing may be spent under this allowance."""
-        item = record.item
+        """The scopes of the item's budgets in which the call that it was refused has no room under this allowance."""
+        item, needed = record.item, (record.error or {}).get("needs")
         over = allowance.limits_over(item.id, item.budget, item.agent, self._provider_of(item.agent), self.today)
         limited = {budget: limits for budget, limits in over.items() if limits != Limits()}
         accounts = reader.accounts(limited)
         return frozenset(
-            budget.scope for budget, limits in limited.items() if not has_room(limits, accounts[budget].spent)
+            budget.scope
+            for budget, limits in limited.items()
+            if not has_room(limits, accounts[budget].spent, Amount(**needed) if needed else None)
         )
 
     def _till_the_next_look(self) -> Seconds:

@@ -141,8 +141,10 @@ def nearly_spent(limits: Limits, spent: Amount) -> bool:
     return any(0 < used >= limit * WARN_AT for _, used, limit in _limited(limits, spent))
 
 
-def has_room(limits: Limits, spent: Amount) -> bool:
-    """Whether anything at all may still be spent."""
+def has_room(limits: Limits, spent: Amount, needed: Amount | None = None) -> bool:
+    """Whether what is `needed` may still be spent; anything at all, where nobody knows what is."""
+    if needed is not None:
+        return not any(_exceeding(limits, spent + needed))
     return all(used < limit or limit == 0 for _, used, limit in _limited(limits, spent))
 
 

@@ -159,6 +159,7 @@ def failure_to_json(failure: Failure) -> Json:
         "circuit_open": failure.circuit_open,
         "target_answered": failure.target_answered,
         "budget": failure.budget,
+        "needs": dict(failure.needs),
     }
 
 

@@ -68,7 +68,7 @@ def compact(failure: Failure, item: WorkItem, site: Site) -> dict[str, Any]:
         "hints": list(hints_of(failure)[:MAX_HINTS]),
         "recovery": list(steps_of(failure, item.phase)[:MAX_STEPS]),
     }
-    also = {"request_id": site.request_id, "budget": failure.budget}
+    also = {"request_id": site.request_id, "budget": failure.budget, "needs": dict(failure.needs)}
     return told | {name: said for name, said in also.items() if said}
 
 

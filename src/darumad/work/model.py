@@ -86,7 +86,7 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
     `kind` is a kind of `work.kinds`. The message is ours, never an upstream body: it holds no credential.
     `target_answered` says that the target answered another call after this one began, or after its item last failed
     there; `circuit_open` that its circuit is open, unless this item alone opens it while others are answered; `budget`
-    is the scope of the one that had no room.
+    is the scope of the one that had no room, and `needs` what the call might have come to, by unit.
     """
 
     def __init__(  # noqa: PLR0913 - each is said by name
@@ -98,6 +98,7 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
         circuit_open: bool = False,
         target_answered: bool = False,
         budget: str = "",
+        needs: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -106,3 +107,4 @@ class ModelFailed(Exception):  # noqa: N818 - it reads as what happened
         self.circuit_open = circuit_open
         self.target_answered = target_answered
         self.budget = budget
+        self.needs = needs or {}

@@ -72,7 +72,7 @@ class Failure(Value, kw_only=True):
 
     Of a model call it says what was known of the target: whether its circuit was open, in how many seconds to ask
     again, and whether it answered another call after this one began (then it is not the provider that is down).
-    `budget` is the scope of the one that had no room for it.
+    `budget` is the scope of the one that had no room for it, and `needs` what it might have come to, by unit.
     """
 
     kind: str
@@ -83,6 +83,7 @@ class Failure(Value, kw_only=True):
     circuit_open: bool = False
     target_answered: bool = False
     budget: str = ""
+    needs: Mapping[str, int] = field(default_factory=dict)
 
 
 class WorkResult(Value, kw_only=True):

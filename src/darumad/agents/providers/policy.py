@@ -118,6 +118,7 @@ def told_as(asked: Sequence[tuple[str, ModelFailed]]) -> ModelFailed:
         circuit_open=told.circuit_open,
         target_answered=told.target_answered,
         budget=told.budget,
+        needs=told.needs,
     )
 
 

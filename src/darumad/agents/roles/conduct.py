@@ -148,6 +148,7 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
             circuit_open=error.circuit_open,
             target_answered=error.target_answered,
             budget=error.budget,
+            needs=error.needs,
         ),
     )
 
