@@ -25,7 +25,7 @@ def prune(batch: Batch, asked: Sequence[Prune]) -> list[Answer]:
 
 
 def purge(batch: Batch, asked: Sequence[Purge]) -> list[Answer]:
-    """At once, and with nothing left behind in the file: what is deleted is overwritten, as the connection is told to."""
+    """At once, and with nothing left behind in the file: the connection overwrites whatever is deleted."""
     return [_purge(batch, each) for each in asked]
 
 
