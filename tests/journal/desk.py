@@ -1,7 +1,8 @@
 """A journal under a wound clock, and short words for what the tests ask of it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,14 @@ class Desk:
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Straight to the writer's connection; only while the writer rests."""
         return self.journal._booted.db.all(statement, values)
+
+    def work_of(self, act: Callable[[], Any]) -> int:
+        """What the writer's connection works for `act`, in thousands of the steps of SQLite's own machine."""
+        connection, steps = self.journal._booted.db._connection, count()
+        connection.set_progress_handler(lambda: next(steps) < 0, 1000)
+        act()
+        connection.set_progress_handler(None, 0)
+        return next(steps)
 
     # --- short words ------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 
 from darumad.errors import Refused
 from darumad.events import DaemonPaused
-from darumad.journal import APPLIED, Held, Note, Program, PromoteDue, Release, Released, Rescue, Setting
+from darumad.journal import APPLIED, Held, NewItem, Note, Program, PromoteDue, Release, Released, Rescue, Setting
 from darumad.journal.batch import audit_hash
 from darumad.names import AgentName, Fence, ItemId
 from darumad.work.result import Usage
@@ -137,6 +139,51 @@ def test_a_retry_revives_the_dependents_that_its_death_killed(desk: Desk) -> Non
         WorkState.READY, WorkState.WAITING, WorkState.WAITING, WorkState.DEAD,
     ]  # fmt: skip
     assert desk.events("c")[-1] == "work.revived"
+
+
+def chain(name: str, length: int) -> list[NewItem]:
+    """Each depends on the one before it."""
+    return [new_item(f"{name}{n}", needs=[f"{name}{n - 1}"] if n else []) for n in range(length)]
+
+
+def fan(name: str, length: int) -> list[NewItem]:
+    """A chain, and one that depends on every link of it."""
+    return [*chain(name, length), new_item(f"{name}all", needs=[f"{name}{n}" for n in range(length)])]
+
+
+def release_those_that_can(desk: Desk) -> Released:
+    """All there are, as somebody asks who cannot know which of them can be."""
+    names = tuple(ItemId(uid) for (uid,) in desk.sql("SELECT uid FROM item ORDER BY id"))
+    released = desk.call(Release(items=names, audit=AUDIT, those_that_can=True))
+    assert isinstance(released, Released)
+    return released
+
+
+@pytest.mark.parametrize("shape", [chain, fan])
+def test_what_a_revival_costs_grows_with_the_length_of_the_chain_only(
+    desk: Desk, shape: Callable[[str, int], list[NewItem]]
+) -> None:
+    def cost(name: str, length: int) -> int:
+        desk.submit(*shape(name, length), max_unfinished=4000)
+        desk.kill(desk.claim_one())
+        work = desk.work_of(lambda: desk.release(f"{name}0"))
+        assert desk.state(f"{name}{length - 1}") is WorkState.WAITING
+        desk.cancel(f"{name}0")
+        return work
+
+    short = cost("short", 400)
+    assert cost("long", 1600) < 5 * short, "four times the length; 16 would be its square"
+
+
+def test_what_a_retry_of_all_the_dead_costs_grows_with_their_number_only(desk: Desk) -> None:
+    def cost(name: str, length: int) -> int:
+        desk.submit(*chain(name, length), max_unfinished=4000)
+        desk.cancel(f"{name}0")
+        return desk.work_of(lambda: release_those_that_can(desk))
+
+    short = cost("short", 400)
+    assert cost("long", 1600) < 6 * short, "five times as many dead; 25 would be their square"
+    assert release_those_that_can(desk) == Released(()), "their first is cancelled"
 
 
 @pytest.mark.parametrize("asked", [("x",), ("x", "later", "vague")])

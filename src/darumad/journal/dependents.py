@@ -86,12 +86,16 @@ def end(batch: Batch, rows: Sequence[int]) -> None:
 def revive(batch: Batch, released: Mapping[int, ItemId], by: str) -> tuple[ItemId, ...]:
     """Dependents that died of the death of `released` wait again, and theirs.
 
-    Not those that another lost item holds.
+    Not those that another lost item holds. What is lost of an item's needs is counted once, and from then on told off.
     """
     revived: list[ItemId] = []
+    lost: dict[int, int] = {}
     level: Sequence[int] = list(released)
-    while rows := batch.run_if_any("revivable_dependents", level):
-        batch.run("release", [(row, WorkState.WAITING.value, 1) for row, _ in rows])
+    while below := batch.run_if_any("dead_dependents", level):
+        lost |= {row: lost[row] - back for row, _, back in below if row in lost}
+        lost |= dict(batch.run_if_any("lost_needs", [row for row, *_ in below if row not in lost]))
+        rows = [(row, uid) for row, uid, _ in below if not lost[row]]
+        batch.run_if_any("release", [(row, WorkState.WAITING.value, 1) for row, _ in rows])
         batch.record(WorkRevived(uid, by) for _, uid in rows)
         batch.unfinished += len(rows)
         revived += [uid for _, uid in rows]

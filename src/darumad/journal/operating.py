@@ -3,6 +3,7 @@
 All of a request's items, or an error that names the one that cannot.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from darumad.errors import DarumaError, Refused, unknown_item
@@ -137,15 +138,18 @@ def _all_in(states: frozenset[WorkState], found: Chosen, uids: Sequence[ItemId],
 def _not_in_vain(batch: Batch, able: Chosen) -> Chosen:
     """Those that can be released, without the dead that would wait in vain for something lost.
 
-    Taking one out may make others wait in vain that need it: until nothing changes.
+    Taking one out makes others wait in vain that need it, and so on down: each need is looked at once.
     """
-    while True:
-        rows = {each.row: uid for uid, each in able.items() if each.state is WorkState.DEAD}
-        needs = batch.run_if_any("unsettled_needs", list(rows))
-        vain = {rows[row] for row, needed, state in needs if state in LOST and needed not in able}
-        if not vain:
-            return able
-        able = {uid: each for uid, each in able.items() if uid not in vain}
+    left = dict(able)
+    rows = {each.row: uid for uid, each in able.items() if each.state is WorkState.DEAD}
+    held_by: defaultdict[ItemId, list[ItemId]] = defaultdict(list)
+    for row, needed, state in batch.run_if_any("unsettled_needs", list(rows)):
+        if state in LOST:
+            held_by[needed].append(rows[row])
+    gone = [needed for needed in held_by if needed not in able]
+    while gone:
+        gone += [uid for uid in held_by.pop(gone.pop(), ()) if left.pop(uid, None)]
+    return left
 
 
 def _settle_effects(batch: Batch, found: Chosen, answers: Sequence[str]) -> frozenset[int] | DarumaError:

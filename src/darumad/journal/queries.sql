@@ -498,15 +498,22 @@ CROSS JOIN item ON item.id = fallen.id
 CROSS JOIN item AS top ON top.id = fallen.top
 WHERE item.finished_at IS NULL;
 
--- name: revivable_dependents
--- Dead of one of these, and of nothing else that is still dead or cancelled.
-SELECT DISTINCT item.id, item.uid
-FROM dependency JOIN item ON item.id = dependency.item
-WHERE dependency.needs IN (SELECT value FROM json_each(:asked))
-    AND item.state = 'dead' AND json_extract(item.error, '$.kind') = 'dependency_failed'
-    AND NOT EXISTS (
-        SELECT 1 FROM dependency AS need JOIN item AS needed ON needed.id = need.needs
-        WHERE need.item = item.id AND needed.state IN ('dead', 'cancelled'));
+-- name: dead_dependents
+-- Dead of a dependency, and in need of some of these: [id, uid, how many of these].
+SELECT item.id, item.uid, count(*)
+FROM json_each(:asked) AS asked
+CROSS JOIN dependency ON dependency.needs = asked.value
+CROSS JOIN item ON item.id = dependency.item
+WHERE +item.state = 'dead' AND json_extract(item.error, '$.kind') = 'dependency_failed'
+GROUP BY item.id;
+
+-- name: lost_needs
+-- How many of what each of these needs is dead or cancelled.
+SELECT asked.value, count(needed.id)
+FROM json_each(:asked) AS asked
+CROSS JOIN dependency ON dependency.item = asked.value
+LEFT JOIN item AS needed ON needed.id = dependency.needs AND +needed.state IN ('dead', 'cancelled')
+GROUP BY asked.value;
 
 -- name: unsettled_needs
 -- What these items still wait on, and in which state it is.
