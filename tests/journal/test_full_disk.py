@@ -18,6 +18,7 @@ from darumad.journal.backups import back_up
 from darumad.journal.checking import check
 from darumad.journal.database import Database
 from darumad.journal.place import Place, examine
+from darumad.journal.room import Room
 from darumad.names import AgentName, Seconds
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
@@ -203,6 +204,21 @@ def test_where_nothing_can_be_set_aside_the_journal_does_without(
     desk.submit("a")
     desk.close()  # until then the writer tries again and again
     assert not ballast(desk)
+
+
+def test_a_ballast_that_cannot_even_be_looked_at_ends_the_writing_and_leaves_nobody_unanswered(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Room) -> None:
+        raise OSError(5, "Input/output error")
+
+    desk = Desk(tmp_path / "state", clock, ballast=MIB).open()
+    monkeypatch.setattr(Room, "set_aside", broken)
+    desk.submit("a")
+    with pytest.raises(Unavailable) as after:
+        desk.submit("b")
+    assert (after.value.code, len(desk.fatal)) == ("io_error", 1)
+    desk.close()
 
 
 @pytest.mark.parametrize("moment", ["a commit", "a statement"])

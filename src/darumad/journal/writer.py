@@ -239,7 +239,7 @@ class Writer:
             self._observe("journal_batch_size", len(posted))
             erased = any(isinstance(request, Purge) for request, _ in posted)
             self._guarded(self._checkpoints.empty_log if erased else self._checkpoints.after_batch)
-            self._standing.room.set_aside()
+            self._guarded(self._standing.room.set_aside)
 
     def _keep_what_happened(self, posted: Sequence[Posted]) -> None:
         """The disk is full: completes wait for room, in their order; everything else is told to come back."""
@@ -334,9 +334,9 @@ class Writer:
         self._standing.on_fatal(self._failed)
         return [self._failed] * count
 
-    def _guarded(self, checkpoint: Callable[[], None]) -> None:
+    def _guarded(self, chore: Callable[[], None]) -> None:
         try:
-            checkpoint()
+            chore()
         except Exception as error:  # noqa: BLE001 - the batch was committed; the disk is in trouble all the same
             if not is_full(error):
                 self._give_up(error, 0)
