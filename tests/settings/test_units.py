@@ -57,10 +57,25 @@ def test_money_is_exact(text: str, amount: int) -> None:
     assert parse_money(text) == amount
 
 
-@pytest.mark.parametrize("text", ["5", "$5", "5 EUR", "-1 USD", "0.0000000001 USD", "5 usd"])
+@pytest.mark.parametrize("text", ["5", "$5", "5 EUR", "-1 USD", "5 usd"])
 def test_money_in_another_currency_or_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="an amount with its currency"):
         parse_money(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0.0000000001 USD", "at most nine digits"),
+        ("4611686018 USD", "an amount below 4611686018"),
+        (f"{'9' * 30} USD", "an amount below 4611686018"),
+        (f"{'9' * 9_999} USD", "an amount below 4611686018"),
+    ],
+)
+def test_money_beyond_what_is_kept_is_refused_with_the_bound(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_money(text)
+    assert parse_money("0004611686017.999999999 USD") == 4_611_686_017_999_999_999
 
 
 @given(st.integers(min_value=0, max_value=10**12))

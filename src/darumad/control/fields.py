@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt
 
 from darumad.names import ItemId, Millis, NanoUsd, Seconds
-from darumad.settings.units import LONGEST, parse_duration, parse_money
+from darumad.settings.units import LONGEST, MOST_NANO, TOO_FINE, TOO_MUCH, parse_duration, parse_money
 
 _NANO = 1_000_000_000
-_MOST_NANO = 1 << 62
 _LAST_MILLIS = 253_402_300_799_999
 """The last millisecond of the year 9999: no calendar shows a later one."""
 _MOST_DIGITS = 20
@@ -62,9 +61,9 @@ def _nano_usd(value: Any) -> Any:
         raise ValueError("an amount in US dollars, such as 2.5 or 2.50 USD")  # noqa: TRY004 - pydantic tells ValueErrors
     nano = _in_range(str(value)) * _NANO
     if nano != int(nano) and (isinstance(value, str) or abs(nano) < 1):  # a float is seldom exact, and need not be
-        raise ValueError("an amount of at most nine digits behind the point")
-    if nano >= _MOST_NANO:
-        raise ValueError(f"an amount below {_MOST_NANO // _NANO} US dollars")
+        raise ValueError(TOO_FINE)
+    if nano >= MOST_NANO:
+        raise ValueError(TOO_MUCH)
     return int(nano)
 
 

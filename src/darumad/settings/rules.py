@@ -18,6 +18,8 @@ LONGEST_SOCKET_PATH = 107
 BUILT_IN = frozenset({"orchestrator", "optimizer", "reviewer"})
 """Roles whose definitions are the house's own; `executor` may be given another template."""
 _PORTS = range(65536)
+_ENDPOINTS = ("/chat/completions", "/v1/messages", "/api/chat")
+"""What each kind puts behind a base address by itself."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,6 +93,9 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
     for key, model in (("model", provider.model), ("embedding_model", provider.embedding_model)):
         if model is not None and not (model.strip() and model.isprintable()):
             yield Problem(f"{pointer}.{key}", "must be a model's name, on one line")
+    wanted, other = ("num_ctx", "context_window") if provider.kind == "ollama" else ("context_window", "num_ctx")
+    if getattr(provider, other) is not None:
+        yield Problem(f"{pointer}.{other}", f"means nothing to {provider.kind}: say `{wanted}`")
     if provider.key_env is not None and not _VARIABLE.fullmatch(provider.key_env):
         yield Problem(f"{pointer}.key_env", "must be a variable's name, of letters, digits and _, without its value")
 
@@ -124,7 +129,8 @@ def _wrong_with(base_url: str) -> str | None:
         return "must hold no credentials; name a `key_file`"
     if "?" in base_url or "#" in base_url:
         return "must end with its path: what follows a `?` or `#` would not be sent"
-    return None
+    endpoint = next((each for each in _ENDPOINTS if url.path.rstrip("/").endswith(each)), None)
+    return None if endpoint is None else f"must end before the path of a call: leave out `{endpoint}`"
 
 
 def _no_provider(word: str, known: Collection[str]) -> str:
