@@ -1,14 +1,15 @@
 """What is old goes, a clock that was set is told of, and the pages are looked at by a child."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from darumad.bridge import Workspaces
-from darumad.daemon.housekeeping import JUMP_MS, House, Housekeeping
+from darumad.daemon import housekeeping
+from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, House, Housekeeping
 from darumad.events import DaemonClockJumped, Fact
 from darumad.journal import Held, Move, PromoteDue
 from darumad.names import ItemId, Seconds
@@ -152,6 +153,24 @@ def test_an_item_that_cannot_be_read_keeps_its_uploads_and_nobody_elses(desk: De
     desk.sql("UPDATE payload SET body = substr(body, 2)")
     Kept(desk).keeping.tidy()
     assert list(uploads.iterdir()) == [named]
+
+
+def test_housekeeping_that_goes_from_one_workspace_to_the_next_is_not_late(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, late, files = Kept(desk), list[float](), housekeeping._files
+    finished(desk, "a", "b", "c")
+    for name in "abc":
+        kept.workspace(name, now=desk.clock.monotonic())
+
+    def slow(place: Path) -> Sequence[Path]:
+        desk.clock.advance(PATIENCE - 1)
+        late.append(kept.keeping.late())
+        return files(place)
+
+    monkeypatch.setattr(housekeeping, "_files", slow)
+    kept.keeping.remove_workspaces()
+    assert late == [PATIENCE - 1] * 3
 
 
 def test_uploads_that_no_item_names_go_after_a_day_and_all_others_stay(desk: Desk) -> None:

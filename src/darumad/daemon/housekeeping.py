@@ -201,14 +201,18 @@ class Housekeeping:
         needed = {self._house.workspaces.home_of(item) for item in self._unfinished()}
         homes = sorted((home.stat().st_mtime, home) for home in self._house.workspaces.homes() if home not in needed)
         oldest = self._house.clock.wall() / 1000 - self._retention.workspaces
-        sizes = {home: _size(home) for _, home in homes}
-        room = self._retention.workspaces_size - sum(_size(home) for home in needed)
+        sizes = {home: self._size(home) for _, home in homes}
+        room = self._retention.workspaces_size - sum(map(self._size, needed))
         used = sum(sizes.values())
         for touched, home in homes:
             if touched >= oldest and used <= room:
                 return
             used -= sizes[home]
             yield home
+
+    def _size(self, home: Path) -> int:
+        self._went_on()
+        return sum(each.lstat().st_size for each in _files(home))
 
     def _spare_uploads(self) -> Iterator[Path]:
         """Those that no item names, unless they were sent or asked for lately: somebody may be about to name them."""
@@ -230,10 +234,6 @@ class Housekeeping:
 
 def _before(now: Millis, kept: Seconds) -> Millis:
     return Millis(now - round(kept * 1000))
-
-
-def _size(place: Path) -> int:
-    return sum(each.lstat().st_size for each in _files(place))
 
 
 def _is_older(file: Path, than: float) -> bool:
