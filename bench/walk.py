@@ -26,7 +26,7 @@ from darumad.cores import one_core
 from darumad.daemon.assembly import credentials_of, kernel, minds
 from darumad.daemon.engine import Engine
 from darumad.daemon.guardian import Guardian
-from darumad.daemon.turns import Turns
+from darumad.daemon.turns import SwitchInterval
 from darumad.journal.requests import Accept, Audit, NewItem
 from darumad.logs import configure
 from darumad.names import AgentName, ItemId, Seconds, Stage
@@ -112,7 +112,7 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
     logs = configure(settings.log, clock=clock, environ={}, descriptor=devnull)
     with ExitStack() as stack:
         stack.enter_context(one_core())
-        turns = Turns(clock, settings.daemon.switch_interval)
+        turns = SwitchInterval(clock, settings.daemon.switch_interval)
         turns.open()
         stack.callback(turns.close)
         house = kernel(settings, clock, Guardian(clock, Notifier({})), stack)

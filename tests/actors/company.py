@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from darumad.actors import Admission, Barred, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
+from darumad.actors import Barred, Dispatch, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
 from darumad.actors import Desk as Given
 from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
@@ -111,7 +111,7 @@ class Company:
         self.minds |= {Role(name): work for name, work in minds.items()}
         self.contexts: list[tuple[ItemId, Context]] = []
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: _Mind(self, role)
-        self.admission = Admission()
+        self.dispatch = Dispatch()
         self.barred = Barred()
         self.held: list[frozenset[AgentName]] = []
         self.broker = Broker()
@@ -253,7 +253,7 @@ class Company:
             clock=self.clock,
             rng=random.Random(1),
             new_id=lambda: f"planned-{next(self._ids)}",
-            admission=self.admission,
+            dispatch=self.dispatch,
             post=self.desk.journal.post,
             send=self.bridge.send_work,
             revoke=self._revoke,

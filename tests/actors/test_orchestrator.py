@@ -248,13 +248,13 @@ def test_while_draining_nothing_is_claimed_and_what_runs_stops_at_the_end_of_its
     daemon = company(executor=held).start()
     daemon.submit("one")
     eventually(lambda: held.begun)
-    daemon.admission.draining = True
+    daemon.dispatch.draining = True
     daemon.submit("two")
     held.release()
     record = daemon.becomes("one", WorkState.READY)
     assert record.stage is Stage.REVIEWING
     assert daemon.desk.state("two") is WorkState.READY
-    daemon.admission.draining = False
+    daemon.dispatch.draining = False
     daemon.clock.advance(REREAD)
     daemon.succeeds("one", "two")
 

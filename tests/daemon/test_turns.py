@@ -9,7 +9,7 @@ import pytest
 
 from darumad.clock import SystemClock
 from darumad.cores import cpu_of_process, cpu_of_thread
-from darumad.daemon.turns import LONG, LOOK_EVERY, WALKED, Taken, Turns, somebody_computes
+from darumad.daemon.turns import LONG, LOOK_EVERY, WALKED, SwitchInterval, Taken, somebody_computes
 from darumad.names import Seconds
 from tests.daemon.serving import served, settings
 from tests.kit import FakeClock, cpu_bound_thread, eventually, switch_interval
@@ -49,7 +49,7 @@ def test_who_took_the_cpu_tells_whether_somebody_computes(
 
 def test_a_thread_that_only_computes_makes_the_interval_short_for_as_long_as_it_is_there() -> None:
     clock = FakeClock()
-    turns = Turns(clock, SHORT)
+    turns = SwitchInterval(clock, SHORT)
     turns.open()
     clock.advance(LOOK_EVERY)
     assert sys.getswitchinterval() == pytest.approx(LONG)
@@ -64,7 +64,7 @@ def test_a_thread_that_only_computes_makes_the_interval_short_for_as_long_as_it_
 
 def test_an_interval_longer_than_pythons_own_is_kept() -> None:
     clock = FakeClock()
-    turns = Turns(clock, Seconds(0.02))
+    turns = SwitchInterval(clock, Seconds(0.02))
     turns.open()
     clock.advance(100.0)
     assert sys.getswitchinterval() == pytest.approx(0.02)
@@ -73,7 +73,7 @@ def test_an_interval_longer_than_pythons_own_is_kept() -> None:
 
 def test_a_start_is_taken_for_somebody_who_computes_and_an_end_gives_the_interval_back() -> None:
     clock = FakeClock()
-    turns = Turns(clock, SHORT)
+    turns = SwitchInterval(clock, SHORT)
     turns.open()
     assert sys.getswitchinterval() == pytest.approx(SHORT)
     turns.close()
@@ -98,7 +98,7 @@ def test_an_end_in_the_middle_of_a_look_is_the_end(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("darumad.daemon.turns.LOOK_EVERY", 0.0)  # one look after the other
     for _ in range(50):
         clock = Watched()
-        turns = Turns(clock, SHORT)
+        turns = SwitchInterval(clock, SHORT)
         turns.open()
         assert clock.look_begins.wait(10)
         turns.close()

@@ -13,9 +13,9 @@ from darumad.work.allowance import Allowance, Caps
 from darumad.work.budget import (
     EVER,
     Account,
-    Admission,
     Amount,
     Budget,
+    Fit,
     Told,
     admit,
     budgets_over,
@@ -35,37 +35,35 @@ def usd(amount: int) -> Amount:
 
 
 @pytest.mark.parametrize(
-    ("spent", "reserved", "admission"),
+    ("spent", "reserved", "fit"),
     [
-        (0, 0, Admission.FITS),
-        (60, 30, Admission.FITS),
-        (60, 31, Admission.WAITS),
-        (90, 0, Admission.FITS),
-        (91, 0, Admission.EXHAUSTED),
-        (91, 50, Admission.EXHAUSTED),
+        (0, 0, Fit.FITS),
+        (60, 30, Fit.FITS),
+        (60, 31, Fit.WAITS),
+        (90, 0, Fit.FITS),
+        (91, 0, Fit.EXHAUSTED),
+        (91, 50, Fit.EXHAUSTED),
     ],
 )
-def test_a_call_waits_for_reservations_and_is_refused_by_what_is_spent(
-    spent: int, reserved: int, admission: Admission
-) -> None:
+def test_a_call_waits_for_reservations_and_is_refused_by_what_is_spent(spent: int, reserved: int, fit: Fit) -> None:
     under = Limits(nano_usd=NanoUsd(100))
-    assert admit(under, spent=usd(spent), reserved=usd(reserved), estimate=usd(10)) is admission
+    assert admit(under, spent=usd(spent), reserved=usd(reserved), estimate=usd(10)) is fit
 
 
 @pytest.mark.parametrize("limits", [Limits(tokens=9), Limits(calls=0), Limits(nano_usd=NanoUsd(9))])
 def test_each_limit_holds_by_itself(limits: Limits) -> None:
     call = Amount(nano_usd=NanoUsd(10), tokens=10, calls=1)
-    assert admit(limits, spent=Amount(), reserved=Amount(), estimate=call) is Admission.EXHAUSTED
+    assert admit(limits, spent=Amount(), reserved=Amount(), estimate=call) is Fit.EXHAUSTED
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)
 def test_no_limit_of_its_own_refuses_nothing(spent: Amount, reserved: Amount, estimate: Amount) -> None:
-    assert admit(Limits(), spent=spent, reserved=reserved, estimate=estimate) is Admission.FITS
+    assert admit(Limits(), spent=spent, reserved=reserved, estimate=estimate) is Fit.FITS
 
 
 @given(LIMITS, AMOUNTS, AMOUNTS)
 def test_what_fits_is_what_there_is_room_for(limits: Limits, spent: Amount, estimate: Amount) -> None:
-    fits = admit(limits, spent=spent, reserved=Amount(), estimate=estimate) is Admission.FITS
+    fits = admit(limits, spent=spent, reserved=Amount(), estimate=estimate) is Fit.FITS
     left = room_left(limits, spent)
     pairs = ((limits, "nano_usd"), (limits, "tokens"), (limits, "calls"))
     over = any(

@@ -7,7 +7,7 @@ from darumad.actors.barred import Barred
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
 from darumad.actors.messages import Beat, Claiming, Hint, HowClaiming, LeftBehind, Restarted, tell_if_alive
-from darumad.actors.orchestrator import Admission, Desk, Orchestrator
+from darumad.actors.orchestrator import Desk, Dispatch, Orchestrator
 from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
 from darumad.actors.roster import role_pool
@@ -15,8 +15,33 @@ from darumad.actors.standstill import Scene, Standstill
 from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, root_flags
 
 __all__ = [
-    "ORCHESTRATOR", "ROOT", "Admission", "AgentError", "Barred", "Beat", "Claiming", "Desk", "Hint", "HowClaiming",
-    "LeftBehind", "Orchestrator", "Place", "Policy", "Restarted", "RoleActor", "Scene", "Standstill", "Station",
-    "TreeListener", "agent_at", "branches", "instances", "judge_of", "places", "restart_instances", "role_pool",
-    "root_flags", "tell_if_alive",
+    "ORCHESTRATOR",
+    "ROOT",
+    "AgentError",
+    "Barred",
+    "Beat",
+    "Claiming",
+    "Desk",
+    "Dispatch",
+    "Hint",
+    "HowClaiming",
+    "LeftBehind",
+    "Orchestrator",
+    "Place",
+    "Policy",
+    "Restarted",
+    "RoleActor",
+    "Scene",
+    "Standstill",
+    "Station",
+    "TreeListener",
+    "agent_at",
+    "branches",
+    "instances",
+    "judge_of",
+    "places",
+    "restart_instances",
+    "role_pool",
+    "root_flags",
+    "tell_if_alive",
 ]  # fmt: skip

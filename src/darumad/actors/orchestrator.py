@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Admission:
+class Dispatch:
     """Whether anything new is claimed.
 
     Written by whoever drains or resumes, read by the orchestrator: one flag each.
@@ -89,7 +89,7 @@ class Desk(Value, kw_only=True):
     clock: Clock
     rng: random.Random
     new_id: Callable[[], str]
-    admission: Admission
+    dispatch: Dispatch
     post: Callable[[Request, Callable[[object], None] | None], None]
     send: Callable[[Seat, Held], None]
     revoke: Callable[[ItemId, Fence], None]
@@ -243,7 +243,7 @@ class Orchestrator(Actor):
         )
 
     def _next_slot(self, held: Held, follows: Next) -> str | None:
-        if follows.to is not WorkState.RUNNING or not self._desk.admission.open:
+        if follows.to is not WorkState.RUNNING or not self._desk.dispatch.open:
             return None
         if follows.stage is Stage.EXECUTING and not self._probes.goes_on(held.record.item, self._barred):
             return None  # it waits in line for its provider, as those that were not claimed do
@@ -356,7 +356,7 @@ class Orchestrator(Actor):
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        if self._claiming or not self._desk.admission.open:
+        if self._claiming or not self._desk.dispatch.open:
             return
         barred = self._not_claimed(self._barred)
         pools = (pool for pool in self._roster.pools() if pool[1] not in barred.wholly)

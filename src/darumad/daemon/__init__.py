@@ -29,7 +29,7 @@ from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
 from darumad.daemon.signs import SignsTold, VitalSigns
-from darumad.daemon.turns import Turns
+from darumad.daemon.turns import SwitchInterval
 from darumad.errors import DarumaError
 from darumad.events import DaemonReady, DaemonStopping
 from darumad.journal.requests import Rescue
@@ -67,7 +67,7 @@ def run(settings: Settings, *, stands: Callable[[], None]) -> int:
         with ExitStack() as stack:
             if settings.daemon.one_core:
                 stack.enter_context(one_core())
-            turns = Turns(clock, settings.daemon.switch_interval)
+            turns = SwitchInterval(clock, settings.daemon.switch_interval)
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
@@ -132,7 +132,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
             heed=SignsTold(house.note),
         )
     )
-    engine.admission.draining = True  # before anybody is told: who hears of the stop and still submits is refused
+    engine.dispatch.draining = True  # before anybody is told: who hears of the stop and still submits is refused
     house.note(DaemonStopping("daemon", why or ending))
     notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)
     _wind_down(house, behind, ending)

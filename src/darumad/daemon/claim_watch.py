@@ -37,7 +37,7 @@ class ClaimWatch:
     def look(self) -> None:
         """Look. It reads the journal: on no loop, and no timer."""
         answer, self._answer = self._answer, None
-        if not self._engine.admission.open or self._house.journal.no_room() is not None:
+        if not self._engine.dispatch.open or self._house.journal.no_room() is not None:
             self._standstill.look(None)
         elif answer is not None:
             self._standstill.look(self._scene(answer))

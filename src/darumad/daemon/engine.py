@@ -6,11 +6,11 @@ from typing import Any
 
 from darumad.actors import (
     ROOT,
-    Admission,
     Barred,
     Beat,
     Claiming,
     Desk,
+    Dispatch,
     Hint,
     HowClaiming,
     LeftBehind,
@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, house: Kernel, behind: Minds) -> None:
         self._house = house
         self._minds = behind
-        self.admission = Admission(paused=house.journal.reader().setting(PAUSED) == "yes")
+        self.dispatch = Dispatch(paused=house.journal.reader().setting(PAUSED) == "yes")
         self.definitions = configured.agent_definitions(house.settings)
         self._orchestrator: Callable[[object], None] | None = None
         self.treasury = Treasury(
@@ -147,7 +147,7 @@ class Engine:
             clock=self._house.clock,
             rng=self._house.rng,
             new_id=self._house.new_id,
-            admission=self.admission,
+            dispatch=self.dispatch,
             post=self._house.journal.post,
             send=self._minds.bridge.send_work,
             revoke=self._revoke,

@@ -50,15 +50,15 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
 
     def drain(by: str) -> None:
         log.info("drain_asked", by=by)
-        engine.admission.draining = True
+        engine.dispatch.draining = True
 
     def pause(by: str) -> None:
         log.info("pause_asked", by=by)
-        engine.admission.paused = True
+        engine.dispatch.paused = True
 
     def resume(by: str) -> None:
         log.info("resume_asked", by=by)
-        engine.admission.draining = engine.admission.paused = False
+        engine.dispatch.draining = engine.dispatch.paused = False
         engine.hint()
 
     def workspace_of(record: WorkRecord) -> Path:
@@ -84,10 +84,10 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         restart_instances=engine.restart,
         drain=drain,
         pause=pause,
-        paused=lambda: engine.admission.paused,
+        paused=lambda: engine.dispatch.paused,
         resume=resume,
         stop=lambda by: house.guardian.end("asked", by),
-        draining=lambda: engine.admission.draining,
+        draining=lambda: engine.dispatch.draining,
         chosen_provider=lambda: {
             "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
         },

@@ -41,7 +41,7 @@ def somebody_computes(before: Taken, after: Taken, elapsed: Seconds) -> bool:
     return others > OTHERS * elapsed or max(walked, default=0.0) > ONE * elapsed
 
 
-class Turns:
+class SwitchInterval:
     """Looks every half second who computes, on the timer's thread; `short` is the interval beside such a thread."""
 
     def __init__(self, clock: Clock, short: Seconds) -> None:

@@ -14,7 +14,7 @@ from darumad.journal.place import Lock, Place, file_at, free_on, prepare
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Program, Request
 from darumad.journal.room import Room
-from darumad.journal.writer import Addressee, Standing, Writer, WriterHealth
+from darumad.journal.writer import Addressee, Writer, WriterHealth, WriterStart
 from darumad.names import Boot, ItemId, Offer, Seconds
 from darumad.work.lanes import Lane, Turns
 
@@ -28,15 +28,15 @@ MEASURES = {
 class Journal:
     """What has happened, on disk before anyone acts on it."""
 
-    def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, standing: Standing) -> None:
+    def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, given: WriterStart) -> None:
         self._place = place
         self._file = file_at(place.database)
         self._lock = lock
         self._clock = clock
         self._booted = booted
-        self._publish = standing.publish
-        self._room = standing.room
-        self._writer = Writer(booted.db, clock, standing)
+        self._publish = given.publish
+        self._room = given.room
+        self._writer = Writer(booted.db, clock, given)
         self._reader = Reader(place.database)
         self._closed = False
 
@@ -90,7 +90,7 @@ class Journal:
         except BaseException:
             lock.close()
             raise
-        standing = Standing(
+        given = WriterStart(
             boot=booted.boot,
             booted_at=clock.monotonic(),
             tail=booted.tail,
@@ -102,7 +102,7 @@ class Journal:
             room=room,
             turns=Turns(lanes),
         )
-        return cls(place, lock, clock, booted, standing)
+        return cls(place, lock, clock, booted, given)
 
     @property
     def boot(self) -> Boot:

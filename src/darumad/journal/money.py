@@ -12,9 +12,9 @@ from darumad.journal.requests import APPLIED, Answer, OverBudget, Reserve, Settl
 from darumad.names import NanoUsd
 from darumad.work.budget import (
     Account,
-    Admission,
     Amount,
     Budget,
+    Fit,
     Told,
     admit,
     budgets_over,
@@ -79,10 +79,10 @@ class Books:
 
     def _refusal(self, budget: Budget, estimate: Amount, limits: Limits) -> OverBudget | None:
         account = self._at(budget)
-        admission = admit(limits, spent=account.spent, reserved=account.reserved, estimate=estimate)
-        if admission is Admission.FITS:
+        fit = admit(limits, spent=account.spent, reserved=account.reserved, estimate=estimate)
+        if fit is Fit.FITS:
             return None
-        return OverBudget(budget=budget, limits=limits, account=account, waits=admission is Admission.WAITS)
+        return OverBudget(budget=budget, limits=limits, account=account, waits=fit is Fit.WAITS)
 
     def _tell_exhausted(self, refused: OverBudget, estimate: Amount) -> None:
         if refused.waits:

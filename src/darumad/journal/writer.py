@@ -105,7 +105,7 @@ class WriterHealth(Value):
     unfinished: int = 0
 
 
-class Standing(Value, kw_only=True):
+class WriterStart(Value, kw_only=True):
     """What the writer starts from and reports to, as the boot left it."""
 
     boot: Boot
@@ -127,16 +127,16 @@ class _NoRoom(Exception):  # noqa: N818 - it reads as what is the matter
 class Writer:
     """Owns the writing connection from `start` to `close`; `post` is for every thread."""
 
-    def __init__(self, db: Database, clock: Clock, standing: Standing) -> None:
+    def __init__(self, db: Database, clock: Clock, given: WriterStart) -> None:
         self._db = db
         self._clock = clock
-        self._standing = standing
-        self._tail = standing.tail
+        self._given = given
+        self._tail = given.tail
         self._queue: SimpleQueue[Posted | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._checkpoints = Checkpoints(db)
         self._recent = RecentItems()
-        self._turns = standing.turns
+        self._turns = given.turns
         self._held: list[Posted] = []
         self._batch_began: float | None = None
         self._failed: DarumaError | None = None
@@ -234,12 +234,12 @@ class Writer:
         self._held = []
         _tell(posted, answers)
         if recorded:
-            self._standing.publish(recorded)
+            self._given.publish(recorded)
         if self._failed is None:
             self._observe("journal_batch_size", len(posted))
             erased = any(isinstance(request, Purge) for request, _ in posted)
             self._guarded(self._checkpoints.empty_log if erased else self._checkpoints.after_batch)
-            self._guarded(self._standing.room.set_aside)
+            self._guarded(self._given.room.set_aside)
 
     def _keep_what_happened(self, posted: Sequence[Posted]) -> None:
         """The disk is full: completes wait for room, in their order; everything else is told to come back."""
@@ -269,7 +269,7 @@ class Writer:
         """Without room: once more without the ballast. All else is the end of the writing."""
         if not is_full(error):
             return self._give_up(error, len(requests)), ()
-        if not self._standing.room.give_up():
+        if not self._given.room.give_up():
             raise _NoRoom from error
         return self._transact(requests)
 
@@ -298,18 +298,18 @@ class Writer:
         return answers, recorded
 
     def _begin(self) -> Batch:
-        standing = self._standing
+        given = self._given
         self._db.begin()
         return Batch(
             db=self._db,
             now=self._clock.wall(),
-            boot=standing.boot,
-            ageing_ms=standing.ageing_ms,
-            lived=Seconds(self._clock.monotonic() - standing.booted_at),
+            boot=given.boot,
+            ageing_ms=given.ageing_ms,
+            lived=Seconds(self._clock.monotonic() - given.booted_at),
             tail=self._tail,
-            suspects=standing.suspects,
+            suspects=given.suspects,
             recent=self._recent,
-            room=standing.room,
+            room=given.room,
             turns=self._turns,
         )
 
@@ -331,7 +331,7 @@ class Writer:
     def _give_up(self, error: Exception, count: int) -> list[Answer]:
         """From here on nothing is promised: every answer is `io_error` until the daemon is started again."""
         self._failed = self._failed or _io_error(error)
-        self._standing.on_fatal(self._failed)
+        self._given.on_fatal(self._failed)
         return [self._failed] * count
 
     def _guarded(self, chore: Callable[[], None]) -> None:
@@ -342,8 +342,8 @@ class Writer:
                 self._give_up(error, 0)
 
     def _observe(self, what: str, value: float) -> None:
-        if self._standing.tally is not None:
-            self._standing.tally.observe(what, value)
+        if self._given.tally is not None:
+            self._given.tally.observe(what, value)
 
 
 def _run(batch: Batch, requests: Sequence[Request]) -> list[Answer]:

@@ -56,7 +56,7 @@ class Budget(NamedTuple):
     period: str
 
 
-class Admission(Enum):
+class Fit(Enum):
     """Whether a call may be made under a limit."""
 
     FITS = "fits"
@@ -115,14 +115,14 @@ def estimate_of(usage: Usage) -> Amount:
     )
 
 
-def admit(limits: Limits, *, spent: Amount, reserved: Amount, estimate: Amount) -> Admission:
+def admit(limits: Limits, *, spent: Amount, reserved: Amount, estimate: Amount) -> Fit:
     """Whether a call of `estimate` fits under `limits` when `spent` is settled and `reserved` still open.
 
     A limit may be reached exactly.
     """
     if any(_exceeding(limits, spent + estimate)):
-        return Admission.EXHAUSTED
-    return Admission.WAITS if any(_exceeding(limits, spent + reserved + estimate)) else Admission.FITS
+        return Fit.EXHAUSTED
+    return Fit.WAITS if any(_exceeding(limits, spent + reserved + estimate)) else Fit.FITS
 
 
 def exceeded_unit(limits: Limits, amount: Amount) -> str | None:
