@@ -82,4 +82,4 @@ class TreeListener:
         kind = reason.kind if isinstance(reason, ExitReason) else str(reason)
         self.forget(holder)
         self._why.setdefault(event.path, kind)
-        self.orchestrator(SlotDown(holder, f"its actor ended: {reason}"))
+        self.orchestrator(SlotDown(holder, f"its actor ended: {kind}"))
