@@ -17,10 +17,10 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import (
     MEASURES,
     Bridge,
+    BridgeHalf,
     BridgeLimits,
     JournalLedger,
     Limit,
-    LoopHalf,
     Loops,
     LoopThread,
     UnpackLimits,
@@ -227,10 +227,10 @@ class Company:
         post = self.desk.journal.post
         ledger = JournalLedger(Commits(post, self._loop.now.loop), SystemClock(), new_id=str, allowance=Allowance())
 
-        def half_on(thread: LoopThread) -> LoopHalf:
+        def half_on(thread: LoopThread) -> BridgeHalf:
             commits = Commits(post, thread.loop)
             ledger.move_to(commits)
-            return LoopHalf(
+            return BridgeHalf(
                 thread,
                 make=lambda role, definition: self.make(role, definition),  # noqa: PLW0108 - a test may change it
                 broker=self.broker,

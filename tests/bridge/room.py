@@ -11,11 +11,11 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import (
     MEASURES,
     Bridge,
+    BridgeHalf,
     BridgeLimits,
     Done,
     Ended,
     JournalLedger,
-    LoopHalf,
     Loops,
     LoopThread,
     Seat,
@@ -94,10 +94,10 @@ class Room:
             Commits(desk.journal.post, self.loop.now.loop), clock, new_id=str, allowance=Allowance()
         )
 
-        def half_on(thread: LoopThread) -> LoopHalf:
+        def half_on(thread: LoopThread) -> BridgeHalf:
             commits = Commits(desk.journal.post, thread.loop)
             self.ledger.move_to(commits)
-            return LoopHalf(
+            return BridgeHalf(
                 thread,
                 make=self._made,
                 broker=self.broker,

@@ -62,7 +62,7 @@ LIVES = 3
 """How many lives are spent on a point that is not reached."""
 SELDOM = (
     "journal.boot.", "actors.orchestrator.Orchestrator._reread", "actors.role.RoleActor._spawn_failed",
-    "actors.listener.TreeListener._", "bridge.half.LoopHalf.forget", "bridge.half.LoopHalf._leave",
+    "actors.listener.TreeListener._", "bridge.half.BridgeHalf.forget", "bridge.half.BridgeHalf._leave",
     "control.on_",
 )  # fmt: skip
 """Lines to which a life comes once, or every few seconds: they fail at their first time."""

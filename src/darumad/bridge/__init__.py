@@ -6,7 +6,7 @@ Everything an actor says to its agent and back crosses here, in batches: a deque
 a future; agents never see a thread.
 """
 
-from darumad.bridge.half import LoopHalf
+from darumad.bridge.half import BridgeHalf
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
@@ -30,7 +30,26 @@ from darumad.bridge.whole import Bridge, BridgeHealth
 from darumad.bridge.workspace import Workspaces
 
 __all__ = [
-    "MEASURES", "SLOT_ENDED", "TOO_MANY", "Bridge", "BridgeHealth", "BridgeLimits", "Culprit", "Done", "Ended",
-    "JournalLedger", "Limit", "LoopHalf", "LoopThread", "Loops", "Seat", "SpawnFailed", "Spawned", "Stopped",
-    "UnpackLimits", "Workspaces", "handler_crashed", "put_back",
+    "MEASURES",
+    "SLOT_ENDED",
+    "TOO_MANY",
+    "Bridge",
+    "BridgeHalf",
+    "BridgeHealth",
+    "BridgeLimits",
+    "Culprit",
+    "Done",
+    "Ended",
+    "JournalLedger",
+    "Limit",
+    "LoopThread",
+    "Loops",
+    "Seat",
+    "SpawnFailed",
+    "Spawned",
+    "Stopped",
+    "UnpackLimits",
+    "Workspaces",
+    "handler_crashed",
+    "put_back",
 ]  # fmt: skip

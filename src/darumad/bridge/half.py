@@ -67,7 +67,7 @@ class Left(Value, kw_only=True):
     cancels: Sequence[Cancel] = ()
 
 
-class LoopHalf:
+class BridgeHalf:
     """Joins seats to agents on one loop. What is asked of it is asked under the bridge's lock."""
 
     def __init__(  # noqa: PLR0913 - the bridge joins this many rooms

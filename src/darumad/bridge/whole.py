@@ -7,7 +7,7 @@ Every call posts and returns; answers come back as messages. This outlives the l
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from darumad.bridge.half import Left, LoopHalf, report
+from darumad.bridge.half import BridgeHalf, Left, report
 from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.opening import Broker
@@ -37,7 +37,7 @@ class BridgeHealth(Value):
 class Bridge:
     """Joins seats to agents, on whichever loop turns now. Public methods are safe from any thread and never wait."""
 
-    def __init__(self, loops: Loops, half_on: Callable[[LoopThread], LoopHalf], broker: Broker) -> None:
+    def __init__(self, loops: Loops, half_on: Callable[[LoopThread], BridgeHalf], broker: Broker) -> None:
         self._loops = loops
         self._half_on = half_on
         self._broker = broker

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from darumad import __version__
 from darumad.agents import AgentDefinition, Templates, make_agent
 from darumad.agents.providers import Broker, Chosen, Keyring, Validations, discover, load_credentials
-from darumad.bridge import Bridge, JournalLedger, LoopHalf, Loops, LoopThread, Workspaces
+from darumad.bridge import Bridge, BridgeHalf, JournalLedger, Loops, LoopThread, Workspaces
 from darumad.bus import Bus, Tally
 from darumad.clock import SystemClock
 from darumad.control import BUCKETS, SignalCounter
@@ -155,10 +155,10 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
         state, unpacked = house.settings.state_dir, configured.unpack_limits(house.settings)
         workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
 
-        def half_on(thread: LoopThread) -> LoopHalf:
+        def half_on(thread: LoopThread) -> BridgeHalf:
             commits = Commits(house.journal.post, thread.loop)
             ledger.move_to(commits)
-            return LoopHalf(
+            return BridgeHalf(
                 thread,
                 make=functools.partial(_new_agent, templates),
                 broker=broker,
