@@ -10,7 +10,7 @@ from darumad.names import AgentName, Millis
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
-from tests.journal.desk import DO, PREPARE, Desk, move, new_item
+from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item
 
 
 def with_lanes(desk: Desk, **lanes: Lane) -> Desk:
@@ -40,6 +40,42 @@ def test_weights_are_turns(desk: Desk) -> None:
     submit(desk, "heavy", 40)
     submit(desk, "light", 40)
     assert sum((claimed(desk, 4) for _ in range(5)), Counter()) == {"heavy": 15, "light": 5}
+
+
+@pytest.mark.parametrize(("weight", "turn"), [(1.0, ["bulk", "mine"]), (3.0, ["bulk", "mine", "mine", "mine"])])
+def test_lanes_take_turns_where_each_stage_has_one_slot(desk: Desk, weight: float, turn: list[str]) -> None:
+    with_lanes(desk, mine=Lane(weight=weight))
+    stages = (PREPARE, DO, REVIEW)
+    desk.submit(*(new_item(f"{lane}-{n}", lane=lane, stages=stages) for lane in ("bulk", "mine") for n in range(12)))
+    begun = []
+    for _ in range(8):
+        held = desk.claim_one(PREPARE)
+        begun.append(held.record.item.lane)
+        desk.call(move(held, WorkState.READY, DO))
+        desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW))
+        assert not desk.claim(PREPARE, first={held.record.item.agent: 0}), "as many are begun as may be"
+        desk.succeed(desk.claim_one(REVIEW))
+    assert begun == turn * (8 // len(turn))
+
+
+def test_what_a_lane_was_given_of_one_definition_costs_it_no_turn_with_another(desk: Desk) -> None:
+    asked = [("busy", "other", 20), ("busy", "echo", 3), ("late", "echo", 3)]
+    for lane, agent, count in asked:
+        desk.submit(*(new_item(f"{lane}-{agent}-{n}", lane=lane, agent=agent, stages=(DO,)) for n in range(count)))
+    given = []
+    for _ in range(6):
+        desk.claim(DO, 3, "other")
+        given += [each.record.item.lane for each in desk.claim(DO, 1, "echo")]
+    assert given == ["busy", "late"] * 3
+
+
+def test_within_a_limited_lane_the_rank_decides_whatever_its_items_wait_for(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    items = [("free-0", "free", "y"), ("free-1", "free", "y"), ("first", "tree", "x"), ("second", "tree", "y")]
+    desk.submit(*(new_item(item, lane=lane, agent=agent, stages=(DO,)) for item, lane, agent in items))
+    assert [each.record.item.id for each in desk.claim(DO, 1, "y")] == ["free-0"]
+    slots = tuple(Slot(AgentName(agent), DO, f"{agent}/2#1") for agent in "xy")
+    assert {each.record.item.id for each in desk.call(Claim(slots=slots)).held} == {"free-1", "first"}
 
 
 def test_a_lane_that_was_empty_has_saved_up_no_turns(desk: Desk) -> None:

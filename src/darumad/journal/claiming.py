@@ -1,7 +1,7 @@
 """Claims: the best ready items for the free slots, each under a new fence."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ from darumad.journal.deaths import convict, expire
 from darumad.journal.encoding import WORDS, load
 from darumad.journal.gathering import gather
 from darumad.journal.requests import Answer, Claim, Claimed, Slot
-from darumad.names import AgentName
+from darumad.names import AgentName, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.item import WorkRecord
-from darumad.work.lanes import Turns
+from darumad.work.lanes import Pool, Turns
 
-ANY = "*"
+ANY = AgentName("*")
 """The agent of a slot that takes items of every definition."""
 PROBES = 32
 """The one that goes ahead to a circuit that is half-open is looked for among so many of the best of each range."""
@@ -44,6 +44,8 @@ class _Candidate(NamedTuple):
 
 
 Choice = tuple[_Candidate, Slot]
+_PoolOf = Callable[[str, AgentName], Pool]
+_InLine = dict[Pool, set[str]]
 
 
 def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:
@@ -62,7 +64,7 @@ def _chosen(batch: Batch, asked: Claim) -> tuple[list[Choice], Turns]:
     """Who goes where, and whose turn it is when they are gone."""
     lanes, candidates = _candidates(batch, asked)
     suspects = _suspects(batch)
-    turns = batch.turns.among(each.lane for each in (*candidates, *suspects))
+    turns = batch.turns.among(*_in_line(asked, lanes, (*candidates, *suspects)))
     chosen = list(_choose(asked, candidates, turns, lanes))
     if suspects:
         chosen += _one_suspect(asked, suspects, chosen, turns, lanes)
@@ -104,10 +106,11 @@ def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
     """Of each range that is asked for as many items as there could be slots for them; all of them, best first."""
     wanted = {(slot.stage, slot.agent) for slot in asked.slots}
     ((present,),) = batch.run("ranges_of_ready", list({WORDS[stage] for stage, _ in wanted}))
+    lanes.waiting = load(present)
     shut = {*batch.turns.paused, *lanes.full}
     ranges = [
         (stage, agent, lane, fresh)
-        for stage, agent, lane in load(present)
+        for stage, agent, lane in lanes.waiting
         if (stage, agent) in wanted or (stage, ANY) in wanted
         if agent not in asked.gated and lane not in shut
         for fresh in ((0, 1) if asked.first.get(agent, 1) > 0 else (0,))
@@ -121,9 +124,13 @@ def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
 
 
 class _Lanes:
-    """The lanes with limits, as a claim finds them: who has a place, and how many places are left."""
+    """The lanes as a claim finds them: of those with limits who has a place, and how many places are left.
+
+    `waiting`: each stage, definition and lane of which something is ready, whether it may go or not.
+    """
 
     def __init__(self, batch: Batch) -> None:
+        self.waiting: Sequence[tuple[str, AgentName, str]] = ()
         self._left = dict(batch.turns.limits)
         self._ready: list[_Candidate] = []
         held, inside, shared = set[int](), set[int](), set[int]()
@@ -169,9 +176,10 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
     free: defaultdict[tuple[str, str], deque[Slot]] = defaultdict(deque)
     for slot in asked.slots:
         free[slot.stage, slot.agent].append(slot)
+    pool_of = _pools(asked)
     begun: Counter[AgentName] = Counter()
     one_of: set[AgentName] = set()
-    for each in _in_turn(candidates, turns):
+    for each in _in_turn(candidates, pool_of, turns):
         slots = free[each.stage, each.agent] or free[each.stage, ANY]
         if not slots or (each.fresh and begun[each.agent] >= asked.first.get(each.agent, len(asked.slots))):
             continue
@@ -180,24 +188,54 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
         begun[each.agent] += each.fresh
         if each.agent in asked.but_one:
             one_of.add(each.agent)
-        turns.took(each.lane)
+        turns.took(pool_of(each.stage, each.agent), each.lane)
         yield each, slots.popleft()
 
 
-def _in_turn(candidates: Sequence[_Candidate], turns: Turns) -> Iterator[_Candidate]:
-    """Each lane's in their order, and of the lanes the one that is furthest behind; of equals the better rank."""
-    queues: defaultdict[str, deque[tuple[int, _Candidate]]] = defaultdict(deque)
-    for place, each in enumerate(candidates):
-        queues[each.lane].append((place, each))
-    if len(queues) == 1:
+def _in_turn(candidates: Sequence[_Candidate], pool_of: _PoolOf, turns: Turns) -> Iterator[_Candidate]:
+    """Each lane's in their order; the best of all says for which pool, and which lane is the furthest behind there.
+
+    Of equals the better rank. A lane with a limit is one line, whatever its items wait for: its places go by rank.
+    """
+    if len({each.lane for each in candidates}) == 1:
         yield from candidates
         return
-    while queues:
-        lane = min(queues, key=lambda name: (turns.position(name), queues[name][0][0]))
-        _, each = queues[lane].popleft()
-        if not queues[lane]:
-            del queues[lane]
-        yield each
+    limited = turns.limits
+    by: defaultdict[tuple[str, Pool | None], deque[tuple[int, Pool, _Candidate]]] = defaultdict(deque)
+    for place, each in enumerate(candidates):
+        pool = pool_of(each.stage, each.agent)
+        by[each.lane, None if each.lane in limited else pool].append((place, pool, each))
+    lines = list(by.values())
+    while lines:
+        _, pool, _ = min(line[0] for line in lines)
+        waiting = [line for line in lines if line[0][1] == pool]
+        line = min(waiting, key=lambda line: (turns.position(pool, line[0][2].lane), line[0][0]))
+        yield line.popleft()[2]
+        if not line:
+            lines.remove(line)
+
+
+def _in_line(asked: Claim, lanes: _Lanes, able: Iterable[_Candidate]) -> tuple[_InLine, _InLine]:
+    """Of each pool that is asked for the lanes that may go, and all that have something ready for it."""
+    pool_of = _pools(asked)
+    going: _InLine = {(slot.stage, slot.agent): set() for slot in asked.slots}
+    there: _InLine = {pool: set() for pool in going}
+    for each in able:
+        going.get(pool_of(each.stage, each.agent), set()).add(each.lane)
+    for stage, agent, lane in lanes.waiting:
+        there.get(pool_of(stage, agent), set()).add(lane)
+    return going, there
+
+
+def _pools(asked: Claim) -> _PoolOf:
+    """Which of the pools that are asked for an item waits for: that of its own definition before that of any."""
+    present = {(slot.stage, slot.agent) for slot in asked.slots}
+
+    def pool_of(stage: str, agent: AgentName) -> Pool:
+        own = (Stage(stage), agent)
+        return own if own in present else (own[0], ANY)
+
+    return pool_of
 
 
 def _suspects(batch: Batch) -> list[_Candidate]:

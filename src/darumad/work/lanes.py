@@ -1,12 +1,17 @@
 """Lanes: queues within the queue, so that whoever submits much does not keep everybody else waiting. Pure.
 
 Fair by stride: each lane has a position, which a claim moves on by 1 / weight; the lane that is furthest behind goes
-first. Within a lane the rank decides.
+first. Within a lane the rank decides. What lanes wait for are slots, so each pool of these has positions of its own: in
+a claim for another stage a lane may have nothing ready, and still stand in line here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
+from darumad.names import AgentName, Stage
 from darumad.values import Value
+
+Pool = tuple[Stage, AgentName]
+"""The slots that are as good as each other: those of one stage and one definition, or of any."""
 
 DEFAULT = "default"
 """The lane of an item that names none. It has no limits: whoever wants limits names a lane."""
@@ -27,9 +32,11 @@ class Lane(Value, kw_only=True):
 class Turns:
     """Whose turn it is. Memory only: after a restart everybody starts level."""
 
-    def __init__(self, lanes: Mapping[str, Lane] | None = None, positions: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, lanes: Mapping[str, Lane] | None = None, positions: Mapping[Pool, Mapping[str, float]] | None = None
+    ) -> None:
         self._lanes = lanes or {}
-        self._positions = dict(positions or {})
+        self._positions = {pool: dict(lanes) for pool, lanes in (positions or {}).items()}
 
     @property
     def paused(self) -> tuple[str, ...]:
@@ -45,21 +52,27 @@ class Turns:
             if lane.max_running is not None and not lane.paused
         }
 
-    def among(self, active: Iterable[str]) -> "Turns":
-        """The turns of these lanes, which have something ready, and of no other.
+    def among(self, able: Mapping[Pool, Collection[str]], there: Mapping[Pool, Collection[str]]) -> "Turns":
+        """The turns in these pools of the lanes which have something ready for them, and of no other; else as they are.
 
-        One that had nothing lately has saved up no turns by it.
+        Of those `there` the ones that are `able` may go. One that had nothing lately has saved up no turns by it; those
+        that could not go have saved up none against those that could, and stay as they were among themselves.
         """
-        present = set(active)
-        known = [at for name, at in self._positions.items() if name in present]
-        floor = min(known, default=0.0)
-        return Turns(self._lanes, {name: self._positions.get(name, floor) for name in present})
+        return Turns(self._lanes, self._positions | {pool: self._level(pool, able[pool], there[pool]) for pool in able})
 
-    def position(self, lane: str) -> float:
-        """How far this lane has come; the one that is least far goes first."""
-        return self._positions.get(lane, 0.0)
+    def position(self, pool: Pool, lane: str) -> float:
+        """How far this lane has come in this pool; the one that is least far goes first."""
+        return self._positions.get(pool, {}).get(lane, 0.0)
 
-    def took(self, lane: str) -> None:
-        """An item of this lane was claimed."""
+    def took(self, pool: Pool, lane: str) -> None:
+        """An item of this lane was claimed for a slot of this pool."""
         weight = self._lanes[lane].weight if lane in self._lanes else 1.0
-        self._positions[lane] = self.position(lane) + 1.0 / weight
+        self._positions.setdefault(pool, {})[lane] = self.position(pool, lane) + 1.0 / weight
+
+    def _level(self, pool: Pool, able: Collection[str], there: Collection[str]) -> dict[str, float]:
+        known = {name: at for name, at in self._positions.get(pool, {}).items() if name in able or name in there}
+        going = {name: at for name, at in known.items() if name in able}
+        held = {name: at for name, at in known.items() if name not in able}
+        floor = min((going or held).values(), default=0.0)
+        behind = max(0.0, floor - min(held.values(), default=floor))
+        return dict.fromkeys((*able, *there), floor) | going | {name: at + behind for name, at in held.items()}
