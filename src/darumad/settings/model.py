@@ -82,7 +82,9 @@ class Item(Value, kw_only=True):
     """The defaults of a work item that does not say otherwise."""
 
     timeout: Seconds = setting(
-        Seconds(1800), "How long one stage may run; waiting for a slot or a limiter does not count.", POSITIVE
+        Seconds(1800),
+        "How long one stage may run, waiting for a slot not counted, nor an open model call: that has limits of its own.",
+        POSITIVE,
     )
     idle_timeout: Seconds = setting(
         Seconds(120), "How long a stage may go without progress; an open model call has limits of its own.", POSITIVE

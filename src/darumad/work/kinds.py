@@ -293,7 +293,7 @@ _KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="item_timeout",
-        comes_from="the item's own `timeout`",
+        comes_from="the item's own `timeout`, with no model call open",
         retry=Retry.BY_ATTEMPTS,
         counts=Counts.COUNT,
         hints=("The stage took longer than the item's `timeout`.",),
