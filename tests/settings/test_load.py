@@ -197,6 +197,11 @@ def test_a_short_total_asks_nobody_to_say_what_lies_within_it(write: Write) -> N
     assert load(write("providers: {ollama: {total: 20s}}"), {}).providers["ollama"].total == 20
 
 
+def test_a_window_that_came_with_a_provider_s_name_is_nothing_that_anybody_said(write: Write) -> None:
+    far = "providers: {ollama: {kind: openai, base_url: 'http://there/v1', model: m}}"
+    assert load(write(far), {}).providers["ollama"].kind == "openai"
+
+
 def test_a_limit_may_be_set_for_whoever_asks_a_model(write: Write) -> None:
     settings = load(
         write(

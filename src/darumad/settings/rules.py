@@ -30,6 +30,7 @@ def contradictions(settings: Settings) -> Iterator[Problem]:
     for name, provider in settings.providers.items():
         yield from _provider(f"providers.{name}", name, provider)
         yield from _patience(f"providers.{name}", provider, settings.said)
+        yield from _window(f"providers.{name}", provider, settings.said)
     yield from _fallbacks(settings)
     for name, agent in settings.agents.items():
         yield from _agent(f"agents.{name}", name, agent, settings)
@@ -93,9 +94,6 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
     for key, model in (("model", provider.model), ("embedding_model", provider.embedding_model)):
         if model is not None and not (model.strip() and model.isprintable()):
             yield Problem(f"{pointer}.{key}", "must be a model's name, on one line")
-    wanted, other = ("num_ctx", "context_window") if provider.kind == "ollama" else ("context_window", "num_ctx")
-    if getattr(provider, other) is not None:
-        yield Problem(f"{pointer}.{other}", f"means nothing to {provider.kind}: say `{wanted}`")
     if provider.key_env is not None and not _VARIABLE.fullmatch(provider.key_env):
         yield Problem(f"{pointer}.key_env", "must be a variable's name, of letters, digits and _, without its value")
 
@@ -105,6 +103,13 @@ def _patience(pointer: str, provider: ProviderSettings, said: Collection[str]) -
     for key in ("connect_timeout", "first_token", "idle"):
         if f"{pointer}.{key}" in said and getattr(provider, key) > provider.total:
             yield Problem(f"{pointer}.{key}", f"must not be more than `{pointer}.total`")
+
+
+def _window(pointer: str, provider: ProviderSettings, said: Collection[str]) -> Iterator[Problem]:
+    """Each kind has one word for it. What nobody said came with the provider's name, whatever its kind is now."""
+    wanted, other = ("num_ctx", "context_window") if provider.kind == "ollama" else ("context_window", "num_ctx")
+    if f"{pointer}.{other}" in said and getattr(provider, other) is not None:
+        yield Problem(f"{pointer}.{other}", f"means nothing to {provider.kind}: say `{wanted}`")
 
 
 def _unseen_in(base_url: str) -> str | None:
