@@ -547,3 +547,18 @@ def test_it_ends_without_a_word_when_whoever_read_its_ports_has_gone() -> None:
 def test_it_imports_nothing_of_the_daemon() -> None:
     code = "import sys, darumad.sim; print(sorted({m.split('.')[1] for m in sys.modules if m.startswith('darumad.')}))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "['sim']"
+
+
+@pytest.mark.parametrize(
+    ("listener", "method", "path"),
+    [
+        ("anthropic-a", "POST", "/v1/messages"),
+        ("ollama", "POST", "/api/chat"),
+        ("ollama", "PUT", "/_sim/scenario"),
+    ],
+)
+def test_a_document_that_nobody_can_read_is_refused_and_not_left_without_an_answer(
+    sim: Simulation, listener: str, method: str, path: str
+) -> None:
+    deep = b'{"rules": ' + b"[" * 50_000
+    assert call(sim, listener, method, path, deep, headers=AUTH)[0] == 400

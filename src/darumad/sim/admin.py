@@ -1,13 +1,12 @@
 """The admin door, on every listener under `/_sim/`: the log, its figures, another scenario, gates."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from darumad.sim.reading import scenario_of
 from darumad.sim.stats import stats
-from darumad.sim.wire import Answer, Request, json_answer
+from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 if TYPE_CHECKING:
     from darumad.sim.server import Simulator
@@ -48,7 +47,7 @@ def _released(simulator: "Simulator", gate: str) -> Answer:
 
 def _loaded(simulator: "Simulator", body: bytes) -> Answer:
     try:
-        scenario = scenario_of(json.loads(body), simulator.listeners)
+        scenario = scenario_of(read_json(body), simulator.listeners)
     except ValueError as error:
         return json_answer(400, {"error": str(error)})
     simulator.load(scenario)

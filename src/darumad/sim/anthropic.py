@@ -14,7 +14,7 @@ from darumad.sim.ending import stops_in
 from darumad.sim.prefix import marked
 from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, alias_free
 from darumad.sim.schema import said_in
-from darumad.sim.wire import Answer, Request, json_answer
+from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 BUSY = "Overloaded"
 MODELS: Sequence[str] = (
@@ -89,7 +89,7 @@ def _barred(request: Request) -> Answer | None:
 
 def _refusal(request: Request, models: Sequence[str], *, counting: bool = False) -> Answer | None:
     try:
-        body = json.loads(request.body)
+        body = read_json(request.body)
     except ValueError:
         return error(400, "The request body is not valid JSON")
     if not isinstance(body, dict):

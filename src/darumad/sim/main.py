@@ -5,6 +5,7 @@ Their ports are one JSON line on stdout, for programs; their addresses are told 
 
 import argparse
 import asyncio
+import errno
 import json
 import re
 import signal
@@ -21,6 +22,7 @@ from darumad.sim.server import Listener, Simulator
 from darumad.sim.vendor import VENDORS
 
 _USAGE = 2
+_OF_STDOUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LAST_PORT = 65_535
 _NAME = re.compile(rf"({'|'.join(VENDORS)})(-[\w.-]+)?")
 _ADDRESS = re.compile(r"(127\.0\.0\.1|localhost)?:?([0-9]{1,5})")
@@ -36,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _refuse_twice([each.name for each in listeners])
         scenario = _scenario(arguments.scenario, arguments.seed, [each.name for each in listeners])
         return asyncio.run(_serve(listeners, Listener("admin", _port(arguments.admin)), scenario, arguments.model))
-    except BrokenPipeError:
-        raise  # whoever read the ports has gone: the command line ends as it does for any command
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_STDOUT:
+            raise  # nobody reads the ports, or they find no room: the command line ends as it does for any command
         told = [f"daruma sim: {each}" for each in said_in(error)]
         print(*told, f"  -> {_NEXT}", sep="\n", file=sys.stderr)  # noqa: T201 - a command's message
         return _USAGE

@@ -12,7 +12,7 @@ from darumad.sim.embedding import vector
 from darumad.sim.ending import stops_in
 from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
-from darumad.sim.wire import Answer, Request, json_answer
+from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 _AT = "2026-11-21T00:00:00Z"
 _BYTES_A_TOKEN = 3.2
@@ -92,7 +92,7 @@ def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
     if not request.body:
         return error(400, "missing request body")
     try:
-        body = json.loads(request.body)
+        body = read_json(request.body)
     except ValueError:
         return error(400, "invalid JSON")
     if not isinstance(body, dict) or not body.get("model"):

@@ -12,7 +12,7 @@ from darumad.sim.embedding import vector
 from darumad.sim.ending import stops_in
 from darumad.sim.scenario import ASKING, LOOK_UP, Asked, Fault, Quota, Reply, ToolUse, alias_free
 from darumad.sim.schema import said_in
-from darumad.sim.wire import Answer, Request, json_answer
+from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 BUSY = "The server is overloaded"
 MODELS: Sequence[str] = ("gpt-sim", "embedding-sim")
@@ -70,7 +70,7 @@ def _model(name: str) -> dict[str, Any]:
 
 def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
     try:
-        body = json.loads(request.body)
+        body = read_json(request.body)
     except ValueError:
         return error(400, "We could not parse the JSON body of your request.")
     wrong = next(_wrong(body, request.path), None) if isinstance(body, dict) else "not an object"

@@ -22,7 +22,21 @@ from darumad.sim.prefix import Kept
 from darumad.sim.scenario import LOOK_UP, Asked, Choice, Director, Fault, Reply, Scenario
 from darumad.sim.spoiled import spoil
 from darumad.sim.vendor import VENDORS, Vendor, vendor_of
-from darumad.sim.wire import Answer, Close, Connection, Hang, Hold, Request, Reset, Send, Stale, Step, Wait, json_answer
+from darumad.sim.wire import (
+    Answer,
+    Close,
+    Connection,
+    Hang,
+    Hold,
+    Request,
+    Reset,
+    Send,
+    Stale,
+    Step,
+    Wait,
+    json_answer,
+    read_json,
+)
 
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
 _NEVER = 3_600.0
@@ -342,7 +356,7 @@ def _now() -> float:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return read_json(body)
     except ValueError:
         return None
 

@@ -78,6 +78,18 @@ def json_answer(status: int, body: Any, headers: Mapping[str, str] | None = None
     return Answer(status, (json.dumps(body).encode(),), headers=headers)
 
 
+def read_json(text: bytes | str) -> Any:
+    """The document in `text`.
+
+    Raises:
+        ValueError: there is none, or one so deep that nobody reads it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it lies too deep") from None
+
+
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -215,8 +227,12 @@ class Connection(asyncio.Protocol):
             self._serving.add_done_callback(self._served)
 
     def _served(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and task.exception() is None:
+        if task.cancelled():
+            return
+        if task.exception() is None:
             self._advance()
+        else:
+            self.close()  # nobody shall wait for an answer that will not come
 
 
 def take_request(buffer: bytearray) -> Request | None:
