@@ -81,7 +81,9 @@ _FILE = PathType(exists=True, dir_okay=False, allow_dash=True)
     metavar="DURATION",
     help="Not so much later; with an --id that is sent again say --expires-at.",
 )
-@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run, model calls not counted.")
+@click.option(
+    "--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run, model calls not counted."
+)
 @click.option("--no-challenge", is_flag=True, help="Run it even if it is vague.")
 @click.option("--estimate", is_flag=True, help="Only say what it may cost; files of --input are not counted.")
 @click.option("--wait", is_flag=True, help="Wait until it is finished, and end as it does.")

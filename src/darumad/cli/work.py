@@ -179,7 +179,9 @@ def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
 @click.option("--requirement", "requirements", multiple=True, metavar="TEXT", help="In place of those it has.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="In place of those it has.")
 @click.option("--expires-at", metavar="TIME", help="Not after this; ISO 8601 with its zone.")
-@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run, model calls not counted.")
+@click.option(
+    "--timeout", type=DURATION, metavar="DURATION", help="How long one stage may run, model calls not counted."
+)
 @click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
 @online

@@ -83,7 +83,8 @@ class Item(Value, kw_only=True):
 
     timeout: Seconds = setting(
         Seconds(1800),
-        "How long one stage may run, waiting for a slot not counted, nor an open model call: that has limits of its own.",
+        "How long one stage may run, waiting for a slot not counted, nor an open model call: "
+        "that has limits of its own.",
         POSITIVE,
     )
     idle_timeout: Seconds = setting(
