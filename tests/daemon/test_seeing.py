@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from darumad.agents.providers.breaker import Admission
+from darumad.agents.providers.breaker import Permit
 from darumad.names import Seconds
 from darumad.settings import AgentSettings
 from darumad.settings import Daemon as DaemonSettings
@@ -58,10 +58,10 @@ def test_lives_that_followed_another_and_supervisors_that_gave_up_are_counted(da
 
 def test_a_circuit_shows_how_it_stands(daemon: Serving) -> None:
     standing = daemon.behind.broker._standing
-    standing.ended(("anthropic", "opus"), Admission(probe=False), None)
+    standing.ended(("anthropic", "opus"), Permit(probe=False), None)
     for _ in range(3):
-        standing.ended(("ollama", "llama"), Admission(probe=False), "server_error")
-    standing.ended(("anthropic", "haiku"), Admission(probe=False), "auth")
+        standing.ended(("ollama", "llama"), Permit(probe=False), "server_error")
+    standing.ended(("anthropic", "haiku"), Permit(probe=False), "auth")
     shown = {name: value for name, value in _values(daemon).items() if name.startswith("daruma_circuit_state")}
     assert shown == {
         'daruma_circuit_state{model="opus",provider="anthropic"}': 0,

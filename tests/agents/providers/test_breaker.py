@@ -10,10 +10,10 @@ from darumad.agents.providers.breaker import (
     JITTER,
     LONGEST_OPEN,
     WINDOW,
-    Admission,
     Circuit,
     End,
     Lets,
+    Permit,
     Refusal,
     State,
     end_of,
@@ -25,7 +25,7 @@ from darumad.work import KINDS
 from tests.agents.providers.desk import Draws
 from tests.kit import FakeClock
 
-NO_PROBE, PROBE = Admission(probe=False), Admission(probe=True)
+NO_PROBE, PROBE = Permit(probe=False), Permit(probe=True)
 OPEN = Circuit(opened=1, until=10.0)
 HALF = Circuit(opened=1, until=0.0)
 PROBING = Circuit(opened=1, until=0.0, probing=True)
@@ -55,7 +55,7 @@ def test_every_state_has_its_answer(circuit: Circuit, state: State, answer: obje
 
 
 @pytest.mark.parametrize(
-    ("circuit", "admission", "end", "then"),
+    ("circuit", "permit", "end", "then"),
     [
         (Circuit(), NO_PROBE, End.ANSWERED, State.CLOSED),
         (Circuit(), NO_PROBE, End.FAILED, State.CLOSED),
@@ -77,9 +77,9 @@ def test_every_state_has_its_answer(circuit: Circuit, state: State, answer: obje
     ],
 )
 def test_every_end_in_every_state_leads_where_the_table_says(
-    circuit: Circuit, admission: Admission, end: End, then: State
+    circuit: Circuit, permit: Permit, end: End, then: State
 ) -> None:
-    assert circuit.ended(end, admission, 5.0, kind="auth").state(5.0) is then
+    assert circuit.ended(end, permit, 5.0, kind="auth").state(5.0) is then
 
 
 def test_a_lost_probe_lets_the_next_one_through() -> None:
@@ -111,8 +111,8 @@ def test_each_failed_probe_doubles_the_wait_up_to_two_minutes() -> None:
     for _ in range(8):
         waits.append(circuit.until - now)
         now = circuit.until
-        circuit, admission = circuit.admit(now)
-        circuit = circuit.ended(End.FAILED, admission, now)
+        circuit, permit = circuit.admit(now)
+        circuit = circuit.ended(End.FAILED, permit, now)
     assert waits == pytest.approx([5, 10, 20, 40, 80, 120, 120, 120])
 
 
@@ -135,7 +135,7 @@ def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tu
         now += wait
         before = circuit.state(now)
         circuit, answer = circuit.admit(now)
-        if isinstance(answer, Admission):
+        if isinstance(answer, Permit):
             assert before in {State.CLOSED, State.HALF_OPEN}
             assert answer.probe is (before is State.HALF_OPEN)
             out.append(answer)
@@ -143,8 +143,8 @@ def test_no_walk_has_two_probes_or_calls_through_an_open_circuit(events: list[tu
             assert before is not State.CLOSED
         assert sum(each.probe for each in out) <= 1
         if out and which:
-            admission = out.pop(which % len(out))
-            circuit = circuit.ended(end, admission, now, kind="auth", unit=unit)
+            permit = out.pop(which % len(out))
+            circuit = circuit.ended(end, permit, now, kind="auth", unit=unit)
         assert sum(each.failed for each in circuit.samples) <= sum(each.ended for each in circuit.samples)
         assert len(circuit.samples) <= WINDOW + 1
 

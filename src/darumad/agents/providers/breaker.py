@@ -75,7 +75,7 @@ class Sample(Value):
     failed: int
 
 
-class Admission(Value):
+class Permit(Value):
     """Leave to try. A probe's end decides what becomes of a half-open circuit."""
 
     probe: bool
@@ -121,26 +121,26 @@ class Circuit(Value):
             case _:
                 return Lets.NONE
 
-    def admit(self, now: float) -> tuple["Circuit", Admission | Refusal]:
+    def admit(self, now: float) -> tuple["Circuit", Permit | Refusal]:
         """The circuit after a call asked for leave, and the answer."""
         match self.state(now):
             case State.CLOSED:
-                return self, Admission(probe=False)
+                return self, Permit(probe=False)
             case State.HALF_OPEN if not self.probing:
-                return changed(self, probing=True), Admission(probe=True)
+                return changed(self, probing=True), Permit(probe=True)
             case State.HARD_OPEN:
                 return self, Refusal(None, self.hard)
             case _:
                 return self, Refusal(self.until)
 
-    def ended(self, end: End, admission: Admission, now: float, *, kind: str = "", unit: float = 0.5) -> "Circuit":
+    def ended(self, end: End, permit: Permit, now: float, *, kind: str = "", unit: float = 0.5) -> "Circuit":
         """The circuit after an admitted attempt ended. `unit`, 0.0 to 1.0, is the draw of the jitter.
 
         What was admitted before the circuit opened and ends after it changes nothing, unless it is hopeless.
         """
         if end is End.HOPELESS:
             return changed(self, hard=kind, probing=False)
-        if admission.probe:
+        if permit.probe:
             return self._probed(end, now, unit)
         if end is End.LOST or self.state(now) is not State.CLOSED:
             return self

@@ -200,7 +200,7 @@ class Caller:
         """One attempt with leave of its circuit and the key as it is now; however it ends, the circuit hears of it."""
         key = self._keys.get(call.target[0])
         client = half.client(call.target[0], call.spec, key)
-        admission = self._standing.admit(call.target)
+        permit = self._standing.admit(call.target)
         kind: str | None = "cancelled"
         try:
             if call.wanted.likely() * call.factor > NEAR * call.spec.window:
@@ -220,7 +220,7 @@ class Caller:
                 kind = "timeout"
             raise
         finally:
-            self._standing.ended(call.target, admission, kind)
+            self._standing.ended(call.target, permit, kind)
         return reply
 
     async def _refuse_if_too_long(self, client: Client, call: Call[R]) -> None:

@@ -5,7 +5,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from math import inf
 
-from darumad.agents.providers.breaker import Admission, Circuit, End, Lets, State, end_of
+from darumad.agents.providers.breaker import Circuit, End, Lets, Permit, State, end_of
 from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.evidence import Blame, Evidence, Target
@@ -94,8 +94,8 @@ class Standing:
         _, answer = circuit.admit(self._clock.monotonic())
         self._refused(target, answer)
 
-    def admit(self, target: Target) -> Admission:
-        """Leave to try `target`; every admission must be given back to `ended`.
+    def admit(self, target: Target) -> Permit:
+        """Leave to try `target`; every permit must be given back to `ended`.
 
         Raises:
             AttemptFailed: its circuit is open: `local_saturation`, with the seconds until it half-opens; or the
@@ -105,7 +105,7 @@ class Standing:
             self._circuits[target], answer = self._circuit(target).admit(self._clock.monotonic())
         return self._refused(target, answer)
 
-    def ended(self, target: Target, admission: Admission, kind: str | None) -> None:
+    def ended(self, target: Target, permit: Permit, kind: str | None) -> None:
         """An admitted attempt ended: with an answer (`kind` None), or with a kind of failure."""
         end, now = End.ANSWERED if kind is None else end_of(kind), self._clock.monotonic()
         with self._lock:
@@ -113,7 +113,7 @@ class Standing:
                 self._answered[target] = now
                 self._guesses.pop(target[0], None)
             before = self._circuit(target)
-            after = before.ended(end, admission, now, kind=kind or "", unit=self._rng.random())
+            after = before.ended(end, permit, now, kind=kind or "", unit=self._rng.random())
             self._circuits[target] = after
         if before.closed and not after.closed:
             half_opens_ms = None if after.until is None or after.hard else int((after.until - now) * 1000)
@@ -306,8 +306,8 @@ class Standing:
     def _circuit(self, target: Target) -> Circuit:
         return self._circuits.get(target) or Circuit()
 
-    def _refused(self, target: Target, answer: object) -> Admission:
-        if isinstance(answer, Admission):
+    def _refused(self, target: Target, answer: object) -> Permit:
+        if isinstance(answer, Permit):
             return answer
         shown = self.circuits()[target]
         name = ":".join(target)
