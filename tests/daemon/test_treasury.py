@@ -148,6 +148,16 @@ def test_a_limit_that_is_set_releases_what_it_held_up_and_nobody_else(desk: Desk
     assert purse.review() == ["its-agent's", "unpriced"], "a start and a new day look at all"
 
 
+@pytest.mark.parametrize("word", ["0", "1"])
+def test_a_limit_that_is_lowered_to_what_is_spent_or_to_nothing_releases_nobody(desk: Desk, word: str) -> None:
+    purse = treasury(desk, Books(), [], all=Caps(daily=Limits(calls=2)))
+    for number in ("r1", "r2"):
+        spend(desk, purse, "a", number)
+    park(desk, "b", budget="all")
+    desk.call(Setting(key=Override("all", "daily", "calls").key, value=word, facts=(), audit=AUDIT))
+    assert purse.review("all") == []
+
+
 @pytest.mark.parametrize("scopes", [("item:a", "all"), ("all", "item:a")], ids=" then ".join)
 def test_an_item_that_two_limits_held_up_goes_on_when_both_are_raised(desk: Desk, scopes: tuple[str, str]) -> None:
     purse = treasury(desk, Books(), [], all=Caps(total=Limits(calls=1)), item_a=Caps(total=Limits(calls=1)))

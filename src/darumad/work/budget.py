@@ -142,10 +142,13 @@ def nearly_spent(limits: Limits, spent: Amount) -> bool:
 
 
 def has_room(limits: Limits, spent: Amount, needed: Amount | None = None) -> bool:
-    """Whether what is `needed` may still be spent; anything at all, where nobody knows what is."""
+    """Whether what is `needed` may still be spent; anything at all, where nobody knows what is.
+
+    Without a dollar left there is room for what is free; without a token or a call there is none.
+    """
     if needed is not None:
         return not any(_exceeding(limits, spent + needed))
-    return all(used < limit or limit == 0 for _, used, limit in _limited(limits, spent))
+    return all(used < limit or (limit == 0 and unit == "nano_usd") for unit, used, limit in _limited(limits, spent))
 
 
 def room_left(limits: Limits, spent: Amount) -> Limits:
