@@ -412,6 +412,10 @@ def test_a_cycle_is_refused_and_its_members_named(served: Served) -> None:
         ({"role": "reviewer", "agent": "echo"}, "/agent", "leave the agent out, or say role `executor`"),
         ({"agent": "optimizer"}, "/agent", "leave the agent out, or say role `optimizer`"),
         ({"role": "reviewer", "agent": None}, "/input", "must be the artifact to review, an object with an id"),
+        ({"agent": "echo@"}, "/agent", "must be a name such as `executor`, or `name@version`"),
+        ({"agent": "echo@1 2"}, "/agent", "must be a name such as `executor`, or `name@version`"),
+        ({"labels": {"a=b": "c"}}, "/labels/a=b", "must have a key of at least one character and without ="),
+        ({"labels": {"": "c"}}, "/labels/", "must have a key of at least one character and without ="),
         ({"role": "judge"}, "/role", "must be one of 'orchestrator', 'optimizer', 'executor' or 'reviewer'"),
     ],
 )

@@ -18,7 +18,7 @@ from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import ONE_SOURCE, Findings, expired, validate
+from darumad.work.validation import ONE_SOURCE, Findings, agent_errors, expired, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -96,11 +96,14 @@ class Admission:
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
-        named, _, version = (request.role.value if request.agent is None else request.agent).partition("@")
+        asked = request.role.value if request.agent is None else request.agent
+        named, _, version = asked.partition("@")
         name = AgentName(named)
         found = self._definitions.get(name) or self._known.get(name)
         if found is None:
             raise _refused(at + pointer("agent"), no_agent(name, self._known))
+        for problem in agent_errors(asked):
+            raise _refused(at + problem.pointer, problem.detail)
         if found.role is not request.role:
             whose = f"takes items for the {found.role.value}, and this is one for the {request.role.value}"
             mend = f"leave the agent out, or say role `{found.role.value}`"

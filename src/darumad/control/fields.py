@@ -103,13 +103,15 @@ Count = Annotated[StrictInt, Field(ge=0, lt=1 << 53)]
 StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimizing", "executing", "reviewing"]
 """A stage, as what is done in it or as the records name it."""
 
-_ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=.*$"
+_ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=(?s:.*)$"
+_LABEL_KEY = r"^[^=]+$"
 _SCOPE = r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$"
 _PROVIDER, _SECRET, _POSITION = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z0-9][a-z0-9._-]{0,127}$", r"^\d{1,18}$"
 PATTERNS: Mapping[str, str] = {
     _ITEM: "may have letters without accents, digits and . _ : - only",
     _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
     _LABEL: "must be KEY=VALUE",
+    _LABEL_KEY: "must have a key of at least one character and without =, which no --label KEY=VALUE would find",
     _SCOPE: "must be all, agent:NAME, provider:NAME or item:ID",
     _PROVIDER: "must be 1 to 63 of a-z, 0-9 and dashes",
     _SECRET: "must be 1 to 128 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit",
@@ -121,6 +123,8 @@ ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
 Sha256 = Annotated[str, Field(pattern=_SHA256)]
 Label = Annotated[str, Field(pattern=_LABEL)]
 """One label and its value: `key=value`."""
+Labels = dict[Annotated[str, Field(pattern=_LABEL_KEY)], str]
+"""Labels by their keys."""
 Scope = Annotated[str, Field(pattern=_SCOPE)]
 """Whose budget: `all`, `agent:NAME`, `provider:NAME` or `item:ID`."""
 ProviderName = Annotated[str, Field(pattern=_PROVIDER)]

@@ -14,6 +14,7 @@ from darumad.control.fields import (
     Instant,
     ItemName,
     Label,
+    Labels,
     Money,
     NoLimit,
     Patience,
@@ -93,7 +94,7 @@ class SubmitRequest(Asked):
     expires_at: Instant | None = None
     budget: BudgetAsked = BudgetAsked()
     challenge: StrictBool = True
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
 
 
 class BatchRequest(Asked):
@@ -162,7 +163,7 @@ class EditRequest(Asked):
     requirements: tuple[str, ...] = ()
     success_criteria: str | None = None
     constraints: tuple[str, ...] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
 
 
 class ManyRequest(Asked):

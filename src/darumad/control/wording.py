@@ -40,6 +40,10 @@ _UNTOLD = object()
 """Stands for what was sent where it must not be told."""
 
 
+_KEY = "[key]"
+"""How pydantic says that it is not the value that is wrong."""
+
+
 def problems_of(error: ValidationError, model: type[BaseModel], sent: Any) -> tuple[Problem, ...]:
     """What is wrong with a request, each with a JSON pointer; for an unknown field what was perhaps meant.
 
@@ -60,7 +64,10 @@ def _problem(each: Mapping[str, Any], model: type[BaseModel], sent: Any) -> Prob
     if each["type"] == "extra_forbidden":
         return Problem(pointer(*where), _unknown(str(where[-1]), _at(model, where[:-1])))
     said = _in_words(each["type"], each)
-    return Problem(pointer(*where), said if each["type"] in _UNSHOWN else f"{said}{_shown(_written(sent, where))}")
+    if each["type"] in _UNSHOWN:
+        return Problem(pointer(*where), said)
+    written = where[-1] if each["loc"][-1] == _KEY else _written(sent, where)
+    return Problem(pointer(*where), said + _shown(written))
 
 
 def _in_words(kind: str, each: Mapping[str, Any]) -> str:
@@ -86,7 +93,11 @@ def _shown(written: Any) -> str:
 
 
 def _field(where: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str | int, ...]:
-    """Where a reader finds it: a field that may also be `none` is one place, however its value was tried to be read."""
+    """Where a reader finds it: a field that may also be `none` is one place, however its value was tried to be read.
+
+    So are a key and its value.
+    """
+    where = where[:-1] if where[-1:] == (_KEY,) else where
     field = model.model_fields.get(str(where[0])) if where else None
     return where[:1] if field is not None and NoLimit in get_args(field.annotation) else where
 

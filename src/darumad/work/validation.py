@@ -84,13 +84,18 @@ def expired(expires_at: Millis | None, now: Millis) -> Iterator[Problem]:
         yield Problem("/expires_at", f"must be later than now, {at}")
 
 
+def agent_errors(agent: str) -> Iterator[Problem]:
+    """That no agent can be named so."""
+    if not _AGENT.fullmatch(agent):
+        yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
+
+
 def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _id_errors("/id", item.id)
     yield from _description_errors(item)
     if item.priority not in PRIORITIES:
         yield Problem("/priority", f"must be 0 to 10, is {item.priority}")
-    if not _AGENT.fullmatch(item.agent):
-        yield Problem("/agent", "must be a name such as `executor`, or `name@version`")
+    yield from agent_errors(item.agent)
     yield from _stage_errors(item)
     if item.messages or item.conversation is not None:
         yield from _dialogue_errors(item)
