@@ -39,7 +39,7 @@ def test_a_socket_is_bound_for_owner_and_group_and_gone_when_closed(path: Path) 
 
 def test_a_second_daemon_on_the_same_socket_is_refused_and_the_first_keeps_it(path: Path) -> None:
     control = open_control_socket(path)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Refused, match=rf"another daemon \(pid {os.getpid()}\) listens at ") as refused:
         open_control_socket(path)
     assert refused.value.code == "socket_taken"
     with socket.socket(socket.AF_UNIX) as caller:

@@ -141,7 +141,10 @@ def _check_length(path: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale."""
+    """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale.
+
+    The pid of who holds it is inside.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -150,8 +153,12 @@ def _lock(path: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        pid = os.pread(lock, 32, 0).decode().strip() or "unknown"
         os.close(lock)
-        raise Refused(f"another daemon listens at {path}", code="socket_taken") from None
+        raise Refused(f"another daemon (pid {pid}) listens at {path}", code="socket_taken") from None
+    with suppress(OSError):  # on a full disk the lock holds without a pid
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
 
 
