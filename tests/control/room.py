@@ -269,6 +269,11 @@ class Room:
         ((body,),) = self.write("SELECT body FROM payload JOIN item ON item.id = item WHERE uid = ?", name)
         self.write("UPDATE payload SET sha256 = ? WHERE body = ?", sha256(body), body)
 
+    def blot(self, name: str) -> None:
+        """As a disk might: with a byte that no text has."""
+        its = "SELECT id FROM item WHERE uid = ?"
+        self.write(f"UPDATE payload SET body = CAST(x'ff' || body AS TEXT) WHERE item = ({its})", name)
+
     def write(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
         """Behind the daemon's back, into one row."""
         with closing(sqlite3.connect(self.directory / "state" / "journal.db", isolation_level=None)) as connection:

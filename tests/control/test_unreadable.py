@@ -11,6 +11,7 @@ from tests.control.room import CLEAR, Room, Served
 Damage = Callable[[Room, str], None]
 DAMAGES: dict[str, Damage] = {
     "another word": lambda room, name: room.rewrite(name, "Write a report", "Write a retort"),
+    "no text": lambda room, name: room.blot(name),
     "no JSON": lambda room, name: room.rewrite(name, "{", ""),
     "no item": lambda room, name: room.write_unread(name),
 }

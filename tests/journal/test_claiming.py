@@ -187,11 +187,13 @@ def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) ->
     ("damage", "said"),
     [
         ("UPDATE payload SET body = replace(body, 'do bad', 'do bat') WHERE item = 1", "its sha256 differs"),
+        ("UPDATE payload SET body = CAST(x'7bff7d' AS TEXT) WHERE item = 1", "its sha256 differs"),
         ("UPDATE step SET output = '{' WHERE item = 1", "JSONDecodeError"),
         ("""UPDATE output SET body = '{"stop_reason": "of no known set"}' WHERE item = 1""", "of no known set"),
         ("UPDATE effect SET arguments = '[' WHERE item = 1", "JSONDecodeError"),
         ("UPDATE correspondence SET feedback = 'hearsay' WHERE item = 1", "JSONDecodeError"),
         ("UPDATE item SET error = 'oh' WHERE id = 1", "JSONDecodeError"),
+        ("UPDATE item SET error = CAST(x'7bff7d' AS TEXT) WHERE id = 1", "JSONDecodeError"),
     ],
 )
 def test_an_item_that_cannot_be_read_is_dead_and_costs_no_other_the_claim(desk: Desk, damage: str, said: str) -> None:

@@ -5,6 +5,7 @@ Never open the database file by other means in this process: closing any descrip
 
 import sqlite3  # noqa: TID251 - the one door
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        # Bytes that the disk made no text of are one value's trouble: as they come, none of its rows could be read.
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     @classmethod
     def writer(cls, path: Path) -> "Database":
