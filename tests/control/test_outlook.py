@@ -52,6 +52,12 @@ def test_an_item_of_a_paused_lane_names_the_setting(served: Served) -> None:
     assert served.client.call("status")["held_back"] == [LANE]
 
 
+def test_a_paused_lane_in_which_nothing_is_ready_holds_nothing_back(served: Served) -> None:
+    served.room.lanes["north"] = Lane(paused=True)
+    served.client.submit({**CLEAR, "id": "elsewhere"})
+    assert served.client.call("status")["held_back"] == []
+
+
 def test_a_provider_in_use_that_cannot_be_used_is_told_with_why(served: Served) -> None:
     served.room.providers.state = "error"
     assert served.client.call("status")["held_back"] == ["provider far: because"]
@@ -98,9 +104,19 @@ def test_an_item_that_finds_its_lane_full_names_who_is_in_it(served: Served) -> 
     served.client.submit({**CLEAR, "id": "second", "lane": "tree"})
     assert _shown(served.client, "second") is None, "the lane is empty: it merely stands in its line"
     served.room.park("question", "which of the two?")
-    assert _shown(served.client, "second") == (
-        "a place in lane tree, where 1 may be under way: first is parked (question)"
-    )
+    place = "a place in lane tree, where 1 may be under way: first is parked (question)"
+    assert _shown(served.client, "second") == place
+    assert served.client.call("status")["held_back"] == [place]
+
+
+def test_a_lane_that_is_full_of_what_goes_on_by_itself_is_not_told_as_held_back(served: Served) -> None:
+    served.room.lanes["tree"] = Lane(max_running=2)
+    for number in range(3):
+        served.client.submit({**CLEAR, "id": f"i{number}", "lane": "tree"})
+    served.room.claim()
+    served.room.park("question", "which of the two?")
+    assert "i0 is running, i1 is parked" in str(_shown(served.client, "i2"))
+    assert served.client.call("status")["held_back"] == []
 
 
 def test_of_a_full_lane_a_few_are_named_and_the_others_counted(served: Served) -> None:

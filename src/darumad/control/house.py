@@ -97,6 +97,7 @@ class Reader(Protocol):
     def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
     def children(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def turns(self, conversation: ItemId) -> Sequence[Message]: ...  # noqa: D102
+    def lanes_in_line(self) -> Collection[str]: ...  # noqa: D102
     def in_lane(self, lane: str, most: int) -> Sequence[tuple[ItemId, str, str | None]]: ...  # noqa: D102
     def effects(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def events(  # noqa: D102

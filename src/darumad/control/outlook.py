@@ -4,7 +4,7 @@ Read from what the daemon knows of itself and its agents, and from the journal. 
 the item go on.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from darumad.control.desk import Desk
@@ -15,7 +15,7 @@ from darumad.names import AgentName, ItemId
 from darumad.plural import counted, listed
 from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkItem, WorkRecord
-from darumad.work.states import WorkState
+from darumad.work.states import ParkReason, WorkState
 
 _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
 """States that an item leaves only when somebody does something about it."""
@@ -101,9 +101,8 @@ def parked_for(record: WorkRecord) -> str | None:
 
 def held_back(house: House) -> Sequence[str]:
     """What of all there is to do is not begun for now, why, and what lets it go on. It reads the journal."""
-    shut = sorted(name for name, lane in house.lanes.items() if lane.paused)
-    everything = (_admission(house), _room(house), _suspects(house.reader.suspects()))
-    return (*(each for each in everything if each is not None), *map(_paused_lane, shut), *_amiss(house))
+    everything = (_admission(house), _room(house), _suspects(house.reader.suspects()), *_lanes(house))
+    return (*(each for each in everything if each is not None), *_amiss(house))
 
 
 def still_to_come(house: House) -> Unavailable:
@@ -182,6 +181,12 @@ def _amiss(house: House) -> Sequence[str]:
     return [f"provider {each['name']}: {each['reason']}" for each in providers]
 
 
+def _lanes(house: House) -> Iterator[str | None]:
+    """What the lanes wait for in which something is ready and that let nobody on by themselves."""
+    for name in sorted(house.lanes.keys() & house.reader.lanes_in_line()):
+        yield _paused_lane(name) if house.lanes[name].paused else _blocked(house, name)
+
+
 def _paused_lane(lane: str) -> str:
     return f"lane {lane}, which is paused: set `lanes.{lane}.paused` to false in the settings and restart the daemon"
 
@@ -195,10 +200,21 @@ def _crowded(house: House, record: WorkRecord) -> str | None:
     if record.attempt or record.item.parent or entry is None or entry.max_running is None:
         return None
     inside = house.reader.in_lane(record.item.lane, entry.max_running)
-    if len(inside) < entry.max_running:
-        return None
+    return _place(record.item.lane, inside) if len(inside) >= entry.max_running else None
+
+
+def _blocked(house: House, lane: str) -> str | None:
+    """Who has the places of a lane in which nobody goes on before somebody does something about one of them."""
+    most = house.lanes[lane].max_running
+    inside = () if most is None else house.reader.in_lane(lane, most)
+    stuck = [each for each in inside if each[1] == WorkState.PARKED and each[2] != ParkReason.CHILDREN]
+    return _place(lane, inside) if inside and len(stuck) == most else None
+
+
+def _place(lane: str, inside: Sequence[tuple[ItemId, str, str | None]]) -> str:
+    """A place in a lane that is full, and who has them all."""
     those = listed([f"{name} is {_standing(state, reason)}" for name, state, reason in inside], _NAMED)
-    return f"a place in lane {record.item.lane}, where {entry.max_running} may be under way: {those}"
+    return f"a place in lane {lane}, where {len(inside)} may be under way: {those}"
 
 
 def _gated(house: House, record: WorkRecord) -> str | None:

@@ -148,6 +148,11 @@ class Reader:
         rows = self._db.all(SQL["in_lane"], {"lane": lane, "most": most})
         return [(ItemId(uid), state, reason) for uid, state, reason, _ in rows]
 
+    def lanes_in_line(self) -> frozenset[str]:
+        """The lanes of which something is ready."""
+        present = self._db.value(SQL["ranges_of_ready"], {"asked": dump([each.value for each in Stage])})
+        return frozenset(lane for _, _, lane in load(present))
+
     def named_uploads(self) -> frozenset[str]:
         """Every upload that any item names, or may name that cannot be read. Reads every payload: for once an hour."""
         named = frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))
