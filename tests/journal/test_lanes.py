@@ -8,7 +8,7 @@ from darumad.errors import Broken
 from darumad.journal import Claim, PromoteDue, Slot
 from darumad.names import AgentName, Millis
 from darumad.work.blame import SETTLED_AFTER
-from darumad.work.lanes import Lane
+from darumad.work.lanes import Lane, Pool, Turns
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item
 
@@ -220,3 +220,20 @@ def test_a_limited_lane_does_not_keep_the_others_from_their_slots(desk: Desk) ->
 def test_items_of_one_lane_alone_are_claimed_as_if_there_were_none(desk: Desk, lane: str) -> None:
     submit(desk, lane, 10)
     assert [each.record.item.id for each in desk.claim(DO, 10)] == [f"{lane}-{number}" for number in range(10)]
+
+
+def test_of_many_lanes_no_claim_asks_more_than_once_for_each_that_stands_in_line(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    position = Turns.position
+
+    def noted(turns: Turns, pool: Pool, lane: str) -> float:
+        asked.append(lane)
+        return position(turns, pool, lane)
+
+    for lane in range(40):
+        submit(desk, f"of-{lane}", 3)
+    monkeypatch.setattr(Turns, "position", noted)
+    assert len(claimed(desk, 4)) == 4
+    assert len(asked) <= 120 + 4, "each when it is the next of its lane, and each lane that takes a turn"

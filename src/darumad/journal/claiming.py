@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class _Candidate(NamedTuple):
 
 Choice = tuple[_Candidate, Slot]
 _PoolOf = Callable[[str, AgentName], Pool]
+_Line = deque[tuple[int, Pool, _Candidate]]
 _InLine = dict[Pool, set[str]]
 
 
@@ -200,19 +202,27 @@ def _in_turn(candidates: Sequence[_Candidate], pool_of: _PoolOf, turns: Turns) -
     if len({each.lane for each in candidates}) == 1:
         yield from candidates
         return
+    lines: defaultdict[tuple[str, Pool | None], _Line] = defaultdict(deque)
+    heads: defaultdict[Pool, list[tuple[float, int, _Line]]] = defaultdict(list)
+
+    def stand(line: _Line) -> None:
+        place, pool, each = line[0]
+        heappush(heads[pool], (turns.position(pool, each.lane), place, line))
+
     limited = turns.limits
-    by: defaultdict[tuple[str, Pool | None], deque[tuple[int, Pool, _Candidate]]] = defaultdict(deque)
     for place, each in enumerate(candidates):
         pool = pool_of(each.stage, each.agent)
-        by[each.lane, None if each.lane in limited else pool].append((place, pool, each))
-    lines = list(by.values())
-    while lines:
-        _, pool, _ = min(line[0] for line in lines)
-        waiting = [line for line in lines if line[0][1] == pool]
-        line = min(waiting, key=lambda line: (turns.position(pool, line[0][2].lane), line[0][0]))
-        yield line.popleft()[2]
-        if not line:
-            lines.remove(line)
+        lines[each.lane, None if each.lane in limited else pool].append((place, pool, each))
+    for line in lines.values():
+        stand(line)
+    gone: set[int] = set()
+    for place, each in enumerate(candidates):
+        while place not in gone:
+            _, at, line = heappop(heads[pool_of(each.stage, each.agent)])
+            gone.add(at)
+            yield line.popleft()[2]
+            if line:
+                stand(line)  # by now what it took has moved its lane on, and no other
 
 
 def _in_line(asked: Claim, lanes: _Lanes, able: Iterable[_Candidate]) -> tuple[_InLine, _InLine]:
