@@ -67,7 +67,7 @@ def _chosen(batch: Batch, asked: Claim) -> tuple[list[Choice], Turns]:
     lanes, candidates = _candidates(batch, asked)
     suspects = _suspects(batch)
     turns = batch.turns.among(*_in_line(asked, lanes, (*candidates, *suspects)))
-    chosen = list(_choose(asked, candidates, turns, lanes))
+    chosen = list(islice(_choose(asked, candidates, turns, lanes), len(asked.slots)))  # no look at those behind them
     if suspects:
         chosen += _one_suspect(asked, suspects, chosen, turns, lanes)
     return chosen, turns
