@@ -31,6 +31,7 @@ from darumad.work.item import WorkItem
 from darumad.work.lanes import Lane
 from darumad.work.states import WorkState
 from tests.kit.clock import FakeClock
+from tests.kit.house import eventually
 
 WITHIN = Seconds(20.0)
 AGEING = Seconds(600.0)
@@ -97,7 +98,8 @@ class Desk:
         return self.journal.call(request, WITHIN)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Straight to the writer's connection; only while the writer rests."""
+        """Straight to the writer's connection, once the writer rests: behind an answer it looks after the log."""
+        eventually(lambda: self.journal.health().batch_age is None)
         return self.journal._booted.db.all(statement, values)
 
     def work_of(self, act: Callable[[], Any]) -> int:
