@@ -173,6 +173,21 @@ def test_housekeeping_that_goes_from_one_workspace_to_the_next_is_not_late(
     assert late == [PATIENCE - 1] * 3
 
 
+def test_housekeeping_that_lets_go_of_many_items_is_not_late(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, late, remove = Kept(desk, changed(Retention(), results=Seconds(DAY))), list[float](), Workspaces.remove
+    finished(desk, "a", "b", "c")
+    desk.clock.advance(2 * DAY)
+
+    def slow(workspaces: Workspaces, home: Path) -> None:
+        desk.clock.advance(PATIENCE - 1)
+        late.append(kept.keeping.late())
+        remove(workspaces, home)
+
+    monkeypatch.setattr(Workspaces, "remove", slow)
+    kept.keeping.let_go_of_items()
+    assert late == [PATIENCE - 1] * 3
+
+
 def test_uploads_that_no_item_names_go_after_a_day_and_all_others_stay(desk: Desk) -> None:
     kept, now = Kept(desk), desk.clock.monotonic()
     uploads = desk.directory / "uploads"

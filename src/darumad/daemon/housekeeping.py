@@ -170,16 +170,19 @@ class Housekeeping:
         behind: int | None = 0
         while behind is not None and not self._closed.wait(BREATH if behind else 0):
             pruned = cast("Pruned", self._house.journal.call(self._bite(behind), WITHIN))
-            for item in pruned.items:
-                self._house.workspaces.remove(self._house.workspaces.home_of(item))
-            behind = pruned.behind
             self._went_on()
+            for item in pruned.items:
+                self._remove(self._house.workspaces.home_of(item))
+            behind = pruned.behind
 
     def remove_workspaces(self) -> None:
         """The spare ones go."""
         for place in self._spare_workspaces():
-            self._house.workspaces.remove(place)
-            self._went_on()
+            self._remove(place)
+
+    def _remove(self, home: Path) -> None:
+        self._house.workspaces.remove(home)
+        self._went_on()
 
     def remove_uploads(self) -> None:
         """The spare ones go."""
