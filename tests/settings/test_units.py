@@ -78,6 +78,12 @@ def test_money_beyond_what_is_kept_is_refused_with_the_bound(text: str, says: st
     assert parse_money("0004611686017.999999999 USD") == 4_611_686_017_999_999_999
 
 
+@pytest.mark.parametrize("unfit", ["EUR", ".5.5 USD", ".0000000001 USD"])
+def test_an_amount_of_a_million_zeros_is_refused_as_fast_as_any(unfit: str) -> None:
+    with pytest.raises(ValueError, match="an amount"):
+        parse_money("0" * (1 << 20) + unfit)
+
+
 @given(st.integers(min_value=0, max_value=10**12))
 def test_what_is_shown_is_read_back_as_the_same(number: int) -> None:
     assert parse_duration(show_duration(Seconds(number / 10_000))) == pytest.approx(number / 10_000, rel=1e-12)

@@ -15,7 +15,7 @@ _SIZES = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4,
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(d|h|min|ms|us|m|s)")
 _DURATION = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
-_MONEY = re.compile(r"0*([0-9]+)(?:\.([0-9]+))? ?USD")
+_MONEY = re.compile(r"([0-9]+)(?:\.([0-9]+))? ?USD")
 LONGEST = 10_000 * 86_400
 """Seconds of the longest duration there is."""
 _NANO = 1_000_000_000
@@ -64,7 +64,7 @@ def parse_money(text: str) -> NanoUsd:
     match = _MONEY.fullmatch(text.strip())
     if not match:
         raise ValueError("an amount with its currency, such as 2.50 USD")
-    whole, behind = match[1], match[2] or ""
+    whole, behind = match[1].lstrip("0") or "0", match[2] or ""
     if len(behind) > len(str(_NANO)) - 1:
         raise ValueError(TOO_FINE)
     if len(whole) > len(str(MOST_NANO // _NANO)) or int(whole) >= MOST_NANO // _NANO:
