@@ -215,6 +215,14 @@ def test_a_dependent_that_expired_while_it_waited_is_still_to_be_answered_when_i
     assert (desk.state("vague"), desk.state("told")) == (WorkState.PARKED, WorkState.READY)
 
 
+def test_a_dependent_whose_error_cannot_be_read_stays_dead_and_keeps_no_other_from_living_again(desk: Desk) -> None:
+    desk.submit("x", new_item("bad", needs=["x"]), new_item("good", needs=["x"]))
+    desk.kill(desk.claim_one())
+    desk.sql("UPDATE item SET error = 'oh' WHERE uid = 'bad'")
+    assert desk.release("x").items == ("x", "good")
+    assert desk.state("bad") is WorkState.DEAD
+
+
 def test_a_dead_dependent_cannot_live_before_what_it_needs(desk: Desk) -> None:
     desk.submit("a", new_item("b", needs=["a"]))
     desk.cancel("a")

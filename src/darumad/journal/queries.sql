@@ -504,7 +504,8 @@ SELECT item.id, item.uid, count(*)
 FROM json_each(:asked) AS asked
 CROSS JOIN dependency ON dependency.needs = asked.value
 CROSS JOIN item ON item.id = dependency.item
-WHERE +item.state = 'dead' AND json_extract(item.error, '$.kind') = 'dependency_failed'
+WHERE +item.state = 'dead'
+    AND CASE WHEN json_valid(item.error) THEN json_extract(item.error, '$.kind') END = 'dependency_failed'
 GROUP BY item.id;
 
 -- name: lost_needs
