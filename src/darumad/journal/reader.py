@@ -150,8 +150,7 @@ class Reader:
 
     def lanes_in_line(self) -> frozenset[str]:
         """The lanes of which something is ready."""
-        present = self._db.value(SQL["ranges_of_ready"], {"asked": dump([each.value for each in Stage])})
-        return frozenset(lane for _, _, lane in load(present))
+        return frozenset(lane for _, _, lane in self._ranges_of_ready())
 
     def named_uploads(self) -> frozenset[str]:
         """Every upload that any item names, or may name that cannot be read. Reads every payload: for once an hour."""
@@ -198,11 +197,17 @@ class Reader:
 
     def ready(self) -> list[Ready]:
         """Where there are items that a claim may take, but for suspects; a few seeks, however many items there are."""
-        present = load(self._db.value(SQL["ranges_of_ready"], {"asked": dump([WORDS[stage] for stage in Stage])}))
-        ranges = [(*where, fresh) for where in present for fresh in (0, 1)]
+        ranges = [(*where, fresh) for where in self._ranges_of_ready() for fresh in (0, 1)]
         best = load(self._db.value(SQL["best_of_ranges"], {"asked": dump(ranges), "most": 1}))
         found = zip(ranges, best, strict=True)
         return [Ready(STAGES[stage], agent, lane, bool(fresh)) for (stage, agent, lane, fresh), items in found if items]
+
+    def _ranges_of_ready(self) -> Sequence[tuple[str, AgentName, str]]:
+        """Each stage, definition and lane of which something is ready."""
+        ranges: Sequence[tuple[str, AgentName, str]] = load(
+            self._db.value(SQL["ranges_of_ready"], {"asked": dump([WORDS[stage] for stage in Stage])})
+        )
+        return ranges
 
     def under_way(self) -> dict[AgentName, int]:
         """How many items of each definition run; one of which none does is not named."""
