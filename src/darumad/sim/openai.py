@@ -50,9 +50,10 @@ def error(status: int, message: str, *, code: str | None = None, headers: Mappin
 
 
 def without_model(request: Request, models: Sequence[str]) -> Answer | None:
-    """What is answered without asking a model: refusals, and the models there are; None for a request in order."""
-    if not request.headers.get("authorization", "").startswith("Bearer "):
-        return error(401, "You didn't provide an API key.")
+    """What is answered without asking a model: refusals, and the models there are; None for a request in order.
+
+    Who comes without a key is answered, as by most servers that speak this protocol and are not OpenAI's.
+    """
     match request.method, request.path.split("/")[1:]:
         case "POST", _ if request.path in _ASKING:
             return _refusal(request, models)
