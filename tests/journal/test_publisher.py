@@ -155,3 +155,14 @@ def test_events_are_read_by_place_subject_and_type(desk: Desk) -> None:
     assert [each.subject for each in desk.reader.events(start)] == ["a", "b"]
     assert [each.type for each in desk.reader.events(0, item="b")] == ["work.submitted", "work.assigned"]
     assert [each.subject for each in desk.reader.events(0, type="work.assigned", limit=1)] == ["a"]
+
+
+@pytest.mark.parametrize("damage", ["'{'", "CAST(x'7bff7d' AS TEXT)"])
+def test_an_event_that_cannot_be_read_is_told_as_such_and_what_came_behind_it_as_ever(desk: Desk, damage: str) -> None:
+    desk.submit("a", "b")
+    first, second = desk.reader.events(0, type="work.submitted")
+    desk.sql(f"UPDATE event SET data = {damage} WHERE seq = {first.seq}")
+    damaged, whole = desk.reader.events(0, type="work.submitted")
+    assert (damaged.seq, damaged.subject, list(damaged.data)) == (first.seq, "a", ["unreadable"])
+    assert "Restore the journal from a backup" in damaged.data["unreadable"]
+    assert whole == second

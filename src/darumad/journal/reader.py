@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from darumad.errors import Refused
 from darumad.events import Recorded
 from darumad.journal.database import Database, DatabaseError, Row, is_damaged
-from darumad.journal.encoding import STAGES, WORDS, dump, load, record_or_remains, verified
+from darumad.journal.encoding import STAGES, WORDS, dump, load, record_or_remains, verified, why_unreadable
 from darumad.journal.money import account_of
 from darumad.journal.sql import SQL
 from darumad.names import AgentName, ItemId, Millis, NanoUsd, Position, Stage
@@ -188,7 +188,7 @@ class Reader:
         where = _where(given, _EVENT_FILTERS, "seq > :since")
         sql = f"SELECT seq, at, type, subject, data FROM event{where} ORDER BY seq LIMIT :limit"  # noqa: S608 - own clauses
         rows = self._db.all(sql, {**given, "since": since, "limit": limit})
-        return [Recorded(seq, at, name, subject, load(data)) for seq, at, name, subject, data in rows]
+        return [Recorded(seq, at, name, subject, _said(data)) for seq, at, name, subject, data in rows]
 
     def counts(self) -> dict[WorkState, int]:
         """How many items are in each state; every state is named."""
@@ -277,6 +277,15 @@ class Reader:
             with self._lock:
                 self._open.append(database)
         return database
+
+
+def _said(data: str) -> Mapping[str, Any]:
+    """What an event says, or why nobody can tell: whoever follows goes on behind it."""
+    try:
+        said: Mapping[str, Any] = load(data)
+    except ValueError as error:
+        return {"unreadable": why_unreadable(error)}
+    return said
 
 
 def _where(given: Mapping[str, Any], filters: Mapping[str, str], *always: str) -> str:
