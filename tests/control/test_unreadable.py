@@ -94,6 +94,15 @@ def test_what_stands_beside_the_payload_may_be_unreadable_too(served: Served) ->
     assert str(record.unreadable).startswith("what the journal holds of it cannot be read (JSONDecodeError: ")
 
 
+def test_an_item_whose_events_cannot_be_read_is_shown_without_them(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.client.call("work cancel", {}, id="one")
+    for kind in ("work.submitted", "work.cancelled"):
+        served.room.write("UPDATE event SET data = '{' WHERE subject = 'one' AND type = ?", kind)
+    shown = served.client.call("work show", id="one")
+    assert (shown["state"], shown["cancelled"]) == ("cancelled", None)
+
+
 def test_a_payload_that_was_changed_says_so(served: Served) -> None:
     submit(served, DAMAGES["another word"])
     assert served.client.call("work show", id="bad")["unreadable"] == f"{CHANGED} {LET_GO}"

@@ -113,11 +113,11 @@ def still_to_come(house: House) -> Unavailable:
 
 
 async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | None:
-    """Who cancelled the item and why; None when nobody did, or its event is kept no longer."""
+    """Who cancelled the item and why; None when nobody did, or its event is kept no longer, or cannot be read."""
     if record.state is not WorkState.CANCELLED:
         return None
     found = await desk.read(desk.house.reader.events, 0, 1, record.item.id, WorkCancelled.name)
-    return found[-1].data if found else None
+    return found[-1].data if found and "unreadable" not in found[-1].data else None
 
 
 async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, Sequence[str]]:

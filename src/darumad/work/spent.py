@@ -66,9 +66,12 @@ event of the same instant says otherwise."""
 
 
 def places(events: Iterable[Recorded]) -> Iterator[tuple[Millis, str | None]]:
-    """Since when an item, whose events these are, was where: a state, the stage while it ran, None at its end."""
+    """Since when an item, whose events these are, was where: a state, the stage while it ran, None at its end.
+
+    An event that cannot be read any more says nothing of it.
+    """
     for event in events:
-        if (leads := _LEADS.get(event.type)) is not None:
+        if (leads := _LEADS.get(event.type)) is not None and "unreadable" not in event.data:
             yield Millis(event.at), leads(event.data)
 
 
