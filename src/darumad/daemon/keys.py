@@ -105,7 +105,7 @@ class Keys:
 
         Reads and blocks: on no loop, and no timer.
         """
-        if self._broker is None or self._providers is None:
+        if not providers or self._broker is None or self._providers is None:
             return
         for each in providers:
             self._broker.mended(each)
