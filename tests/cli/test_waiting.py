@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from darumad.cli import doctor
+from darumad.cli import doctor, waiting
 from darumad.cli.online import Line
 from darumad.cli.waiting import AWAY, Patience, tell_end, worst
+from darumad.control import client as client_module
 from darumad.control.client import PATIENCE, Client
 from darumad.errors import Unavailable
 from darumad.names import ItemId
@@ -270,6 +271,21 @@ def test_no_answer_is_waited_for_when_the_time_is_up(hanging: Client, command: l
     assert (done.returncode, done.stdout) == (code, "")
     assert "did not answer in time" in done.stderr
     assert "went away" not in done.stderr
+
+
+def test_a_wait_that_the_daemon_holds_until_its_end_is_no_silence(
+    hanging: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon may take as long as it was given; only behind that it is late."""
+    monkeypatch.setattr(client_module, "QUIET", 0.05)
+    monkeypatch.setattr(client_module, "PATIENCE", 0.3)
+    told: list[float] = []
+    hanging._silence = told.append
+    waiting.patient(Line(hanging, "table"), 0.2)
+    monkeypatch.setattr(waiting, "LATE", 0.05)
+    with pytest.raises(Unavailable):
+        hanging.wait("one", within=0.2)
+    assert told == []
 
 
 def test_a_daemon_that_hangs_is_in_the_way(hanging: Client, monkeypatch: pytest.MonkeyPatch) -> None:

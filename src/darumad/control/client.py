@@ -204,9 +204,8 @@ class Client:
         headers: Mapping[str, str],
         within: float,
     ) -> http.client.HTTPResponse:
-        within = self.bound(within)
         with self._told():
-            connection = self._dial(within)
+            connection = self._dial(self.bound(within))
             # The daemon may refuse a body before it has read it all: its answer is there to be read all the same.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(route.method, target, body, {**headers, **self._tracing})
@@ -220,13 +219,14 @@ class Client:
     def _tell_of_silence(self, connection: _UnixConnection, within: float) -> None:
         """Tells of an answer that is late. Beyond `PATIENCE` a caller waits for what takes its time."""
         quiet = max(0.0, within - PATIENCE) + QUIET
-        if self._silence is None or quiet >= within:
+        left = self.bound(within)
+        if self._silence is None or quiet >= left:
             return
         answers = select.poll()
         answers.register(connection.sock, select.POLLIN)
         if not answers.poll(quiet * 1000):
-            self._silence(within - quiet)
-            connection.sock.settimeout(within - quiet)
+            self._silence(left - quiet)
+            connection.sock.settimeout(left - quiet)
 
     def _dial(self, within: float) -> _UnixConnection:
         if len(os.fsencode(self.path)) > LONGEST_PATH:
