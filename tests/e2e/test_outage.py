@@ -119,8 +119,8 @@ def test_one_item_that_its_server_cannot_answer_holds_nobody_up_and_is_dead_in_t
     given["agents"]["up"]["count"] = 1
     daemon = house({**given, "item": {"backoff": "10ms"}}).start()
     daemon.client.submit({**work("poison", "up"), "description": "Say what the POISON is", "max_attempts": 2})
+    daemon.client.batch([{**work(f"well-{n}", "up"), "stages": ["optimize", "execute"]} for n in range(3)])
     daemon.until("provider.circuit_opened")
-    daemon.client.batch([work(f"well-{n}", "up") for n in range(3)])
 
     assert {daemon.settled(f"well-{n}")["state"] for n in range(3)} == {"succeeded"}
     dead = daemon.settled("poison")

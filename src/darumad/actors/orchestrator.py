@@ -138,7 +138,9 @@ class Orchestrator(Actor):
         """Gather; the flush that this life told itself comes behind everything that already waits."""
         if isinstance(message, Flush):
             gathered, self._gathered = self._gathered, []
-            self._barred = self._desk.barred()
+            before, self._barred = self._barred, self._desk.barred()
+            if self._barred.but_one - before.but_one:
+                self._backlog.anywhere()  # whoever is to go ahead may stand at any stage
             for each in gathered:
                 self._take_in(each)
             self._probes.forget(self._barred, self._is_under_way)
