@@ -26,7 +26,10 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
 
 
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
-    """Puts, in one transaction, whatever fits and can be on its way again; as `retry` does with one."""
+    """Puts, in one transaction, whatever fits and can be on its way again.
+
+    As with `retry`, that is its operator's word that what their providers refused is mended. Ready ones are let be.
+    """
     those = await _those(desk, request)
     asked = Release(items=tuple(those), audit=ask.audit(counted(len(those), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))

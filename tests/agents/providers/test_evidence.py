@@ -22,11 +22,14 @@ def test_whoever_fails_for_the_first_time_while_nobody_is_answered_meets_an_outa
     assert failed(Evidence(), POISON, 10.0, answered_at=8.0) == AN_OUTAGE
 
 
-def test_whoever_fails_again_after_others_were_answered_fails_by_itself() -> None:
+@pytest.mark.parametrize(("answered", "found"), [(OTHER, ITS_OWN), (POISON, AN_OUTAGE)])
+def test_whoever_fails_again_fails_by_itself_where_others_and_not_it_were_answered(
+    answered: ItemId, found: Blame
+) -> None:
     evidence = Evidence()
     failed(evidence, POISON, 10.0)
-    evidence.answered(HERE, OTHER)
-    assert failed(evidence, POISON, 20.0, answered_at=15.0) == ITS_OWN
+    evidence.answered(HERE, answered)
+    assert failed(evidence, POISON, 20.0, answered_at=15.0) == found
 
 
 def test_whoever_fails_again_beside_others_that_fail_meets_an_outage() -> None:
@@ -35,13 +38,6 @@ def test_whoever_fails_again_beside_others_that_fail_meets_an_outage() -> None:
     evidence.answered(HERE, OTHER)
     failed(evidence, OTHER, 19.0, answered_at=15.0)
     assert failed(evidence, POISON, 20.0, answered_at=15.0).circuit_open
-
-
-def test_two_outages_with_an_answer_of_its_own_between_are_two_outages() -> None:
-    evidence = Evidence()
-    failed(evidence, POISON, 10.0)
-    evidence.answered(HERE, POISON)
-    assert failed(evidence, POISON, 20.0, answered_at=15.0) == AN_OUTAGE
 
 
 def test_what_one_target_was_failed_at_says_nothing_of_another() -> None:

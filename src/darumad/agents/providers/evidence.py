@@ -16,7 +16,6 @@ Target = tuple[str, str]
 
 REMEMBERED: Final = 65_536
 """The last failures of so many items are known; the oldest go first."""
-_TWO: Final = 2
 
 
 class Blame(Value, kw_only=True):
@@ -30,7 +29,7 @@ class Evidence:
     """Who failed since each target last answered, and when each item last did, on the clock it is asked with."""
 
     def __init__(self) -> None:
-        self._failing: dict[Target, set[ItemId]] = {}
+        self._failing: dict[Target, ItemId | None] = {}  # None for several
         self._failed_at: OrderedDict[tuple[Target, ItemId], float] = OrderedDict()
 
     def answered(self, target: Target, item: ItemId) -> None:
@@ -48,8 +47,7 @@ class Evidence:
         self._failed_at[target, item] = now
         if len(self._failed_at) > REMEMBERED:
             self._failed_at.popitem(last=False)
-        failing = self._failing.setdefault(target, set())
-        if len(failing) < _TWO:  # whether it is more than one is all that is asked
-            failing.add(item)
+        alone = self._failing.get(target, item) == item
+        self._failing[target] = item if alone else None
         answers = answered_at > min(since, before)
-        return Blame(circuit_open=not (answers and failing == {item}), target_answered=answers)
+        return Blame(circuit_open=not (answers and alone), target_answered=answers)
