@@ -2,13 +2,15 @@
 
 A frozen dataclass of the standard library costs twice. Declared, it compiles up to eight methods of its own, about a
 millisecond: with 250 of them that was a third of the daemon's start. Made, it sets each field through
-`object.__setattr__`, and an item's walk makes sixty. A `Value` is declared and made in C. Two rooms declare theirs as
-dataclasses: supervision, which stands alone with Pykka, and the simulator.
+`object.__setattr__`, and an item's walk makes sixty. A `Value` is declared and made in C, and read from JSON in C, with
+the types that its class declares. Two rooms declare theirs as dataclasses: supervision, which stands alone with Pykka,
+and the simulator.
 """
 
 from typing import TYPE_CHECKING, dataclass_transform
 
-from msgspec import Struct, StructMeta, field  # noqa: TID251 - the one door
+from msgspec import Struct, StructMeta, convert, field  # noqa: TID251 - the one door
+from msgspec.json import Decoder  # noqa: TID251 - the one door
 from msgspec.structs import FieldInfo, asdict, astuple, fields  # noqa: TID251 - the one door
 
 if TYPE_CHECKING:
@@ -16,7 +18,18 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace as changed  # noqa: TID251 - the one door
 
-__all__ = ["FieldInfo", "StructMeta", "Value", "asdict", "astuple", "changed", "field", "fields"]
+__all__ = [
+    "Decoder",
+    "FieldInfo",
+    "StructMeta",
+    "Value",
+    "asdict",
+    "astuple",
+    "changed",
+    "convert",
+    "field",
+    "fields",
+]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

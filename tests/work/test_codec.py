@@ -182,13 +182,18 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 @pytest.mark.parametrize("data", [{"id": "a"}, {"description": "b"}, {}])
 def test_an_item_without_its_id_or_description_is_refused(data: dict[str, str]) -> None:
-    with pytest.raises(TypeError, match="Missing required"):
+    with pytest.raises(ValueError, match="missing required field"):
         item_from_json(data)
 
 
 def test_a_word_of_no_known_stage_is_refused() -> None:
     with pytest.raises(ValueError, match="dreaming"):
         item_from_json({"id": "a", "description": "b", "stages": ["dreaming"]})
+
+
+def test_a_field_that_is_not_what_its_class_declares_is_refused_with_its_place() -> None:
+    with pytest.raises(ValueError, match=r"Expected `int`, got `str` - at `\$.priority`"):
+        item_from_json({"id": "a", "description": "b", "priority": "high"})
 
 
 # --- digests --------------------------------------------------------------------------------------------------------

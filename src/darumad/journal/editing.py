@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from darumad.errors import Broken, Refused, unknown_item
 from darumad.events import WorkEdited
 from darumad.journal.batch import Batch
-from darumad.journal.encoding import dump, load, sha256
+from darumad.journal.encoding import dump, read_payload, sha256
 from darumad.journal.requests import APPLIED, Answer, Edit
 from darumad.values import changed
-from darumad.work.codec import item_from_json, item_to_json
+from darumad.work.codec import item_to_json
 from darumad.work.item import WorkItem
 from darumad.work.states import WorkState
 
@@ -63,8 +63,8 @@ def _as_read_back(item: WorkItem) -> str:
     """
     text = dump(item_to_json(item))
     try:
-        same = item_from_json(load(text)) == item
-    except (TypeError, ValueError):
+        same = read_payload(text) == item
+    except ValueError:
         same = False
     if not same:
         raise Broken(f"{item.id} was not edited: what was to be written would not be read back as the same item")
@@ -77,4 +77,4 @@ def _is_still(before: WorkItem, body: str) -> bool:
     By what it says: an earlier version wrote fewer fields. Its expiry stands on the row, where a retry takes off one
     that is past.
     """
-    return changed(item_from_json(load(body)), expires_at=before.expires_at) == before
+    return changed(read_payload(body), expires_at=before.expires_at) == before

@@ -2,15 +2,14 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from darumad.errors import Broken, DarumaError
 from darumad.names import Attempt, Fence, Millis, Stage
-from darumad.values import changed
-from darumad.work.codec import item_from_json
+from darumad.values import Decoder, changed
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
 
@@ -19,6 +18,9 @@ STAGES: Mapping[str, Stage] = {each.value: each for each in Stage}
 """What a stored word means."""
 WORDS: Mapping[Stage | WorkState, str] = {each: each.value for each in (*Stage, *WorkState)}
 """How it is stored: the plain text, for a word that is more than a `str` makes the driver look for an adapter."""
+
+read_payload: Callable[[str], WorkItem] = Decoder(WorkItem).decode
+"""The item of a stored payload; raises a ValueError that names the place where it is none."""
 
 _UID, _STAGE, _AGENT = 1, 5, 32
 _IN_JSON = frozenset({25, 28, 29, 30})
@@ -49,7 +51,7 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def verified(body: str, digest: str, what: str) -> Any:
+def verified(body: str, digest: str, what: str) -> str:
     """The stored `body`, if it is what was written.
 
     Raises:
@@ -57,7 +59,7 @@ def verified(body: str, digest: str, what: str) -> Any:
     """
     if sha256(body) != digest:
         raise Broken(f"{what} is not what was written: its sha256 differs. Restore the journal from a backup.")
-    return load(body)
+    return body
 
 
 def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRecord:
@@ -133,8 +135,9 @@ def item_of(body: str, digest: str, uid: str) -> WorkItem:
 
     Raises:
         Broken: the payload is not what was written.
+        ValueError: it is, and is no item.
     """
-    return item_from_json(verified(body, digest, f"the payload of {uid}"))
+    return read_payload(verified(body, digest, f"the payload of {uid}"))
 
 
 class RecentItems:

@@ -113,7 +113,7 @@ class Reader:
             Broken: it is not what was written.
         """
         row = self._db.one(SQL["result"], {"uid": item})
-        return dict(verified(row[0], row[1], f"the result of {item}")) if row else None
+        return dict(load(verified(row[0], row[1], f"the result of {item}"))) if row else None
 
     def attempts(self, item: ItemId) -> list[dict[str, Any]]:
         """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown.

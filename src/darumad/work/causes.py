@@ -147,5 +147,5 @@ def review_of(data: Any) -> Review | None:
     """The review that `data` holds, or None where it holds none that can be read."""
     try:
         return review_from_json(data)
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except ValueError:
         return None

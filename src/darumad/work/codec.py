@@ -1,25 +1,21 @@
 """Items, results and reviews as plain JSON dicts, and back: what the journal stores and the doors send.
 
 Writing gives every field, so a stored item does not change its meaning when a default does. Reading takes the
-default for a field that is not there and passes over one it does not know, so older and newer rows can be read.
+default for a field that is not there and passes over one it does not know, so older and newer rows can be read. What is
+read has the types that its class declares: whatever else stands there is refused with its place.
 """
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from darumad.names import Role, Stage
-from darumad.values import asdict
-from darumad.work.gates import Finding, Gate, Review, Verdict, in_order
-from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
+from darumad.values import asdict, convert
+from darumad.work.gates import Finding, Review, in_order
+from darumad.work.item import Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.plan import Plan, PlannedItem
-from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Failure, Usage, WorkResult
 
 Json = dict[str, Any]
-T = TypeVar("T")
-W = TypeVar("W", bound=StrEnum)
-Readers = Mapping[str, Callable[[Any], Any]]
 
 
 def item_to_json(item: WorkItem) -> Json:
@@ -39,10 +35,9 @@ def item_from_json(data: Mapping[str, Any]) -> WorkItem:
     """The item that `item_to_json` wrote.
 
     Raises:
-        TypeError: a field without a default (`id`, `description`) is missing.
-        ValueError: a word is of no known role or stage.
+        ValueError: a field without a default (`id`, `description`) is missing, or one is not what it should be.
     """
-    return _read(WorkItem, data, _ITEM)
+    return convert(data, WorkItem)
 
 
 def result_to_json(result: WorkResult) -> Json:
@@ -68,10 +63,9 @@ def result_from_json(data: Mapping[str, Any]) -> WorkResult:
     """The result that `result_to_json` wrote. `success` is not read: it follows from the stop reason.
 
     Raises:
-        TypeError: `stop_reason` is missing.
-        ValueError: the stop reason is none of the closed set.
+        ValueError: `stop_reason` is missing or none of the closed set, or a field is not what it should be.
     """
-    return _read(WorkResult, data, _RESULT)
+    return convert(data, WorkResult)
 
 
 def review_to_json(review: Review) -> Json:
@@ -93,10 +87,9 @@ def review_from_json(data: Mapping[str, Any]) -> Review:
     """The review that `review_to_json` wrote. What is derived is not read: nobody can write `passed` into a review.
 
     Raises:
-        TypeError: `gates` or `required` is missing.
-        ValueError: a word is of no known gate or verdict.
+        ValueError: `gates` or `required` is missing, or a word is of no known gate or verdict.
     """
-    return _read(Review, data, _REVIEW)
+    return convert(data, Review)
 
 
 def plan_to_json(plan: Plan) -> Json:
@@ -108,14 +101,25 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """The plan that `plan_to_json` wrote.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none.
+        ValueError: it is none.
     """
-    return Plan(items=planned_from_json(data), stages=_many(_stage)(data["stages"]))
+    return convert(data, Plan)
 
 
-def planned_from_json(data: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a plan alone, as whoever plans names them; raises as `plan_from_json`."""
-    return _many(lambda each: _read(PlannedItem, each, _PLANNED))(data["items"])
+def planned_from_json(data: Any) -> tuple[PlannedItem, ...]:
+    """The items of a plan as a model names them, in JSON that its schema has let through.
+
+    Raises:
+        ValueError: they are none.
+    """
+    return tuple(map(_planned_from_json, data["items"]))
+
+
+def _planned_from_json(data: Mapping[str, Any]) -> PlannedItem:
+    named = {**data, "success_criteria": data.get("success_criteria") or None}
+    if "priority" in named:
+        named["priority"] = int(named["priority"])  # to a JSON Schema, 5.0 is an integer
+    return convert(named, PlannedItem)
 
 
 def usage_to_json(usage: Usage) -> Json:
@@ -125,7 +129,7 @@ def usage_to_json(usage: Usage) -> Json:
 
 def usage_from_json(data: Mapping[str, Any]) -> Usage:
     """The usage that `usage_to_json` wrote."""
-    return UNUSED if data == _UNUSED else _read(Usage, data, {})
+    return convert(data, Usage)
 
 
 def limits_to_json(limits: Limits) -> Json:
@@ -135,7 +139,7 @@ def limits_to_json(limits: Limits) -> Json:
 
 def limits_from_json(data: Mapping[str, Any]) -> Limits:
     """The limits that `limits_to_json` wrote."""
-    return NO_LIMITS if data == _UNLIMITED else _read(Limits, data, {})
+    return convert(data, Limits)
 
 
 def message_to_json(message: Message) -> Json:
@@ -145,7 +149,7 @@ def message_to_json(message: Message) -> Json:
 
 def message_from_json(data: Mapping[str, Any]) -> Message:
     """The turn that `message_to_json` wrote."""
-    return Message(role=data["role"], text=data["text"])
+    return convert(data, Message)
 
 
 def failure_to_json(failure: Failure) -> Json:
@@ -167,88 +171,14 @@ def failure_from_json(data: Mapping[str, Any]) -> Failure:
     """The failure that `failure_to_json` wrote.
 
     Raises:
-        TypeError: `kind` or `message` is missing.
+        ValueError: `kind` or `message` is missing.
     """
-    return _read(Failure, data, _FAILURE)
+    return convert(data, Failure)
 
 
 def _finding_to_json(finding: Finding) -> Json:
     return {"verdict": str(finding.verdict), "issues": list(finding.issues)}
 
 
-def _read(kind: type[T], data: Mapping[str, Any], readers: Readers) -> T:
-    """A `kind` of the fields of `data` that it knows, each through its reader if it has one."""
-    names = _NAMES[kind]
-    known = {**data} if data.keys() <= names else {name: value for name, value in data.items() if name in names}
-    for name, read in readers.items():
-        if name in known:
-            known[name] = read(known[name])
-    return kind(**known)
-
-
-def _many(read: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda values: tuple(map(read, values)) if values else ()
-
-
-def _word_of(words: type[W]) -> Callable[[Any], W]:
-    """Reads a word of a closed set. A table is asked: calling an enum takes longer than all the rest of a result."""
-    known: Mapping[Any, W] = {word.value: word for word in words}
-
-    def read(word: Any) -> W:
-        try:
-            return known[word]
-        except (KeyError, TypeError):
-            return words(word)  # raises the ValueError that names it
-
-    return read
-
-
-_gate, _verdict, _stage = _word_of(Gate), _word_of(Verdict), _word_of(Stage)
-
-
 def _planned_to_json(each: PlannedItem) -> Json:
     return {**asdict(each), "depends_on": list(each.depends_on), "requirements": list(each.requirements)}
-
-
-def _finding_from_json(data: Mapping[str, Any]) -> Finding:
-    return Finding(_verdict(data["verdict"]), tuple(data["issues"]))
-
-
-_NAMES: Mapping[type, frozenset[str]] = {
-    kind: frozenset(kind.__struct_fields__)
-    for kind in (WorkItem, Input, Limits, WorkResult, Artifact, Failure, Usage, Review, PlannedItem)
-}
-_ITEM: Readers = {
-    "role": _word_of(Role),
-    "stages": _many(_stage),
-    "messages": _many(message_from_json),
-    "requires": tuple,
-    "depends_on": tuple,
-    "requirements": tuple,
-    "constraints": tuple,
-    "tech_stack": tuple,
-    "tests": tuple,
-    "inputs": _many(lambda each: _read(Input, each, {})),
-    "budget": limits_from_json,
-}
-_UNUSED, _UNLIMITED = usage_to_json(UNUSED), limits_to_json(NO_LIMITS)
-_FAILURE: Readers = {"hints": tuple}
-_RESULT: Readers = {
-    "stop_reason": _word_of(StopReason),
-    "memory_ids": tuple,
-    "artifacts": _many(lambda each: _read(Artifact, each, {})),
-    "error": lambda each: failure_from_json(each) if each else None,
-    "usage": usage_from_json,
-}
-_PLANNED: Readers = {
-    "priority": int,  # to a JSON Schema, 5.0 is an integer
-    "depends_on": tuple,
-    "requirements": tuple,
-    "success_criteria": lambda each: each or None,
-}
-_REVIEW: Readers = {
-    "gates": lambda gates: {_gate(gate): _finding_from_json(found) for gate, found in gates.items()},
-    "required": lambda gates: frozenset(map(_gate, gates)),
-    "recommendations": tuple,
-    "suggested_tests": tuple,
-}
