@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from darumad.sim import Attempt, Fault, ToolUse, main
-from darumad.sim.faults import FAULTS, VENDOR_FAULTS
+from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS
 from darumad.sim.reading import TURN, WHEN
 from darumad.sim.spoiled import SPOILED
 
@@ -37,6 +37,11 @@ def test_every_fault_and_every_parameter_has_its_row() -> None:
     assert set(names("Parameters")) == parameters
     told = {name for _, second in rows("Faults") for name in second} & parameters
     assert told == parameters, "a parameter that no fault heeds"
+
+
+def test_the_page_names_the_faults_that_leave_nothing_of_a_reply() -> None:
+    told = PAGE.partition("beside\n")[2].partition(" it would never be heard")[0]
+    assert set(re.findall(r"`(\w+)`", told)) == UNHEARD
 
 
 def test_every_field_of_the_log_has_its_row() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from darumad.sim import main, scenario_of
+from darumad.sim import Fault, main, scenario_of
+from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS, plan
+from darumad.sim.wire import Answer, Send
 
 RULES = [
     ({"when": {"wen": 1}}, "rule x: `when` has no wen"),
@@ -33,7 +35,8 @@ RULES = [
         {"when": {"endpoint": "models"}, "then": {"fault": "refusal"}},
         "rule x: the fault refusal is what a model says, and none is asked for what is looked up; another fault may be",
     ),
-    ({"when": {"prompt_re": "("}}, "`when.prompt_re` is no regular expression"),
+    ({"when": {"prompt_re": "("}}, '`when.prompt_re` is no regular expression of JSON Schema\'s: "(" is'),
+    ({"when": {"system_re": "a\\Z"}}, "`when.system_re` is no regular expression of JSON Schema's"),
     ({"when": {"listener": 5}}, "`when.listener` must be a text, not 5"),
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
     ({"when": {"max": "x"}}, "`when.max` must be a whole number, not 'x'"),
@@ -55,6 +58,14 @@ RULES = [
         {"then": {"fault": "rst", "mode": "cut"}},
         "`then.mode` is nothing to rst; it is for bad_tool_args and schema_violation",
     ),
+    ({"then": {"reply": "a", "script": ["b"]}}, "rule x: `then` has a `reply` and a `script`, whose first turn"),
+    (
+        {"then": {"reply": "a", "fault": "http_status"}},
+        "rule x: `then.reply` is never heard, for the fault http_status answers in its place: keep one",
+    ),
+    ({"then": {"script": ["a"], "fault": "empty_body"}}, "`then.script` is never heard, for the fault empty_body"),
+    ({"then": {"code": 503, "text": "no"}}, "rule x: `then` has code, text for a fault, and names no `fault`"),
+    ({"then": {"reply": {"text": "a", "json": 1}}}, "`reply` says what is answered in text and json: keep one"),
     ({"then": {"latency": "fast"}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": {"lognormal": [1]}}}, "`then.latency` must be a number, or one of fixed"),
     ({"then": {"latency": -5}}, "none of them below 0; not -5"),
@@ -94,6 +105,20 @@ DOCUMENTS = [
 def test_a_rule_with_nonsense_is_refused_with_its_key(rule: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         scenario_of({"rules": [{"id": "x", **rule}]})
+
+
+@pytest.mark.parametrize("fault", sorted(UNHEARD ^ {*FAULTS, *VENDOR_FAULTS}))
+def test_a_fault_may_stand_beside_a_reply_of_which_anything_is_heard(fault: str) -> None:
+    answer = Answer(200, (b"heard",), chunked=True)
+    heard = [step for step in plan(answer, Fault(name=fault)) if isinstance(step, Send)]
+    assert b"he" in b"".join(each.data for each in heard)
+    scenario_of({"rules": [{"then": {"reply": "heard", "fault": fault}}]})
+
+
+@pytest.mark.parametrize("fault", sorted(UNHEARD - VENDOR_FAULTS))
+def test_of_a_reply_beside_another_nothing_is_heard(fault: str) -> None:
+    sent = [step.data for step in plan(Answer(200, (b"heard",)), Fault(name=fault)) if isinstance(step, Send)]
+    assert b"heard" not in b"".join(sent)
 
 
 @pytest.mark.parametrize(("document", "said"), DOCUMENTS, ids=[said for _, said in DOCUMENTS])
@@ -154,9 +179,9 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, capsys: pytest
     assert all(each.startswith(f"daruma sim: {file}: ") for each in said)
     keys = [re.findall(r"two rules are called a|`[\w.-]+`", each)[0].strip("`") for each in said]
     assert keys == [
-        "scenario", "two rules are called a", "rule", "when.nth", "when.t", "when.p", "when.listener", "reply.tokens",
-        "reply.text", "then.script", "then.frac", "then.phase", "then.latency", "then.per_frame", "rule-3", "seed",
-        "quotas.ollama", "quotas.ollama.requests", "time_scale",
+        "scenario", "two rules are called a", "rule", "when.nth", "when.t", "when.p", "when.listener", "reply",
+        "reply.tokens", "reply.text", "then.script", "then.frac", "then.phase", "then.latency", "then.per_frame",
+        "rule-3", "seed", "quotas.ollama", "quotas.ollama.requests", "time_scale",
     ]  # fmt: skip
 
 

@@ -234,6 +234,20 @@ def test_the_first_rule_that_fits_wins_and_each_caller_has_its_own_count(sim: Si
     assert said == ["a#1", "second", "b#1", "a#2", "second"]
 
 
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a*)*\1$", r"^(?:(?=a)a+)+$"])
+def test_a_pattern_that_would_go_back_without_end_is_given_up_and_everybody_is_answered(
+    sim: Simulation, pattern: str
+) -> None:
+    sim.play(Rule(id="endless", when=When(prompt_re=pattern), script=(Reply(text="found"),)))
+    assert text_of(sim, messages=[{"role": "user", "content": "a" * 40 + "!"}]).startswith("ack ")
+
+
+def test_a_pattern_may_look_ahead_and_is_found_anywhere(sim: Simulation) -> None:
+    sim.play(Rule(id="others", when=When(prompt_re="(?i)^(?!.*secret).*PAPER"), script=(Reply(text="found"),)))
+    said = [text_of(sim, messages=[{"role": "user", "content": each}]) for each in ("a paper", "a secret paper")]
+    assert (said[0], said[1][:4]) == ("found", "ack ")
+
+
 def test_a_script_is_told_turn_by_turn_and_its_last_turn_stays(sim: Simulation) -> None:
     sim.play(Rule(id="told", script=(Reply(text="1"), Reply(text="2"))))
     assert [text_of(sim) for _ in range(3)] == ["1", "2", "2"]

@@ -221,3 +221,5 @@ FAULTS: Mapping[str, Callable[[Answer, Fault], Plan]] = {
 
 VENDOR_FAULTS = frozenset({"http_status", "body_200_error", "context_overflow"})
 """Faults that are answers of the vendor's own: its errors, in its words."""
+UNHEARD = VENDOR_FAULTS | {"hang_headers", "body_200_html", "json_list", "empty_body", "redirect_loop", "huge_body"}
+"""Faults in whose answer nothing is left of what a model says."""

@@ -1,12 +1,13 @@
 """Whether what a document says fits the fields it is for, so that a scenario is wrong when it is read and not later."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import inf
 from sys import float_info
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+
+from darumad.sim.pattern import check
 
 _SAID: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 _BETWEEN: Mapping[str, tuple[float, float]] = {
@@ -145,6 +146,6 @@ def is_amount(value: Any) -> bool:
 
 def _compile(what: str, pattern: str) -> None:
     try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"`{what}` is no regular expression: {error}") from error
+        check(pattern)
+    except ValueError as error:
+        raise ValueError(f"`{what}` is no regular expression of JSON Schema's: {error}") from error

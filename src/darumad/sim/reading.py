@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from darumad.sim.faults import FAULTS, VENDOR_FAULTS
+from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS
 from darumad.sim.fitting import Unfit, fitting, listed, mapped, number, only, said_in, together
 from darumad.sim.scenario import ASKING, LOOK_UP, Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.spoiled import MODES, SPOILED
@@ -29,6 +29,8 @@ TURN = frozenset({
     "model",
 })  # fmt: skip
 """What a reply may say."""
+_WORDS = ("text", "json", "echo", "from_schema", "tokens")
+"""Each of them says what is answered."""
 _MADE = frozenset({"json", "echo", "from_schema", "tokens", "tool_calls"})
 KNOWN_FAULTS = tuple(sorted({*FAULTS, *VENDOR_FAULTS, *SPOILED}))
 """Every fault, by name."""
@@ -124,8 +126,9 @@ def _refuse_unsaid(when: When, then: Mapping[str, Any]) -> None:
 
 
 def _then(then: Mapping[str, Any]) -> Mapping[str, Any]:
-    _, script, fault, (latency, per_token), per_frame = together(
+    _, _, script, fault, (latency, per_token), per_frame = together(
         lambda: only("then", then, _THEN),
+        lambda: _refuse_unheeded(then),
         lambda: _script(then),
         lambda: _fault(then),
         lambda: _latency(then.get("latency", 0.0)),
@@ -134,6 +137,18 @@ def _then(then: Mapping[str, Any]) -> Mapping[str, Any]:
     gate = None if then.get("gate") is None else str(then["gate"])
     per_frame = per_frame if "per_frame" in then else per_token
     return {"script": script, "fault": fault, "latency": latency, "per_frame": per_frame, "gate": gate}
+
+
+def _refuse_unheeded(then: Mapping[str, Any]) -> None:
+    """Refuses what another key of the same rule keeps from ever being heard."""
+    says, fault = [each for each in ("reply", "script") if each in then], then.get("fault")
+    parameters = [each for each in _FAULT_FIELDS if each in then]
+    if len(says) > 1:
+        raise ValueError("`then` has a `reply` and a `script`, whose first turn is its first reply: keep one")
+    if says and fault in UNHEARD:
+        raise ValueError(f"`then.{says[0]}` is never heard, for the fault {fault} answers in its place: keep one")
+    if parameters and fault is None:
+        raise ValueError(f"`then` has {', '.join(parameters)} for a fault, and names no `fault`")
 
 
 def _when(raw: Any, listeners: Collection[str] | None) -> When:
@@ -218,6 +233,9 @@ def _turn(raw: Any) -> Reply:
 
 def _text(turn: Mapping[str, Any]) -> Mapping[str, Any]:
     """The text that is made of another key; an answer that has no words at all is made from the schema asked for."""
+    given = [each for each in _WORDS if each in turn]
+    if len(given) > 1:
+        raise ValueError(f"`reply` says what is answered in {' and '.join(given)}: keep one")
     if "json" in turn:
         return {"text": _written(turn["json"])}
     return {"text": "{prompt}"} if turn.get("echo") else {}

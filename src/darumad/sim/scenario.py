@@ -3,13 +3,13 @@
 A draw is a hash of (seed, rule, caller, count), so that however calls overlap the same ones fail.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
 
+from darumad.sim.pattern import is_in
 from darumad.sim.prefix import Prefix
 from darumad.sim.spread import Spread
 
@@ -99,7 +99,7 @@ class When:
     def _fits_what(self, asked: Asked) -> bool:
         patterns = ((self.prompt_re, asked.prompt), (self.system_re, asked.system))
         return (
-            all(pattern is None or re.search(pattern, text) for pattern, text in patterns)
+            all(pattern is None or is_in(pattern, text) for pattern, text in patterns)
             and self.endpoint in {None, asked.endpoint}
             and self.method in {None, asked.method}
             and (self.has_tool is None or self.has_tool in asked.tools)
