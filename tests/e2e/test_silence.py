@@ -20,6 +20,7 @@ from tests.kit.witness import Witness
 MODELS = {"anthropic": "claude-haiku-4-5", "ollama": "llama3.2", "openai": "gpt-sim"}
 SILENCES = {
     "headers": Fault(name="hang_headers"),
+    "informational": Fault(name="hang_informational"),
     "body": Fault(name="hang_body", after=3),
     "pings": Fault(name="pings_only", after=3),
     "drip": Fault(name="drip", bytes=1, interval=1.0),

@@ -464,7 +464,7 @@ def test_one_connection_serves_many_requests_one_after_the_other(sim: Simulation
     assert len({each.connection for each in sim.attempts()}) == 1
 
 
-ENDLESS = {"hang_headers", "hang_body", "pings_only"}
+ENDLESS = {"hang_headers", "hang_informational", "hang_body", "pings_only"}
 
 
 @pytest.mark.parametrize("name", sorted({*FAULTS, *SPOILED, "http_status"} - ENDLESS))

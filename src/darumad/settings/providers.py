@@ -56,7 +56,7 @@ class ProviderSettings(Value, kw_only=True):
     output_tokens_per_minute: int | None = setting(None, "How many tokens are answered in any minute.", ONE_UP)
     stream: bool = setting(
         default=True,
-        says="Whether answers are asked for piece by piece; without, only `total` bounds the wait for one.",
+        says="Whether answers are asked for piece by piece; without, only `total` bounds the wait until one begins.",
     )
     concurrency: int = setting(
         16,
@@ -65,7 +65,9 @@ class ProviderSettings(Value, kw_only=True):
     )
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
-        Seconds(30), "How long until the first token of one try; a cold local model takes its time.", POSITIVE
+        Seconds(30),
+        "How long until the first token of one try, whatever comes before it; a cold local model takes its time.",
+        POSITIVE,
     )
     idle: Seconds = setting(
         Seconds(15), "The longest silence within a reply; keep-alive pings are silence too.", POSITIVE

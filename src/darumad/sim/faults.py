@@ -81,6 +81,11 @@ def _hang_headers(_: Answer, __: Fault) -> Plan:
     yield Hang()
 
 
+def _hang_informational(_: Answer, fault: Fault) -> Plan:
+    """`100 Continue` again and again, which promises an answer, and none."""
+    yield Hang(b"HTTP/1.1 100 Continue\r\n\r\n", fault.interval)
+
+
 def _hang_body(answer: Answer, fault: Fault) -> Plan:
     yield from _begun(answer, fault)
     yield Hang()
@@ -193,6 +198,7 @@ def _slow_accept(answer: Answer, fault: Fault) -> Plan:
 
 FAULTS: Mapping[str, Callable[[Answer, Fault], Plan]] = {
     "hang_headers": _hang_headers,
+    "hang_informational": _hang_informational,
     "hang_body": _hang_body,
     "pings_only": _pings_only,
     "drip": _drip,
@@ -221,5 +227,7 @@ FAULTS: Mapping[str, Callable[[Answer, Fault], Plan]] = {
 
 VENDOR_FAULTS = frozenset({"http_status", "body_200_error", "context_overflow"})
 """Faults that are answers of the vendor's own: its errors, in its words."""
-UNHEARD = VENDOR_FAULTS | {"hang_headers", "body_200_html", "json_list", "empty_body", "redirect_loop", "huge_body"}
+UNHEARD = VENDOR_FAULTS | {
+    "hang_headers", "hang_informational", "body_200_html", "json_list", "empty_body", "redirect_loop", "huge_body",
+}  # fmt: skip
 """Faults in whose answer nothing is left of what a model says."""

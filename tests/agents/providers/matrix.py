@@ -126,7 +126,7 @@ def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
     if name.startswith("drip"):
         limits = changed(SLOW, total=PATIENCE)
     elif name.startswith(SILENT):
-        unheard = way == "whole" and name.startswith("hang_headers")
+        unheard = way == "whole" and name.startswith(("hang_headers", "hang_informational"))
         short = {"total": PATIENCE} if unheard else {"first_token": PATIENCE, "idle": PATIENCE}
         limits = changed(SLOW, **short)
     return changed(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
