@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple
@@ -10,10 +11,10 @@ from darumad.events import WorkAssigned
 from darumad.journal.batch import Batch
 from darumad.journal.conversing import shown
 from darumad.journal.deaths import convict, expire
-from darumad.journal.encoding import WORDS, load
+from darumad.journal.encoding import STAGES, WORDS, load
 from darumad.journal.gathering import gather
 from darumad.journal.requests import Answer, Claim, Claimed, Slot
-from darumad.names import AgentName, Stage
+from darumad.names import AgentName
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.item import WorkRecord
@@ -241,8 +242,9 @@ def _pools(asked: Claim) -> _PoolOf:
     """Which of the pools that are asked for an item waits for: that of its own definition before that of any."""
     present = {(slot.stage, slot.agent) for slot in asked.slots}
 
+    @cache  # asked twice an item, of few pools
     def pool_of(stage: str, agent: AgentName) -> Pool:
-        own = (Stage(stage), agent)
+        own = (STAGES[stage], agent)
         return own if own in present else (own[0], ANY)
 
     return pool_of
