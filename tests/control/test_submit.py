@@ -282,6 +282,14 @@ def test_a_vague_item_is_parked_with_its_questions_before_anything_is_spent(serv
     assert "What is the goal?" in reply["questions"]
 
 
+def test_a_vague_item_that_is_answered_before_its_time_waits_for_that(served: Served) -> None:
+    vague = {"description": "just make it better somehow", "id": "vague", "run_at": "2100-01-01T00:00:00Z"}
+    assert served.client.submit(vague)["state"] == "parked"
+    served.client.call("work answer", {"answers": ["the report of May"]}, id="vague")
+    shown = served.client.call("work show", id="vague")
+    assert (shown["state"], shown["reason"], shown["scheduled_for"]) == ("scheduled", "delay", 4_102_444_800_000)
+
+
 def test_an_item_that_forbids_the_challenge_is_ready_and_its_doubts_are_told(served: Served) -> None:
     reply = served.client.submit({"description": "just make it better somehow", "challenge": False})
     assert reply["state"] == "ready"

@@ -22,6 +22,9 @@ ITEM = (
     "INSERT INTO item (id, uid, agent, phase, lane, first_stage, stage, priority, state, rank, created_at, ready_at)"
     " VALUES (1, 'a', 'executor', 'testing', 'default', 'executing', 'executing', 5, 'ready', 0, 1, 1)"
 )
+PAYLOAD = (
+    "INSERT INTO payload (item, body, sha256, digest, origin, submitted_by) VALUES (1, ?, ?, 'd', 'socket', 'uid:0')"
+)
 BODY = '{"id":"a","description":"do a","stages":["executing"]}'
 
 
@@ -34,7 +37,7 @@ def of_version(version: int, directory: Path) -> Path:
             db.execute(statement)
         db.execute("INSERT INTO identity (only, uuid, created_at) VALUES (1, 'me', 1)")
         db.execute(ITEM)
-        db.execute("INSERT INTO payload VALUES (1, ?, ?, 'd', 'socket', 'uid:0')", (BODY, digest(BODY)))
+        db.execute(PAYLOAD, (BODY, digest(BODY)))
         for statement in split(EARLIER / f"rows-{version}.sql"):
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -6,7 +7,7 @@ from darumad.errors import Refused
 from darumad.events import DaemonPaused
 from darumad.journal import APPLIED, Held, NewItem, Note, Program, PromoteDue, Release, Released, Rescue, Setting
 from darumad.journal.batch import audit_hash
-from darumad.names import AgentName, Fence, ItemId
+from darumad.names import AgentName, Fence, ItemId, Millis
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -97,6 +98,62 @@ def test_answers_to_a_challenge_begin_a_new_attempt_and_are_appended(desk: Desk)
     held = desk.claim_one()
     assert (held.record.attempt, held.record.questions) == (2, ("how red?",))
     assert held.record.answers == ("the red one", "very")
+
+
+def challenged(uid: str, desk: Desk, **more: Any) -> NewItem:
+    """An item that is to run tomorrow, and is asked back first."""
+    asks = {"state": WorkState.PARKED, "reason": "challenge", "questions": ("which?",)}
+    return new_item(uid, run_at=Millis(desk.clock.wall() + 86_400_000), **asks, **more)
+
+
+def test_what_is_answered_before_its_time_begins_then_however_often_it_is_answered(desk: Desk) -> None:
+    desk.submit(challenged("a", desk))
+    before = desk.record("a")
+    for said in ("the red one", "very"):
+        desk.release("a", answers=[said])
+    told = desk.record("a")
+    assert (told.state, told.reason, told.run_at, told.rank) == (
+        WorkState.SCHEDULED, "delay", before.run_at, before.rank,
+    )  # fmt: skip
+    assert desk.events("a")[-2:] == ["work.answered", "work.scheduled"]
+    assert desk.claim() == ()
+    desk.clock.advance(86_400)
+    desk.call(PromoteDue())
+    assert desk.claim_one().record.answers == ("the red one", "very")
+
+
+def test_what_is_answered_after_its_time_is_ready_and_expires_like_any_other(desk: Desk) -> None:
+    dies = desk.clock.wall() + 86_403_000
+    desk.submit(
+        challenged("late", desk), challenged("told", desk, expires_at=dies), challenged("over", desk, expires_at=dies)
+    )
+    desk.release("told", answers=["the red one"])
+    desk.clock.advance(86_401)
+    desk.release("late", answers=["the red one"])
+    assert (desk.state("late"), desk.record("late").run_at) == (WorkState.READY, None)
+    desk.clock.advance(2)
+    desk.call(PromoteDue())
+    assert (desk.state("told"), desk.state("over")) == (WorkState.DEAD, WorkState.DEAD)
+
+
+def test_what_is_retried_before_its_time_is_ready_at_once_and_not_behind_what_came_later(desk: Desk) -> None:
+    desk.submit(challenged("a", desk))
+    desk.release("a")
+    desk.clock.advance(1)
+    desk.submit("b")
+    assert [each.record.item.id for each in desk.claim(count=2)] == ["a", "b"]
+    assert desk.record("a").run_at is None
+
+
+def test_a_dependent_that_is_challenged_before_its_time_waits_for_all_three(desk: Desk) -> None:
+    desk.submit("x", challenged("a", desk, needs=["x"]))
+    due = desk.record("a").run_at
+    held = desk.claim_one()
+    assert (desk.state("a"), desk.record("a").questions) == (WorkState.WAITING, ("which?",))
+    desk.succeed(held)
+    assert (desk.state("a"), desk.record("a").run_at) == (WorkState.PARKED, due)
+    desk.release("a", answers=["the red one"])
+    assert (desk.state("a"), desk.record("a").run_at) == (WorkState.SCHEDULED, due)
 
 
 def test_a_released_scheduled_item_is_ready_at_once(desk: Desk) -> None:

@@ -18,7 +18,7 @@ def test_every_state_has_its_row() -> None:
         (S.READY, {S.RUNNING, S.SCHEDULED, S.PARKED, S.DEAD, S.CANCELLED}),
         (S.SCHEDULED, {S.READY, S.PARKED, S.DEAD, S.CANCELLED}),
         (S.RUNNING, {S.RUNNING, S.SUCCEEDED, S.SCHEDULED, S.READY, S.PARKED, S.DEAD, S.CANCELLED}),
-        (S.PARKED, {S.READY, S.CANCELLED, S.DEAD}),
+        (S.PARKED, {S.READY, S.SCHEDULED, S.CANCELLED, S.DEAD}),
         (S.DEAD, {S.READY, S.WAITING, S.CANCELLED}),
         (S.SUCCEEDED, set()),
         (S.CANCELLED, set()),

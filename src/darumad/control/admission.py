@@ -208,11 +208,12 @@ def _wrong_uploads(request: SubmitRequest, uploads: Path, at: str) -> Iterator[P
 
 
 def _beginning(item: WorkItem, questions: tuple[str, ...], now: Millis) -> tuple[WorkState, str | None, Millis | None]:
-    """The state an item is accepted in, why, and when it is due."""
+    """The state an item is accepted in, why, and when it is due; one with questions, once they are answered."""
+    due = item.run_at if item.run_at is not None and item.run_at > now else None
     if questions:
-        return WorkState.PARKED, str(ParkReason.CHALLENGE), None
-    if item.run_at is not None and item.run_at > now:
-        return WorkState.SCHEDULED, str(ScheduleReason.DELAY), item.run_at
+        return WorkState.PARKED, str(ParkReason.CHALLENGE), due
+    if due is not None:
+        return WorkState.SCHEDULED, str(ScheduleReason.DELAY), due
     return WorkState.READY, None, None
 
 

@@ -7,17 +7,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from darumad.errors import DarumaError, Refused, unknown_item
-from darumad.events import WorkAnswered, WorkCancelled, WorkReady, WorkRetried
+from darumad.events import Fact, WorkAnswered, WorkCancelled, WorkReady, WorkRetried, WorkScheduled
 from darumad.journal.admission import LOST
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom, end, revive
 from darumad.journal.effects import settle_unknown
-from darumad.journal.encoding import dump
+from darumad.journal.encoding import WORDS, dump
 from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
 from darumad.journal.sql import SQL
-from darumad.names import Attempt, Fence, ItemId, Stage
+from darumad.names import Attempt, Fence, ItemId, Millis, Stage
 from darumad.values import Value
-from darumad.work.states import UNFINISHED, ParkReason, WorkState
+from darumad.work.states import UNFINISHED, ParkReason, ScheduleReason, WorkState
 
 
 class Found(Value):
@@ -31,12 +31,15 @@ class Found(Value):
     holder: str | None
     fence: Fence
     attempt: Attempt
+    run_at: Millis | None
 
 
 Chosen = Mapping[ItemId, Found]
 """Items by their ids, in the order of the request."""
 _CANCELLABLE = UNFINISHED | {WorkState.DEAD}
 _RELEASABLE = frozenset({WorkState.PARKED, WorkState.SCHEDULED, WorkState.DEAD})
+_WISHED = frozenset({ParkReason.CHALLENGE.value, ScheduleReason.DELAY.value})
+"""The reasons beside which the time that an item has is the one that its submit wished."""
 
 
 def cancel(batch: Batch, asked: Sequence[Cancel]) -> list[Answer]:
@@ -95,13 +98,14 @@ def _release(batch: Batch, asked: Release) -> Answer:
         answered = [each for each in found.values() if each.row not in settled]
         batch.run_if_any("correspond", [(each.row, "[]", dump(asked.answers), "[]") for each in answered])
         batch.record(WorkAnswered(uid, asked.audit.by) for uid in found)
-    batch.run("release", [_row(each, asked, waiting) for each in found.values()])
+    to = {each.uid: _goes_to(each, asked, waiting, batch.now) for each in found.values()}
+    batch.run("release", [(each.row, WORDS[to[uid]], int(_starts_fresh(each, asked))) for uid, each in found.items()])
     dead = {each.row: each.uid for each in found.values() if each.state is WorkState.DEAD}
     fresh = [each.row for each in found.values() if _starts_fresh(each, asked)]
     batch.run_if_any("close_attempts", fresh, outcome="released")
     batch.unfinished += len(dead)
     for each in found.values():
-        batch.record(_facts(each, asked, waiting))
+        batch.record(_facts(each, asked, to[each.uid]))
     batch.audit(asked.audit)
     return Released((*found, *revive(batch, dead, asked.audit.by)))
 
@@ -191,20 +195,29 @@ def _in_vain(item: ItemId, needed: ItemId, state: WorkState) -> Refused:
     return Refused(f"{said}: retry that first", code="conflict")
 
 
-def _row(each: Found, asked: Release, waiting: frozenset[int]) -> tuple[int, str, int]:
-    state = WorkState.WAITING if each.row in waiting else WorkState.READY
-    return each.row, state.value, int(_starts_fresh(each, asked))
-
-
 def _starts_fresh(each: Found, asked: Release) -> bool:
     """Whether the attempt ends: a retry of the dead does, and answers that change what the agent is asked to do."""
-    return each.state is WorkState.DEAD or bool(asked.answers and each.reason == ParkReason.CHALLENGE)
+    return each.state is WorkState.DEAD or _answers_a_challenge(each, asked)
 
 
-def _facts(each: Found, asked: Release, waiting: frozenset[int]) -> list[WorkRetried | WorkReady]:
-    retried = [WorkRetried(each.uid, f"asked for by {asked.audit.by}", each.attempt)]
-    ready = [WorkReady(each.uid, f"released by {asked.audit.by}")]
-    return [
-        *(retried if each.state is WorkState.DEAD else []),
-        *(ready if each.row not in waiting else []),
-    ]
+def _answers_a_challenge(each: Found, asked: Release) -> bool:
+    return bool(asked.answers and each.reason == ParkReason.CHALLENGE)
+
+
+def _goes_to(each: Found, asked: Release, waiting: frozenset[int], now: Millis) -> WorkState:
+    """A retry makes ready at once whatever may begin; an answer, however often it is sent, leaves a time wished for."""
+    if each.row in waiting:
+        return WorkState.WAITING
+    early = each.run_at is not None and each.run_at > now and each.reason in _WISHED
+    return WorkState.SCHEDULED if early and asked.answers else WorkState.READY
+
+
+def _facts(each: Found, asked: Release, to: WorkState) -> list[Fact]:
+    facts: list[Fact] = []
+    if each.state is WorkState.DEAD:
+        facts.append(WorkRetried(each.uid, f"asked for by {asked.audit.by}", each.attempt))
+    if to is WorkState.READY:
+        facts.append(WorkReady(each.uid, f"released by {asked.audit.by}"))
+    if to is WorkState.SCHEDULED:
+        facts.append(WorkScheduled(each.uid, ScheduleReason.DELAY, int(each.run_at or 0), None))
+    return facts

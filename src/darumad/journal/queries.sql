@@ -527,7 +527,7 @@ WHERE needed.state <> 'succeeded';
 -- === operators =====================================================================================================
 
 -- name: standing_of
-SELECT item.uid, item.id, item.state, item.stage, item.reason, item.holder, item.fence, item.attempt
+SELECT item.uid, item.id, item.state, item.stage, item.reason, item.holder, item.fence, item.attempt, item.run_at
 FROM json_each(:asked) AS asked JOIN item ON item.uid = asked.value;
 
 -- name: cancel
@@ -539,17 +539,21 @@ WHERE id IN (SELECT value FROM json_each(:asked));
 -- name: release
 -- [id, state, fresh start]. A fresh start has its budgets back and begins its walk again; all else keeps its place. What
 -- waits again goes on where its submit wished it: its time stands, and what it was asked back is still to be answered.
+-- The time of what is answered before it stands too.
 WITH asked(id, state, fresh) AS (VALUES :rows)
 UPDATE item SET
     state = asked.state,
-    reason = CASE asked.state WHEN 'waiting' THEN (
+    reason = CASE asked.state WHEN 'scheduled' THEN 'delay' WHEN 'waiting' THEN (
         SELECT 'challenge' FROM correspondence
         WHERE correspondence.item = asked.id AND questions <> '[]' AND answers = '[]') END,
-    run_at = CASE asked.state WHEN 'waiting' THEN run_at END,
+    run_at = CASE WHEN asked.state IN ('waiting', 'scheduled') THEN run_at END,
     finished_at = NULL,
     ready_at = CASE asked.state WHEN 'ready' THEN :now ELSE ready_at END,
-    rank = CASE WHEN item.state = 'parked' THEN rank ELSE min(:now - priority * :ageing,
-        CASE item.state WHEN 'scheduled' THEN rank ELSE :now - priority * :ageing END) END,
+    rank = CASE
+        WHEN asked.state = 'scheduled' THEN rank
+        WHEN item.state = 'dead' THEN :now - priority * :ageing
+        ELSE min(rank, :now - priority * :ageing)
+    END,
     attempt_open = attempt_open * (1 - asked.fresh),
     stage = CASE WHEN asked.fresh THEN first_stage ELSE stage END,
     expires_at = CASE WHEN item.state = 'dead' AND expires_at <= :now THEN NULL ELSE expires_at END,

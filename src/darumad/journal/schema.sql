@@ -1,4 +1,4 @@
--- The journal's tables, version 8. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 9. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -343,7 +343,8 @@ BEGIN
                 OR NEW.state = 'dead' OR NEW.state = 'cancelled'
             WHEN 'scheduled' THEN NEW.state = 'ready' OR NEW.state = 'parked' OR NEW.state = 'dead'
                 OR NEW.state = 'cancelled'
-            WHEN 'parked' THEN NEW.state = 'ready' OR NEW.state = 'dead' OR NEW.state = 'cancelled'
+            WHEN 'parked' THEN NEW.state = 'ready' OR NEW.state = 'scheduled' OR NEW.state = 'dead'
+                OR NEW.state = 'cancelled'
             WHEN 'dead' THEN NEW.state = 'ready' OR NEW.state = 'waiting' OR NEW.state = 'cancelled'
             ELSE 0
         END THEN RAISE(ABORT, 'the state table does not lead there')

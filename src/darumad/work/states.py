@@ -48,7 +48,7 @@ LEADS_TO: Mapping[WorkState, frozenset[WorkState]] = {
     _W.READY: frozenset({_W.RUNNING, _W.SCHEDULED, _W.PARKED, _W.DEAD, _W.CANCELLED}),
     _W.SCHEDULED: frozenset({_W.READY, _W.PARKED, _W.DEAD, _W.CANCELLED}),
     _W.RUNNING: frozenset({_W.RUNNING, _W.SUCCEEDED, _W.SCHEDULED, _W.READY, _W.PARKED, _W.DEAD, _W.CANCELLED}),
-    _W.PARKED: frozenset({_W.READY, _W.CANCELLED, _W.DEAD}),
+    _W.PARKED: frozenset({_W.READY, _W.SCHEDULED, _W.CANCELLED, _W.DEAD}),
     _W.SUCCEEDED: frozenset(),
     _W.CANCELLED: frozenset(),
     _W.DEAD: frozenset({_W.READY, _W.WAITING, _W.CANCELLED}),
