@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from math import inf
 from typing import NewType
 
 ItemId = NewType("ItemId", str)
@@ -33,6 +34,8 @@ Position = NewType("Position", int)
 
 Offer = tuple[AgentName, Capability]
 """That an agent offers what items may require."""
+NEVER = Seconds(-inf)
+"""The monotonic instant of what has not happened."""
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """How an agent, a provider and a capability may be called."""
 

@@ -31,7 +31,7 @@ from darumad.clock import SystemClock
 from darumad.events import Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Note
-from darumad.names import AgentName, Fence, ItemId, Role, Seconds, Stage
+from darumad.names import NEVER, AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ActorDeadError, Backoff, Event, Supervisor, SupervisorFlags, SupervisorRef
 from darumad.work.allowance import Allowance
 from darumad.work.backoff import Backoff as Retry
@@ -114,6 +114,7 @@ class Company:
         self.dispatch = Dispatch()
         self.barred = Barred()
         self.held: list[frozenset[AgentName]] = []
+        self.mended: dict[tuple[str, str], Seconds] = {}
         self.broker = Broker()
         self.broker.model = None
         self.signals: list[Event] = []
@@ -259,6 +260,7 @@ class Company:
             revoke=self._revoke,
             barred=lambda: self.barred,
             holding=self.held.append,
+            mended_at=lambda agent, reason: self.mended.get((agent, reason), NEVER),
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),

@@ -17,7 +17,7 @@ from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
 from darumad.journal.room import Room
-from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Stage
+from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import plan_to_json
@@ -316,6 +316,35 @@ def test_a_probe_that_is_over_is_followed_by_the_next_though_it_succeeded_in_not
     daemon.submit("a", "b", stages=(Stage.EXECUTING,))
     daemon.succeeds("b")
     assert daemon.desk.state("a") is WorkState.SCHEDULED
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("auth", "provider"), ("budget_exhausted", "budget")])
+def test_what_is_parked_for_what_was_mended_while_it_was_held_goes_on(
+    company: Companies, kind: str, reason: str
+) -> None:
+    async def refused(item: WorkItem, context: Context) -> WorkResult:
+        if house.mended:
+            return completed()
+        house.clock.advance(1.0)
+        house.mended["executor", reason] = Seconds(house.clock.monotonic())
+        return failed(kind, StopReason.PROVIDER_ERROR)
+
+    house = company(executor=refused).start()
+    house.submit("a")
+    house.succeeds("a")
+    assert house.desk.record("a").parks == 1
+
+
+def test_what_was_mended_before_an_item_was_held_is_no_reason_for_it_to_go_on(company: Companies) -> None:
+    async def refused(item: WorkItem, context: Context) -> WorkResult:
+        return failed("auth", StopReason.PROVIDER_ERROR)
+
+    house = company(executor=refused)
+    house.mended["executor", "provider"] = Seconds(house.clock.monotonic())
+    house.clock.advance(1.0)
+    house.start()
+    house.submit("a")
+    house.becomes("a", WorkState.PARKED)
 
 
 def test_a_template_that_crashes_for_three_items_is_held_and_the_rest_wait(company: Companies) -> None:

@@ -22,6 +22,7 @@ from darumad.work.states import WorkState
 from tests.work import build
 
 EXECUTOR, OTHER = AgentName("executor"), AgentName("other")
+NOW = Seconds(1.0)
 DOING, PREPARING = (Role.EXECUTOR, EXECUTOR), (Role.OPTIMIZER, ANY)
 
 
@@ -53,7 +54,7 @@ def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
     assert (slot.holder, slot.stage, slot.agent) == ("x/1#1", Stage.EXECUTING, EXECUTOR)
     assert roster.offer({DOING: 5}) == ()
     assert (roster.taken(), roster.held()) == ({"x/1#1"}, frozenset())
-    roster.hold("x/1#1", held())
+    roster.hold("x/1#1", held(), NOW)
     assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), {("a", 3)}, 1)
     roster.free("x/1#1")
     assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), frozenset(), 0)
@@ -63,13 +64,13 @@ def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
 def test_a_slot_that_is_gone_gives_back_what_it_held_and_is_offered_no_more() -> None:
     roster = Roster()
     roster.add(seat("x/1"))
-    roster.hold("x/1#1", held())
+    roster.hold("x/1#1", held(), NOW)
     gone = roster.remove("x/1#1")
     assert gone is not None
     assert gone.held == held()
     assert (roster.under_way(EXECUTOR), roster.pools(), roster.take(DOING)) == (0, (), None)
     assert roster.remove("x/1#1") is None
-    assert roster.hold("x/1#1", held()) is None
+    assert roster.hold("x/1#1", held(), NOW) is None
     roster.free("x/1#1")
     assert roster.take(DOING) is None
 
@@ -100,7 +101,7 @@ def test_a_slot_that_goes_down_and_up_while_it_is_taken_is_given_nothing_else(ge
     roster.add(seat("x/1"))
     assert roster.take(DOING) is None
     if gets is not None:
-        assert roster.hold("x/1#1", gets) is not None
+        assert roster.hold("x/1#1", gets, NOW) is not None
         assert roster.take(DOING) is None
     roster.free("x/1#1")
     assert (roster.take(DOING), roster.take(DOING)) == ("x/1#1", None)

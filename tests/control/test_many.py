@@ -51,11 +51,23 @@ def test_all_the_dead_are_retried_in_one_go_with_those_that_died_of_them(served:
 
 def test_a_retry_of_many_says_that_what_the_providers_of_those_it_released_refused_is_mended(served: Served) -> None:
     submit(served, "a")
-    served.room.providers.refusing["far"] = "it refused a call"
-    assert served.client.call("retry many", {"agent": "echo"})["items"] == []
+    served.room.die()
+    assert served.client.call("retry many", {"state": "dead"})["items"] == ["a"]
     assert served.room.keys.said_mended == set()
     served.room.die()
-    assert served.client.call("retry many", {"agent": "echo"})["items"] == ["a"]
+    served.room.providers.refusing["far"] = "it refused a call"
+    assert served.client.call("retry many", {"state": "dead"})["items"] == ["a"]
+    assert served.room.keys.said_mended == {"far"}
+
+
+@pytest.mark.parametrize("those", [{"state": "ready"}, {"label": "wall=north"}])
+def test_a_retry_of_many_says_so_too_of_those_that_are_ready_while_their_provider_is_not_called(
+    served: Served, those: dict[str, str]
+) -> None:
+    submit(served, "a", labels={"wall": "north"})
+    assert served.client.call("retry many", those)["items"] == []
+    served.room.providers.refusing["far"] = "it refused a call"
+    assert served.client.call("retry many", those)["items"] == ["a"]
     assert served.room.keys.said_mended == {"far"}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from darumad.control.client import Json
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
+from tests.e2e.conftest import own
 from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
 
@@ -55,9 +56,11 @@ AWAY = {f"{vendor}-away": Fault(name="http_status", code=429, retry_after=FAR) f
 REFUSED = {f"ollama-{code}-{word}": code for code in (401, 402, 403, 404) for word in ("check", "retry", "go-on")}
 """Who is refused once, and how that is said to be mended: by a check, by a retry of what is parked or of what waits."""
 TWICE = "ollama-404-twice"
+MEANWHILE = "ollama-404-meanwhile"
+"""The item that ends with a refusal after an operator has said that what was refused is mended."""
 OWN = "ollama-own"
 """The item whose answers are cut while its server answers everybody else."""
-NAMES = (*PASSING, *LASTING, *AWAY, *REFUSED, TWICE, OWN)
+NAMES = (*PASSING, *LASTING, *AWAY, *REFUSED, TWICE, MEANWHILE, OWN)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,7 @@ def sim() -> Iterator[Simulation]:
             *(Rule(id=name, when=When(key=f"{name}*"), fault=fault) for name, fault in AWAY.items()),
             *(_refused(name, code, 1) for name, code in REFUSED.items()),
             _refused(TWICE, 404, 2),
+            _refused(MEANWHILE, 404, 1),
             Rule(id=OWN, when=When(key=OWN), gate=OWN, fault=TROUBLES["cut"].fault, script=(SAID,)),
             Rule(id="well", script=(Reply(text="the answer is {key}"),)),
         )
@@ -109,7 +113,10 @@ def _settings(sim: Simulation) -> dict[str, Any]:
     return {
         "provider": {"use": "offline"},
         "providers": {name: provider(name) for name in NAMES},
-        "agents": {name: {"template": "general", "provider": name, "count": 2} for name in NAMES},
+        "agents": {
+            **{name: {"template": "general", "provider": name, "count": 2} for name in NAMES},
+            MEANWHILE: own("broods", provider=MEANWHILE, count=2),
+        },
     }
 
 
@@ -222,6 +229,16 @@ def test_a_provider_that_refuses_again_is_asked_once_for_each_word(daemon: Daemo
     assert daemon.run("work", "retry", "--state", "parked", "--agent", TWICE).returncode == 0
     for item in (TWICE, f"{TWICE}-next"):
         daemon.becomes(item, state="succeeded")
+
+
+def test_what_is_parked_after_its_provider_was_said_to_be_mended_goes_on(daemon: Daemon, tmp_path: Path) -> None:
+    mended = tmp_path / "mended"
+    daemon.client.submit({**_asking(MEANWHILE, agent=MEANWHILE), "input": str(mended)})
+    eventually((tmp_path / "mended.refused").exists, PATIENCE)
+    assert daemon.run("providers", "check", MEANWHILE).returncode == 0
+    mended.touch()
+    daemon.becomes(MEANWHILE, state="succeeded")
+    assert [each["data"]["reason"] for each in daemon.events("work.parked", MEANWHILE)] == ["provider"]
 
 
 def test_a_fault_that_others_are_spared_is_a_failure_of_the_item_s_own(daemon: Daemon, sim: Simulation) -> None:

@@ -1,11 +1,13 @@
 """What the model server counted is what is booked, and no limit is exceeded, whatever becomes of the daemon."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation
+from tests.e2e.conftest import own
 from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
 
@@ -73,6 +75,23 @@ def test_an_estimate_is_what_the_first_call_then_reserves(
     (today,) = [each for each in daemon.client.call("budgets show")["items"] if each["period"] != "ever"]
     assert today["reserved"] == estimate
     sim.release("door")
+
+
+def test_what_is_parked_after_its_budget_was_raised_goes_on(house: Callable[..., Daemon], tmp_path: Path) -> None:
+    with Simulation("ollama") as sim:
+        settings = {
+            "provider": {"use": "ollama"},
+            "providers": {"ollama": {"base_url": sim.url("ollama"), "model": MODEL}},
+            "agents": {"broods": own("broods", count=1)},
+            "budget": {"agents": {"broods": {"total_calls": 0}}},
+        }
+        daemon, raised = house(settings).start(), tmp_path / "raised"
+        daemon.client.submit(asking("one", agent="broods", input=str(raised)))
+        eventually((tmp_path / "raised.refused").exists, PATIENCE)
+        assert daemon.run("budgets", "set", "agent:broods", "--total-calls", "1").returncode == 0
+        raised.touch()
+        daemon.becomes("one", state="succeeded")
+        assert [each["data"]["reason"] for each in daemon.events("work.parked", "one")] == ["budget"]
 
 
 def asked(sim: Simulation) -> list[Attempt]:

@@ -38,6 +38,7 @@ from darumad.errors import Broken, DarumaError
 from darumad.journal.requests import (
     STALE,
     Answer,
+    Audit,
     Claim,
     Claimed,
     Held,
@@ -46,6 +47,8 @@ from darumad.journal.requests import (
     Outcome,
     Promoted,
     PromoteDue,
+    Release,
+    Released,
     Request,
     Rescue,
     Rescued,
@@ -60,6 +63,7 @@ from darumad.work.result import StopReason
 from darumad.work.states import WorkState
 
 log = structlog.get_logger(__name__)
+_BY = Audit(by="daemon", action="release", target="an item parked for what was mended meanwhile", via="daemon")
 
 
 @dataclass(slots=True)
@@ -83,6 +87,8 @@ class Desk(Value, kw_only=True):
 
     `send` has a held item's stage run at a seat; `revoke` ends what runs for an item.
 
+    `mended_at` is when somebody last saw to what items of this agent are parked for, by the reason (monotonic seconds).
+
     `arrived` is given how to tell this life: whoever speaks to the orchestrator speaks to the latest.
     """
 
@@ -95,6 +101,7 @@ class Desk(Value, kw_only=True):
     revoke: Callable[[ItemId, Fence], None]
     barred: Callable[[], Barred]
     holding: Callable[[frozenset[AgentName]], None]
+    mended_at: Callable[[AgentName, str], Seconds]
     counts: Mapping[AgentName, int]
     backoff: Backoff
     reread: Seconds
@@ -102,9 +109,10 @@ class Desk(Value, kw_only=True):
 
 
 class _Moving(Value):
-    """A posted move whose commit has not come back: what ended, and the slot taken for what follows."""
+    """A posted move whose commit has not come back: what ended, since when it was held, and the slot it goes on in."""
 
     done: Done
+    since: Seconds
     holder: str | None
 
 
@@ -225,7 +233,7 @@ class Orchestrator(Actor):
             if holder is not None:
                 self._roster.free(holder)
             raise
-        self._moving[move.item, move.fence] = _Moving(done, holder)
+        self._moving[move.item, move.fence] = _Moving(done, self._roster.since(done.holder), holder)
         if goes_on:
             self._going_on[move.item] = record.item.agent
         self._post(move)
@@ -289,6 +297,8 @@ class Orchestrator(Actor):
             case Rescue() if isinstance(answer, Rescued):
                 if answer.items:
                     self._backlog.anywhere()
+            case Release() if isinstance(answer, Released):
+                self._backlog.anywhere()
 
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
@@ -340,6 +350,8 @@ class Orchestrator(Actor):
         if moving is None:
             return
         held = moving.done.held
+        if follows.to is WorkState.PARKED:
+            self._look_again(held.record.item, str(follows.reason), moving.since)
         if held.record.suspect:
             self._backlog.anywhere()  # suspects go one by one: the next of them may begin
         if moving.holder is not None:
@@ -347,9 +359,14 @@ class Orchestrator(Actor):
         elif follows.to is WorkState.READY:
             self._backlog.add(pool_of(follows.stage, held.record.item.agent))
 
+    def _look_again(self, item: WorkItem, reason: str, since: Seconds) -> None:
+        """Have an item go on that is parked for what was mended while it was held: whoever did may not have seen it."""
+        if self._desk.mended_at(item.agent, reason) > since:
+            self._post(Release(items=(item.id,), audit=_BY, those_that_can=True))
+
     def _hand_out(self, held: Held, holder: str) -> None:
         self._going_on.pop(held.record.item.id, None)
-        seated = self._roster.hold(holder, held)
+        seated = self._roster.hold(holder, held, Seconds(self._desk.clock.monotonic()))
         if seated is None:
             self._decide(put_back(holder, held, SLOT_ENDED))
             return

@@ -3,10 +3,11 @@
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from darumad.bridge import Seat
 from darumad.journal.requests import Held, Slot
-from darumad.names import AgentName, Fence, ItemId, Role, Stage
+from darumad.names import NEVER, AgentName, Fence, ItemId, Role, Seconds, Stage
 
 ANY = AgentName("*")
 """Optimizers and reviewers serve every definition's items."""
@@ -36,11 +37,12 @@ def role_pool(role: Role, agent: AgentName) -> Pool:
 
 @dataclass(slots=True)
 class Seated:
-    """One live slot, and the item it holds."""
+    """One live slot, and the item it holds; since when it holds that, or held the last one (monotonic seconds)."""
 
     seat: Seat
     pool: Pool
     held: Held | None = None
+    since: Seconds = NEVER
 
     def works_on(self, held: Held) -> bool:
         """Whether it holds this item, under this fence."""
@@ -96,12 +98,12 @@ class Roster:
         self._taken.add(holder)
         return holder
 
-    def hold(self, holder: str, held: Held) -> Seated | None:
+    def hold(self, holder: str, held: Held, since: Seconds) -> Seated | None:
         """The slot now holds this item; None when it has died meanwhile."""
         seated = self._seated.get(holder)
         self._taken.discard(holder)
         if seated is not None:
-            seated.held = held
+            seated.held, seated.since = held, since
             self._under_way[held.record.item.agent] += 1
         return seated
 
@@ -135,6 +137,11 @@ class Roster:
     def taken(self) -> frozenset[str]:
         """The holders that are taken for a claim or a move: the journal may name them before they hold anything."""
         return frozenset(self._taken)
+
+    def since(self, holder: str) -> Seconds:
+        """Since when the slot holds what it does, or held what it held last; for one that is gone, never."""
+        seated = self._seated.get(holder)
+        return Seconds(inf) if seated is None else seated.since
 
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""

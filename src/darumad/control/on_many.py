@@ -1,7 +1,7 @@
 """What is done to every item that fits, in one transaction. One that it cannot be done to is left out."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.outlook import refusing_for
@@ -12,6 +12,7 @@ from darumad.events import WorkStopped
 from darumad.journal.requests import Cancel, Cancelled, Note, Release, Released
 from darumad.names import AgentName, ItemId
 from darumad.plural import counted
+from darumad.work.states import WorkState
 
 
 async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
@@ -26,21 +27,30 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
 
 
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
-    """Puts, in one transaction, whatever fits and can be on its way again.
+    """Does in one transaction what `work retry` does, with whatever fits and can be put on its way again.
 
-    As with `retry`, that is its operator's word that what their providers refused is mended. Ready ones are let be.
+    So it is its operator's word that what their providers refused is mended, also those of ready items.
     """
     those = await _those(desk, request)
     asked = Release(items=tuple(those), audit=ask.audit(counted(len(those), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
     desk.house.hint(None)
-    refusing = refusing_for(desk.house, {those[each] for each in released.items if each in those})
-    await desk.read(desk.house.keys.mended, refusing)
-    return ManyReply(items=released.items)
+    refusing = {each.agent: refusing_for(desk.house, {each.agent}) for each in those.values()}
+    waiting = [name for name, each in those.items() if each.state is WorkState.READY and refusing[each.agent]]
+    agents = {those[name].agent for name in (*released.items, *waiting) if name in those}
+    await desk.read(desk.house.keys.mended, frozenset().union(*(refusing[agent] for agent in agents)))
+    return ManyReply(items=(*released.items, *waiting))
 
 
-async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, AgentName]:
-    """The items that fit, and the agent of each.
+class _Fits(NamedTuple):
+    """What is known of an item that fits."""
+
+    agent: AgentName
+    state: WorkState
+
+
+async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, _Fits]:
+    """The items that fit.
 
     Raises:
         Refused: nothing was said that they should fit: all items are never meant by silence.
@@ -51,11 +61,11 @@ async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, AgentName]
         )
     key, _, value = (request.label or "").partition("=")
     wanted = {"state": request.state, "agent": request.agent, "label": (key, value) if request.label else None}
-    return await desk.read(_agents, desk, wanted)
+    return await desk.read(_fitting, desk, wanted)
 
 
-def _agents(desk: Desk, wanted: Mapping[str, Any]) -> Mapping[ItemId, AgentName]:
-    return {each.item.id: each.item.agent for each in desk.house.reader.each_record(**wanted)}
+def _fitting(desk: Desk, wanted: Mapping[str, Any]) -> Mapping[ItemId, _Fits]:
+    return {each.item.id: _Fits(each.item.agent, each.state) for each in desk.house.reader.each_record(**wanted)}
 
 
 async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:

@@ -31,9 +31,10 @@ from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
 from darumad.events import ProviderCircuitClosed, Recorded, WorkCancelled
 from darumad.journal.requests import PAUSED
-from darumad.names import AgentName, Fence, ItemId, Role, Stage
+from darumad.names import NEVER, AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.ports import Owner
+from darumad.work.states import ParkReason
 
 
 class Engine:
@@ -62,6 +63,7 @@ class Engine:
             degraded_at=house.settings.supervision.degraded_at,
         )
         self._root: SupervisorRef | None = None
+        self._restarted_at: dict[AgentName, Seconds] = {}
         self.held: frozenset[AgentName] = frozenset()
         """The definitions whose template is held, as the orchestrator last said."""
 
@@ -116,7 +118,9 @@ class Engine:
         A template that was held for what it did is not held any more.
         """
         restarted = restart_instances(self.root, paths, self._listener.requested)
-        self.tell(Restarted(frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)))
+        agents = frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)
+        self._restarted_at |= dict.fromkeys(agents, Seconds(self._house.clock.monotonic()))
+        self.tell(Restarted(agents))
         return restarted
 
     def left_behind(self, agent: AgentName) -> None:
@@ -153,6 +157,7 @@ class Engine:
             revoke=self._revoke,
             barred=self._barred,
             holding=self._hold,
+            mended_at=self._mended_at,
             counts={each.name: each.count for each in self.definitions[Role.EXECUTOR]},
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
@@ -188,6 +193,17 @@ class Engine:
 
     def _hold(self, agents: frozenset[AgentName]) -> None:
         self.held = agents
+
+    def _mended_at(self, agent: AgentName, reason: str) -> Seconds:
+        match reason:
+            case ParkReason.PROVIDER:
+                return self._minds.keys.mended_at(agent)
+            case ParkReason.BUDGET:
+                return self.treasury.reviewed_at
+            case ParkReason.TEMPLATE:
+                return self._restarted_at.get(agent, NEVER)
+            case _:
+                return NEVER
 
     def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""

@@ -19,7 +19,7 @@ from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
-from darumad.names import Seconds
+from darumad.names import NEVER, Seconds
 from darumad.redaction import redact
 from darumad.values import changed
 from darumad.vault import Vault
@@ -63,7 +63,9 @@ class Keys:
         self.vault = vault
         self._keyring = keyring
         self._journal = journal
+        self._clock = clock
         self._aside = aside
+        self._mended_at: dict[str, Seconds] = {}
         self._broker: Broker | None = None
         self._providers: Providers | None = None
         self._hint: Callable[[], None] = lambda: None
@@ -94,6 +96,7 @@ class Keys:
             log.info("key_changed", provider=provider, origin=self._keyring.origin(provider))
             if self._broker is not None:
                 self._broker.renew(provider)
+                self._note_mended(provider)
             if self._providers is not None:
                 self._providers.begin(provider)
         if changed and self._providers is not None:
@@ -109,10 +112,26 @@ class Keys:
             return
         for each in providers:
             self._broker.mended(each)
+            self._note_mended(each)
         parked = self._journal.reader().each_record(state=WorkState.PARKED, reason=ParkReason.PROVIDER)
         refused = [each for each in parked if (each.error or {}).get("kind") in _REFUSALS]
         self._release(self._providers, frozenset(providers), refused)
         self._hint()
+
+    def mended_at(self, agent: str) -> Seconds:
+        """When one that is asked for `agent` last got another key or was said to be mended (monotonic seconds).
+
+        One that refused a call since then does not count.
+        """
+        if self._providers is None:
+            return NEVER
+        standing = self._providers.standing()
+        well = [each for each in self._providers.asked_for(agent) if standing.get(each) is True]
+        return max((self._mended_at[each] for each in well if each in self._mended_at), default=NEVER)
+
+    def _note_mended(self, provider: str) -> None:
+        """Before anybody looks who is parked for it: whoever is parked after that look finds it noted here."""
+        self._mended_at[provider] = Seconds(self._clock.monotonic())
 
     def _look(self) -> frozenset[str]:
         """What changed; a file that cannot be used any more is told of once, and the key it had stays."""

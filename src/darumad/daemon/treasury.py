@@ -9,7 +9,7 @@ from typing import Protocol
 from darumad.clock import Clock
 from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Reader, Release
-from darumad.names import ItemId, Seconds
+from darumad.names import NEVER, ItemId, Seconds
 from darumad.work.allowance import OVERRIDES, Allowance
 from darumad.work.budget import Amount, day_key, has_room, next_day
 from darumad.work.item import Limits, WorkRecord
@@ -53,6 +53,8 @@ class Treasury:
         self._day = ""
         self._dates = Ticker(clock, self.look_at_the_date)
         self.allowance = settings
+        self.reviewed_at = NEVER
+        """When other limits last began to hold, or another day (monotonic seconds)."""
 
     @property
     def today(self) -> str:
@@ -77,6 +79,7 @@ class Treasury:
         reader, before = self._journal.reader(), self.allowance
         self.allowance = self._settings.overridden(reader.settings(OVERRIDES))
         self._ledger.allow(self.allowance)
+        self.reviewed_at = Seconds(self._clock.monotonic())
         released = [
             each.item.id
             for each in reader.each_record(state=WorkState.PARKED, reason=ParkReason.BUDGET)
