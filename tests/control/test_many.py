@@ -79,6 +79,30 @@ def test_all_items_are_never_meant_by_silence(served: Served, operation: str) ->
     assert states(served) == {"a": "ready"}
 
 
+EMPTY = [{"agent": ""}, {"label": ""}, {"state": ""}, {"label": "wall=north", "agent": ""}, {"label": "="}]
+
+
+@pytest.mark.parametrize("said", EMPTY, ids=str)
+@pytest.mark.parametrize("operation", ["cancel many", "retry many", "work list"])
+def test_an_empty_word_is_refused_by_its_field_and_nothing_is_done(
+    served: Served, operation: str, said: dict[str, str]
+) -> None:
+    submit(served, "a", labels={"wall": "north"})
+    with pytest.raises(Refused) as refused:
+        served.client.call(operation, **({"body": said} if "many" in operation else said))
+    field = next(name for name, word in said.items() if word in {"", "="})
+    assert [each.pointer for each in refused.value.problems] == [f"/{field}"]
+    assert states(served) == {"a": "ready"}
+
+
+@pytest.mark.parametrize("operation", ["cancel many", "retry many"])
+def test_an_agent_that_there_is_not_is_refused_and_one_without_items_is_not(served: Served, operation: str) -> None:
+    with pytest.raises(Refused, match="ecko") as refused:
+        served.client.call(operation, {"agent": "ecko"})
+    assert refused.value.code == "unknown_agent"
+    assert served.client.call(operation, {"agent": "echo"})["items"] == []
+
+
 # --- edited -----------------------------------------------------------------------------------------------------------
 
 

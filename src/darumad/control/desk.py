@@ -11,7 +11,7 @@ from darumad.control.routes import Route
 from darumad.control.streams import Streams
 from darumad.control.turn import Turn
 from darumad.control.watch import Watch
-from darumad.errors import unknown_item
+from darumad.errors import unknown_agent, unknown_item
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
 from darumad.names import ItemId
@@ -92,6 +92,16 @@ class Desk(Value):
         if record is None:
             raise unknown_item(name)
         return record
+
+    def check_agent(self, name: str | None) -> None:
+        """Pass an agent that there is, or none; of one that was, items may be left, so look for those first.
+
+        Raises:
+            Refused: `unknown_agent`.
+        """
+        known = self.house.definitions()
+        if name is not None and name not in known:
+            raise unknown_agent(name, known)
 
     async def copy(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn` copies, off the loop and few at once: slow disks must not take all threads from those who read."""

@@ -120,6 +120,8 @@ PATTERNS: Mapping[str, str] = {
 """What a pattern asks for: the pattern itself is nothing for people."""
 
 ItemName = Annotated[ItemId, Field(min_length=1, max_length=256, pattern=_ITEM)]
+AgentAsked = Annotated[str, Field(min_length=1, max_length=255)]
+"""An agent by its name. An empty one comes of a variable that is unset, and is never silence."""
 Sha256 = Annotated[str, Field(pattern=_SHA256)]
 Label = Annotated[str, Field(pattern=_LABEL)]
 """One label and its value: `key=value`."""

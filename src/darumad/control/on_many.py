@@ -53,7 +53,7 @@ async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, _Fits]:
     """The items that fit.
 
     Raises:
-        Refused: nothing was said that they should fit: all items are never meant by silence.
+        Refused: nothing was said that they should fit: all items are never meant by silence; `unknown_agent`.
     """
     if request.label is None and request.state is None and request.agent is None:
         raise Refused(
@@ -61,7 +61,10 @@ async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, _Fits]:
         )
     key, _, value = (request.label or "").partition("=")
     wanted = {"state": request.state, "agent": request.agent, "label": (key, value) if request.label else None}
-    return await desk.read(_fitting, desk, wanted)
+    those = await desk.read(_fitting, desk, wanted)
+    if not those:
+        desk.check_agent(request.agent)
+    return those
 
 
 def _fitting(desk: Desk, wanted: Mapping[str, Any]) -> Mapping[ItemId, _Fits]:

@@ -12,7 +12,7 @@ from darumad.control.house import Reader
 from darumad.control.outlook import cancelled_by, needs
 from darumad.control.views import AmountView, ResultView, WorkPage, WorkView, summary, view
 from darumad.control.wire import ArtifactRequest, ItemRequest, ListRequest, ShowRequest, WaitRequest
-from darumad.errors import Refused, Unavailable, unknown_agent
+from darumad.errors import Refused, Unavailable
 from darumad.names import AgentName, ItemId
 from darumad.work.budget import item_budget
 from darumad.work.spent import spent
@@ -40,12 +40,11 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
         label=(key, value) if request.label else None,
         conversation=request.conversation,
         parent=request.parent,
-        after=None if request.after is None else ItemId(request.after),
+        after=request.after,
         limit=request.limit + 1,
     )
-    known = desk.house.definitions()
-    if not records and request.agent is not None and request.agent not in known:
-        raise unknown_agent(request.agent, known)
+    if not records:
+        desk.check_agent(request.agent)
     for known_before in (request.after, request.parent):
         if not records and known_before is not None:
             await desk.record(known_before)

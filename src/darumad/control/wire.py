@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictInt
 
 from darumad.control.fields import (
+    AgentAsked,
     Count,
     Duration,
     Instant,
@@ -111,11 +112,11 @@ class ListRequest(Asked):
     """Which items to list. `label` is `key=value`; `after` is the `next` of the page before."""
 
     state: WorkState | None = None
-    agent: str | None = None
+    agent: AgentAsked | None = None
     label: Label | None = None
     conversation: ItemName | None = None
     parent: ItemName | None = None
-    after: str | None = None
+    after: ItemName | None = None
     limit: int = Field(default=100, ge=1, le=1000)
 
 
@@ -171,7 +172,7 @@ class ManyRequest(Asked):
 
     label: Label | None = None
     state: WorkState | None = None
-    agent: str | None = None
+    agent: AgentAsked | None = None
     reason: str = Field(default="", max_length=1000)
 
 
@@ -204,7 +205,7 @@ class UploadRequest(Asked):
 class AgentRequest(Asked):
     """An agent definition, or one instance by its path or `name/number`."""
 
-    name: str = Field(min_length=1, max_length=255)
+    name: AgentAsked
 
 
 class BudgetsRequest(Asked):
@@ -259,5 +260,5 @@ class EventsRequest(Asked):
     since: Position | None = None
     within: Span | None = None
     type: str | None = None
-    item: str | None = None
+    item: str | None = Field(default=None, min_length=1)
     follow: bool | None = None
