@@ -106,6 +106,13 @@ def test_an_agent_that_there_is_not_is_refused_and_one_without_items_is_not(serv
 # --- edited -----------------------------------------------------------------------------------------------------------
 
 
+def test_an_edit_is_bound_as_a_submit_is(served: Served) -> None:
+    submit(served, "a", labels={"wall": "north"})
+    with pytest.raises(Refused) as refused:
+        served.client.call("work edit", {"labels": dict.fromkeys(map(str, range(101)), "x")}, id="a")
+    assert [each.pointer for each in refused.value.problems] == ["/labels"]
+
+
 def test_what_an_agent_does_not_see_is_changed_in_place(served: Served) -> None:
     submit(served, "a", "b", priority=5, labels={"team": "one"})
     reply = served.client.call("work edit", {"priority": 9, "labels": {"team": "two"}, "max_attempts": 7}, id="b")

@@ -9,6 +9,7 @@ from pathlib import Path
 from darumad.work.causes import ENDS
 from darumad.work.kinds import KINDS
 from darumad.work.states import LEADS_TO
+from darumad.work.validation import MAX_DESCRIPTION, MAX_ENTRIES, MAX_LABEL, MAX_LABEL_KEY, MAX_NAME_PART
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "work-item.md"
 
@@ -25,6 +26,21 @@ def leads_to() -> str:
         (f"`{state}`", ", ".join(f"`{each}`" for each in sorted(after)) or "-") for state, after in LEADS_TO.items()
     )
     return table(("state", "leads to"), rows)
+
+
+ENTRIES: Mapping[str, str] = {
+    **dict.fromkeys(("requirements", "constraints", "tech_stack", "tests"), f"1 to {MAX_DESCRIPTION:,} characters"),
+    "messages": f"a text of 1 to {MAX_DESCRIPTION:,} characters",
+    "requires": "1 to 63 characters",
+    "depends_on": "an `id`",
+    "inputs": f"a name of parts of at most {MAX_NAME_PART} bytes",
+    "labels": f"a key of 1 to {MAX_LABEL_KEY} characters, a text of at most {MAX_LABEL:,}",
+}
+"""How long each entry may be."""
+
+
+def limits() -> str:
+    return table(("field", "at most", "each"), ((f"`{f}`", f"{most:,}", ENTRIES[f]) for f, most in MAX_ENTRIES.items()))
 
 
 def ends() -> str:
@@ -51,7 +67,7 @@ COUNTS: Mapping[str, str] = {
     "ignore": "no",
     "crash": "restarts at once",
 }
-TABLES = {"leads-to": leads_to, "ends": ends, "kinds": kinds, "advice": advice}
+TABLES = {"limits": limits, "leads-to": leads_to, "ends": ends, "kinds": kinds, "advice": advice}
 
 
 def written(page: str) -> str:

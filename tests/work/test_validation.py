@@ -6,9 +6,10 @@ import pytest
 
 from darumad.errors import Problem
 from darumad.names import ItemId, Millis, NanoUsd, Role, Stage
-from darumad.work import PHASES, Input, Limits
+from darumad.values import changed, fields
+from darumad.work import PHASES, Input, Limits, WorkItem
 from darumad.work.model import Message
-from darumad.work.validation import STAGES_OF, expired, validate
+from darumad.work.validation import MAX_ENTRIES, STAGES_OF, expired, validate
 from tests.work.build import item
 
 SHA = "0" * 64
@@ -22,6 +23,34 @@ def errors(**fields: Any) -> list[str]:
 
 def warnings(**fields: Any) -> list[str]:
     return [problem.pointer for problem in validate(item(**fields)).warnings]
+
+
+ENTRIES: dict[str, Any] = {
+    "messages": ASKED, "requires": "gpu", "depends_on": "another", "inputs": INPUT, "labels": "a",
+    **dict.fromkeys(("requirements", "constraints", "tech_stack", "tests"), "a word"),
+}  # fmt: skip
+
+
+def holding(field: str, count: int) -> Any:
+    if field in {"inputs", "labels"}:  # each has a name of its own
+        names = map(str, range(count))
+        return dict.fromkeys(names, "a") if field == "labels" else tuple(changed(INPUT, name=name) for name in names)
+    return (ENTRIES[field],) * count
+
+
+def test_every_list_and_mapping_of_an_item_has_a_bound() -> None:
+    bare, otherwise = item(), {"stages"}
+    held = {each.name for each in fields(WorkItem) if isinstance(getattr(bare, each.name), tuple | dict)}
+    assert held - otherwise == MAX_ENTRIES.keys()
+
+
+@pytest.mark.parametrize("field", MAX_ENTRIES)
+def test_a_list_may_hold_so_many_and_says_how_many_it_has_beyond(field: str) -> None:
+    most = MAX_ENTRIES[field]
+    assert errors(**{field: holding(field, most)}) == []
+    (problem,) = validate(item(**{field: holding(field, most + 1)})).errors
+    said = f"must hold at most {most:,}, and holds {most + 1:,}; leave some out"
+    assert problem == Problem(f"/{field}", said)
 
 
 def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
@@ -60,7 +89,9 @@ def test_a_plain_item_is_valid_and_nothing_is_to_be_said() -> None:
         ("/stages", {"stages": (Stage.EXECUTING, Stage.OPTIMIZING)}),
         ("/stages", {"stages": (Stage.EXECUTING, Stage.EXECUTING)}),
         ("/stages", {"stages": (Stage.PLANNING, Stage.EXECUTING)}),
-        ("/messages", {"messages": (ASKED,) * 1_001}),
+        ("/tests/1", {"tests": ("a", "a" * 50_001)}),
+        ("/labels", {"labels": {"k" * 256: "v"}}),
+        ("/labels/a~1b", {"labels": {"a/b": "v" * 1_001}}),
         ("/messages/0/role", {"messages": (Message(role="assistant", text="hello"),)}),
         ("/messages/1/role", {"messages": (ASKED, Message(role="tool", text="42", call_id="c"))}),
         ("/messages/1/text", {"messages": (ASKED, Message(role="assistant", text=" "))}),

@@ -11,7 +11,7 @@ from itertools import combinations
 from math import inf
 from typing import Any
 
-from darumad.errors import Problem
+from darumad.errors import Problem, pointer
 from darumad.names import SLUG, Capability, Millis, Role, Stage
 from darumad.values import Value
 from darumad.work.canonical import canonical
@@ -23,7 +23,20 @@ MAX_ID = 256
 MAX_NAME_PART = 255
 """Bytes that a file system takes for the name of one file or directory."""
 MAX_DESCRIPTION = 50_000
-MAX_MESSAGES = 1_000
+MAX_ENTRIES: Mapping[str, int] = {
+    "messages": 1_000,
+    "requires": 100,
+    "depends_on": 10_000,
+    "requirements": 1_000,
+    "constraints": 1_000,
+    "tech_stack": 1_000,
+    "tests": 1_000,
+    "inputs": 1_000,
+    "labels": 100,
+}
+"""How much each list of an item, and its labels, may hold; its walk, its input and its schema are bounded otherwise."""
+MAX_LABEL_KEY = 255
+MAX_LABEL = 1_000
 SHORT_DESCRIPTION = 10
 MIN_PLAN_WORDS = 5
 PRIORITIES = range(11)
@@ -92,6 +105,7 @@ def agent_errors(agent: str) -> Iterator[Problem]:
 
 def _errors(item: WorkItem) -> Iterator[Problem]:
     yield from _id_errors("/id", item.id)
+    yield from _entry_errors(item)
     yield from _description_errors(item)
     if item.priority not in PRIORITIES:
         yield Problem("/priority", f"must be 0 to 10, is {item.priority}")
@@ -112,6 +126,8 @@ def _errors(item: WorkItem) -> Iterator[Problem]:
         yield from _artifact_errors(item.input)
     if item.output_schema is not None:
         yield from _schema_errors(item.role, item.output_schema)
+    if item.labels:
+        yield from _label_errors(item.labels)
     yield from _limit_errors(item)
 
 
@@ -128,11 +144,27 @@ def _warnings(item: WorkItem) -> Iterator[Problem]:
         yield Problem("/input", "there is no context to optimize")
 
 
-def _id_errors(pointer: str, value: str) -> Iterator[Problem]:
+def _id_errors(where: str, value: str) -> Iterator[Problem]:
     if len(value) > MAX_ID or not _ID.fullmatch(value):
-        yield Problem(pointer, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
+        yield Problem(where, f"must be 1 to {MAX_ID} characters of A-Z a-z 0-9 . _ : -")
     elif value in {".", ".."}:
-        yield Problem(pointer, f"must not be '{value}', which names a directory")
+        yield Problem(where, f"must not be '{value}', which names a directory")
+
+
+def _entry_errors(item: WorkItem) -> Iterator[Problem]:
+    for field, most in MAX_ENTRIES.items():
+        count = len(getattr(item, field))
+        if count > most:
+            yield Problem(f"/{field}", f"must hold at most {most:,}, and holds {count:,}; leave some out")
+
+
+def _label_errors(labels: Mapping[str, str]) -> Iterator[Problem]:
+    for key, value in labels.items():
+        if len(key) > MAX_LABEL_KEY:
+            yield Problem("/labels", f"the key '{key[:20]}...' is longer than {MAX_LABEL_KEY} characters")
+        elif len(value) > MAX_LABEL:
+            where = pointer("labels", key)
+            yield Problem(where, f"is longer than {MAX_LABEL:,} characters; hand long text in as a file of `inputs`")
 
 
 def _capability_errors(requires: tuple[Capability, ...]) -> Iterator[Problem]:
@@ -176,8 +208,6 @@ def _dialogue_errors(item: WorkItem) -> Iterator[Problem]:
 
 
 def _message_errors(messages: tuple[Message, ...]) -> Iterator[Problem]:
-    if len(messages) > MAX_MESSAGES:
-        yield Problem("/messages", f"are more than {MAX_MESSAGES:,}; leave out the oldest")
     if messages[0].role != "user":
         yield Problem("/messages/0/role", "must be `user`: a dialogue begins with what somebody asked")
     for index, each in enumerate(messages):
@@ -212,13 +242,15 @@ def _dependency_errors(item: WorkItem) -> Iterator[Problem]:
 
 def _list_errors(item: WorkItem) -> Iterator[Problem]:
     for field in ("requirements", "constraints", "tech_stack", "tests"):
-        yield from _blank_errors(f"/{field}", getattr(item, field))
+        yield from _text_errors(field, getattr(item, field))
 
 
-def _blank_errors(pointer: str, entries: tuple[str, ...]) -> Iterator[Problem]:
+def _text_errors(field: str, entries: tuple[str, ...]) -> Iterator[Problem]:
     for index, each in enumerate(entries):
         if not each.strip():
-            yield Problem(f"{pointer}/{index}", "must not be empty")
+            yield Problem(pointer(field, index), "must not be empty")
+        elif len(each) > MAX_DESCRIPTION:
+            yield Problem(pointer(field, index), f"is longer than {MAX_DESCRIPTION:,} characters")
 
 
 def _input_errors(item: WorkItem) -> Iterator[Problem]:
@@ -280,20 +312,20 @@ def _schema_errors(role: Role, schema: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _nested_errors("/output_schema", schema, 1)
 
 
-def _nested_errors(pointer: str, value: Any, depth: int) -> Iterator[Problem]:
+def _nested_errors(where: str, value: Any, depth: int) -> Iterator[Problem]:
     """Nesting beyond the limit, and references that would have the daemon fetch something."""
     if depth > MAX_SCHEMA_DEPTH:
-        yield Problem(pointer, f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+        yield Problem(where, f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
         return
     if isinstance(value, Mapping):
         for key, each in value.items():
-            below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+            below = where + pointer(key)
             if key in {"$ref", "$dynamicRef"} and isinstance(each, str) and not each.startswith("#"):
                 yield Problem(below, f"a reference to '{each}' is not followed; only '#...' within the schema is")
             yield from _nested_errors(below, each, depth + 1)
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
-            yield from _nested_errors(f"{pointer}/{index}", each, depth + 1)
+            yield from _nested_errors(f"{where}/{index}", each, depth + 1)
 
 
 def _limit_errors(item: WorkItem) -> Iterator[Problem]:
