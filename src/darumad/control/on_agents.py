@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
-from darumad.control.views import AgentsView, AgentView, RestartReply
+from darumad.control.replies import AgentsView, AgentView, RestartReply
 from darumad.control.wire import AgentRequest, Nothing
 from darumad.errors import Refused, unknown_agent
 from darumad.journal.requests import Release, Released

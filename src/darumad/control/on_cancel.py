@@ -7,7 +7,7 @@ from typing import cast
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import Running
 from darumad.control.outlook import still_to_come
-from darumad.control.views import CancelReply
+from darumad.control.replies import CancelReply
 from darumad.control.wire import CancelRequest
 from darumad.errors import DarumaError, Refused
 from darumad.events import WorkStopped

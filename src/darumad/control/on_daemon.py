@@ -10,18 +10,18 @@ from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, measured, render
 from darumad.control.outlook import held_back
-from darumad.control.streams import NDJSON, SSE, Wanted
-from darumad.control.views import (
-    Done,
+from darumad.control.replies import (
     HealthView,
     PanicReply,
     SamplesView,
     SampleView,
+    StateReply,
     StatusView,
     TreeRowView,
     TreeView,
     VersionView,
 )
+from darumad.control.streams import NDJSON, SSE, Wanted
 from darumad.control.wire import EventsRequest, Nothing
 from darumad.errors import Problem, Refused, Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
@@ -141,28 +141,28 @@ async def samples(desk: Desk, ask: Ask, request: Nothing) -> SamplesView:  # noq
     return SamplesView(items=tuple(SampleView(name=name, labels=labels, value=value) for name, labels, value in found))
 
 
-async def drain(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+async def drain(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Takes nothing new in and hands nothing out; what runs may finish."""
     by = ask.caller.by
     await _record(desk, ask, DaemonDraining(subject="daemon", by=by))
     desk.house.drain(by)
-    return Done(state="draining")
+    return StateReply(state="draining")
 
 
-async def resume(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+async def resume(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Ends a drain and a pause."""
     by = ask.caller.by
     await _set_paused(desk, ask, "no", DaemonResumed(subject="daemon", by=by))
     desk.house.resume(by)
-    return Done(state="running")
+    return StateReply(state="running")
 
 
-async def pause(desk: Desk, ask: Ask, request: Nothing) -> Done:  # noqa: ARG001
+async def pause(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
     by = ask.caller.by
     desk.house.pause(by)
     await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by))
-    return Done(state="paused")
+    return StateReply(state="paused")
 
 
 async def panic(desk: Desk, ask: Ask, request: Nothing) -> PanicReply:  # noqa: ARG001
@@ -193,7 +193,7 @@ async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001
     """Ends the daemon as SIGTERM does; answered before."""
     await _record(desk, ask)
     desk.house.stop(ask.caller.by)
-    return Json(Done(state="stopping"), _ACCEPTED)
+    return Json(StateReply(state="stopping"), _ACCEPTED)
 
 
 async def version(desk: Desk, ask: Ask, request: Nothing) -> VersionView:  # noqa: ARG001

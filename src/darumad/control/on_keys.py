@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import Vault
-from darumad.control.views import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
+from darumad.control.replies import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
 from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, SecretSetRequest
 from darumad.errors import Problem, Refused, unknown_provider
 from darumad.journal.requests import Note, Setting

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from darumad.control.desk import Ask, Desk
 from darumad.control.outlook import refusing_for
-from darumad.control.views import ManyReply
+from darumad.control.replies import ManyReply
 from darumad.control.wire import ManyRequest
 from darumad.errors import Problem, Refused
 from darumad.events import WorkStopped

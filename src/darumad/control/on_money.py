@@ -6,7 +6,7 @@ from typing import Any
 from darumad.control.admission import Admission
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
-from darumad.control.views import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
+from darumad.control.replies import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
 from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting

@@ -9,11 +9,13 @@ from darumad.control.admission import edited
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import House
 from darumad.control.outlook import needs, refusing_for
-from darumad.control.views import PurgeReply, ReleaseReply, WorkView, unreadable, view
+from darumad.control.replies import PurgeReply, ReleaseReply, WorkView
+from darumad.control.views import view_of, why_unreadable
 from darumad.control.wire import AnswerRequest, EditRequest, ItemRequest
 from darumad.errors import Refused
 from darumad.journal.requests import Edit, Note, Purge, Release, Released
 from darumad.names import ItemId
+from darumad.values import changed
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
 
@@ -57,7 +59,7 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
     """
     found = await desk.record(request.id)
     if found.unreadable is not None:
-        raise Refused(str(unreadable(found)), code="bad_journal")
+        raise Refused(str(why_unreadable(found)), code="bad_journal")
     before = found.item
     after = edited(before, request, desk.house.clock.wall())
     fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
@@ -66,7 +68,7 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
         await desk.commits.commit(asked)
         desk.house.hint(None)
     record = await desk.record(request.id)
-    return view(record, waits_for=await needs(desk, record))
+    return changed(view_of(record), waits_for=await needs(desk, record))
 
 
 async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:

@@ -8,8 +8,8 @@ from darumad.control.admission import Admission, Admitted
 from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.outlook import crowding, held_up, idle
+from darumad.control.replies import Submitted, SubmittedBatch, UploadReply
 from darumad.control.roots import Roots, take_in
-from darumad.control.views import Submitted, SubmittedBatch, UploadReply
 from darumad.control.wire import BatchRequest, SubmitRequest, UploadRequest
 from darumad.errors import Problem, Refused, Unavailable, pointer
 from darumad.journal.requests import Accept, Accepted

@@ -10,10 +10,12 @@ from starlette.responses import FileResponse, Response
 from darumad.control.desk import Ask, Desk
 from darumad.control.house import Reader
 from darumad.control.outlook import cancelled_by, needs
-from darumad.control.views import AmountView, ResultView, WorkPage, WorkView, summary, view
+from darumad.control.replies import AmountView, ResultView, WorkPage, WorkView
+from darumad.control.views import summary_of, view_of
 from darumad.control.wire import ArtifactRequest, ItemRequest, ListRequest, ShowRequest, WaitRequest
 from darumad.errors import Refused, Unavailable
 from darumad.names import AgentName, ItemId
+from darumad.values import changed
 from darumad.work.budget import item_budget
 from darumad.work.spent import spent
 from darumad.work.states import WorkState
@@ -50,7 +52,7 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
             await desk.record(known_before)
     page = records[: request.limit]
     more = len(records) > request.limit
-    return WorkPage(items=tuple(map(summary, page)), next=page[-1].item.id if more else None)
+    return WorkPage(items=tuple(map(summary_of, page)), next=page[-1].item.id if more else None)
 
 
 async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa: ARG001
@@ -58,19 +60,19 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
     reader, name = desk.house.reader, ItemId(request.id)
     record = await desk.record(request.id)
     attempts = await desk.read(reader.attempts, name)
-    steps = await desk.read(reader.steps, name) if request.steps else None
-    effects = await desk.read(reader.effects, name) if request.steps else None
+    steps = tuple(await desk.read(reader.steps, name)) if request.steps else None
+    effects = tuple(await desk.read(reader.effects, name)) if request.steps else None
     cancelled = await cancelled_by(desk, record)
     children = await desk.read(reader.children, name)
     events = await desk.read(reader.events, 0, _ALL, name)
-    return view(
-        record,
-        attempts if request.attempts else None,
-        steps,
-        effects,
+    return changed(
+        view_of(record),
         waits_for=await needs(desk, record),
         cancelled=cancelled,
-        children=children,
+        children=tuple(children) or None,
+        attempts=tuple(attempts) if request.attempts else None,
+        steps=steps,
+        effects=effects,
         spent=spent(events, desk.house.clock.wall()),
         used=await desk.read(_used, reader, name, attempts),
     )
@@ -99,7 +101,8 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
                 record = await desk.record(request.id)
                 waiting_for = await needs(desk, record)
                 if record.state in _SETTLED:
-                    return view(record, waits_for=waiting_for, cancelled=await cancelled_by(desk, record))
+                    cancelled = await cancelled_by(desk, record)
+                    return changed(view_of(record), waits_for=waiting_for, cancelled=cancelled)
                 left = deadline - desk.house.clock.monotonic()
                 still = f"{request.id} is still {record.state.value}"
                 await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)

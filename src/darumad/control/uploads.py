@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from darumad.control.views import UploadReply
+from darumad.control.replies import UploadReply
 from darumad.errors import Problem, Refused, Unavailable
 
 if TYPE_CHECKING:
