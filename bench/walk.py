@@ -23,7 +23,7 @@ from bench.yardstick import speed
 from darumad.clock import SystemClock
 from darumad.control.counting import FactCounter
 from darumad.cores import one_core
-from darumad.daemon.assembly import credentials_of, kernel, minds
+from darumad.daemon.assembly import build_kernel, build_minds, credentials_of
 from darumad.daemon.engine import Engine
 from darumad.daemon.guardian import Guardian
 from darumad.daemon.turns import SwitchInterval
@@ -57,8 +57,8 @@ def settings_for(home: Path, in_flight: int) -> Settings:
 class Feed:
     """Keeps a number of items in flight: what succeeds is replaced, by whole batches."""
 
-    def __init__(self, house, engine, total: int) -> None:
-        self._house, self._engine, self._total = house, engine, total
+    def __init__(self, kernel, engine, total: int) -> None:
+        self._kernel, self._engine, self._total = kernel, engine, total
         self._next = 0
         self._lock = threading.Lock()
         self.ended: Counter[str] = Counter()
@@ -76,7 +76,7 @@ class Feed:
         audit = Audit(by="bench", action="submit", target=items[0].item.id)
         accept = Accept(items=items, audit=audit, max_unfinished=10_000)
         ready = {(AgentName("echo"), Stage.OPTIMIZING): len(items)}
-        self._house.journal.post(accept, lambda _: self._engine.hint(ready))
+        self._kernel.journal.post(accept, lambda _: self._engine.hint(ready))
 
     def hear(self, batch) -> None:
         """A committed batch of events."""
@@ -115,14 +115,14 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
         turns = SwitchInterval(clock, settings.daemon.switch_interval)
         turns.open()
         stack.callback(turns.close)
-        house = kernel(settings, clock, Guardian(clock, Notifier({})), stack)
-        house.publisher.subscribe(FactCounter(house.tally))
-        engine = Engine(house, minds(house, credentials_of(settings, {})))
+        kernel = build_kernel(settings, clock, Guardian(clock, Notifier({})), stack)
+        kernel.publisher.subscribe(FactCounter(kernel.tally))
+        engine = Engine(kernel, build_minds(kernel, credentials_of(settings, {})))
         engine.start([])
         stack.callback(engine.root.stop)
         gc.freeze()
-        feed = Feed(house, engine, items + warm)
-        house.publisher.subscribe(feed.hear)
+        feed = Feed(kernel, engine, items + warm)
+        kernel.publisher.subscribe(feed.hear)
         stop = threading.Event()
         if beside == "spinner":
             threading.Thread(target=spin, args=(stop,), daemon=True).start()

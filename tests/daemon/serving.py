@@ -67,7 +67,7 @@ class Serving:
 
     def stop(self) -> None:
         if self._thread.is_alive() and self.signs is not None:
-            self.signs._house.guardian.end("asked", "the test")
+            self.signs._kernel.guardian.end("asked", "the test")
             self._thread.join(PATIENCE)
         self.client.close()
 
@@ -77,12 +77,12 @@ class Serving:
         return self.signs._engine
 
     @property
-    def house(self) -> Any:
+    def kernel(self) -> Any:
         assert self.signs is not None
-        return self.signs._house
+        return self.signs._kernel
 
     @property
-    def behind(self) -> Any:
+    def minds(self) -> Any:
         return self.engine._minds
 
     def health(self) -> dict[str, bool | str]:

@@ -25,7 +25,7 @@ def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     lanes = {"shut": LaneSettings(paused=True), "narrow": LaneSettings(max_running=1)}
     agents = {"held": AgentSettings(template=str(TEMPLATES / "until_released.py"), isolation="none")}
     with served(settings(home, lanes=lanes, agents=agents), monkeypatch) as serving:
-        eventually(lambda: len(serving.behind.bridge.idle()) == SLOTS)
+        eventually(lambda: len(serving.minds.bridge.idle()) == SLOTS)
         yield serving
 
 
@@ -64,15 +64,15 @@ def _paused(daemon: Serving) -> None:
 
 
 def _circuit_open(daemon: Serving) -> None:
-    daemon.behind.broker.lets = lambda _: Lets.NONE
+    daemon.minds.broker.lets = lambda _: Lets.NONE
 
 
 def _half_open(daemon: Serving) -> None:
-    daemon.behind.broker.lets = lambda _: Lets.ONE
+    daemon.minds.broker.lets = lambda _: Lets.ONE
 
 
 def _no_room(daemon: Serving) -> None:
-    daemon.house.journal.no_room = lambda: "the disk is full"
+    daemon.kernel.journal.no_room = lambda: "the disk is full"
 
 
 def _draining(daemon: Serving) -> None:
@@ -97,14 +97,14 @@ def test_an_item_whose_lane_lets_nobody_in_is_nobodys_standstill(daemon: Serving
         for lane in ("shut", "narrow"):
             daemon.client.submit({**ECHO, "id": lane, "lane": lane})
         assert look(daemon) == {}
-    assert daemon.house.journal.reader().ready() != []
+    assert daemon.kernel.journal.reader().ready() != []
 
 
 def test_items_whose_slots_all_work_are_nobodys_standstill(daemon: Serving, home: Path) -> None:
     held: dict[str, Any] = {**ECHO, "agent": "held", "input": str(home / "go")}
     for name in ("one", "two", "three"):
         daemon.client.submit({**held, "id": name})
-    eventually(lambda: len(daemon.behind.bridge.idle()) == SLOTS - 2)
+    eventually(lambda: len(daemon.minds.bridge.idle()) == SLOTS - 2)
     assert look(daemon) == {}
     (home / "go").touch()
     assert daemon.client.wait("three", within=20.0)["state"] == "succeeded"

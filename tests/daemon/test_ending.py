@@ -84,7 +84,7 @@ def test_a_root_whose_children_fall_too_often_ends_it_with_70_and_says_so(
 
 def test_a_disk_that_fails_ends_it_with_74(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(settings(home), monkeypatch) as daemon:
-        db = daemon.house.journal._writer._db
+        db = daemon.kernel.journal._writer._db
         commit = db.commit
 
         def full() -> None:
@@ -125,7 +125,7 @@ def test_a_loop_that_is_held_up_once_too_often_ends_it_with_75(
     with served(given, monkeypatch) as daemon:
         for count in range(replaced + 1):
             eventually(lambda count=count: _replaced(daemon) == count)
-            daemon.house.loops.post(lambda: go.wait(60))
+            daemon.kernel.loops.post(lambda: go.wait(60))
         assert daemon.exit_code() == 75
         go.set()
     events = _events_left_in(home)

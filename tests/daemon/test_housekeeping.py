@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from darumad.bridge import Workspaces
 from darumad.daemon import housekeeping
-from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, House, Housekeeping
+from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, Housekeeping, HousekeepingPorts
 from darumad.events import DaemonClockJumped, Fact
 from darumad.journal import Held, Move, PromoteDue
 from darumad.names import ItemId, Seconds
@@ -55,7 +55,7 @@ class Kept:
         self.looks = self.claims_seen = 0
         self.dates: list[int] = []
         self.workspaces = Workspaces(desk.directory / "workspaces", desk.directory / "uploads", UNPACK_LIMITS)
-        house = House(
+        ports = HousekeepingPorts(
             clock=desk.clock,
             journal=desk.journal,
             workspaces=self.workspaces,
@@ -66,7 +66,7 @@ class Kept:
             look_at_the_date=lambda: self.dates.append(desk.clock.wall()),
             look_at_the_claims=self._look_at_claims,
         )
-        self.keeping = Housekeeping(house, retention or Retention(), Seconds(60.0))
+        self.keeping = Housekeeping(ports, retention or Retention(), Seconds(60.0))
 
     def _look(self) -> None:
         self.looks += 1

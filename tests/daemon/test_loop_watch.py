@@ -21,7 +21,7 @@ IMPATIENT = Bridge(stalled_after=Seconds(0.2), dead_after=Seconds(0.5))
 
 
 @pytest.fixture
-def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
+def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     agents = {
         name: AgentSettings(template=str(TEMPLATES / f"{template}.py"), isolation="none")
         for name, template in {
@@ -35,89 +35,91 @@ def house(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
         yield daemon
 
 
-def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment(house: Serving, home: Path) -> None:
+def test_l7_a_template_that_sleeps_on_the_loop_costs_its_neighbours_a_moment(daemon: Serving, home: Path) -> None:
     heard: list[Any] = []
-    house.house.signals.subscribe(heard.append)
-    _submit(house, "neighbour", "slow", home / "go")
-    eventually(lambda: house.client.call("work show", id="neighbour")["stage"] == "executing")
-    _submit(house, "sleeper", "sleeps", home / "begun")
+    daemon.kernel.signals.subscribe(heard.append)
+    _submit(daemon, "neighbour", "slow", home / "go")
+    eventually(lambda: daemon.client.call("work show", id="neighbour")["stage"] == "executing")
+    _submit(daemon, "sleeper", "sleeps", home / "begun")
 
-    eventually(lambda: _told(house, "bridge.replaced"))
-    (stalled,), (replaced,) = _told(house, "bridge.stalled"), _told(house, "bridge.replaced")
+    eventually(lambda: _told(daemon, "bridge.replaced"))
+    (stalled,), (replaced,) = _told(daemon, "bridge.stalled"), _told(daemon, "bridge.replaced")
     assert "time.sleep(SECONDS)" in stalled["data"]["stack"]
     assert stalled["data"]["late_ms"] < 3000, "told while it was held, not when it came back"
     assert replaced["data"]["interrupted"] == 2
     assert replaced["data"]["held_ms"] >= 500
     (home / "go").touch()
     for name in ("sleeper", "neighbour"):
-        assert house.client.wait(name, within=20.0)["state"] == "succeeded", "a new loop takes new work"
-        record = house.client.call("work show", id=name)
+        assert daemon.client.wait(name, within=20.0)["state"] == "succeeded", "a new loop takes new work"
+        record = daemon.client.call("work show", id=name)
         assert (record["attempt"], record["failures"], record["crashes"]) == (1, 0, 0)
-    assert house.client.call("result", id="sleeper")["text"] == "in time"
-    interrupted = _told(house, "work.interrupted")
+    assert daemon.client.call("result", id="sleeper")["text"] == "in time"
+    interrupted = _told(daemon, "work.interrupted")
     assert sorted(each["subject"] for each in interrupted) == ["neighbour", "sleeper"], "each of them once"
-    assert house.health() == {}, "what turns now is what is looked at"
+    assert daemon.health() == {}, "what turns now is what is looked at"
 
-    eventually(lambda: house.behind.bridge.health().let_go == 0)
+    eventually(lambda: daemon.minds.bridge.health().let_go == 0)
     late = {each.data["item"] for each in heard if each.name == "stale.dropped"}
     assert late == {"neighbour", "sleeper"}
-    assert _told(house, "agent.error_recorded") == [], "none of it counts against an agent"
-    assert house.client.call("result", id="sleeper")["text"] == "in time"
+    assert _told(daemon, "agent.error_recorded") == [], "none of it counts against an agent"
+    assert daemon.client.call("result", id="sleeper")["text"] == "in time"
 
 
-def test_who_held_the_loop_is_named_and_those_beside_it_are_not(house: Serving, home: Path) -> None:
-    _submit(house, "neighbour", "slow", home / "go")
-    eventually(lambda: house.client.call("work show", id="neighbour")["stage"] == "executing")
-    _submit(house, "holder", "sleeps", home / "begun")
-    eventually(lambda: len(_told(house, "work.interrupted")) == 2)
-    why = {each["subject"]: each["data"]["why"] for each in _told(house, "work.interrupted")}
+def test_who_held_the_loop_is_named_and_those_beside_it_are_not(daemon: Serving, home: Path) -> None:
+    _submit(daemon, "neighbour", "slow", home / "go")
+    eventually(lambda: daemon.client.call("work show", id="neighbour")["stage"] == "executing")
+    _submit(daemon, "holder", "sleeps", home / "begun")
+    eventually(lambda: len(_told(daemon, "work.interrupted")) == 2)
+    why = {each["subject"]: each["data"]["why"] for each in _told(daemon, "work.interrupted")}
     assert "held the loop" in why["holder"]
     assert "(sleeps_on_the_loop.py:18)" in why["holder"]
     assert why["neighbour"] == "the loop that all agents share was blocked, and was replaced"
     (home / "go").touch()
 
 
-def test_a_template_that_holds_the_loop_again_is_held_itself_and_the_daemon_goes_on(house: Serving, home: Path) -> None:
+def test_a_template_that_holds_the_loop_again_is_held_itself_and_the_daemon_goes_on(
+    daemon: Serving, home: Path
+) -> None:
     for name in ("one", "two"):
-        _submit(house, name, "holds", home / "mended")
-    eventually(lambda: len(_told(house, "work.parked")) == 1, PATIENCE)
-    eventually(lambda: len(_told(house, "bridge.replaced")) == 2, PATIENCE)
-    (parked,) = _told(house, "work.parked")
+        _submit(daemon, name, "holds", home / "mended")
+    eventually(lambda: len(_told(daemon, "work.parked")) == 1, PATIENCE)
+    eventually(lambda: len(_told(daemon, "bridge.replaced")) == 2, PATIENCE)
+    (parked,) = _told(daemon, "work.parked")
     waits = {"one": "two", "two": "one"}[parked["subject"]]
     assert parked["data"]["reason"] == "template"
-    eventually(lambda: "held up the loop" in str(house.client.call("work show", id=waits).get("waits_for")))
-    assert {each["last_error"] for each in _instances(house, "holds")} == {"its template is held"}
-    house.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
-    assert house.client.wait("other", within=PATIENCE)["state"] == "succeeded"
+    eventually(lambda: "held up the loop" in str(daemon.client.call("work show", id=waits).get("waits_for")))
+    assert {each["last_error"] for each in _instances(daemon, "holds")} == {"its template is held"}
+    daemon.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
+    assert daemon.client.wait("other", within=PATIENCE)["state"] == "succeeded"
 
     (home / "mended").touch()
-    assert house.client.call("agents restart", {}, name="holds")["released"] == [parked["subject"]]
+    assert daemon.client.call("agents restart", {}, name="holds")["released"] == [parked["subject"]]
     for name in ("one", "two"):
-        assert house.client.wait(name, within=PATIENCE)["state"] == "succeeded"
-    assert {each["last_error"] for each in _instances(house, "holds")} == {None}
+        assert daemon.client.wait(name, within=PATIENCE)["state"] == "succeeded"
+    assert {each["last_error"] for each in _instances(daemon, "holds")} == {None}
 
 
 def test_a_template_whose_callbacks_hold_the_loop_is_held_itself_though_its_items_succeed(
-    house: Serving, home: Path
+    daemon: Serving, home: Path
 ) -> None:
     for times, name in enumerate(("one", "two"), 1):
-        _submit(house, name, "leaves", home / "mended")
-        assert house.client.wait(name, within=PATIENCE)["state"] == "succeeded"
-        eventually(lambda times=times: len(_told(house, "bridge.replaced")) == times, PATIENCE)
-    _submit(house, "three", "leaves", home / "mended")
-    eventually(lambda: "held up the loop" in str(house.client.call("work show", id="three").get("waits_for")))
-    house.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
-    assert house.client.wait("other", within=PATIENCE)["state"] == "succeeded"
-    assert _told(house, "work.interrupted") == [], "no item is to blame, and none ran meanwhile"
+        _submit(daemon, name, "leaves", home / "mended")
+        assert daemon.client.wait(name, within=PATIENCE)["state"] == "succeeded"
+        eventually(lambda times=times: len(_told(daemon, "bridge.replaced")) == times, PATIENCE)
+    _submit(daemon, "three", "leaves", home / "mended")
+    eventually(lambda: "held up the loop" in str(daemon.client.call("work show", id="three").get("waits_for")))
+    daemon.client.submit({"id": "other", "description": "Say it again", "agent": "echo"})
+    assert daemon.client.wait("other", within=PATIENCE)["state"] == "succeeded"
+    assert _told(daemon, "work.interrupted") == [], "no item is to blame, and none ran meanwhile"
 
     (home / "mended").touch()
-    house.client.call("agents restart", {}, name="leaves")
-    assert house.client.wait("three", within=PATIENCE)["state"] == "succeeded"
+    daemon.client.call("agents restart", {}, name="leaves")
+    assert daemon.client.wait("three", within=PATIENCE)["state"] == "succeeded"
 
 
-def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
+def test_while_the_loop_is_held_nothing_new_is_claimed(daemon: Serving) -> None:
     go = threading.Event()
-    house.house.loops.post(lambda: go.wait(60))
+    daemon.kernel.loops.post(lambda: go.wait(60))
     agents = {
         "documentation",
         "echo",
@@ -130,21 +132,21 @@ def test_while_the_loop_is_held_nothing_new_is_claimed(house: Serving) -> None:
         "holds",
         "leaves",
     }
-    eventually(lambda: house.engine._barred().wholly == agents)
+    eventually(lambda: daemon.engine._barred().wholly == agents)
     go.set()
-    eventually(lambda: not house.engine._barred().wholly)
+    eventually(lambda: not daemon.engine._barred().wholly)
 
 
-def _submit(house: Serving, name: str, agent: str, path: Path) -> None:
-    house.client.submit({"id": name, "description": "Take your time", "agent": agent, "input": str(path)})
+def _submit(daemon: Serving, name: str, agent: str, path: Path) -> None:
+    daemon.client.submit({"id": name, "description": "Take your time", "agent": agent, "input": str(path)})
 
 
-def _instances(house: Serving, agent: str) -> list[dict[str, Any]]:
-    return house.client.call("agents show", name=agent)["instances"]
+def _instances(daemon: Serving, agent: str) -> list[dict[str, Any]]:
+    return daemon.client.call("agents show", name=agent)["instances"]
 
 
-def _told(house: Serving, kind: str) -> list[dict[str, Any]]:
-    return [each for each in house.client.events() if each["type"] == kind]
+def _told(daemon: Serving, kind: str) -> list[dict[str, Any]]:
+    return [each for each in daemon.client.events() if each["type"] == kind]
 
 
 # --- the watch alone, on a clock that the test winds ------------------------------------------------------------------

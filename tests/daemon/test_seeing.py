@@ -52,12 +52,12 @@ def test_lives_that_followed_another_and_supervisors_that_gave_up_are_counted(da
     first, _ = daemon.client.call("agents show", name="slow")["instances"]
     daemon.client.call("agents restart", {}, name=first["path"])
     eventually(lambda: _values(daemon)["daruma_supervisor_restarts_total"] == 1)
-    daemon.house.signals.publish(Event("supervisor.intensity_exceeded", 0.0, "daruma/engine", 1))
+    daemon.kernel.signals.publish(Event("supervisor.intensity_exceeded", 0.0, "daruma/engine", 1))
     assert _values(daemon)["daruma_supervisor_escalations_total"] == 1
 
 
 def test_a_circuit_shows_how_it_stands(daemon: Serving) -> None:
-    standing = daemon.behind.broker._standing
+    standing = daemon.minds.broker._standing
     standing.ended(("anthropic", "opus"), Permit(probe=False), None)
     for _ in range(3):
         standing.ended(("ollama", "llama"), Permit(probe=False), "server_error")
@@ -83,7 +83,7 @@ def test_an_instance_shows_when_it_last_made_progress_while_it_works(daemon: Ser
 
 def test_an_agent_gives_a_sign_of_life_at_once_and_then_again_and_again(daemon: Serving, home: Path) -> None:
     heard: list[Any] = []
-    daemon.house.signals.subscribe(heard.append)
+    daemon.kernel.signals.subscribe(heard.append)
     beats = lambda: [each for each in heard if each.name == "agent.heartbeat"]  # noqa: E731 - a name for one question
     eventually(lambda: len({each.path for each in beats()}) == len(daemon.client.call("agents list")["items"]))
     _begin(daemon, home)

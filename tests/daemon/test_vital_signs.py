@@ -67,7 +67,7 @@ def wedge(watched: Watched) -> Iterator[Wedge]:
 
 def told_of(daemon: Serving) -> list[tuple[str, str]]:
     """Which parts were told to have turned red, and green again."""
-    facts = daemon.house.journal.reader().events(0, 500)
+    facts = daemon.kernel.journal.reader().events(0, 500)
     turned = {DaemonDegraded.name, DaemonRestored.name}
     return [(each.type, each.data["part"]) for each in facts if each.type in turned]
 
@@ -81,16 +81,16 @@ def _hold_orchestrator(daemon: Serving, wedge: Wedge) -> None:
 
 
 def _hold_loop(daemon: Serving, wedge: Wedge) -> None:
-    daemon.house.loops.post(wedge)
+    daemon.kernel.loops.post(wedge)
 
 
 def _hold_writer(daemon: Serving, wedge: Wedge) -> None:
-    daemon.house.journal.post(Note(facts=()), wedge)
+    daemon.kernel.journal.post(Note(facts=()), wedge)
 
 
 def _hold_publisher(daemon: Serving, wedge: Wedge) -> None:
-    daemon.house.publisher.subscribe(wedge)
-    daemon.house.note(DaemonResumed("daemon", "a test"))
+    daemon.kernel.publisher.subscribe(wedge)
+    daemon.kernel.note(DaemonResumed("daemon", "a test"))
 
 
 def _hold_control(daemon: Serving, wedge: Wedge) -> None:
@@ -102,7 +102,7 @@ def _hold_control(daemon: Serving, wedge: Wedge) -> None:
 def _hold_housekeeping(daemon: Serving, wedge: Wedge) -> None:
     assert daemon.signs is not None
     assert daemon.signs.keeping is not None
-    daemon.signs.keeping._house = changed(daemon.signs.keeping._house, look_at_the_claims=wedge)
+    daemon.signs.keeping._ports = changed(daemon.signs.keeping._ports, look_at_the_claims=wedge)
 
 
 @pytest.mark.parametrize(

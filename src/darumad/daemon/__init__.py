@@ -18,9 +18,9 @@ from darumad.daemon.assembly import (
     WITHIN,
     Kernel,
     Minds,
+    build_kernel,
+    build_minds,
     credentials_of,
-    kernel,
-    minds,
 )
 from darumad.daemon.doors import Doorkeeper, doors, sockets
 from darumad.daemon.engine import Engine
@@ -96,15 +96,17 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     for each in keyring.known().values():
         redact.conceal(each.reveal())
     listening = sockets(settings, stack)
-    house = kernel(settings, clock, guardian, stack)
-    behind = minds(house, keyring)
-    engine = Engine(house, behind)
-    behind.keys.serve(behind.broker, behind.providers, engine.hint)
-    signs = VitalSigns(house, behind, engine)
-    keeping = Housekeeping(_kept(house, behind, engine, signs), settings.retention, settings.journal.check_after)
+    kernel = build_kernel(settings, clock, guardian, stack)
+    minds = build_minds(kernel, keyring)
+    engine = Engine(kernel, minds)
+    minds.keys.serve(minds.broker, minds.providers, engine.hint)
+    signs = VitalSigns(kernel, minds, engine)
+    keeping = Housekeeping(
+        _housekeeping_ports(kernel, minds, engine, signs), settings.retention, settings.journal.check_after
+    )
     signs.keeping = keeping
     watchers = Watchers(signs=signs, journal_wrong=keeping.journal_wrong, lost_lines=lambda: logs.dropped)
-    server = ControlServer(control_house(house, behind, engine, watchers))
+    server = ControlServer(control_house(kernel, minds, engine, watchers))
     signs.server = server
     server.start()
     stack.callback(server.stop, WITHIN)
@@ -112,78 +114,80 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     stack.callback(_stop_tree, engine, guardian)
     engine.treasury.open()
     stack.callback(engine.treasury.close)
-    behind.keys.open()
-    stack.callback(behind.keys.close)
+    minds.keys.open()
+    stack.callback(minds.keys.close)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
     stands()
-    house.note(DaemonReady("daemon", behind.chosen.provider))
+    kernel.note(DaemonReady("daemon", minds.chosen.provider))
     notifier.ready(signs.status())
     log.info(
-        "daemon_ready_at", socket=str(settings.control.socket), provider=behind.chosen.provider, why=behind.chosen.why
+        "daemon_ready_at", socket=str(settings.control.socket), provider=minds.chosen.provider, why=minds.chosen.why
     )
     ending, why = guardian.watch(
         Watched(
             signs=signs,
             root_ended=lambda: engine.root.wait(0) is not None,
-            stuck=_stuck(house, behind, engine),
+            stuck=_stuck(kernel, minds, engine),
             status=signs.status,
-            keep_door=Doorkeeper(listening.control, server, house.note).look,
-            heed=SignsTold(house.note),
+            keep_door=Doorkeeper(listening.control, server, kernel.note).look,
+            heed=SignsTold(kernel.note),
         )
     )
     engine.dispatch.draining = True  # before anybody is told: who hears of the stop and still submits is refused
-    house.note(DaemonStopping("daemon", why or ending))
+    kernel.note(DaemonStopping("daemon", why or ending))
     notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)
-    _wind_down(house, behind, ending)
+    _wind_down(kernel, minds, ending)
     server.hush()
     return ending, why
 
 
-def _stuck(house: Kernel, behind: Minds, engine: Engine) -> Callable[[], str | None]:
+def _stuck(kernel: Kernel, minds: Minds, engine: Engine) -> Callable[[], str | None]:
     """What the guardian asks again and again: why the process must be replaced, if it must."""
     loop = LoopWatch(
-        house, behind.bridge, leaked=lambda: engine.root.leaked, over=engine.hint, left_behind=engine.left_behind
+        kernel, minds.bridge, leaked=lambda: engine.root.leaked, over=engine.hint, left_behind=engine.left_behind
     )
 
     def stuck() -> str | None:
-        if not house.journal.in_place:
-            house.guardian.end("broken_disk", "the journal's file was removed or replaced while it was written")
+        if not kernel.journal.in_place:
+            kernel.guardian.end("broken_disk", "the journal's file was removed or replaced while it was written")
         return loop.look()
 
     return stuck
 
 
-def _kept(house: Kernel, behind: Minds, engine: Engine, signs: VitalSigns) -> housekeeping.House:
-    return housekeeping.House(
-        clock=house.clock,
-        journal=house.journal,
-        workspaces=behind.workspaces,
-        uploads=house.settings.state_dir / "uploads",
-        directory=house.settings.state_dir,
-        note=house.note,
+def _housekeeping_ports(
+    kernel: Kernel, minds: Minds, engine: Engine, signs: VitalSigns
+) -> housekeeping.HousekeepingPorts:
+    return housekeeping.HousekeepingPorts(
+        clock=kernel.clock,
+        journal=kernel.journal,
+        workspaces=minds.workspaces,
+        uploads=kernel.settings.state_dir / "uploads",
+        directory=kernel.settings.state_dir,
+        note=kernel.note,
         look_again=engine.hint,
         look_at_the_date=engine.treasury.look_at_the_date,
         look_at_the_claims=signs.claims.look,
     )
 
 
-def _wind_down(house: Kernel, behind: Minds, ending: Ending) -> None:
+def _wind_down(kernel: Kernel, minds: Minds, ending: Ending) -> None:
     """Let what runs finish, with the doors open for reads and cancels, then put back what still runs."""
-    within = house.settings.daemon.drain_timeout if ending == "asked" else _LAST_STEPS
+    within = kernel.settings.daemon.drain_timeout if ending == "asked" else _LAST_STEPS
     # What the bridge has finished is still to be moved on: only the journal knows that nothing runs any more.
-    reader = house.journal.reader()
-    house.guardian.linger(
-        lambda: behind.bridge.health().running == 0 and not reader.counts()[WorkState.RUNNING], within
+    reader = kernel.journal.reader()
+    kernel.guardian.linger(
+        lambda: minds.bridge.health().running == 0 and not reader.counts()[WorkState.RUNNING], within
     )
     if ending != "broken_disk":
-        _put_back(house)
+        _put_back(kernel)
 
 
-def _put_back(house: Kernel) -> None:
+def _put_back(kernel: Kernel) -> None:
     """What still runs is ready again; where the journal does not answer, the next boot does it."""
     try:
-        house.journal.call(Rescue(live=frozenset()), WITHIN)
+        kernel.journal.call(Rescue(live=frozenset()), WITHIN)
     except DarumaError as error:
         log.warning("not_put_back", error=str(error))
 

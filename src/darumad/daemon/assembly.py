@@ -62,7 +62,7 @@ class Kernel(Value, kw_only=True):
         self.journal.post(Note(facts=(fact,)))
 
 
-def kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: ExitStack) -> Kernel:
+def build_kernel(settings: Settings, clock: SystemClock, guardian: Guardian, stack: ExitStack) -> Kernel:
     """The publisher, the journal and the loop that agents run on, running.
 
     Raises:
@@ -129,34 +129,34 @@ def credentials_of(settings: Settings, environ: MutableMapping[str, str]) -> Key
     return load_credentials(configured.provider_config(settings), environ)
 
 
-def minds(house: Kernel, keyring: Keyring) -> Minds:
+def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
     """The bridge and what stands behind it; looks for a provider when the settings leave the choice."""
     keys = Keys(
         keyring,
-        Vault(house.settings.state_dir, os.environ),
-        house.journal,
-        house.clock,
-        aside=functools.partial(house.loops.aside, failed=listener_failed),
+        Vault(kernel.settings.state_dir, os.environ),
+        kernel.journal,
+        kernel.clock,
+        aside=functools.partial(kernel.loops.aside, failed=listener_failed),
     )
 
     async def build() -> Minds:
-        config = configured.provider_config(house.settings)
+        config = configured.provider_config(kernel.settings)
         chosen = await discover(config, keyring.meant())
         ledger = JournalLedger(
-            Commits(house.journal.post, house.loops.now.loop),
-            house.clock,
-            new_id=house.new_id,
-            allowance=configured.allowance(house.settings),
+            Commits(kernel.journal.post, kernel.loops.now.loop),
+            kernel.clock,
+            new_id=kernel.new_id,
+            allowance=configured.allowance(kernel.settings),
         )
         used = config.using(chosen.provider, chosen.model)
-        broker = Broker(used, ledger, house.clock, house.rng, house.tally, house.note, house.new_id, keyring)
-        executors = configured.agent_definitions(house.settings)[Role.EXECUTOR]
+        broker = Broker(used, ledger, kernel.clock, kernel.rng, kernel.tally, kernel.note, kernel.new_id, keyring)
+        executors = configured.agent_definitions(kernel.settings)[Role.EXECUTOR]
         templates = Templates(executors)
-        state, unpacked = house.settings.state_dir, configured.unpack_limits(house.settings)
+        state, unpacked = kernel.settings.state_dir, configured.unpack_limits(kernel.settings)
         workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
 
         def half_on(thread: LoopThread) -> BridgeHalf:
-            commits = Commits(house.journal.post, thread.loop)
+            commits = Commits(kernel.journal.post, thread.loop)
             ledger.move_to(commits)
             return BridgeHalf(
                 thread,
@@ -165,27 +165,27 @@ def minds(house: Kernel, keyring: Keyring) -> Minds:
                 commits=commits,
                 ledger=ledger,
                 workspaces=workspaces,
-                limits=configured.limits(house.settings),
-                rng=house.rng,
-                tally=house.tally,
-                signal=house.signal,
-                note=house.note,
+                limits=configured.limits(kernel.settings),
+                rng=kernel.rng,
+                tally=kernel.tally,
+                signal=kernel.signal,
+                note=kernel.note,
             )
 
-        validations = Validations(used, keyring.get, broker, house.clock, house.loops.post)
+        validations = Validations(used, keyring.get, broker, kernel.clock, kernel.loops.post)
         return Minds(
             chosen=chosen,
             broker=broker,
-            providers=Providers(used, keyring, validations, lambda: house.loops.now.loop, templates.loaded),
+            providers=Providers(used, keyring, validations, lambda: kernel.loops.now.loop, templates.loaded),
             keys=keys,
             templates=templates,
-            bridge=Bridge(house.loops, half_on, broker),
+            bridge=Bridge(kernel.loops, half_on, broker),
             workspaces=workspaces,
             ledger=ledger,
         )
 
-    built = _on(house.loops.now, build())
-    house.loops.at_end(built.broker.close)
+    built = _on(kernel.loops.now, build())
+    kernel.loops.at_end(built.broker.close)
     return built
 
 

@@ -20,13 +20,13 @@ class ClaimWatch:
     While it does not answer nothing is judged: that is told as its own sign.
     """
 
-    def __init__(self, house: Kernel, behind: Minds, engine: Engine) -> None:
-        self._house = house
-        self._bridge = behind.bridge
+    def __init__(self, kernel: Kernel, minds: Minds, engine: Engine) -> None:
+        self._kernel = kernel
+        self._bridge = minds.bridge
         self._engine = engine
-        self._lanes = configured.lanes(house.settings)
+        self._lanes = configured.lanes(kernel.settings)
         self._counts = {each.name: each.count for each in engine.definitions[Role.EXECUTOR]}
-        self._standstill = Standstill(LOOKS + math.ceil(house.settings.queue.reread / TICK))
+        self._standstill = Standstill(LOOKS + math.ceil(kernel.settings.queue.reread / TICK))
         self._answer: Claiming | None = None
 
     @property
@@ -37,7 +37,7 @@ class ClaimWatch:
     def look(self) -> None:
         """Look. It reads the journal: on no loop, and no timer."""
         answer, self._answer = self._answer, None
-        if not self._engine.dispatch.open or self._house.journal.no_room() is not None:
+        if not self._engine.dispatch.open or self._kernel.journal.no_room() is not None:
             self._standstill.look(None)
         elif answer is not None:
             self._standstill.look(self._scene(answer))
@@ -47,7 +47,7 @@ class ClaimWatch:
         self._answer = claiming
 
     def _scene(self, claiming: Claiming) -> Scene:
-        reader, known = self._house.journal.reader(), self._known()
+        reader, known = self._kernel.journal.reader(), self._known()
         return Scene(
             ready=[each for each in reader.ready() if each.agent in known],
             under_way=reader.under_way(),

@@ -40,27 +40,27 @@ from darumad.work.states import ParkReason
 class Engine:
     """The tree and what it is told by: made once, rooted by `start`."""
 
-    def __init__(self, house: Kernel, behind: Minds) -> None:
-        self._house = house
-        self._minds = behind
-        self.dispatch = Dispatch(paused=house.journal.reader().setting(PAUSED) == "yes")
-        self.definitions = configured.agent_definitions(house.settings)
+    def __init__(self, kernel: Kernel, minds: Minds) -> None:
+        self._kernel = kernel
+        self._minds = minds
+        self.dispatch = Dispatch(paused=kernel.journal.reader().setting(PAUSED) == "yes")
+        self.definitions = configured.agent_definitions(kernel.settings)
         self._orchestrator: Callable[[object], None] | None = None
         self.treasury = Treasury(
-            configured.allowance(house.settings),
-            house.journal,
-            house.clock,
-            behind.ledger,
-            provider_of=behind.broker.provider_of,
+            configured.allowance(kernel.settings),
+            kernel.journal,
+            kernel.clock,
+            minds.ledger,
+            provider_of=minds.broker.provider_of,
             hint=self.hint,
-            aside=functools.partial(house.loops.aside, failed=listener_failed),
+            aside=functools.partial(kernel.loops.aside, failed=listener_failed),
         )
         self._listener = TreeListener(
             agent_of=agent_at,
-            note=house.note,
+            note=kernel.note,
             orchestrator=self.tell,
-            forget=behind.bridge.forget,
-            degraded_at=house.settings.supervision.degraded_at,
+            forget=minds.bridge.forget,
+            degraded_at=kernel.settings.supervision.degraded_at,
         )
         self._root: SupervisorRef | None = None
         self._restarted_at: dict[AgentName, Seconds] = {}
@@ -89,18 +89,18 @@ class Engine:
         findings = lint(flags, specs)
         if findings:
             raise Broken("; ".join(findings))
-        signals = self._house.signals
+        signals = self._kernel.signals
         signals.subscribe(self._listener)
         signals.subscribe(self._on_root)
-        self._house.publisher.subscribe(self._heard)
+        self._kernel.publisher.subscribe(self._heard)
         self._root = Supervisor.start(
             flags,
             specs,
             name=ROOT,
-            clock=self._house.clock,
+            clock=self._kernel.clock,
             bus=signals.publish,
-            rng=self._house.rng,
-            leak_cap=self._house.settings.supervision.leak_cap,
+            rng=self._kernel.rng,
+            leak_cap=self._kernel.settings.supervision.leak_cap,
         )
 
     def tell(self, message: object) -> None:
@@ -119,7 +119,7 @@ class Engine:
         """
         restarted = restart_instances(self.root, paths, self._listener.requested)
         agents = frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)
-        self._restarted_at |= dict.fromkeys(agents, Seconds(self._house.clock.monotonic()))
+        self._restarted_at |= dict.fromkeys(agents, Seconds(self._kernel.clock.monotonic()))
         self.tell(Restarted(agents))
         return restarted
 
@@ -146,13 +146,13 @@ class Engine:
         self.tell(HowClaiming(heard))
 
     def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
-        settings = self._house.settings
+        settings = self._kernel.settings
         desk = Desk(
-            clock=self._house.clock,
-            rng=self._house.rng,
-            new_id=self._house.new_id,
+            clock=self._kernel.clock,
+            rng=self._kernel.rng,
+            new_id=self._kernel.new_id,
             dispatch=self.dispatch,
-            post=self._house.journal.post,
+            post=self._kernel.journal.post,
             send=self._minds.bridge.send_work,
             revoke=self._revoke,
             barred=self._barred,
@@ -176,7 +176,7 @@ class Engine:
             definition=definition,
             bridge=self._minds.bridge,
             orchestrator=self.tell,
-            note=self._house.note,
+            note=self._kernel.note,
         )
 
     def _on_root(self, event: Event) -> None:
@@ -184,9 +184,9 @@ class Engine:
         if event.path != ROOT:
             return
         if event.name == "supervisor.leak_cap":
-            self._house.guardian.end("leaked", f"{event.data['count']} threads were abandoned and still run")
+            self._kernel.guardian.end("leaked", f"{event.data['count']} threads were abandoned and still run")
         elif event.name == "supervisor.intensity_exceeded":
-            self._house.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
+            self._kernel.guardian.end("root", "the root supervisor gave up: its children were restarted too often")
 
     def _revoke(self, item: ItemId, fence: Fence) -> None:
         self._minds.bridge.cancel([Owner(item, fence)], Limit.INTERRUPTED, lambda _: None)
@@ -208,7 +208,7 @@ class Engine:
     def _barred(self) -> Barred:
         """Whose items are not claimed now: nobody could answer them, or the loop that would run them does not turn."""
         names = [each.name for group in self.definitions.values() for each in group]
-        if self._house.loops.now.late() > self._house.settings.bridge.stalled_after:
+        if self._kernel.loops.now.late() > self._kernel.settings.bridge.stalled_after:
             return Barred(wholly=frozenset(names))
         lets = {name: self._minds.broker.lets(name) for name in names}
         return Barred(*(frozenset(name for name in names if lets[name] is each) for each in (Lets.NONE, Lets.ONE)))

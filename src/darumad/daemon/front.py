@@ -30,10 +30,10 @@ class Watchers(Value, kw_only=True):
     lost_lines: Callable[[], int]
 
 
-def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watchers) -> House:
+def control_house(kernel: Kernel, minds: Minds, engine: Engine, watchers: Watchers) -> House:
     """The daemon as the control room sees it."""
-    settings = house.settings
-    accepted = configured.Accepted(configured.agent_definitions(settings), behind.templates)
+    settings = kernel.settings
+    accepted = configured.Accepted(configured.agent_definitions(settings), minds.templates)
 
     async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
         waiting = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
 
         log.debug("revoking", items=[each[0] for each in running], reason=reason)
         owned = [Owner(item, fence) for item, _, fence in running]
-        behind.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
+        minds.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
         answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
         return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
 
@@ -62,23 +62,23 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         engine.hint()
 
     def workspace_of(record: WorkRecord) -> Path:
-        return behind.workspaces.place(record.item.id, record.failures)
+        return minds.workspaces.place(record.item.id, record.failures)
 
     return House(
-        clock=house.clock,
-        tally=house.tally,
-        journal=house.journal,
-        reader=house.journal.reader(),
-        publisher=house.publisher,
+        clock=kernel.clock,
+        tally=kernel.tally,
+        journal=kernel.journal,
+        reader=kernel.journal.reader(),
+        publisher=kernel.publisher,
         tree=lambda: places(engine.root),
-        agents=lambda: instances(engine.root, behind.bridge, house.clock.wall(), engine.gated),
-        unmade=behind.bridge.unmade,
-        shut=behind.broker.shut,
+        agents=lambda: instances(engine.root, minds.bridge, kernel.clock.wall(), engine.gated),
+        unmade=minds.bridge.unmade,
+        shut=minds.broker.shut,
         held=lambda: engine.held,
         lanes=configured.lanes(settings),
         vital_signs=watchers.signs,
         journal_wrong=watchers.journal_wrong,
-        no_room=house.journal.no_room,
+        no_room=kernel.journal.no_room,
         hint=engine.hint,
         revoke=revoke,
         restart_instances=engine.restart,
@@ -86,10 +86,10 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         pause=pause,
         paused=lambda: engine.dispatch.paused,
         resume=resume,
-        stop=lambda by: house.guardian.end("asked", by),
+        stop=lambda by: kernel.guardian.end("asked", by),
         draining=lambda: engine.dispatch.draining,
         chosen_provider=lambda: {
-            "provider": behind.chosen.provider, "model": behind.chosen.model, "why": behind.chosen.why,
+            "provider": minds.chosen.provider, "model": minds.chosen.model, "why": minds.chosen.why,
         },
         definitions=lambda: accepted,
         settings_file=settings.read_from,
@@ -99,20 +99,20 @@ def control_house(house: Kernel, behind: Minds, engine: Engine, watchers: Watche
         head_timeout=settings.control.head_timeout,
         body_timeout=settings.control.body_timeout,
         workspace_of=workspace_of,
-        remove_workspaces=lambda item: behind.workspaces.remove(behind.workspaces.home_of(item)),
+        remove_workspaces=lambda item: minds.workspaces.remove(minds.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),
         log_file=settings.log.file,
-        new_id=house.new_id,
+        new_id=kernel.new_id,
         report=operation_failed,
-        boot=house.journal.boot,
+        boot=kernel.journal.boot,
         version=__version__,
-        started_at=house.clock.wall(),
+        started_at=kernel.clock.wall(),
         max_unfinished=settings.queue.max_items,
-        unfinished=lambda: house.journal.health().unfinished,
+        unfinished=lambda: kernel.journal.health().unfinished,
         treasury=engine.treasury,
-        keys=behind.keys,
-        providers=behind.providers,
-        gauges=lambda: gauges(house.journal, behind.bridge, behind.broker, engine.root, watchers.lost_lines()),
+        keys=minds.keys,
+        providers=minds.providers,
+        gauges=lambda: gauges(kernel.journal, minds.bridge, minds.broker, engine.root, watchers.lost_lines()),
     )  # fmt: skip
 
 

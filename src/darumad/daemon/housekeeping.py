@@ -33,7 +33,7 @@ JUMP_MS = 60_000
 """A wall clock that goes on by so much more or less than the monotonic one was set, or the machine slept."""
 
 
-class House(Value, kw_only=True):
+class HousekeepingPorts(Value, kw_only=True):
     """What it works with. `note` records a fact; `look_again` has the orchestrator read the journal.
 
     `look_at_the_date` releases what waited for another day; `look_at_the_claims` sees whether any are made.
@@ -53,17 +53,17 @@ class House(Value, kw_only=True):
 class Housekeeping:
     """See the module. `check_after` is in seconds from the start, None for never."""
 
-    def __init__(self, house: House, retention: Retention, check_after: Seconds | None) -> None:
-        self._house = house
+    def __init__(self, ports: HousekeepingPorts, retention: Retention, check_after: Seconds | None) -> None:
+        self._ports = ports
         self._retention = retention
-        self._check_at = None if check_after is None else house.clock.monotonic() + check_after
-        self._tidy_at = house.clock.monotonic() + min(retention.every, 60.0)
-        self._offset, self._looked_at = self._drift(), house.clock.monotonic()
+        self._check_at = None if check_after is None else ports.clock.monotonic() + check_after
+        self._tidy_at = ports.clock.monotonic() + min(retention.every, 60.0)
+        self._offset, self._looked_at = self._drift(), ports.clock.monotonic()
         self._low = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
         self._inspection: Inspection | None = None
-        self._went_on_at = house.clock.monotonic()
+        self._went_on_at = ports.clock.monotonic()
         self.last_check: JournalChecked | None = None
 
     def journal_wrong(self) -> Sequence[str] | None:
@@ -72,7 +72,7 @@ class Housekeeping:
 
     def late(self) -> Seconds:
         """For how many seconds it has been at one and the same thing, or at none. From any thread."""
-        return Seconds(self._house.clock.monotonic() - self._went_on_at)
+        return Seconds(self._ports.clock.monotonic() - self._went_on_at)
 
     def start(self) -> None:
         """Begin."""
@@ -93,7 +93,7 @@ class Housekeeping:
 
     def tick(self) -> None:
         """Whatever is due by now."""
-        now = self._house.clock.monotonic()
+        now = self._ports.clock.monotonic()
         self._each(self.look_at_the_clock, self.look_at_the_disk)
         if self._check_at is not None and now >= self._check_at:
             self._check_at = None
@@ -103,7 +103,7 @@ class Housekeeping:
         if now >= self._tidy_at:
             self._tidy_at = now + self._retention.every
             self.tidy()
-        self._each(self._house.look_at_the_claims)
+        self._each(self._ports.look_at_the_claims)
 
     def _each(self, *jobs: Callable[[], None]) -> None:
         """Does these; one that fails is logged, and costs the others nothing."""
@@ -115,49 +115,49 @@ class Housekeeping:
             self._went_on()
 
     def _went_on(self) -> None:
-        self._went_on_at = self._house.clock.monotonic()
+        self._went_on_at = self._ports.clock.monotonic()
 
     # --- the clock ----------------------------------------------------------------------------------------------------
 
     def look_at_the_clock(self) -> None:
         """Tell of a wall clock that was set, and have everything that waits for a time be looked at anew."""
-        drift, now = self._drift(), self._house.clock.monotonic()
+        drift, now = self._drift(), self._ports.clock.monotonic()
         by, since = drift - self._offset, now - self._looked_at
         self._offset, self._looked_at = drift, now
         if abs(by) > JUMP_MS:
-            self._house.note(DaemonClockJumped("daemon", by))
+            self._ports.note(DaemonClockJumped("daemon", by))
             if by < 0:
-                self._house.journal.call(SetBack(by_ms=-by, within_ms=round((since + TICK) * 1000)), WITHIN)
-            self._house.look_again()
-            self._house.look_at_the_date()
+                self._ports.journal.call(SetBack(by_ms=-by, within_ms=round((since + TICK) * 1000)), WITHIN)
+            self._ports.look_again()
+            self._ports.look_at_the_date()
 
     def _drift(self) -> int:
-        return self._house.clock.wall() - round(self._house.clock.monotonic() * 1000)
+        return self._ports.clock.wall() - round(self._ports.clock.monotonic() * 1000)
 
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def look_at_the_disk(self) -> None:
         """Tell, once each, that it takes nothing new and that it does again: the log does, for it may take no event."""
-        no_room = self._house.journal.no_room()
+        no_room = self._ports.journal.no_room()
         if no_room is not None and not self._low:
             log.warning("disk_low", why=no_room)
         elif no_room is None and self._low:
             log.info("disk_has_room")
-            self._house.look_again()
+            self._ports.look_again()
         self._low = no_room is not None
 
     # --- the journal --------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Begin to have every page looked at: `hear_of_the_check`."""
-        self._inspection = Inspection(self._house.directory, self._house.clock)
+        self._inspection = Inspection(self._ports.directory, self._ports.clock)
 
     def hear_of_the_check(self) -> None:
         """Tell what was found, once all was looked at. Nothing else here waits for that: it may take minutes."""
         found = self._inspection.found() if self._inspection is not None else None
         if found is not None:
             self._inspection, self.last_check = None, found
-            self._house.note(found)
+            self._ports.note(found)
 
     # --- what was kept for its time -----------------------------------------------------------------------------------
 
@@ -169,10 +169,10 @@ class Housekeeping:
         """What the journal keeps no longer goes, with what those items wrote."""
         behind: int | None = 0
         while behind is not None and not self._closed.wait(BREATH if behind else 0):
-            pruned = cast("Pruned", self._house.journal.call(self._bite(behind), WITHIN))
+            pruned = cast("Pruned", self._ports.journal.call(self._bite(behind), WITHIN))
             self._went_on()
             for item in pruned.items:
-                self._remove(self._house.workspaces.home_of(item))
+                self._remove(self._ports.workspaces.home_of(item))
             behind = pruned.behind
 
     def remove_workspaces(self) -> None:
@@ -181,7 +181,7 @@ class Housekeeping:
             self._remove(place)
 
     def _remove(self, home: Path) -> None:
-        self._house.workspaces.remove(home)
+        self._ports.workspaces.remove(home)
         self._went_on()
 
     def remove_uploads(self) -> None:
@@ -190,7 +190,7 @@ class Housekeeping:
             file.unlink(missing_ok=True)
 
     def _bite(self, behind: int) -> Prune:
-        kept, now = self._retention, self._house.clock.wall()
+        kept, now = self._retention, self._ports.clock.wall()
         return Prune(
             steps=_before(now, kept.steps),
             events=_before(now, kept.events),
@@ -201,9 +201,9 @@ class Housekeeping:
 
     def _spare_workspaces(self) -> Iterator[Path]:
         """Those of finished items that are too old, then the oldest of them until all fit in the room there is."""
-        needed = {self._house.workspaces.home_of(item) for item in self._unfinished()}
-        homes = sorted((home.stat().st_mtime, home) for home in self._house.workspaces.homes() if home not in needed)
-        oldest = self._house.clock.wall() / 1000 - self._retention.workspaces
+        needed = {self._ports.workspaces.home_of(item) for item in self._unfinished()}
+        homes = sorted((home.stat().st_mtime, home) for home in self._ports.workspaces.homes() if home not in needed)
+        oldest = self._ports.clock.wall() / 1000 - self._retention.workspaces
         sizes = {home: self._size(home) for _, home in homes}
         room = self._retention.workspaces_size - sum(map(self._size, needed))
         used = sum(sizes.values())
@@ -219,15 +219,15 @@ class Housekeeping:
 
     def _spare_uploads(self) -> Iterator[Path]:
         """Those that no item names, unless they were sent or asked for lately: somebody may be about to name them."""
-        before = self._house.clock.wall() / 1000 - self._retention.uploads
-        old = [each for each in _files(self._house.uploads) if _is_older(each, before)]
-        named = self._house.journal.reader().named_uploads() if old else frozenset()
+        before = self._ports.clock.wall() / 1000 - self._retention.uploads
+        old = [each for each in _files(self._ports.uploads) if _is_older(each, before)]
+        named = self._ports.journal.reader().named_uploads() if old else frozenset()
         for each in old:
             if each.name not in named and _is_older(each, before):  # it may have been asked for since
                 yield each
 
     def _unfinished(self) -> Iterator[ItemId]:
-        reader = self._house.journal.reader()
+        reader = self._ports.journal.reader()
         for state in UNFINISHED:
             after: ItemId | None = None
             while page := reader.records(state=state, after=after, limit=500):

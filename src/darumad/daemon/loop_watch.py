@@ -30,14 +30,14 @@ class LoopWatch:
 
     def __init__(
         self,
-        house: Kernel,
+        kernel: Kernel,
         bridge: Bridge,
         *,
         leaked: Callable[[], int],
         over: Callable[[], None],
         left_behind: Callable[[AgentName], None],
     ) -> None:
-        self._house = house
+        self._kernel = kernel
         self._bridge = bridge
         self._leaked = leaked
         self._over = over
@@ -47,7 +47,7 @@ class LoopWatch:
 
     def look(self) -> str | None:
         """Why the process must be replaced; None while it need not be. It records a stall once, with its stack."""
-        settings, loop = self._house.settings.bridge, self._house.loops.now
+        settings, loop = self._kernel.settings.bridge, self._kernel.loops.now
         self._tell_stall()
         health = self._bridge.health()
         if health.forsaken >= TOO_MANY:
@@ -64,10 +64,10 @@ class LoopWatch:
         return too_often
 
     def _tell_stall(self) -> None:
-        loop, limit = self._house.loops.now, self._house.settings.bridge.stalled_after
+        loop, limit = self._kernel.loops.now, self._kernel.settings.bridge.stalled_after
         late = loop.late()
         if late > limit and not self._told:
-            self._house.note(BridgeStalled("bridge", int(late * 1000), loop.stack()))
+            self._kernel.note(BridgeStalled("bridge", int(late * 1000), loop.stack()))
         elif self._told and late <= limit:
             self._over()
         self._told = late > limit
@@ -79,7 +79,7 @@ class LoopWatch:
             why = (
                 f"the agents' loop must be replaced, and with its thread {self._leaked() + with_this} would be given up"
             )
-        elif not self._intensity.spend(self._house.clock.monotonic()):
+        elif not self._intensity.spend(self._kernel.clock.monotonic()):
             why = f"the agents' loop had to be replaced {MOST + 1} times within {PERIOD / 60:.0f} minutes"
         else:
             return None
@@ -88,7 +88,7 @@ class LoopWatch:
 
     def _at_the_cap(self, loops: int) -> bool:
         """Whether the threads of so many loops are too many, with those of actors."""
-        return self._leaked() + loops >= self._house.settings.supervision.leak_cap
+        return self._leaked() + loops >= self._kernel.settings.supervision.leak_cap
 
     def _convict(self, loop: LoopThread) -> int:
         """How many tasks hold it: one, or none where it is a callback, for which only its template can answer."""
@@ -103,4 +103,4 @@ class LoopWatch:
 
     def _replace(self, held_ms: int, ignoring: int, convicted: int) -> None:
         interrupted = self._bridge.replace() + convicted
-        self._house.note(BridgeReplaced("bridge", held_ms, ignoring, interrupted))
+        self._kernel.note(BridgeReplaced("bridge", held_ms, ignoring, interrupted))

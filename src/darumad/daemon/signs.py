@@ -46,25 +46,25 @@ class Pulse:
 class VitalSigns:
     """What is green is True; anything else is a sentence that says why it is not."""
 
-    def __init__(self, house: Kernel, behind: Minds, engine: Engine) -> None:
-        self._house = house
-        self._bridge = behind.bridge
+    def __init__(self, kernel: Kernel, minds: Minds, engine: Engine) -> None:
+        self._kernel = kernel
+        self._bridge = minds.bridge
         self._engine = engine
-        self._root = Pulse(house.clock, engine.beat_root)
-        self._orchestrator = Pulse(house.clock, engine.beat_orchestrator)
+        self._root = Pulse(kernel.clock, engine.beat_root)
+        self._orchestrator = Pulse(kernel.clock, engine.beat_orchestrator)
         self.server: ControlServer | None = None
         self.keeping: Housekeeping | None = None
-        self.claims = ClaimWatch(house, behind, engine)
+        self.claims = ClaimWatch(kernel, minds, engine)
 
     def __call__(self) -> dict[str, bool | str]:
         """Every part by its name."""
-        limit = self._house.settings.bridge.stalled_after
-        patience = self._house.settings.journal.stuck_after
+        limit = self._kernel.settings.bridge.stalled_after
+        patience = self._kernel.settings.journal.stuck_after
         return {
             "actors": self._actors(),
             "bridge": _turning("the agents' loop", self._bridge.health().late, limit),
-            "writer": _moving(self._house.journal.health().batch_age, patience),
-            "publisher": _moving(self._house.publisher.health().batch_age, patience),
+            "writer": _moving(self._kernel.journal.health().batch_age, patience),
+            "publisher": _moving(self._kernel.publisher.health().batch_age, patience),
             "control": self._control(limit),
             "claims": self.claims.sign,
             "housekeeping": self._housekeeping(),
@@ -73,7 +73,7 @@ class VitalSigns:
     def status(self) -> str:
         """One line for the service manager."""
         health = self._bridge.health()
-        return f"boot {self._house.journal.boot}, {health.running} running"
+        return f"boot {self._kernel.journal.boot}, {health.running} running"
 
     def _actors(self) -> bool | str:
         """The root, which restarts everything else, and the orchestrator, which hands everything out."""
@@ -84,14 +84,14 @@ class VitalSigns:
         down = [path for path, state in rows.items() if path.endswith("/orchestrator") and state != "up"]
         if down:
             return f"{down[0]} is not up"
-        limit = self._house.settings.supervision.ping_deadline
+        limit = self._kernel.settings.supervision.ping_deadline
         late = max((self._root.late(), "the root supervisor"), (self._orchestrator.late(), "the orchestrator"))
         return True if late[0] <= limit else f"{late[1]} has taken no message for {late[0]:.1f} s"
 
     def _control(self, limit: Seconds) -> bool | str:
         if self.server is None:
             return "the control loop does not run yet"
-        late = self._house.clock.monotonic() - self.server.ticked_at - TICK
+        late = self._kernel.clock.monotonic() - self.server.ticked_at - TICK
         return _turning("the control loop", Seconds(late), limit)
 
     def _housekeeping(self) -> bool | str:
