@@ -1,4 +1,4 @@
-"""A control room on real parts: journal, publisher, server, Unix socket. What stands behind the House is scripted."""
+"""A control room on real parts: journal, publisher, server, Unix socket. What stands behind the Daemon is scripted."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from typing import Any
 
 from darumad.bus import Tally
 from darumad.clock import SystemClock
-from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, House, open_control_socket
+from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, Daemon, open_control_socket
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Program, Publisher, Slot
 from darumad.journal.encoding import sha256
@@ -193,9 +193,9 @@ class Room:
         name = AgentName(agent)
         self.definitions[name] = replace(self.definitions[name], offers=frozenset(words))
 
-    def house(self) -> House:
+    def daemon(self) -> Daemon:
         ids = itertools.count(1)
-        return House(
+        return Daemon(
             clock=self.clock,
             tally=self.tally,
             journal=self.journal,
@@ -382,7 +382,7 @@ def serving(room: Room) -> Iterator[Served]:
     with ExitStack() as stack:
         socket = open_control_socket(room.directory / "control.sock")
         stack.callback(socket.close)
-        server = ControlServer(room.house())
+        server = ControlServer(room.daemon())
         server.start()
         stack.callback(server.stop, WITHIN)
         door = server.open("control-socket", socket.listening)

@@ -169,7 +169,7 @@ def test_the_metrics_page_shows_queue_agents_mailboxes_and_what_was_counted(serv
 def test_a_histogram_on_the_page_is_cumulated_and_ends_at_all(served: Served) -> None:
     for seconds in (0.02, 0.02, 7.0, 1e9):
         served.room.tally.observe("work_item_seconds", seconds, ("testing",))
-    values = _values(render(served.room.house(), 0.0).decode())
+    values = _values(render(served.room.daemon(), 0.0).decode())
     buckets = [value for name, value in values.items() if name.startswith("daruma_work_item_seconds_bucket")]
     assert buckets == sorted(buckets)
     assert buckets[-1] == values['daruma_work_item_seconds_count{phase="testing"}'] == 4

@@ -240,7 +240,7 @@ def _raw(path: Path, *sent: bytes) -> bytes:
 @contextmanager
 def _another_door(served: Served, **manners: Any) -> Iterator[Path]:
     """A control socket of the same house, which minds other manners."""
-    served.server._house = changed(served.server._house, **manners)
+    served.server._daemon = changed(served.server._daemon, **manners)
     path = served.room.directory / "other.sock"
     with closing(open_control_socket(path)) as control:
         door = served.server.open("control-socket", control)

@@ -108,7 +108,7 @@ def _bent(value: Any) -> st.SearchStrategy[Any]:
 def admitted(room: Room, said: Mapping[str, Any]) -> WorkItem:
     scope = {"method": "POST", "path": "/v1/work", "client": None, "headers": [], "query_string": b""}
     ask = Ask(Caller("uid:1", 1, may_write=True), ROUTES["submit"], said, Request(scope, _nothing, {}))
-    return Admission(room.house(), ask).admit(checked(SubmitRequest, said, {}, {}), said).new.item
+    return Admission(room.daemon(), ask).admit(checked(SubmitRequest, said, {}, {}), said).new.item
 
 
 async def _nothing() -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darumad.control.client import Client
     from darumad.control.counting import SignalCounter
-    from darumad.control.house import House
+    from darumad.control.daemon import Daemon
     from darumad.control.metrics_table import BUCKETS
     from darumad.control.server import ControlServer
     from darumad.control.sockets import ControlSocket, adopted, open_control_socket, open_metrics_socket
@@ -20,7 +20,7 @@ __all__ = [
     "Client",
     "ControlServer",
     "ControlSocket",
-    "House",
+    "Daemon",
     "SignalCounter",
     "adopted",
     "open_control_socket",
@@ -32,7 +32,7 @@ _ROOMS = {
     "Client": "client",
     "ControlServer": "server",
     "ControlSocket": "sockets",
-    "House": "house",
+    "Daemon": "daemon",
     "SignalCounter": "counting",
     "adopted": "sockets",
     "open_control_socket": "sockets",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from darumad.agents.schemas import problems_of
+from darumad.control.daemon import Daemon, Definition
 from darumad.control.desk import Ask
-from darumad.control.house import Definition, House
 from darumad.control.uploads import is_here
 from darumad.control.wire import BudgetAsked, EditRequest, InputAsked, MessageAsked, SubmitRequest
 from darumad.errors import Problem, Refused, no_agent, pointer
@@ -49,12 +49,12 @@ class Admitted(Value):
 class Admission:
     """One request's: what all of its items share is asked once."""
 
-    def __init__(self, house: House, ask: Ask) -> None:
-        self._house = house
+    def __init__(self, daemon: Daemon, ask: Ask) -> None:
+        self._daemon = daemon
         self._by = ask.caller.by
         self._correlation_id = ask.request.correlation_id
-        self._now = house.clock.wall()
-        self._known = house.definitions()
+        self._now = daemon.clock.wall()
+        self._known = daemon.definitions()
         self._definitions: dict[AgentName, Definition] = {}
 
     def admit(self, request: SubmitRequest, sent: Mapping[str, Any], key: str | None = None, at: str = "") -> Admitted:
@@ -92,7 +92,7 @@ class Admission:
 
     def _name(self, key: str | None) -> ItemId:
         """The key, however empty: under a name of our own it would be another item each time it is sent."""
-        return ItemId(self._house.new_id() if key is None else key)
+        return ItemId(self._daemon.new_id() if key is None else key)
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
         """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
@@ -116,7 +116,7 @@ class Admission:
     def _check(self, request: SubmitRequest, findings: Findings, unmet: Sequence[Problem], at: str) -> None:
         wrong = findings.errors or problems_of(request.output_schema)
         problems = [Problem(_where(each, request, at), each.detail) for each in wrong]
-        problems += _wrong_uploads(request, self._house.upload_dir, at)
+        problems += _wrong_uploads(request, self._daemon.upload_dir, at)
         if problems:
             raise Refused("the item is not valid", problems=[*problems, *unmet])
 

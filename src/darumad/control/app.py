@@ -109,10 +109,10 @@ def _endpoint(desk: Desk, operation: Operation) -> Endpoint:
         except DarumaError as error:
             return problem.answer(error, request)
         except OSError as error:
-            desk.house.report(operation.route.name, error, request.trace_id)
+            desk.daemon.report(operation.route.name, error, request.trace_id)
             return problem.answer(Broken(f"the disk would not: {error}", code="io_error"), request)
         except Exception as error:  # noqa: BLE001 - the caller is told that it is our defect; the log says which
-            desk.house.report(operation.route.name, error, request.trace_id)
+            desk.daemon.report(operation.route.name, error, request.trace_id)
             told = f"{operation.route.name} failed inside; in the log it has the trace_id {request.trace_id}"
             return problem.answer(Broken(told), request)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from darumad.control.border import Request, chunks_of
-from darumad.control.house import House
+from darumad.control.daemon import Daemon
 from darumad.control.peers import Caller
 from darumad.control.routes import Route
 from darumad.control.streams import Streams
@@ -67,7 +67,7 @@ class Ask(Value):
 class Desk(Value):
     """The daemon, and what belongs to the control loop: commits, watch, streams, turn, and its `lag` in seconds."""
 
-    house: House
+    daemon: Daemon
     commits: Commits
     watch: Watch
     streams: Streams
@@ -88,7 +88,7 @@ class Desk(Value):
         Raises:
             Refused: `not_found`.
         """
-        record = await self.read(self.house.reader.record, ItemId(name))
+        record = await self.read(self.daemon.reader.record, ItemId(name))
         if record is None:
             raise unknown_item(name)
         return record
@@ -99,7 +99,7 @@ class Desk(Value):
         Raises:
             Refused: `unknown_agent`.
         """
-        known = self.house.definitions()
+        known = self.daemon.definitions()
         if name is not None and name not in known:
             raise unknown_agent(name, known)
 
@@ -117,4 +117,4 @@ class Desk(Value):
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._going.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.house.report("what was left going behind an answer", error, None)
+            self.daemon.report("what was left going behind an answer", error, None)

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector  # noqa: TID251 - the one door
 
 from darumad.bus import Histogram, Labels
 from darumad.control.counting import MOST_AGENTS
-from darumad.control.house import House
+from darumad.control.daemon import Daemon
 from darumad.control.metrics_table import METRICS, OTHER, Shape
 from darumad.work.budget import EVER
 from darumad.work.states import WorkState
@@ -30,34 +30,34 @@ T = TypeVar("T")
 Gauge = tuple[tuple[str, Labels], float]
 
 
-def render(house: House, control_lag: float) -> bytes:
+def render(daemon: Daemon, control_lag: float) -> bytes:
     """The Prometheus page. Reads the journal: call it off the loop. `control_lag` is in seconds."""
-    return generate_latest(_registry(house, control_lag))
+    return generate_latest(_registry(daemon, control_lag))
 
 
-def measured(house: House, control_lag: float) -> list[tuple[str, Mapping[str, str], float]]:
+def measured(daemon: Daemon, control_lag: float) -> list[tuple[str, Mapping[str, str], float]]:
     """The name, the labels and the value of each line of that page. As `render` otherwise."""
-    families = _registry(house, control_lag).collect()
+    families = _registry(daemon, control_lag).collect()
     return [(each.name, each.labels, each.value) for family in families for each in family.samples]
 
 
-def _registry(house: House, control_lag: float) -> CollectorRegistry:
+def _registry(daemon: Daemon, control_lag: float) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(_HouseCollector(house, control_lag))
+    registry.register(_HouseCollector(daemon, control_lag))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     return registry
 
 
 class _HouseCollector(Collector):
-    def __init__(self, house: House, control_lag: float) -> None:
-        self._house = house
+    def __init__(self, daemon: Daemon, control_lag: float) -> None:
+        self._daemon = daemon
         self._lag = control_lag
 
     def collect(self) -> Iterator[Metric]:
         """Every metric of the table, in its order."""
-        tally = self._house.tally
-        values = {**tally.counts(), **_gauges(self._house, self._lag)}
+        tally = self._daemon.tally
+        values = {**tally.counts(), **_gauges(self._daemon, self._lag)}
         histograms = tally.histograms()
         for shape in METRICS.values():
             if shape.kind == "histogram":
@@ -98,47 +98,47 @@ def _cumulated(histogram: Histogram) -> list[tuple[str, float]]:
     return buckets
 
 
-def _gauges(house: House, control_lag: float) -> dict[tuple[str, Labels], float]:
+def _gauges(daemon: Daemon, control_lag: float) -> dict[tuple[str, Labels], float]:
     """What is read now and nowhere counted."""
     return {
-        **house.gauges(),
-        **dict(_of_the_queue(house)),
-        **dict(_of_budgets(house)),
-        **dict(_of_agents(house)),
-        **dict(_of_mailboxes(house)),
+        **daemon.gauges(),
+        **dict(_of_the_queue(daemon)),
+        **dict(_of_budgets(daemon)),
+        **dict(_of_agents(daemon)),
+        **dict(_of_mailboxes(daemon)),
         ("control_lag_seconds", ()): control_lag,
-        ("build_info", (house.version, platform.python_version())): 1.0,
-        ("up_since_seconds", ()): house.started_at / 1000,
+        ("build_info", (daemon.version, platform.python_version())): 1.0,
+        ("up_since_seconds", ()): daemon.started_at / 1000,
     }
 
 
-def _of_the_queue(house: House) -> Iterator[Gauge]:
-    counts, now = house.reader.counts(), house.clock.wall()
+def _of_the_queue(daemon: Daemon) -> Iterator[Gauge]:
+    counts, now = daemon.reader.counts(), daemon.clock.wall()
     for state in WorkState:
         yield ("queue_items", (state.value,)), float(counts.get(state, 0))
-    oldest = house.reader.oldest_ready_at()
+    oldest = daemon.reader.oldest_ready_at()
     yield ("queue_oldest_age_seconds", ()), 0.0 if oldest is None else max(0.0, (now - oldest) / 1000)
 
 
-def _of_budgets(house: House) -> Iterator[Gauge]:
+def _of_budgets(daemon: Daemon) -> Iterator[Gauge]:
     """What is left of every limit in money."""
-    allowance = house.treasury.allowance
-    for budget, account in house.reader.accounts(allowance.budgets(house.treasury.today)).items():
+    allowance = daemon.treasury.allowance
+    for budget, account in daemon.reader.accounts(allowance.budgets(daemon.treasury.today)).items():
         limit = allowance.limits_of(budget).nano_usd
         if limit is not None and not budget.scope.startswith("item:"):
             period = "total" if budget.period == EVER else "daily"
             yield ("budget_remaining_usd", (budget.scope, period)), (limit - account.spent.nano_usd) / _NANO
 
 
-def _of_agents(house: House) -> Iterator[Gauge]:
-    for agent, instances in _by_agent(house.agents()):
+def _of_agents(daemon: Daemon) -> Iterator[Gauge]:
+    for agent, instances in _by_agent(daemon.agents()):
         states = [str(each.get("state", "")) for each in instances]
         yield ("agent_up", (agent,)), float(sum(state in _ABLE for state in states))
         yield ("agent_benched", (agent,)), float(states.count("benched"))
         for state in set(states):
             yield ("agent_state", (agent, state)), float(states.count(state))
         yield ("agent_errors_in_window", (agent,)), float(max(each.get("errors_in_window") or 0 for each in instances))
-        yield ("agent_progress_age_seconds", (agent,)), _progress_age(instances, house.clock.wall())
+        yield ("agent_progress_age_seconds", (agent,)), _progress_age(instances, daemon.clock.wall())
 
 
 def _by_agent(instances: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -157,10 +157,10 @@ def _progress_age(instances: Iterable[Mapping[str, Any]], now: int) -> float:
     return max(0.0, (now - min(last)) / 1000) if last else 0.0
 
 
-def _of_mailboxes(house: House) -> Iterator[Gauge]:
+def _of_mailboxes(daemon: Daemon) -> Iterator[Gauge]:
     """Depths by the kind of actor: the last part of a path that is no number."""
     depths: dict[str, int] = {}
-    for row in house.tree():
+    for row in daemon.tree():
         kind = next((part for part in reversed(row.path.split("/")) if not part.isdecimal()), row.path)
         label = kind if kind in depths or len(depths) < _MOST_KINDS else OTHER
         depths[label] = depths.get(label, 0) + row.mailbox_depth

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
+from darumad.control.daemon import Daemon
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import House
 from darumad.control.replies import AgentsView, AgentView, RestartReply
 from darumad.control.wire import AgentRequest, Nothing
 from darumad.errors import Refused, unknown_agent
@@ -15,7 +15,7 @@ from darumad.work.states import ParkReason, WorkState
 
 async def list_agents(desk: Desk, ask: Ask, request: Nothing) -> AgentsView:  # noqa: ARG001 - an operation's signature
     """Every instance and how it is."""
-    return AgentsView(items=tuple(desk.house.agents()))
+    return AgentsView(items=tuple(desk.daemon.agents()))
 
 
 async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noqa: ARG001
@@ -24,10 +24,10 @@ async def show(desk: Desk, ask: Ask, request: AgentRequest) -> AgentView:  # noq
     Raises:
         Refused: `unknown_agent`.
     """
-    definition = desk.house.definitions().get(AgentName(request.name))
-    instances = tuple(_named(desk.house, request.name))
+    definition = desk.daemon.definitions().get(AgentName(request.name))
+    instances = tuple(_named(desk.daemon, request.name))
     if definition is None and not instances:
-        raise _unknown(desk.house, request.name)
+        raise _unknown(desk.daemon, request.name)
     return AgentView(
         name=request.name,
         template=definition.template if definition else None,
@@ -46,26 +46,26 @@ async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     Raises:
         Refused: `not_an_agent`: the tree has such a place, and no agent lives there; `unknown_agent`.
     """
-    instances = tuple(_named(desk.house, request.name))
+    instances = tuple(_named(desk.daemon, request.name))
     if not instances:
-        raise _not_an_agent(desk.house, request.name) or _unknown(desk.house, request.name)
-    restarted = tuple(await desk.read(desk.house.restart_instances, tuple(str(each["path"]) for each in instances)))
-    parked = await desk.read(_parked_for, desk.house, {AgentName(str(each["agent"])) for each in instances})
+        raise _not_an_agent(desk.daemon, request.name) or _unknown(desk.daemon, request.name)
+    restarted = tuple(await desk.read(desk.daemon.restart_instances, tuple(str(each["path"]) for each in instances)))
+    parked = await desk.read(_parked_for, desk.daemon, {AgentName(str(each["agent"])) for each in instances})
     asked = Release(items=parked, audit=ask.audit(request.name), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
-    desk.house.hint(None)
+    desk.daemon.hint(None)
     return RestartReply(restarted=restarted, released=released.items)
 
 
-def _parked_for(house: House, agents: Collection[AgentName]) -> tuple[ItemId, ...]:
+def _parked_for(daemon: Daemon, agents: Collection[AgentName]) -> tuple[ItemId, ...]:
     """The items that wait for a template of these agents to be repaired."""
     wanted = {"state": WorkState.PARKED, "reason": ParkReason.TEMPLATE}
-    return tuple(each.item.id for agent in agents for each in house.reader.each_record(**wanted, agent=agent))
+    return tuple(each.item.id for agent in agents for each in daemon.reader.each_record(**wanted, agent=agent))
 
 
-def _named(house: House, name: str) -> Iterator[Mapping[str, Any]]:
+def _named(daemon: Daemon, name: str) -> Iterator[Mapping[str, Any]]:
     """The instances that `name` means, by any name they have."""
-    return (each for each in house.agents() if name in _names(each))
+    return (each for each in daemon.agents() if name in _names(each))
 
 
 def _names(instance: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -74,15 +74,15 @@ def _names(instance: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(instance["agent"]), path, "/".join(path.split("/")[-2:])
 
 
-def _not_an_agent(house: House, name: str) -> Refused | None:
+def _not_an_agent(daemon: Daemon, name: str) -> Refused | None:
     """That `name` is something else of the tree, by its path or the end of it; None where it is nothing."""
-    others = {place.path for place in house.tree()} - {str(each["path"]) for each in house.agents()}
+    others = {place.path for place in daemon.tree()} - {str(each["path"]) for each in daemon.agents()}
     if all(name not in {path, path.rpartition("/")[2]} for path in others):
         return None
     return Refused(f"{name} is no agent: what else the tree holds, its supervisor restarts", code="not_an_agent")
 
 
-def _unknown(house: House, name: str) -> Refused:
-    instances = house.agents()
+def _unknown(daemon: Daemon, name: str) -> Refused:
+    instances = daemon.agents()
     agents = {str(each["agent"]) for each in instances}
     return unknown_agent(name, agents, {each for instance in instances for each in _names(instance)})

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
+from darumad.control.daemon import Running
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import Running
 from darumad.control.outlook import still_to_come
 from darumad.control.replies import CancelReply
 from darumad.control.wire import CancelRequest
@@ -30,7 +30,7 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     before = await desk.record(request.id)
     commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
     await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)
-    answer = commit.result() if commit.done() else still_to_come(desk.house)
+    answer = commit.result() if commit.done() else still_to_come(desk.daemon)
     if isinstance(answer, Refused):
         raise answer
     if isinstance(answer, Exception):
@@ -72,9 +72,9 @@ async def _revoked_all_the_same(desk: Desk, before: WorkRecord, reason: str, err
 
 
 async def _revoked(desk: Desk, name: str, running: Sequence[Running], reason: str, *, cancelled: bool) -> WorkStopped:
-    stopped, not_stopped, after_ms = await desk.house.revoke(running, reason, cancelled)
+    stopped, not_stopped, after_ms = await desk.daemon.revoke(running, reason, cancelled)
     fact = WorkStopped(subject=name, stopped=tuple(stopped), not_stopped=tuple(not_stopped), after_ms=after_ms)
-    desk.house.journal.post(Note(facts=(fact,)))
+    desk.daemon.journal.post(Note(facts=(fact,)))
     return fact
 
 

@@ -38,26 +38,26 @@ _ACCEPTED, _UNHEALTHY = 202, 503
 
 async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa: ARG001 - an operation's signature
     """The daemon on one screen."""
-    house, reader = desk.house, desk.house.reader
-    now = house.clock.wall()
-    signs, draining = house.vital_signs(), house.draining()
+    daemon, reader = desk.daemon, desk.daemon.reader
+    now = daemon.clock.wall()
+    signs, draining = daemon.vital_signs(), daemon.draining()
     counts = await desk.read(reader.counts)
     oldest = await desk.read(reader.oldest_ready_at)
     return StatusView(
-        state="draining" if draining else "paused" if house.paused() else "running" if _live(signs) else "unhealthy",
-        settings_file=None if house.settings_file is None else str(house.settings_file),
-        version=house.version,
-        boot=house.boot,
-        uptime_seconds=max(0, now - house.started_at) / 1000,
+        state="draining" if draining else "paused" if daemon.paused() else "running" if _live(signs) else "unhealthy",
+        settings_file=None if daemon.settings_file is None else str(daemon.settings_file),
+        version=daemon.version,
+        boot=daemon.boot,
+        uptime_seconds=max(0, now - daemon.started_at) / 1000,
         healthy=_live(signs),
         vital_signs=signs,
         draining=draining,
-        provider=house.chosen_provider(),
+        provider=daemon.chosen_provider(),
         queue={str(state): count for state, count in counts.items()},
         oldest_ready_seconds=None if oldest is None else max(0, now - oldest) / 1000,
-        agents=dict(Counter(str(each.get("state", "")) for each in house.agents())),
+        agents=dict(Counter(str(each.get("state", "")) for each in daemon.agents())),
         position=str(await desk.read(reader.last_position)),
-        held_back=tuple(await desk.read(held_back, house)),
+        held_back=tuple(await desk.read(held_back, daemon)),
     )
 
 
@@ -75,7 +75,7 @@ async def tree(desk: Desk, ask: Ask, request: Nothing) -> TreeView:  # noqa: ARG
             errors_in_window=each.errors_in_window,
             last_error=each.last_error,
         )
-        for each in desk.house.tree()
+        for each in desk.daemon.tree()
     )
     return TreeView(items=rows)
 
@@ -96,7 +96,7 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
     asked = ask.resume_from or request.since
     since = int(asked) if asked and asked.isdecimal() else await _beginning(desk, request.within, follow=follow)
     # Where this stream begins, and the newest event there is: with these a follower goes on after a restart.
-    newest = await desk.read(desk.house.reader.last_position)
+    newest = await desk.read(desk.daemon.reader.last_position)
     if since > newest and not follow:
         problem = Problem("/since", f"is {since}, and the newest event has position {newest}")
         raise Refused("no event has this position yet", problems=[problem])
@@ -107,7 +107,7 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
 
 async def _check_heard_of(desk: Desk, subject: str) -> None:
     """Refuses a subject that is no item and that no event is about; one that is followed may be yet to come."""
-    reader, name = desk.house.reader, ItemId(subject)
+    reader, name = desk.daemon.reader, ItemId(subject)
     if await desk.read(reader.record, name) is None and not await desk.read(reader.events, 0, 1, name):
         raise unknown_item(subject)
 
@@ -131,13 +131,13 @@ async def ready(desk: Desk) -> Json:
 
 async def metrics(desk: Desk, ask: Ask | None = None, request: Nothing | None = None) -> Response:  # noqa: ARG001
     """The Prometheus page, rendered off the loop."""
-    page = await desk.read(render, desk.house, desk.lag())
+    page = await desk.read(render, desk.daemon, desk.lag())
     return Response(page, media_type=CONTENT_TYPE)
 
 
 async def samples(desk: Desk, ask: Ask, request: Nothing) -> SamplesView:  # noqa: ARG001 - an operation's signature
     """What stands on the Prometheus page, value by value."""
-    found = await desk.read(measured, desk.house, desk.lag())
+    found = await desk.read(measured, desk.daemon, desk.lag())
     return SamplesView(items=tuple(SampleView(name=name, labels=labels, value=value) for name, labels, value in found))
 
 
@@ -145,7 +145,7 @@ async def drain(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: 
     """Takes nothing new in and hands nothing out; what runs may finish."""
     by = ask.caller.by
     await _record(desk, ask, DaemonDraining(subject="daemon", by=by))
-    desk.house.drain(by)
+    desk.daemon.drain(by)
     return StateReply(state="draining")
 
 
@@ -153,25 +153,25 @@ async def resume(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa:
     """Ends a drain and a pause."""
     by = ask.caller.by
     await _set_paused(desk, ask, "no", DaemonResumed(subject="daemon", by=by))
-    desk.house.resume(by)
+    desk.daemon.resume(by)
     return StateReply(state="running")
 
 
 async def pause(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
     by = ask.caller.by
-    desk.house.pause(by)
+    desk.daemon.pause(by)
     await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by))
     return StateReply(state="paused")
 
 
 async def panic(desk: Desk, ask: Ask, request: Nothing) -> PanicReply:  # noqa: ARG001
     """Stops everything that runs, at once, and pauses: first it is revoked, then it is put back."""
-    by, reader = ask.caller.by, desk.house.reader
-    desk.house.pause(by)
+    by, reader = ask.caller.by, desk.daemon.reader
+    desk.daemon.pause(by)
     running = await desk.read(reader.records, state=WorkState.RUNNING, limit=MOST_RUNNING)
     held = [(each.item.id, each.holder or "", each.fence) for each in running]
-    stopped, not_stopped, _ = await desk.house.revoke(held, f"panic, by {by}", False)  # noqa: FBT003 - the House's
+    stopped, not_stopped, _ = await desk.daemon.revoke(held, f"panic, by {by}", False)  # noqa: FBT003 - the Daemon's
     fact = DaemonPanicked("daemon", by, tuple(stopped), tuple(not_stopped))
     await _remember_pause(desk, ask, fact)
     return PanicReply(state="paused", stopped=fact.stopped, not_stopped=fact.not_stopped)
@@ -192,13 +192,13 @@ async def _set_paused(desk: Desk, ask: Ask, word: str, fact: Fact) -> None:
 async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001
     """Ends the daemon as SIGTERM does; answered before."""
     await _record(desk, ask)
-    desk.house.stop(ask.caller.by)
+    desk.daemon.stop(ask.caller.by)
     return Json(StateReply(state="stopping"), _ACCEPTED)
 
 
 async def version(desk: Desk, ask: Ask, request: Nothing) -> VersionView:  # noqa: ARG001
     """What answers here."""
-    return VersionView(version=desk.house.version, api=API, boot=desk.house.boot)
+    return VersionView(version=desk.daemon.version, api=API, boot=desk.daemon.boot)
 
 
 async def _record(desk: Desk, ask: Ask, *facts: Fact) -> None:
@@ -212,22 +212,22 @@ async def _beginning(desk: Desk, within: float | None, *, follow: bool) -> int:
     first event.
     """
     if within is not None:
-        since = Millis(max(0, desk.house.clock.wall() - round(within * 1000)))
-        return await desk.read(desk.house.reader.position_before, since)
-    return await desk.read(desk.house.reader.last_position) if follow else 0
+        since = Millis(max(0, desk.daemon.clock.wall() - round(within * 1000)))
+        return await desk.read(desk.daemon.reader.position_before, since)
+    return await desk.read(desk.daemon.reader.last_position) if follow else 0
 
 
 def _health(desk: Desk) -> HealthView:
-    signs = desk.house.vital_signs()
-    live, unmade, wrong = _live(signs), desk.house.unmade(), desk.house.journal_wrong()
-    no_room, providers = desk.house.no_room(), desk.house.providers.standing()
+    signs = desk.daemon.vital_signs()
+    live, unmade, wrong = _live(signs), desk.daemon.unmade(), desk.daemon.journal_wrong()
+    no_room, providers = desk.daemon.no_room(), desk.daemon.providers.standing()
     shut = any(each is not True for each in providers.values())
     return HealthView(
         live=live,
-        ready=live and no_room is None and not desk.house.draining(),
+        ready=live and no_room is None and not desk.daemon.draining(),
         degraded=bool(unmade or wrong or no_room or shut),
         vital_signs=signs,
-        agents={name: unmade.get(name, True) for name in desk.house.definitions()},
+        agents={name: unmade.get(name, True) for name in desk.daemon.definitions()},
         providers=providers,
         journal=None if wrong is None else tuple(wrong),
         disk=no_room,

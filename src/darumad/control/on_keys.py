@@ -5,8 +5,8 @@ A value comes in once and is sealed before anything else is done with it; no rep
 
 from collections.abc import Mapping
 
+from darumad.control.daemon import Vault
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import Vault
 from darumad.control.replies import ProvidersView, ProviderView, SecretChange, SecretsRotated, SecretsView, SecretView
 from darumad.control.wire import Nothing, ProviderRequest, SecretRequest, SecretSetRequest
 from darumad.errors import Problem, Refused, unknown_provider
@@ -20,7 +20,7 @@ _ROW = "secret/"
 
 async def list_providers(desk: Desk, ask: Ask, request: Nothing) -> ProvidersView:  # noqa: ARG001 - an operation's signature
     """Every provider, how it was found, and where its key came from."""
-    return ProvidersView(items=tuple(ProviderView(**each) for each in desk.house.providers.shown()))
+    return ProvidersView(items=tuple(ProviderView(**each) for each in desk.daemon.providers.shown()))
 
 
 async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> ProviderView:
@@ -32,9 +32,9 @@ async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> Prov
         Refused: `unknown_provider`.
     """
     _known(desk, request.name)
-    await desk.read(desk.house.keys.refresh)
-    if await desk.house.providers.check(request.name):
-        await desk.read(desk.house.keys.mended, (request.name,))
+    await desk.read(desk.daemon.keys.refresh)
+    if await desk.daemon.providers.check(request.name):
+        await desk.read(desk.daemon.keys.mended, (request.name,))
     await desk.commits.commit(Note(facts=(), audit=ask.audit(request.name)))
     return _known(desk, request.name)
 
@@ -42,7 +42,7 @@ async def check_provider(desk: Desk, ask: Ask, request: ProviderRequest) -> Prov
 async def list_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsView:  # noqa: ARG001
     """The names of the secrets that are kept, and which of them cannot be opened."""
     kept = sorted((await _kept(desk)).items())
-    return SecretsView(items=await desk.read(lambda: tuple(_seen(desk.house.keys.vault, *each) for each in kept)))
+    return SecretsView(items=await desk.read(lambda: tuple(_seen(desk.daemon.keys.vault, *each) for each in kept)))
 
 
 async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretChange:
@@ -57,7 +57,7 @@ async def set_secret(desk: Desk, ask: Ask, request: SecretSetRequest) -> SecretC
         raise Refused(f"the secret {request.name} is not kept: it {wrong}", problems=[meant])
     redact.conceal(value)
     async with desk.sealing:
-        sealed = await desk.read(desk.house.keys.vault.seal, value)
+        sealed = await desk.read(desk.daemon.keys.vault.seal, value)
         return await _keep(desk, ask, request.name, sealed, "set")
 
 
@@ -79,7 +79,7 @@ async def rotate_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsRotat
     Raises:
         Refused: `bad_vault`: a secret cannot be opened, or the key cannot be changed; neither is.
     """
-    vault = desk.house.keys.vault
+    vault = desk.daemon.keys.vault
     async with desk.sealing:
         kept = await _kept(desk)
         opened = await desk.read(_opened, vault, kept)
@@ -112,17 +112,17 @@ def _opened(vault: Vault, kept: Mapping[str, str]) -> Mapping[str, str]:
 
 async def _keep(desk: Desk, ask: Ask, name: str, sealed: str, done: str) -> SecretChange:
     await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=sealed, facts=(), audit=ask.audit(name)))
-    changed = await desk.read(desk.house.keys.refresh)
+    changed = await desk.read(desk.daemon.keys.refresh)
     return SecretChange(name=name, done=done, providers=tuple(changed))
 
 
 async def _kept(desk: Desk) -> dict[str, str]:
-    rows = await desk.read(desk.house.reader.settings, _ROW)
+    rows = await desk.read(desk.daemon.reader.settings, _ROW)
     return {key.removeprefix(_ROW): sealed for key, sealed in rows.items() if sealed}
 
 
 def _known(desk: Desk, name: str) -> ProviderView:
-    known = {each["name"]: each for each in desk.house.providers.shown()}
+    known = {each["name"]: each for each in desk.daemon.providers.shown()}
     if name not in known:
         raise unknown_provider(name, known)
     return ProviderView(**known[name])

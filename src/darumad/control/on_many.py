@@ -34,11 +34,11 @@ async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     those = await _those(desk, request)
     asked = Release(items=tuple(those), audit=ask.audit(counted(len(those), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
-    desk.house.hint(None)
-    refusing = {each.agent: refusing_for(desk.house, {each.agent}) for each in those.values()}
+    desk.daemon.hint(None)
+    refusing = {each.agent: refusing_for(desk.daemon, {each.agent}) for each in those.values()}
     waiting = [name for name, each in those.items() if each.state is WorkState.READY and refusing[each.agent]]
     agents = {those[name].agent for name in (*released.items, *waiting) if name in those}
-    await desk.read(desk.house.keys.mended, frozenset().union(*(refusing[agent] for agent in agents)))
+    await desk.read(desk.daemon.keys.mended, frozenset().union(*(refusing[agent] for agent in agents)))
     return ManyReply(items=(*released.items, *waiting))
 
 
@@ -68,11 +68,11 @@ async def _those(desk: Desk, request: ManyRequest) -> Mapping[ItemId, _Fits]:
 
 
 def _fitting(desk: Desk, wanted: Mapping[str, Any]) -> Mapping[ItemId, _Fits]:
-    return {each.item.id: _Fits(each.item.agent, each.state) for each in desk.house.reader.each_record(**wanted)}
+    return {each.item.id: _Fits(each.item.agent, each.state) for each in desk.daemon.reader.each_record(**wanted)}
 
 
 async def _stop_many(desk: Desk, cancelled: Cancelled, reason: str) -> None:
-    stopped, not_stopped, after_ms = await desk.house.revoke(cancelled.running, reason, True)  # noqa: FBT003 - the House's
+    stopped, not_stopped, after_ms = await desk.daemon.revoke(cancelled.running, reason, True)  # noqa: FBT003 - the Daemon's
     facts = [WorkStopped(name, (name,), (), after_ms) for name in stopped]
     facts += [WorkStopped(name, (), (name,), after_ms) for name in not_stopped]
-    desk.house.journal.post(Note(facts=tuple(facts)))
+    desk.daemon.journal.post(Note(facts=tuple(facts)))

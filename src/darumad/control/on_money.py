@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.admission import Admission
+from darumad.control.daemon import Daemon
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import House
 from darumad.control.replies import AmountView, BudgetChange, BudgetsView, BudgetView, EstimateView
 from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
@@ -37,10 +37,10 @@ async def show(desk: Desk, ask: Ask, request: BudgetsRequest) -> BudgetsView:  #
 
 async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView:
     """What an item may use before it is handed in; nothing is accepted, and no model is asked."""
-    admitted = Admission(desk.house, ask).admit(request, ask.sent, ask.key)
+    admitted = Admission(desk.daemon, ask).admit(request, ask.sent, ask.key)
     item = admitted.new.item
-    quote = await desk.read(desk.house.providers.quote, item, await _turns(desk, item))
-    spread = spread_of(await desk.read(desk.house.reader.came_to, item.agent))
+    quote = await desk.read(desk.daemon.providers.quote, item, await _turns(desk, item))
+    spread = spread_of(await desk.read(desk.daemon.reader.came_to, item.agent))
     return EstimateView(
         agent=item.agent,
         provider=quote.provider,
@@ -50,19 +50,19 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
         median=None if spread is None else _amount(spread.median),
         most=None if spread is None else _amount(spread.most_of_them),
         allowed=_amount(await desk.read(_allowed, desk, item, quote.provider or "")),
-        warnings=(*admitted.warnings, *_unpriced(desk.house, quote)),
+        warnings=(*admitted.warnings, *_unpriced(desk.daemon, quote)),
     )
 
 
 async def _turns(desk: Desk, item: WorkItem) -> tuple[Message, ...]:
     """The earlier turns of its conversation, as a model would be shown them now."""
-    return () if item.conversation is None else tuple(await desk.read(desk.house.reader.turns, item.conversation))
+    return () if item.conversation is None else tuple(await desk.read(desk.daemon.reader.turns, item.conversation))
 
 
-def _unpriced(house: House, quote: Quote) -> Sequence[str]:
+def _unpriced(daemon: Daemon, quote: Quote) -> Sequence[str]:
     if quote.provider is None or quote.model is None or quote.most is None or quote.most.nano_usd is not None:
         return ()
-    if house.treasury.allowance.priced_only:
+    if daemon.treasury.allowance.priced_only:
         return (f"it would be parked: {unpriced(quote.provider, quote.model)}",)
     return (f"the price of {quote.provider}:{quote.model} is not known: what it costs would be in no sum",)
 
@@ -94,7 +94,7 @@ async def reset(desk: Desk, ask: Ask, request: BudgetRequest) -> BudgetChange:
 async def _change(desk: Desk, ask: Ask, scope: str, said: Mapping[Override, str]) -> BudgetChange:
     for where, word in said.items():
         await desk.commits.commit(Setting(key=where.key, value=word, facts=(), audit=ask.audit(where.key)))
-    released = await desk.read(desk.house.treasury.review, scope)
+    released = await desk.read(desk.daemon.treasury.review, scope)
     return BudgetChange(items=await desk.read(_views, desk, scope), released=tuple(released))
 
 
@@ -131,34 +131,34 @@ def _is_booked(view: BudgetView) -> bool:
 
 async def _check_scope(desk: Desk, scope: str) -> None:
     await _check_item(desk, scope)
-    _check_name(desk.house, scope)
+    _check_name(desk.daemon, scope)
 
 
 async def _check_item(desk: Desk, scope: str) -> None:
     if scope.startswith(_ITEM):
         name = scope.removeprefix(_ITEM)
-        if await desk.read(desk.house.reader.record, ItemId(name)) is None:
+        if await desk.read(desk.daemon.reader.record, ItemId(name)) is None:
             raise unknown_item(name)
 
 
-def _check_name(house: House, scope: str) -> None:
+def _check_name(daemon: Daemon, scope: str) -> None:
     """A limit on a name that was mistyped would hold nobody back, and its operator would not know."""
     if scope.startswith(_AGENT):
         name = scope.removeprefix(_AGENT)
-        agents = {*house.definitions(), *house.unmade(), *(str(each.get("agent", "")) for each in house.agents())}
+        agents = {*daemon.definitions(), *daemon.unmade(), *(str(each.get("agent", "")) for each in daemon.agents())}
         if name not in agents:
             raise unknown_agent(name, agents)
     if scope.startswith(_PROVIDER):
         name = scope.removeprefix(_PROVIDER)
-        providers = {str(each["name"]) for each in house.providers.shown()}
+        providers = {str(each["name"]) for each in daemon.providers.shown()}
         if name not in providers:
             raise unknown_provider(name, providers)
 
 
 def _views(desk: Desk, scope: str | None) -> tuple[BudgetView, ...]:
-    treasury = desk.house.treasury
+    treasury = desk.daemon.treasury
     budgets = _of(scope, treasury.today) if scope else list(treasury.allowance.budgets(treasury.today))
-    accounts = desk.house.reader.accounts(budgets)
+    accounts = desk.daemon.reader.accounts(budgets)
     return tuple(_view(each, treasury.allowance.limits_of(each), accounts[each]) for each in budgets)
 
 
@@ -168,9 +168,9 @@ def _of(scope: str, day: str) -> list[Budget]:
 
 def _allowed(desk: Desk, item: WorkItem, provider: str) -> Limits:
     """What every budget that the item falls under leaves for it."""
-    treasury = desk.house.treasury
+    treasury = desk.daemon.treasury
     over = treasury.allowance.limits_over(item.id, item.budget, item.agent, provider, treasury.today)
-    accounts = desk.house.reader.accounts(over)
+    accounts = desk.daemon.reader.accounts(over)
     return tightest(room_left(limits, accounts[budget].spent) for budget, limits in over.items())
 
 

@@ -6,8 +6,8 @@ How one is cancelled stands in `on_cancel`.
 from typing import cast
 
 from darumad.control.admission import edited
+from darumad.control.daemon import Daemon
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import House
 from darumad.control.outlook import needs, refusing_for
 from darumad.control.replies import PurgeReply, ReleaseReply, WorkView
 from darumad.control.views import view_of, why_unreadable
@@ -26,13 +26,13 @@ async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
     It is its operator's word that what such a provider refused is mended.
     """
     record = await desk.record(request.id)
-    refusing = refusing_for(desk.house, {record.item.agent})
+    refusing = refusing_for(desk.daemon, {record.item.agent})
     if record.state is WorkState.READY and refusing:
         await desk.commits.commit(Note(facts=(), audit=ask.audit(request.id)))
         reply = ReleaseReply(id=record.item.id, released=(record.item.id,))
     else:
         reply = await _release(desk, Release(items=(record.item.id,), audit=ask.audit(request.id)))
-    await desk.read(desk.house.keys.mended, refusing)
+    await desk.read(desk.daemon.keys.mended, refusing)
     return reply
 
 
@@ -44,7 +44,7 @@ async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:
 
 async def _release(desk: Desk, request: Release) -> ReleaseReply:
     released = cast("Released", await desk.commits.commit(request))
-    desk.house.hint(None)
+    desk.daemon.hint(None)
     return ReleaseReply(id=request.items[0], released=released.items)
 
 
@@ -61,12 +61,12 @@ async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:
     if found.unreadable is not None:
         raise Refused(str(why_unreadable(found)), code="bad_journal")
     before = found.item
-    after = edited(before, request, desk.house.clock.wall())
+    after = edited(before, request, desk.daemon.clock.wall())
     fields = tuple(each for each in request.model_fields_set - {"id"} if getattr(after, each) != getattr(before, each))
     if fields:
         asked = Edit(item=after, before=before, fields=tuple(sorted(fields)), audit=ask.audit(request.id))
         await desk.commits.commit(asked)
-        desk.house.hint(None)
+        desk.daemon.hint(None)
     record = await desk.record(request.id)
     return changed(view_of(record), waits_for=await needs(desk, record))
 
@@ -76,22 +76,22 @@ async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
 
     Its id stays taken, and how it ended stays known.
     """
-    house, name = desk.house, ItemId(request.id)
+    daemon, name = desk.daemon, ItemId(request.id)
     record = await desk.record(request.id)
-    asked = Purge(item=name, remember_ms=round(house.remember * 1000), audit=ask.audit(name))
+    asked = Purge(item=name, remember_ms=round(daemon.remember * 1000), audit=ask.audit(name))
     await desk.commits.commit(asked)
-    house.publisher.forget(name)
-    uploads_kept = await desk.read(_remove_files, house, record)
+    daemon.publisher.forget(name)
+    uploads_kept = await desk.read(_remove_files, daemon, record)
     return PurgeReply(
-        id=request.id, uploads_kept=uploads_kept, log_file=None if house.log_file is None else str(house.log_file)
+        id=request.id, uploads_kept=uploads_kept, log_file=None if daemon.log_file is None else str(daemon.log_file)
     )
 
 
-def _remove_files(house: House, record: WorkRecord) -> tuple[str, ...]:
+def _remove_files(daemon: Daemon, record: WorkRecord) -> tuple[str, ...]:
     """Removes what the item wrote and what was uploaded for it alone; the uploads that others name too."""
-    house.remove_workspaces(record.item.id)
+    daemon.remove_workspaces(record.item.id)
     digests = {each.upload for each in record.item.inputs if each.upload}
-    shared = {each for each in digests if house.reader.names_upload(each)}
+    shared = {each for each in digests if daemon.reader.names_upload(each)}
     for digest in digests - shared:
-        (house.upload_dir / digest).unlink(missing_ok=True)
+        (daemon.upload_dir / digest).unlink(missing_ok=True)
     return tuple(sorted(shared))

@@ -24,7 +24,7 @@ _CREATED = 201
 
 async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
     """Accepts one item: answered after COMMIT, so that it can no longer be lost."""
-    admitted = Admission(desk.house, ask).admit(request, ask.sent, ask.key)
+    admitted = Admission(desk.daemon, ask).admit(request, ask.sent, ask.key)
     try:
         (reply,) = await _accept(desk, ask, [admitted])
     except Refused as refused:
@@ -34,7 +34,7 @@ async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
 
 async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
     """Accepts many items in one transaction, all or none."""
-    sent, key, admission = ask.sent["items"], ask.key, Admission(desk.house, ask)
+    sent, key, admission = ask.sent["items"], ask.key, Admission(desk.daemon, ask)
     admitted: list[Admitted] = []
     problems: list[Problem] = []
     for index, each in enumerate(request.items):
@@ -56,22 +56,22 @@ def _key_of(key: str | None, index: int) -> str | None:
 
 async def upload(desk: Desk, ask: Ask, request: UploadRequest) -> UploadReply:
     """Takes a file in, to be named by its digest in an item's `inputs`."""
-    return await uploads.keep(ask.body, request.sha256, desk.house.upload_dir, desk.house.low_water)
+    return await uploads.keep(ask.body, request.sha256, desk.daemon.upload_dir, desk.daemon.low_water)
 
 
 async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequence[Submitted]:
-    if desk.house.draining():
+    if desk.daemon.draining():
         await _only_known(desk, admitted)
     if any(each.unmet or each.names_paths for each in admitted):
         admitted = await _met(desk, admitted)
     names = tuple(each.new for each in admitted)
     target = names[0].item.id if len(names) == 1 else counted(len(names), "item")
-    accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.house.max_unfinished)
+    accept = Accept(items=names, audit=ask.audit(target), max_unfinished=desk.daemon.max_unfinished)
     accepted = cast("Accepted", await desk.commits.commit(accept))
     for record in accepted.records:
         if record.state is WorkState.READY:
             desk.turn.became_ready(record.item.agent, record.stage)
-    stuck, crowded = await held_up(desk, accepted.records), crowding(desk.house)
+    stuck, crowded = await held_up(desk, accepted.records), crowding(desk.daemon)
     told = zip(accepted.records, accepted.created, admitted, idle(desk, accepted.records), strict=True)
     return [
         _submitted(record, created, (*each.warnings, *waits, *stuck.get(record.item.id, ()), *crowded))
@@ -82,7 +82,7 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
 async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
     """While draining an id that was accepted before is still answered with its item; nothing new comes in."""
     for each in admitted:
-        if await desk.read(desk.house.reader.record, each.new.item.id) is None:
+        if await desk.read(desk.daemon.reader.record, each.new.item.id) is None:
             raise Unavailable(
                 "the daemon takes nothing new in: it is draining", code="draining", retry_after=_DRAIN_RETRY
             )
@@ -97,7 +97,7 @@ async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
         Refused: what cannot be met as things are now. Nothing is taken in for a batch that is refused for that.
     """
     asked = [each for each in admitted if each.unmet or each.names_paths]
-    new = [each for each in asked if await desk.read(desk.house.reader.record, each.new.item.id) is None]
+    new = [each for each in asked if await desk.read(desk.daemon.reader.record, each.new.item.id) is None]
     problems = [problem for each in new for problem in each.unmet]
     if problems:
         raise Refused("the item is not valid", problems=problems)
@@ -109,8 +109,8 @@ async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
 
 async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> Admitted:
     """The same with its files among the uploads; what cannot be had is added to `problems`."""
-    house, new = desk.house, admitted.new
-    roots = Roots(directories=house.input_roots, upload_dir=house.upload_dir, spare=house.low_water)
+    daemon, new = desk.daemon, admitted.new
+    roots = Roots(directories=daemon.input_roots, upload_dir=daemon.upload_dir, spare=daemon.low_water)
     try:
         taken = await desk.copy(take_in, new.item, roots, admitted.at)
     except Refused as refused:

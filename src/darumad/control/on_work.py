@@ -8,7 +8,7 @@ from typing import Any, cast
 from starlette.responses import FileResponse, Response
 
 from darumad.control.desk import Ask, Desk
-from darumad.control.house import Reader
+from darumad.control.daemon import Reader
 from darumad.control.outlook import cancelled_by, needs
 from darumad.control.replies import AmountView, ResultView, WorkPage, WorkView
 from darumad.control.views import summary_of, view_of
@@ -36,7 +36,7 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
     """
     key, _, value = (request.label or "").partition("=")
     records = await desk.read(
-        desk.house.reader.records,
+        desk.daemon.reader.records,
         state=request.state,
         agent=None if request.agent is None else AgentName(request.agent),
         label=(key, value) if request.label else None,
@@ -57,7 +57,7 @@ async def list_work(desk: Desk, ask: Ask, request: ListRequest) -> WorkPage:  # 
 
 async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa: ARG001
     """One item and everything that has become of it."""
-    reader, name = desk.house.reader, ItemId(request.id)
+    reader, name = desk.daemon.reader, ItemId(request.id)
     record = await desk.record(request.id)
     attempts = await desk.read(reader.attempts, name)
     steps = tuple(await desk.read(reader.steps, name)) if request.steps else None
@@ -73,7 +73,7 @@ async def show(desk: Desk, ask: Ask, request: ShowRequest) -> WorkView:  # noqa:
         attempts=tuple(attempts) if request.attempts else None,
         steps=steps,
         effects=effects,
-        spent=spent(events, desk.house.clock.wall()),
+        spent=spent(events, desk.daemon.clock.wall()),
         used=await desk.read(_used, reader, name, attempts),
     )
 
@@ -92,7 +92,7 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
     Raises:
         Unavailable: `wait_expired`; or the daemon stops first.
     """
-    deadline = desk.house.clock.monotonic() + min(request.timeout, _LONGEST_WAIT)
+    deadline = desk.daemon.clock.monotonic() + min(request.timeout, _LONGEST_WAIT)
     gone = asyncio.ensure_future(ask.gone())
     try:
         with desk.watch.item(request.id) as bell:
@@ -103,7 +103,7 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
                 if record.state in _SETTLED:
                     cancelled = await cancelled_by(desk, record)
                     return changed(view_of(record), waits_for=waiting_for, cancelled=cancelled)
-                left = deadline - desk.house.clock.monotonic()
+                left = deadline - desk.daemon.clock.monotonic()
                 still = f"{request.id} is still {record.state.value}"
                 await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)
                 if desk.watch.closed:
@@ -134,7 +134,7 @@ async def result(desk: Desk, ask: Ask, request: ItemRequest) -> ResultView:  # n
     Raises:
         Refused: `not_found`; `conflict` while there is no result.
     """
-    found = await desk.read(desk.house.reader.result, ItemId(request.id))
+    found = await desk.read(desk.daemon.reader.result, ItemId(request.id))
     if found is None:
         record = await desk.record(request.id)
         raise Refused(f"{request.id} has no result: it is {record.state.value}", code="conflict")
@@ -150,7 +150,7 @@ async def artifact(desk: Desk, ask: Ask, request: ArtifactRequest) -> Response:
     made = await result(desk, ask, ItemRequest(id=request.id))
     listed = {each["name"]: each for each in made.get("artifacts", ())}
     entry = listed.get(request.name)
-    place = desk.house.workspace_of(await desk.record(request.id))
+    place = desk.daemon.workspace_of(await desk.record(request.id))
     path = None if entry is None else _inside(place, request.name)  # a name that nobody listed need not even be a path
     if entry is None or path is None:
         raise Refused(f"the result of {request.id} has no file {request.name}", code="no_file")

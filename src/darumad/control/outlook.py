@@ -7,8 +7,8 @@ the item go on.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from darumad.control.daemon import Daemon, Definition
 from darumad.control.desk import Desk
-from darumad.control.house import Definition, House
 from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
 from darumad.names import AgentName, ItemId
@@ -68,20 +68,20 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
         return _kept(desk, record) or "; ".join(stuck.values()) or None
     if record.state is not WorkState.READY:
         return None
-    house = desk.house
-    return _kept(desk, record) or await desk.read(_crowded, house, record) or _gated(house, record) or _room(house)
+    daemon = desk.daemon
+    return _kept(desk, record) or await desk.read(_crowded, daemon, record) or _gated(daemon, record) or _room(daemon)
 
 
-def refusing_for(house: House, agents: Collection[AgentName]) -> Mapping[str, str]:
+def refusing_for(daemon: Daemon, agents: Collection[AgentName]) -> Mapping[str, str]:
     """The providers asked for `agents` that are not called until somebody says that they are mended, each with why."""
-    asked = dict.fromkeys(name for agent in agents for name in house.providers.asked_for(agent))
-    standing = house.providers.standing()
+    asked = dict.fromkeys(name for agent in agents for name in daemon.providers.asked_for(agent))
+    standing = daemon.providers.standing()
     return {name: why for name in asked if isinstance(why := standing.get(name), str)}
 
 
-def crowding(house: House) -> Sequence[str]:
+def crowding(daemon: Daemon) -> Sequence[str]:
     """What whoever hands in more should know of how many items are unfinished: so many more, and they are refused."""
-    unfinished, most = house.unfinished(), house.max_unfinished
+    unfinished, most = daemon.unfinished(), daemon.max_unfinished
     if unfinished < _NEARLY_FULL * most:
         return ()
     return (f"the queue is nearly full: {unfinished} of {most} unfinished items (`queue.max_items`)",)
@@ -99,15 +99,15 @@ def parked_for(record: WorkRecord) -> str | None:
     return _PARKED.get(record.reason or "")
 
 
-def held_back(house: House) -> Sequence[str]:
+def held_back(daemon: Daemon) -> Sequence[str]:
     """What of all there is to do is not begun for now, why, and what lets it go on. It reads the journal."""
-    everything = (_admission(house), _room(house), _suspects(house.reader.suspects()), *_lanes(house))
-    return (*(each for each in everything if each is not None), *_amiss(house))
+    everything = (_admission(daemon), _room(daemon), _suspects(daemon.reader.suspects()), *_lanes(daemon))
+    return (*(each for each in everything if each is not None), *_amiss(daemon))
 
 
-def still_to_come(house: House) -> Unavailable:
+def still_to_come(daemon: Daemon) -> Unavailable:
     """What a cancel is told that was posted and is not committed: it is kept until it can be written."""
-    if house.no_room() is not None:
+    if daemon.no_room() is not None:
         return Unavailable("the disk is full: the cancel is kept, and done once there is room", code="disk_full")
     return Unavailable("the journal is slow: the cancel may still happen")
 
@@ -116,7 +116,7 @@ async def cancelled_by(desk: Desk, record: WorkRecord) -> Mapping[str, Any] | No
     """Who cancelled the item and why; None when nobody did, or its event is kept no longer, or cannot be read."""
     if record.state is not WorkState.CANCELLED:
         return None
-    found = await desk.read(desk.house.reader.events, 0, 1, record.item.id, WorkCancelled.name)
+    found = await desk.read(desk.daemon.reader.events, 0, 1, record.item.id, WorkCancelled.name)
     return found[-1].data if found and "unreadable" not in found[-1].data else None
 
 
@@ -152,22 +152,22 @@ def lacking(item: WorkItem, known: Mapping[AgentName, Definition], unmade: Mappi
 
 def _kept(desk: Desk, record: WorkRecord) -> str | None:
     """What keeps everybody from taking the item, as far as it is known without looking into the journal."""
-    house, lane = desk.house, record.item.lane
-    missing = lacking(record.item, house.definitions(), desk.turn.unmade())
+    daemon, lane = desk.daemon, record.item.lane
+    missing = lacking(record.item, daemon.definitions(), desk.turn.unmade())
     if missing is not None or record.state not in _TO_BEGIN:
         return missing
-    entry = house.lanes.get(lane)
-    return _admission(house) or (_paused_lane(lane) if entry is not None and entry.paused else None)
+    entry = daemon.lanes.get(lane)
+    return _admission(daemon) or (_paused_lane(lane) if entry is not None and entry.paused else None)
 
 
-def _admission(house: House) -> str | None:
-    if house.draining():
+def _admission(daemon: Daemon) -> str | None:
+    if daemon.draining():
         return "the daemon, which is draining: `daruma resume` ends that"
-    return "the daemon, which is paused: `daruma resume` ends that" if house.paused() else None
+    return "the daemon, which is paused: `daruma resume` ends that" if daemon.paused() else None
 
 
-def _room(house: House) -> str | None:
-    why = house.no_room()
+def _room(daemon: Daemon) -> str | None:
+    why = daemon.no_room()
     return None if why is None else f"room: {why}; make some, and it goes on by itself"
 
 
@@ -176,37 +176,37 @@ def _suspects(count: int) -> str | None:
     return f"{items} alone, for the daemon died twice meanwhile: one after the other, by themselves" if count else None
 
 
-def _amiss(house: House) -> Sequence[str]:
-    providers = [each for each in house.providers.shown() if each["used"] and each["state"] == "error"]
+def _amiss(daemon: Daemon) -> Sequence[str]:
+    providers = [each for each in daemon.providers.shown() if each["used"] and each["state"] == "error"]
     return [f"provider {each['name']}: {each['reason']}" for each in providers]
 
 
-def _lanes(house: House) -> Iterator[str | None]:
+def _lanes(daemon: Daemon) -> Iterator[str | None]:
     """What the lanes wait for in which something is ready and that let nobody on by themselves."""
-    for name in sorted(house.lanes.keys() & house.reader.lanes_in_line()):
-        yield _paused_lane(name) if house.lanes[name].paused else _blocked(house, name)
+    for name in sorted(daemon.lanes.keys() & daemon.reader.lanes_in_line()):
+        yield _paused_lane(name) if daemon.lanes[name].paused else _blocked(daemon, name)
 
 
 def _paused_lane(lane: str) -> str:
     return f"lane {lane}, which is paused: set `lanes.{lane}.paused` to false in the settings and restart the daemon"
 
 
-def _crowded(house: House, record: WorkRecord) -> str | None:
+def _crowded(daemon: Daemon, record: WorkRecord) -> str | None:
     """Who has the places of a lane that lets so many in and no more.
 
     Whoever was claimed once has one, and sub-work may share one.
     """
-    entry = house.lanes.get(record.item.lane)
+    entry = daemon.lanes.get(record.item.lane)
     if record.attempt or record.item.parent or entry is None or entry.max_running is None:
         return None
-    inside = house.reader.in_lane(record.item.lane, entry.max_running)
+    inside = daemon.reader.in_lane(record.item.lane, entry.max_running)
     return _place(record.item.lane, inside) if len(inside) >= entry.max_running else None
 
 
-def _blocked(house: House, lane: str) -> str | None:
+def _blocked(daemon: Daemon, lane: str) -> str | None:
     """Who has the places of a lane in which nobody goes on before somebody does something about one of them."""
-    most = house.lanes[lane].max_running
-    inside = () if most is None else house.reader.in_lane(lane, most)
+    most = daemon.lanes[lane].max_running
+    inside = () if most is None else daemon.reader.in_lane(lane, most)
     stuck = [each for each in inside if each[1] == WorkState.PARKED and each[2] != ParkReason.CHILDREN]
     return _place(lane, inside) if inside and len(stuck) == most else None
 
@@ -217,22 +217,22 @@ def _place(lane: str, inside: Sequence[tuple[ItemId, str, str | None]]) -> str:
     return f"a place in lane {lane}, where {len(inside)} may be under way: {those}"
 
 
-def _gated(house: House, record: WorkRecord) -> str | None:
+def _gated(daemon: Daemon, record: WorkRecord) -> str | None:
     if record.suspect:
         return _ALONE
     agent = record.item.agent
-    if agent in house.held():
+    if agent in daemon.held():
         return _HELD.format(agent)
-    if not house.shut(agent):
+    if not daemon.shut(agent):
         return None
-    refusing = refusing_for(house, {agent})
-    if len(refusing) < len(house.providers.asked_for(agent)):
+    refusing = refusing_for(daemon, {agent})
+    if len(refusing) < len(daemon.providers.asked_for(agent)):
         return _SHUT
     return "; ".join(f"its provider {name}: {why}" for name, why in refusing.items())
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:
-    found = (desk.house.reader.record(each) for each in wanted)
+    found = (desk.daemon.reader.record(each) for each in wanted)
     return {
         each.item.id: f"{each.item.id}, which is {_standing(each.state.value, each.reason)}"
         for each in found

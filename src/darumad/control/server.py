@@ -17,8 +17,8 @@ import uvloop
 
 from darumad.control.app import App, control_app, metrics_app
 from darumad.control.counting import FactCounter
+from darumad.control.daemon import Daemon
 from darumad.control.desk import Desk
-from darumad.control.house import House
 from darumad.control.on_daemon import API
 from darumad.control.peers import MOST_OVER_TCP, MOST_OVER_UNIX, Fault, Manners, PeerProtocol
 from darumad.control.streams import Streams
@@ -102,15 +102,15 @@ class Door:
 class ControlServer:
     """The control loop and its thread. Start it once; open and close doors on it from any thread."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
         self._thread = threading.Thread(target=self._run, name="control-loop", daemon=True)
         self._loop = uvloop.new_event_loop()
         self._desk: Desk | None = None
         self._doors: dict[DoorName, Door] = {}
         self._ready = threading.Event()
         self._counter_off: Callable[[], None] | None = None
-        self.ticked_at = house.clock.monotonic()
+        self.ticked_at = daemon.clock.monotonic()
         """When the loop last gave a sign of life, in monotonic seconds; read from any thread."""
         self.lag = 0.0
         """How late that sign was, in seconds."""
@@ -121,8 +121,8 @@ class ControlServer:
         Raises:
             Broken: it did not.
         """
-        sweep(self._house.upload_dir)
-        self._counter_off = self._house.publisher.subscribe(FactCounter(self._house.tally))
+        sweep(self._daemon.upload_dir)
+        self._counter_off = self._daemon.publisher.subscribe(FactCounter(self._daemon.tally))
         self._thread.start()
         if not self._ready.wait(_OPENING):
             raise Broken("the control loop did not start")
@@ -162,7 +162,7 @@ class ControlServer:
     async def _open(self, name: DoorName, listening: socket.socket) -> Door:
         if self._desk is None:
             raise Broken("the control loop is not running")
-        server = _HttpServer(_config(_APPS[name](self._desk), self._house.version, self._manners(name)))
+        server = _HttpServer(_config(_APPS[name](self._desk), self._daemon.version, self._manners(name)))
         served = self._on_loop(server.serve(sockets=[listening]))
         while not server.started:
             if served.done():
@@ -172,28 +172,28 @@ class ControlServer:
 
     def _manners(self, door: DoorName) -> Manners:
         def turned_away(fault: Fault) -> None:
-            self._house.tally.add("connections_refused_total", (door, fault))
+            self._daemon.tally.add("connections_refused_total", (door, fault))
 
         return Manners(
             most=_MOST[door],
-            head_timeout=self._house.head_timeout,
-            body_timeout=self._house.body_timeout,
+            head_timeout=self._daemon.head_timeout,
+            body_timeout=self._daemon.body_timeout,
             turned_away=turned_away,
         )
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        house = self._house
-        watch = Watch(house.publisher, self._loop)
+        daemon = self._daemon
+        watch = Watch(daemon.publisher, self._loop)
         self._desk = Desk(
-            house=house,
-            commits=Commits(house.journal.post, self._loop),
+            daemon=daemon,
+            commits=Commits(daemon.journal.post, self._loop),
             watch=watch,
-            streams=Streams(house.publisher, house.reader, watch, house.tally),
-            turn=Turn(house, self._loop),
+            streams=Streams(daemon.publisher, daemon.reader, watch, daemon.tally),
+            turn=Turn(daemon, self._loop),
             lag=lambda: self.lag,
         )
-        self._loop.call_soon(self._tick, house.clock.monotonic())
+        self._loop.call_soon(self._tick, daemon.clock.monotonic())
         self._loop.call_soon(self._ready.set)
         try:
             self._loop.run_forever()
@@ -201,7 +201,7 @@ class ControlServer:
             self._end()
 
     def _tick(self, due: float) -> None:
-        now = self._house.clock.monotonic()
+        now = self._daemon.clock.monotonic()
         self.lag, self.ticked_at = max(0.0, now - due), now
         self._loop.call_later(TICK, self._tick, now + TICK)
 

@@ -8,15 +8,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from darumad.control.house import House
+from darumad.control.daemon import Daemon
 from darumad.names import AgentName, Stage
 
 
 class Turn:
     """Used on the loop only; what is kept here is forgotten before the next turn."""
 
-    def __init__(self, house: House, loop: asyncio.AbstractEventLoop) -> None:
-        self._house = house
+    def __init__(self, daemon: Daemon, loop: asyncio.AbstractEventLoop) -> None:
+        self._daemon = daemon
         self._loop = loop
         self._unmade: Mapping[AgentName, str] | None = None
         self._ready: Counter[tuple[AgentName, Stage]] = Counter()
@@ -24,7 +24,7 @@ class Turn:
     def unmade(self) -> Mapping[AgentName, str]:
         """Why which definitions have no agent, as it is in this turn."""
         if self._unmade is None:
-            self._unmade = self._house.unmade()
+            self._unmade = self._daemon.unmade()
             self._loop.call_soon(self._forget)
         return self._unmade
 
@@ -39,4 +39,4 @@ class Turn:
 
     def _tell(self) -> None:
         ready, self._ready = self._ready, Counter()
-        self._house.hint(ready)
+        self._daemon.hint(ready)

@@ -24,7 +24,7 @@ from darumad.daemon.assembly import (
 )
 from darumad.daemon.doors import Doorkeeper, doors, sockets
 from darumad.daemon.engine import Engine
-from darumad.daemon.front import Watchers, control_house
+from darumad.daemon.front import Watchers, daemon_for_control
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
@@ -106,7 +106,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     )
     signs.keeping = keeping
     watchers = Watchers(signs=signs, journal_wrong=keeping.journal_wrong, lost_lines=lambda: logs.dropped)
-    server = ControlServer(control_house(kernel, minds, engine, watchers))
+    server = ControlServer(daemon_for_control(kernel, minds, engine, watchers))
     signs.server = server
     server.start()
     stack.callback(server.stop, WITHIN)

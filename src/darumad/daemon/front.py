@@ -7,8 +7,8 @@ from pathlib import Path
 from darumad import __version__
 from darumad.actors import instances, places
 from darumad.bridge import Limit, Stopped
-from darumad.control import House
-from darumad.control.house import Revoked, Running
+from darumad.control import Daemon
+from darumad.control.daemon import Revoked, Running
 from darumad.daemon import configured
 from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.engine import Engine
@@ -30,12 +30,12 @@ class Watchers(Value, kw_only=True):
     lost_lines: Callable[[], int]
 
 
-def control_house(kernel: Kernel, minds: Minds, engine: Engine, watchers: Watchers) -> House:
+def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: Watchers) -> Daemon:
     """The daemon as the control room sees it."""
     settings = kernel.settings
     accepted = configured.Accepted(configured.agent_definitions(settings), minds.templates)
 
-    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the House's
+    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the Daemon's
         waiting = asyncio.get_running_loop()
         done: asyncio.Future[Stopped] = waiting.create_future()
 
@@ -64,7 +64,7 @@ def control_house(kernel: Kernel, minds: Minds, engine: Engine, watchers: Watche
     def workspace_of(record: WorkRecord) -> Path:
         return minds.workspaces.place(record.item.id, record.failures)
 
-    return House(
+    return Daemon(
         clock=kernel.clock,
         tally=kernel.tally,
         journal=kernel.journal,

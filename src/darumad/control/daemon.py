@@ -1,4 +1,4 @@
-"""House: all that the control room needs of the daemon, as one value that the composition root fills.
+"""What the control room needs of the daemon, as one value that the composition root fills.
 
 Every callable here returns at once or is awaited on the control loop; none of them asks an actor.
 """
@@ -200,67 +200,78 @@ Revoked = tuple[Sequence[str], Sequence[str], int]
 """What a revocation stopped, what it could not stop within its grace, and how many milliseconds that took."""
 
 
-class House(Value, kw_only=True):
-    """The daemon as the control room sees it.
-
-    `journal`, `reader`, `publisher`, `tally` and `clock` are the daemon's own. `drain`, `resume` and `stop` only set
-    going: the operation has recorded who asked. `remove_workspaces` removes all that an item wrote; the id of one that
-    is gone is remembered for `remember` seconds. `revoke` is told who wants it and why, and whether the journal has
-    cancelled the items; it answers when what ran has stopped, at the latest after its grace. `vital_signs` is green
-    where a value is True; anything else is red and may say why. `upload_dir` is made by the operations when it is
-    missing; an upload leaves `low_water` bytes free. Below `input_roots` a caller may name files by their path.
-    `head_timeout` and `body_timeout` are what a request may take to come, as the settings describe them. `gauges` are
-    values that only the daemon knows, under the names of the metrics table. An agent's mapping has the fields of its
-    health, its `path`, and the definition it is of as `agent`. `unmade` says of each definition none of whose agents
-    can be made why; `shut`, whether no provider may be asked for it now; `held` are those whose template is. `lanes`
-    are those that are more than a name. `journal_wrong` says, in sentences, what is not as it was written, None before
-    anybody has looked; `no_room`, why the disk takes nothing new, else None. `unfinished` counts the items that are not
-    at their end, of which `max_unfinished` are taken in.
-    """
+class Daemon(Value, kw_only=True):
+    """The daemon as the control room sees it: its parts, what it can be asked, and what it can be told to do."""
 
     clock: Clock
     tally: Tally
     journal: Journal
     reader: Reader
     publisher: Publisher
+    treasury: Treasury
+    keys: Keys
+    providers: Providers
+
+    boot: Boot
+    version: str
+    started_at: Millis
+    settings_file: Path | None
+    log_file: Path | None
+    upload_dir: Path
+    """Made by the operations when it is missing."""
+    input_roots: tuple[Path, ...]
+    """Below these directories a caller may name files by their path."""
+    low_water: int
+    """Bytes that an upload leaves free on the disk."""
+    head_timeout: Seconds
+    body_timeout: Seconds
+    """What a request may take to come, its head and its body, as the settings describe it."""
+    max_unfinished: int
+    """So many unfinished items are taken in; one more is refused."""
+    unfinished: Callable[[], int]
+    remember: Seconds
+    """How long the id of an item that is gone is remembered."""
+    lanes: Mapping[str, Lane]
+    """The lanes that the settings give a weight or a limit."""
+    new_id: Callable[[], str]
+    report: Callable[[str, BaseException, str | None], None]
+    """Told of an operation that broke: its name, its error, and the trace-id of its request if there is one."""
+
     tree: Callable[[], Sequence[TreeRow]]
     agents: Callable[[], Sequence[Mapping[str, Any]]]
+    """Each instance: the fields of its health, its `path`, and its definition as `agent`."""
+    definitions: Callable[[], Mapping[AgentName, Definition]]
     unmade: Callable[[], Mapping[AgentName, str]]
+    """The definitions of which no agent can be made, each with the reason."""
     shut: Callable[[AgentName], bool]
+    """Whether no provider may be asked for this definition now."""
     held: Callable[[], frozenset[AgentName]]
-    lanes: Mapping[str, Lane]
+    """The definitions whose template is held."""
+    chosen_provider: Callable[[], Mapping[str, Any]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
+    """Each part of the daemon: True is green, anything else is red and may say why."""
     journal_wrong: Callable[[], Sequence[str] | None]
+    """What the last check of the journal found, in sentences; None before there was one."""
     no_room: Callable[[], str | None]
+    """Why the disk takes nothing new; None while it does."""
+    gauges: Callable[[], Mapping[tuple[str, Labels], float]]
+    """The values that only the daemon knows, under their names in the metrics table."""
+
     hint: Callable[[Mapping[tuple[AgentName, Stage], int] | None], None]
+    """Tells the orchestrator where how much work became ready; None is somewhere."""
     revoke: Callable[[Sequence[Running], str, bool], Awaitable[Revoked]]
+    """Stops what runs for these items; told why, and whether the journal has cancelled them.
+
+    It answers when all of it has stopped, at the latest after its grace.
+    """
     restart_instances: Callable[[Collection[str]], Sequence[str]]
     drain: Callable[[str], None]
+    draining: Callable[[], bool]
     pause: Callable[[str], None]
     paused: Callable[[], bool]
     resume: Callable[[str], None]
     stop: Callable[[str], None]
-    draining: Callable[[], bool]
-    chosen_provider: Callable[[], Mapping[str, Any]]
-    definitions: Callable[[], Mapping[AgentName, Definition]]
-    settings_file: Path | None
-    upload_dir: Path
-    input_roots: tuple[Path, ...]
-    low_water: int
-    head_timeout: Seconds
-    body_timeout: Seconds
+    """`drain`, `pause`, `resume` and `stop` are told who asks and return at once: the operation has recorded it."""
     workspace_of: Callable[[WorkRecord], Path]
     remove_workspaces: Callable[[str], None]
-    remember: Seconds
-    log_file: Path | None
-    new_id: Callable[[], str]
-    report: Callable[[str, BaseException, str | None], None]
-    boot: Boot
-    version: str
-    started_at: Millis
-    max_unfinished: int
-    unfinished: Callable[[], int]
-    treasury: Treasury
-    keys: Keys
-    providers: Providers
-    gauges: Callable[[], Mapping[tuple[str, Labels], float]]
+    """Removes all that this item wrote."""
