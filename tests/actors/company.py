@@ -10,8 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from darumad.actors import Barred, Dispatch, Hint, Policy, Station, TreeListener, agent_at, branches, judge_of
-from darumad.actors import Desk as Given
+from darumad.actors import (
+    Barred,
+    Dispatch,
+    Hint,
+    OrchestratorPorts,
+    Policy,
+    Station,
+    TreeListener,
+    agent_at,
+    branches,
+    judge_of,
+)
 from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
 from darumad.bridge import (
@@ -147,7 +157,7 @@ class Company:
             listener(event)
 
         specs = branches(
-            self._given(), definitions=self._definitions, station=self._station, policy=_policy(), doors=[]
+            self._ports(), definitions=self._definitions, station=self._station, policy=_policy(), doors=[]
         )
         self._root = Supervisor.start(
             SupervisorFlags(strategy="one_for_one", intensity=2, period=900.0),
@@ -249,8 +259,8 @@ class Company:
 
         return Bridge(self._loop, half_on, self.broker)
 
-    def _given(self) -> Given:
-        return Given(
+    def _ports(self) -> OrchestratorPorts:
+        return OrchestratorPorts(
             clock=self.clock,
             rng=random.Random(1),
             new_id=lambda: f"planned-{next(self._ids)}",

@@ -7,7 +7,7 @@ from darumad.actors.barred import Barred
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
 from darumad.actors.messages import Beat, Claiming, Hint, HowClaiming, LeftBehind, Restarted, tell_if_alive
-from darumad.actors.orchestrator import Desk, Dispatch, Orchestrator
+from darumad.actors.orchestrator import Dispatch, Orchestrator, OrchestratorPorts
 from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
 from darumad.actors.roster import role_pool
@@ -21,12 +21,12 @@ __all__ = [
     "Barred",
     "Beat",
     "Claiming",
-    "Desk",
     "Dispatch",
     "Hint",
     "HowClaiming",
     "LeftBehind",
     "Orchestrator",
+    "OrchestratorPorts",
     "Place",
     "Policy",
     "Restarted",

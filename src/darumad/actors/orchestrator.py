@@ -82,30 +82,32 @@ class Dispatch:
         return not (self.draining or self.paused)
 
 
-class Desk(Value, kw_only=True):
-    """What the orchestrator works with, given once. `post` is the journal's.
-
-    `send` has a held item's stage run at a seat; `revoke` ends what runs for an item.
-
-    `mended_at` is when somebody last saw to what items of this agent are parked for, by the reason (monotonic seconds).
-
-    `arrived` is given how to tell this life: whoever speaks to the orchestrator speaks to the latest.
-    """
+class OrchestratorPorts(Value, kw_only=True):
+    """What the orchestrator needs of other rooms and of the settings. Given once, for all its lives."""
 
     clock: Clock
     rng: random.Random
     new_id: Callable[[], str]
     dispatch: Dispatch
     post: Callable[[Request, Callable[[object], None] | None], None]
+    """The journal's: queues a request and returns; the outcome is told after COMMIT."""
     send: Callable[[Seat, Held], None]
+    """Has the stage of a held item run at a seat."""
     revoke: Callable[[ItemId, Fence], None]
+    """Ends what still runs for an item under this fence."""
     barred: Callable[[], Barred]
+    """Whose items are not to be claimed now."""
     holding: Callable[[frozenset[AgentName]], None]
+    """Told which definitions have their template held, at each flush."""
     mended_at: Callable[[AgentName, str], Seconds]
+    """When somebody last saw to what items of this agent are parked for, by the reason; monotonic seconds."""
     counts: Mapping[AgentName, int]
+    """How many items of each definition may be under way at once."""
     backoff: Backoff
     reread: Seconds
+    """How often the journal is read again, whatever was hinted."""
     arrived: Callable[[Callable[[object], None]], None]
+    """Given how to tell this life: whoever speaks to the orchestrator speaks to the latest."""
 
 
 class _Moving(Value):
@@ -119,9 +121,9 @@ class _Moving(Value):
 class Orchestrator(Actor):
     """See the module."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, ports: OrchestratorPorts) -> None:
         super().__init__()
-        self._desk = desk
+        self._ports = ports
         self._roster = Roster()
         self._gathered: list[object] = []
         self._moving: dict[tuple[ItemId, Fence], _Moving] = {}
@@ -137,7 +139,7 @@ class Orchestrator(Actor):
 
     def on_start(self) -> None:
         """Nobody holds anything yet in this life: what the journal says is running is put back."""
-        self._desk.arrived(self.actor_ref.tell)
+        self._ports.arrived(self.actor_ref.tell)
         self._post(Rescue(live=frozenset()))
         self._post(PromoteDue())
         self._tick()
@@ -146,20 +148,20 @@ class Orchestrator(Actor):
         """Gather; the flush that this life told itself comes behind everything that already waits."""
         if isinstance(message, Flush):
             gathered, self._gathered = self._gathered, []
-            before, self._barred = self._barred, self._desk.barred()
+            before, self._barred = self._barred, self._ports.barred()
             if self._barred.but_one - before.but_one:
                 self._backlog.anywhere()  # whoever is to go ahead may stand at any stage
             for each in gathered:
                 self._take_in(each)
             self._probes.forget(self._barred, self._is_under_way)
-            self._desk.holding(self._held())
+            self._ports.holding(self._held())
             self._claim()
             return
         if isinstance(message, Beat):
             message.heard()
             return
         if isinstance(message, HowClaiming):
-            message.heard(Claiming(self._not_claimed(self._desk.barred()), self._claimed_ever))
+            message.heard(Claiming(self._not_claimed(self._ports.barred()), self._claimed_ever))
             return
         if not self._gathered:
             self.actor_ref.tell(Flush())
@@ -221,14 +223,14 @@ class Orchestrator(Actor):
         record = done.held.record
         follows = self._follows(done)
         if not follows.moves:
-            self._desk.revoke(record.item.id, record.fence)
+            self._ports.revoke(record.item.id, record.fence)
             return
         goes_on = _goes_on(follows, record.item)
         if not goes_on:
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         try:
-            move = move_of(done, follows, holder=holder, now=self._desk.clock.wall(), new_id=self._desk.new_id)
+            move = move_of(done, follows, holder=holder, now=self._ports.clock.wall(), new_id=self._ports.new_id)
         except Exception:
             if holder is not None:
                 self._roster.free(holder)
@@ -240,20 +242,20 @@ class Orchestrator(Actor):
 
     def _follows(self, done: Done) -> Next:
         record = done.record
-        held = self._holds.count(record, done.result, Seconds(self._desk.clock.monotonic()))
+        held = self._holds.count(record, done.result, Seconds(self._ports.clock.monotonic()))
         return what_follows(
             record,
             record.stage,
             done.result,
             stages=record.item.stages,
-            now=self._desk.clock.wall(),
-            rng_unit=self._desk.rng.random(),
-            backoff=self._desk.backoff,
+            now=self._ports.clock.wall(),
+            rng_unit=self._ports.rng.random(),
+            backoff=self._ports.backoff,
             template_held=held,
         )
 
     def _next_slot(self, held: Held, follows: Next) -> str | None:
-        if follows.to is not WorkState.RUNNING or not self._desk.dispatch.open:
+        if follows.to is not WorkState.RUNNING or not self._ports.dispatch.open:
             return None
         if follows.stage is Stage.EXECUTING and not self._probes.goes_on(held.record.item, self._barred):
             return None  # it waits in line for its provider, as those that were not claimed do
@@ -275,7 +277,7 @@ class Orchestrator(Actor):
         if isinstance(message, Restarted):
             self._holds.forget(message.agents)
         else:
-            self._holds.left_behind(message.agent, Seconds(self._desk.clock.monotonic()))
+            self._holds.left_behind(message.agent, Seconds(self._ports.clock.monotonic()))
 
     # --- what the journal answered ----------------------------------------------------------------------------------
 
@@ -326,7 +328,7 @@ class Orchestrator(Actor):
         if moving is not None and moving.holder is not None:
             self._roster.free(moving.holder)
         if answer is STALE:
-            self._desk.revoke(move.item, move.fence)
+            self._ports.revoke(move.item, move.fence)
         elif isinstance(answer, DarumaError) and move.plan and moving is not None:
             self._decide(unplanned(moving.done, answer))
         elif isinstance(answer, DarumaError):
@@ -361,21 +363,21 @@ class Orchestrator(Actor):
 
     def _look_again(self, item: WorkItem, reason: str, since: Seconds) -> None:
         """Have an item go on that is parked for what was mended while it was held: whoever did may not have seen it."""
-        if self._desk.mended_at(item.agent, reason) > since:
+        if self._ports.mended_at(item.agent, reason) > since:
             self._post(Release(items=(item.id,), audit=_BY, those_that_can=True))
 
     def _hand_out(self, held: Held, holder: str) -> None:
         self._going_on.pop(held.record.item.id, None)
-        seated = self._roster.hold(holder, held, Seconds(self._desk.clock.monotonic()))
+        seated = self._roster.hold(holder, held, Seconds(self._ports.clock.monotonic()))
         if seated is None:
             self._decide(put_back(holder, held, SLOT_ENDED))
             return
-        self._desk.send(seated.seat, held)
+        self._ports.send(seated.seat, held)
 
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        if self._claiming or not self._desk.dispatch.open:
+        if self._claiming or not self._ports.dispatch.open:
             return
         barred = self._not_claimed(self._barred)
         pools = (pool for pool in self._roster.pools() if pool[1] not in barred.wholly)
@@ -392,15 +394,15 @@ class Orchestrator(Actor):
         return self._probes.narrowed(barred).also(self._held())
 
     def _held(self) -> frozenset[AgentName]:
-        return self._holds.all_held(Seconds(self._desk.clock.monotonic()))
+        return self._holds.all_held(Seconds(self._ports.clock.monotonic()))
 
     def _is_under_way(self, item: ItemId) -> bool:
         return self._roster.holds(item) or any(item == moving for moving, _ in self._moving)
 
     def _first(self) -> dict[AgentName, int]:
         between = Counter(self._going_on.values())
-        busy = {agent: self._roster.under_way(agent) + between[agent] for agent in self._desk.counts}
-        return {agent: max(0, count - busy[agent]) for agent, count in self._desk.counts.items()}
+        busy = {agent: self._roster.under_way(agent) + between[agent] for agent in self._ports.counts}
+        return {agent: max(0, count - busy[agent]) for agent, count in self._ports.counts.items()}
 
     def _reread(self) -> None:
         self._post(Rescue(live=self._roster.held().union(self._moving), taken=self._roster.taken()))
@@ -412,8 +414,8 @@ class Orchestrator(Actor):
 
     def _tick(self) -> None:
         ref = self.actor_ref
-        self._desk.clock.call_at(
-            self._desk.clock.monotonic() + self._desk.reread, lambda: tell_if_alive(ref.tell, Reread())
+        self._ports.clock.call_at(
+            self._ports.clock.monotonic() + self._ports.reread, lambda: tell_if_alive(ref.tell, Reread())
         )
 
     def _arm(self, when: Millis) -> None:
@@ -421,12 +423,12 @@ class Orchestrator(Actor):
             if self._due[0] <= when:
                 return
             self._due[1].cancel()
-        clock, ref = self._desk.clock, self.actor_ref
+        clock, ref = self._ports.clock, self.actor_ref
         delay = max(0, when - clock.wall()) / 1000
         self._due = (when, clock.call_at(clock.monotonic() + delay, lambda: tell_if_alive(ref.tell, Due())))
 
     def _post(self, request: Request) -> None:
-        self._desk.post(request, self._reply)
+        self._ports.post(request, self._reply)
 
     def _answered(self, outcomes: object) -> None:
         tell_if_alive(self.actor_ref.tell, Committed(outcomes))  # type: ignore[arg-type] # the journal hands a sequence of outcomes

@@ -8,7 +8,7 @@ is benched, so that one user's broken agent never restarts anybody else's, and n
 
 from collections.abc import Callable, Mapping, Sequence
 
-from darumad.actors.orchestrator import Desk, Orchestrator
+from darumad.actors.orchestrator import Orchestrator, OrchestratorPorts
 from darumad.actors.role import RoleActor, Station
 from darumad.agents import AgentDefinition
 from darumad.names import AgentName, Role, Seconds
@@ -36,7 +36,7 @@ def root_flags() -> SupervisorFlags:
 
 
 def branches(
-    desk: Desk,
+    ports: OrchestratorPorts,
     *,
     definitions: Mapping[Role, Sequence[AgentDefinition]],
     station: Callable[[Role, AgentDefinition], Station],
@@ -56,7 +56,7 @@ def branches(
     )
     orchestrator = ChildSpec(
         id="orchestrator",
-        start=lambda: Orchestrator.start(desk),
+        start=lambda: Orchestrator.start(ports),
         shutdown=policy.shutdown,
         liveness=Liveness(policy.ping_deadline),
         mailbox=1_000_000,

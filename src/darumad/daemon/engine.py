@@ -9,11 +9,11 @@ from darumad.actors import (
     Barred,
     Beat,
     Claiming,
-    Desk,
     Dispatch,
     Hint,
     HowClaiming,
     LeftBehind,
+    OrchestratorPorts,
     Restarted,
     Station,
     TreeListener,
@@ -147,7 +147,7 @@ class Engine:
 
     def _specs(self, doors: Sequence[ChildSpec]) -> list[ChildSpec]:
         settings = self._kernel.settings
-        desk = Desk(
+        ports = OrchestratorPorts(
             clock=self._kernel.clock,
             rng=self._kernel.rng,
             new_id=self._kernel.new_id,
@@ -164,7 +164,7 @@ class Engine:
             arrived=self._arrived,
         )
         return branches(
-            desk, definitions=self.definitions, station=self._station, policy=configured.policy(settings), doors=doors
+            ports, definitions=self.definitions, station=self._station, policy=configured.policy(settings), doors=doors
         )
 
     def _arrived(self, told: Callable[[object], None]) -> None:
