@@ -26,7 +26,7 @@ import anthropic
 import httpx2
 
 from bench.yardstick import speed
-from darumad.agents.providers import BUCKETS, Broker, Credential, Limits, ProviderConfig, ProviderSpec, half
+from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, Timeouts, half
 from darumad.agents.providers.client import load
 from darumad.agents.providers.tls import tls
 from darumad.bus import Tally
@@ -63,7 +63,9 @@ ASKED = {
     word: ModelRequest(messages=(Message(role="user", text=word),), max_tokens=LONG)
     for word in ("slow", "long", "quick")
 }
-LIMITS = Limits(connect=Seconds(30), first_token=Seconds(60), idle=Seconds(60), total=Seconds(120), queue=Seconds(60))
+TIMEOUTS = Timeouts(
+    connect=Seconds(30), first_token=Seconds(60), idle=Seconds(60), total=Seconds(120), queue=Seconds(60)
+)
 
 
 class Books:
@@ -98,7 +100,7 @@ def simulated():
 def brokered(vendor: str, url: str):
     """One call through the broker, as a function of its request, and how to close it: every call takes one try."""
     spec = ProviderSpec(
-        kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, limits=LIMITS, num_ctx=1_000_000
+        kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, timeouts=TIMEOUTS, num_ctx=1_000_000
     )
     config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
     key = {"anthropic": Credential("sk-bench")}

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from darumad.actors import Policy, judge_of
 from darumad.agents import AgentDefinition, SpawnRefused, Templates
-from darumad.agents.providers import KeySource, Limits, Measure, Price, ProviderConfig, ProviderSpec
+from darumad.agents.providers import KeySource, Measure, Price, ProviderConfig, ProviderSpec, Timeouts
 from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.journal import Program
 from darumad.names import AgentName, Capability, Offer, Role, Seconds, Stage
@@ -19,7 +19,7 @@ from darumad.work.allowance import Allowance, Caps
 from darumad.work.backoff import Backoff as Retry
 from darumad.work.budget import EVERYTHING
 from darumad.work.canonical import digest
-from darumad.work.item import Limits as Spendable
+from darumad.work.item import Limits
 from darumad.work.lanes import Lane
 from darumad.work.validation import STAGES_OF
 
@@ -115,7 +115,7 @@ def allowance(settings: Settings) -> Allowance:
             **{f"agent:{name}": _caps(each) for name, each in said.agents.items()},
             **{f"provider:{name}": _caps(each) for name, each in said.providers.items()},
         },
-        item=Spendable(nano_usd=said.item, tokens=said.item_tokens, calls=said.item_calls),
+        item=Limits(nano_usd=said.item, tokens=said.item_tokens, calls=said.item_calls),
         zone=said.zone,
         priced_only=said.unknown_price == "refuse",
     )
@@ -192,8 +192,8 @@ def _refusal(definition: AgentDefinition, templates: Templates) -> str | None:
 
 def _caps(said: Budget | CapSettings) -> Caps:
     return Caps(
-        daily=Spendable(nano_usd=said.daily, tokens=said.daily_tokens, calls=said.daily_calls),
-        total=Spendable(nano_usd=said.total, tokens=said.total_tokens, calls=said.total_calls),
+        daily=Limits(nano_usd=said.daily, tokens=said.daily_tokens, calls=said.daily_calls),
+        total=Limits(nano_usd=said.total, tokens=said.total_tokens, calls=said.total_calls),
     )
 
 
@@ -235,7 +235,7 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
         per_minute=_per_minute(said),
         stream=said.stream,
         concurrency=said.concurrency,
-        limits=Limits(
+        timeouts=Timeouts(
             connect=said.connect_timeout, first_token=said.first_token, idle=said.idle, total=Seconds(said.total)
         ),
         num_ctx=said.num_ctx or ProviderSpec(kind=said.kind).num_ctx,

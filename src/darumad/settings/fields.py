@@ -14,7 +14,7 @@ def nothing() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
-class Limits(Value, kw_only=True):
+class Bounds(Value, kw_only=True):
     """Where a number may lie; every bound that is given holds."""
 
     at_least: float | None = None
@@ -32,11 +32,11 @@ class Limits(Value, kw_only=True):
         return None
 
 
-POSITIVE = Limits(above=0)
+POSITIVE = Bounds(above=0)
 """More than nothing."""
-ONE_UP = Limits(at_least=1)
+ONE_UP = Bounds(at_least=1)
 """A count of something that must be there."""
-SHARE = Limits(at_least=0, at_most=1)
+SHARE = Bounds(at_least=0, at_most=1)
 """A part of a whole."""
 
 
@@ -48,7 +48,7 @@ class About(Value, Generic[T]):
 
     says: str
     default: Callable[[], T]
-    limits: Limits | None = None
+    bounds: Bounds | None = None
     shown: str = ""
 
     def __call__(self) -> T:
@@ -56,9 +56,9 @@ class About(Value, Generic[T]):
         return self.default()
 
 
-def setting(default: T, says: str, limits: Limits | None = None) -> T:
+def setting(default: T, says: str, bounds: Bounds | None = None) -> T:
     """A field with its default, its description and where it may lie."""
-    return field(default_factory=About(says, lambda: default, limits))
+    return field(default_factory=About(says, lambda: default, bounds))
 
 
 def computed(default: Callable[[], T], says: str, shown: str) -> T:

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from darumad.settings.fields import Limits
+from darumad.settings.fields import Bounds
 from darumad.settings.model import Settings
 from darumad.settings.providers import BY_KIND, ProviderSettings
 from darumad.settings.reading import about, settable
@@ -110,7 +110,7 @@ def _headings(section: Any, path: str) -> Iterator[str]:
         else:
             shown = about(each).shown or f"`{_scalar(as_written(section)[each.name])}`"
             yield f"{'##' if '.' not in dotted else '###'} {dotted}"
-            yield f"{about(each).says}\n\n{_bounds(about(each).limits)}Default: {shown}."
+            yield f"{about(each).says}\n\n{_bounds(about(each).bounds)}Default: {shown}."
 
 
 def _named(known: FieldInfo, kind: Any, dotted: str) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _named(known: FieldInfo, kind: Any, dotted: str) -> Iterator[str]:
 def _described(kind: type, path: str) -> Iterator[str]:
     for each in settable(kind):
         yield f"### {path}{each.name}"
-        yield f"{about(each).says}\n\n{_bounds(about(each).limits)}".rstrip()
+        yield f"{about(each).says}\n\n{_bounds(about(each).bounds)}".rstrip()
 
 
 def _table() -> Iterator[str]:
@@ -142,15 +142,15 @@ def _table() -> Iterator[str]:
         yield f"| {each.name} | {' | '.join(f'`{_scalar(kind[each.name])}`' for kind in kinds.values())} |"
 
 
-def _bounds(limits: Limits | None) -> str:
-    if limits is None:
+def _bounds(bounds: Bounds | None) -> str:
+    if bounds is None:
         return ""
     words = [
         word
         for word, bound in (
-            (f"at least {limits.at_least:g}" if limits.at_least is not None else "", limits.at_least),
-            (f"more than {limits.above:g}" if limits.above is not None else "", limits.above),
-            (f"at most {limits.at_most:g}" if limits.at_most is not None else "", limits.at_most),
+            (f"at least {bounds.at_least:g}" if bounds.at_least is not None else "", bounds.at_least),
+            (f"more than {bounds.above:g}" if bounds.above is not None else "", bounds.above),
+            (f"at most {bounds.at_most:g}" if bounds.at_most is not None else "", bounds.at_most),
         )
         if bound is not None
     ]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from darumad.names import Seconds
-from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Limits, computed, named, nothing, setting
+from darumad.settings.fields import ONE_UP, POSITIVE, SHARE, Bounds, computed, named, nothing, setting
 from darumad.settings.places import places
 from darumad.settings.providers import BY_KIND, Budget, PriceSettings, Provider, ProviderSettings
 from darumad.settings.units import Bytes, parse_size
@@ -45,7 +45,7 @@ class Daemon(Value, kw_only=True):
     """The process itself."""
 
     node: str = setting("local", "What this daemon calls itself in events and as the holder of an item.")
-    drain_timeout: Seconds = setting(Seconds(60), "How long a stop lets running items finish.", Limits(at_least=0))
+    drain_timeout: Seconds = setting(Seconds(60), "How long a stop lets running items finish.", Bounds(at_least=0))
     switch_interval: Seconds = setting(
         Seconds(0.0005),
         "How long a Python thread may compute before another gets its turn, while one is there that only computes; else"
@@ -91,7 +91,7 @@ class Item(Value, kw_only=True):
         Seconds(120), "How long a stage may go without progress; an open model call has limits of its own.", POSITIVE
     )
     backoff: Seconds = setting(Seconds(2), "How long the first retry after a failure waits.", POSITIVE)
-    backoff_factor: float = setting(2.0, "By how much each further retry waits longer.", Limits(at_least=1))
+    backoff_factor: float = setting(2.0, "By how much each further retry waits longer.", Bounds(at_least=1))
     backoff_max: Seconds = setting(Seconds(300), "The longest wait before a retry.", POSITIVE)
     backoff_jitter: float = setting(
         0.2, "Which part of a wait is left to chance, so that items do not come back together.", SHARE
@@ -110,7 +110,7 @@ class Item(Value, kw_only=True):
     input_roots: tuple[Path, ...] = setting(
         (), "The directories whose files an item may name by their path, where the daemon reads them. None by default."
     )
-    unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Limits(at_least=1))
+    unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Bounds(at_least=1))
 
 
 class Executors(Value, kw_only=True):
@@ -119,7 +119,7 @@ class Executors(Value, kw_only=True):
     count: int = setting(
         16,
         "How many items are executed at once, by each definition that names no count.",
-        Limits(at_least=1, at_most=4096),
+        Bounds(at_least=1, at_most=4096),
     )
 
 
@@ -127,7 +127,7 @@ class Optimizers(Value, kw_only=True):
     """The slots that prepare what an executor sees."""
 
     count: int | None = setting(
-        None, "How many there are; null takes the executors' count, at most 32.", Limits(at_least=1, at_most=4096)
+        None, "How many there are; null takes the executors' count, at most 32.", Bounds(at_least=1, at_most=4096)
     )
 
 
@@ -135,7 +135,7 @@ class Reviewers(Value, kw_only=True):
     """The slots that judge a result."""
 
     count: int | None = setting(
-        None, "How many there are; null takes the executors' count, at most 32.", Limits(at_least=1, at_most=4096)
+        None, "How many there are; null takes the executors' count, at most 32.", Bounds(at_least=1, at_most=4096)
     )
 
 
@@ -180,7 +180,7 @@ class AgentSettings(Value, kw_only=True):
     isolation: Literal["none"] | None = setting(
         None, "`none` runs it in the daemon's own process; a template that does not ship must say so."
     )
-    count: int | None = setting(None, "How many items it works on at once.", Limits(at_least=1, at_most=4096))
+    count: int | None = setting(None, "How many items it works on at once.", Bounds(at_least=1, at_most=4096))
     offers: tuple[str, ...] = setting(
         (), "What it offers, in words of your own; it is given no item that requires what it does not offer."
     )
@@ -227,7 +227,7 @@ class LaneSettings(Value, kw_only=True):
         None,
         "How many of its items may be under way, from their first claim to their end, sub-work in its parent's place; "
         "with 1, two never work on one thing at once.",
-        Limits(at_least=1),
+        Bounds(at_least=1),
     )
     paused: bool = setting(default=False, says="Whether nothing of it is claimed.")
 
@@ -238,10 +238,10 @@ class JournalSettings(Value, kw_only=True):
     ballast: Bytes = setting(
         parse_size("64MiB"),
         "Room that is set aside, and given up when the disk is full so that what is finished can be written.",
-        Limits(at_least=0),
+        Bounds(at_least=0),
     )
     low_water: Bytes = setting(
-        parse_size("128MiB"), "With less room than this on the disk nothing new is taken in.", Limits(at_least=0)
+        parse_size("128MiB"), "With less room than this on the disk nothing new is taken in.", Bounds(at_least=0)
     )
     stuck_after: Seconds = setting(
         Seconds(10), "How long one batch may take to be written, or told, before the daemon counts as unwell.", POSITIVE

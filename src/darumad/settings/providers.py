@@ -8,7 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from darumad.names import NanoUsd, Seconds
-from darumad.settings.fields import ONE_UP, POSITIVE, Limits, named, setting
+from darumad.settings.fields import ONE_UP, POSITIVE, Bounds, named, setting
 from darumad.settings.units import parse_money
 from darumad.values import Value
 
@@ -61,7 +61,7 @@ class ProviderSettings(Value, kw_only=True):
     concurrency: int = setting(
         16,
         "How many calls are open at once; an answer of up to 32 MiB is read of each.",
-        Limits(at_least=1, at_most=1024),
+        Bounds(at_least=1, at_most=1024),
     )
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)
     first_token: Seconds = setting(
@@ -78,13 +78,13 @@ class ProviderSettings(Value, kw_only=True):
         POSITIVE,
     )
     num_ctx: int | None = setting(
-        None, "Ollama only: the context window that is asked for, in tokens.", Limits(at_least=512)
+        None, "Ollama only: the context window that is asked for, in tokens.", Bounds(at_least=512)
     )
     context_window: int | None = setting(
         None,
         "How many tokens fit the model, if it is not Ollama's; null takes what is known of it. "
         "A prompt near it is counted by the server first, where it counts, and refused when it does not fit.",
-        Limits(at_least=512),
+        Bounds(at_least=512),
     )
 
 
@@ -111,30 +111,30 @@ BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(
 class CapSettings(Value, kw_only=True):
     """What one agent or one provider may use, each day and in total; null sets no limit."""
 
-    daily: NanoUsd | None = setting(None, "The most that it may cost in one day.", Limits(at_least=0))
-    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
-    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
-    total: NanoUsd | None = setting(None, "The most that it may ever cost.", Limits(at_least=0))
-    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
-    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
+    daily: NanoUsd | None = setting(None, "The most that it may cost in one day.", Bounds(at_least=0))
+    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Bounds(at_least=0))
+    daily_calls: int | None = setting(None, "The most model calls in one day.", Bounds(at_least=0))
+    total: NanoUsd | None = setting(None, "The most that it may ever cost.", Bounds(at_least=0))
+    total_tokens: int | None = setting(None, "The most tokens ever.", Bounds(at_least=0))
+    total_calls: int | None = setting(None, "The most model calls ever.", Bounds(at_least=0))
 
 
 class Budget(Value, kw_only=True):
     """What may be spent on models. What does not fit is not called: its item waits, parked, until there is room."""
 
     daily: NanoUsd = setting(
-        parse_money("5.00 USD"), "The most that all items together may cost in one day.", Limits(at_least=0)
+        parse_money("5.00 USD"), "The most that all items together may cost in one day.", Bounds(at_least=0)
     )
-    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Limits(at_least=0))
-    daily_calls: int | None = setting(None, "The most model calls in one day.", Limits(at_least=0))
-    total: NanoUsd | None = setting(None, "The most that all items together may ever cost.", Limits(at_least=0))
-    total_tokens: int | None = setting(None, "The most tokens ever.", Limits(at_least=0))
-    total_calls: int | None = setting(None, "The most model calls ever.", Limits(at_least=0))
+    daily_tokens: int | None = setting(None, "The most tokens in one day, in and out.", Bounds(at_least=0))
+    daily_calls: int | None = setting(None, "The most model calls in one day.", Bounds(at_least=0))
+    total: NanoUsd | None = setting(None, "The most that all items together may ever cost.", Bounds(at_least=0))
+    total_tokens: int | None = setting(None, "The most tokens ever.", Bounds(at_least=0))
+    total_calls: int | None = setting(None, "The most model calls ever.", Bounds(at_least=0))
     item: NanoUsd | None = setting(
-        None, "The most that one item may cost over all its attempts, unless it says.", Limits(at_least=0)
+        None, "The most that one item may cost over all its attempts, unless it says.", Bounds(at_least=0)
     )
-    item_tokens: int | None = setting(None, "The most tokens of one item, unless it says.", Limits(at_least=0))
-    item_calls: int | None = setting(None, "The most model calls of one item, unless it says.", Limits(at_least=0))
+    item_tokens: int | None = setting(None, "The most tokens of one item, unless it says.", Bounds(at_least=0))
+    item_calls: int | None = setting(None, "The most model calls of one item, unless it says.", Bounds(at_least=0))
     agents: Mapping[str, CapSettings] = named("Limits of an agent definition, by its name.")
     providers: Mapping[str, CapSettings] = named("Limits of a provider, by its name in `providers`.")
     unknown_price: Literal["allow", "refuse"] = setting(
@@ -153,11 +153,11 @@ class Budget(Value, kw_only=True):
 class PriceSettings(Value, kw_only=True):
     """What a model costs, per million tokens."""
 
-    input: NanoUsd | None = setting(None, "A million tokens that it reads; must be said.", Limits(at_least=0))
-    output: NanoUsd | None = setting(None, "A million tokens that it writes; must be said.", Limits(at_least=0))
+    input: NanoUsd | None = setting(None, "A million tokens that it reads; must be said.", Bounds(at_least=0))
+    output: NanoUsd | None = setting(None, "A million tokens that it writes; must be said.", Bounds(at_least=0))
     cache_read: NanoUsd | None = setting(
-        None, "A million tokens that it reads from its cache; null is as `input`.", Limits(at_least=0)
+        None, "A million tokens that it reads from its cache; null is as `input`.", Bounds(at_least=0)
     )
     cache_write: NanoUsd | None = setting(
-        None, "A million tokens that it reads into its cache; null is as `input`.", Limits(at_least=0)
+        None, "A million tokens that it reads into its cache; null is as `input`.", Bounds(at_least=0)
     )

@@ -131,7 +131,7 @@ def about(known: FieldInfo) -> About[Any]:
 
 
 def _keep_within(of: About[Any] | None, value: Any) -> None:
-    broken = of.limits.broken_by(value) if of and of.limits else None
+    broken = of.bounds.broken_by(value) if of and of.bounds else None
     if broken:
         raise ValueError(broken)
 

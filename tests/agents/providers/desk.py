@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from darumad.agents.providers import BUCKETS, Broker, Credential, Limits, ProviderConfig, ProviderSpec
+from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, Timeouts
 from darumad.bus import Tally
 from darumad.clock import Clock, SystemClock
 from darumad.names import ItemId, Seconds
@@ -17,8 +17,8 @@ from darumad.work.result import Usage
 
 KEY = "sk-marker-8c1f0d"
 MODELS = {"anthropic": "claude-sonnet-5-5", "ollama": "llama3.2", "openai": "gpt-sim"}
-QUICK = Limits(connect=Seconds(2), first_token=Seconds(0.3), idle=Seconds(0.3), total=Seconds(20), queue=Seconds(5))
-SLOW = Limits(connect=Seconds(5), first_token=Seconds(20), idle=Seconds(20), total=Seconds(30), queue=Seconds(20))
+QUICK = Timeouts(connect=Seconds(2), first_token=Seconds(0.3), idle=Seconds(0.3), total=Seconds(20), queue=Seconds(5))
+SLOW = Timeouts(connect=Seconds(5), first_token=Seconds(20), idle=Seconds(20), total=Seconds(30), queue=Seconds(20))
 OWNER = Owner(ItemId("item"), 1)
 
 
@@ -77,7 +77,7 @@ class Desk:
         self.tally = Tally(BUCKETS)
         self.specs = {
             name: ProviderSpec(
-                kind=name, base_url=url_of(sim, name), model=MODELS[name], limits=SLOW, concurrency=8, num_ctx=100_000
+                kind=name, base_url=url_of(sim, name), model=MODELS[name], timeouts=SLOW, concurrency=8, num_ctx=100_000
             )
             for name in MODELS
         }

@@ -122,14 +122,14 @@ async def cell(sim: Simulation, name: str, path: str) -> str:
 
 
 def _spec(spec: ProviderSpec, key: str, name: str, way: str) -> ProviderSpec:
-    limits = SLOW
+    timeouts = SLOW
     if name.startswith("drip"):
-        limits = changed(SLOW, total=PATIENCE)
+        timeouts = changed(SLOW, total=PATIENCE)
     elif name.startswith(SILENT):
         unheard = way == "whole" and name.startswith(("hang_headers", "hang_informational"))
         short = {"total": PATIENCE} if unheard else {"first_token": PATIENCE, "idle": PATIENCE}
-        limits = changed(SLOW, **short)
-    return changed(spec, model=f"{spec.model}@{key}", stream=way == "streamed", limits=limits)
+        timeouts = changed(SLOW, **short)
+    return changed(spec, model=f"{spec.model}@{key}", stream=way == "streamed", timeouts=timeouts)
 
 
 async def _stage(desk: Desk, name: str) -> WorkResult:

@@ -72,7 +72,7 @@ async def test_a_call_ends_where_its_answer_is_longer_than_any(  # noqa: PLR0917
 ) -> None:
     desk.keys["openai"] = desk.keys["anthropic"]
     async with sending(pieces, status=status, content_type=TYPES[vendor] if stream else "application/json") as url:
-        desk.change(base_url=url, stream=stream, limits=WAITS)
+        desk.change(base_url=url, stream=stream, timeouts=WAITS)
         with pytest.raises(ModelFailed) as failed:
             await desk.complete(OWNER)(ask())
         await desk.broker.close()

@@ -143,14 +143,14 @@ BRIEF = changed(SLOW, first_token=Seconds(0.3), total=Seconds(0.4))
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_one_that_hangs_takes_none_of_the_time_of_the_next(desk: Desk, streamed: bool) -> None:
     chained(desk, "anthropic", "openai", stream=streamed)
-    desk.specs["anthropic"] = changed(desk.specs["anthropic"], limits=BRIEF)
+    desk.specs["anthropic"] = changed(desk.specs["anthropic"], timeouts=BRIEF)
     desk.sim.play(Rule(id="hang", when=When(listener="anthropic"), fault=Fault(name="hang_headers")))
     assert (await desk.complete()(ask())).model == "openai:gpt-sim"
 
 
 async def test_a_limit_that_ran_out_is_told_as_that_of_the_one_that_hung(desk: Desk) -> None:
     chained(desk, "anthropic", "openai", stream=False)
-    desk.specs["openai"] = changed(desk.specs["openai"], limits=BRIEF)
+    desk.specs["openai"] = changed(desk.specs["openai"], timeouts=BRIEF)
     desk.sim.play(Rule(id="hang", when=When(listener="openai"), fault=Fault(name="hang_headers")), *out("anthropic"))
     failed = await desk.failure()
     assert (failed.kind, failed.message.split("; ")[0]) == ("timeout", "openai:gpt-sim: no answer within 0.4 s in all")

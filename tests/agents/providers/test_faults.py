@@ -32,7 +32,7 @@ def named(fault: Fault) -> str:
 
 @pytest.fixture
 def hasty(desk: Desk, vendor: str) -> Desk:
-    desk.change(limits=QUICK)
+    desk.change(timeouts=QUICK)
     return desk
 
 
@@ -105,14 +105,14 @@ async def test_a_stream_that_ends_before_the_answer_does_is_no_answer(desk: Desk
 
 
 async def test_a_stream_of_pings_is_silence(desk: Desk) -> None:
-    desk.change(limits=changed(QUICK, first_token=Seconds(10)))
+    desk.change(timeouts=changed(QUICK, first_token=Seconds(10)))
     desk.sim.play(goes_wrong(Fault(name="pings_only", after=3, interval=0.02)))
     failed = await desk.failure()
     assert (failed.kind, "nothing more came" in failed.message) == ("timeout", True)
 
 
 async def test_an_answer_that_drips_for_ever_ends_at_the_total_limit(desk: Desk, vendor: str) -> None:
-    desk.change(limits=changed(QUICK, first_token=Seconds(10), idle=Seconds(10), total=Seconds(1)))
+    desk.change(timeouts=changed(QUICK, first_token=Seconds(10), idle=Seconds(10), total=Seconds(1)))
     desk.sim.play(Rule(id="drip", script=(Reply(text="word " * 2_000),), per_frame=0.05))
     failed = await desk.failure()
     assert (failed.kind, "in all" in failed.message) == ("timeout", True)

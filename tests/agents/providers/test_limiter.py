@@ -117,7 +117,7 @@ def test_what_headers_say_is_read_or_left(headers: dict[str, str], left: dict[Me
 async def test_the_server_never_sees_more_calls_a_minute_than_are_allowed(sim) -> None:
     clock = FakeClock()
     desk = Desk(sim, clock)
-    desk.change(per_minute={Measure.REQUESTS: 2}, limits=SLOW.__class__(total=Seconds(600)))
+    desk.change(per_minute={Measure.REQUESTS: 2}, timeouts=SLOW.__class__(total=Seconds(600)))
     calls = [asyncio.ensure_future(desk.complete()(ask(str(n)))) for n in range(2)]
     await asyncio.gather(*calls)
     third = await desk.failure()
@@ -132,7 +132,7 @@ async def test_a_call_that_was_refused_took_a_request_and_no_tokens_and_a_hung_o
     desk: Desk,
 ) -> None:
     most = {Measure.REQUESTS: 9, Measure.OUTPUT: 1_000}
-    desk.change(per_minute=most, limits=changed(SLOW, first_token=Seconds(0.2), total=Seconds(0.2)))
+    desk.change(per_minute=most, timeouts=changed(SLOW, first_token=Seconds(0.2), total=Seconds(0.2)))
     desk.sim.play(
         Rule(id="refuses", when=When(nth=(1,)), fault=Fault(name="http_status", code=400)),
         Rule(id="hangs", when=When(nth=(1,)), fault=Fault(name="hang_headers")),

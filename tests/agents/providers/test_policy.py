@@ -90,7 +90,7 @@ async def test_no_server_can_hold_a_provider_or_an_item_back_for_ever(desk: Desk
 
 
 async def test_a_wait_that_would_miss_the_deadline_is_not_begun(desk: Desk) -> None:
-    desk.change(limits=changed(desk.specs["anthropic"].limits, total=Seconds(5)))
+    desk.change(timeouts=changed(desk.specs["anthropic"].timeouts, total=Seconds(5)))
     desk.sim.play(Rule(id="always", fault=replace(RATE, retry_after=20.0)))
     failed = await desk.failure()
     assert (failed.kind, failed.retry_after, len(desk.sim.attempts())) == ("rate_limited", 20.0, 1)
@@ -176,7 +176,7 @@ async def test_never_more_calls_are_open_than_the_provider_has_slots(desk: Desk)
 
 
 async def test_a_wait_for_a_slot_has_an_end(desk: Desk) -> None:
-    desk.change(concurrency=1, limits=changed(desk.specs["anthropic"].limits, queue=Seconds(0.05)))
+    desk.change(concurrency=1, timeouts=changed(desk.specs["anthropic"].timeouts, queue=Seconds(0.05)))
     desk.sim.play(Rule(id="held", script=(Reply(text="fine"),), gate="door"))
     held = asyncio.ensure_future(desk.complete()(ask()))
     await seen(desk.sim, lambda attempts: len(attempts) == 1)

@@ -93,9 +93,9 @@ async def test_a_prompt_that_outgrew_a_small_window_goes_to_a_model_with_a_large
     small, large = near.specs["anthropic"], near.specs["openai"]
     near.change(fallback=None, context_window=None)
     near.specs["anthropic"] = ProviderSpec(kind=small.kind, base_url=small.base_url, model="claude-haiku-4-5",
-                                           limits=small.limits, fallback="openai")  # fmt: skip
+                                           timeouts=small.timeouts, fallback="openai")  # fmt: skip
     near.specs["openai"] = ProviderSpec(kind=large.kind, base_url=large.base_url, model=large.model,
-                                        limits=large.limits, context_window=1_000_000)  # fmt: skip
+                                        timeouts=large.timeouts, context_window=1_000_000)  # fmt: skip
     assert (await near.complete()(ask("x" * 800_000))).model == "openai:gpt-sim"
     assert [each.listener for each in near.sim.attempts()] == ["anthropic", "openai"]
 

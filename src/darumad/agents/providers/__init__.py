@@ -7,7 +7,7 @@ Every model call goes through the broker, under its owner, its limits and the on
 from darumad.agents.providers.breaker import Lets, State
 from darumad.agents.providers.broker import BUCKETS, Broker
 from darumad.agents.providers.choose import Chosen, choose, discover, first_of
-from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, Limits, ProviderConfig, ProviderSpec
+from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, ProviderConfig, ProviderSpec, Timeouts
 from darumad.agents.providers.credential import Credential, Keyring, load_credentials
 from darumad.agents.providers.limiter import Measure
 from darumad.agents.providers.offline import Offline
@@ -26,13 +26,13 @@ __all__ = [
     "KeySource",
     "Keyring",
     "Lets",
-    "Limits",
     "Measure",
     "Offline",
     "Price",
     "ProviderConfig",
     "ProviderSpec",
     "State",
+    "Timeouts",
     "Validations",
     "Validity",
     "choose",

@@ -33,10 +33,10 @@ class AnthropicClient:
     """One Anthropic instance on one loop. Retries nothing, follows no redirect, reads nothing from the environment."""
 
     def __init__(self, spec: ProviderSpec, key: Credential, *, price: Price | None, connections: int) -> None:
-        limits = spec.limits
+        timeouts = spec.timeouts
         # The transport's read limit lies behind ours: on aiohttp it does not hold, so the watch ends every call.
         timeout = httpx2.Timeout(
-            limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
+            timeouts.total, connect=timeouts.connect, pool=timeouts.connect + _POOL_OVER_CONNECT, write=_WRITE
         )
         http = anthropic.DefaultAioHttpClient(
             trust_env=False,
@@ -61,7 +61,7 @@ class AnthropicClient:
         self._client._custom_headers = {}  # noqa: SLF001 - held by a test against the wire
         streaming = self._client.messages.with_streaming_response  # costs more than it looks
         self._create, self._count = cast("Any", streaming.create), cast("Any", streaming.count_tokens)
-        self._limits = limits
+        self._timeouts = timeouts
 
     async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
         """See `client.Client`."""
@@ -83,7 +83,7 @@ class AnthropicClient:
         """See `client.Client`. It costs nothing and takes of no limit but one of its own."""
         body = _body(self._model, request)
         del body["max_tokens"]
-        async with Watch(self._limits) as watch, self._count(**body, extra_headers=headers(call)) as response:
+        async with Watch(self._timeouts) as watch, self._count(**body, extra_headers=headers(call)) as response:
             said = count_of((await document(response.http_response, watch)).get("input_tokens"))
         if said is None:
             raise AttemptFailed("malformed_response", "the count is no number")

@@ -164,7 +164,7 @@ class Broker:
     async def call(self, owner: Owner, agent: str, chain: Chain, wanted: Wanted[R]) -> R:
         """One logical call: asks the first of `chain`, and the next where that cannot answer and the table says so.
 
-        It waits and tries again as the policy says; of each at most its own `limits.total` seconds, for one that
+        It waits and tries again as the policy says; of each at most its own `timeouts.total` seconds, for one that
         hangs must not keep the next from being asked. Who bounds the whole chain is the item's own limit.
 
         Raises:
@@ -179,7 +179,7 @@ class Broker:
             if isinstance(answer, ModelFailed):
                 failures.append((name, answer))
             wrong = _wrong_with(answer)
-            left = begun + spec.limits.total - self._clock.monotonic()
+            left = begun + spec.timeouts.total - self._clock.monotonic()
             if wrong is not None and following is not None and falls_back(*wrong, spec, following[1], left):
                 self._fell_back(name, following[0], wrong[0])
             elif isinstance(answer, ModelFailed):
@@ -193,7 +193,7 @@ class Broker:
         (name, spec), *rest = chain
 
         def elsewhere(kind: str) -> Complete | None:
-            if not rest or not falls_back(kind, None, spec, rest[0][1], spec.limits.total):
+            if not rest or not falls_back(kind, None, spec, rest[0][1], spec.timeouts.total):
                 return None
             self._fell_back(name, rest[0][0], kind)
             return self._brokered(owner, agent, rest)

@@ -75,7 +75,7 @@ class Call(Generic[R]):
 
     def begin(self, now: float) -> None:
         """From `now` on, monotonic seconds, its provider's limit on all of it runs. One that was aborted stays so."""
-        total = self.spec.limits.total
+        total = self.spec.timeouts.total
         self.deadline = now + total
         if self.scope.when() is None:
             self.scope.reschedule(asyncio.get_running_loop().time() + total)
@@ -123,7 +123,7 @@ class Caller:
                 raise
             if self._standing.is_revoked(call.owner) or half.closing:
                 return _CANCELLED
-            return Diagnosis("timeout", f"no answer within {call.spec.limits.total:g} s in all")
+            return Diagnosis("timeout", f"no answer within {call.spec.timeouts.total:g} s in all")
 
     async def _tried(self, half: LoopHalf, call: Call[R]) -> R:
         self._refuse_revoked(call)
@@ -145,7 +145,7 @@ class Caller:
         """One attempt when its turn has come. Who waits for its provider's leave holds none of everybody's places."""
         self._standing.refuse_if_open(call.target)
         self._refuse_if_unwanted(call)
-        name, within = call.target[0], call.spec.limits.queue
+        name, within = call.target[0], call.spec.timeouts.queue
         async with half.slots_of(name, call.spec).hold(call.agent, within=within):
             booking = await self._booked(call)
             try:
@@ -276,7 +276,7 @@ class Caller:
         return None
 
     async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
-        watch = Watch(call.spec.limits, streamed=call.spec.stream)
+        watch = Watch(call.spec.timeouts, streamed=call.spec.stream)
         self._sent(call)
         try:
             async with watch:

@@ -17,7 +17,7 @@ OFFLINE = "offline"
 """The name that stands for: no model at all."""
 
 
-class Limits(Value, kw_only=True):
+class Timeouts(Value, kw_only=True):
     """How long a call may take; each expiry ends it as `timeout`, but `queue`'s, which is `local_saturation`.
 
     `first_token` runs from the request to the first event of the answer, `idle` between two events (pings are
@@ -44,7 +44,7 @@ class ProviderSpec(Value, kw_only=True):
     """One provider instance: a failure domain of its own, with its own slots and circuits.
 
     `base_url` None is the vendor's own address. `stream` False asks for answers in one piece, of servers that stream
-    badly; until one begins only `limits.total` holds. `fallback` is asked when this one cannot answer, and
+    badly; until one begins only `timeouts.total` holds. `fallback` is asked when this one cannot answer, and
     with `fallback_when_useless` also when its answer is a refusal or of no use. `per_minute`
     limits what is sent, `concurrency` is how many calls are open at once; for Ollama it
     must equal OLLAMA_NUM_PARALLEL, or the limits measure its queue. `num_ctx` is the context window asked of
@@ -63,7 +63,7 @@ class ProviderSpec(Value, kw_only=True):
     stream: bool = True
     per_minute: Amounts = field(default_factory=dict)
     concurrency: int = 16
-    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     num_ctx: int = 8_192
     context_window: int | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
@@ -99,7 +99,7 @@ OLLAMA = ProviderSpec(
     kind="ollama",
     base_url="http://127.0.0.1:11434",
     concurrency=1,
-    limits=Limits(first_token=Seconds(300)),
+    timeouts=Timeouts(first_token=Seconds(300)),
 )
 """Ollama on this machine. A cold model loads for minutes, so its first token may take five."""
 

@@ -36,7 +36,7 @@ class OllamaClient:
     """One Ollama instance on one loop."""
 
     def __init__(self, spec: ProviderSpec, key: Credential | None, *, price: Price | None, connections: int) -> None:
-        limits = spec.limits
+        timeouts = spec.timeouts
         self._model = spec.model or ""
         self._embedding_model = spec.embedding_model or ""
         self._num_ctx = spec.num_ctx
@@ -54,7 +54,7 @@ class OllamaClient:
             headers={"authorization": f"Bearer {key.reveal()}"} if key else None,
             auth=None if key else _unkeyed,
             timeout=httpx.Timeout(
-                limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
+                timeouts.total, connect=timeouts.connect, pool=timeouts.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
             event_hooks={"response": [bound(httpx.AsyncByteStream), _watched]},
         )

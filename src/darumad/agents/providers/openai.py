@@ -31,10 +31,10 @@ class OpenAIClient:
     """One instance on one loop. Retries nothing, follows no redirect, reads nothing from the environment."""
 
     def __init__(self, spec: ProviderSpec, key: Credential | None, *, price: Price | None, connections: int) -> None:
-        limits = spec.limits
+        timeouts = spec.timeouts
         # As with Anthropic's: the transport's read limit lies behind ours.
         timeout = httpx2.Timeout(
-            limits.total, connect=limits.connect, pool=limits.connect + _POOL_OVER_CONNECT, write=_WRITE
+            timeouts.total, connect=timeouts.connect, pool=timeouts.connect + _POOL_OVER_CONNECT, write=_WRITE
         )
         http = openai.DefaultAioHttpClient(
             trust_env=False,

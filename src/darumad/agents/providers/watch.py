@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.config import Limits
+from darumad.agents.providers.config import Timeouts
 
 
 class Watch:
@@ -19,9 +19,9 @@ class Watch:
         AttemptFailed: kind `timeout`, naming the limit that expired.
     """
 
-    def __init__(self, limits: Limits, *, streamed: bool = True) -> None:
-        self._limits = limits
-        self._patience = limits.first_token if streamed else limits.total
+    def __init__(self, timeouts: Timeouts, *, streamed: bool = True) -> None:
+        self._timeouts = timeouts
+        self._patience = timeouts.first_token if streamed else timeouts.total
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._due = self._begun + self._patience
@@ -43,7 +43,7 @@ class Watch:
     def event(self) -> None:
         """Some of the answer came: the limit begins anew. The timer stays and looks again: a new one costs more."""
         now = self._loop.time()
-        self._due = now + self._limits.idle
+        self._due = now + self._timeouts.idle
         if self.first_after is None:
             self.first_after = now - self._begun
         if self._due < self._timer.when():
@@ -76,5 +76,5 @@ class Watch:
 
     def _expired(self) -> str:
         if self.received:
-            return f"nothing more came for {self._limits.idle:g} s"
+            return f"nothing more came for {self._timeouts.idle:g} s"
         return f"no first token within {self._patience:g} s"
