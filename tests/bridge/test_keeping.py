@@ -8,7 +8,7 @@ import pytest
 
 from darumad.agents.roles.conduct import failed
 from darumad.bridge.keeping import Kept, without_room
-from darumad.bridge.task import Watch
+from darumad.bridge.task import StageWatch
 from darumad.errors import DarumaError, Unavailable
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Outcome
@@ -39,7 +39,7 @@ class Disk:
 
 async def test_while_what_was_done_waits_for_room_no_limit_of_its_stage_runs() -> None:
     clock, ended, disk = Wound(), list[Any](), Disk()
-    watch = Watch(clock, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
+    watch = StageWatch(clock, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
     kept = Kept(Commits(disk.post, asyncio.get_running_loop()), watch)
     step = asyncio.ensure_future(kept.commit("a step"))  # type: ignore[arg-type]
     await asyncio.sleep(0)
@@ -55,7 +55,7 @@ async def test_while_what_was_done_waits_for_room_no_limit_of_its_stage_runs() -
 
 async def test_what_may_not_begin_for_want_of_room_costs_nobody_anything() -> None:
     disk = Disk()
-    watch = Watch(Wound(), hard=Seconds(100.0), idle=Seconds(30.0), expired=print)  # type: ignore[arg-type]
+    watch = StageWatch(Wound(), hard=Seconds(100.0), idle=Seconds(30.0), expired=print)  # type: ignore[arg-type]
     commits = Commits(disk.post, asyncio.get_running_loop())
     effect = asyncio.ensure_future(Kept(commits, watch).commit("an effect begins"))  # type: ignore[arg-type]
     call = asyncio.ensure_future(

@@ -15,7 +15,7 @@ import structlog
 
 from darumad.agents import UnfitResult
 from darumad.bridge import Limit, Stopped
-from darumad.bridge.task import Watch, WatchedComplete
+from darumad.bridge.task import StageWatch, WatchedComplete
 from darumad.journal.requests import Held
 from darumad.names import Seconds
 from darumad.values import changed
@@ -282,7 +282,7 @@ async def test_while_a_model_call_is_open_both_limits_stand_still(elsewhere: boo
             await gate.wait()
             return ModelReply(text="here", model=self.model)
 
-    watch = Watch(loop, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
+    watch = StageWatch(loop, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
     request = ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10)
     complete = WatchedComplete(Slow(), watch)
     call = asyncio.ensure_future(((elsewhere and complete.elsewhere("empty_output")) or complete)(request))

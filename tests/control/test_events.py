@@ -13,7 +13,7 @@ import pytest
 from darumad.control import Client, client, streams
 from darumad.control.client import _UnixConnection
 from darumad.control.streams import NDJSON, Streams, Wanted
-from darumad.control.watch import Watch
+from darumad.control.watch import CommitWatch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.names import ItemId
@@ -199,7 +199,7 @@ def test_whoever_hangs_up_before_a_stream_begins_gives_its_place_back(
         await asyncio.Event().wait()
 
     async def come_and_go() -> None:
-        watch = Watch(room.publisher, asyncio.get_running_loop())
+        watch = CommitWatch(room.publisher, asyncio.get_running_loop())
         followed = Streams(room.publisher, room.journal.reader(), watch, room.tally)
         for _ in range(3):
             await followed.open(Wanted(0, follow=True), NDJSON, {})({"type": "http"}, gone, never_sent)

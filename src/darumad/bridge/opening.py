@@ -10,7 +10,7 @@ from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.measuring import tool_begins
 from darumad.bridge.steps import Steps
-from darumad.bridge.task import Opened, StageTask, Watch, WatchedComplete
+from darumad.bridge.task import Opened, StageTask, StageWatch, WatchedComplete
 from darumad.bridge.workspace import Workspaces
 from darumad.bus import Tally
 from darumad.events import ContextCompacted, Fact
@@ -75,7 +75,7 @@ class Opening:
         """What this task needs to begin; its item's ledger is open from here on."""
         held, definition, owner = task.held, task.seat.definition, task.owner
         item = held.record.item
-        watch = Watch(
+        watch = StageWatch(
             self._thread.loop,
             hard=item.timeout or definition.timeout or self._limits.timeout,
             idle=item.idle_timeout or definition.idle_timeout or self._limits.idle_timeout,

@@ -49,12 +49,12 @@ def _nobody(_: Limit) -> None:
     """Hears of nothing."""
 
 
-class Watch:
-    """The limits of one task: a hard one over its whole life, an idle one since its last progress.
+class StageWatch:
+    """The two timeouts of one stage: `hard` over its whole task, `idle` since its last progress.
 
-    While a model call is open both stand still: the broker's own limits hold in their place. So they do while
-    something is being written: the disk may be full. One timer, armed for whichever comes first and armed again when
-    it proves early.
+    Both stand still while a model call is open, for which the broker has timeouts of its own, and while the stage
+    waits for the journal, whose disk may be full. There is one timer: it is set for whichever ends first, and set again
+    when it rings early.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Watch:
         self._timer = loop.call_at(now + min(hard, idle), self._due)
 
     def progress(self) -> None:
-        """Something came of it: the idle limit starts anew."""
+        """The stage got on: the idle timeout starts anew."""
         self._progress_at = self._loop.time()
 
     @property
     def idle(self) -> Seconds:
-        """Seconds since something last came of it."""
+        """Seconds since the last progress."""
         return Seconds(self._loop.time() - self._progress_at)
 
     def open_call(self) -> None:
@@ -85,14 +85,14 @@ class Watch:
         self._open += 1
 
     def close_call(self) -> None:
-        """It has ended; the time it took is not counted against the stage."""
+        """The call or the wait has ended; the time that it took does not count against the stage."""
         self._open -= 1
         if self._open == 0:
             self._hard_at += self._loop.time() - self._opened_at
         self.progress()
 
     def stop(self) -> None:
-        """Nothing expires any more, and whoever would have been told of it is held no longer."""
+        """Nothing expires any more, and nothing refers to who would have been told."""
         self._timer.cancel()
         self._expired = _nobody
 
@@ -112,7 +112,7 @@ class Watch:
 class WatchedComplete:
     """A model call that holds its task's limits still while it is open."""
 
-    def __init__(self, complete: Complete, watch: Watch) -> None:
+    def __init__(self, complete: Complete, watch: StageWatch) -> None:
         self._complete = complete
         self._watch = watch
 
@@ -144,7 +144,7 @@ class Opened(Value):
 
     context: Context
     steps: Steps
-    watch: Watch
+    watch: StageWatch
     fill: Callable[[threading.Event], Mapping[str, Path]] | None
     result_limit: int
 
@@ -166,7 +166,7 @@ class StageTask:
         self._why: Limit | None = None
         self._because = ""
         self._task: asyncio.Task[None] | None = None
-        self._watch: Watch | None = None
+        self._watch: StageWatch | None = None
         self._steps: Steps | None = None
         self._began = False
         self._told = False

@@ -10,7 +10,7 @@ from darumad.control.peers import Caller
 from darumad.control.routes import Route
 from darumad.control.streams import Streams
 from darumad.control.turn import Turn
-from darumad.control.watch import Watch
+from darumad.control.watch import CommitWatch
 from darumad.errors import unknown_agent, unknown_item
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Audit
@@ -69,7 +69,7 @@ class Desk(Value):
 
     daemon: Daemon
     commits: Commits
-    watch: Watch
+    watch: CommitWatch
     streams: Streams
     turn: Turn
     lag: Callable[[], float]

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from starlette.responses import FileResponse, Response
 
-from darumad.control.desk import Ask, Desk
 from darumad.control.daemon import Reader
+from darumad.control.desk import Ask, Desk
 from darumad.control.outlook import cancelled_by, needs
 from darumad.control.replies import AmountView, ResultView, WorkPage, WorkView
 from darumad.control.views import summary_of, view_of

@@ -24,7 +24,7 @@ from darumad.control.peers import MOST_OVER_TCP, MOST_OVER_UNIX, Fault, Manners,
 from darumad.control.streams import Streams
 from darumad.control.turn import Turn
 from darumad.control.uploads import sweep
-from darumad.control.watch import Watch
+from darumad.control.watch import CommitWatch
 from darumad.errors import Broken
 from darumad.journal.commits import Commits
 
@@ -184,7 +184,7 @@ class ControlServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         daemon = self._daemon
-        watch = Watch(daemon.publisher, self._loop)
+        watch = CommitWatch(daemon.publisher, self._loop)
         self._desk = Desk(
             daemon=daemon,
             commits=Commits(daemon.journal.post, self._loop),

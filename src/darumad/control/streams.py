@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from darumad.bus import Tally
-from darumad.control.watch import Watch
+from darumad.control.watch import CommitWatch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.names import ItemId
@@ -111,7 +111,7 @@ class _Stream(StreamingResponse):
 class Streams:
     """All followers of one control loop. Used on that loop only."""
 
-    def __init__(self, publisher: _Publisher, reader: _Reader, watch: Watch, tally: Tally) -> None:
+    def __init__(self, publisher: _Publisher, reader: _Reader, watch: CommitWatch, tally: Tally) -> None:
         self._publisher = publisher
         self._reader = reader
         self._watch = watch

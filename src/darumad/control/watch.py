@@ -1,6 +1,6 @@
-"""Watch: wakes whoever waits on the control loop for something to be committed. What it is, they read themselves.
+"""Wakes those who wait on the control loop for a commit. It does not say what was committed: they read the journal.
 
-The publisher's thread looks at each batch once and crosses to the loop at most once for it, and not for nobody.
+The publisher's thread looks at each batch once. It wakes the loop at most once a batch, and only when somebody waits.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ class _Publisher(Protocol):
     def subscribe(self, listener: Callable[[Sequence[Recorded]], None]) -> Callable[[], None]: ...
 
 
-class Watch:
-    """Made on the control loop's thread before the loop serves; `close` ends its subscription and wakes everybody."""
+class CommitWatch:
+    """Subscribed to the publisher from the start. Made on the control loop's thread, before that loop serves."""
 
     def __init__(self, publisher: _Publisher, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -49,13 +49,13 @@ class Watch:
             self._all.discard(bell)
 
     def close(self) -> None:
-        """Nobody will be told anything any more; whoever waits is woken to see that."""
+        """End the subscription, and wake everybody who waits: they see that it is `closed`."""
         self._unsubscribe()
         self.closed = True
         self._ring({bell for bells in self._items.values() for bell in bells} | self._all)
 
     def _committed(self, batch: Sequence[Recorded]) -> None:
-        """On the publisher's thread. What it misses of a waiter just come, that waiter reads: it subscribed before."""
+        """On the publisher's thread. A waiter that is not seen yet reads the journal after this."""
         items = self._items
         touched = [each.subject for each in batch if each.subject in items] if items else []
         if not touched and not self._all:

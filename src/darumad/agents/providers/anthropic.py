@@ -19,7 +19,7 @@ from darumad.agents.providers.counted import count_of
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
@@ -63,7 +63,7 @@ class AnthropicClient:
         self._create, self._count = cast("Any", streaming.create), cast("Any", streaming.count_tokens)
         self._timeouts = timeouts
 
-    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: AttemptWatch) -> ModelReply:
         """See `client.Client`."""
         async with self._create(
             **_body(self._model, request), stream=self._stream, extra_headers=headers(call)
@@ -83,13 +83,13 @@ class AnthropicClient:
         """See `client.Client`. It costs nothing and takes of no limit but one of its own."""
         body = _body(self._model, request)
         del body["max_tokens"]
-        async with Watch(self._timeouts) as watch, self._count(**body, extra_headers=headers(call)) as response:
+        async with AttemptWatch(self._timeouts) as watch, self._count(**body, extra_headers=headers(call)) as response:
             said = count_of((await document(response.http_response, watch)).get("input_tokens"))
         if said is None:
             raise AttemptFailed("malformed_response", "the count is no number")
         return said
 
-    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:  # noqa: ARG002 - whatever is asked
+    async def embed(self, call: CallId, texts: Sequence[str], watch: AttemptWatch) -> Embeddings:  # noqa: ARG002 - whatever is asked
         """See `client.Client`: Anthropic makes none."""
         raise AttemptFailed("model_not_found", "Anthropic makes no embeddings")
 

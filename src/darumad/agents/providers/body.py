@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 
 _DATA = b"data:"
 DONE = b"[DONE]"
@@ -26,7 +26,7 @@ class Response(Protocol):
         ...
 
 
-async def events(response: Response, watch: Watch) -> AsyncIterator[Mapping[str, Any]]:
+async def events(response: Response, watch: AttemptWatch) -> AsyncIterator[Mapping[str, Any]]:
     """The JSON of each event until the stream ends or says `[DONE]`; pings and comments are none.
 
     Only what is left tells the watch that something came.
@@ -42,7 +42,7 @@ async def events(response: Response, watch: Watch) -> AsyncIterator[Mapping[str,
             yield event
 
 
-async def document(response: Response, watch: Watch) -> Mapping[str, Any]:
+async def document(response: Response, watch: AttemptWatch) -> Mapping[str, Any]:
     """The one JSON object of a whole answer; every piece of it tells the watch that something came."""
     body = bytearray()
     async for piece in response.aiter_bytes():

@@ -23,7 +23,7 @@ from darumad.agents.providers.limiter import Amounts, Booking
 from darumad.agents.providers.policy import LONGEST_WAIT, SPREAD, UNSENT, Retries, Rng, Tried, pause
 from darumad.agents.providers.standing import Standing
 from darumad.agents.providers.wanted import R, Wanted, used_of
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.bus import Tally
 from darumad.clock import Clock
 from darumad.names import CallId
@@ -276,7 +276,7 @@ class Caller:
         return None
 
     async def _send(self, client: Client, call: Call[R], tried: Tried) -> R:
-        watch = Watch(call.spec.timeouts, streamed=call.spec.stream)
+        watch = AttemptWatch(call.spec.timeouts, streamed=call.spec.stream)
         self._sent(call)
         try:
             async with watch:
@@ -300,7 +300,7 @@ class Caller:
             call.sent_at = self._clock.monotonic()
             self._standing.called(call.target[0])
 
-    def _hear(self, target: Target, watch: Watch) -> None:
+    def _hear(self, target: Target, watch: AttemptWatch) -> None:
         """What the attempt told of its provider, however it ended."""
         if watch.first_after is not None:
             self._tally.observe(FIRST_TOKEN, watch.first_after, target)

@@ -10,7 +10,7 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Kind, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
@@ -23,7 +23,7 @@ def headers(call: CallId) -> Mapping[str, str]:
 class Client(Protocol):
     """One provider instance on one loop."""
 
-    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: AttemptWatch) -> ModelReply:
         """The answer, complete, with its end seen. `watch` is told of each piece as it comes.
 
         Raises:
@@ -41,7 +41,7 @@ class Client(Protocol):
         """
         ...
 
-    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: AttemptWatch) -> Embeddings:
         """The vectors of `texts`, one each, in order.
 
         Raises:

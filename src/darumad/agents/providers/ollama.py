@@ -20,7 +20,7 @@ from darumad.agents.providers.ollama_wire import Assembly, body_of, refuse_if_to
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.reply import vectors_of
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
@@ -62,7 +62,7 @@ class OllamaClient:
         # request below them does neither.
         self._ask = cast("Any", self._client._request)  # noqa: SLF001 - held by tests against the wire
 
-    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: AttemptWatch) -> ModelReply:
         """See `client.Client`."""
         refuse_if_too_long(request, self._num_ctx)
         body = body_of(self._model, request, self._num_ctx, stream=self._stream)
@@ -83,7 +83,7 @@ class OllamaClient:
     async def count(self, call: CallId, request: ModelRequest) -> None:
         """See `client.Client`: Ollama counts none before it reads them."""
 
-    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: AttemptWatch) -> Embeddings:
         """See `client.Client`. A text that does not fit is refused, never cut."""
         body = {"model": self._embedding_model, "input": list(texts), "truncate": False}
         found = await self._ask(ollama.EmbedResponse, "POST", "/api/embed", json=body, headers=headers(call))
@@ -110,7 +110,7 @@ async def _watched(response: httpx.Response) -> None:
 
 
 class _Watched(httpx.AsyncByteStream):
-    def __init__(self, body: httpx.AsyncByteStream, watch: Watch) -> None:
+    def __init__(self, body: httpx.AsyncByteStream, watch: AttemptWatch) -> None:
         self._body = body
         self._watch = watch
 

@@ -17,7 +17,7 @@ from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.openai_wire import Assembly, body_of, embeddings_of
 from darumad.agents.providers.prices import Price
 from darumad.agents.providers.tls import tls
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.names import CallId
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
 
@@ -65,7 +65,7 @@ class OpenAIClient:
         self._create = cast("Any", self._client.chat.completions.with_streaming_response.create)
         self._embed = cast("Any", self._client.embeddings.with_streaming_response.create)
 
-    async def complete(self, call: CallId, request: ModelRequest, watch: Watch) -> ModelReply:
+    async def complete(self, call: CallId, request: ModelRequest, watch: AttemptWatch) -> ModelReply:
         """See `client.Client`."""
         body = body_of(self._model, request, stream=self._stream, theirs=self._theirs)
         async with self._create(**body, extra_headers=self._headers(call)) as response:
@@ -81,7 +81,7 @@ class OpenAIClient:
     async def count(self, call: CallId, request: ModelRequest) -> None:
         """See `client.Client`: few that speak this protocol count."""
 
-    async def embed(self, call: CallId, texts: Sequence[str], watch: Watch) -> Embeddings:
+    async def embed(self, call: CallId, texts: Sequence[str], watch: AttemptWatch) -> Embeddings:
         """See `client.Client`."""
         async with self._embed(
             model=self._embedding_model, input=list(texts), encoding_format="float", extra_headers=self._headers(call)

@@ -8,7 +8,7 @@ from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.limiter import Amounts, Measure
 from darumad.agents.providers.prices import cost, likely_tokens, request_bytes, upper_bound
 from darumad.agents.providers.reply import without_keys
-from darumad.agents.providers.watch import Watch
+from darumad.agents.providers.watch import AttemptWatch
 from darumad.names import CallId
 from darumad.values import Value, changed
 from darumad.work.model import Embeddings, ModelReply, ModelRequest
@@ -44,7 +44,7 @@ class Wanted(Protocol[R_co]):
         """How many tokens its server says that it would read of it; None where none says."""
         ...
 
-    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> R_co:
+    async def ask(self, client: Client, call: CallId, watch: AttemptWatch, provider: str) -> R_co:
         """One attempt to get it, as a part of `call`."""
         ...
 
@@ -82,7 +82,7 @@ class Answer:
         """See `Wanted`."""
         return await client.count(call, self.request)
 
-    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> ModelReply:
+    async def ask(self, client: Client, call: CallId, watch: AttemptWatch, provider: str) -> ModelReply:
         """See `Wanted`."""
         reply = await client.complete(call, self.request, watch)
         return without_keys(reply, provider)
@@ -114,7 +114,7 @@ class Vectors(Value):
     async def counted(self, client: Client, call: CallId) -> None:
         """See `Wanted`: nobody counts these."""
 
-    async def ask(self, client: Client, call: CallId, watch: Watch, provider: str) -> Embeddings:
+    async def ask(self, client: Client, call: CallId, watch: AttemptWatch, provider: str) -> Embeddings:
         """See `Wanted`."""
         found = await client.embed(call, self.texts, watch)
         return changed(found, model=f"{provider}:{found.model}")

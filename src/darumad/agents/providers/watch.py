@@ -1,4 +1,4 @@
-"""The limits of one attempt: until its first event, and then between two. Pings are no events."""
+"""The timeouts of one attempt at a call: until the first event of the answer, then between two. Pings do not count."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import Timeouts
 
 
-class Watch:
-    """Entered around one attempt. `event` is called for each piece of the answer and puts the limit off.
+class AttemptWatch:
+    """Entered around one attempt. `event` is called for each piece of the answer, and starts the idle timeout anew.
 
-    An answer that is not `streamed` has no first token: nothing of it comes before it is complete, so only the limit
-    on the whole call holds until then.
+    An answer that is not `streamed` has no first token: nothing of it comes before it is complete, so until then only
+    the timeout of the whole call holds.
 
     Raises on exit:
-        AttemptFailed: kind `timeout`, naming the limit that expired.
+        AttemptFailed: kind `timeout`, naming the timeout that expired.
     """
 
     def __init__(self, timeouts: Timeouts, *, streamed: bool = True) -> None:
@@ -41,7 +41,7 @@ class Watch:
         self.headers = headers
 
     def event(self) -> None:
-        """Some of the answer came: the limit begins anew. The timer stays and looks again: a new one costs more."""
+        """Some of the answer came: the idle timeout begins anew. The timer is kept and looks again: that costs less."""
         now = self._loop.time()
         self._due = now + self._timeouts.idle
         if self.first_after is None:
@@ -64,7 +64,7 @@ class Watch:
             raise AttemptFailed("timeout", self._expired()) from None
 
     def _look(self) -> None:
-        """The limit that stood when the timer was set is over; the one that stands now may not be."""
+        """The timer rang. What it was set for is over; events that came since may have put the end off."""
         if self._loop.time() < self._due:
             self._look_then()
         else:
