@@ -1,10 +1,10 @@
-"""Accepting items: judged one by one in `admission`, written together."""
+"""Accepting items: each submit is judged by itself in `acceptance`, and what was accepted is written together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from darumad.events import WorkChallenged, WorkSubmitted
-from darumad.journal.admission import Admitted, Known, admit
+from darumad.journal.acceptance import Known, NewItems, new_items_of
 from darumad.journal.batch import Batch
 from darumad.journal.encoding import STATES, WORDS, dump, record_or_remains, sha256
 from darumad.journal.requests import Accept, Accepted, Answer, NewItem
@@ -17,15 +17,15 @@ Created = tuple[NewItem, WorkState]
 
 
 def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
-    """Each submit is accepted or refused whole; a refused one costs the others nothing."""
+    """Accept or refuse each submit as a whole. One that is refused costs the others of its batch nothing."""
     rows = {row[0]: row for row in batch.run("known_items", _names(accepts))}
     known = {uid: Known(row[2], STATES[row[3]], row[4]) for uid, row in rows.items()}
     low = None if batch.room is None else batch.room.low()
     verdicts = []
     for each in accepts:
-        verdict = admit(each, known, batch.tail.unfinished + batch.unfinished, now=batch.now, low_on_disk=low)
+        verdict = new_items_of(each, known, batch.tail.unfinished + batch.unfinished, now=batch.now, low_on_disk=low)
         verdicts.append(verdict)
-        if isinstance(verdict, Admitted):
+        if isinstance(verdict, NewItems):
             known.update(
                 {
                     new.item.id: Known(new.digest, state, verdict.depths.get(new.item.id, 0))
@@ -34,12 +34,12 @@ def accept(batch: Batch, accepts: Sequence[Accept]) -> list[Answer]:
             )
             batch.unfinished += len(verdict.new)
             batch.audit(each.audit)
-    created = {new.item.id: (new, state) for each in verdicts if isinstance(each, Admitted) for new, state in each.new}
+    created = {new.item.id: (new, state) for each in verdicts if isinstance(each, NewItems) for new, state in each.new}
     records = _write(batch, created, {uid: row[1] for uid, row in rows.items() if row[1] is not None}, known)
     if rows:
         records |= _held_before(batch, accepts, rows) | _gone_before(accepts, rows)
     return [
-        _answer(each, verdict, records) if isinstance(verdict, Admitted) else verdict
+        _answer(each, verdict, records) if isinstance(verdict, NewItems) else verdict
         for each, verdict in zip(accepts, verdicts, strict=True)
     ]
 
@@ -50,7 +50,7 @@ def _names(accepts: Sequence[Accept]) -> list[ItemId]:
     return list(named.union([each.parent for each in items if each.parent is not None]))
 
 
-def _answer(accept: Accept, verdict: Admitted, records: Mapping[ItemId, WorkRecord]) -> Accepted:
+def _answer(accept: Accept, verdict: NewItems, records: Mapping[ItemId, WorkRecord]) -> Accepted:
     new = {each.item.id for each, _ in verdict.new}
     asked = [each.item.id for each in accept.items]
     return Accepted(tuple(records[uid] for uid in asked), tuple(uid in new for uid in asked))
@@ -64,7 +64,7 @@ def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, 
 
 
 def _gone_before(accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
-    """Items that were kept for their time: what is left of them is how they ended."""
+    """Items whose time of keeping is over: how they ended is all that is left of them."""
     return {
         new.item.id: WorkRecord(item=new.item, state=STATES[rows[new.item.id][3]], stage=new.item.stages[-1])
         for accept in accepts
@@ -115,7 +115,7 @@ def _write(
 def _tie(
     batch: Batch, created: Mapping[ItemId, Created], rows: Mapping[ItemId, int], known: Mapping[ItemId, Known]
 ) -> None:
-    """The new items that have a parent, a level at a time: each finds the one above it."""
+    """Tie the new items to their parents, a level at a time from the top: each row finds its parent's already there."""
     ties = [
         (rows[uid], rows[new.item.parent], known[uid].depth)
         for uid, (new, _) in created.items()
@@ -126,7 +126,7 @@ def _tie(
 
 
 def _record(batch: Batch, new: NewItem, state: WorkState) -> WorkRecord:
-    """The item as it stands now. While it waits, its reason and time keep the state that its submit wished."""
+    """The item as it begins. One that waits keeps in `reason` and `run_at` the state that its submit asked for."""
     item = new.item
     ready_at = batch.now if state is WorkState.READY else None
     begins = max(batch.now, Millis(new.run_at or 0))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from darumad.errors import DarumaError, Refused, unknown_item
 from darumad.events import Fact, WorkAnswered, WorkCancelled, WorkReady, WorkRetried, WorkScheduled
-from darumad.journal.admission import LOST
+from darumad.journal.acceptance import LOST
 from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom, end, revive
 from darumad.journal.effects import settle_unknown

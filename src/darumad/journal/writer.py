@@ -13,8 +13,8 @@ from darumad.bus import Tally
 from darumad.clock import Clock
 from darumad.errors import Broken, DarumaError, Unavailable
 from darumad.events import Recorded
+from darumad.journal.acceptance import DISK_RETRY
 from darumad.journal.accepting import accept
-from darumad.journal.admission import DISK_RETRY
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
 from darumad.journal.claiming import claim

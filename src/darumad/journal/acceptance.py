@@ -1,6 +1,7 @@
-"""Whether a submit is accepted.
+"""Whether the journal accepts a submit. Pure: a batch of submits is judged one by one without a statement each.
 
-Pure, so that a batch of submits is judged one after the other without a statement each.
+What a caller sent was made into items, and checked as such, in `control.admission`. Here it is held against what the
+journal has already: ids that are taken, items depended on, parents, and the room that is left.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,19 +30,26 @@ class Known(Value):
     depth: int = 0
 
 
-class Admitted(Value):
+class NewItems(Value):
     """The items of one submit that are new, each with the state it begins in; `depths` of those that have a parent."""
 
     new: tuple[tuple[NewItem, WorkState], ...]
     depths: Mapping[ItemId, int] = field(default_factory=dict)
 
 
-def admit(
+def new_items_of(
     accept: Accept, known: Mapping[ItemId, Known], unfinished: int, *, now: Millis, low_on_disk: str | None = None
-) -> Admitted | DarumaError:
-    """All the new items of `accept`, or why none is accepted. What is held already is no news, and takes no room.
+) -> NewItems | DarumaError:
+    """The items of `accept` that the journal does not hold yet, or the error that refuses all of it.
 
-    `low_on_disk` says why there is no room for anything new, where there is none.
+    An item that was accepted before takes no room, and is refused only where its body is another now.
+
+    Args:
+        accept: the submit.
+        known: what the journal holds under the ids that it names, with what this batch has accepted so far.
+        unfinished: how many items are not at their end.
+        now: wall milliseconds.
+        low_on_disk: why the disk takes nothing new; None while it does.
     """
     new: dict[ItemId, NewItem] = {}
     for each in accept.items:
@@ -54,7 +62,7 @@ def admit(
     refusal = _refusal(accept, new, known, unfinished, now) if not wrong else _orphans(accept, wrong)
     if new and not refusal and low_on_disk:
         refusal = Unavailable(low_on_disk, code="disk_full", retry_after=DISK_RETRY)
-    return refusal or Admitted(tuple((each, _begins(each, known)) for each in new.values()), depths)
+    return refusal or NewItems(tuple((each, _begins(each, known)) for each in new.values()), depths)
 
 
 def _refusal(
