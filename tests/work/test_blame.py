@@ -8,7 +8,7 @@ from darumad.names import ItemId, Seconds
 from darumad.work.blame import (
     CLEAR,
     LifeEnd,
-    Standing,
+    Suspicion,
     after_life,
     after_step,
     holds_template,
@@ -18,14 +18,14 @@ from darumad.work.blame import (
 from tests.work import build
 
 DIED, STOPPED = LifeEnd.DIED, LifeEnd.STOPPED
-SUSPECT = Standing(barren=2, suspect=True)
+SUSPECT = Suspicion(barren=2, suspect=True)
 
 
-def lived(*ends: LifeEnd) -> Standing:
-    standing = CLEAR
+def lived(*ends: LifeEnd) -> Suspicion:
+    suspicion = CLEAR
     for end in ends:
-        standing = after_life(standing, end)
-    return standing
+        suspicion = after_life(suspicion, end)
+    return suspicion
 
 
 def test_one_death_of_the_process_makes_no_suspect() -> None:
@@ -54,7 +54,7 @@ def test_a_suspect_that_the_process_dies_with_is_blamed_for_it() -> None:
 
 
 def test_a_suspect_that_was_stopped_with_the_rest_stays_one_and_is_not_blamed() -> None:
-    assert after_life(SUSPECT, STOPPED) == Standing(barren=0, suspect=True)
+    assert after_life(SUSPECT, STOPPED) == Suspicion(barren=0, suspect=True)
 
 
 def test_a_real_killer_is_found_in_five_lives() -> None:

@@ -9,7 +9,7 @@ from darumad.journal.dependents import doom
 from darumad.journal.encoding import dump
 
 
-class Verdict(NamedTuple):
+class Death(NamedTuple):
     """Why the running item of this row is dead, as its error says it. `crashes`, unless they are as they were."""
 
     row: int
@@ -29,11 +29,11 @@ def expire(batch: Batch) -> None:
         doom(batch, ended)
 
 
-def convict(batch: Batch, verdicts: Sequence[Verdict]) -> None:
+def convict(batch: Batch, deaths: Sequence[Death]) -> None:
     """These are dead, and so are those that wait on them: whoever held them would fail again and again."""
-    said = {each.row: each for each in verdicts}
+    said = {each.row: each for each in deaths}
     rows = batch.run_if_any(
-        "convict", [(each.row, each.crashes, dump({"kind": each.kind, "message": each.why})) for each in verdicts]
+        "convict", [(each.row, each.crashes, dump({"kind": each.kind, "message": each.why})) for each in deaths]
     )
     batch.run_if_any("close_attempts", list(said), outcome="interrupted")
     batch.run_if_any("close_holds", [(row, "convicted") for row in said])

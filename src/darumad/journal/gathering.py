@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.journal.batch import Batch
-from darumad.journal.deaths import Verdict
+from darumad.journal.deaths import Death
 from darumad.journal.effects import effect_from_row
 from darumad.journal.encoding import load, record_from_row, why_unreadable
 from darumad.journal.requests import Held, Slot
@@ -20,16 +20,16 @@ _UID, _SHA256, _FENCE, _LINEAGE = 1, 3, 8, 31
 """Where they stand in a row of the `record` view."""
 
 
-def gather(batch: Batch, slots: Mapping[int, Slot]) -> tuple[dict[int, Held], list[Verdict]]:
+def gather(batch: Batch, slots: Mapping[int, Slot]) -> tuple[dict[int, Held], list[Death]]:
     """What the claimed rows hold for their slots, and what is said of those that cannot be read."""
     written = _Written(batch, list(slots))
     held: dict[int, Held] = {}
-    unread: list[Verdict] = []
+    unread: list[Death] = []
     for row, slot in slots.items():
         try:
             held[row] = written.read(row, slot)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one item, the others were claimed too
-            unread.append(Verdict(row, "unreadable", why_unreadable(error)))
+            unread.append(Death(row, "unreadable", why_unreadable(error)))
     return held, unread
 
 

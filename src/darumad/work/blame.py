@@ -32,7 +32,7 @@ class LifeEnd(Enum):
     STOPPED = "a group strategy, a breached supervisor, a stalled bridge, the leak cap, a watchdog, a reboot, a stop"
 
 
-class Standing(Value, kw_only=True):
+class Suspicion(Value, kw_only=True):
     """What is held against an item.
 
     `barren` counts the lives in a row that ended by the process's death without a new step of this item; `crashes`
@@ -44,7 +44,7 @@ class Standing(Value, kw_only=True):
     crashes: int = 0
 
 
-CLEAR = Standing()
+CLEAR = Suspicion()
 """Nothing is held against it."""
 
 
@@ -54,19 +54,19 @@ def after_step(record: WorkRecord) -> WorkRecord:
     return record if is_clear else changed(record, crashes=CLEAR.crashes, suspect=CLEAR.suspect)
 
 
-def after_life(standing: Standing, end: LifeEnd) -> Standing:
+def after_life(suspicion: Suspicion, end: LifeEnd) -> Suspicion:
     """The daemon's life ended while this item was running and had made no new step in it.
 
     Two deaths in a row make a suspect; a suspect runs alone, so the death of the process while it runs is its crash.
     An end that has another cause breaks the row and convicts nobody.
     """
     if end is LifeEnd.STOPPED:
-        return changed(standing, barren=0)
-    barren = standing.barren + 1
-    return Standing(
+        return changed(suspicion, barren=0)
+    barren = suspicion.barren + 1
+    return Suspicion(
         barren=barren,
-        suspect=standing.suspect or barren >= BARREN_LIVES,
-        crashes=standing.crashes + (1 if standing.suspect else 0),
+        suspect=suspicion.suspect or barren >= BARREN_LIVES,
+        crashes=suspicion.crashes + (1 if suspicion.suspect else 0),
     )
 
 
