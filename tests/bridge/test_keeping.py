@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darumad.agents.roles.conduct import failed
-from darumad.bridge.keeping import Kept, without_room
+from darumad.bridge.keeping import StageCommits, without_room
 from darumad.bridge.task import StageWatch
 from darumad.errors import DarumaError, Unavailable
 from darumad.journal.commits import Commits
@@ -40,7 +40,7 @@ class Disk:
 async def test_while_what_was_done_waits_for_room_no_limit_of_its_stage_runs() -> None:
     clock, ended, disk = Wound(), list[Any](), Disk()
     watch = StageWatch(clock, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
-    kept = Kept(Commits(disk.post, asyncio.get_running_loop()), watch)
+    kept = StageCommits(Commits(disk.post, asyncio.get_running_loop()), watch)
     step = asyncio.ensure_future(kept.commit("a step"))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     clock.advance(10_000.0)
@@ -57,7 +57,7 @@ async def test_what_may_not_begin_for_want_of_room_costs_nobody_anything() -> No
     disk = Disk()
     watch = StageWatch(Wound(), hard=Seconds(100.0), idle=Seconds(30.0), expired=print)  # type: ignore[arg-type]
     commits = Commits(disk.post, asyncio.get_running_loop())
-    effect = asyncio.ensure_future(Kept(commits, watch).commit("an effect begins"))  # type: ignore[arg-type]
+    effect = asyncio.ensure_future(StageCommits(commits, watch).commit("an effect begins"))  # type: ignore[arg-type]
     call = asyncio.ensure_future(
         reserve(JournalLedger(commits, FakeClock(1_795_000_000.0), new_id=lambda: "r", allowance=Allowance()))
     )

@@ -12,7 +12,7 @@ import pytest
 
 from darumad.control import Client, client, streams
 from darumad.control.client import _UnixConnection
-from darumad.control.streams import NDJSON, Streams, Wanted
+from darumad.control.streams import NDJSON, Streams, Subscription
 from darumad.control.watch import CommitWatch
 from darumad.errors import Unavailable
 from darumad.events import Recorded
@@ -202,7 +202,7 @@ def test_whoever_hangs_up_before_a_stream_begins_gives_its_place_back(
         watch = CommitWatch(room.publisher, asyncio.get_running_loop())
         followed = Streams(room.publisher, room.journal.reader(), watch, room.tally)
         for _ in range(3):
-            await followed.open(Wanted(0, follow=True), NDJSON, {})({"type": "http"}, gone, never_sent)
+            await followed.open(Subscription(0, follow=True), NDJSON, {})({"type": "http"}, gone, never_sent)
 
     asyncio.run(come_and_go())
 

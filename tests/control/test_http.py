@@ -18,7 +18,7 @@ import pytest
 from darumad.control import peers, server
 from darumad.control.client import Client, _UnixConnection
 from darumad.control.operations import OPERATIONS
-from darumad.control.peers import caller_of
+from darumad.control.peers import peer_of
 from darumad.control.routes import ROUTES
 from darumad.control.sockets import open_control_socket
 from darumad.errors import Broken, Refused, Unavailable
@@ -172,11 +172,11 @@ def test_a_connection_serves_many_questions(served: Served) -> None:
 
 def test_only_root_and_the_daemons_own_user_write() -> None:
     other = os.geteuid() + 1
-    assert caller_of((f"uid:{os.geteuid()}", 7)).may_write
-    assert caller_of(("uid:0", 7)).may_write
-    assert not caller_of((f"uid:{other}", 7)).may_write
-    assert not caller_of(("127.0.0.1", 4242)).may_write
-    assert not caller_of(None).may_write
+    assert peer_of((f"uid:{os.geteuid()}", 7)).may_write
+    assert peer_of(("uid:0", 7)).may_write
+    assert not peer_of((f"uid:{other}", 7)).may_write
+    assert not peer_of(("127.0.0.1", 4242)).may_write
+    assert not peer_of(None).may_write
 
 
 _AS_NOBODY = """

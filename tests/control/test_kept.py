@@ -13,7 +13,7 @@ from darumad.control.admission import Admission, edited
 from darumad.control.border import Request, checked
 from darumad.control.desk import Ask
 from darumad.control.operations import OPERATIONS
-from darumad.control.peers import Caller
+from darumad.control.peers import Peer
 from darumad.control.routes import ROUTES
 from darumad.control.wire import EditRequest, SubmitRequest
 from darumad.errors import Refused, Unavailable
@@ -107,7 +107,7 @@ def _bent(value: Any) -> st.SearchStrategy[Any]:
 
 def admitted(room: Room, said: Mapping[str, Any]) -> WorkItem:
     scope = {"method": "POST", "path": "/v1/work", "client": None, "headers": [], "query_string": b""}
-    ask = Ask(Caller("uid:1", 1, may_write=True), ROUTES["submit"], said, Request(scope, _nothing, {}))
+    ask = Ask(Peer("uid:1", 1, may_write=True), ROUTES["submit"], said, Request(scope, _nothing, {}))
     return Admission(room.daemon(), ask).admit(checked(SubmitRequest, said, {}, {}), said).new.item
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from darumad.agents import Templates
 from darumad.agents.providers import Price
-from darumad.daemon.configured import Accepted, agent_definitions, allowance, program, provider_config
+from darumad.daemon.configured import LoadedDefinitions, agent_definitions, allowance, program, provider_config
 from darumad.names import AgentName, NanoUsd, Role
 from darumad.settings import AgentSettings, Executors, Settings, load
 from darumad.values import changed
@@ -31,7 +31,7 @@ def test_unless_somebody_says_otherwise_only_the_day_is_capped() -> None:
 
 def test_every_role_that_may_be_asked_takes_items_for_its_own_stages() -> None:
     definitions = agent_definitions(Settings())
-    accepted = Accepted(definitions, Templates(definitions[Role.EXECUTOR]))
+    accepted = LoadedDefinitions(definitions, Templates(definitions[Role.EXECUTOR]))
     roles = {name: (each.role, each.stages) for name, each in accepted.items() if each.template is None}
     assert roles == {each.value: (each, STAGES_OF[each]) for each in Role if each is not Role.EXECUTOR}
     assert {each.role for name, each in accepted.items() if name not in roles} == {Role.EXECUTOR}

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from darumad.names import Incarnation, Millis
-from darumad.work.health import AgentHealth, AgentState, Life, Signs, health_of
+from darumad.work.health import ActorState, AgentHealth, AgentState, Signs, health_of
 
 
-def seen(life: Life = Life.RUNNING, **signs: Any) -> AgentHealth:
+def seen(life: ActorState = ActorState.RUNNING, **signs: Any) -> AgentHealth:
     return health_of(Signs(life=life, incarnation=Incarnation(3), **signs))
 
 
@@ -44,8 +44,8 @@ def test_an_agent_that_cannot_be_made_is_degraded_and_says_why() -> None:
     assert (health.state, health.last_error) == (AgentState.DEGRADED, "no module named x")
 
 
-@pytest.mark.parametrize("life", [life for life in Life if life is not Life.RUNNING])
-def test_a_life_that_does_not_run_is_what_it_is_and_not_healthy(life: Life) -> None:
+@pytest.mark.parametrize("life", [life for life in ActorState if life is not ActorState.RUNNING])
+def test_a_life_that_does_not_run_is_what_it_is_and_not_healthy(life: ActorState) -> None:
     health = seen(life, paused=True, errors_in_window=4, in_flight=1)
     assert (health.state.value, health.healthy, health.degraded) == (life.value, False, False)
 
@@ -57,7 +57,7 @@ def test_paused_is_healthy_unless_it_is_degraded() -> None:
 
 
 def test_every_state_can_be_seen() -> None:
-    every = product(Life, (False, True), (None, "no key"), (0, 1))
+    every = product(ActorState, (False, True), (None, "no key"), (0, 1))
     found = {seen(life, paused=p, spawn_error=s, in_flight=n).state for life, p, s, n in every}
     assert found == set(AgentState)
 

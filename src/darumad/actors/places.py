@@ -12,13 +12,13 @@ from darumad.bridge import Bridge
 from darumad.names import AgentName, Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
 from darumad.values import Value
-from darumad.work.health import AgentHealth, Life, Signs, health_of
+from darumad.work.health import ActorState, AgentHealth, Signs, health_of
 
 _LIFE = {
-    "up": Life.RUNNING,
-    "starting": Life.STARTING,
-    "restarting": Life.RESTARTING,
-    "benched": Life.BENCHED,
+    "up": ActorState.RUNNING,
+    "starting": ActorState.STARTING,
+    "restarting": ActorState.RESTARTING,
+    "benched": ActorState.BENCHED,
 }
 _HEALTH = AgentHealth.__struct_fields__
 
@@ -109,7 +109,7 @@ def _instance(
 ) -> dict[str, Any]:
     """`idle`: for how many seconds its task has made no progress; None when it has none."""
     signs = Signs(
-        life=_LIFE.get(row.state, Life.STOPPED),
+        life=_LIFE.get(row.state, ActorState.STOPPED),
         incarnation=Incarnation(row.incarnation),
         spawn_error=spawn_error,
         gated=gated,

@@ -6,7 +6,7 @@ Started before, done after, each on disk before anything follows it: a kill in b
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from darumad.bridge.keeping import Kept
+from darumad.bridge.keeping import StageCommits
 from darumad.bridge.steps import Steps
 from darumad.journal.requests import STALE, EffectEnd, EffectStart, Held
 from darumad.work.effects import (
@@ -23,7 +23,7 @@ from darumad.work.effects import (
 class Effects:
     """Implements `work.ports.EffectLog`. Used on the loop by one task at a time, within a step."""
 
-    def __init__(self, held: Held, commits: Kept, steps: Steps) -> None:
+    def __init__(self, held: Held, commits: StageCommits, steps: Steps) -> None:
         self._record = held.record
         self._commits = commits
         self._steps = steps

@@ -58,8 +58,11 @@ class _Sitting:
         return wrong or healed
 
 
-class Left(Value, kw_only=True):
-    """What a half held when it was given up, and nobody was told of: `lost` had not `ended` by themselves."""
+class Leftovers(Value, kw_only=True):
+    """What a half held when it was given up, and still has to be told.
+
+    `lost` are the tasks that were cut off. `ended` are the ends to report, theirs included.
+    """
 
     seats: Sequence[Seat] = ()
     lost: Sequence[Owner]
@@ -137,13 +140,13 @@ class BridgeHalf:
         self._cancels.add(owned, self._running, why, reply)
         self._thread.post(lambda: self._cancel(owned, why, because))
 
-    def convict(self, culprit: Culprit) -> Left:
+    def convict(self, culprit: Culprit) -> Leftovers:
         """The task that holds the loop, if it is one of these, is the caller's: it is told of as the one that did."""
         task = self._running.pop(culprit.owner, None) if culprit.owner is not None else None
         if task is None:
-            return Left(lost=(), ended=())
+            return Leftovers(lost=(), ended=())
         done = task.lost(Limit.HELD_THE_LOOP, _said_of(culprit, task.seat))
-        return Left(lost=(task.owner,), ended=((task.seat, done),))
+        return Leftovers(lost=(task.owner,), ended=((task.seat, done),))
 
     def author(self, culprit: Culprit) -> AgentName | None:
         """The definition in whose template's file the call stands that holds the loop; None for one in none of them."""
@@ -151,7 +154,7 @@ class BridgeHalf:
         seats = [each.seat for each in list(self._sittings.values())]
         return next((seat.definition.name for seat in seats if seat.definition.template in files), None)
 
-    def give_up(self) -> Left:
+    def give_up(self) -> Leftovers:
         """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""
         sittings, self._sittings = self._sittings, {}
         for each in sittings.values():
@@ -160,7 +163,7 @@ class BridgeHalf:
         cancels = self._cancels.take()
         why = {owned: each.why for each in cancels for owned in each.waiting}
         ended, self._ended = self._ended, []
-        return Left(
+        return Leftovers(
             seats=[each.seat for each in sittings.values()],
             lost=[task.owner for task in lost],
             ended=[

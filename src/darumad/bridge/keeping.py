@@ -1,4 +1,4 @@
-"""The journal as a stage waits for it: waiting is not counted against it, and a full disk is nobody's failure."""
+"""How a stage waits for the journal: the wait does not count against it, and a full disk is nobody's failure."""
 
 from typing import Protocol
 
@@ -9,14 +9,14 @@ from darumad.work.model import ModelFailed
 
 
 class Clocked(Protocol):
-    """Whose time stands still between the two."""
+    """Something whose time stands still between the two calls."""
 
     def open_call(self) -> None: ...  # noqa: D102
     def close_call(self) -> None: ...  # noqa: D102
 
 
-class Kept:
-    """`Commits` for one stage, whose `watch` stands still until COMMIT: what is told may wait long for room."""
+class StageCommits:
+    """`Commits` for one stage. Its watch stands still until COMMIT, for the disk may be full."""
 
     def __init__(self, commits: Commits, watch: Clocked) -> None:
         self._commits = commits
@@ -26,7 +26,7 @@ class Kept:
         """See `Commits.commit`.
 
         Raises:
-            ModelFailed: kind `no_room`: nothing was done, for there was no room to write that it begins.
+            ModelFailed: kind `no_room`: the disk has no room for the request, and nothing was done.
             DarumaError: whatever else the journal says.
         """
         self._watch.open_call()
@@ -39,7 +39,7 @@ class Kept:
 
 
 def without_room(error: Exception) -> Exception:
-    """`error`, or what a full disk is to an item: it waits until there is room, at no cost to it or its agent."""
+    """`error`; but a full disk as `no_room`, for which an item waits at no cost to itself or its agent."""
     if isinstance(error, Unavailable) and error.code == "disk_full":
         return ModelFailed("no_room", error.message, retry_after=error.retry_after)
     return error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from darumad.bridge.effects import Effects
-from darumad.bridge.keeping import Kept
+from darumad.bridge.keeping import StageCommits
 from darumad.bridge.ledger import JournalLedger
 from darumad.bridge.loop import LoopThread
 from darumad.bridge.measuring import tool_begins
@@ -82,7 +82,7 @@ class Opening:
             expired=task.end,
         )
         self._ledger.know(owner, item.budget)
-        commits = Kept(self._commits, watch)
+        commits = StageCommits(self._commits, watch)
         steps = Steps(held, commits, self._limits.result)
         complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
         effects = Effects(held, commits, steps)

@@ -6,7 +6,7 @@ What a restart must not repeat is on disk before anything follows it.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from darumad.bridge.keeping import Kept
+from darumad.bridge.keeping import StageCommits
 from darumad.journal.requests import STALE, Held, Step
 from darumad.work.asked import Asked, beyond, is_dialogue
 from darumad.work.canonical import canonical, digest
@@ -19,7 +19,7 @@ class Steps:
     `limit` is in bytes: how large what a step returns may be as JSON.
     """
 
-    def __init__(self, held: Held, commits: Kept, limit: int) -> None:
+    def __init__(self, held: Held, commits: StageCommits, limit: int) -> None:
         self._held = held
         self._commits = commits
         self._limit = limit

@@ -7,7 +7,7 @@ Every call posts and returns; answers come back as messages. This outlives the l
 import threading
 from collections.abc import Callable, Collection, Sequence
 
-from darumad.bridge.half import BridgeHalf, Left, report
+from darumad.bridge.half import BridgeHalf, Leftovers, report
 from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.loops import Loops
 from darumad.bridge.opening import Broker
@@ -110,7 +110,7 @@ class Bridge:
                 self._half.spawn(seat)
         return self._tell(left)
 
-    def _tell(self, left: Left) -> int:
+    def _tell(self, left: Leftovers) -> int:
         """Tell of what a half left what it would have told itself; the number of tasks that it held."""
         for each in left.lost:
             self._broker.revoke(each)

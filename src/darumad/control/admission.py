@@ -51,7 +51,7 @@ class Admission:
 
     def __init__(self, daemon: Daemon, ask: Ask) -> None:
         self._daemon = daemon
-        self._by = ask.caller.by
+        self._by = ask.peer.by
         self._correlation_id = ask.request.correlation_id
         self._now = daemon.clock.wall()
         self._known = daemon.definitions()

@@ -14,7 +14,7 @@ from darumad.control import on_daemon, problem
 from darumad.control.border import Json, Request, body_of, checked
 from darumad.control.desk import Ask, Desk
 from darumad.control.operations import OPERATIONS, Operation
-from darumad.control.peers import caller_of
+from darumad.control.peers import peer_of
 from darumad.errors import Broken, DarumaError, Refused
 from darumad.values import Value
 
@@ -120,14 +120,14 @@ def _endpoint(desk: Desk, operation: Operation) -> Endpoint:
 
 
 async def _answer(desk: Desk, operation: Operation, request: Request) -> ASGIApp:
-    caller, route = caller_of(request.client), operation.route
-    if route.writes and not caller.may_write:
-        raise Refused(f"{route.name} is for the daemon's own user and root, and you are {caller.by}", code="denied")
+    peer, route = peer_of(request.client), operation.route
+    if route.writes and not peer.may_write:
+        raise Refused(f"{route.name} is for the daemon's own user and root, and you are {peer.by}", code="denied")
     # A body that is streamed is the operation's to read; a GET has none.
     reads = not operation.streams and route.method != "GET"
     sent = await body_of(request, route.limit) if reads else _NOTHING
     asked = checked(operation.request, sent, request.places, request.parameters)
-    answer = await operation.run(desk, Ask(caller, route, sent, request), asked)
+    answer = await operation.run(desk, Ask(peer, route, sent, request), asked)
     return Json(answer) if isinstance(answer, Value | Mapping) else answer
 
 

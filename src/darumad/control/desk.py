@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from darumad.control.border import Request, chunks_of
 from darumad.control.daemon import Daemon
-from darumad.control.peers import Caller
+from darumad.control.peers import Peer
 from darumad.control.routes import Route
 from darumad.control.streams import Streams
 from darumad.control.turn import Turn
@@ -27,7 +27,7 @@ P = ParamSpec("P")
 class Ask(Value):
     """One request: who asks, by which route, what stood in its body, and the request itself."""
 
-    caller: Caller
+    peer: Peer
     route: Route
     sent: Mapping[str, Any]
     request: Request
@@ -59,9 +59,7 @@ class Ask(Value):
     def audit(self, target: str) -> Audit:
         """The audit row of this request."""
         request_id = self.request.correlation_id or ""
-        return Audit(
-            by=self.caller.by, action=self.route.name, target=target, pid=self.caller.pid, request_id=request_id
-        )
+        return Audit(by=self.peer.by, action=self.route.name, target=target, pid=self.peer.pid, request_id=request_id)
 
 
 class Desk(Value):

@@ -26,7 +26,7 @@ async def cancel(desk: Desk, ask: Ask, request: CancelRequest) -> CancelReply:
     A commit that fails or hangs does not keep the item's owner: it is revoked all the same, and spends nothing more.
     """
     name, reason = ItemId(request.id), request.reason or "cancelled by its operator"
-    told = f"cancelled by {ask.caller.by}" + (f": {request.reason}" if request.reason else "")
+    told = f"cancelled by {ask.peer.by}" + (f": {request.reason}" if request.reason else "")
     before = await desk.record(request.id)
     commit = desk.commits.begin(Cancel(items=(name,), reason=reason, audit=ask.audit(name)))
     await asyncio.wait({commit}, timeout=COMMIT_PATIENCE)

@@ -21,7 +21,7 @@ from darumad.control.replies import (
     TreeView,
     VersionView,
 )
-from darumad.control.streams import NDJSON, SSE, Wanted
+from darumad.control.streams import NDJSON, SSE, Subscription
 from darumad.control.wire import EventsRequest, Nothing
 from darumad.errors import Problem, Refused, Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
@@ -100,7 +100,7 @@ async def events(desk: Desk, ask: Ask, request: EventsRequest) -> Response:
     if since > newest and not follow:
         problem = Problem("/since", f"is {since}, and the newest event has position {newest}")
         raise Refused("no event has this position yet", problems=[problem])
-    wanted = Wanted(since, request.item, request.type, follow)
+    wanted = Subscription(since, request.item, request.type, follow)
     headers = {"Cache-Control": "no-store", "Daruma-Since": str(since), "Daruma-Newest": str(newest)}
     return desk.streams.open(wanted, SSE if sse else NDJSON, headers)
 
@@ -143,7 +143,7 @@ async def samples(desk: Desk, ask: Ask, request: Nothing) -> SamplesView:  # noq
 
 async def drain(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Takes nothing new in and hands nothing out; what runs may finish."""
-    by = ask.caller.by
+    by = ask.peer.by
     await _record(desk, ask, DaemonDraining(subject="daemon", by=by))
     desk.daemon.drain(by)
     return StateReply(state="draining")
@@ -151,7 +151,7 @@ async def drain(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: 
 
 async def resume(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Ends a drain and a pause."""
-    by = ask.caller.by
+    by = ask.peer.by
     await _set_paused(desk, ask, "no", DaemonResumed(subject="daemon", by=by))
     desk.daemon.resume(by)
     return StateReply(state="running")
@@ -159,7 +159,7 @@ async def resume(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa:
 
 async def pause(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: ARG001
     """Claims nothing new until somebody resumes, also over a restart; what runs finishes its stage."""
-    by = ask.caller.by
+    by = ask.peer.by
     desk.daemon.pause(by)
     await _remember_pause(desk, ask, DaemonPaused(subject="daemon", by=by))
     return StateReply(state="paused")
@@ -167,7 +167,7 @@ async def pause(desk: Desk, ask: Ask, request: Nothing) -> StateReply:  # noqa: 
 
 async def panic(desk: Desk, ask: Ask, request: Nothing) -> PanicReply:  # noqa: ARG001
     """Stops everything that runs, at once, and pauses: first it is revoked, then it is put back."""
-    by, reader = ask.caller.by, desk.daemon.reader
+    by, reader = ask.peer.by, desk.daemon.reader
     desk.daemon.pause(by)
     running = await desk.read(reader.records, state=WorkState.RUNNING, limit=MOST_RUNNING)
     held = [(each.item.id, each.holder or "", each.fence) for each in running]
@@ -192,7 +192,7 @@ async def _set_paused(desk: Desk, ask: Ask, word: str, fact: Fact) -> None:
 async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001
     """Ends the daemon as SIGTERM does; answered before."""
     await _record(desk, ask)
-    desk.daemon.stop(ask.caller.by)
+    desk.daemon.stop(ask.peer.by)
     return Json(StateReply(state="stopping"), _ACCEPTED)
 
 

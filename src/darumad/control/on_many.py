@@ -22,7 +22,7 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     asked = Cancel(items=names, reason=reason, audit=ask.audit(counted(len(names), "item")), those_that_can=True)
     cancelled = cast("Cancelled", await desk.commits.commit(asked))
     if cancelled.running:
-        desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.caller.by}"))
+        desk.leave_going(_stop_many(desk, cancelled, f"cancelled by {ask.peer.by}"))
     return ManyReply(items=cancelled.items, died=cancelled.died)
 
 

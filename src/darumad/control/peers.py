@@ -45,25 +45,25 @@ class Manners(Value, kw_only=True):
     turned_away: Callable[[Fault], None]
 
 
-class Caller(Value):
-    """Who asks: `by` is `uid:1000` or `tcp`; only the daemon's own user and root write."""
+class Peer(Value):
+    """Who is at the other end: `by` is `uid:1000` or `tcp`. Only the daemon's own user and root may write."""
 
     by: str
     pid: int
     may_write: bool
 
 
-NOBODY = Caller("tcp", 0, may_write=False)
+NOBODY = Peer("tcp", 0, may_write=False)
 """Whoever comes over TCP: reads what that door shows, and nothing else."""
 
 
 @functools.lru_cache(maxsize=256)
-def caller_of(client: tuple[str, int] | None) -> Caller:
-    """The caller that an ASGI scope's `client` stands for."""
+def peer_of(client: tuple[str, int] | None) -> Peer:
+    """The peer that an ASGI scope's `client` stands for."""
     by, pid = client or ("", 0)
     if not by.startswith("uid:"):
         return NOBODY
-    return Caller(by, pid, may_write=int(by.removeprefix("uid:")) in {0, os.geteuid()})
+    return Peer(by, pid, may_write=int(by.removeprefix("uid:")) in {0, os.geteuid()})
 
 
 class PeerProtocol(HttpToolsProtocol):

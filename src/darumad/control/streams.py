@@ -47,8 +47,8 @@ class _Reader(Protocol):
     ) -> Sequence[Recorded]: ...
 
 
-class Wanted(Value):
-    """Which events a follower wants: those behind `since`, of one item or one type where that is given."""
+class Subscription(Value):
+    """Which events a follower gets: those behind `since`, of one item or of one type where that is given."""
 
     since: int
     item: str | None = None
@@ -118,7 +118,7 @@ class Streams:
         self._tally = tally
         self._open = 0
 
-    def open(self, wanted: Wanted, form: Form, headers: Mapping[str, str]) -> StreamingResponse:
+    def open(self, wanted: Subscription, form: Form, headers: Mapping[str, str]) -> StreamingResponse:
         """The events that are wanted, in their order and never one twice, as an answer that is yet to be sent.
 
         Raises:
@@ -134,7 +134,7 @@ class Streams:
     def _closed(self) -> None:
         self._open -= 1
 
-    async def _bytes(self, wanted: Wanted, form: Form) -> AsyncGenerator[bytes]:
+    async def _bytes(self, wanted: Subscription, form: Form) -> AsyncGenerator[bytes]:
         position, now = wanted.since, asyncio.get_running_loop().time
         sent = now()
         present = 0 if wanted.follow else await asyncio.to_thread(self._reader.last_position)
@@ -156,7 +156,7 @@ class Streams:
                     sent = now()
                 await asyncio.sleep(GATHER)
 
-    async def _gap(self, wanted: Wanted) -> Sequence[dict[str, Any]]:
+    async def _gap(self, wanted: Subscription) -> Sequence[dict[str, Any]]:
         """What is asked for and no longer there, said once at the beginning."""
         if not wanted.everything or wanted.since == 0:
             return ()
@@ -172,7 +172,9 @@ class Streams:
         oldest = self._reader.events(0, 1)
         return oldest[0].seq if oldest else newest + 1
 
-    async def _next(self, wanted: Wanted, position: int, present: int) -> tuple[Sequence[dict[str, Any]], int, bool]:
+    async def _next(
+        self, wanted: Subscription, position: int, present: int
+    ) -> tuple[Sequence[dict[str, Any]], int, bool]:
         """The next events behind `position`, the position behind them, and whether there may be more at once.
 
         The ring hears of a commit a moment after it: until it holds the `present`, the journal is read instead.

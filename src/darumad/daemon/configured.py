@@ -24,8 +24,8 @@ from darumad.work.lanes import Lane
 from darumad.work.validation import STAGES_OF
 
 
-class AcceptedAs(Value):
-    """What accepting an item needs to know of its agent definition; no `version` where no template is loaded.
+class LoadedDefinition(Value):
+    """What admission needs to know of an agent definition. `version` is None where no template is loaded.
 
     Only an executor has a template.
     """
@@ -53,10 +53,10 @@ def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinit
     }
 
 
-class Accepted(Mapping[AgentName, AcceptedAs]):
-    """What the border needs of each definition, as its template was loaded last: a restart of an agent changes it.
+class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
+    """Each definition as its template was loaded last: a restart of an agent loads it anew.
 
-    One whose template cannot be loaded takes items, and they wait.
+    A definition whose template cannot be loaded takes items all the same, and they wait.
     """
 
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
@@ -66,12 +66,14 @@ class Accepted(Mapping[AgentName, AcceptedAs]):
             with suppress(SpawnRefused):
                 templates(each.name)
 
-    def __getitem__(self, name: AgentName) -> AcceptedAs:
+    def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
             ref, walk = definition.template or None, STAGES_OF[definition.role]
-            return AcceptedAs(name, definition.role, ref, None, walk, complete_by_form=False, offers=definition.offers)
-        return AcceptedAs(
+            return LoadedDefinition(
+                name, definition.role, ref, None, walk, complete_by_form=False, offers=definition.offers
+            )
+        return LoadedDefinition(
             name,
             definition.role,
             template.name,

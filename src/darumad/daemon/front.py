@@ -33,7 +33,7 @@ class Watchers(Value, kw_only=True):
 def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: Watchers) -> Daemon:
     """The daemon as the control room sees it."""
     settings = kernel.settings
-    accepted = configured.Accepted(configured.agent_definitions(settings), minds.templates)
+    definitions = configured.LoadedDefinitions(configured.agent_definitions(settings), minds.templates)
 
     async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the Daemon's
         waiting = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         chosen_provider=lambda: {
             "provider": minds.chosen.provider, "model": minds.chosen.model, "why": minds.chosen.why,
         },
-        definitions=lambda: accepted,
+        definitions=lambda: definitions,
         settings_file=settings.read_from,
         upload_dir=settings.state_dir / "uploads",
         input_roots=settings.item.input_roots,

@@ -55,7 +55,7 @@ from darumad.work.dependencies import Graph, find_cycle
 from darumad.work.ends import Next, in_line, what_follows
 from darumad.work.error_context import Site, boxed, compact
 from darumad.work.gates import Finding, Gate, Review, Verdict
-from darumad.work.health import AgentHealth, AgentState, Life, Signs, health_of
+from darumad.work.health import ActorState, AgentHealth, AgentState, Signs, health_of
 from darumad.work.item import PHASES, Input, Limits, WorkItem, WorkRecord
 from darumad.work.kinds import KINDS, Breaker, Counts, Fallback, Judgement, Kind, Retry, verdict
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
@@ -80,6 +80,7 @@ __all__ = [
     "STAGES_OF",
     "UNFINISHED",
     "Account",
+    "ActorState",
     "Agent",
     "AgentHealth",
     "AgentState",
@@ -109,7 +110,6 @@ __all__ = [
     "Judgement",
     "Kind",
     "Ledger",
-    "Life",
     "LifeEnd",
     "Limits",
     "Message",

@@ -22,8 +22,8 @@ class AgentState(StrEnum):
     STOPPED = "stopped"
 
 
-class Life(StrEnum):
-    """Where an instance's actor is in its life, as the ownership table has it."""
+class ActorState(StrEnum):
+    """What the supervision tree says of an instance's actor."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -39,7 +39,7 @@ class Signs(Value, kw_only=True):
     are counted errors only.
     """
 
-    life: Life
+    life: ActorState
     incarnation: Incarnation
     paused: bool = False
     spawn_error: str | None = None
@@ -96,12 +96,12 @@ def health_of(signs: Signs) -> AgentHealth:
 
 def _degraded(signs: Signs) -> bool:
     lacking = signs.spawn_error is not None or signs.gated is not None
-    return signs.life is Life.RUNNING and (lacking or signs.errors_in_window >= DEGRADED_AT)
+    return signs.life is ActorState.RUNNING and (lacking or signs.errors_in_window >= DEGRADED_AT)
 
 
 def _state(signs: Signs, *, degraded: bool) -> AgentState:
     """What the actor's life says goes first, then what somebody ordered, then what is wrong, then what it does."""
-    if signs.life is not Life.RUNNING:
+    if signs.life is not ActorState.RUNNING:
         return AgentState(signs.life.value)
     if signs.paused:
         return AgentState.PAUSED

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.granted import granted_by
-from darumad.agents.providers.limiter import WINDOW, Left, Limiter, Measure
+from darumad.agents.providers.limiter import WINDOW, Limiter, Measure, Remaining
 from darumad.names import Millis, Seconds
 from darumad.sim import Fault, Quota, Reply, Rule, When, most_within
 from darumad.values import changed
@@ -73,7 +73,7 @@ def test_a_call_larger_than_the_limit_goes_alone_and_not_never() -> None:
 
 def test_a_server_s_word_is_heeded_until_its_minute_is_over() -> None:
     limiter = Limiter({})
-    limiter.heed(10.0, {Measure.REQUESTS: Left(1, 20.0), Measure.INPUT: Left(100, 5.0)})
+    limiter.heed(10.0, {Measure.REQUESTS: Remaining(1, 20.0), Measure.INPUT: Remaining(100, 5.0)})
     assert limiter.when(10.0, ONE) == 10.0
     limiter.book(ONE)
     assert limiter.when(10.0, ONE) == 30.0
@@ -88,26 +88,26 @@ def test_a_server_s_word_is_heeded_until_its_minute_is_over() -> None:
                 "anthropic-ratelimit-requests-remaining": "0",
                 "anthropic-ratelimit-requests-reset": "2026-11-21T00:00:07Z",
             },
-            {Measure.REQUESTS: Left(0, 7.0)},
+            {Measure.REQUESTS: Remaining(0, 7.0)},
         ),
         (
             {"x-ratelimit-remaining-tokens": "149984", "x-ratelimit-reset-tokens": "1m6s"},
-            {Measure.INPUT: Left(149_984, 66.0)},
+            {Measure.INPUT: Remaining(149_984, 66.0)},
         ),
         (
             {"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "17ms"},
-            {Measure.REQUESTS: Left(1, 0.017)},
+            {Measure.REQUESTS: Remaining(1, 0.017)},
         ),
         ({"x-ratelimit-remaining-requests": "many", "x-ratelimit-reset-requests": "1s"}, {}),
         ({"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "soon"}, {}),
         (
             {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "900h"},
-            {Measure.REQUESTS: Left(0, 120.0)},
+            {Measure.REQUESTS: Remaining(0, 120.0)},
         ),
         ({}, {}),
     ],
 )  # fmt: skip
-def test_what_headers_say_is_read_or_left(headers: dict[str, str], left: dict[Measure, Left]) -> None:
+def test_what_headers_say_is_read_or_left(headers: dict[str, str], left: dict[Measure, Remaining]) -> None:
     found = granted_by(headers, NOW)
     assert {each: (pytest.approx(said.resets_in), said.remaining) for each, said in found.items()} == {
         each: (said.resets_in, said.remaining) for each, said in left.items()

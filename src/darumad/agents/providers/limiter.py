@@ -26,7 +26,7 @@ class Measure(StrEnum):
 Amounts = Mapping[Measure, int]
 
 
-class Left(Value):
+class Remaining(Value):
     """What a server says is left of a measure, and in how many seconds all of it is there again."""
 
     remaining: int
@@ -115,7 +115,7 @@ class Limiter:
         for booking in tuple(self._open):
             self.settle(now, booking, booking.needs)
 
-    def heed(self, now: float, said: Mapping[Measure, Left]) -> None:
+    def heed(self, now: float, said: Mapping[Measure, Remaining]) -> None:
         """Take a server's word for what is left."""
         for measure, left in said.items():
             self._left[measure] = (left.remaining, now + left.resets_in)

@@ -9,7 +9,7 @@ from darumad.agents.providers.breaker import Circuit, End, Lets, Permit, State, 
 from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.evidence import Blame, Evidence, Target
-from darumad.agents.providers.limiter import Amounts, Booking, Left, Limiter, Measure
+from darumad.agents.providers.limiter import Amounts, Booking, Limiter, Measure, Remaining
 from darumad.agents.providers.policy import RetryBudget, Rng
 from darumad.agents.providers.sparing import Sparing
 from darumad.clock import Clock
@@ -270,7 +270,7 @@ class Standing:
         with self._lock:
             self._limiters[provider].settle(self._clock.monotonic(), booking, used)
 
-    def heed(self, provider: str, said: Mapping[Measure, Left]) -> None:
+    def heed(self, provider: str, said: Mapping[Measure, Remaining]) -> None:
         """Take a server's word for what is left of its limits."""
         with self._lock:
             if provider in self._limiters:
