@@ -1,6 +1,7 @@
 """What is old goes, a clock that was set is told of, and the pages are looked at by a child."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -322,6 +323,23 @@ def test_what_the_child_finds_wrong_is_told_in_sentences(desk: Desk) -> None:
     desk.clock.advance(61)
     until_checked(kept)
     assert "audit" in kept.keeping.journal_wrong()[0]
+
+
+@pytest.mark.parametrize("child", ["true", "false", "echo", "not there"])
+def test_a_check_that_itself_failed_is_told_once_and_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, child: str
+) -> None:
+    kept = Kept(desk, Retention(every=Seconds(3_600)))
+    with monkeypatch.context() as broken, capture_logs() as lines:
+        broken.setattr("sys.executable", shutil.which(child) or child)
+        desk.clock.advance(61)
+        eventually(lambda: kept.keeping.tick() or kept.facts or lines)
+        for _ in range(3):
+            kept.keeping.tick()
+    assert len([*kept.facts, *lines]) == 1
+    assert kept.keeping.journal_wrong() in {None, ("the check itself failed; it is tried again",)}
+    desk.clock.advance(3_601)
+    eventually(lambda: kept.keeping.tick() or kept.keeping.journal_wrong() == ())
 
 
 def test_it_stops_when_it_is_told_to(desk: Desk) -> None:

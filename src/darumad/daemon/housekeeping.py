@@ -95,8 +95,8 @@ class Housekeeping:
         """Whatever is due by now."""
         now = self._ports.clock.monotonic()
         self._each(self.look_at_the_clock, self.look_at_the_disk)
-        if self._check_at is not None and now >= self._check_at:
-            self._check_at = None
+        if self._check_at is not None and now >= self._check_at and self._inspection is None:
+            self._check_at = now + self._retention.every  # once more, unless this one comes to something
             self._each(self.check)
         if self._inspection is not None:
             self._each(self.hear_of_the_check)
@@ -154,10 +154,14 @@ class Housekeeping:
 
     def hear_of_the_check(self) -> None:
         """Tell what was found, once all was looked at. Nothing else here waits for that: it may take minutes."""
-        found = self._inspection.found() if self._inspection is not None else None
-        if found is not None:
-            self._inspection, self.last_check = None, found
-            self._ports.note(found)
+        inspection = self._inspection
+        found = None if inspection is None else inspection.found()
+        if inspection is None or found is None:
+            return
+        self._inspection, self.last_check = None, found
+        if not inspection.failed:
+            self._check_at = None
+        self._ports.note(found)
 
     # --- what was kept for its time -----------------------------------------------------------------------------------
 
