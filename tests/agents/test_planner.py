@@ -1,11 +1,13 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from darumad import __version__
-from darumad.agents import AgentDefinition, Templates, make_agent
+from darumad.agents import AgentDefinition, SpawnRefused, Templates, make_agent
 from darumad.agents.opening import first_request
+from darumad.agents.templates import echo
 from darumad.names import AgentName, Role, Stage
 from darumad.work.item import WorkItem
 from darumad.work.model import Message
@@ -101,12 +103,20 @@ async def test_without_a_model_a_goal_in_prose_says_what_would_help(tmp_path: Pa
 
 
 async def test_what_nobody_could_do_is_not_planned_and_nothing_is_paid_for_it(tmp_path: Path) -> None:
-    gone = AgentDefinition(name=AgentName("executor"), role=Role.EXECUTOR, template=str(tmp_path / "gone.py"))
+    file = tmp_path / "own.py"
+    templates = Templates([AgentDefinition(name=AgentName("executor"), role=Role.EXECUTOR, template=str(file))])
     own = AgentDefinition(name=AgentName("orchestrator"), role=Role.ORCHESTRATOR)
-    planner, model = make_agent(Role.ORCHESTRATOR, own, Templates([gone])), Scripted()
+    with pytest.raises(SpawnRefused, match="there is no such file"):
+        make_agent(Role.ORCHESTRATOR, own, templates)
+
+    shutil.copy(echo.__file__, file)
+    planner, model = make_agent(Role.ORCHESTRATOR, own, templates), Scripted()
+    file.unlink()
+    with pytest.raises(SpawnRefused):
+        templates.reload("executor")
     for given in (goal(LISTED), goal()):
-        result = await planner.execute_work(given, context(tmp_path, model))
-        assert result.stop_reason is StopReason.TOOL_ERROR
+        with pytest.raises(SpawnRefused, match="there is no such file"):
+            await planner.execute_work(given, context(tmp_path, model))
     assert model.asked == []
 
 

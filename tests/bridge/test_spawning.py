@@ -8,6 +8,9 @@ import pytest
 
 from darumad.agents import SpawnRefused
 from darumad.bridge import Spawned, SpawnFailed, half
+from darumad.work.item import WorkItem
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import Agent, Room
 from tests.kit import eventually
 
@@ -67,6 +70,22 @@ def test_whatever_a_template_raises_while_its_agent_is_made_the_loop_turns_on(
     stage.bridge.spawn(stage.seat(2))
     assert stage.next().error == f"{type(error).__name__}: {error}"
     assert [stage.next(), stage.next()] == [Spawned(), Spawned()]
+
+
+def test_an_agent_that_cannot_be_made_any_more_is_taken_away_and_its_item_owes_nothing(room: Rooms) -> None:
+    async def gone(item: WorkItem, context: Context) -> WorkResult:
+        raise SpawnRefused("its template is gone")
+
+    stage = room()
+    stage.begin(gone)
+    told, again = stage.next(), stage.next()
+    assert (told.error, again) == ("its template is gone", Spawned())
+    result = stage.done().result
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert result.error is not None
+    assert (result.error.kind, result.error.message) == (
+        "interrupted", "its agent cannot be made: its template is gone",
+    )  # fmt: skip
 
 
 def test_a_life_that_is_over_is_not_tried_again(room: Rooms) -> None:

@@ -3,11 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from darumad.agents.templates import echo
 from darumad.sim import Reply, Rule, Simulation
-from tests.kit.daemon import Daemon
+from tests.kit import eventually
+from tests.kit.daemon import PATIENCE, Daemon
 
 PIECE = {"phase": "analysis", "priority": 5, "requirements": [], "success_criteria": ""}
 PLAN = {
@@ -50,3 +53,21 @@ def test_a_goal_becomes_items_that_outlive_a_kill_and_the_plan_is_paid_for_once(
     assert done[0]["finished_at"] <= done[1]["started_at"]
     assert len(daemon.client.call("work list", parent="goal")["items"]) == 2
     assert Counter(each.key for each in sim.attempts() if each.path == "/api/chat") == {"goal": 1}
+
+
+def test_a_goal_waits_for_who_could_do_what_it_plans(house: Callable[..., Daemon], tmp_path: Path) -> None:
+    template, works = tmp_path / "own.py", Path(echo.__file__).read_text()
+    template.write_text(works)
+    agents = {"executor": {"template": str(template), "isolation": "none", "count": 1}}
+    daemon = house({"provider": {"use": "offline"}, "agents": agents}).start()
+    template.write_text("from darumad.agents import Tempalte\n")
+    assert daemon.run("agents", "restart", "executor").returncode == 0
+    goal = {"id": "goal", "role": "orchestrator", "description": "Get the house ready\n- [ ] say where the towels are"}
+    daemon.client.submit(goal)
+    eventually(lambda: "own.py" in (daemon.item("goal")["waits_for"] or ""), PATIENCE)
+    assert daemon.item("goal")["waits_for"].startswith("agent orchestrator, which cannot be made: ")
+    template.write_text(works)
+    assert daemon.run("agents", "restart", "executor").returncode == 0
+    assert daemon.run("agents", "restart", "orchestrator").returncode == 0
+    done = daemon.settled("goal")
+    assert (done["state"], done["attempt"], done["failures"]) == ("succeeded", 1, 0)

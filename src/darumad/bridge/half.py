@@ -268,6 +268,9 @@ class BridgeHalf:
         sitting = self._sittings.get(task.seat.holder)
         if sitting is not None and sitting.task is task:
             sitting.task = None
+            if task.unmade is not None:
+                sitting.agent = None
+                self._try_later(sitting, task.unmade)
             self._report(sitting, done)
         count_stage(self._tally, done)
 

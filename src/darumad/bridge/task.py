@@ -11,10 +11,10 @@ from pathlib import Path
 
 import structlog
 
-from darumad.agents import UnfitResult, ended, fitted, said_of
+from darumad.agents import SpawnRefused, UnfitResult, ended, fitted, said_of
 from darumad.bridge.leaving import Leaving, refused, taken
 from darumad.bridge.loop import BEGUN_FOR
-from darumad.bridge.seat import Done, Limit, Seat
+from darumad.bridge.seat import Done, Limit, Seat, put_back
 from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
 from darumad.journal.requests import Held
@@ -170,6 +170,8 @@ class StageTask:
         self._steps: Steps | None = None
         self._began = False
         self._told = False
+        self.unmade: str | None = None
+        """Why the agent that it ran on could not be made again; None where it could, as far as is known."""
 
     def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
         """Begin on the running loop."""
@@ -220,6 +222,9 @@ class StageTask:
         started = loop.time()
         try:
             result = await self._work(agent, open_context)
+        except SpawnRefused as refused:
+            self.unmade = fitted(str(refused))
+            result = put_back(self.seat.holder, self.held, f"its agent cannot be made: {self.unmade}").result
         except BaseException as error:  # an agent's SystemExit must not end the loop under a thousand others
             result = crashed(error, self.seat.definition.template)
             if self._why is None:

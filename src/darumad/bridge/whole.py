@@ -50,7 +50,8 @@ class Bridge:
     def spawn(self, seat: Seat) -> None:
         """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it.
 
-        A failure is tried again with backoff. When the loop is replaced its agent is made anew, and told of again.
+        A failure is tried again with backoff. When the loop is replaced its agent is made anew, and told of again; so
+        it is when the agent raises `SpawnRefused` at its work, whose item is then interrupted.
         """
         with self._changing:
             self._half.spawn(seat)

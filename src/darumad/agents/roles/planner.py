@@ -4,14 +4,13 @@ from typing import Any
 
 from darumad.agents.answers import ask_for_json
 from darumad.agents.dialogue import dialogue_before, words_of
-from darumad.agents.loading import SpawnRefused
 from darumad.agents.prompts import render
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.schemas import closed
-from darumad.agents.template import SHIPPED_WITH, Sight, TemplateOf, ToolFailed
+from darumad.agents.template import SHIPPED_WITH, Sight, TemplateOf
 from darumad.errors import Problem
-from darumad.names import AgentName, Stage
+from darumad.names import AgentName
 from darumad.work.codec import plan_to_json, planned_from_json
 from darumad.work.item import PHASES, WorkItem
 from darumad.work.model import Message, ModelFailed, ModelRequest
@@ -27,11 +26,21 @@ class PlannerAgent:
     """Plans. A goal that is written as a check list is a plan already, and no model is asked."""
 
     def __init__(self, template_of: TemplateOf) -> None:
+        """Made where somebody could do what it plans.
+
+        Raises:
+            SpawnRefused: nobody could: the template of `DOES` cannot be loaded.
+        """
+        template_of(DOES)
         self._template_of = template_of
         self._conduct = Conduct("orchestrator")
 
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
-        """The plan of `item` as `data`, and as an outline for people."""
+        """The plan of `item` as `data`, and as an outline for people.
+
+        Raises:
+            SpawnRefused: nobody could do what is planned any more. Nothing was spent on it.
+        """
         return await self._conduct.run(item, context, find=found_before_spending, work=self._work)
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
@@ -39,7 +48,7 @@ class PlannerAgent:
         if len(listed) > MOST:
             said = f"is a check list with {len(listed)} open lines, and {MOST} are the most; hand in several goals"
             return invalid_item(Problem("/description", said))
-        stages = self._stages()  # before anything is spent: a plan that nobody can carry out is none
+        stages = self._template_of(DOES).stages
         planned = listed or await _asked(item, context)
         return WorkResult(
             stop_reason=StopReason.COMPLETED,
@@ -49,17 +58,6 @@ class PlannerAgent:
             template="orchestrator",
             resources_version=SHIPPED_WITH,
         )
-
-    def _stages(self) -> tuple[Stage, ...]:
-        """The walk of what is planned.
-
-        Raises:
-            ToolFailed: nobody could do it: the template cannot be loaded.
-        """
-        try:
-            return self._template_of(DOES).stages
-        except SpawnRefused as error:
-            raise ToolFailed(str(error)) from error
 
 
 def opening(item: WorkItem, turns: tuple[Message, ...]) -> ModelRequest:
