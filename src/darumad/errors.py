@@ -108,7 +108,9 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode(
             "socket_taken", 409, 78, "Stop the other daemon first, or give this one another socket: `control.socket`."
         ),
-        ErrorCode("bad_place", 500, 78, "Give the daemon's user the right to write there, or set `state_dir`."),
+        ErrorCode(
+            "bad_place", 500, 78, "Give the daemon's user the right to read and write there, or set `state_dir`."
+        ),
         ErrorCode(
             "read_only",
             500,

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from darumad.journal.reader import Reader
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, move, new_item, step
+from tests.kit.clock import FakeClock
 
 
 @pytest.fixture
@@ -230,6 +232,68 @@ def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:
     error = refusal(blocked)
     assert "the state directory" in error.message
     assert "or set `state_dir`" in error.entry.next_step
+
+
+_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from darumad.errors import DarumaError
+from darumad.journal.backups import back_up
+from darumad.journal.checking import check
+from darumad.journal.place import Lock, Place, examine, open_database, prepare
+
+def boot(place):
+    prepare(place)
+    Lock(place).close()
+    open_database(place)
+
+place = Place(Path(sys.argv[1]))
+os.setuid(65534)
+for act in (boot, examine, lambda place: check(place, quick=True), lambda place: back_up(place, Path("/nowhere/copy"))):
+    try:
+        act(place)
+    except DarumaError as error:
+        print(error.code, error.message)
+    else:
+        print("can be used")
+"""
+BOOTS, LOOKS, CHECKS, COPIES = range(4)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("foreign", "who"),
+    [
+        ("", {BOOTS, LOOKS, CHECKS, COPIES}),
+        ("journal.lock", {BOOTS, LOOKS}),
+        ("INITIALISED", {BOOTS, LOOKS}),
+        ("journal.db", {BOOTS, LOOKS, CHECKS, COPIES}),
+        ("journal.db-wal", {BOOTS, LOOKS, CHECKS, COPIES}),
+    ],
+)
+def test_what_another_user_left_behind_is_told_of_by_its_name_and_its_owner(
+    clock: FakeClock, foreign: str, who: set[int]
+) -> None:
+    with tempfile.TemporaryDirectory() as made:  # those that pytest makes are closed to others on the whole way
+        place = Path(made, "state")
+        Desk(place, clock).open().close()
+        (place / "journal.db-wal").touch(0o600)
+        for each in (place.parent, place, *place.iterdir()):
+            if each != place / foreign:
+                os.chown(each, 65534, 65534)
+        done = subprocess.run([sys.executable, "-c", _AS_NOBODY, place], capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    mode = "0600" if foreign else "0700"
+    wanted = f"bad_place {place / foreign} belongs to uid 0 with mode {mode}, and this runs as uid 65534"
+    told = {number for number, line in enumerate(said) if line == wanted}
+    assert (told, len(said)) == (who, 4), said
+
+
+def test_a_directory_in_the_databases_place_is_called_that_and_no_disk_that_fails(closed: Desk) -> None:
+    database(closed).unlink()
+    database(closed).mkdir()
+    error = refusal(closed)
+    assert (error.code, error.message) == ("bad_place", f"{database(closed)} is a directory and no file; move it away")
 
 
 # --- rescue and blame -----------------------------------------------------------------------------------------------

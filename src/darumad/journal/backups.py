@@ -17,6 +17,7 @@ from darumad.journal.place import (
     SCHEMA_VERSION,
     Lock,
     Place,
+    check_access,
     check_ours,
     make_private,
     prepare,
@@ -46,9 +47,11 @@ def back_up(place: Place, target: Path) -> Copied:
 
     Raises:
         Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
-            `bad_journal`: the journal cannot be read, or its copy is not sound; `read_only`: it cannot be opened there.
+            `bad_journal`: the journal cannot be read, or its copy is not sound; `bad_place`: it is for somebody else to
+            open; `read_only`: it cannot be opened there.
         Unavailable: `io_error`: the disk of `target` cannot take it; `disk_full`: that of the journal is full.
     """
+    check_access(place, *place.database_files)
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
     for each in _parts(target):

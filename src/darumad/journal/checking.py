@@ -12,7 +12,7 @@ from darumad.errors import Refused
 from darumad.journal.batch import audit_hash
 from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
-from darumad.journal.place import Place, check_ours, unreadable
+from darumad.journal.place import Place, check_access, check_ours, unreadable
 from darumad.journal.sql import SQL
 from darumad.values import Value, asdict
 
@@ -36,9 +36,10 @@ def check(place: Place, *, quick: bool) -> Checked:
 
     Raises:
         Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's;
-            `read_only`: it cannot be opened there.
+            `bad_place`: it is for somebody else to open; `read_only`: it cannot be opened there.
         Unavailable: `disk_full`: not even what SQLite needs beside it can be made.
     """
+    check_access(place, *place.database_files)
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
     try:

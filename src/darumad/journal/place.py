@@ -26,6 +26,7 @@ _SHARED_DIRECTORY = 0o777
 """As the umask leaves it: what lies above a state directory is not ours to close."""
 _PRIVATE_FILE = 0o600
 _FOREIGN_BITS = 0o077
+_FILE_RIGHTS = os.R_OK | os.W_OK
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
 
 
@@ -49,13 +50,18 @@ class Place(Value):
         """Says that a database was made here, and which: an empty file in its place is a loss, not a beginning."""
         return self.directory / "INITIALISED"
 
+    @property
+    def database_files(self) -> tuple[Path, ...]:
+        """The database, and what SQLite keeps beside it while somebody writes."""
+        return (self.database, *(self.database.with_name(f"{self.database.name}{end}") for end in ("-wal", "-shm")))
+
 
 def prepare(place: Place) -> None:
     """Makes the directory, and keeps it to its owner.
 
     Raises:
-        Refused: `bad_place`: the directory cannot be used; `bad_journal`: SQLite is too old, or the directory lies on
-            a network filesystem; `read_only`.
+        Refused: `bad_place`: the directory or the lock in it cannot be used; `bad_journal`: SQLite is too old, or the
+            directory lies on a network filesystem; `read_only`.
     """
     if VERSION < NEEDS:
         wanted = ".".join(map(str, NEEDS))
@@ -71,9 +77,40 @@ def prepare(place: Place) -> None:
             raise read_only(place.directory) from error
         said = f"the state directory {place.directory} cannot be used: {error.strerror}"
         raise Refused(said, code="bad_place") from error
+    check_access(place, place.lock)
     kind = _filesystem(place.directory)
     if kind in _REMOTE:
         raise _bad(f"{place.directory} is on {kind}, where locks and syncs do not hold. Use a local disk.")
+
+
+def check_access(place: Place, *files: Path) -> None:
+    """That who runs this may read and write the directory and `files` in it, as far as they are there.
+
+    On a read-only disk nobody may, and that is told in other words.
+
+    Raises:
+        Refused: `bad_place`: the first of them that is closed, whose it is and its mode.
+    """
+    if os.access(place.directory, os.F_OK) and is_read_only(place.directory):
+        return
+    _check_rights(place.directory, _FILE_RIGHTS | os.X_OK)
+    for each in files:
+        _check_rights(each, _FILE_RIGHTS)
+        if each.is_dir():
+            raise Refused(f"{each} is a directory and no file; move it away", code="bad_place")
+
+
+def _check_rights(path: Path, rights: int) -> None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refused(f"{path} cannot be looked at: {error.strerror}", code="bad_place") from error
+    if not os.access(path, rights):
+        mode = stat.S_IMODE(found.st_mode)
+        said = f"{path} belongs to uid {found.st_uid} with mode {mode:04o}, and this runs as uid {os.getuid()}"
+        raise Refused(said, code="bad_place")
 
 
 class Lock:
@@ -107,8 +144,10 @@ def open_database(place: Place) -> tuple[Database, bool]:
     """The writer's connection, and whether the database is new and has no tables yet.
 
     Raises:
-        Refused: `bad_journal`: it is lost, not ours, newer than this program, or no database at all.
+        Refused: `bad_journal`: it is lost, not ours, newer than this program, or no database at all; `bad_place`: it
+            is for somebody else to open.
     """
+    check_access(place, place.marker, *place.database_files)
     present = _is_there(place)
     try:
         if present:
@@ -129,9 +168,10 @@ def examine(place: Place) -> None:
     """Whether a daemon could begin on what lies here, for whoever only wants to know.
 
     Raises:
-        Refused: `bad_journal`: as `open_database` and `check_identity`; `read_only`.
+        Refused: `bad_journal` and `bad_place`: as `open_database` and `check_identity`; `read_only`.
         Unavailable: `disk_full`.
     """
+    check_access(place, place.lock, place.marker, *place.database_files)
     if not _is_there(place):
         return
     try:
