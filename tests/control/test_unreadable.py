@@ -1,5 +1,7 @@
 """An item that cannot be read is seen among the others, with what to do about it, and can be let go of."""
 
+import hashlib
+import io
 from collections.abc import Callable
 
 import pytest
@@ -16,18 +18,25 @@ DAMAGES: dict[str, Damage] = {
     "no item": lambda room, name: room.write_unread(name),
 }
 damaged = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+ASKED = {"phase": "testing", "priority": 9, "lane": "quick"}
 CHANGED = "the payload of bad is not what was written: its sha256 differs. Restore the journal from a backup."
 LET_GO = "Or let go of the item with `daruma work cancel bad` and `daruma work purge bad`."
 
 
-def submit(served: Served, damage: Damage, *, claimed: bool = False) -> None:
+def submit(served: Served, damage: Damage, *, claimed: bool = False, **fields: object) -> None:
     """Three items, of which the one in the middle cannot be read; `claimed` before that."""
     for name in ("good", "bad", "better"):
-        served.client.submit({**CLEAR, "id": name, "labels": {"of": name}})
+        served.client.submit({**CLEAR, **ASKED, **fields, "id": name, "labels": {"of": name}})
     if claimed:
         served.room.claim()
         served.room.claim()
     damage(served.room, "bad")
+
+
+def upload(served: Served, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    served.client.upload(digest, io.BytesIO(content), len(content))
+    return digest
 
 
 def states(served: Served) -> dict[str, str]:
@@ -45,7 +54,28 @@ def test_it_is_listed_among_the_others_and_shown_with_what_to_do(served: Served,
     assert "Restore the journal from a backup." in shown["unreadable"]
     assert shown["unreadable"].endswith(LET_GO)
     known = {name: value for name, value in shown["asked"].items() if value is not None}
-    assert (shown["state"], known) == ("ready", {"id": "bad", "agent": "echo"})
+    assert shown["state"] == "ready"
+    assert known == {"id": "bad", "agent": "echo", "phase": "testing", "priority": 9, "lane": "quick"}
+
+
+@damaged
+def test_a_list_shows_of_it_what_its_row_has_and_no_default(served: Served, damage: Damage) -> None:
+    submit(served, damage)
+    _, bad, _ = served.client.call("work list")["items"]
+    assert (bad["phase"], bad["priority"], bad["description"]) == ("testing", 9, None)
+
+
+@damaged
+def test_a_purge_takes_its_uploads_along_but_for_those_that_others_name(served: Served, damage: Damage) -> None:
+    alone, shared = (upload(served, content) for content in (b"alone", b"shared"))
+    submit(served, damage, inputs=[{"name": each, "upload": each} for each in (alone, shared)])
+    served.client.submit({**CLEAR, "id": "other", "inputs": [{"name": "b", "upload": shared}]})
+    served.client.call("work cancel", {}, id="bad")
+    for name in ("good", "better"):
+        served.client.call("work cancel", {}, id=name)
+        served.client.call("work purge", {}, id=name)
+    assert served.client.call("work purge", {}, id="bad")["uploads_kept"] == [shared]
+    assert [each.name for each in (served.room.directory / "uploads").iterdir()] == [shared]
 
 
 @damaged
@@ -82,7 +112,7 @@ def test_it_cannot_be_edited_and_says_why(served: Served, damage: Damage) -> Non
 @damaged
 def test_who_hands_it_in_once_more_is_told_that_it_is_there(served: Served, damage: Damage) -> None:
     submit(served, damage)
-    assert served.client.submit({**CLEAR, "id": "bad", "labels": {"of": "bad"}})["created"] is False
+    assert served.client.submit({**CLEAR, **ASKED, "id": "bad", "labels": {"of": "bad"}})["created"] is False
 
 
 def test_what_stands_beside_the_payload_may_be_unreadable_too(served: Served) -> None:

@@ -94,6 +94,7 @@ class Reader(Protocol):
     def result(self, item: ItemId) -> Mapping[str, Any] | None: ...  # noqa: D102
     def attempts(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def steps(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
+    def mentioned_uploads(self, item: ItemId) -> Collection[str]: ...  # noqa: D102
     def names_upload(self, sha256: str) -> bool: ...  # noqa: D102
     def children(self, item: ItemId) -> Sequence[Mapping[str, Any]]: ...  # noqa: D102
     def turns(self, conversation: ItemId) -> Sequence[Message]: ...  # noqa: D102

@@ -78,20 +78,28 @@ async def purge(desk: Desk, ask: Ask, request: ItemRequest) -> PurgeReply:
     """
     daemon, name = desk.daemon, ItemId(request.id)
     record = await desk.record(request.id)
+    uploads = await desk.read(_uploads_of, daemon, record)
     asked = Purge(item=name, remember_ms=round(daemon.remember * 1000), audit=ask.audit(name))
     await desk.commits.commit(asked)
     daemon.publisher.forget(name)
-    uploads_kept = await desk.read(_remove_files, daemon, record)
+    uploads_kept = await desk.read(_remove_files, daemon, name, uploads)
     return PurgeReply(
         id=request.id, uploads_kept=uploads_kept, log_file=None if daemon.log_file is None else str(daemon.log_file)
     )
 
 
-def _remove_files(daemon: Daemon, record: WorkRecord) -> tuple[str, ...]:
+def _uploads_of(daemon: Daemon, record: WorkRecord) -> frozenset[str]:
+    """What was uploaded for the item; of one that cannot be read, what may have been, and is here."""
+    if record.unreadable is None:
+        return frozenset(each.upload for each in record.item.inputs if each.upload)
+    mentioned = daemon.reader.mentioned_uploads(record.item.id)
+    return frozenset(each for each in mentioned if (daemon.upload_dir / each).exists())
+
+
+def _remove_files(daemon: Daemon, item: ItemId, uploads: frozenset[str]) -> tuple[str, ...]:
     """Removes what the item wrote and what was uploaded for it alone; the uploads that others name too."""
-    daemon.remove_workspaces(record.item.id)
-    digests = {each.upload for each in record.item.inputs if each.upload}
-    shared = {each for each in digests if daemon.reader.names_upload(each)}
-    for digest in digests - shared:
+    daemon.remove_workspaces(item)
+    shared = {each for each in uploads if daemon.reader.names_upload(each)}
+    for digest in uploads - shared:
         (daemon.upload_dir / digest).unlink(missing_ok=True)
     return tuple(sorted(shared))

@@ -37,7 +37,7 @@ class WorkSummary(Value):
     phase: str
     priority: int
     attempt: int
-    description: str
+    description: str | None
     created_at: int
     run_at: int | None
     finished_at: int | None
@@ -62,11 +62,11 @@ class AmountView(Value):
 class WorkView(Value, kw_only=True):
     """One item: what was asked for, and everything that has become of it. Times are wall milliseconds.
 
-    `unreadable` says why the journal cannot tell what was asked for, and what to do about it: then only the id and the
-    agent are there of that, all else is null, in a summary a default. `cancelled` says by whom, and with what reason,
-    as long as its event is kept. Where the item alone is shown, these
-    are there too: `children`, the first hundred, None where it has none; `spent`, the milliseconds in each state, and
-    while it ran in each stage, as far as its events are kept; `used`, what was booked for it.
+    `unreadable` says why the journal cannot tell what was asked for, and what to do about it: then only what stands in
+    its row is there of that, all else is null. `cancelled` says by whom, and with what reason, as long as its event is
+    kept. Where the item alone is shown, these are there too: `children`, the first hundred, None where it has none;
+    `spent`, the milliseconds in each state, and while it ran in each stage, as far as its events are kept; `used`, what
+    was booked for it.
     """
 
     id: str

@@ -8,6 +8,9 @@ from darumad.work.codec import item_to_json
 from darumad.work.item import WorkRecord
 from darumad.work.states import UNFINISHED
 
+_BESIDE_PAYLOAD = frozenset({"id", "agent", "phase", "priority", "lane", "expires_at"})
+"""What is known of an item whose payload cannot be read."""
+
 
 def summary_of(record: WorkRecord) -> WorkSummary:
     """`record` as one line of a list."""
@@ -21,7 +24,7 @@ def summary_of(record: WorkRecord) -> WorkSummary:
         phase=item.phase,
         priority=item.priority,
         attempt=record.attempt,
-        description=item.description[:200],
+        description=None if record.unreadable else item.description[:200],
         created_at=record.created_at,
         run_at=record.run_at,
         finished_at=record.finished_at,
@@ -76,4 +79,4 @@ def _asked(record: WorkRecord) -> Mapping[str, Any]:
     asked = item_to_json(record.item)
     if record.unreadable is None:
         return asked
-    return {**dict.fromkeys(asked), "id": record.item.id, "agent": record.item.agent}
+    return {field: value if field in _BESIDE_PAYLOAD else None for field, value in asked.items()}

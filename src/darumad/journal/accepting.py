@@ -59,7 +59,7 @@ def _answer(accept: Accept, verdict: NewItems, records: Mapping[ItemId, WorkReco
 def _held_before(batch: Batch, accepts: Sequence[Accept], rows: Mapping[ItemId, Any]) -> dict[ItemId, WorkRecord]:
     named = [rows[each.item.id][1] for accept in accepts for each in accept.items if each.item.id in rows]
     ids = [row for row in named if row is not None]
-    records = (record_or_remains(row) for row in batch.run_if_any("records_by_id", ids))
+    records = (record_or_remains(row, batch.db) for row in batch.run_if_any("records_by_id", ids))
     return {record.item.id: record for record in records}
 
 

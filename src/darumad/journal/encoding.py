@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 
 from darumad.errors import Broken, DarumaError
+from darumad.journal.database import Database
+from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, Millis, Stage
 from darumad.values import Decoder, changed
 from darumad.work.item import WorkItem, WorkRecord
@@ -105,7 +107,7 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
     )
 
 
-def record_or_remains(row: Sequence[Any]) -> WorkRecord:
+def record_or_remains(row: Sequence[Any], db: Database) -> WorkRecord:
     """The same for whoever looks on: of one that cannot be read what stands beside its payload, and why.
 
     So one that the disk, or somebody else, has changed is seen among the others, and can be let go of.
@@ -113,11 +115,15 @@ def record_or_remains(row: Sequence[Any]) -> WorkRecord:
     try:
         return record_from_row(row)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are read too
-        return _remains(row, error)
+        return _remains(row, db, error)
 
 
-def _remains(row: Sequence[Any], error: Exception) -> WorkRecord:
-    stand_in = WorkItem(id=row[_UID], description="", agent=row[_AGENT], stages=(STAGES[row[_STAGE]],))
+def _remains(row: Sequence[Any], db: Database, error: Exception) -> WorkRecord:
+    ((phase, priority, lane),) = db.all(SQL["beside_payload"], {"uid": row[_UID]})
+    stages = (STAGES[row[_STAGE]],)
+    stand_in = WorkItem(
+        id=row[_UID], description="", phase=phase, priority=priority, agent=row[_AGENT], stages=stages, lane=lane
+    )
     plain = [None if at in _IN_JSON else each for at, each in enumerate(row)]
     return changed(record_from_row(plain, stand_in), unreadable=why_unreadable(error))
 

@@ -861,6 +861,13 @@ LEFT JOIN prompt ON prompt.item = step.item AND prompt.attempt = step.attempt AN
     AND prompt.seq = step.seq
 WHERE item.uid = :uid ORDER BY step.attempt, step.rowid;
 
+-- name: payload
+SELECT payload.body FROM item JOIN payload ON payload.item = item.id WHERE item.uid = :uid;
+
+-- name: beside_payload
+-- What the row itself says of what was asked for, where its payload cannot be read.
+SELECT phase, priority, lane FROM item WHERE uid = :uid;
+
 -- name: names_upload
 SELECT EXISTS (SELECT 1 FROM payload WHERE body LIKE :like);
 

@@ -76,7 +76,7 @@ class Reader:
     def record(self, item: ItemId) -> WorkRecord | None:
         """The item as it stands; where its payload cannot be read, the record says so (`unreadable`)."""
         row = self._db.one(SQL["record"], {"uid": item})
-        return record_or_remains(row) if row else None
+        return record_or_remains(row, self._db) if row else None
 
     def records(  # noqa: PLR0913 - each is said by name
         self,
@@ -97,7 +97,9 @@ class Reader:
             "parent": parent, "after": after,
         }  # fmt: skip
         sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
-        return [record_or_remains(row) for row in self._db.all(sql, {**given, "value": value, "limit": limit})]
+        return [
+            record_or_remains(row, self._db) for row in self._db.all(sql, {**given, "value": value, "limit": limit})
+        ]
 
     def each_record(self, **wanted: Any) -> Iterator[WorkRecord]:
         """Every item that `records` would find for this, read a page at a time."""
@@ -132,6 +134,10 @@ class Reader:
     def names_upload(self, sha256: str) -> bool:
         """Whether any item names this upload. Reads every payload: for a purge, not for every day."""
         return bool(self._db.value(SQL["names_upload"], {"like": f"%{sha256}%"}))
+
+    def mentioned_uploads(self, item: ItemId) -> frozenset[str]:
+        """Whatever in the payload of `item` may name an upload: of one that cannot be read nobody knows which do."""
+        return frozenset(_SHA256.findall(str(self._db.value(SQL["payload"], {"uid": item}))))
 
     def children(self, item: ItemId) -> list[dict[str, Any]]:
         """The first hundred items that name this one as their parent, and how each stands."""

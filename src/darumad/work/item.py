@@ -82,7 +82,7 @@ class WorkRecord(Value, kw_only=True):
     """One item as the journal holds it: the caller's part, and everything that has become of it.
 
     `unreadable` is None, or why the journal cannot tell what the caller's part is: of `item` then nothing holds but its
-    id, its agent and its expiry.
+    id, agent, phase, priority, lane and expiry.
     """
 
     item: WorkItem
