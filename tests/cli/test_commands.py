@@ -15,8 +15,11 @@ import pytest
 
 from darumad.cli import main
 from darumad.cli.packing import packed
+from darumad.cli.work import CLEARED
+from darumad.control.wire import EditRequest
 from darumad.names import AgentName, ItemId
-from darumad.work import Artifact
+from darumad.work import Artifact, WorkItem
+from darumad.work.item import NO_LIMITS
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, WITHIN, Room, Served, serving
 from tests.kit import eventually
@@ -360,6 +363,39 @@ def test_a_label_that_is_said_twice_is_refused_by_its_key(served: Served, run: R
     assert done.returncode == 2
     assert "Invalid value for --label: 'k' is said twice; keep one" in done.stderr
     assert [each["id"] for each in served.client.call("work list")["items"]] == ["one"]
+
+
+WORN = {
+    "requirements": ["a"], "constraints": ["b"], "labels": {"k": "v"}, "budget": {"calls": 9}, "success_criteria": "c",
+    "input": {"d": 1}, "expires_at": "2999-01-01T00:00:00Z", "timeout": 60, "idle_timeout": 60, "backoff": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", CLEARED)
+def test_an_edit_takes_off_what_an_item_may_do_without_and_leaves_the_rest(
+    served: Served, run: Run, field: str
+) -> None:
+    served.client.submit({**CLEAR, **WORN, "id": "one"})
+    before = served.client.call("work show", id="one")["asked"]
+    done = run("work", "edit", "one", "--clear", field)
+    assert (done.returncode, done.stdout) == (0, "one  ready  edited\n")
+    after = served.client.call("work show", id="one")["asked"]
+    assert {name for name, value in before.items() if value != after[name]} == {field}
+    assert after[field] in (None, [], {}, {"nano_usd": None, "tokens": None, "calls": None})
+
+
+def test_whatever_an_edit_may_take_off_can_be_cleared() -> None:
+    bare = WorkItem(id=ItemId("a"), description="b")
+    empty = {name for name in EditRequest.model_fields if getattr(bare, name) in (None, (), {}, NO_LIMITS)}
+    assert CLEARED.keys() == empty
+
+
+def test_what_is_said_and_cleared_at_once_is_refused_and_nothing_is_changed(served: Served, run: Run) -> None:
+    served.client.submit({**CLEAR, **WORN, "id": "one"})
+    done = run("work", "edit", "one", "--requirement", "z", "--clear", "requirements", "--clear", "labels")
+    assert done.returncode == 2
+    assert "requirements: say what it is to be, or --clear, not both" in done.stderr
+    assert served.client.call("work show", id="one")["asked"]["labels"] == {"k": "v"}
 
 
 def test_events_behind_a_position_that_is_not_there_yet_are_refused_with_the_newest(served: Served, run: Run) -> None:

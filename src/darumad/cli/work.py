@@ -1,7 +1,7 @@
 """`daruma work`: the items, one by one and in lists."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,14 @@ from darumad.plural import counted
 
 _DIGITS = 8
 _STATES = ("waiting", "ready", "scheduled", "running", "parked", "succeeded", "dead", "cancelled")
+
+CLEARED: Mapping[str, Any] = {
+    **dict.fromkeys(("requirements", "constraints"), ()),
+    "labels": {},
+    "budget": {},
+    **dict.fromkeys(("success_criteria", "input", "expires_at", "timeout", "idle_timeout", "backoff")),
+}
+"""What an item may do without, and how an edit says so."""
 
 
 @click.group()
@@ -184,8 +192,11 @@ def _labelled(line: Line, label: str, patience: Patience) -> Sequence[str]:
 )
 @click.option("--max-attempts", type=int, metavar="N", help="How often it is tried.")
 @click.option("--max-reviews", type=int, metavar="N", help="How often a review may send it back.")
+@click.option("--clear", multiple=True, type=click.Choice(tuple(CLEARED)), help="Take all of this off.")
 @online
-def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence[str], **said: Any) -> None:
+def edit(
+    line: Line, name: str, *, requirements: Sequence[str], labels: Sequence[str], clear: Sequence[str], **said: Any
+) -> None:
     """Change what was asked for, while nobody works on it.
 
     That is while it waits, or before a retry of a dead item.
@@ -195,6 +206,9 @@ def edit(line: Line, name: str, *, requirements: Sequence[str], labels: Sequence
         body["requirements"] = list(requirements)
     if labels:
         body["labels"] = labels_of(labels)
+    if twice := sorted(body.keys() & set(clear)):
+        raise click.UsageError(f"{', '.join(twice)}: say what it is to be, or --clear, not both")
+    body |= {field: CLEARED[field] for field in clear}
     if not body:
         raise click.UsageError("say what is to be different")
     line.show(line.client.call("work edit", body, id=name), lambda reply: [f"{reply['id']}  {_state(reply)}  edited"])
