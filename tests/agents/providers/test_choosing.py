@@ -72,7 +72,21 @@ async def test_what_listens_but_says_nothing_is_no_ollama() -> None:
         assert await ollama_models(spec, within=0.05) is None
 
 
-@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", b"SSH-2.0\r\n\r\n"])
+def answering(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"SSH-2.0\r\n\r\n",
+        answering(b"hello"),
+        answering(b"[" * 100_000),
+        answering(b'{"models": [{"name": null}]}'),
+        answering(b'{"models": [{"name": "\\ud800"}]}'),
+    ],
+    ids=["no HTTP", "no JSON", "JSON too deep", "a name that is none", "a name that is no text"],
+)
 async def test_what_answers_in_another_tongue_is_no_ollama(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
 

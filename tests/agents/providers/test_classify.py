@@ -4,6 +4,7 @@ import email.utils
 
 import pytest
 
+from darumad.agents.providers import granted
 from darumad.agents.providers.classify import (
     LONGEST_ASKED,
     AttemptFailed,
@@ -64,6 +65,14 @@ def test_a_defect_of_ours_has_no_kind(error: Exception) -> None:
 
     with pytest.raises(type(error)) as caught:
         ours()
+    assert classify(caught.value, NOW) is None
+
+
+def test_a_defect_of_ours_that_a_client_runs_into_has_no_kind_either() -> None:
+    import httpx  # noqa: PLC0415
+
+    with pytest.raises(TypeError) as caught:
+        httpx.Headers(granted._of_openai(None))
     assert classify(caught.value, NOW) is None
 
 

@@ -50,6 +50,23 @@ async def test_a_refusal_that_says_no_object_is_known_by_its_status(desk: Desk, 
     assert (failed.kind, failed.retry_after) == ("auth", 7.0)
 
 
+UNREADABLE = {"too deep": "[" * 100_000, "too many digits": '{"eval_count": ' + "9" * 5_000 + "}"}
+"""JSON over which a reader stumbles that expects no more than bad JSON."""
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(("code", "kind"), [(200, "malformed_response"), (401, "auth")])
+@pytest.mark.parametrize("said", UNREADABLE)
+async def test_json_that_nobody_can_read_is_the_provider_s_failure(  # noqa: PLR0917 - each may be read by another
+    desk: Desk, vendor: str, stream: bool, said: str, code: int, kind: str
+) -> None:
+    desk.change(stream=stream)
+    types = {"content-type": "text/event-stream"} if stream else {}
+    text = f"data: {UNREADABLE[said]}\n" if stream and vendor != "ollama" else UNREADABLE[said]
+    desk.sim.play(goes_wrong(Fault(name="http_status", code=code, body="raw", text=text, headers=types)))
+    assert (await desk.failure()).kind == kind
+
+
 async def test_money_that_is_gone_is_told_from_a_rate(desk: Desk) -> None:
     desk.sim.play(goes_wrong(Fault(name="http_status", code=429, error_code="enforced_spend_limit_reached")))
     assert (await desk.failure()).kind == "quota_exhausted"

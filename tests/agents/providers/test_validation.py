@@ -95,6 +95,8 @@ async def test_who_needs_a_key_and_has_none_is_not_asked() -> None:
         (200, b"<html>", "is no anthropic server"),
         (200, b"[]", "is no anthropic server"),
         (200, b'{"data": 1}', "is no anthropic server"),
+        (200, b"null", "is no anthropic server"),
+        (200, b"[" * 100_000, "is no anthropic server"),
     ],
 )
 async def test_what_is_wrong_is_told_in_our_own_words(status: int, body: bytes, reason: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Collection
 
+import orjson
+
 from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OFFLINE, OLLAMA, SHIPPED, Kind, ProviderConfig, ProviderSpec
@@ -101,7 +103,7 @@ async def ollama_models(spec: ProviderSpec, within: float = PROBE_WITHIN) -> tup
             ) as client,
         ):
             answer = await client.get(f"{(spec.base_url or OLLAMA.base_url or '').rstrip('/')}/api/tags")
-            models = answer.raise_for_status().json()["models"]
-            return tuple(str(each["name"]) for each in models)
+            names = tuple(each["name"] for each in orjson.loads(answer.raise_for_status().content)["models"])
+            return names if all(isinstance(each, str) for each in names) else None
     except (AttemptFailed, TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return None

@@ -109,8 +109,9 @@ _BY_CLASS: Mapping[str, tuple[str, str]] = {
 }
 """What an exception's class says. `httpx2` counts as `httpx`: it has the same names."""
 
-_STUMBLES = (AssertionError, AttributeError, KeyError, TypeError, ValueError)
+_STUMBLES = (AssertionError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _CLIENTS = ("anthropic", "openai", "ollama", "httpx", "httpx2", "aiohttp")
+_OURS = __name__.partition(".")[0]
 
 
 def classify(error: BaseException, wall: Millis) -> Diagnosis | None:
@@ -257,11 +258,16 @@ def _by_stumble(error: BaseException, wall: Millis) -> Diagnosis | None:
 
 
 def _raised_in(trace: TracebackType | None) -> str:
-    name = ""
+    """The client that an error was raised in, by it or by what it called, such as Python's own reader of JSON.
+
+    Our own package, where a client had called that.
+    """
+    last = ""
     while trace is not None:
-        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        root = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        last = root if root in {_OURS, *_CLIENTS} else last
         trace = trace.tb_next
-    return name.partition(".")[0]
+    return last
 
 
 def _root(of: type) -> str:

@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+import orjson
+
 from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
@@ -158,7 +160,9 @@ async def validated(spec: ProviderSpec, key: Credential | None, within: float = 
             answer = await client.get(
                 address + _MODELS[spec.kind], headers=_headers(spec.kind, key), params=_params(spec.kind)
             )
-            return _judged(spec, answer.status_code, answer.json() if answer.is_success else None)
+            if not answer.is_success:
+                return _refused(answer.status_code)
+            return _judged(spec, orjson.loads(answer.content))
     except (TimeoutError, http.TimeoutException):
         return Validity("error", f"it did not answer within {within:g} s")
     except (http.HTTPError, http.InvalidURL):
@@ -176,11 +180,11 @@ def _params(kind: Kind) -> dict[str, str]:
     return {"limit": _LARGEST_PAGE} if kind == "anthropic" else {}
 
 
-def _judged(spec: ProviderSpec, status: int, answer: Any) -> Validity:
-    if status in _REFUSED:
-        return Validity("error", f"it refuses the key ({status})")
-    if answer is None:
-        return Validity("error", f"it answers {status}")
+def _refused(status: int) -> Validity:
+    return Validity("error", f"it refuses the key ({status})" if status in _REFUSED else f"it answers {status}")
+
+
+def _judged(spec: ProviderSpec, answer: Any) -> Validity:
     models = _models_of(answer)
     if models is None:
         return Validity("error", f"what answers is no {spec.kind} server")
