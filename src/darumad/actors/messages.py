@@ -1,6 +1,6 @@
-"""What the orchestrator is told, beside the ends of work that the bridge reports.
+"""The messages of the orchestrator, but for the ends of stages, which are the bridge's.
 
-Mailboxes carry hints and answers; no item lives in them alone.
+Mailboxes carry hints and answers only: no item would be lost with one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ class SlotUp(Value):
 
 
 class SlotDown(Value):
-    """A life has ended, or its agent is gone. What its slot holds is a bystander: an actor handles what has ended."""
+    """A role actor's life has ended, or its agent is gone. The item that its slot holds is not to blame for that."""
 
     holder: str
     why: str

@@ -1,9 +1,8 @@
 """The orchestrator: the only actor that hands work out.
 
-It gathers its mailbox, decides it as one batch, posts, and returns.
-
-It never waits: not for a commit, not for a model, not for another actor. What it remembers is a roster of slots;
-which item is whose stands in the journal, so a lost message costs a moment and nothing else.
+It gathers what is in its mailbox, decides on all of it as one batch, posts its requests to the journal, and returns. It
+never waits: not for a commit, not for a model, not for another actor. It remembers only the roster of slots. Which item
+is whose is in the journal, so a lost message costs a moment and nothing else.
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
@@ -138,14 +137,14 @@ class Orchestrator(Actor):
         self._reply = self._answered  # one object, so that the writer knows its answers belong together
 
     def on_start(self) -> None:
-        """Nobody holds anything yet in this life: what the journal says is running is put back."""
+        """Put back what the journal says is running: in this life nobody holds anything yet."""
         self._ports.arrived(self.actor_ref.tell)
         self._post(Rescue(live=frozenset()))
         self._post(PromoteDue())
         self._tick()
 
     def on_receive(self, message: object) -> None:
-        """Gather; the flush that this life told itself comes behind everything that already waits."""
+        """Gather messages until `Flush`, which the first of them makes us tell ourselves: it comes after all others."""
         if isinstance(message, Flush):
             gathered, self._gathered = self._gathered, []
             before, self._barred = self._barred, self._ports.barred()
@@ -207,7 +206,7 @@ class Orchestrator(Actor):
         self._decide(done)
 
     def _make_room(self, item: WorkItem) -> None:
-        """One item fewer of its definition is under way: one that was held back for that may begin."""
+        """One item fewer of this definition is under way: one that was held back may begin."""
         if item.agent in self._held_back:
             self._backlog.add(pool_of(item.stages[0], item.agent))
 
@@ -336,9 +335,11 @@ class Orchestrator(Actor):
             self._not_taken(answer, moving)
 
     def _not_taken(self, error: DarumaError, moving: _Moving | None) -> None:
-        """The journal could not take an end, and changed nothing: the item's crash, or it would be paid for for ever.
+        """The journal could not write an end, and changed nothing.
 
-        Where there is nothing in it to leave out, or the journal takes nothing, the re-read puts the item back.
+        It counts as a crash of the item, or the item would run, and be paid for, again and again. An end that was an
+        interruption has nothing that could be left out, and a journal that takes nothing will not take this either:
+        then the next re-read puts the item back.
         """
         if isinstance(error, Broken) and moving and moving.done.result.stop_reason is not StopReason.INTERRUPTED:
             self._decide(handler_crashed(moving.done, error))
@@ -390,7 +391,7 @@ class Orchestrator(Actor):
         self._post(Claim(slots=slots, first=self._first(), gated=barred.wholly, but_one=barred.but_one))
 
     def _not_claimed(self, barred: Barred) -> Barred:
-        """With what is barred outside, what is held here."""
+        """What is barred, with the templates that are held here."""
         return self._probes.narrowed(barred).also(self._held())
 
     def _held(self) -> frozenset[AgentName]:

@@ -13,10 +13,10 @@ from darumad.work.result import Failure, StopReason, WorkResult
 
 
 class Seat(Value, kw_only=True):
-    """One life of one slot: which agent sits behind it, and who hears what of it.
+    """One life of one slot: which agent serves it, and who is told what.
 
-    `tell` reaches its actor: that its agent is there or not, and what goes wrong with its work. `report` reaches
-    whoever hands work out: all that ended here, in batches.
+    `tell` reaches its actor, which hears whether its agent is there, and of errors and recoveries. `report` reaches the
+    orchestrator, which hears of every stage that ended, in batches.
     """
 
     path: ActorPath
@@ -35,9 +35,11 @@ class Seat(Value, kw_only=True):
 class Limit(StrEnum):
     """Why the bridge ended a task.
 
-    Stands on the handle before the task is cancelled, since every cancel looks alike. CANCELLED: the journal has
-    cancelled the item already; REVOKED: somebody stops what runs, and where the item goes is still to be decided;
-    STALLED: the loop it ran on was replaced; HELD_THE_LOOP: and it was this task that held it up.
+    It is written down before the task is cancelled, for asyncio's cancels all look alike.
+
+    CANCELLED: the journal has cancelled the item already. REVOKED: somebody stops what runs, and where the item goes is
+    still to be decided. STALLED: the loop that it ran on was replaced. HELD_THE_LOOP: so it was, and this task is what
+    held it up.
     """
 
     TIMEOUT = "timeout"
@@ -63,9 +65,9 @@ class SpawnFailed(Value):
 class Done(Value):
     """The task of a stage that ran at `holder` has ended, for whatever reason.
 
-    `abandoned` tasks ignored their cancel and may still run, revoked. `steps` are committed with its end; `stepped` if
-    there were new ones before. `brief` is what the next stage is shown where an optimizer failed and its item goes on
-    without its help.
+    An `abandoned` task ignored its cancel and may run on, but it is revoked. `steps` are to be committed with this end;
+    `stepped` says that others were committed before. `brief` is what the executor is shown where the optimizer failed
+    and the item goes on without it.
     """
 
     holder: str
@@ -84,16 +86,19 @@ class Done(Value):
 
 
 SLOT_ENDED = "its slot had ended"
-"""Why an item is put back that was held, or handed out, for a life that was over by then."""
+"""Why an item is put back whose slot's life was over when it was handed out, or ended while it was held."""
 
 
 def put_back(holder: str, held: Held, why: str) -> Done:
-    """The end of a stage whose slot is gone, which is not held against its item."""
+    """The end of a stage whose slot is gone. It is not held against the item."""
     return Done(holder, held, _interrupted("interrupted", why))
 
 
 def handler_crashed(done: Done, error: Exception) -> Done:
-    """`done`, of which our own handler raised `error`. What came with it may be what it raised on, and is left."""
+    """The end to report instead of `done`, because our own handling of that raised `error`.
+
+    Its steps and its result are left out: they may be what it raised on.
+    """
     why = f"{type(error).__name__}: {error}"
     return Done(done.holder, done.held, _interrupted("handler_crashed", why), stepped=done.stepped)
 
@@ -103,7 +108,7 @@ def _interrupted(kind: str, why: str) -> WorkResult:
 
 
 class Ended(Value):
-    """What ended in one turn of the loop, in order: one message, however many agents end at once."""
+    """The stages that ended in one turn of the loop, in order: one message, however many end at once."""
 
     dones: tuple[Done, ...]
 

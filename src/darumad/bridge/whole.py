@@ -1,7 +1,7 @@
-"""The bridge itself: what an actor may ask of the world of agents.
+"""The bridge itself: what an actor may ask of the agents.
 
-Every call posts and returns; answers come back as messages. This outlives the loops; what belongs to one of them is
-`half`.
+Every call posts and returns; answers come back as messages. The bridge outlives its loops. What belongs to one loop is
+in `half`.
 """
 
 import threading
@@ -21,9 +21,9 @@ from darumad.work.ports import Owner
 class BridgeHealth(Value):
     """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
 
-    `abandoned` counts the tasks that ignored their cancel since the start, `ignoring` is how many of them still run on
-    the loop that turns now. `forsaken` is how many threads run on now
-    with nobody to wait for them, `let_go` how many of them are those of loops that were replaced.
+    `abandoned` counts the tasks that have ignored their cancel since the start; `ignoring` of them still run on the
+    present loop. `forsaken` threads still run with nobody waiting for them; `let_go` of them are loops' that were
+    replaced.
     """
 
     late: Seconds
@@ -35,7 +35,7 @@ class BridgeHealth(Value):
 
 
 class Bridge:
-    """Joins seats to agents, on whichever loop turns now. Public methods are safe from any thread and never wait."""
+    """Joins seats to agents, on the present loop. Every public method is safe from any thread and never waits."""
 
     def __init__(self, loops: Loops, half_on: Callable[[LoopThread], BridgeHalf], broker: Broker) -> None:
         self._loops = loops
@@ -48,10 +48,10 @@ class Bridge:
     # --- what actors and the daemon ask -----------------------------------------------------------------------------
 
     def spawn(self, seat: Seat) -> None:
-        """Make the agent behind `seat`; `Spawned` or `SpawnFailed` is told to it.
+        """Make the agent of `seat`; its actor is told `Spawned` or `SpawnFailed`.
 
-        A failure is tried again with backoff. When the loop is replaced its agent is made anew, and told of again; so
-        it is when the agent raises `SpawnRefused` at its work, whose item is then interrupted.
+        After a failure it is tried again with backoff. The agent is made anew, and its actor told again, when the loop
+        is replaced, and when the agent raises `SpawnRefused` at its work, whose item is then interrupted.
         """
         with self._changing:
             self._half.spawn(seat)
@@ -68,12 +68,12 @@ class Bridge:
             self._half.spawn(seat)
 
     def forget(self, holder: str) -> None:
-        """This life is over: its owner is revoked, its task cancelled, nothing it still says is heard."""
+        """End this life: its owner is revoked, its task cancelled, and what the task still reports is dropped."""
         with self._changing:
             self._half.forget(holder)
 
     def owners(self, items: Collection[str]) -> list[Owner]:
-        """On whose behalf anything runs for these items."""
+        """The owners of the tasks that run for these items."""
         return [each.owner for each in self._half.running if each.owner.item in items]
 
     def cancel(self, owned: Sequence[Owner], why: Limit, reply: Callable[[Stopped], None], because: str = "") -> None:
@@ -85,7 +85,7 @@ class Bridge:
             self._half.cancel(owned, why, reply, because)
 
     def convict(self, culprit: Culprit) -> int:
-        """Report the task that holds the loop as the one that did, and revoke its owner; the number of tasks: 1 or 0.
+        """Report the task that holds the loop as its culprit, and revoke its owner. Returns how many that were: 1 or 0.
 
         No actor hears of it: a new life of its agent would do the same.
         """
@@ -98,9 +98,9 @@ class Bridge:
         return self._half.author(culprit)
 
     def replace(self) -> int:
-        """Let the loop go and go on with another, whether or not its thread comes back; the number of tasks it held.
+        """Give up the loop, whose thread may never come back, and go on with a new one. Returns how many tasks it held.
 
-        They are reported as interrupted, once, and their owners are revoked; no actor hears of it, for it is nobody's
+        They are reported as interrupted, once, and their owners are revoked. No actor hears of it, for it is no agent's
         error. Every agent is made anew.
         """
         with self._changing:
@@ -112,7 +112,7 @@ class Bridge:
         return self._tell(left)
 
     def _tell(self, left: Leftovers) -> int:
-        """Tell of what a half left what it would have told itself; the number of tasks that it held."""
+        """Report what a half had still to tell when it was given up. Returns how many tasks it held."""
         for each in left.lost:
             self._broker.revoke(each)
         report(left.ended)

@@ -145,7 +145,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
 
 
 def _handed_in(line: Line, asked: Json, inputs: Sequence[Path], paths: Sequence[str]) -> Json:
-    """What the daemon says of the item. Under the id that it has, handing it in again does nothing new."""
+    """Upload what the item names and submit it; the daemon's reply. Safe to repeat: the item has its id by now."""
     whole = dict(asked)
     _extend(whole, "inputs", [_uploaded(line, each) for each in inputs])
     _extend(whole, "inputs", [_named(each) for each in paths])
@@ -173,7 +173,11 @@ def _tell_warnings(reply: Json) -> None:
 
 
 def _moment(at: str | None, seconds: float | None, either: str) -> str | int | None:
-    """The time that was said, or the moment so many seconds from now. Click reports that both were said."""
+    """The time that was given, or the moment this many seconds from now.
+
+    Raises:
+        UsageError: both were given; `either` names the two options.
+    """
     if at is not None and seconds is not None:
         raise click.UsageError(f"say {either}, not both")
     return moment_in(seconds) if at is None else at
@@ -200,7 +204,7 @@ def _of_a_call(amount: Json | None) -> str | None:
 
 
 def _priced(amount: Json | None) -> str | None:
-    """What was or may be used; whose price nobody knows says so in the price's place."""
+    """What was used, or may be. Where nobody knows the price, that is said in its place."""
     priced = amount is None or amount["nano_usd"] is not None
     return amount_words(amount) if priced else f"{amount_words(amount)}, at an unknown price"
 
@@ -220,7 +224,7 @@ def _wait(line: Line, name: str, patience: Patience) -> None:
 
 
 def show_result(line: Line, reply: Json) -> None:
-    """Prints a result, and says on stderr how the files are fetched that it made."""
+    """Print a result. Where it made files, stderr says how they are fetched."""
     line.show(reply, _result_lines)
     if reply.get("artifacts") and line.form == "table":
         speaking.note(f"  -> daruma result {reply['item_id']} --save DIR")
@@ -238,7 +242,7 @@ def _accepted(reply: Json) -> Iterable[str]:
 
 
 def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
-    """What was handed in, from the one place it was handed in from."""
+    """The item as the words, the file or standard input have it: exactly one of them says what is to be done."""
     words = " ".join(text)
     _check_is_no_file(words)
     _check_is_said_once(words, file, item)
@@ -253,7 +257,7 @@ def _item_of(text: Sequence[str], file: Path | None, item: Path | None) -> Json:
 
 
 def _check_is_no_file(words: str) -> None:
-    """Whoever hands in the name of a file means what stands in it; a task in one word is not worth the mistake."""
+    """Refuse a description that is the name of a file: what stands in the file was meant, not a task of one word."""
     with contextlib.suppress(OSError):  # too long for a name, for one
         if words and not any(each.isspace() for each in words) and Path(words).is_file():
             raise click.UsageError(
@@ -263,7 +267,7 @@ def _check_is_no_file(words: str) -> None:
 
 
 def _check_is_said_once(words: str, file: Path | None, item: Path | None) -> None:
-    """One place says what is to be done; only the words of the call may be said over an item's own."""
+    """Refuse two descriptions. Only the words of the call may replace the description of an `--item`."""
     if file is not None and (words or item is not None):
         other = f"TEXT ({words})" if words else f"--item {item}"
         raise click.UsageError(f"--file {file} and {other} both say what is to be done: leave one out")
@@ -277,25 +281,25 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _extend(asked: dict[str, Any], field: str, more: Sequence[Any]) -> None:
-    """The list in `field`, and these. What is none is left as it is: the daemon refuses it by its field."""
+    """Add `more` to the list in `field`. Anything but a list is left: the daemon refuses it, naming the field."""
     there = asked.get(field, [])
     if more and isinstance(there, list):
         asked[field] = [*there, *more]
 
 
 def _joined(there: Any, more: Mapping[str, str]) -> Any:
-    """The same of an object."""
+    """The object `there` with `more`. Anything but an object is left as it is, as in `_extend`."""
     return {**there, **more} if isinstance(there, dict) else there
 
 
 def _named(path: str) -> Json:
-    """How the item names what the daemon reads; whether it is a directory, the daemon sees."""
+    """The input for a path that the daemon itself reads. Whether it is a directory, the daemon finds out."""
     name = PurePosixPath(path).name
     return {"name": name, "media_type": media_type_of(name), "path": path}
 
 
 def _uploaded(line: Line, path: Path) -> Json:
-    """Streams `path` to the daemon, and says what of it does not go along; how the item names it."""
+    """Stream `path` to the daemon, and tell which parts of it were left out; the input that names the upload."""
     with packed(path) as ready:
         if ready.left_out:
             why = "links that lead out of it, nowhere or round, and what is no file"

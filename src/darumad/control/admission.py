@@ -30,9 +30,10 @@ _STAGES: Mapping[str, Stage] = {
 
 
 class Admitted(Value):
-    """An item to accept, and what its caller should know about it.
+    """An item for the journal to accept, and the `warnings` for its caller.
 
-    `unmet` refuses it as things are now, unless it was accepted before; `at` is its place in the body.
+    `unmet` is what the daemon cannot meet now: it refuses the item, unless the item was accepted before. `at` is the
+    JSON pointer of the item in the body of its request.
     """
 
     new: NewItem
@@ -42,12 +43,12 @@ class Admitted(Value):
 
     @property
     def names_paths(self) -> bool:
-        """Whether something of it lies where the daemon is to look."""
+        """Whether any input is a path that the daemon itself reads."""
         return any(each.path is not None for each in self.new.item.inputs)
 
 
 class Admission:
-    """One request's: what all of its items share is asked once."""
+    """Admits the items of one request. What they share, the clock and the definitions, is looked up once."""
 
     def __init__(self, daemon: Daemon, ask: Ask) -> None:
         self._daemon = daemon
@@ -58,13 +59,13 @@ class Admission:
         self._definitions: dict[AgentName, Definition] = {}
 
     def admit(self, request: SubmitRequest, sent: Mapping[str, Any], key: str | None = None, at: str = "") -> Admitted:
-        """What was sent as the journal takes it.
+        """The item that was sent, checked as a whole and ready for the journal.
 
         Args:
             request: the item, checked field by field.
-            sent: the JSON that it was, which makes its digest.
-            key: its id if it names none.
-            at: its place in the body.
+            sent: the JSON that it came as, of which its digest is made.
+            key: its id, if it has none of its own.
+            at: its JSON pointer in the body.
 
         Raises:
             Refused: every field that is wrong, by its JSON pointer.
@@ -91,11 +92,15 @@ class Admission:
         return Admitted(new, _doubts(findings, asked), unmet, at)
 
     def _name(self, key: str | None) -> ItemId:
-        """The key, however empty: under a name of our own it would be another item each time it is sent."""
+        """The key if there is one, even an empty one: with a new id a repeat would be another item."""
         return ItemId(self._daemon.new_id() if key is None else key)
 
     def _definition(self, request: SubmitRequest, at: str) -> Definition:
-        """The definition that runs the item: the one named, else its role's own. It has one version at a time."""
+        """The definition that is to run the item: the one it names, or the built-in one of its role.
+
+        Raises:
+            Refused: there is no such agent, its role is another, or it is at another version than the one named.
+        """
         asked = request.role.value if request.agent is None else request.agent
         named, _, version = asked.partition("@")
         name = AgentName(named)
@@ -121,7 +126,7 @@ class Admission:
             raise Refused("the item is not valid", problems=[*problems, *unmet])
 
     def _not_offered(self, request: SubmitRequest, definition: Definition, at: str) -> Iterator[Problem]:
-        """What the holder does not offer; no other agent takes its place."""
+        """What the item requires and its agent does not offer. No other agent is chosen instead."""
         for index, word in enumerate(request.requires):
             if word not in definition.offers and SLUG.fullmatch(word):
                 yield Problem(at + pointer("requires", index), self._who_offers(word, definition.name))
@@ -134,13 +139,13 @@ class Admission:
 
 
 def _where(problem: Problem, request: SubmitRequest, at: str) -> str:
-    """Its field; what is wrong with the id of an item that names none is wrong with the key that it came by."""
+    """The field of `problem` as the caller wrote it. An item without an id takes that from the header's key."""
     by_key = request.id is None and problem.pointer == pointer("id")
     return "Idempotency-Key" if by_key else at + problem.pointer
 
 
 def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
-    """What the caller should know, each once."""
+    """The warnings for the caller, each once."""
     if not findings.warnings and not asked.issues:
         return ()
     doubts = [f"{each.pointer.removeprefix('/')}: {each.detail}" for each in findings.warnings]
@@ -148,7 +153,7 @@ def _doubts(findings: Findings, asked: Challenge) -> tuple[str, ...]:
 
 
 def edited(item: WorkItem, request: EditRequest, now: Millis) -> WorkItem:
-    """`item` as it is to be from `now` on.
+    """`item` with the changes that `request` asks for.
 
     Raises:
         Refused: every field that would be wrong, by its JSON pointer.
@@ -170,7 +175,7 @@ def _limits(asked: BudgetAsked) -> Limits:
 
 
 def _item(request: SubmitRequest, definition: Definition, name: ItemId) -> WorkItem:
-    """The item: each field as it was asked for, but for those that are not the same inside."""
+    """The item that was asked for. Most fields are taken as they are; these few have another form inside."""
     fields = {
         **vars(request),
         "id": name,
@@ -198,7 +203,7 @@ def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]
 
 
 def _wrong_uploads(request: SubmitRequest, uploads: Path, at: str) -> Iterator[Problem]:
-    """What is wrong with the uploads that a caller names: one has a path too, or is not there."""
+    """What is wrong with the uploads that an item names: one that has a path as well, or that is not there."""
     for index, each in enumerate(request.inputs):
         if each.upload is not None and each.path is not None:
             yield Problem(at + pointer("inputs", index), ONE_SOURCE)

@@ -1,7 +1,7 @@
-"""The client of the control socket: what the command line and other programs talk to the daemon with.
+"""The client of the control socket, for the command line and for other programs.
 
-Standard library only, one connection, kept open between calls. Replies are plain dictionaries as the wire has them;
-fields that this version does not know pass through. A failure is raised as one of the three families of `errors`.
+It needs the standard library only, and keeps one connection open between calls. Replies are plain dictionaries as they
+came: fields that this version does not know are kept. A failure is raised as one of the three families of `errors`.
 """
 
 import http.client
@@ -25,18 +25,18 @@ Json = dict[str, Any]
 PATIENCE = 30.0
 """Seconds that a call may take unless it says otherwise: over a local socket an answer takes milliseconds."""
 QUIET = 2.0
-"""Seconds beyond what an answer may take by itself, after which its caller is told that there is none yet."""
+"""An answer that is this many seconds late is told to the caller as silence."""
 _CHUNK = 1 << 18
 _SILENT = "it hangs, has too much to do, or its process is stopped; its log and `systemctl status darumad` tell"
 _HTTP_ERROR = 400
 _HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_BROKEN, _HTTP_FULL = 408, 429, 500, 503
 _NOT_NOW = frozenset({_HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_FULL, 504, 507})
-"""Statuses after which the same request may well be granted: too slow, too many, full, waited for, no room on disk."""
+"""Statuses after which the same request may succeed later: too slow, too many, full, wait expired, no room on disk."""
 _AT_THE_DOOR: Mapping[int, str] = {
     _HTTP_TOO_SLOW: "the daemon did not get the request in time",
     _HTTP_FULL: "as many callers are connected as the daemon lets in",
 }
-"""What is meant where a door turned the caller away, which says no word."""
+"""What these statuses mean when they come without a body: the socket turned the caller away."""
 
 
 class Download(Value):
@@ -82,10 +82,10 @@ class _UnixConnection(http.client.HTTPConnection):
 class Client:
     """Calls operations by name: `Client().call("work show", id="three")`. Not for several threads at once.
 
-    `daemon_version` is what the daemon said of itself with its last answer; None before the first. `silence` is called
-    when an answer keeps its caller waiting, with the seconds that it is still waited for. `traceparent` (W3C Trace
-    Context) goes with each request, and its trace-id is the `correlation_id` of what is submitted. `bound` may be
-    set: of the seconds that an answer might take, those that its caller has.
+    `silence` is called when an answer is late, with the seconds that it is still waited for. `traceparent` (W3C Trace
+    Context) goes with each request; its trace-id becomes the `correlation_id` of what is submitted. `daemon_version` is
+    the version that came with the last answer; None before the first. `bound` may be set by a caller who has little
+    time: it is given the seconds that a call may take, and returns those that the caller has.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Client:
         self._kept: _UnixConnection | None = None
 
     def close(self) -> None:
-        """Hang up. The next call dials again."""
+        """Close the connection. The next call opens another."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None
@@ -124,8 +124,8 @@ class Client:
             params: those that the path names go there, all others into the query; None is left out.
 
         Raises:
-            Refused, Unavailable, Broken: as the daemon said; code `unreachable` when there was nobody to ask, `hung_up`
-                when somebody went away before the answer was whole.
+            Refused, Unavailable, Broken: as the daemon answered; code `unreachable` when no daemon could be reached,
+                `hung_up` when the connection broke before the answer was complete.
         """
         response = self._ask(operation, body, params, within)
         return cast("Json", json.loads(self._read(response) or b"{}"))
@@ -217,7 +217,7 @@ class Client:
         return response
 
     def _tell_of_silence(self, connection: _UnixConnection, within: float) -> None:
-        """Tells of an answer that is late. Beyond `PATIENCE` a caller waits for what takes its time."""
+        """Call `silence` if the answer is late: `QUIET` seconds after what it may take beyond `PATIENCE`."""
         quiet = max(0.0, within - PATIENCE) + QUIET
         left = self.bound(within)
         if self._silence is None or quiet >= left:
@@ -241,7 +241,7 @@ class Client:
         return kept
 
     def _chunks(self, response: http.client.HTTPResponse, size: int | None) -> Iterator[bytes]:
-        """The body, piece by piece. What goes wrong with whoever takes them is none of the daemon's."""
+        """The body, piece by piece. Only reading is guarded: an error of the consumer's is not the daemon's."""
         read = 0
         while piece := self._read(response, _CHUNK):
             read += len(piece)
@@ -255,7 +255,7 @@ class Client:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Turns what can go wrong on the way into one of our own errors, and never uses that connection again."""
+        """Raise what goes wrong on the connection as one of our own errors, and close that connection."""
         try:
             yield
         except TimeoutError as error:
@@ -267,7 +267,7 @@ class Client:
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """The whole lines of an answer as they come. Its own iteration takes a connection that broke for the end.
+    """The complete lines of an answer as they come. Iterating the response would take a broken connection for its end.
 
     Raises:
         IncompleteRead: the connection broke.
@@ -290,10 +290,10 @@ def _hung_up(sock: socket.socket) -> bool:
 
 
 def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """`template` with its places filled, and the parameters it had no place for.
+    """The path `template` with its parameters filled in, and the parameters that are not in it.
 
     Raises:
-        Refused: there is nothing to fill a place with.
+        Refused: a parameter of the path is empty.
     """
     left = dict(params)
     parts = []
@@ -311,7 +311,7 @@ def _fill(template: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, A
 
 @contextmanager
 def _text_only(*said: Any) -> Iterator[None]:
-    """Refuses what no request can carry: bytes of a command line that are no UTF-8, and what is nested without end."""
+    """Refuse what JSON cannot carry: bytes of a command line that are not UTF-8, and what is nested too deep."""
     try:
         yield
     except UnicodeEncodeError as error:
@@ -325,7 +325,7 @@ def _text_only(*said: Any) -> Iterator[None]:
 
 @contextmanager
 def _dialled(path: Path) -> Iterator[None]:
-    """Tells apart why nobody could be reached."""
+    """Raise a failed connect as one of our own errors, by its cause."""
     try:
         yield
     except PermissionError as error:
@@ -345,7 +345,7 @@ def _hung_up_on(path: Path, how: str) -> Unavailable:
 
 
 def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:
-    """The error that the daemon sent, in the family of its status; an unknown code becomes the family's own."""
+    """The error that the daemon sent, in the family of its status. A code that we do not know becomes the family's."""
     try:
         said = json.loads(body)
         detail = str(said.get("detail") or said.get("title") or status)

@@ -50,7 +50,7 @@ async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:
 
 
 def _key_of(key: str | None, index: int) -> str | None:
-    """The id of an item of a batch that names none; an empty key stays empty, and is refused."""
+    """The id of the batch's item number `index`, if it has none of its own. An empty key stays empty: it is refused."""
     return f"{key}.{index}" if key else key
 
 
@@ -80,7 +80,11 @@ async def _accept(desk: Desk, ask: Ask, admitted: Sequence[Admitted]) -> Sequenc
 
 
 async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
-    """While draining an id that was accepted before is still answered with its item; nothing new comes in."""
+    """While the daemon drains, a repeat of an accepted item is still answered.
+
+    Raises:
+        Unavailable: `draining`: one of the items is new.
+    """
     for each in admitted:
         if await desk.read(desk.daemon.reader.record, each.new.item.id) is None:
             raise Unavailable(
@@ -89,12 +93,13 @@ async def _only_known(desk: Desk, admitted: Sequence[Admitted]) -> None:
 
 
 async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
-    """What was admitted, with what it names by path taken in.
+    """The same items, with the files that they name by path copied among the uploads.
 
-    An id that was accepted before is answered with its item all the same, whatever has become of what it names.
+    A repeat of an accepted item is left alone: its agent and its files may have changed since.
 
     Raises:
-        Refused: what cannot be met as things are now. Nothing is taken in for a batch that is refused for that.
+        Refused: an item requires what its agent does not offer, in which case no file is copied; or a file cannot be
+            read.
     """
     asked = [each for each in admitted if each.unmet or each.names_paths]
     new = [each for each in asked if await desk.read(desk.daemon.reader.record, each.new.item.id) is None]
@@ -108,7 +113,7 @@ async def _met(desk: Desk, admitted: Sequence[Admitted]) -> Sequence[Admitted]:
 
 
 async def _taken_in(desk: Desk, admitted: Admitted, problems: list[Problem]) -> Admitted:
-    """The same with its files among the uploads; what cannot be had is added to `problems`."""
+    """The same item with its files among the uploads. What is wrong with a file is added to `problems`."""
     daemon, new = desk.daemon, admitted.new
     roots = Roots(directories=daemon.input_roots, upload_dir=daemon.upload_dir, spare=daemon.low_water)
     try:
@@ -131,7 +136,7 @@ def _submitted(record: WorkRecord, created: bool, warnings: tuple[str, ...]) -> 
 
 
 def _of_one(refused: Refused) -> Refused:
-    """What the journal said of a batch of one, with the fields where its caller wrote them."""
+    """The journal's refusal of a batch of one, with its pointers as in the single item that the caller sent."""
     at = pointer("items", 0)
     problems = [Problem(each.pointer.removeprefix(at), each.detail) for each in refused.problems]
     return Refused(refused.message, code=refused.code, problems=problems)

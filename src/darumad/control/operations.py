@@ -1,6 +1,6 @@
-"""Operations: the one table of what can be asked of the daemon. Socket, HTTP and command line are doors to it.
+"""The one table of operations: all that can be asked of the daemon, by the control socket, HTTP and the command line.
 
-What an operation does stands in the module that its line names; how it is called on the wire in `routes`.
+What an operation does is in the module that its line names. Its method and path are in `routes`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,9 +30,9 @@ Answer = Value | Mapping[str, Any] | ASGIApp
 
 
 class Operation(Value):
-    """One thing that can be asked. `request` is filled from path, query and body; `reply` is None for no JSON.
+    """One thing that can be asked. `request` is filled from path, query and body; `reply` is None where it is no JSON.
 
-    `streams` operations read their own body: it is too big to be held.
+    An operation that `streams` reads its body itself, because that is too large for memory.
     """
 
     route: Route

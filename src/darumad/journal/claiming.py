@@ -1,4 +1,7 @@
-"""Claims: the best ready items for the free slots, each under a new fence."""
+"""Claims: the best ready items go to the free slots, each under a new fence.
+
+Few statements find the candidates; which of them goes into which slot is decided in Python, lane by lane.
+"""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,11 +26,11 @@ from darumad.work.lanes import Pool, Turns
 ANY = AgentName("*")
 """The agent of a slot that takes items of every definition."""
 PROBES = 32
-"""The one that goes ahead to a circuit that is half-open is looked for among so many of the best of each range."""
+"""Where one item is to try a half-open circuit, it is chosen among this many of the best of each range."""
 
 
 class _Candidate(NamedTuple):
-    """A ready item, as the statements give it; in the order of these, the best first.
+    """A ready item, as the statements find it. They sort by rank and row: the best comes first.
 
     `fresh`: it would begin its walk. `resumed`: its attempt is open. `begun`: it was claimed before. `delays`: how
     often an outage put it off.
@@ -52,7 +55,7 @@ _InLine = dict[Pool, set[str]]
 
 
 def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:
-    """Each claim by itself: its bounds are its own."""
+    """Carry out one claim after the other: each has bounds of its own."""
     return [_claim(batch, each) for each in claims]
 
 
@@ -64,7 +67,7 @@ def _claim(batch: Batch, asked: Claim) -> Claimed:
 
 
 def _chosen(batch: Batch, asked: Claim) -> tuple[list[Choice], Turns]:
-    """Who goes where, and whose turn it is when they are gone."""
+    """Which candidate goes into which slot, and the lanes' turns after that."""
     lanes, candidates = _candidates(batch, asked)
     suspects = _suspects(batch)
     turns = batch.turns.among(*_in_line(asked, lanes, (*candidates, *suspects)))
@@ -98,15 +101,19 @@ def _candidates(batch: Batch, asked: Claim) -> "tuple[_Lanes, list[_Candidate]]"
 
 
 def _spared_first(candidates: list[_Candidate], but_one: frozenset[AgentName]) -> list[_Candidate]:
-    """Of those that go one at a time, whoever was put off least first: no item may be every probe and hold up all.
+    """The candidates, with those of a half-open circuit sorted by how often they were put off, the least first.
 
-    An item that its server cannot answer opens the circuit again each time it is the probe.
+    An item that its server cannot answer opens the circuit again each time it is the probe. Were it always the first,
+    it would hold up all the others.
     """
     return sorted(candidates, key=lambda each: each.delays if each.agent in but_one else 0) if but_one else candidates
 
 
 def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
-    """Of each range that is asked for as many items as there could be slots for them; all of them, best first."""
+    """The best items of each range that is asked for, as many as there could be slots for; all together, best first.
+
+    A range is what the index holds in order: the ready items of one stage, definition and lane, fresh ones or others.
+    """
     wanted = {(slot.stage, slot.agent) for slot in asked.slots}
     ((present,),) = batch.run("ranges_of_ready", list({WORDS[stage] for stage, _ in wanted}))
     lanes.waiting = load(present)
@@ -127,9 +134,9 @@ def _best(batch: Batch, asked: Claim, lanes: "_Lanes") -> list[_Candidate]:
 
 
 class _Lanes:
-    """The lanes as a claim finds them: of those with limits who has a place, and how many places are left.
+    """The lanes as a claim finds them: in those that have a limit, who has a place and how many places are left.
 
-    `waiting`: each stage, definition and lane of which something is ready, whether it may go or not.
+    `waiting` is each stage, definition and lane in which something is ready, whether it may go or not.
     """
 
     def __init__(self, batch: Batch) -> None:
@@ -152,19 +159,19 @@ class _Lanes:
 
     @property
     def full(self) -> list[str]:
-        """Where nobody new is let in."""
+        """The lanes that have no place left."""
         return [lane for lane, left in self._left.items() if left <= 0]
 
     def ready(self, gated: frozenset[AgentName]) -> list[_Candidate]:
-        """Who has a place and may go on, whoever is before them in the line."""
+        """The ready items that have a place already: they go on, whoever is before them in the line."""
         return [each for each in self._ready if each.agent not in gated]
 
     def lets_in(self, each: _Candidate) -> bool:
-        """Whether this one stands in the line itself: who has a place in a limited lane does not."""
+        """Whether this one waits in the line. An item that has a place in a limited lane does not."""
         return each.lane not in self._left or not (each.begun or each.id in self._named)
 
     def takes(self, each: _Candidate) -> bool:
-        """Give this one a place, if it needs one and there is one."""
+        """Give this one a place if it needs one; whether it may go."""
         if each.begun or each.lane not in self._left:
             return True
         self._left[each.lane] -= 1
@@ -172,9 +179,9 @@ class _Lanes:
 
 
 def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes: _Lanes) -> Iterator[Choice]:
-    """The candidates, best first and lane by lane, into the slots: those of their own definition before any.
+    """Candidates with their slots, best first and lane by lane. A slot of its own definition comes before one of any.
 
-    One by one, as they are asked for: whoever is not has cost nobody a turn.
+    This yields one by one, as they are taken: a candidate that nobody takes costs its lane no turn.
     """
     free: defaultdict[tuple[str, str], deque[Slot]] = defaultdict(deque)
     for slot in asked.slots:
@@ -196,9 +203,11 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
 
 
 def _in_turn(candidates: Sequence[_Candidate], pool_of: _PoolOf, turns: Turns) -> Iterator[_Candidate]:
-    """Each lane's in their order; the best of all says for which pool, and which lane is the furthest behind there.
+    """The candidates lane by lane, each lane's in their order.
 
-    Of equals the better rank. A lane with a limit is one line, whatever its items wait for: its places go by rank.
+    The best candidate that is left says which pool is next, and of that pool the lane that is furthest behind in turns
+    goes; of equals the one whose first has the better rank. A lane with a limit is one line for all pools, because its
+    places go by rank.
     """
     if len({each.lane for each in candidates}) == 1:
         yield from candidates
@@ -227,7 +236,7 @@ def _in_turn(candidates: Sequence[_Candidate], pool_of: _PoolOf, turns: Turns) -
 
 
 def _in_line(asked: Claim, lanes: _Lanes, able: Iterable[_Candidate]) -> tuple[_InLine, _InLine]:
-    """Of each pool that is asked for the lanes that may go, and all that have something ready for it."""
+    """For each pool that is asked for: the lanes that may go, and all lanes that have something ready for it."""
     pool_of = _pools(asked)
     going: _InLine = {(slot.stage, slot.agent): set() for slot in asked.slots}
     there: _InLine = {pool: set() for pool in going}
@@ -239,7 +248,7 @@ def _in_line(asked: Claim, lanes: _Lanes, able: Iterable[_Candidate]) -> tuple[_
 
 
 def _pools(asked: Claim) -> _PoolOf:
-    """Which of the pools that are asked for an item waits for: that of its own definition before that of any."""
+    """How to find the pool that an item waits for: its own definition's if that is asked for, else that of any."""
     present = {(slot.stage, slot.agent) for slot in asked.slots}
 
     @cache  # asked twice an item, of few pools
@@ -251,7 +260,7 @@ def _pools(asked: Claim) -> _PoolOf:
 
 
 def _suspects(batch: Batch) -> list[_Candidate]:
-    """Those that may run, the best first: in a boot that has proven itself."""
+    """The suspects that may run, the best first. None may before the boot has lived for `SETTLED_AFTER`."""
     if not batch.suspects or batch.lived < SETTLED_AFTER:
         return []
     paused = batch.turns.paused
@@ -262,7 +271,7 @@ def _suspects(batch: Batch) -> list[_Candidate]:
 def _one_suspect(
     asked: Claim, suspects: Sequence[_Candidate], chosen: Sequence[Choice], turns: Turns, lanes: _Lanes
 ) -> Iterator[Choice]:
-    """One suspect at a time, into what slots are left: if the process dies now, it was this item."""
+    """At most one suspect, into a slot that is left. It runs alone, so if the process dies now, it was this item."""
     taken = {slot for _, slot in chosen}
     free = changed(asked, slots=tuple(each for each in asked.slots if each not in taken))
     barred = asked.gated | (asked.but_one & {each.agent for each, _ in chosen})

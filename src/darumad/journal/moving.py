@@ -1,6 +1,7 @@
 """Moves and steps of held items.
 
-Fenced: what comes under an older fence or of another stage changes nothing but its cost.
+Both are fenced: one that comes under an older fence, or from another stage, changes nothing. What it used is booked all
+the same.
 """
 
 import sys
@@ -23,11 +24,14 @@ Rows = Mapping[ItemId, int]
 """The row of each item."""
 _UNUSED = Usage()
 _UNBOUNDED = sys.maxsize
-"""The bound of the queue is for what comes from outside: what is planned was let in with its goal."""
+"""The bound of the queue does not hold for the items of a plan: they were let in with their goal."""
 
 
 def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
-    """At most one move an item; the writer puts a second one into the next round."""
+    """Carry out moves, at most one for each item: the writer puts a second one into the next round.
+
+    The answer is `Moved`, `STALE`, or the error of a plan that was not accepted.
+    """
     rows, held = _standing(batch, moves)
     refused = _planned(batch, [each for each in moves if each.plan and each.item in held])
     applied = held - refused.keys()
@@ -55,7 +59,7 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
 
 
 def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
-    """At most one step an item; a further one goes into the next round."""
+    """Keep steps, at most one for each item: the writer puts a second one into the next round."""
     rows = batch.run("keep_steps", [(each.item, *_step(each)) for each in steps])
     applied = {uid for uid, _ in rows}
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
@@ -67,7 +71,7 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
 
 
 def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[ItemId]]:
-    """The rows of the items that are to be moved, and which of them are held as their moves believe."""
+    """The rows of the items to be moved, and which of them are held under the fence and in the stage of their move."""
     asked = [(each.item, each.fence, WORDS[each.from_stage]) for each in moves]
     rows: dict[ItemId, int] = {}
     stale: list[ItemId] = []
@@ -78,7 +82,7 @@ def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[Item
 
 
 def _planned(batch: Batch, moves: Sequence[Move]) -> Mapping[ItemId, DarumaError]:
-    """Accepts what these moves plan, as sub-work of items that still run; why, of those where it cannot be."""
+    """Accept the items that these moves plan, as sub-work of their goals; the error of each plan that is refused."""
     if not moves:
         return {}
     audits = [
@@ -105,7 +109,7 @@ def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, l
 
 
 def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
-    """What the applied moves bring with them: steps, the stage's output, questions and feedback."""
+    """Keep what the applied moves bring with them: steps, the stage's output, questions and feedback."""
     steps = [step for each in done for step in each.steps]
     _drop_behind(batch, steps)
     batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(each)) for each in steps])
@@ -128,7 +132,7 @@ def _correspondence(each: Move, rows: Rows) -> Iterator[tuple[Any, ...]]:
 
 
 def _drop_behind(batch: Batch, steps: Iterable[Step]) -> None:
-    """What was recorded behind a step that was made anew belongs to another walk."""
+    """Drop the steps behind one that was made anew: they followed from its earlier outcome."""
     anew = [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in steps if each.anew]
     batch.run_if_any("drop_steps_behind", anew)
 
@@ -143,7 +147,7 @@ def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
 
 
 def _book(batch: Batch, moves: Sequence[Move], rows: Rows, applied: frozenset[ItemId]) -> None:
-    """What the moves used, and how the attempts ended that did. Of a stale one only the usage counts."""
+    """Book what the moves used, and how attempts ended. Of a stale move only the usage is booked."""
     booked = []
     for each in moves:
         ends = each.follows.ends_attempt and each.item in applied

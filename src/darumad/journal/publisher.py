@@ -1,8 +1,6 @@
-"""The publisher.
+"""The publisher: tells listeners what was committed, on a thread of its own, and keeps the last events in a ring.
 
-The thread on which logs, metrics and streams hear of what was committed, and the ring they catch up from.
-
-Listeners never block the writer and never raise into it.
+Logs, metrics and streams are such listeners. They can neither hold up the writer nor raise into it.
 """
 
 import threading
@@ -21,11 +19,11 @@ from darumad.names import Position, Seconds
 from darumad.values import Value, asdict
 
 RING = 16_384
-"""Events kept rendered; whoever is further behind reads the journal."""
+"""How many events are kept, rendered as JSON. A follower that is further behind reads the journal."""
 
 
 class PublisherHealth(Value):
-    """Batches that wait, and for how many seconds the present one is being told (None between batches)."""
+    """How many batches wait, and how many seconds the present one has been told (None between two)."""
 
     queued: int
     batch_age: Seconds | None
@@ -46,11 +44,11 @@ class Publisher:
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
 
     def start(self) -> None:
-        """Begin to tell what was published; what came before waits for it."""
+        """Begin to tell batches; those published before this are told first."""
         self._thread.start()
 
     def publish(self, batch: Sequence[Recorded]) -> None:
-        """Never waits. The writer's, after COMMIT."""
+        """Queue a committed batch and return at once. The writer calls this after COMMIT."""
         if batch:
             self._queue.put(batch)
 
@@ -63,7 +61,7 @@ class Publisher:
         return self._ring.after(position)
 
     def forget(self, subject: str) -> None:
-        """What the events about `subject` say is no longer told to whoever catches up."""
+        """Empty the events about `subject` in the ring: a follower that catches up learns no more than their types."""
         self._ring.forget(subject)
 
     @property
@@ -125,7 +123,7 @@ class Ring:
             self._dropped_to = self._positions[over - 1] if over <= held else batch[over - held - 1].seq
 
     def forget(self, subject: str) -> None:
-        """Keep the places of the events about `subject`, and not what they say."""
+        """Keep the events about `subject` in their positions, without their data."""
         with self._lock:
             for place, line in enumerate(self._lines):
                 event = orjson.loads(line)
@@ -133,7 +131,7 @@ class Ring:
                     self._lines[place] = orjson.dumps({**event, "data": {}}, option=orjson.OPT_APPEND_NEWLINE)
 
     def after(self, position: int) -> tuple[tuple[bytes, ...], bool]:
-        """What is held behind `position`; complete when nothing behind it was let go or came before this life."""
+        """The lines behind `position`, and whether they are complete: none of them was dropped or is from before."""
         with self._lock:
             start = bisect_right(self._positions, position)
             lines = tuple(islice(self._lines, start, None))

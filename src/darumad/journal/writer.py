@@ -1,7 +1,7 @@
-"""The writer: the one thread that changes the journal. What queued while the last fsync ran is the next transaction.
+"""The writer: the one thread that changes the journal.
 
-It waits for nobody: answers go to whoever asked, one call for each addressee and batch, and the batch's events to the
-publisher, both after COMMIT.
+The requests that queued while the last fsync ran are its next transaction. After COMMIT it hands the answers to those
+who asked, in one call for each of them, and the events to the publisher. It waits for neither.
 """
 
 import threading
@@ -60,14 +60,14 @@ MAX_BATCH = 256
 """Requests in one transaction, at most; under load the queue fills it while the last one is synced."""
 
 AGAIN = 1.0
-"""Seconds until what waits for room on the disk is tried again, or for a reader of the log to end."""
+"""Seconds until a request that waits for room on the disk, or a checkpoint that a reader held up, is tried again."""
 REST = 0.05
-"""Seconds without a request after which nobody is taken to wait, and the writer sees to its log."""
+"""Seconds without a request after which the writer has time for a checkpoint."""
 COMPLETES = (Move, Step, EffectEnd, Settle, Cancel)
-"""What tells of something that has happened: it is kept until it can be written. All else is told to come back."""
+"""Requests that tell of what has happened. On a full disk these wait for room; all others are refused meanwhile."""
 
 Addressee = Callable[[Sequence[Outcome]], None]
-"""Who gets the answers: called on the writer's thread, once a batch; it must only post them on."""
+"""Who gets the answers. Called on the writer's thread, once a batch: it must only pass them on."""
 Posted = tuple[Request, Addressee | None]
 
 HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
@@ -90,13 +90,13 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Settle: settle,
     Setting: setting,
 }
-"""Who carries out the requests of one kind: all of them in, their answers out in the same order."""
+"""What carries out the requests of each kind: it takes all of a batch, and returns their answers in the same order."""
 
 
 class WriterHealth(Value):
-    """How the writer is: requests that wait, and for how many seconds the present batch runs (None between batches).
+    """How the writer is: how many requests wait, and how many seconds the present batch has run (None between two).
 
-    `held` counts those that wait for room on the disk, `unfinished` the items that are not at their end.
+    `held` counts the requests that wait for room on the disk, `unfinished` the items that are not at their end.
     """
 
     queued: int
@@ -142,15 +142,15 @@ class Writer:
         self._failed: DarumaError | None = None
         self._closed = False
         self._door = threading.Lock()
-        """Held while somebody looks whether it is open and goes in: nobody comes behind the one who closes it."""
+        """Held by `post` and `close`, so that no request can be queued behind the end of the queue."""
 
     def start(self) -> None:
-        """Begin to carry out what was posted, with an empty log: the life before may have been killed over that."""
+        """Begin to carry out requests. The log is emptied first, for an earlier life may have been killed."""
         self._guarded(self._checkpoints.empty_log)
         self._thread.start()
 
     def post(self, request: Request, reply: Addressee | None) -> None:
-        """Never waits. After `close` the answer is an `Unavailable`."""
+        """Queue `request` and return at once. After `close` its answer is `Unavailable`."""
         with self._door:
             closed = self._closed
             if not closed:
@@ -159,7 +159,7 @@ class Writer:
             _turn_away([(request, reply)])
 
     def health(self) -> WriterHealth:
-        """Safe from any thread at any time: it asks nobody."""
+        """How it is, without asking its thread. Safe from any thread."""
         began = self._batch_began
         age = None if began is None else Seconds(max(0.0, self._clock.monotonic() - began))
         return WriterHealth(self._queue.qsize(), age, len(self._held), self._tail.unfinished)
@@ -170,7 +170,7 @@ class Writer:
         return self._failed is not None
 
     def close(self, within: Seconds) -> bool:
-        """Carry out what was posted before, then stop. False if that took longer than `within` seconds."""
+        """Carry out what was posted before, then stop; whether that was done within so many seconds."""
         with self._door:
             self._closed = True
             self._queue.put(None)
@@ -195,9 +195,9 @@ class Writer:
         _turn_away(self._held)
 
     def _take(self) -> tuple[list[Posted], bool]:
-        """What was held and what is queued by now, waiting for the first; and whether there will be more.
+        """The next batch, and whether the queue is still open. Waits until there is a request.
 
-        Nothing at all when nobody asked for a while and there is a checkpoint to make.
+        Requests that wait for room on the disk come first. The batch is empty when it is time for a checkpoint.
         """
         posted = list(self._held)
         try:
@@ -220,7 +220,7 @@ class Writer:
 
     @property
     def _patience(self) -> float | None:
-        """Seconds until something else than a request is to be done; None where there is nothing."""
+        """Seconds to wait for a request until a checkpoint is due; None where none is."""
         if self._failed is not None:
             return None
         return REST if self._checkpoints.due else AGAIN if self._checkpoints.owed else None
@@ -242,7 +242,7 @@ class Writer:
             self._guarded(self._given.room.set_aside)
 
     def _keep_what_happened(self, posted: Sequence[Posted]) -> None:
-        """The disk is full: completes wait for room, in their order; everything else is told to come back."""
+        """The disk is full: what has happened waits for room, in its order; every other request is refused for now."""
         held = [each for each in posted if isinstance(each[0], COMPLETES)]
         refused = [each for each in posted if not isinstance(each[0], COMPLETES)]
         full = Unavailable("the disk is full", code="disk_full", retry_after=DISK_RETRY)
@@ -266,7 +266,11 @@ class Writer:
             return self._in_trouble(error, requests)
 
     def _in_trouble(self, error: Exception, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
-        """Without room: once more without the ballast. All else is the end of the writing."""
+        """On a full disk give up the ballast and try once more. Any other trouble ends the writing.
+
+        Raises:
+            _NoRoom: the ballast is gone already.
+        """
         if not is_full(error):
             return self._give_up(error, len(requests)), ()
         if not self._given.room.give_up():
@@ -286,7 +290,7 @@ class Writer:
         return answers, recorded
 
     def _one_by_one(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Sequence[Recorded]]:
-        """The same batch, each request under a savepoint of its own, so that only the bad ones fail."""
+        """The same batch with a savepoint for each request, so that only those fail that cannot be carried out."""
         batch = self._begin()
         try:
             answers = [_under_savepoint(batch, each) for each in requests]
@@ -329,7 +333,7 @@ class Writer:
         self._turns = batch.turns
 
     def _give_up(self, error: Exception, count: int) -> list[Answer]:
-        """From here on nothing is promised: every answer is `io_error` until the daemon is started again."""
+        """The disk has failed: from now on every answer is `io_error`, until the daemon is started again."""
         self._failed = self._failed or _io_error(error)
         self._given.on_fatal(self._failed)
         return [self._failed] * count
@@ -383,12 +387,12 @@ def _io_error(error: Exception) -> DarumaError:
 
 
 def _turn_away(posted: Sequence[Posted]) -> None:
-    """Whoever came too late, or still waits for room when it closes."""
+    """Refuse requests that came after the close, or that still waited for room then."""
     _tell(posted, [Unavailable("the journal is closed")] * len(posted))
 
 
 def _tell(posted: Sequence[Posted], answers: Sequence[Answer]) -> None:
-    """Each addressee once, with all that is theirs. One that raises is the thread's excepthook's, nobody else's."""
+    """Call each addressee once, with all of its answers. What one raises goes to `threading.excepthook`."""
     mail: dict[Addressee, list[Outcome]] = {}
     for (request, reply), answer in zip(posted, answers, strict=True):
         if reply is not None:
