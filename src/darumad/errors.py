@@ -154,6 +154,12 @@ CODES: Mapping[str, ErrorCode] = {
             74,
             "Make room there, or name another place; what the daemon was asked for is done, only not told.",
         ),
+        ErrorCode(
+            "no_such_place",
+            500,
+            74,
+            "Name a place that you may write to; what the daemon was asked for is done, only not told.",
+        ),
     )
 }
 

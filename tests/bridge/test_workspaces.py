@@ -125,6 +125,14 @@ def test_a_tar_that_cannot_be_unpacked_is_named_as_the_fault_and_leaves_nothing(
     assert list(workspaces.place("a", 0).iterdir()) == []
 
 
+def test_a_tar_that_is_too_much_is_refused_before_anything_of_it_is_laid_out(
+    workspaces: Workspaces, tmp_path: Path
+) -> None:
+    members = [("../first", b""), *((str(number), b"") for number in range(UNPACK_LIMITS.files))]
+    with pytest.raises(Unfit, match="unpacks to more than 1,000 files"):
+        fill(workspaces, uploaded(tmp_path, tarred(*members), "package", media_type=TAR))
+
+
 def test_what_nobody_waits_for_is_not_unpacked_to_its_end(workspaces: Workspaces, tmp_path: Path) -> None:
     stopped = threading.Event()
     stopped.set()

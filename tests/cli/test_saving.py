@@ -54,7 +54,7 @@ def test_a_place_that_cannot_be_written_is_told_with_its_path_and_leaves_nothing
     done = run("result", "one", "--save", str((tmp_path / place).parent))
     first, second = done.stderr.splitlines()
     assert (done.returncode, first) == (74, f"daruma: {tmp_path / place} cannot be written: {why}")
-    assert "name another place" in second
+    assert second == "  -> Name a place that you may write to; what the daemon was asked for is done, only not told."
     assert not list(tmp_path.rglob(".*.incoming"))
 
 

@@ -94,24 +94,30 @@ class Unpacking:
 
     def _copy(self, source: Path, partial: Path) -> None:
         with _Source(source, self._stopped) as upload, partial.open("wb") as copy:
-            self._count(source.stat().st_size, partial.parent)
+            size = source.stat().st_size
+            self._count(size)
+            self._check_room(size, partial.parent)
             shutil.copyfileobj(upload, copy, _BLOCK)
 
     def _unpack(self, source: Path, partial: Path) -> None:
         partial.mkdir()
         # Plain only: a small one that is compressed may hold anything.
         with _Source(source, self._stopped) as upload, tarfile.open(fileobj=upload, mode="r:") as archive:
+            for member in archive:  # to the end, before anything of it is written: it may be too much as a whole
+                self._count(member.size)
             for member in archive:
-                self._count(member.size, partial)
+                self._check_room(member.size, partial)
                 archive.extract(member, partial, filter="data")
 
-    def _count(self, size: int, place: Path) -> None:
+    def _count(self, size: int) -> None:
         """Take `size` bytes and one file of what there may be, before anything of it is written."""
         self._size, self._files = self._size + size, self._files + 1
         if self._size > self._limits.size:
             raise ValueError(f"unpacks to more than {self._limits.size:,} bytes (`item.unpacked_size`)")
         if self._files > self._limits.files:
             raise ValueError(f"unpacks to more than {self._limits.files:,} files (`item.unpacked_files`)")
+
+    def _check_room(self, size: int, place: Path) -> None:
         disk = os.statvfs(place)
         if disk.f_bavail * disk.f_frsize < size + self._limits.spare:
             raise OSError(errno.ENOSPC, "there is too little room on the disk to lay it out")

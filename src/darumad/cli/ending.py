@@ -55,8 +55,9 @@ def _run(command: click.Command, argv: Sequence[str]) -> int:
 
 
 def unwritten(place: Path | str, error: OSError) -> Refused:
-    """The refusal of a place on the caller's side that cannot be written to."""
-    return Refused(f"{place} cannot be written: {error.strerror or error}", code="cannot_write")
+    """The refusal of a place on the caller's side that cannot be written to: it is full or failing, or is none."""
+    code = "cannot_write" if error.errno in _NO_ROOM else "no_such_place"
+    return Refused(f"{place} cannot be written: {error.strerror or error}", code=code)
 
 
 def say_error(error: DarumaError) -> None:
