@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from darumad.bridge import Workspaces
 from darumad.daemon import housekeeping
 from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, Housekeeping, HousekeepingPorts
-from darumad.events import DaemonClockJumped, Fact
-from darumad.journal import Held, Move, PromoteDue
+from darumad.events import DaemonClockJumped, Fact, WorkScheduled
+from darumad.journal import Held, Move, PromoteDue, SetBack
+from darumad.journal.writer import HANDLERS
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
@@ -210,6 +211,7 @@ def test_a_clock_that_was_set_is_told_of_once_and_everything_is_looked_at_anew(
     clock.offset = by
     kept.keeping.look_at_the_clock()
     kept.keeping.look_at_the_clock()
+    desk.call(PromoteDue())  # behind what was posted
     assert kept.facts == [DaemonClockJumped("daemon", by)]
     assert (kept.looks, len(kept.dates)) == (1, 1)
 
@@ -249,19 +251,53 @@ def test_a_clock_that_is_set_back_lengthens_no_delay_of_our_own_and_moves_no_mom
     desk.call(later(outage, "outage", clock.wall() + 9_000))
     rank = desk.record("failed").rank
     clock.offset = -3_600_000
-    desk.submit("since")
-    desk.call(later(desk.claim_one(), "backoff", clock.wall() + 30_000))
+    desk.submit("since", "after")
+    since, after = desk.claim(count=2)
+    desk.call(later(since, "backoff", clock.wall() + 7_200_000))
     kept.keeping.look_at_the_clock()
+    desk.call(later(after, "backoff", clock.wall() + 7_200_000))
     assert kept.looks == 1, "the orchestrator arms its alarm anew"
-    due = {name: desk.record(name).run_at - clock.wall() for name in ("failed", "outage", "since")}  # type: ignore[operator]
-    assert due == {"failed": 10_000, "outage": 9_000, "since": 30_000}
+    due = {name: desk.record(name).run_at - clock.wall() for name in ("failed", "outage", "since", "after")}  # type: ignore[operator]
+    assert due == {"failed": 10_000, "outage": 9_000, "since": 7_200_000, "after": 7_200_000}
     assert desk.record("failed").rank == rank - 3_600_000
     assert desk.record("outage").rank == outage.record.rank
     assert desk.record("named").run_at == named
 
 
+def test_a_clock_that_is_set_back_is_made_up_for_once_though_the_journal_could_not_at_first(
+    desk: Desk, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(desk)
+    desk.submit("before", "since")
+    before, since = desk.claim(count=2)
+    desk.call(later(before, "outage", clock.wall() + 7_200_000))
+    kept.keeping.look_at_the_clock()
+    clock.offset = -3_600_000
+    with monkeypatch.context() as broken:
+        broken.setitem(HANDLERS, SetBack, lambda *_: 1 / 0)
+        kept.keeping.look_at_the_clock()
+        desk.call(later(since, "outage", clock.wall() + 7_200_000))
+    for _ in range(2):
+        kept.keeping.look_at_the_clock()
+        desk.call(PromoteDue())
+    due = {name: desk.record(name).run_at - clock.wall() for name in ("before", "since")}  # type: ignore[operator]
+    assert due == {"before": 7_200_000, "since": 7_200_000}
+
+
+def test_what_was_scheduled_so_long_ago_that_its_event_is_gone_is_set_back_too(desk: Desk, clock: SetClock) -> None:
+    kept = Kept(desk)
+    desk.submit("a")
+    desk.call(later(desk.claim_one(), "outage", clock.wall() + 7_200_000))
+    desk.sql("DELETE FROM event")
+    clock.offset = -3_600_000
+    kept.keeping.look_at_the_clock()
+    desk.call(PromoteDue())
+    assert desk.record("a").run_at == clock.wall() + 7_200_000
+
+
 def later(held: Held, reason: str, run_at: int) -> Move:
-    return move(held, WorkState.SCHEDULED, reason=reason, run_at=run_at, keep_rank=reason == "outage")
+    told = WorkScheduled(held.record.item.id, reason, run_at, None)
+    return move(held, WorkState.SCHEDULED, reason=reason, run_at=run_at, keep_rank=reason == "outage", facts=(told,))
 
 
 def until_checked(kept: Kept) -> None:

@@ -22,6 +22,7 @@ from darumad.journal import (
     Program,
     PromoteDue,
     Rescue,
+    SetBack,
     Setting,
     Slot,
 )
@@ -29,7 +30,7 @@ from darumad.journal.checkpoints import FULL_FRAMES, IDLE_FRAMES, Checkpoints
 from darumad.journal.database import Database
 from darumad.journal.rounds import KINDS, groups
 from darumad.journal.writer import HANDLERS
-from darumad.names import ActorPath, AgentName, ItemId, Seconds
+from darumad.names import ActorPath, AgentName, ItemId, Millis, Seconds
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, Desk, Gate, move, new_item, step, success
 from tests.kit import FakeClock, eventually
@@ -291,6 +292,20 @@ def test_what_was_posted_before_a_rescue_is_seen_by_it(desk: Desk) -> None:
     assert isinstance(ended, Moved)
     assert isinstance(moved, Moved)
     assert rescued.items == ("b",)
+
+
+def test_a_clock_that_was_set_back_takes_nothing_from_what_its_own_batch_schedules(desk: Desk) -> None:
+    """The events of that are not there yet."""
+    desk.submit("a")
+    held, due = desk.claim_one(), Millis(desk.clock.wall() + 7_200_000)
+    gate = Gate(desk)
+    desk.journal.post(move(held, WorkState.SCHEDULED, reason="outage", run_at=due))
+    desk.journal.post(Rescue(live=frozenset()))
+    seen = desk.reader.last_position()
+    desk.journal.post(SetBack(by_ms=3_600_000, at=Millis(desk.clock.wall()), right=seen, wrong=seen))
+    gate.open()
+    desk.call(PromoteDue())
+    assert desk.record("a").run_at == due
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ is tried again when it is due the next time.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,7 @@ from darumad.bridge import Workspaces
 from darumad.clock import Clock
 from darumad.daemon.inspection import Inspection
 from darumad.events import DaemonClockJumped, Fact, JournalChecked
-from darumad.journal import Journal, Prune, Pruned, SetBack
+from darumad.journal import Journal, Outcome, Prune, Pruned, SetBack
 from darumad.logs import logger
 from darumad.names import ItemId, Millis, Seconds
 from darumad.settings import Retention
@@ -58,7 +59,8 @@ class Housekeeping:
         self._retention = retention
         self._check_at = None if check_after is None else ports.clock.monotonic() + check_after
         self._tidy_at = ports.clock.monotonic() + min(retention.every, 60.0)
-        self._offset, self._looked_at = self._drift(), ports.clock.monotonic()
+        self._offset, self._position = self._drift(), ports.journal.reader().last_position()
+        self._set_back: deque[SetBack] = deque()
         self._low = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
@@ -121,15 +123,27 @@ class Housekeeping:
 
     def look_at_the_clock(self) -> None:
         """Tell of a wall clock that was set, and have everything that waits for a time be looked at anew."""
-        drift, now = self._drift(), self._ports.clock.monotonic()
-        by, since = drift - self._offset, now - self._looked_at
-        self._offset, self._looked_at = drift, now
+        drift, position = self._drift(), self._ports.journal.reader().last_position()
+        by, before = drift - self._offset, self._position
+        self._offset, self._position = drift, position
         if abs(by) > JUMP_MS:
             self._ports.note(DaemonClockJumped("daemon", by))
             if by < 0:
-                self._ports.journal.call(SetBack(by_ms=-by, within_ms=round((since + TICK) * 1000)), WITHIN)
-            self._ports.look_again()
+                at = self._ports.clock.wall()
+                self._set_back.append(SetBack(by_ms=-by, at=at, right=before, wrong=position))
+            else:
+                self._ports.look_again()
             self._ports.look_at_the_date()
+        while self._set_back:
+            self._ports.journal.post(self._set_back.popleft(), self._were_set_back)
+
+    def _were_set_back(self, outcomes: Sequence[Outcome]) -> None:
+        """On the writer's thread. What was not done is asked for again at the next look: nothing of it has happened."""
+        failed = [each for each in outcomes if isinstance(each.answer, Exception)]
+        self._set_back.extend(cast("SetBack", each.request) for each in failed)
+        for each in failed:
+            log.warning("not_set_back", error=str(each.answer))
+        self._ports.look_again()
 
     def _drift(self) -> int:
         return self._ports.clock.wall() - round(self._ports.clock.monotonic() * 1000)

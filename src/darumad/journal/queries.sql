@@ -630,11 +630,14 @@ WHERE state = 'scheduled' AND run_at <= :now
 RETURNING uid;
 
 -- name: set_back
--- The wall clock was set back: what waits out a delay that we gave it goes on as late as it would have.
+-- The wall clock was set back: what waits out a delay that we gave it before goes on as late as it would have. One whose
+-- event is kept no longer was given it long ago.
 UPDATE item INDEXED BY item_due SET
     run_at = run_at - :by,
     rank = CASE reason WHEN 'backoff' THEN rank - :by ELSE rank END
-WHERE state = 'scheduled' AND reason IN ('backoff', 'outage') AND run_at >= :now + :by - :within;
+WHERE state = 'scheduled' AND reason IN ('backoff', 'outage') AND coalesce((
+    SELECT event.seq <= :right OR (event.seq <= :wrong AND event.at > :at) FROM event
+    WHERE event.subject = item.uid AND event.type = 'work.scheduled' ORDER BY event.seq DESC LIMIT 1), true);
 
 -- name: next_due
 SELECT min(run_at) FROM item INDEXED BY item_due WHERE state = 'scheduled';

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from darumad.events import Fact
-from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Stage
+from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Position, Stage
 from darumad.values import Value, field
 from darumad.work.budget import Account, Amount, Budget
 from darumad.work.conversation import Exchange
@@ -299,14 +299,17 @@ class PromoteDue(Value, kw_only=True):
 
 
 class SetBack(Value, kw_only=True):
-    """The wall clock was set back by `by_ms`, within the last `within_ms`. Answer: `APPLIED`.
+    """The wall clock was set back by `by_ms`, which was seen `at` what it says now. Answer: `APPLIED`.
 
-    What waits out a backoff or an outage goes back with it; a moment that somebody named stays. What was scheduled
-    since looks no different where it waits for nearly as long as the clock went back, or longer: it goes on earlier.
+    What waits out a backoff or an outage since before then goes back with it; a moment that somebody named stays. Up to
+    the position `right` the clock was right, behind `wrong` it was not; of what was written between the two, all that
+    is of a time ahead of `at` came before.
     """
 
     by_ms: int
-    within_ms: int
+    at: Millis
+    right: Position
+    wrong: Position
 
 
 class Promoted(Value):

@@ -49,7 +49,7 @@ def promote_due(batch: Batch, asked: Sequence[PromoteDue]) -> list[Answer]:
 def set_back(batch: Batch, asked: Sequence[SetBack]) -> list[Answer]:
     """One after the other: each goes by where the one before it put things."""
     for each in asked:
-        batch.run("set_back", (), by=each.by_ms, within=each.within_ms)
+        batch.run("set_back", (), by=each.by_ms, at=each.at, right=each.right, wrong=each.wrong)
     return [APPLIED] * len(asked)
 
 

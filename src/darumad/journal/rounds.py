@@ -4,7 +4,8 @@ All of one kind at once, but each item's requests as they were posted.
 
 Two requests of one item never share a statement: of two moves in one UPDATE only the first would count. What names no
 item (claims, promotions) comes last and sees what the batch did before it. A rescue names the holders that lived when
-it was posted: what was posted after it, perhaps for a holder that it does not know, is carried out after it.
+it was posted: what was posted after it, perhaps for a holder that it does not know, is carried out after it. A clock
+that was set back comes first of all: it goes by events, and those of the batch are not there yet.
 """
 
 from collections import defaultdict
@@ -37,13 +38,13 @@ Group = tuple[type[Any], list[Any]]
 """Requests of one kind that run as one statement."""
 
 KINDS: tuple[type[Any], ...] = (
-    Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note, SetBack,
+    SetBack, Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note,
     PromoteDue, Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
 _PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
-_LAST = frozenset({SetBack, PromoteDue, Rescue, Claim, Purge, Prune})
+_LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
 _OF_ONE_ITEM = frozenset({Move, Step, EffectStart, EffectEnd})
 """What touches the item that it names and nothing else."""
 
@@ -66,7 +67,8 @@ _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
 
 def groups(requests: Sequence[Request]) -> list[Group]:
     """The statements to run, in order."""
-    return [group for stretch in _stretches(requests) for group in _rounds(stretch)]
+    found = [group for stretch in _stretches(requests) for group in _rounds(stretch)]
+    return sorted(found, key=lambda group: group[0] is not SetBack)
 
 
 def _stretches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
