@@ -90,33 +90,39 @@ async def wait(desk: Desk, ask: Ask, request: WaitRequest) -> WorkView:
     """The item once it is finished or parked.
 
     Raises:
-        Unavailable: `wait_expired`; or the daemon stops first.
+        Unavailable: `wait_expired`: the time is up, or the caller has hung up; or the daemon stops first.
     """
     deadline = desk.daemon.clock.monotonic() + min(request.timeout, _LONGEST_WAIT)
     gone = asyncio.ensure_future(ask.gone())
     try:
         with desk.watch.item(request.id) as bell:
-            while True:
-                bell.clear()
-                record = await desk.record(request.id)
-                waiting_for = await needs(desk, record)
-                if record.state in _SETTLED:
-                    cancelled = await cancelled_by(desk, record)
-                    return changed(view_of(record), waits_for=waiting_for, cancelled=cancelled)
-                left = deadline - desk.daemon.clock.monotonic()
-                still = f"{request.id} is still {record.state.value}"
-                await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)
-                if desk.watch.closed:
-                    raise Unavailable("the daemon is stopping; the item will go on when it is back")
+            return await _settled(desk, request.id, bell, gone, deadline)
     finally:
         gone.cancel()
 
 
+async def _settled(
+    desk: Desk, name: str, bell: asyncio.Event, gone: "asyncio.Future[None]", deadline: float
+) -> WorkView:
+    """The item once it is finished or parked: looked at now, and again whenever `bell` rings."""
+    while True:
+        bell.clear()
+        record = await desk.record(name)
+        waiting_for = await needs(desk, record)
+        if record.state in _SETTLED:
+            return changed(view_of(record), waits_for=waiting_for, cancelled=await cancelled_by(desk, record))
+        left = deadline - desk.daemon.clock.monotonic()
+        still = f"{name} is still {record.state.value}"
+        await _rings(bell, gone, left, f"{still}: it waits for {waiting_for}" if waiting_for else still)
+        if desk.watch.closed:
+            raise Unavailable("the daemon is stopping; the item will go on when it is back")
+
+
 async def _rings(bell: asyncio.Event, gone: "asyncio.Future[None]", left: float, still: str) -> None:
-    """Waits until something about the item was committed; `still` is what there is to say when nothing was.
+    """Wait until something about the item was committed; `still` is the message when nothing was.
 
     Raises:
-        Unavailable: `wait_expired`: the time is up, or nobody listens any more.
+        Unavailable: `wait_expired`: the time is up, or the caller has hung up.
     """
     ringing = asyncio.ensure_future(bell.wait())
     try:
