@@ -8,9 +8,9 @@ from typing import Any, Final
 from darumad.supervision.actor import Actor, log
 from darumad.supervision.backoff import Backoff, Rng
 from darumad.supervision.child import Child
+from darumad.supervision.child_calls import ChildCalls
 from darumad.supervision.errors import StartError, SupervisionError
 from darumad.supervision.event import Bus
-from darumad.supervision.housekeeping import Housekeeping
 from darumad.supervision.intensity import Intensity
 from darumad.supervision.life import REAL, Birth, Life, Phase, current_birth
 from darumad.supervision.mailbox import Mailbox
@@ -46,7 +46,7 @@ class SupervisorFactory:
         return ref
 
 
-class Supervisor(Housekeeping, Actor):
+class Supervisor(ChildCalls, Actor):
     """Starts its children in order, restarts them by its strategy, stops them in reverse. OTP's `supervisor`."""
 
     def __init__(self, flags: SupervisorFlags, specs: Sequence[ChildSpec]) -> None:

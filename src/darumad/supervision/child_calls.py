@@ -1,4 +1,4 @@
-"""The supervisor's answers: what each API call does, on the supervisor's own thread."""
+"""What each call of a supervisor's API does to its children, on the supervisor's own thread. See `supervisor_ref`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from darumad.supervision.backoff import Backoff
 
 
-class Housekeeping:
-    """Start, terminate, restart, delete, and say what there is."""
+class ChildCalls:
+    """The calls about children: start, terminate, restart and delete one, and tell which there are."""
 
     is_pool: bool
     _life: Life
