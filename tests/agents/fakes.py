@@ -95,7 +95,7 @@ def context(workspace: Path, complete: Complete | None = None, **more: Any) -> C
     given: dict[str, Any] = {
         "stage": Stage.EXECUTING,
         "attempt": Attempt(1),
-        "workspace": workspace,
+        "place": workspace,
         "steps": Steps(),
         "complete": complete or no_model(),
         "progress": lambda: None,

@@ -108,7 +108,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Documented:
 def pykka(once: Documented, tmp_path: Path) -> Documented:
     """A page of the test's own to spoil."""
     shutil.copytree(once.context.workspace, tmp_path, dirs_exist_ok=True)
-    return replace(once, context=changed(once.context, workspace=tmp_path))
+    return replace(once, context=changed(once.context, place=tmp_path))
 
 
 async def test_the_same_package_gives_the_same_bytes(pykka: Documented, tmp_path: Path) -> None:

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
+from darumad.agents.artifacts import artifact
 from darumad.archives import TAR
 from darumad.bridge import Workspaces, unpacking
 from darumad.bridge.unpacking import Unfit
 from darumad.values import changed
 from darumad.work.causes import ENDS, Course
-from darumad.work.item import Input
+from darumad.work.item import Input, WorkItem
 from darumad.work.kinds import verdict
-from darumad.work.result import StopReason
-from tests.bridge.room import UNPACK_LIMITS, Room
+from darumad.work.ports import Context
+from darumad.work.result import StopReason, WorkResult
+from tests.bridge.room import UNPACK_LIMITS, Room, completed
 from tests.work.build import item
 
 Rooms = Callable[..., Room]
@@ -202,3 +204,20 @@ def test_a_disk_without_room_is_no_failure_of_the_item_which_waits_for_it(room: 
     assert error.kind == "no_room"
     assert verdict("no_room", circuit_open=False, moved={}) == "ignore"
     assert ENDS["no_room"].course is Course.WAIT_OUT
+
+
+# --- when they are there ----------------------------------------------------------------------------------------------
+
+
+def test_a_workspace_is_there_for_whoever_asks_for_it_and_is_made_for_nobody_else(room: Rooms, tmp_path: Path) -> None:
+    async def writes(item: WorkItem, context: Context) -> WorkResult:
+        if item.id == "two":
+            (context.workspace / "letter").write_text("Dear board")
+        return completed(artifacts=[artifact(context.workspace, "letter")] if item.id == "two" else ())
+
+    stage = room()
+    seat = stage.spawned()
+    for name in ("one", "two"):
+        stage.begin(writes, stage.held(name), seat)
+        assert stage.done().result.success
+    assert [home.name for home in (tmp_path / "workspaces").iterdir()] == ["two"]

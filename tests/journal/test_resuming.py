@@ -104,7 +104,7 @@ async def loop(held: Held, commits: Commits, model: Model, *tools: Any, system: 
     context = Context(
         stage=Stage.EXECUTING,
         attempt=Attempt(held.record.attempt),
-        workspace=Path(),
+        place=Path(),
         steps=steps,
         effects=Effects(held, commits, steps),
         complete=model,

@@ -89,7 +89,7 @@ class Opening:
         context = self._context(held, steps, effects, complete, watch.progress)
         fill = None
         if item.inputs and any(each.upload for each in item.inputs):
-            fill = lambda stopped: self._workspaces.fill(item, context.workspace, stopped)  # noqa: E731 - it is one call, bound to this item
+            fill = lambda stopped: self._workspaces.fill(item, context.place, stopped)  # noqa: E731 - it is one call, bound to this item
         return Opened(context, steps, watch, fill, self._limits.result)
 
     def _context(
@@ -99,7 +99,7 @@ class Opening:
         return Context(
             stage=record.stage,
             attempt=Attempt(record.attempt),
-            workspace=self._workspaces.of(held),
+            place=self._workspaces.of(held),
             steps=steps,
             effects=effects,
             complete=complete,

@@ -268,7 +268,7 @@ class StageTask:
             return self._ended() if self._why is not None else refused(unfit)
         if self._why is not None:
             return self._ended()  # it came to an end after its cancel: what it says now no longer counts
-        leaving = Leaving(record.stage, record.item.stages, context.workspace, opened.steps.lost, opened.result_limit)
+        leaving = Leaving(record.stage, record.item.stages, context.place, opened.steps.lost, opened.result_limit)
         if getattr(result, "artifacts", ()):
             return await asyncio.to_thread(taken, result, leaving)
         return taken(result, leaving)

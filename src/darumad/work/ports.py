@@ -124,13 +124,13 @@ class Context(Value, kw_only=True):
     earlier ones of its conversation, oldest first; `feedback` are the reviews that sent the item back, oldest first;
     `failures` the compact errors of earlier attempts. `progress` keeps the item's idle limit from expiring; `compacted`
     is told from how many characters to how many a dialogue was shortened; `tool_begins` which tool runs from now on,
-    and what it gives how that ended: `ok`, `refused`, `failed` or `cancelled`. `workspace` is a directory of the
-    item's own.
+    and what it gives how that ended: `ok`, `refused`, `failed` or `cancelled`. `place` is where `workspace` is, or
+    would be: most items need none.
     """
 
     stage: Stage
     attempt: Attempt
-    workspace: Path
+    place: Path
     steps: StepLog
     complete: Complete
     progress: Callable[[], None]
@@ -144,6 +144,12 @@ class Context(Value, kw_only=True):
     failures: tuple[Mapping[str, Any], ...] = ()
     answers: tuple[str, ...] = ()
     uploads: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def workspace(self) -> Path:
+        """A directory of the item's own; it is there once it was asked for."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        return self.place
 
 
 class Agent(Protocol):

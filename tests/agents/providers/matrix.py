@@ -139,7 +139,7 @@ async def _stage(desk: Desk, name: str) -> WorkResult:
     form = FORM if name.startswith("schema_violation") else None
     request = ModelRequest(messages=(Message(role="user", text="hello"),), max_tokens=1_000, output_schema=form)
     context = Context(
-        stage=Stage.EXECUTING, attempt=Attempt(1), workspace=Path(), steps=Steps(),
+        stage=Stage.EXECUTING, attempt=Attempt(1), place=Path(), steps=Steps(),
         complete=desk.complete(Owner(ItemId(name), 1)), progress=lambda: None,
     )  # fmt: skip
     try:

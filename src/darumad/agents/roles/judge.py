@@ -85,7 +85,7 @@ async def _request(
         criteria=list(criteria),
         text=exhibit.text,
         data="" if exhibit.data is None else orjson.dumps(exhibit.data, option=orjson.OPT_SORT_KEYS).decode(),
-        files=await asyncio.to_thread(_files, context.workspace, exhibit),
+        files=await asyncio.to_thread(_files, context.place, exhibit),
     )
     return ModelRequest(messages=(Message(role="user", text=prompt),), output_schema=_schema(gates, criteria))
 

@@ -90,7 +90,7 @@ def _handed_in(item: WorkItem, context: Context) -> Exhibit:
     places = (file for each in context.uploads.values() for file in (each, *sorted(each.rglob("*"))) if file.is_file())
     return Exhibit(
         data=item.input,
-        files=[str(each.relative_to(context.workspace)) for each in places],
+        files=[str(each.relative_to(context.place)) for each in places],
         texts={each.name: each.text for each in item.inputs if each.text is not None},
     )
 
@@ -154,7 +154,7 @@ async def _for_unfinished(review: Review, context: Context) -> Review:
     asked = Gate.NO_ANTIPATTERNS in review.required and review.finding(Gate.NO_ANTIPATTERNS).verdict is Verdict.UNKNOWN
     if not asked or context.work is None or not context.work.artifacts:
         return review
-    made, workspace = context.work.artifacts, context.workspace
+    made, workspace = context.work.artifacts, context.place
     looked = await asyncio.to_thread(lambda: [artifacts.look_through(workspace, each) for each in made])
     return _with(review, Gate.NO_ANTIPATTERNS, _marks_in(looked))
 

@@ -29,7 +29,7 @@ async def execute(item: WorkItem, context: Context) -> WorkResult:
             "model_not_found",
             "this work needs a model, and none is configured; put one under `providers` in the settings",
         )
-    files = WorkspaceFiles(context.workspace)
+    files = WorkspaceFiles(context.place)
     sight = Sight(brief=context.brief, turns=context.turns, uploads=tuple(context.uploads))
     answer = await run_loop(opening(item, sight), files.tools(), context, limits=LIMITS)
     return WorkResult(
