@@ -635,7 +635,7 @@ RETURNING uid;
 UPDATE item INDEXED BY item_due SET
     run_at = run_at - :by,
     rank = CASE reason WHEN 'backoff' THEN rank - :by ELSE rank END
-WHERE state = 'scheduled' AND reason IN ('backoff', 'outage') AND coalesce((
+WHERE state = 'scheduled' AND reason IN ('backoff', 'outage') AND run_at > :at AND coalesce((
     SELECT event.seq <= :right OR (event.seq <= :wrong AND event.at > :at) FROM event
     WHERE event.subject = item.uid AND event.type = 'work.scheduled' ORDER BY event.seq DESC LIMIT 1), true);
 
