@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darumad.agents import first_request
 from darumad.agents.roles.brief import BYTES_PER_TOKEN, Earlier, build_brief, over_budget, tokens_of
 from darumad.agents.roles.consolidation import consolidate
 from darumad.agents.roles.optimizer import OptimizerAgent
 from darumad.names import Role, Stage
+from darumad.values import changed
 from darumad.work.conversation import Exchange, turns_of
 from darumad.work.item import Input
 from darumad.work.model import Message, ModelFailed
@@ -208,6 +210,16 @@ async def test_a_context_that_is_all_that_was_asked_for_is_not_made_without_its_
     asked = item(**large(), role=Role.OPTIMIZER, stages=(Stage.OPTIMIZING,))
     result = await OptimizerAgent(context_tokens=2_000).execute_work(asked, context(tmp_path, model))
     assert (result.stop_reason, result.data) == (StopReason.PROVIDER_ERROR, None)
+
+
+async def test_an_estimate_counts_what_will_be_asked_for_a_context_and_nothing_where_it_fits(tmp_path: Path) -> None:
+    model = Scripted(*["shorter"] * 9)
+    asked = item(
+        inputs=(Input(name="report", text="word " * 400_000),), role=Role.OPTIMIZER, stages=(Stage.OPTIMIZING,)
+    )
+    assert (await OptimizerAgent().execute_work(asked, context(tmp_path, model))).success
+    assert first_request(asked, (), None) == model.asked[0]
+    assert first_request(changed(asked, inputs=()), (), None) is None
 
 
 async def test_a_cancelled_call_ends_the_stage(tmp_path: Path) -> None:

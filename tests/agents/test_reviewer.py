@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from darumad.agents import Template
+from darumad.agents import Template, first_request
 from darumad.agents.roles.judge import SHOWN
 from darumad.agents.roles.reviewer import ReviewerAgent
 from darumad.names import Role, Stage
@@ -306,15 +306,22 @@ async def test_a_judge_sees_the_dialogue_that_was_gone_on_from(tmp_path: Path) -
 # --- asked for directly ---------------------------------------------------------------------------------------------
 
 
+DIRECT: dict[str, Any] = {
+    "role": Role.REVIEWER, "stages": (Stage.REVIEWING,), "phase": "review",
+    "input": {"id": "report", "description": "the quarterly report"},
+}  # fmt: skip
+TALK = (Message(role="user", text="The report is done."), Message(role="assistant", text="Good."))
+
+
 async def asked_for(model: Scripted, workspace: Path, seen: Mapping[str, Any] | None = None, **of: Any) -> WorkResult:
     """The review of an artifact that the item hands in."""
-    artifact = {"id": "report", "description": "the quarterly report"}
-    given = {"role": Role.REVIEWER, "stages": (Stage.REVIEWING,), "phase": "review", "input": artifact, **of}
 
     def no_template(agent: str) -> Template:
         raise AssertionError("what was handed in was made by no template")
 
-    return await ReviewerAgent(no_template).execute_work(item(**given), context(workspace, model, **(seen or {})))
+    return await ReviewerAgent(no_template).execute_work(
+        item(**DIRECT, **of), context(workspace, model, **(seen or {}))
+    )
 
 
 def on_all(verdict: str, **others: str) -> dict[str, Any]:
@@ -332,6 +339,14 @@ async def test_a_review_that_was_asked_for_and_finds_faults_succeeds_with_them(t
     result = await asked_for(Scripted(on_all("pass", correctness="fail")), tmp_path)
     assert result.success
     assert (result.data["passed"], result.data["issues"]) == (False, ["correctness: look again"])
+
+
+@pytest.mark.parametrize("said", [(), TALK])
+async def test_an_estimate_counts_what_its_judge_will_be_asked(tmp_path: Path, said: tuple[Message, ...]) -> None:
+    model, handed = Scripted(on_all("pass")), (Input(name="note", text="in a text"),)
+    assert (await asked_for(model, tmp_path, {"turns": said}, inputs=handed, requirements=("no typos",))).success
+    asked = item(**DIRECT, inputs=handed, requirements=("no typos",))
+    assert first_request(asked, said, None) == model.asked[0]
 
 
 async def test_its_judge_sees_the_artifact_the_texts_and_each_file_of_the_uploads(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Budgets over the socket: what stands, what an operator says, and what an item cannot be given."""
 
+import hashlib
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -215,6 +217,22 @@ def test_an_estimate_of_what_nobody_has_done_yet_says_so_and_a_wrong_item_is_ref
     with pytest.raises(Refused) as refused:
         served.client.call("estimate", {**CLEAR, "agent": "nobody"})
     assert [each.pointer for each in refused.value.problems] == ["/agent"]
+
+
+def test_an_estimate_of_a_review_says_that_its_files_are_not_counted(served: Served) -> None:
+    review = {
+        **CLEAR,
+        "agent": "reviewer",
+        "role": "reviewer",
+        "phase": "review",
+        "input": {"id": "a", "description": "b"},
+    }
+    before = served.client.call("estimate", review)["warnings"]
+    digest = hashlib.sha256(b"here").hexdigest()
+    served.client.upload(digest, io.BytesIO(b"here"), 4)
+    told = served.client.call("estimate", {**review, "inputs": [{"name": "a", "upload": digest}]})["warnings"]
+    (more,) = set(told) - set(before)
+    assert "its files are not counted" in more
 
 
 def test_an_estimate_says_that_a_call_of_unknown_price_would_be_refused(served: Served) -> None:

@@ -1,7 +1,7 @@
 """What a model will be asked first of an item that has not been handed in: what an estimate of its cost stands on."""
 
 from darumad.agents.raised import said_of
-from darumad.agents.roles import planner
+from darumad.agents.roles import optimizer, planner, reviewer
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.template import Opening, Sight, Template
 from darumad.errors import Problem, Refused, pointer
@@ -14,17 +14,27 @@ from darumad.work.plan import check_list
 
 
 def first_request(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest | None:
-    """The request: a goal's as the planner makes it, an executor's as its template says, and else the item's own words.
+    """The request: as its role makes it, an executor's as its template says, or without that the item's own words.
 
-    None for a goal that is a plan already: no model is asked. `turns` are the earlier ones of its conversation. A
-    template may take its time to say: on no loop.
+    None where no model is asked: for a goal that is a plan already, a context that fits. `turns` are the earlier ones
+    of its conversation. A template may take its time to say: on no loop.
 
     Raises:
         Refused: the template says no such thing.
     """
-    if item.role is Role.ORCHESTRATOR:
-        return None if check_list(item.description) else planner.opening(item, turns)
-    if template is None or template.opening is None or item.role is not Role.EXECUTOR:
+    match item.role:
+        case Role.ORCHESTRATOR:
+            return None if check_list(item.description) else planner.opening(item, turns)
+        case Role.OPTIMIZER:
+            return optimizer.opening(item, turns)
+        case Role.REVIEWER:
+            return reviewer.opening(item, turns)
+        case Role.EXECUTOR:
+            return _executor_s(item, turns, template)
+
+
+def _executor_s(item: WorkItem, turns: tuple[Message, ...], template: Template | None) -> ModelRequest:
+    if template is None or template.opening is None:
         words = item_to_json(changed(item, messages=(*turns, *item.messages)))
         return ModelRequest(messages=(Message(role="user", text=str(words)),))
     brief = build_brief(item, Earlier(turns=turns)) if Stage.OPTIMIZING in item.stages else None

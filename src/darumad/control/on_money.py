@@ -10,7 +10,7 @@ from darumad.control.replies import AmountView, BudgetChange, BudgetsView, Budge
 from darumad.control.wire import BudgetRequest, BudgetSetRequest, BudgetsRequest, SubmitRequest
 from darumad.errors import Problem, Refused, unknown_agent, unknown_item, unknown_provider
 from darumad.journal.requests import Setting
-from darumad.names import ItemId
+from darumad.names import ItemId, Role
 from darumad.values import astuple
 from darumad.work.allowance import NO_LIMIT, PERIODS, Override
 from darumad.work.budget import EVER, UNITS, Account, Amount, Budget, room_left
@@ -50,13 +50,19 @@ async def estimate(desk: Desk, ask: Ask, request: SubmitRequest) -> EstimateView
         median=None if spread is None else _amount(spread.median),
         most=None if spread is None else _amount(spread.most_of_them),
         allowed=_amount(await desk.read(_allowed, desk, item, quote.provider or "")),
-        warnings=(*admitted.warnings, *_unpriced(desk.daemon, quote)),
+        warnings=(*admitted.warnings, *_uncounted(item), *_unpriced(desk.daemon, quote)),
     )
 
 
 async def _turns(desk: Desk, item: WorkItem) -> tuple[Message, ...]:
     """The earlier turns of its conversation, as a model would be shown them now."""
     return () if item.conversation is None else tuple(await desk.read(desk.daemon.reader.turns, item.conversation))
+
+
+def _uncounted(item: WorkItem) -> Sequence[str]:
+    if item.role is not Role.REVIEWER or all(each.text is not None for each in item.inputs):
+        return ()
+    return ("a call may cost more: its files are not counted, and a review is shown their beginnings",)
 
 
 def _unpriced(daemon: Daemon, quote: Quote) -> Sequence[str]:

@@ -15,6 +15,7 @@ from darumad.agents.answers import ask_for_json
 from darumad.agents.dialogue import dialogue_before
 from darumad.agents.prompts import render
 from darumad.agents.schemas import closed
+from darumad.agents.template import Sight
 from darumad.values import Value, changed, field
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
@@ -48,7 +49,7 @@ async def judge(item: WorkItem, context: Context, review: Review, exhibit: Exhib
     Raises:
         ModelFailed: no answer came, or none in the form that was asked for.
     """
-    gates = [gate for gate in Gate if gate in review.undecided - NEVER_JUDGED]
+    gates = _open(review)
     criteria = item.requirements or _earlier(context.feedback)
     if not gates and not item.requirements:
         return review
@@ -64,6 +65,17 @@ async def judge(item: WorkItem, context: Context, review: Review, exhibit: Exhib
     )
 
 
+def opening(item: WorkItem, turns: tuple[Message, ...], review: Review, exhibit: Exhibit) -> ModelRequest:
+    """What a model is asked first for `review`, of an `exhibit` without files; `turns` are the earlier ones. Pure."""
+    files = _files(Path(), exhibit)
+    return _prompted(item, Sight(turns=turns), exhibit, files, gates=_open(review), criteria=item.requirements)
+
+
+def _open(review: Review) -> list[Gate]:
+    """The gates that a model is asked for."""
+    return [gate for gate in Gate if gate in review.undecided - NEVER_JUDGED]
+
+
 def _earlier(feedback: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(feedback[-1].get("requirements") or ()) if feedback else ()
 
@@ -77,15 +89,28 @@ def _finding(gate: Gate, said: Mapping[str, Any], before: Finding) -> Finding:
 async def _request(
     item: WorkItem, context: Context, exhibit: Exhibit, gates: Sequence[Gate], criteria: Sequence[str]
 ) -> ModelRequest:
+    files = await asyncio.to_thread(_files, context.place, exhibit)
+    return _prompted(item, context, exhibit, files, gates=gates, criteria=criteria)
+
+
+def _prompted(  # noqa: PLR0913 - each part of a prompt is somebody's
+    item: WorkItem,
+    seen: Context | Sight,
+    exhibit: Exhibit,
+    files: Sequence["_Shown"],
+    *,
+    gates: Sequence[Gate],
+    criteria: Sequence[str],
+) -> ModelRequest:
     prompt = render(
         "judge.md",
         item=item,
-        dialogue=dialogue_before(item, context),
+        dialogue=dialogue_before(item, seen),
         gates=[(gate.value, _ASKS[gate]) for gate in gates],
         criteria=list(criteria),
         text=exhibit.text,
         data="" if exhibit.data is None else orjson.dumps(exhibit.data, option=orjson.OPT_SORT_KEYS).decode(),
-        files=await asyncio.to_thread(_files, context.place, exhibit),
+        files=files,
     )
     return ModelRequest(messages=(Message(role="user", text=prompt),), output_schema=_schema(gates, criteria))
 

@@ -71,15 +71,24 @@ class OptimizerAgent:
         )
 
 
-async def _condense(item: WorkItem, context: Context, over: Over) -> str:
-    """A shorter text for one input, as a journalled step; of one beyond all measure only the beginning is read."""
+def opening(item: WorkItem, turns: tuple[Message, ...]) -> ModelRequest | None:
+    """What a model is asked first for the brief of `item`; None where everything fits, and none is. Pure."""
+    over = over_budget(item, build_brief(item, Earlier(turns=turns)))
+    return _condensing(item, over[0]) if over else None
+
+
+def _condensing(item: WorkItem, over: Over) -> ModelRequest:
+    """A shorter text is asked for; of an input beyond all measure only the beginning is read."""
     text = over.text.encode()[: int(READ_AT_ONCE * BYTES_PER_TOKEN)].decode("utf-8", "ignore")
     prompt = render(
         "condense.md", intent=item.description, name=over.name, text=text, tokens=tokens_of(b"." * over.room)
     )
-    request = ModelRequest(
-        messages=(Message(role="user", text=prompt),), max_tokens=max(tokens_of(b"." * over.room), 256)
-    )
+    return ModelRequest(messages=(Message(role="user", text=prompt),), max_tokens=max(tokens_of(b"." * over.room), 256))
+
+
+async def _condense(item: WorkItem, context: Context, over: Over) -> str:
+    """A shorter text for one input, as a journalled step."""
+    request = _condensing(item, over)
 
     async def ask() -> str:
         reply = await context.complete(request)
@@ -87,4 +96,4 @@ async def _condense(item: WorkItem, context: Context, over: Over) -> str:
             raise ModelFailed("empty_output", f"the model did not condense the input {over.name!r}")
         return reply.text
 
-    return str(await context.steps.once("condense", {"prompt": prompt}, ask))
+    return str(await context.steps.once("condense", {"prompt": request.messages[0].text}, ask))

@@ -1,13 +1,14 @@
 """The reviewer's agent: is a result what was asked for? Gate by gate; what nobody could judge stays unknown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from darumad.agents import artifacts
 from darumad.agents.artifacts import Looked
 from darumad.agents.loading import SpawnRefused
+from darumad.agents.roles import judge
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
-from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit, judge
+from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import SHIPPED_WITH, Template, TemplateOf, ToolFailed
 from darumad.errors import Problem
@@ -16,6 +17,7 @@ from darumad.values import changed
 from darumad.work.codec import review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
+from darumad.work.model import Message, ModelRequest
 from darumad.work.ports import Context
 from darumad.work.result import StopReason, WorkResult
 
@@ -48,7 +50,7 @@ class ReviewerAgent:
         except SchemaUnusable as error:
             return invalid_item(Problem("/output_schema", str(error)))
         if context.complete.model is not None:
-            review = await judge(item, context, review, _made(context.work))
+            review = await judge.judge(item, context, review, _made(context.work))
         return _told(_open(review, template, modelled=context.complete.model is not None), context, template.ref)
 
     def _template(self, agent: str) -> Template:
@@ -73,6 +75,11 @@ class ReviewerAgent:
         return await _for_unfinished(review, context)
 
 
+def opening(item: WorkItem, turns: tuple[Message, ...]) -> ModelRequest:
+    """What a model is asked for the review of what `item` hands in, without what was uploaded with it. Pure."""
+    return judge.opening(item, turns, _blank(item), Exhibit(data=item.input, texts=_texts(item)))
+
+
 async def _asked_for(item: WorkItem, context: Context) -> WorkResult:
     """The review of what `item` hands in. No template narrows it: every gate counts that a model can judge.
 
@@ -80,9 +87,12 @@ async def _asked_for(item: WorkItem, context: Context) -> WorkResult:
         ModelFailed: no model judged it (`model_not_found` where there is none): a canned verdict is no review.
     """
     exhibit = await asyncio.to_thread(_handed_in, item, context)
-    blank = Review(gates={}, required=_required(JUDGED, item))
-    review = await judge(item, context, blank, exhibit)
+    review = await judge.judge(item, context, _blank(item), exhibit)
     return _told(_open(review, None, modelled=True), context, "reviewer")
+
+
+def _blank(item: WorkItem) -> Review:
+    return Review(gates={}, required=_required(JUDGED, item))
 
 
 def _handed_in(item: WorkItem, context: Context) -> Exhibit:
@@ -91,8 +101,12 @@ def _handed_in(item: WorkItem, context: Context) -> Exhibit:
     return Exhibit(
         data=item.input,
         files=[str(each.relative_to(context.place)) for each in places],
-        texts={each.name: each.text for each in item.inputs if each.text is not None},
+        texts=_texts(item),
     )
+
+
+def _texts(item: WorkItem) -> Mapping[str, str]:
+    return {each.name: each.text for each in item.inputs if each.text is not None}
 
 
 def _made(work: WorkResult) -> Exhibit:
