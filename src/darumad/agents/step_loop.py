@@ -1,4 +1,4 @@
-"""The step loop: think, call tools, observe, and again, until there is a result or a limit says there will be none.
+"""The step loop: think, call tools, observe, and again, until there is an answer or a limit ends the loop.
 
 Every model reply and every tool result is a journalled step, so a restart goes on behind the last that was paid for.
 No clock and no attempt number is read here: the same steps replayed give the same dialogue.
@@ -20,9 +20,9 @@ from darumad.work.ports import Context
 
 
 class Tool(Value):
-    """Something an agent can do. `run` gets arguments that hold the schema, and says what the model gets to see.
+    """Something an agent can do. `run` gets arguments that fit the schema, and returns what the model is shown.
 
-    What it raises as `BadArguments` the model is told; a `ToolFailed` ends the stage.
+    The model is told of `BadArguments` that `run` raises; a `ToolFailed` ends the stage.
     """
 
     spec: ToolSpec
@@ -44,11 +44,15 @@ class OutsideTool(Value):
 
 
 class BadArguments(NothingDone):
-    """Arguments that hold their schema and still cannot be used; the message says to the model what to do instead."""
+    """Arguments that fit their schema and still cannot be used. The message tells the model what to do instead."""
 
 
 class LoopLimits(Value, kw_only=True):
-    """When a loop is ended. `same` is how often one tool may give one result for the same arguments."""
+    """When a loop ends without an answer. `observation` is how many characters of a tool's output the model is shown.
+
+    `same` is how many equal results of one tool for the same arguments end it; `repairs` how often a model is told what
+    is wrong with what it said.
+    """
 
     max_steps: int = 40
     same: int = 3

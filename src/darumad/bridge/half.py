@@ -1,8 +1,8 @@
 """The half of the bridge that belongs to one loop, and dies with it: agents, their tasks, and cancels under way.
 
-What is handed over stands in its books before the call returns. So a loop that never comes back loses nothing: whoever
-gives its half up reads there what it held, and tells of it in its place. Whoever takes a task out of the books tells of
-it, so each is told of once; what is told by a loop that was given up is late, and is dropped.
+What is handed over is in its books before the call returns, so a loop that never comes back loses nothing: whoever
+gives its half up finds there what it held, and reports it. A task is reported by whoever takes it out of the books, so
+exactly once. What a loop says after it was given up is dropped.
 """
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
@@ -29,18 +29,18 @@ from darumad.values import Value
 from darumad.work.ports import Agent, Owner
 
 RESPAWN_FIRST, RESPAWN_MAX = 1.0, 60.0
-"""Seconds before an agent that could not be made is tried again: doubled from the first to the most."""
+"""Seconds before an agent that could not be made is tried again: the first wait, doubled each time, and the longest."""
 
 
 Signal = Callable[[str, ActorPath, Incarnation, Mapping[str, object]], None]
-"""Takes what is told of an agent and not recorded: the signal's name, whose it is, and its fields; on the loop."""
+"""Takes a signal about an agent, which is not recorded: its name, the agent's path and incarnation, its fields."""
 
 
 @dataclass(slots=True)
 class _Sitting:
-    """One life's state on the loop: its agent once there is one, and the task it works on.
+    """One life's state on the loop: its agent once there is one, and the task that it works on.
 
-    `erring` from a failure that its actor was told of to the next success, which it is told of too.
+    `erring` is true from a failure until the next success. The actor is told of both.
     """
 
     seat: Seat
@@ -52,7 +52,7 @@ class _Sitting:
     gone: bool = False
 
     def remember(self, done: Done) -> bool:
-        """Keep in mind how this ended; whether the actor, which counts what goes wrong, has to hear of it."""
+        """Take note of how a stage ended; whether its actor, which counts errors, has to hear of it."""
         wrong, healed = done.abandoned or done.result.error is not None, self.erring and done.result.success
         self.erring = (self.erring or wrong) and not healed
         return wrong or healed
@@ -141,7 +141,7 @@ class BridgeHalf:
         self._thread.post(lambda: self._cancel(owned, why, because))
 
     def convict(self, culprit: Culprit) -> Leftovers:
-        """The task that holds the loop, if it is one of these, is the caller's: it is told of as the one that did."""
+        """Hand over the task that holds the loop, if it is one of these, with the end to report: that it held it."""
         task = self._running.pop(culprit.owner, None) if culprit.owner is not None else None
         if task is None:
             return Leftovers(lost=(), ended=())
@@ -155,7 +155,7 @@ class BridgeHalf:
         return next((seat.definition.name for seat in seats if seat.definition.template in files), None)
 
     def give_up(self) -> Leftovers:
-        """Its loop will not turn again: what it held is the caller's, and all that it still says is late."""
+        """Hand over all that this half held, because its loop will not turn again. What it still says is dropped."""
         sittings, self._sittings = self._sittings, {}
         for each in sittings.values():
             each.gone = True
@@ -230,7 +230,7 @@ class BridgeHalf:
         self._keep_beating()
 
     def _heartbeat(self, sitting: _Sitting) -> None:
-        """That this agent is there, what it works on, and for how many seconds nothing came of that."""
+        """Tell that this agent is there, what it works on, and how many seconds ago that last made progress."""
         seat, task = sitting.seat, sitting.task
         record = task.held.record if task is not None else None
         doing = {
@@ -280,13 +280,13 @@ class BridgeHalf:
         task.when_over(self._ignoring.discard)
 
     def _report(self, sitting: _Sitting, done: Done) -> None:
-        """Report it with all that ends in this turn of the loop."""
+        """Report this end, together with all others of this turn of the loop."""
         if not self._ended:
             self._thread.loop.call_soon(self._report_all)
         self._ended.append((sitting, done))
 
     def _report_all(self) -> None:
-        """First the ends, then what was wrong: if that is one error too many, the item has moved on by then."""
+        """Report the ends first, then tell actors of errors. An error too many ends the life, not the item's move."""
         ended, self._ended = self._ended, []
         report((sitting.seat, done) for sitting, done in ended)
         for sitting, done in ended:
@@ -298,7 +298,7 @@ class BridgeHalf:
         sitting.seat.tell(done)
 
     def _drop(self, task: StageTask, done: Done) -> None:
-        """It was told of already, when this half was given up."""
+        """Drop an end that was reported already, when this half was given up."""
         late = {"what": "result", "item": done.held.record.item.id, "fence": done.held.record.fence}
         self._signal("stale.dropped", task.seat.path, task.seat.incarnation, late)
 
@@ -322,7 +322,7 @@ def _said_of(culprit: Culprit, seat: Seat) -> str:
 
 
 def report(ended: Iterable[tuple[Seat, Done]]) -> None:
-    """Report each end to whoever its seat reports to: all that are one addressee's in one message."""
+    """Report each end to the one that its seat names, in one message for each of them."""
     mail: defaultdict[Callable[[Ended], None], list[Done]] = defaultdict(list)
     for seat, done in ended:
         mail[seat.report].append(with_brief(done))

@@ -35,9 +35,9 @@ class Broker(Protocol):
 
 
 class BridgeLimits(Value, kw_only=True):
-    """Seconds: the defaults where neither the item nor its definition says otherwise, and how often agents beat.
+    """What holds for a stage where neither the item nor its definition says otherwise; `heartbeat` for every agent.
 
-    `result` is in bytes: how large a result may be as JSON.
+    All are in seconds but `result`, which is how many bytes a result may have as JSON.
     """
 
     timeout: Seconds

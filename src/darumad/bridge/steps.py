@@ -1,6 +1,7 @@
 """The steps of one stage, bound to one item under one fence.
 
-What a restart must not repeat is on disk before anything follows it.
+Each step is on disk before anything follows from it, so that a restart does not repeat it. The last step of a stage may
+be committed with the end of the stage.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from darumad.work.model import ModelFailed
 class Steps:
     """Implements `work.ports.StepLog`. Used on the loop by one task at a time.
 
-    `limit` is in bytes: how large what a step returns may be as JSON.
+    `limit` is how many bytes the output of a step may have as JSON.
     """
 
     def __init__(self, held: Held, commits: StageCommits, limit: int) -> None:

@@ -110,7 +110,7 @@ class StageWatch:
 
 
 class WatchedComplete:
-    """A model call that holds its task's limits still while it is open."""
+    """A model call during which the timeouts of its stage stand still."""
 
     def __init__(self, complete: Complete, watch: StageWatch) -> None:
         self._complete = complete
@@ -122,7 +122,7 @@ class WatchedComplete:
         return self._complete.model
 
     def elsewhere(self, kind: str, /) -> "WatchedComplete | None":
-        """See `Complete.elsewhere`; its calls hold the same limits still."""
+        """See `Complete.elsewhere`; the timeouts stand still during those calls too."""
         other = self._complete.elsewhere(kind)
         return None if other is None else WatchedComplete(other, self._watch)
 
@@ -136,10 +136,10 @@ class WatchedComplete:
 
 
 class Opened(Value):
-    """What a task needs to begin.
+    """What a task needs to begin: the agent's context, and the steps and the watch behind that.
 
-    The agent's context, the steps and the watch behind it, and what has to be unpacked first,
-    until the event that it is given is set. `result_limit` is in bytes.
+    `fill` unpacks the uploads first, where there are any; it stops when the event that it is given is set.
+    `result_limit` is in bytes.
     """
 
     context: Context
@@ -150,9 +150,9 @@ class Opened(Value):
 
 
 class StageTask:
-    """Runs an agent on a held item and hands `finished` exactly one `Done`.
+    """Runs an agent on a held item, and hands `finished` exactly one `Done`.
 
-    Its result, its limit, its crash, or its abandonment.
+    That holds the agent's result, the timeout or cancel that ended it, its crash, or that it was abandoned.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class StageTask:
         self._began = False
         self._told = False
         self.unmade: str | None = None
-        """Why the agent that it ran on could not be made again; None where it could, as far as is known."""
+        """Why its agent cannot be made any more, if the agent found that out at its work; else None."""
 
     def start(self, agent: Agent, open_context: Callable[["StageTask"], Opened]) -> None:
         """Begin on the running loop."""
@@ -186,9 +186,9 @@ class StageTask:
         return self._watch.idle if self._watch is not None else Seconds(0.0)
 
     def end(self, why: Limit, because: str = "") -> None:
-        """Cancel for this reason, told in the words of `because` where somebody gave it.
+        """Cancel the task for this reason; `because` is the message where somebody gave one.
 
-        A task that ignores it is told of as abandoned after the grace.
+        A task that ignores its cancel is reported as abandoned after the grace.
         """
         if self._why is not None or self._told:
             return
@@ -201,14 +201,14 @@ class StageTask:
             self._task.get_loop().call_later(self._grace, self._abandon)
 
     def when_over(self, call: Callable[["StageTask"], None]) -> None:
-        """Have `call` called on the loop once nothing of it runs any more, told of or not."""
+        """Have `call` called on the loop once the task runs no more, whether its end was reported before or not."""
         assert self._task is not None
         self._task.add_done_callback(lambda _: call(self))
 
     def lost(self, why: Limit, because: str = "") -> Done:
-        """What is told of it by whoever replaced its loop. From another thread; what it still says itself is late.
+        """The end to report for it when its loop was replaced. What the task still says itself is dropped.
 
-        That it held the loop is told whatever else it was to end by: it may do so while it is cancelled.
+        Called from another thread. HELD_THE_LOOP comes before any other reason: it may hold it while it is cancelled.
         """
         if self._why is None or why is Limit.HELD_THE_LOOP:
             self._why, self._because = why, because
@@ -236,13 +236,13 @@ class StageTask:
         self._tell(result, Seconds(loop.time() - started))
 
     def _watch_ends(self) -> None:
-        """Stop its limits and let go of them: they hold on to the task, and only a collection would free the two."""
+        """Stop the watch and drop it: it refers to this task, and only a garbage collection would free the two."""
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
 
     def _name_the_log(self) -> None:
-        """Whatever is logged in this task says for whom; a task's context is its own, so nothing is to be undone."""
+        """Bind the item and its agent to all that is logged in this task. Its context is its own: nothing to undo."""
         seat, record = self.seat, self.held.record
         structlog.contextvars.bind_contextvars(
             item_id=record.item.id, agent=seat.definition.name, instance=seat.holder, attempt=record.attempt
@@ -295,7 +295,7 @@ class StageTask:
 
 
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:
-    """What `fill` lays out in a thread, which does not go on after it is waited for no longer."""
+    """What `fill` lays out, in a thread, which is told to stop when nobody waits for it any more."""
     stopped = threading.Event()
     try:
         return await asyncio.to_thread(fill, stopped)
@@ -304,9 +304,9 @@ async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Ma
 
 
 def crashed(error: BaseException, template: str) -> WorkResult:
-    """What is made of an exception that left an agent's coroutine: the item's `agent_crashed`.
+    """The result for an exception that left an agent's coroutine: kind `agent_crashed`.
 
-    It names the line of the file `template` that it came from; the whole traceback is the log's.
+    Its message names the line of the file `template` where it was raised; the whole traceback goes to the log.
     """
     return WorkResult(
         stop_reason=StopReason.AGENT_CRASHED,

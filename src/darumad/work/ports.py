@@ -1,6 +1,6 @@
-"""What a room needs of a sibling, as protocols.
+"""Ports: what a room needs of a sibling, as protocols.
 
-Agents see these only, so the same agent runs in the daemon, in a child and in a test.
+An agent sees nothing but these, so the same agent runs in the daemon, in a child process and in a test.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -118,42 +118,45 @@ class Ledger(Protocol):
 
 
 class Context(Value, kw_only=True):
-    """Everything an agent sees beside the item: its attempt, what earlier stages made, and its hands.
-
-    `brief` is what the optimizer prepared; `work` is the executor's result when it is reviewed; `turns` are the
-    earlier ones of its conversation, oldest first; `feedback` are the reviews that sent the item back, oldest first;
-    `failures` the compact errors of earlier attempts. `progress` keeps the item's idle limit from expiring; `compacted`
-    is told from how many characters to how many a dialogue was shortened; `tool_begins` which tool runs from now on,
-    and what it gives how that ended: `ok`, `refused`, `failed` or `cancelled`. `place` is where `workspace` is, or
-    would be: most items need none.
-    """
+    """Everything that an agent sees beside the item: its attempt, what earlier stages made, and what it can do."""
 
     stage: Stage
     attempt: Attempt
     place: Path
+    """Where `workspace` is, or would be: most items need none."""
     steps: StepLog
     complete: Complete
     progress: Callable[[], None]
+    """Called when the work got on: the stage's idle timeout starts anew."""
     compacted: Callable[[int, int], None] = lambda _before, _after: None
+    """Told that a dialogue was shortened: from how many characters to how many."""
     tool_begins: Callable[[str], Callable[[str], None]] = lambda _tool: lambda _outcome: None
+    """Told which tool begins; what it returns is told how that ended: `ok`, `refused`, `failed` or `cancelled`."""
     effects: EffectLog = field(default_factory=Indoors)
     brief: Any = None
+    """What the optimizer prepared."""
     work: WorkResult | None = None
+    """The executor's result, when it is reviewed."""
     turns: tuple[Message, ...] = ()
+    """The earlier turns of the item's conversation, the oldest first."""
     feedback: tuple[Mapping[str, Any], ...] = ()
+    """The reviews that sent the item back, the oldest first."""
     failures: tuple[Mapping[str, Any], ...] = ()
+    """The errors of earlier attempts, in their compact form."""
     answers: tuple[str, ...] = ()
+    """What was answered to the item's questions."""
     uploads: Mapping[str, Path] = field(default_factory=dict)
+    """Where the uploaded inputs lie, by their names."""
 
     @property
     def workspace(self) -> Path:
-        """A directory of the item's own; it is there once it was asked for."""
+        """A directory of the item's own. Asking for it makes it."""
         self.place.mkdir(parents=True, exist_ok=True)
         return self.place
 
 
 class Agent(Protocol):
-    """A mind: stranger to threads, one item at a time."""
+    """What thinks behind an actor: asynchronous, a stranger to threads, one item at a time."""
 
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         """Do this stage of the item. Failures come back as results; what is raised is a crash of the agent."""

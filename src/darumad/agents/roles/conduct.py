@@ -1,6 +1,6 @@
-"""The conduct that every role's agent keeps: how an item is received, found fit, worked on and accounted for.
+"""What the agents of all roles do alike: receive an item, validate it, work on it, and account for what that used.
 
-A known failure becomes a result here. What is not known is raised: it is a crash of the agent, and the bridge tells it.
+A known failure becomes a result here. Any other exception is raised: the bridge reports it as a crash of the agent.
 """
 
 import logging
@@ -35,9 +35,10 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 
 
 class Meter:
-    """The model as one stage has it: half an answer is none, and what its calls used is counted.
+    """The model as one stage sees it: what its calls used is counted, and an incomplete answer is a failure.
 
-    Replayed steps call nobody, so they count nothing. `model` is who answered last, before that who is asked first.
+    Replayed steps call nobody, so they count nothing. `model` is the one that answered last; before the first call it
+    is the one that would be asked.
     """
 
     __slots__ = ("_complete", "_within", "model", "usage")
@@ -66,14 +67,14 @@ class Meter:
             self._within._answered_by(model)  # noqa: SLF001 - its own kind
 
     def add(self, used: Usage) -> None:
-        """One more call used this."""
+        """Count what one more call used."""
         self.usage = self.usage + used
         if self._within is not None:
             self._within.add(used)
 
 
 class Conduct:
-    """One agent's way with an item. It is at one item at a time: being given a second is a defect of the caller."""
+    """Runs one agent's stages, one at a time: to be given a second item meanwhile is a defect of the caller."""
 
     def __init__(self, agent: str) -> None:
         self._agent = agent
@@ -154,7 +155,7 @@ def failed(error: ModelFailed | ToolFailed) -> WorkResult:
 
 
 def ended(kind: str, message: str, *, error_type: str = "") -> WorkResult:
-    """A stage that did not complete, for a kind of `work.kinds`; one that nobody knows is a provider's error."""
+    """The result of a stage that failed with a kind of `work.kinds`. A kind unknown there is a provider's error."""
     end, known = ENDS.get(kind), KINDS.get(kind)
     hints = known.hints[:3] if known else ()
     return WorkResult(
@@ -164,7 +165,7 @@ def ended(kind: str, message: str, *, error_type: str = "") -> WorkResult:
 
 
 def invalid_item(*problems: Problem) -> WorkResult:
-    """The result for an item that nobody can do anything with: every problem, each with its field."""
+    """The result for an item that is not valid: its message names every problem with its field."""
     told = "; ".join(f"{each.pointer} {each.detail}" for each in problems)
     return ended("invalid_item", told, error_type="InvalidItem")
 
