@@ -195,6 +195,11 @@ def test_the_clients_find_their_own_error_in_each_refusal(
     sim.play()
     with pytest.raises(anthropic.NotFoundError):
         claude.messages.create(model="none", max_tokens=1, messages=ASKED)
+    with pytest.raises(anthropic.NotFoundError, match="model: team/none"):
+        claude.models.retrieve("team/none")
+    with pytest.raises(openai.NotFoundError) as found:
+        gpt.models.retrieve("team/none")
+    assert found.value.code == "model_not_found"
     with pytest.raises(openai.NotFoundError) as found:
         gpt.chat.completions.create(model="none", messages=ASKED)
     assert found.value.code == "model_not_found"

@@ -86,6 +86,10 @@ def test_whoever_has_no_key_is_answered_as_by_a_server_of_one_s_own(sim: Simulat
         ("/v1/chat/completions", CHAT | {"model": "gpt-none"}, (404, "model_not_found")),
         ("/v1/nothing", {}, (404, "unknown_url")),
         ("/v1/embeddings", {"model": "m"}, (400, None)),
+        ("/v1/embeddings", {"model": "embedding-sim", "input": 5}, (400, None)),
+        ("/v1/chat/completions", CHAT | {"messages": [1]}, (400, None)),
+        ("/v1/chat/completions", CHAT | {"tools": [1]}, (400, None)),
+        ("/v1/chat/completions", CHAT | {"max_tokens": "x"}, (400, None)),
     ],
 )
 def test_what_the_api_refuses_has_its_code(
@@ -133,6 +137,18 @@ def test_a_prompt_beyond_the_window_is_cut_in_silence_or_refused(sim: Simulation
     assert json.loads(post(sim, "/api/chat", body, "ollama")[1])["prompt_eval_count"] == 52
     sim.play(servers={"ollama": Server(num_ctx=100, overflow="error")})
     assert post(sim, "/api/chat", body, "ollama")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "read"), [(60, None, 32), (60, 100, 32), (1_000, 100, 52), (1_000, None, 312)]
+)
+def test_a_window_is_what_is_asked_for_and_no_larger_than_is_granted(
+    sim: Simulation, asked: int, granted: int | None, read: int
+) -> None:
+    sim.play(servers={"ollama": Server(num_ctx=granted)})
+    said = [{"role": "user", "content": "word " * 200}]
+    body = {"model": "llama3.2", "messages": said, "stream": False, "options": {"num_ctx": asked}}
+    assert json.loads(post(sim, "/api/chat", body, "ollama")[1])["prompt_eval_count"] == read
 
 
 def test_who_finds_the_queue_full_is_told_that_the_server_is_busy(sim: Simulation) -> None:

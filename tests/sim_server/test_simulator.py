@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -127,6 +128,7 @@ def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: 
     [
         ({"model": None}, "model"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
         ({"max_tokens": 128_001}, "max_tokens: 128001 > 128000"),
         ({"messages": []}, "messages"),
         ({"temperature": 1.0}, "temperature"),
@@ -146,7 +148,13 @@ def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: 
             },
             "t1",
         ),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t9"}]}]}, "t9"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t9"}]}]},
+            "messages.0.content.0: unexpected `tool_use_id` found in `tool_result` blocks: t9.",
+        ),
+        *(({name: [value]}, "wrong shape") for name in ("messages", "tools") for value in (1, [1])),
+        ({"messages": [{"role": "user", "content": 5}]}, "wrong shape"),
+        ({"tool_choice": "any"}, "wrong shape"),
     ],
 )
 def test_what_the_api_refuses_is_refused_by_name(sim: Simulation, fields: dict[str, object], named: str) -> None:
@@ -185,6 +193,22 @@ def test_without_a_key_or_a_version_nothing_is_answered(sim: Simulation) -> None
 def test_ollama_refuses_in_its_own_words(sim: Simulation, body: bytes, status: int) -> None:
     found, said = call(sim, "ollama", "POST", "/api/chat", body)
     assert (found, "error" in json.loads(said)) == (status, True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"messages": [1]}, {"options": 5}, {"options": {"num_predict": "x"}}, {"options": {"num_ctx": "x"}}]
+)
+def test_what_has_the_wrong_shape_is_refused_and_not_left_alone(sim: Simulation, wrong: dict[str, object]) -> None:
+    assert chat(sim, **wrong) == (400, {"error": "The request has the wrong shape"})
+
+
+def test_who_asks_for_the_head_alone_gets_no_body_with_it(sim: Simulation) -> None:
+    asked = b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", sim.ports["ollama"]), timeout=10) as plug:
+        plug.sendall(asked)
+        said = plug.makefile("rb")
+        heads = [list(iter(said.readline, b"\r\n")) for _ in range(2)]
+    assert [head[0] for head in heads] == [b"HTTP/1.1 200 OK\r\n"] * 2
 
 
 def test_ollama_streams_unless_asked_otherwise(sim: Simulation) -> None:
@@ -450,6 +474,8 @@ def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> N
     assert json.loads(call(sim, "ollama", "GET", "/_sim/stats")[1])["attempts"] == 1
     for when in {"colour": 1}, {"listener": "nobody"}:
         assert call(sim, "ollama", "PUT", "/_sim/scenario", {"rules": [{"when": when}]})[0] == 400
+    status, told = call(sim, "ollama", "PUT", "/_sim/scenario", b"x")
+    assert (status, json.loads(told)["error"].partition(":")[0]) == (400, "`scenario` is no JSON")
     assert call(sim, "ollama", "GET", "/_sim/nothing")[0] == 404
     assert call(sim, "ollama", "POST", "/_sim/reset")[0] == 200
     assert sim.attempts() == ()

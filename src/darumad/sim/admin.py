@@ -47,7 +47,11 @@ def _released(simulator: "Simulator", gate: str) -> Answer:
 
 def _loaded(simulator: "Simulator", body: bytes) -> Answer:
     try:
-        scenario = scenario_of(read_json(body), simulator.listeners)
+        document = read_json(body)
+    except ValueError as error:
+        return json_answer(400, {"error": f"`scenario` is no JSON: {error}"})
+    try:
+        scenario = scenario_of(document, simulator.listeners)
     except ValueError as error:
         return json_answer(400, {"error": str(error)})
     simulator.load(scenario)

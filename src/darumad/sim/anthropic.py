@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
+from urllib.parse import unquote
 
 from darumad.sim.ending import stops_in
 from darumad.sim.prefix import marked
@@ -66,8 +67,9 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
         case "GET", ["v1", "models"]:
             ends = {"first_id": models[0], "last_id": models[-1]} if models else {}
             return json_answer(200, {"data": [_model(each) for each in models], "has_more": False, **ends})
-        case "GET", ["v1", "models", name] if name in models:
-            return json_answer(200, _model(name))
+        case "GET", ["v1", "models", name]:
+            known = unquote(name) in models
+            return json_answer(200, _model(unquote(name))) if known else error(404, f"model: {unquote(name)}")
         case _:
             return error(404, "Not found")
 
@@ -118,7 +120,7 @@ def _too_long(request: Request, body: Mapping[str, Any]) -> Iterator[str]:
 def _wrong(body: Mapping[str, Any], version: str) -> Iterator[str]:
     if not isinstance(body.get("model"), str):
         yield "model: Field required"
-    if not isinstance(body.get("max_tokens"), int) or body["max_tokens"] < 1:
+    if type(body.get("max_tokens")) is not int or body["max_tokens"] < 1:
         yield "max_tokens: Input should be greater than or equal to 1"
     elif body["max_tokens"] > _LONGEST:
         yield (
@@ -173,7 +175,13 @@ def _wrong_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 " in the next message."
             )
         if unknown := answered - open_calls:
-            yield f"messages.{number}: unexpected `tool_use_id` found in `tool_result` blocks: {', '.join(unknown)}."
+            yield from (
+                f"messages.{number}.content.{at}: unexpected `tool_use_id` found in `tool_result` blocks:"
+                f" {block['tool_use_id']}. Each `tool_result` block must have a corresponding `tool_use` block in the"
+                " previous message."
+                for at, block in enumerate(blocks)
+                if block.get("tool_use_id") in unknown
+            )
         open_calls = {block["id"] for block in blocks if block.get("type") == "tool_use"}
 
 

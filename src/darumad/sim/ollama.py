@@ -61,8 +61,10 @@ def _looked_up(request: Request, models: Sequence[str]) -> Answer | None:
             return json_answer(200, {"models": []})
         case "GET", "/api/version":
             return json_answer(200, {"version": "0.0.0-sim"})
-        case "GET" | "HEAD", "/":
+        case "GET", "/":
             return Answer(200, (b"Ollama is running",), "text/plain")
+        case "HEAD", "/":
+            return Answer(200, (b"",), "text/plain")
         case _:
             return None
 
@@ -130,6 +132,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         schema=form if isinstance(form, dict) else None,
         max_tokens=max(0, int(options.get("num_predict", 0))),
         stops=stops_in(options.get("stop")),
+        num_ctx=None if options.get("num_ctx") is None else int(options["num_ctx"]),
     )
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from darumad.sim.embedding import vector
 from darumad.sim.ending import stops_in
@@ -59,8 +60,9 @@ def without_model(request: Request, models: Sequence[str]) -> Answer | None:
             return _refusal(request, models)
         case "GET", ["v1", "models"]:
             return json_answer(200, {"object": "list", "data": [_model(each) for each in models]})
-        case "GET", ["v1", "models", name] if name in models:
-            return json_answer(200, _model(name))
+        case "GET", ["v1", "models", name]:
+            known = unquote(name) in models
+            return json_answer(200, _model(unquote(name))) if known else _unknown(unquote(name))
         case _:
             return error(404, "Invalid URL", code="unknown_url")
 
@@ -77,9 +79,11 @@ def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
     wrong = next(_wrong(body, request.path), None) if isinstance(body, dict) else "not an object"
     if wrong is not None:
         return error(400, wrong)
-    if alias_free(body["model"]) in models:
-        return None
-    return error(404, f"The model `{body['model']}` does not exist or you do not have access to it.")
+    return None if alias_free(body["model"]) in models else _unknown(body["model"])
+
+
+def _unknown(model: str) -> Answer:
+    return error(404, f"The model `{model}` does not exist or you do not have access to it.")
 
 
 def _wrong(body: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -25,7 +25,8 @@ class Asked:
 
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
     `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
-    The answer ends before a text of `stops`. `metered`: it takes of what its listener grants a minute.
+    The answer ends before a text of `stops`. `metered`: it takes of what its listener grants a minute. `num_ctx` is the
+    context window that it asks for, in tokens.
     """
 
     listener: str
@@ -49,6 +50,7 @@ class Asked:
     kept: int = 0
     metered: bool = True
     method: str = ASKING
+    num_ctx: int | None = None
 
 
 _BARRED = frozenset({401, 403})
@@ -234,9 +236,9 @@ class Quota:
 class Server:
     """How a model server is: `parallel` chats at once, `queue` more that wait, the rest refused with 503.
 
-    `num_ctx` is its context window in tokens where the request names none: a longer prompt is cut in silence, or
-    refused with `overflow: error`. `load` is seconds before a model's first answer. With `gzip`, answers go out
-    compressed to who accepts that.
+    `num_ctx` is the largest context window, in tokens, that it grants: a prompt that is longer, or longer than the
+    window that its request asks for, is cut in silence, or refused with `overflow: error`. `load` is seconds before a
+    model's first answer. With `gzip`, answers go out compressed to who accepts that.
     """
 
     parallel: int = 10_000

@@ -39,6 +39,8 @@ from darumad.sim.wire import (
 )
 
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
+_MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a request raises that is JSON, and not what its vendor's API takes."""
 _NEVER = 3_600.0
 ADMIN = "admin"
 ACCEPTS = "accept-encoding"
@@ -202,14 +204,22 @@ class Simulator:
         if vendor is None:
             await self._refuse(handled, json_answer(404, {}))
             return
-        unasked = vendor.without_model(request, self.models or vendor.MODELS)
-        if unasked is None:
-            await self._ask(vendor, self._asked(listener, vendor, request, place), request, place, handled)
-        elif unasked.status != HTTPStatus.OK:
-            await self._refuse(handled, unasked)
+        read = self._read(listener, vendor, request, place)
+        if isinstance(read, Asked):
+            await self._ask(vendor, read, request, place, handled)
+        elif read.status != HTTPStatus.OK:
+            await self._refuse(handled, read)
         else:
             asked = self._looked_up(listener, request, place)
-            await self._carry_out(handled, self._found(vendor, asked, request, unasked, handled.entry))
+            await self._carry_out(handled, self._found(vendor, asked, request, read, handled.entry))
+
+    def _read(self, listener: Listener, vendor: Vendor, request: Request, place: _Place) -> Asked | Answer:
+        """What a model is asked; or the answer where none is: what is looked up, or why nothing is answered."""
+        try:
+            unasked = vendor.without_model(request, self.models or vendor.MODELS)
+            return self._asked(listener, vendor, request, place) if unasked is None else unasked
+        except _MISSHAPEN:
+            return vendor.error(HTTPStatus.BAD_REQUEST, "The request has the wrong shape")
 
     async def _refuse(self, handled: _Handled, answer: Answer) -> None:
         """What is wrong by the vendor's own rules is for none of the scenario's."""
@@ -298,10 +308,11 @@ class Simulator:
     def _given(self, vendor: Vendor, asked: Asked, reply: Reply, entry: int) -> tuple[Answer, int]:
         """The reply as it goes out, and its tokens. A prompt that does not fit the window is cut, or refused."""
         server = self.scenario.server(asked.listener)
-        if asked.metered and server.num_ctx is not None and vendor.tokens_of(asked) > server.num_ctx:
+        window = min((each for each in (asked.num_ctx, server.num_ctx) if each is not None), default=None)
+        if asked.metered and window is not None and vendor.tokens_of(asked) > window:
             if server.overflow == "error":
                 return vendor.failure(Fault(name="context_overflow"), asked, ""), 0
-            reply = replace(reply, input_tokens=server.num_ctx // 2 + 2)
+            reply = replace(reply, input_tokens=window // 2 + 2)
         answer = vendor.answer(replace(asked, model=reply.model or asked.model), reply, entry)
         return answer, vendor.tokens_said(asked, reply)
 

@@ -17,6 +17,10 @@ class Vendor(Protocol):
     ENDPOINTS: Mapping[str, Sequence[str]]
     """What is asked for, as `Asked` calls it, and the methods of HTTP by which."""
 
+    def error(self, status: int, message: str) -> Answer:
+        """A refusal as the vendor words it."""
+        ...
+
     def without_model(self, request: Request, models: Sequence[str]) -> Answer | None:
         """What is answered without asking a model: 200 for what is looked up; None for who asks one, in order."""
         ...
