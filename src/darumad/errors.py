@@ -109,7 +109,11 @@ CODES: Mapping[str, ErrorCode] = {
             "socket_taken", 409, 78, "Stop the other daemon first, or give this one another socket: `control.socket`."
         ),
         ErrorCode(
-            "bad_place", 500, 78, "Give the daemon's user the right to read and write there, or set `state_dir`."
+            "bad_place",
+            500,
+            78,
+            "Run it as the daemon's user, give that user what is there (as root: `chown -R USER: DIRECTORY`), or set "
+            "`state_dir`.",
         ),
         ErrorCode(
             "read_only",

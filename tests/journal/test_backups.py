@@ -1,5 +1,6 @@
 """A copy is made while the daemon writes, and is as good as the journal it is of."""
 
+import os
 import shutil
 import sqlite3
 import stat
@@ -272,3 +273,16 @@ def test_a_lost_state_directory_is_made_anew_by_a_restore(desk: Desk, tmp_path: 
     desk.open()
     assert desk.state("a") is WorkState.READY
     desk.call(Accept(items=(new_item("b"),), audit=AUDIT, max_unfinished=10))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_root_puts_back_belongs_to_whom_the_state_directory_belongs_to(desk: Desk, tmp_path: Path) -> None:
+    back_up(place(desk), tmp_path / "copy.db")
+    desk.close()
+    os.chown(desk.directory, 65534, 65533)
+    restore(place(desk), tmp_path / "copy.db")
+    here = place(desk)
+    for each in (here.database, here.marker, here.lock):
+        found = each.stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (65534, 65533, 0o600), each
+    assert (tmp_path / "copy.db").stat().st_uid == 0, "the copy stays whose it was"

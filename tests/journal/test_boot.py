@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from darumad.errors import DarumaError, Refused, Unavailable
-from darumad.journal.place import SCHEMA_VERSION
+from darumad.journal.place import SCHEMA_VERSION, Place, check_owner
 from darumad.journal.reader import Reader
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
@@ -284,9 +284,32 @@ def test_what_another_user_left_behind_is_told_of_by_its_name_and_its_owner(
         done = subprocess.run([sys.executable, "-c", _AS_NOBODY, place], capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()
     mode = "0600" if foreign else "0700"
-    wanted = f"bad_place {place / foreign} belongs to uid 0 with mode {mode}, and this runs as uid 65534"
+    whose = f"{place / foreign} belongs to root (uid 0) with mode {mode}"
+    wanted = f"bad_place {whose}, and this runs as nobody (uid 65534)"
     told = {number for number, line in enumerate(said) if line == wanted}
     assert (told, len(said)) == (who, 4), said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_begins_no_daemon_in_the_directory_of_another_user_for_its_files_would_be_root_s(closed: Desk) -> None:
+    os.chown(closed.directory, 65534, 65534)
+    error = refusal(closed)
+    said = f"{closed.directory} belongs to nobody (uid 65534), and this runs as root (uid 0)"
+    assert (error.code, error.message) == ("bad_place", said)
+    assert "`chown -R USER: DIRECTORY`" in error.entry.next_step
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_is_not_its_owner_s_in_a_state_directory_is_told_to_root_too(closed: Desk) -> None:
+    here = Place(closed.directory)
+    check_owner(here)
+    for each in (closed.directory, *closed.directory.iterdir()):
+        os.chown(each, 65534, 65534)
+    os.chown(here.marker, 0, 0)
+    with pytest.raises(Refused) as refused:
+        check_owner(here)
+    said = f"{here.marker} belongs to root (uid 0), and {here.directory} to nobody (uid 65534)"
+    assert refused.value.message == said
 
 
 def test_a_directory_in_the_databases_place_is_called_that_and_no_disk_that_fails(closed: Desk) -> None:

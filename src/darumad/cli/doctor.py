@@ -142,14 +142,15 @@ def _sealed(path: Path) -> tuple[str, str] | None:
 
 def _amiss(path: Path) -> tuple[str, str] | None:
     """Why no daemon could begin, or should, in the state directory, and what to do; None when one could."""
-    from darumad.journal.place import Place, examine  # noqa: PLC0415 - no other online command needs it
+    from darumad.journal.place import Place, check_owner, examine  # noqa: PLC0415 - no other online command needs it
 
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return f"{path} is not yours to write", "Run this as the daemon's user, or set state_dir."
     if path.stat().st_mode & _OPEN_TO_OTHERS:
         return f"{path} is open to others", f"chmod 700 {path}"
     try:
-        examine(Place(path.absolute()))
+        check_owner(place := Place(path.absolute()))
+        examine(place)
     except DarumaError as error:
         return error.message, error.entry.next_step
     return None

@@ -20,6 +20,7 @@ from darumad.journal.place import (
     check_access,
     check_ours,
     make_private,
+    open_private,
     prepare,
     sync_directory,
     unreadable,
@@ -192,8 +193,7 @@ def _unused(place: Place) -> Path:
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    make_private(target)
-    with source.open("rb") as read, target.open("wb") as write:
+    with source.open("rb") as read, os.fdopen(open_private(target, os.O_WRONLY | os.O_TRUNC), "wb") as write:
         while chunk := read.read(1 << 20):
             write.write(chunk)
         write.flush()

@@ -10,7 +10,7 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.journal import boot as boots
-from darumad.journal.place import Lock, Place, file_at, free_on, prepare
+from darumad.journal.place import Lock, Place, check_own, file_at, free_on, prepare
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Program, Request
 from darumad.journal.room import Room
@@ -76,11 +76,12 @@ class Journal:
             low_water: bytes that must be free on the disk for anything new to be taken in.
 
         Raises:
-            Refused: `already_running` or `bad_journal`; the message says what to do.
+            Refused: `already_running`, `bad_journal` or `bad_place`; the message says what to do.
             Unavailable: `disk_full`: not even a boot can be written.
         """
         place = Place(directory.absolute())
         prepare(place)
+        check_own(place)
         lock = Lock(place)
         asked = boots.BootRequest(node=node, program=program, ageing_ms=round(ageing * 1000), offers=offers)
         room = Room(place, ballast=ballast, low_water=low_water)

@@ -6,6 +6,7 @@ Nothing here changes a row.
 import errno
 import fcntl
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import closing
@@ -109,8 +110,41 @@ def _check_rights(path: Path, rights: int) -> None:
         raise Refused(f"{path} cannot be looked at: {error.strerror}", code="bad_place") from error
     if not os.access(path, rights):
         mode = stat.S_IMODE(found.st_mode)
-        said = f"{path} belongs to uid {found.st_uid} with mode {mode:04o}, and this runs as uid {os.getuid()}"
+        said = f"{path} belongs to {_named(found.st_uid)} with mode {mode:04o}, and this runs as {_named(os.getuid())}"
         raise Refused(said, code="bad_place")
+
+
+def check_owner(place: Place) -> None:
+    """That all which a daemon must open belongs to whom the directory belongs to: root may open it in any case.
+
+    Raises:
+        Refused: `bad_place`: the first file that is somebody else's.
+    """
+    owner = place.directory.stat().st_uid
+    for each in (place.lock, place.marker, *place.database_files):
+        if each.exists() and (found := each.stat().st_uid) != owner:
+            said = f"{each} belongs to {_named(found)}, and {place.directory} to {_named(owner)}"
+            raise Refused(said, code="bad_place")
+
+
+def check_own(place: Place) -> None:
+    """That the directory belongs to who runs this: a daemon of root's would leave files that its owner cannot open.
+
+    Raises:
+        Refused: `bad_place`: it is somebody else's.
+    """
+    owner = place.directory.stat().st_uid
+    if owner != os.geteuid():
+        said = f"{place.directory} belongs to {_named(owner)}, and this runs as {_named(os.geteuid())}"
+        raise Refused(said, code="bad_place")
+
+
+def _named(uid: int) -> str:
+    """The user with the number `uid`: by name too, where there is one."""
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
 
 
 class Lock:
@@ -122,7 +156,7 @@ class Lock:
         Raises:
             Refused: `already_running`, with the other's pid.
         """
-        self._fd = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        self._fd = open_private(place.lock, os.O_RDWR)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -156,7 +190,7 @@ def open_database(place: Place) -> tuple[Database, bool]:
         make_private(place.database)
         database = Database.writer(place.database)
     except DatabaseError as error:
-        raise _bad(f"{place.database} cannot be opened: {error}. Restore it from a backup.") from error
+        raise unreadable(place, error) from error
     try:
         return database, _is_new(place, database)
     except BaseException:
@@ -229,7 +263,8 @@ def unreadable(place: Place, error: DatabaseError) -> DarumaError:
         return read_only(place.directory)
     if free_on(place.directory) < LEAST:
         return Unavailable(f"the disk of {place.directory} is full", code="disk_full")
-    return _bad(f"{place.database} cannot be read: {error}. Restore it from a backup.")
+    said = f"{place.database} cannot be read: {error}"
+    return _bad(f"{said}. Restore it from a backup." if is_damaged(error) else said)
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
@@ -299,10 +334,22 @@ def make_private(path: Path) -> None:
         path.chmod(_PRIVATE_FILE)
 
 
+def open_private(path: Path, flags: int) -> int:
+    """The descriptor of a file of the state directory, made closed to others where it is not there.
+
+    Where root is at work it belongs to whom the directory belongs to: that one's daemon is to open it.
+    """
+    fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+    return fd
+
+
 def write_marker(place: Place, identity: str) -> None:
     """Whole or not at all, and on disk before anybody relies on it."""
     draft = place.marker.with_suffix(".new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
+    fd = open_private(draft, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(fd, f"{identity}\n".encode())
         os.fsync(fd)
