@@ -3,9 +3,20 @@ import re
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from darumad import __version__
-from darumad.agents import SHIPPED, AgentDefinition, SpawnRefused, Templates, UnfitResult, load_template, make_agent
+from darumad.agents import (
+    SHIPPED,
+    AgentDefinition,
+    SpawnRefused,
+    Template,
+    Templates,
+    UnfitResult,
+    load_template,
+    loading,
+    make_agent,
+)
 from darumad.names import AgentName, Role
 from darumad.work.result import StopReason, WorkResult
 from tests.agents.fakes import Scripted, agent, context, item, no_model
@@ -137,15 +148,54 @@ def test_every_argument_that_a_template_does_not_take_or_lacks_is_told_at_once(t
 
 def test_every_argument_that_is_of_another_kind_is_told_at_once(tmp_path: Path) -> None:
     text = NEVER_AWAITED.replace('name="mine"', "name=5").replace("frozenset()", "['tests'], stages='executing'")
+    more = "problems=3, opening=5, complete_by_form='no', needs_model=1, resources_version=5, says="
     with pytest.raises(SpawnRefused) as refused:
-        load_template(written(tmp_path, text.replace("says=", "problems=3, opening=5, says=")))
-    named = ["name", "execute", "problems", "opening", "required_gates", "stages"]
-    assert re.findall(r"its `(\w+)`", str(refused.value)) == named
+        load_template(written(tmp_path, text.replace("says=", more)))
+    named = re.findall(r"its `(\w+)`", str(refused.value))
+    kept = {"version", "says", "check"}
+    assert named == [each for each in Template.__struct_fields__ if each not in kept]
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        *((f"stages={each}", "stages") for each in ("()", "(Stage.REVIEWING,)", "(Stage.REVIEWING, Stage.EXECUTING)")),
+        ("execute=none", "execute"),
+        ("execute=None", "execute"),
+        ("check=none", "check"),
+        ("problems=none", "problems"),
+        ("problems=two", "problems"),
+        ("opening=one", "opening"),
+        ('name=""', "name"),
+        ('version=" "', "version"),
+    ],
+)
+def test_what_no_item_could_be_run_by_is_refused_by_its_field(tmp_path: Path, said: str, field: str) -> None:
+    others = "from darumad.names import Stage\nasync def none(): ...\ndef one(item): ...\ndef two(item, context): ...\n"
+    given = {"name": '"mine"', "version": '"2"', "says": '"greets"', "execute": "execute"}
+    given |= {"required_gates": "frozenset()", **dict([said.split("=", 1)])}
+    declared = "TEMPLATE = Template(" + ", ".join(f"{name}={value}" for name, value in given.items()) + ")"
+    with pytest.raises(SpawnRefused, match=rf"mine\.py: its `{field}` [^`]*(`[^`]*`[^`]*)?$") as refused:
+        load_template(written(tmp_path, others + GOOD[: GOOD.index("TEMPLATE")] + declared))
+    assert len(re.findall("its `", str(refused.value))) == 1
+
+
+def test_a_file_that_takes_its_time_is_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "SLOW", -1.0)
+    with capture_logs() as logged:
+        load_template(written(tmp_path, GOOD))
+    assert [(each["event"], each["file"]) for each in logged] == [("template_loaded_slowly", str(tmp_path / "mine.py"))]
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "GeneratorExit"])
+def test_whatever_a_file_raises_as_it_is_imported_is_told_with_its_line(tmp_path: Path, raised: str) -> None:
+    with pytest.raises(SpawnRefused, match=rf"mine\.py: {raised} \(mine\.py:1\)$"):
+        load_template(written(tmp_path, f"raise {raised}"))
 
 
 def test_an_opening_that_would_have_to_be_awaited_is_refused(tmp_path: Path) -> None:
     text = GOOD.replace("says=", "opening=execute, says=")
-    with pytest.raises(SpawnRefused, match="its `opening` must be a function of an item and a Sight, and not asynchr"):
+    with pytest.raises(SpawnRefused, match="its `opening` must be a function, not asynchronous; write `def opening"):
         load_template(written(tmp_path, text))
 
 

@@ -2,25 +2,29 @@
 
 import hashlib
 import importlib.util
-import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
 
+from darumad.agents.declaration import wrong_with
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.raised import said_of
 from darumad.agents.template import Template
 from darumad.agents.templates import SHIPPED
+from darumad.clock import SystemClock
 from darumad.errors import did_you_mean
-from darumad.names import AgentName, Stage
+from darumad.logs import logger
+from darumad.names import AgentName
 from darumad.values import changed
-from darumad.work.gates import Gate
+
+log = logger(__name__)
 
 _DIGITS = 12
 """So many of a file's digest tell one state of it from another."""
+SLOW = 1.0
+"""Seconds: a file that takes longer is named in the log, for the daemon's start waits for each."""
 
 
 class SpawnRefused(Exception):  # noqa: N818 - it reads as what happened
@@ -34,8 +38,8 @@ def load_template(ref: str) -> Template:
     It is read anew each time, so that a corrected file is taken up by the next restart of its agent.
 
     Raises:
-        SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE` whose
-            functions are asynchronous.
+        SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE` that is what
+            it must be.
     """
     for template in SHIPPED:
         if template.name == ref:
@@ -92,16 +96,19 @@ class Templates:
 def _from_file(path: Path) -> Template:
     if not path.is_file():
         raise SpawnRefused(f"{path}: there is no such file")
+    began = SystemClock.monotonic()
     try:
         module = _run(path)
-    except Exception as error:
-        raise SpawnRefused(f"{path}: {said_of(error, str(path))}") from error
     except SystemExit as error:
         raise SpawnRefused(f"{path}: it asked the process to exit ({error.code})") from error
+    except BaseException as error:  # whatever a file raises, KeyboardInterrupt too, is that file's fault
+        raise SpawnRefused(f"{path}: {said_of(error, str(path))}") from error
+    if (took := SystemClock.monotonic() - began) > SLOW:
+        log.warning("template_loaded_slowly", file=str(path), seconds=round(took, 1))
     template = getattr(module, "TEMPLATE", None)
     if not isinstance(template, Template):
         raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
-    if wrong := tuple(_wrong_with(template)):
+    if wrong := tuple(wrong_with(template)):
         raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
     return changed(template, resources_version=_digest_of(module))
 
@@ -111,39 +118,6 @@ def _digest_of(module: ModuleType) -> str:
     assert module.__spec__ is not None
     assert isinstance(module.__spec__.loader, _AsItIsNow)
     return module.__spec__.loader.sha256[:_DIGITS]
-
-
-def _wrong_with(template: Any) -> Iterator[str]:
-    """What is wrong with what stands in a `Template`, which holds whatever it was given."""
-    for name in ("name", "version", "says"):
-        if not isinstance(getattr(template, name), str):
-            yield f"its `{name}` must be a text"
-    for name, work in (("execute", template.execute), ("check", template.check)):
-        if work is not None and not _is_awaited(work):
-            yield f"its `{name}` is not asynchronous; write `async def {name}(item, context)`{_place(work)}"
-    if not callable(template.problems):
-        yield "its `problems` must be a function of an item"
-    if template.opening is not None and (not callable(template.opening) or _is_awaited(template.opening)):
-        yield "its `opening` must be a function of an item and a Sight, and not asynchronous"
-    gates = template.required_gates
-    if not isinstance(gates, frozenset) or not all(isinstance(each, Gate) for each in gates):
-        yield "its `required_gates` must be a frozenset of Gate"
-    if not isinstance(template.stages, tuple) or not all(isinstance(each, Stage) for each in template.stages):
-        yield "its `stages` must be a tuple of Stage"
-
-
-def _place(work: object) -> str:
-    """Where a function begins; of anything else nothing is known."""
-    code = getattr(work, "__code__", None)
-    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if isinstance(code, CodeType) else ""
-
-
-def _is_awaited(work: object) -> bool:
-    """Whether calling `work` makes a coroutine: an `async def`, decorated or not, or an object called as one."""
-    if not callable(work):
-        return False
-    inner = inspect.unwrap(work)
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)
 
 
 class _AsItIsNow(SourceFileLoader):

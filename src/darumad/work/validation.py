@@ -61,8 +61,10 @@ def _walks(role: Role) -> frozenset[tuple[Stage, ...]]:
     return frozenset(part for part in parts if Stage.EXECUTING in part)
 
 
-_WALKS: Mapping[Role, frozenset[tuple[Stage, ...]]] = {role: _walks(role) for role in Role}
+WALKS: Mapping[Role, frozenset[tuple[Stage, ...]]] = {role: _walks(role) for role in Role}
 """Every walk that an item may have, by who it is for."""
+ONLY_WALKS = "must be some of optimizing, executing, reviewing, in this order, with executing"
+"""What is said of a walk that no executor's item may have."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]+")
 _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(@[A-Za-z0-9.+-]{1,64})?")
@@ -191,10 +193,10 @@ def _description_errors(item: WorkItem) -> Iterator[Problem]:
 
 
 def _stage_errors(item: WorkItem) -> Iterator[Problem]:
-    if item.stages in _WALKS[item.role]:
+    if item.stages in WALKS[item.role]:
         return
     if item.role is Role.EXECUTOR:
-        yield Problem("/stages", "must be some of optimizing, executing, reviewing, in this order, with executing")
+        yield Problem("/stages", ONLY_WALKS)
     else:
         only = STAGES_OF[item.role][0].value
         yield Problem("/stages", f"an item for the {item.role.value} walks {only} and nothing else")
