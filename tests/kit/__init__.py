@@ -11,6 +11,7 @@ from tests.kit.house import (
     fastest,
     seeded_rng,
     switch_interval,
+    times_a_wait,
 )
 from tests.kit.probe import Probe, pause
 
@@ -28,4 +29,5 @@ __all__ = [
     "seeded_rng",
     "settle",
     "switch_interval",
+    "times_a_wait",
 ]

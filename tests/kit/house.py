@@ -11,6 +11,7 @@ from typing import Any
 
 from darumad.supervision import Event, SupervisorRef
 from darumad.supervision.pykka_door import ActorRegistry
+from tests.kit.probe import pause
 
 CEILING = float(os.environ.get("TESTS_CEILING", "10"))
 """Real seconds after which what a test waits for will not come."""
@@ -76,6 +77,16 @@ def fastest(attempt: Callable[[], Any], *, of: int = 5, enough: float = 0.0) -> 
         if best < enough:
             break
     return best
+
+
+def times_a_wait(seconds: float, act: Callable[[], object]) -> float:
+    """How many times as long as a wait of so many seconds `act` takes. Begun together: a noisy machine slows both."""
+    waited: list[float] = []
+    beside = threading.Thread(target=lambda: waited.append(fastest(lambda: pause(seconds), of=1)))
+    beside.start()
+    took = fastest(act, of=1)
+    beside.join()
+    return took / waited[0]
 
 
 def cpu_bound_thread() -> AbstractContextManager[None]:
