@@ -6,7 +6,7 @@ import pytest
 
 from darumad import __version__
 from darumad.agents import AgentDefinition, SpawnRefused, Templates, make_agent
-from darumad.agents.opening import first_request
+from darumad.agents.first_call import first_request
 from darumad.agents.templates import echo
 from darumad.names import AgentName, Role, Stage
 from darumad.work.item import WorkItem

@@ -5,8 +5,8 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 """
 
 from darumad.agents.definition import AgentDefinition
+from darumad.agents.first_call import first_request
 from darumad.agents.loading import SpawnRefused, Templates, load_template
-from darumad.agents.opening import first_request
 from darumad.agents.raised import fitted, line_of, said_of, words_of
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import ended

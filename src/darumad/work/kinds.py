@@ -1,7 +1,7 @@
 """The one table of kinds of failure: who acts on each, and what counts against an agent.
 
 The broker reads the first columns, supervision is handed the last one as its judge, and people are told the hints.
-What becomes of the *item* is another table, `work.ends`. A kind is added to both, or a test names what is missing.
+What becomes of the *item* is another table, in `work.causes`. A kind is added to both, or a test names what is missing.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a model will be asked first of an item that has not been handed in: what an estimate of its cost stands on."""
+"""The first call of an item that was not handed in yet: what a model would be asked. Estimates of its cost need it."""
 
 from darumad.agents.raised import said_of
 from darumad.agents.roles import optimizer, planner, reviewer
