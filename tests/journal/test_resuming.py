@@ -17,7 +17,7 @@ from darumad.journal import STALE, EffectEnd, EffectStart, Held, Step
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Outcome, Request
 from darumad.names import Attempt, Fence, ItemId, Stage
-from darumad.work.effects import EffectState
+from darumad.work.effects import EffectState, NothingDone
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolCall, ToolSpec
 from darumad.work.ports import Context
 from darumad.work.result import Usage
@@ -387,3 +387,96 @@ def test_an_effect_under_another_fence_attempt_or_stage_changes_nothing(
     assert desk.call(ask(held, **wrong)) is STALE
     assert effects(desk) == before
     assert desk.events("a")[-1] == "work.stale_result"
+
+
+async def letters(held: Held, commits: Commits, mail: Mail, *steps: Sequence[Any], **more: Any) -> list[Any]:
+    """A letter to each of a step's, one after the other; what belongs to no step is sent by itself."""
+    walk = Steps(held, commits, LIMIT)
+    outside = Effects(held, commits, walk)
+
+    async def send(to: Any) -> Any:
+        given = {"idempotent": False, "repeatable": False, **more}
+        return await outside.once("mail", {"to": to}, lambda key: mail.run({"to": to}, key), **given)
+
+    async def all_of(step: Sequence[Any]) -> list[Any]:
+        return [await send(each) for each in step]
+
+    return [await (send(each) if isinstance(each, str) else walk.once("letters", each, lambda each=each: all_of(each)))
+            for each in steps]  # fmt: skip
+
+
+async def test_each_effect_of_a_step_has_a_key_and_a_record_of_its_own(desk: Desk, held: Held) -> None:
+    mail = Mail()
+    assert await letters(held, living(desk), mail, ["ann", "bob", "ann"]) == [["sent as 1", "sent as 2", "sent as 3"]]
+    assert mail.sent == ["a:1:executing:1", "a:1:executing:1:2", "a:1:executing:1:3"]
+    assert [each["arguments"]["to"] for each in desk.reader.effects(ItemId("a"))] == ["ann", "bob", "ann"]
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (["ann", "bob"], ["ann", "bob"]),
+        (["ann", "bob", "ann"], ["ann", "bob", "ann"]),
+        (["ann", "bob"], ["bob", "ann"]),
+        (["ann", "bob"], ["carol", "bob", "ann"]),
+        ([("ann", "bob"), "carol"], [("ann", "bob"), "carol"]),
+    ],
+    ids=["the same", "two alike", "in another order", "behind a new one", "of what is a list on disk"],
+)
+async def test_a_step_that_is_run_again_does_none_of_its_effects_twice(
+    desk: Desk, held: Held, first: list[Any], again: list[Any]
+) -> None:
+    mail = Mail()
+    with pytest.raises(Killed):
+        await letters(held, Dying(desk, (Step,), 1, before=True).commits(), mail, first)
+    await letters(next_life(desk), living(desk), mail, again)
+    assert len(mail.sent) == len(set(mail.sent)) == len(first) + ("carol" in again and "carol" not in first)
+    assert {state for _, state in effects(desk)} == {"done"}
+
+
+async def test_of_several_effects_the_one_that_was_broken_off_is_run_again_under_its_own_key(
+    desk: Desk, held: Held
+) -> None:
+    mail = Mail()
+    with pytest.raises(Killed):
+        await letters(held, Dying(desk, (EffectEnd,), 2, before=True).commits(), mail, ["ann", "bob"], idempotent=True)
+    await letters(next_life(desk), living(desk), mail, ["ann", "bob"], idempotent=True)
+    assert mail.sent == ["a:1:executing:1", *2 * ["a:1:executing:1:2"]]
+
+
+async def test_of_several_effects_the_one_that_did_nothing_is_tried_again_under_its_own_key(
+    desk: Desk, held: Held
+) -> None:
+    mail = Mail()
+    mail.fails = NothingDone("the server is away")
+    with pytest.raises(NothingDone):
+        await letters(held, living(desk), mail, ["ann", "bob"])
+    await letters(next_life(desk), living(desk), mail, ["bob", "ann"])
+    assert mail.sent == ["a:1:executing:1", "a:1:executing:1:2", "a:1:executing:1"]
+
+
+async def test_effects_outside_of_any_step_are_recorded_by_themselves(desk: Desk, held: Held) -> None:
+    mail = Mail()
+    with pytest.raises(Killed):
+        await letters(held, Dying(desk, (EffectEnd,), 3).commits(), mail, "ann", ["bob"], "carol")
+    assert mail.sent == ["a:1:executing:0", "a:1:executing:1", "a:1:executing:0:2"]
+    await letters(next_life(desk), living(desk), mail, "ann", ["bob"], "carol")
+    assert len(mail.sent) == 3, "the step before it was replayed, and does not answer for the letter behind it"
+
+
+async def test_steps_at_once_have_each_their_own_effects(desk: Desk, held: Held) -> None:
+    mail, all_begun = Mail(), asyncio.Barrier(2)
+
+    async def both(held: Held, commits: Commits) -> None:
+        walk = Steps(held, commits, LIMIT)
+        outside = Effects(held, commits, walk)
+
+        async def send(to: str) -> Any:
+            await all_begun.wait()
+            return await outside.once("mail", to, lambda key: mail.run(to, f"{to} {key}"), idempotent=False,
+                                      repeatable=False)  # fmt: skip
+
+        await asyncio.gather(*(walk.once("letter", to, lambda to=to: send(to)) for to in ("ann", "bob")))
+
+    await both(held, living(desk))
+    assert sorted(mail.sent) == ["ann a:1:executing:1", "bob a:1:executing:2"]

@@ -5,6 +5,7 @@ be committed with the end of the stage.
 """
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from darumad.bridge.keeping import StageCommits
@@ -13,9 +14,12 @@ from darumad.work.asked import Asked, beyond, is_dialogue
 from darumad.work.canonical import canonical, digest
 from darumad.work.model import ModelFailed
 
+_WITHIN: ContextVar[int] = ContextVar("_WITHIN", default=0)
+"""The number of the step that whoever asks runs in: steps that run at once have each their own."""
+
 
 class Steps:
-    """Implements `work.ports.StepLog`. Used on the loop by one task at a time.
+    """Implements `work.ports.StepLog`. Used on the loop, also by many tasks of one stage at once.
 
     `limit` is how many bytes the output of a step may have as JSON.
     """
@@ -44,8 +48,8 @@ class Steps:
 
     @property
     def seq(self) -> int:
-        """The number of the step that is being made."""
-        return self._seq
+        """The number of the step that whoever asks runs in; 0 outside of any."""
+        return _WITHIN.get()
 
     @property
     def replayed(self) -> frozenset[int]:
@@ -90,19 +94,20 @@ class Steps:
 
     async def _live(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> tuple[Any, Step | None]:
         self._seq += 1
+        seq = self._seq
         inputs_digest = digest(inputs)
         before, self._asked = self._asked, inputs if is_dialogue(inputs) else self._asked
-        recorded = self._recorded.get(self._seq)
+        recorded = self._recorded.get(seq)
         if recorded is not None and recorded[:2] == (kind, inputs_digest):
-            self._replayed.add(self._seq)
+            self._replayed.add(seq)
             return recorded[2], None
         # The first difference ends the replay: never a silent mix of old and new.
         anew = recorded is not None
         self._recorded.clear()
-        output = await run()
+        output = await _run_within(seq, run)
         self._see_size(kind, output)
         asked = beyond(before, inputs) if is_dialogue(inputs) else None
-        return output, self._step(kind, inputs_digest, output, asked=asked, anew=anew)
+        return output, self._step(seq, kind, inputs_digest, output, asked=asked, anew=anew)
 
     def _see_size(self, kind: str, output: Any) -> None:
         """What cannot be stored must not be relied on either; the stage's end, with which it may ride, would not be."""
@@ -111,17 +116,28 @@ class Steps:
             said = f"the step {kind} has {size:,} bytes, and `item.result_limit` is {self._limit:,}"
             raise ModelFailed("result_too_large", f"{said}: put what is large into files")
 
-    def _step(self, kind: str, input_digest: str, output: Any, *, asked: Asked | None, anew: bool) -> Step:
+    def _step(  # noqa: PLR0913 - a step's own fields
+        self, seq: int, kind: str, input_digest: str, output: Any, *, asked: Asked | None, anew: bool
+    ) -> Step:
         record = self._held.record
         return Step(
             item=record.item.id,
             fence=record.fence,
             attempt=record.attempt,
             stage=record.stage,
-            seq=self._seq,
+            seq=seq,
             kind=kind,
             input_digest=input_digest,
             output=output,
             asked=asked,
             anew=anew,
         )
+
+
+async def _run_within(seq: int, run: Callable[[], Awaitable[Any]]) -> Any:
+    """What `run` gives; whoever asks in it for the step's number gets `seq`."""
+    token = _WITHIN.set(seq)
+    try:
+        return await run()
+    finally:
+        _WITHIN.reset(token)

@@ -5,12 +5,14 @@ unknown outcome: it may have happened. What may be repeated under the same key i
 person.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from enum import StrEnum
+from itertools import chain, count
 from typing import Any
 
 from darumad.names import Attempt, ItemId, Stage
 from darumad.values import Value
+from darumad.work.canonical import canonical
 
 
 class EffectState(StrEnum):
@@ -26,7 +28,10 @@ class NothingDone(ValueError):  # noqa: N818 - it reads as what is known
 
 
 class Effect(Value, kw_only=True):
-    """One effect as the journal has it. `key` is what the world outside was given to know a repetition by."""
+    """One effect as the journal has it. `key` is what the world outside was given to know a repetition by.
+
+    `seq` is the step that it was first begun in, 0 outside of any.
+    """
 
     key: str
     attempt: Attempt
@@ -38,8 +43,8 @@ class Effect(Value, kw_only=True):
     output: Any = None
 
     def is_of(self, tool: str, arguments: Any) -> bool:
-        """Whether it is what `tool` does with `arguments`."""
-        return self.tool == tool and self.arguments == arguments
+        """Whether it is what `tool` does with `arguments`, which on disk are JSON."""
+        return self.tool == tool and canonical(self.arguments) == canonical(arguments)
 
 
 class Indoors:
@@ -67,9 +72,10 @@ class Indoors:
         raise NothingDone(f"{tool} acts outside, which this stage may not")
 
 
-def key_of(item: ItemId, attempt: Attempt, stage: Stage, seq: int) -> str:
-    """The idempotency key of the effect of one step."""
-    return f"{item}:{attempt}:{stage}:{seq}"
+def fresh_key(item: ItemId, attempt: Attempt, stage: Stage, seq: int, *, used: Container[str]) -> str:
+    """The idempotency key of a step's next effect: the step's own for its first, with an ordinal behind for others."""
+    own = f"{item}:{attempt}:{stage}:{seq}"
+    return next(key for key in chain((own,), (f"{own}:{ordinal}" for ordinal in count(2))) if key not in used)
 
 
 def unknown(effects: Iterable[Effect]) -> tuple[Effect, ...]:
@@ -83,18 +89,20 @@ def done_before(effects: Iterable[Effect], attempt: Attempt) -> tuple[Effect, ..
 
 
 def standing_in(  # noqa: PLR0913 - each is a fact of its own, named at the call
-    effects: Sequence[Effect], tool: str, arguments: Any, *, key: str, attempt: Attempt, repeatable: bool
+    effects: Sequence[Effect], tool: str, arguments: Any, *, attempt: Attempt, seq: int, repeatable: bool
 ) -> Effect | None:
-    """The effect that stands in for doing it (again); None when it is to be done anew.
+    """The effect that stands in for doing it (again); None when it is to be done anew, under a key of its own.
 
-    Done under this very key, in this attempt by an earlier holder, or in an earlier attempt unless the tool is
-    declared `repeatable`: its output is taken. Started and idempotent: to be done once more, under its own key.
+    Done in this attempt by an earlier holder, or in an earlier attempt unless the tool is declared `repeatable`: its
+    output is taken. Started and idempotent, or void in this very step: to be done once more, under its own key. Those
+    of this step come before others.
     """
-    own = [each for each in effects if each.key == key and each.is_of(tool, arguments)]
     same = [each for each in effects if each.is_of(tool, arguments) and (each.attempt == attempt or not repeatable)]
+    own = [each for each in same if (each.attempt, each.seq) == (attempt, seq)]
     known = [each for each in (*own, *same) if each.state is EffectState.DONE]
     again = [each for each in (*own, *same) if each.state is EffectState.STARTED and each.idempotent]
-    return next(iter((*known, *again)), None)
+    void = [each for each in own if each.state is EffectState.VOID]
+    return next(iter((*known, *again, *void)), None)
 
 
 def sentence(effects: Sequence[Effect]) -> str:

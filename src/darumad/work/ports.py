@@ -87,7 +87,7 @@ class EffectLog(Protocol):
     async def once(
         self, tool: str, arguments: Any, run: Callable[[str], Awaitable[Any]], *, idempotent: bool, repeatable: bool
     ) -> Any:
-        """What `run` gave (JSON); it is handed the idempotency key. Called within a step.
+        """What `run` gave (JSON); it is handed the idempotency key, each call its own.
 
         On disk as started before `run` begins and as done after it. What was done before is not done again: the
         recorded output is returned. An `idempotent` tool whose outcome is unknown is run again under its first key.
