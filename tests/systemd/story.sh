@@ -17,6 +17,16 @@ systemctl restart darumad &
 tell during_restart "$(daruma work list -o ndjson | wc -l)"
 wait
 
+daruma backup /var/lib/copy.db >/dev/null
+chown daruma /var/lib/copy.db
+tell restored_under_it "$(daruma restore /var/lib/copy.db 2>&1)"
+systemctl stop darumad.socket darumad.service
+tell restored_by_root "$(daruma restore /var/lib/copy.db | head -n 1)"
+tell restored_by_its_user "$(runuser -u daruma -- daruma restore /var/lib/copy.db | head -n 1)"
+tell not_its_own "$(find /var/lib/daruma -not -user daruma)"
+systemctl start darumad.socket darumad.service
+tell after_restore "$(daruma work wait hello --within 20s)"
+
 printf 'executors: {cuont: 3}\n' > /etc/daruma/daruma.yaml
 chmod 644 /etc/daruma/daruma.yaml
 systemctl restart darumad 2>/dev/null

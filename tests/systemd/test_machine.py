@@ -62,6 +62,17 @@ def test_a_restart_fails_no_caller(told: dict[str, str]) -> None:
     assert told["during_restart"] == "1"
 
 
+def test_a_restore_under_it_is_told_to_stop_the_socket_too(told: dict[str, str]) -> None:
+    assert "`systemctl stop darumad.socket darumad.service`" in told["restored_under_it"]
+
+
+def test_root_and_the_daemon_s_user_restore_to_the_same_place_and_it_stays_its_own(told: dict[str, str]) -> None:
+    assert told["restored_by_root"].startswith("restored to /var/lib/daruma: ")
+    assert told["restored_by_its_user"].startswith("restored to /var/lib/daruma: ")
+    assert told["not_its_own"] == ""
+    assert told["after_restore"] == "hello  succeeded"
+
+
 def test_wrong_settings_are_not_tried_again_and_again(told: dict[str, str]) -> None:
     assert told["wrong_settings"] == "failed 78 0"
 

@@ -35,5 +35,5 @@ def _lines(reply: dict[str, Any]) -> list[str]:
     up_to = f"{counted(reply['unfinished'], 'unfinished item')}, up to event {reply['position']}"
     return [
         f"restored to {reply['directory']}: {up_to}",
-        "start the daemon with `daruma serve`; what ran when the copy was made goes on",
+        "start the daemon again; what ran when the copy was made goes on",
     ]

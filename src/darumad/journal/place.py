@@ -162,7 +162,7 @@ class Lock:
         except BlockingIOError:
             pid = os.pread(self._fd, 32, 0).decode().strip() or "unknown"
             os.close(self._fd)
-            said = f"another daemon (pid {pid}) uses {place.directory}. Stop it, or name another state directory."
+            said = f"another daemon (pid {pid}) uses {place.directory}. {_to_stop(pid)}"
             raise Refused(said, code="already_running") from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
@@ -172,6 +172,20 @@ class Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _to_stop(pid: str) -> str:
+    """How the daemon with that number is stopped: one of systemd's has a socket too, which would start it again."""
+    try:
+        group = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").strip()
+    except OSError:
+        group = ""
+    if not group.endswith("/darumad.service"):
+        return "Stop it, or name another state directory."
+    if "/user@" in group:
+        return "Stop it: `systemctl --user stop darumad.service`."
+    stop = "`systemctl stop darumad.socket darumad.service`"
+    return f"Stop it, and its socket, which starts it again for whoever calls: {stop}."
 
 
 def open_database(place: Place) -> tuple[Database, bool]:

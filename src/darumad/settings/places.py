@@ -1,6 +1,7 @@
 """Places: where a daemon keeps things when nobody says otherwise.
 
-systemd's word wins; root has the system's places, anyone else their own (XDG base directories).
+systemd's word wins; root has the system's places, and so has the system's daemon; anyone else their own (XDG base
+directories).
 """
 
 import os
@@ -8,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from darumad.values import Value
+
+
+_SYSTEM_STATE = Path("/var/lib/daruma")
 
 
 class Places(Value, kw_only=True):
@@ -25,7 +29,7 @@ def places(environ: Mapping[str, str], *, root: bool | None = None) -> Places:
 
     systemd hands several directories as `a:b`; the first is ours.
     """
-    plain = _of_root() if (os.geteuid() == 0 if root is None else root) else _of_user(environ)
+    plain = _of_system() if (_is_system_user() if root is None else root) else _of_user(environ)
     runtime, configuration = _given(environ, "RUNTIME_DIRECTORY"), _given(environ, "CONFIGURATION_DIRECTORY")
     return Places(
         settings_file=configuration / plain.settings_file.name if configuration else plain.settings_file,
@@ -36,10 +40,20 @@ def places(environ: Mapping[str, str], *, root: bool | None = None) -> Places:
     )
 
 
-def _of_root() -> Places:
+def _is_system_user() -> bool:
+    """Whether root runs this, or whom the system's state directory belongs to: that is its daemon's user."""
+    if os.geteuid() == 0:
+        return True
+    try:
+        return _SYSTEM_STATE.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def _of_system() -> Places:
     return Places(
         settings_file=Path("/etc/daruma/daruma.yaml"),
-        state=Path("/var/lib/daruma"),
+        state=_SYSTEM_STATE,
         socket=Path("/run/daruma/control.sock"),
     )
 
