@@ -10,7 +10,6 @@ from pathlib import Path
 
 from darumad.values import Value
 
-
 _SYSTEM_STATE = Path("/var/lib/daruma")
 
 
