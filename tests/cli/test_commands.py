@@ -365,6 +365,22 @@ def test_a_label_that_is_said_twice_is_refused_by_its_key(served: Served, run: R
     assert [each["id"] for each in served.client.call("work list")["items"]] == ["one"]
 
 
+WRONG = [{"description": TEXT}, {"description": TEXT, "priority": 11}, {"description": TEXT, "id": "a b"}]
+
+
+@pytest.mark.parametrize(("between", "places"), [("\n\n", ("line 3 ", "line 5 ")), (",\n", ("/1", "/2"))])
+def test_what_is_wrong_with_an_item_of_a_batch_is_told_where_it_stands_in_the_file(
+    served: Served, run: Run, tmp_path: Path, between: str, places: tuple[str, ...]
+) -> None:
+    file, whole = tmp_path / "items", between.join(map(json.dumps, WRONG[:2]))
+    file.write_text(f"[{whole}]" if "," in between else whole)
+    assert f"  {file} {places[0]}/priority: must be 0 to 10, is 11\n" in run("batch", str(file)).stderr
+    whole = between.join(map(json.dumps, [WRONG[0], WRONG[0], WRONG[2]]))
+    done = run("batch", "-", input=f"[{whole}]" if "," in between else whole)
+    assert f"  standard input {places[1]}/id: " in done.stderr
+    assert (done.returncode, served.client.call("work list")["items"]) == (2, [])
+
+
 WORN = {
     "requirements": ["a"], "constraints": ["b"], "labels": {"k": "v"}, "budget": {"calls": 9}, "success_criteria": "c",
     "input": {"d": 1}, "expires_at": "2999-01-01T00:00:00Z", "timeout": 60, "idle_timeout": 60, "backoff": 1,

@@ -66,9 +66,10 @@ def test_only_a_file_or_a_directory_is_uploaded_and_nothing_else_is_waited_for(
     ("how", "text", "first", "second"),
     [
         ("submit --item", b"[1, 2]", "holds no item", "an item is one JSON object; `daruma batch` takes many"),
+        ("batch", b'{"id": "a"}\n\n3', "holds what is no item", "line 3 must be a JSON object"),
         ("batch", b"[]", "holds no items", "give one JSON object a line, or one array of them"),
         ("batch", b"\n", "holds no items", "give one JSON object a line, or one array of them"),
-        ("batch", b'[{"id": "a"}, 3]', "holds what is no item", "item 1 must be a JSON object"),
+        ("batch", b'[{"id": "a"}, 3]', "holds what is no item", "/1 must be a JSON object"),
     ],
 )
 def test_json_that_is_no_item_is_refused_by_its_place_and_with_what_is_one(

@@ -63,8 +63,9 @@ def parsed(text: str, path: Path, line: int = 1) -> Any:
 
 def refused(path: Path, why: str, where: str) -> Refused:
     """What is wrong with the file at `path`, and where in it or what it should be."""
-    return Refused(f"{_named(path)} {why}", problems=[Problem(_named(path), where)])
+    return Refused(f"{said_of(path)} {why}", problems=[Problem(said_of(path), where)])
 
 
-def _named(path: Path) -> str:
+def said_of(path: Path) -> str:
+    """How people are told of the file at `path`."""
     return "standard input" if str(path) == "-" else click.format_filename(path)
