@@ -3,7 +3,6 @@
 import asyncio
 import time
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -22,6 +21,7 @@ from darumad.work.ports import Owner
 from tests.agents.fakes import context
 from tests.agents.providers.desk import OWNER, SLOW, Desk, ask, seen
 from tests.kit import FakeClock
+from tests.kit.witness import Witness
 
 
 def chained(desk: Desk, *names: str, **fields: object) -> Desk:
@@ -327,7 +327,7 @@ def test_the_loop_is_replaced_under_a_thousand_calls_and_nothing_known_is_lost(s
 
 
 CLOSES_WITHIN = 0.1
-"""Seconds from a revoke to the end of its socket, as the server sees it."""
+"""Seconds from a revoke to the end of its socket, as the server sees it; what the machine took comes on top."""
 
 
 def _gone(attempts: tuple[Attempt, ...]) -> list[float]:
@@ -341,15 +341,14 @@ async def test_a_cancel_closes_its_socket_at_once_however_many_are_open(desk: De
     owners = [Owner(ItemId(f"i{n}"), 1) for n in range(50)]
     calls = [asyncio.ensure_future(desk.complete(each)(ask(str(each.item)))) for each in owners]
     await seen(desk.sim, lambda attempts: len(attempts) == 50)
-    took = []
-    for number in range(9):
-        began = time.monotonic()
-        desk.broker.revoke(owners[number])
-        with pytest.raises(ModelFailed, match="revoked"):
-            await calls[number]
-        gone = await seen(desk.sim, lambda attempts, so_far=number: len(_gone(attempts)) > so_far)
-        took.append(max(_gone(gone)) - began)
-    assert median(took) < CLOSES_WITHIN, "of several, for any one may meet a machine that is busy elsewhere"
+    with Witness() as witness:
+        for number in range(9):
+            began = time.monotonic()
+            desk.broker.revoke(owners[number])
+            with pytest.raises(ModelFailed, match="revoked"):
+                await calls[number]
+            gone = max(_gone(await seen(desk.sim, lambda attempts, so_far=number: len(_gone(attempts)) > so_far)))
+            assert gone - began < CLOSES_WITHIN + witness.taken(began, gone)
     for each in calls:
         each.cancel()
     await asyncio.gather(*calls, return_exceptions=True)

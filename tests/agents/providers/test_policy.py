@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darumad.agents.providers import Credential
-from darumad.agents.providers.policy import RetryBudget, treatment_of
+from darumad.agents.providers.policy import ALWAYS, PERIOD, SHARE, RetryBudget, treatment_of
 from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.values import changed
@@ -207,10 +209,28 @@ def test_retries_are_a_fifth_of_the_calls_and_always_ten() -> None:
     assert budget.take(200.0)
 
 
-def test_a_minute_that_touches_three_halves_sees_up_to_twenty_retries() -> None:
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.25, 1.0, 7.3, 29.9, 61.5]), st.integers(0, 70), st.integers(0, 14))))
+def test_no_minute_that_ends_with_a_retry_has_more_of_them_than_a_fifth_of_its_calls_or_ten(
+    walk: list[tuple[float, int, int]],
+) -> None:
+    budget, now = RetryBudget(), 0.0
+    calls, retries = list[float](), list[float]()
+    for gap, called, wanted in walk:
+        now += gap
+        for _ in range(called):
+            budget.called(now)
+        calls += [now] * called
+        taken = [now for _ in range(wanted) if budget.take(now)]
+        retries += taken
+        within = [sum(now - PERIOD <= at for at in each) for each in (calls, retries)]
+        assert not taken or within[1] <= max(ALWAYS, SHARE * within[0])
+
+
+def test_a_retry_is_forgotten_a_minute_later_and_not_before() -> None:
     budget = RetryBudget()
-    assert [budget.take(29.0) for _ in range(11)] == [True] * 10 + [False]
-    assert [budget.take(59.0), *(budget.take(60.0) for _ in range(11))] == [False] + [True] * 10 + [False]
+    assert [budget.take(29.5) for _ in range(11)] == [True] * 10 + [False]
+    assert [budget.take(at) for at in (59.0, 60.0, 89.5)] == [False] * 3
+    assert [budget.take(90.5) for _ in range(11)] == [True] * 10 + [False]
 
 
 async def test_an_owner_s_calls_in_a_row_are_each_reserved_and_settled_once(desk: Desk) -> None:

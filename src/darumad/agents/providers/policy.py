@@ -4,8 +4,10 @@ Clients retry nothing, agents retry nothing: three layers that each try three ti
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Protocol, TypeVar
 
 import tenacity  # noqa: TID251 - the one door
@@ -219,35 +221,48 @@ ALWAYS = 10
 PERIOD = 60.0
 
 
-class RetryBudget:
-    """A provider's retries: at most a fifth of its calls in two half minutes, and always 10. Its holder guards it.
+class _Counted:
+    """How many there were of something, by the second, so that what is long past can be forgotten."""
 
-    Any 60 s may touch three halves, and see twice that.
+    def __init__(self) -> None:
+        self._seconds: deque[tuple[int, int]] = deque()
+        self.count = 0
+
+    def add(self, second: int) -> None:
+        """One more; `second` never goes back."""
+        before = self._seconds.pop()[1] if self._seconds and self._seconds[-1][0] == second else 0
+        self._seconds.append((second, before + 1))
+        self.count += 1
+
+    def forget(self, before: float) -> None:
+        """Count those no longer that were earlier."""
+        while self._seconds and self._seconds[0][0] < before:
+            self.count -= self._seconds.popleft()[1]
+
+
+class RetryBudget:
+    """A provider's retries: within any minute at most a fifth of its calls, and always 10. Its holder guards it.
+
+    Times are monotonic seconds. A call counts from the beginning of its second and a retry from the end of it, so the
+    minute that is looked at has no call too many and no retry too few.
     """
 
     def __init__(self) -> None:
-        self._since = 0.0
-        self._calls = self._retries = 0
-        self._before = (0, 0)
+        self._calls, self._retries = _Counted(), _Counted()
 
     def called(self, now: float) -> None:
-        """A first try is made at `now`, monotonic seconds."""
-        self._turn(now)
-        self._calls += 1
+        """A first try is made at `now`."""
+        self._forget(now)
+        self._calls.add(floor(now))
 
     def take(self, now: float) -> bool:
         """Whether one more retry may be made; it is counted if so."""
-        self._turn(now)
-        calls, retries = self._calls + self._before[0], self._retries + self._before[1]
-        if retries >= max(ALWAYS, SHARE * calls):
+        self._forget(now)
+        if self._retries.count + 1 > max(ALWAYS, SHARE * self._calls.count):
             return False
-        self._retries += 1
+        self._retries.add(ceil(now))
         return True
 
-    def _turn(self, now: float) -> None:
-        """Two half periods: the one that runs and the one before it."""
-        halves = int((now - self._since) / (PERIOD / 2))
-        if halves >= 1:
-            self._before = (self._calls, self._retries) if halves == 1 else (0, 0)
-            self._calls = self._retries = 0
-            self._since = now if halves > 1 else self._since + PERIOD / 2
+    def _forget(self, now: float) -> None:
+        self._calls.forget(now - PERIOD)
+        self._retries.forget(now - PERIOD)
