@@ -66,7 +66,8 @@ def unplanned(done: Done, why: DarumaError) -> Done:
     """
     kind = "no_room" if isinstance(why, Unavailable) else "handler_crashed"
     failure = Failure(kind=kind, message=str(why), error_type=type(why).__name__)
-    return changed(done, result=WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure))
+    result = WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure, usage=done.result.usage)
+    return changed(done, result=result)
 
 
 def output_of(done: Done, follows: Next) -> Any:
