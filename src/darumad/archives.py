@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import IO
 
 TAR = "application/x-tar"
-_RUNNABLE = 0o100
+RUNNABLE = 0o100
+"""The bit of a file's mode that says that its owner may run it."""
 
 
 def write_tar(into: IO[bytes], files: Iterable[tuple[str, IO[bytes]]]) -> None:
@@ -25,5 +26,5 @@ def _entry(name: str, status: os.stat_result) -> tarfile.TarInfo:
     """A file with whether it may be run, and with nothing that differs between two checkouts."""
     entry = tarfile.TarInfo(name)
     entry.size = status.st_size
-    entry.mode = 0o755 if status.st_mode & _RUNNABLE else 0o644
+    entry.mode = 0o755 if status.st_mode & RUNNABLE else 0o644
     return entry

@@ -101,6 +101,23 @@ def test_a_tar_becomes_a_directory(workspaces: Workspaces, tmp_path: Path) -> No
     assert (placed["package"] / "deep" / "m.py").read_bytes() == b"pass"
 
 
+def test_a_directory_that_tar_packed_itself_is_laid_out_with_what_may_be_run(
+    workspaces: Workspaces, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    (package / "empty").mkdir(parents=True)
+    for name, mode in (("run", 0o700), ("read", 0o600)):
+        (package / name).write_text(name)
+        (package / name).chmod(mode)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.add(package, ".")
+    placed = fill(workspaces, uploaded(tmp_path, made.getvalue(), "package", media_type=TAR))["package"]
+    assert sorted(each.name for each in placed.iterdir()) == ["empty", "read", "run"]
+    assert [os.access(placed / name, os.X_OK) for name in ("run", "read", "empty")] == [True, False, True]
+    assert (placed / "read").read_text() == "read"
+
+
 UNFIT = {
     "garbage": b"\x13garbage" * 1000,
     "nothing at all": b"",
@@ -109,7 +126,10 @@ UNFIT = {
     "outside": tarred(("../../a", b"1")),
     "a device": tarred(("a", b""), type=tarfile.CHRTYPE),
     "a pipe": tarred(("a", b""), type=tarfile.FIFOTYPE),
+    "outside by its root": tarred(("/a", b"1")),
     "a link to outside": tarred(("a", b""), type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+    "a link within": tarred(("a", b"1"), ("b", b""), type=tarfile.SYMTYPE, linkname="a"),
+    "a hard link": tarred(("b", b""), type=tarfile.LNKTYPE, linkname="a"),
     "a file as a directory": tarred(("a", b"1"), ("a/b", b"2")),
     "a name too long": tarred(("n" * 300, b"1")),
     "too large": tarred(("a", bytes(UNPACK_LIMITS.size // 2)), ("b", bytes(UNPACK_LIMITS.size // 2 + 1))),

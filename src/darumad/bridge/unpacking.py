@@ -11,9 +11,9 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from darumad.archives import TAR
+from darumad.archives import RUNNABLE, TAR
 from darumad.errors import Problem
 from darumad.values import Value
 from darumad.work.item import Input
@@ -27,7 +27,7 @@ _OF_THE_NAMES = frozenset({
 
 
 class UnpackLimits(Value, kw_only=True):
-    """What the uploads of one item may take: `size` in bytes, and `files`, directories and links among them.
+    """What the uploads of one item may take: `size` in bytes, and `files`, directories among them.
 
     `spare` are the bytes that must stay free on the disk.
     """
@@ -107,7 +107,7 @@ class Unpacking:
                 self._count(member.size)
             for member in archive:
                 self._check_room(member.size, partial)
-                archive.extract(member, partial, filter="data")
+                _lay_out(upload, member, partial.joinpath(*_parts(member.name)))
 
     def _count(self, size: int) -> None:
         """Take `size` bytes and one file of what there may be, before anything of it is written."""
@@ -121,6 +121,43 @@ class Unpacking:
         disk = os.statvfs(place)
         if disk.f_bavail * disk.f_frsize < size + self._limits.spare:
             raise OSError(errno.ENOSPC, "there is too little room on the disk to lay it out")
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts:
+        raise ValueError(f"holds {name}, which would lie outside of it")
+    return parts
+
+
+def _lay_out(upload: _Source, member: tarfile.TarInfo, place: Path) -> None:
+    """One entry of the archive `upload`, at `place`. No link is ever made: what is laid out lies where its name says.
+
+    The filters of `tarfile` are not in every Python 3.11, and have let links lead out. Its own files read on for ever
+    where reading is interrupted.
+    """
+    if member.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    if not member.isreg() or member.issparse():
+        raise ValueError(f"holds {member.name}, which is {_kind(member)}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    upload.seek(member.offset_data)
+    left = member.size
+    with place.open("wb") as copy:
+        while left:
+            block = upload.read(min(left, _BLOCK))
+            if not block:
+                raise ValueError(f"ends in the middle of {member.name}")
+            left -= copy.write(block)
+    if member.mode & RUNNABLE:
+        place.chmod(0o755)
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    if member.islnk() or member.issym():
+        return "a link; pack what it leads to, as `tar --dereference --hard-dereference` does"
+    return "a sparse file; pack it whole" if member.issparse() else "neither a file nor a directory"
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Item(Value, kw_only=True):
     input_roots: tuple[Path, ...] = setting(
         (), "The directories whose files an item may name by their path, where the daemon reads them. None by default."
     )
-    unpacked_files: int = setting(100_000, "How many files, directories and links that may be.", Bounds(at_least=1))
+    unpacked_files: int = setting(100_000, "How many files and directories that may be.", Bounds(at_least=1))
 
 
 class Executors(Value, kw_only=True):
