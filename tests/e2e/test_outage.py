@@ -90,6 +90,21 @@ def _succeeded(daemon: Daemon) -> int:
     return sum(each["state"] == "succeeded" and each["id"].startswith("down") for each in daemon.listed())
 
 
+def test_an_outage_of_the_default_provider_holds_up_no_agent_that_computes_without_a_model(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(Rule(id="down", when=When(listener="anthropic"), fault=DOWN))
+    told = settings(sim) | {"provider": {"use": "down"}}
+    daemon = house(told, environ={"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+    daemon.client.batch([work(f"down-{n}", "down") for n in range(SLOTS)])
+    eventually(lambda: {each["state"] for each in _instances(daemon, "down")} == {"degraded"}, PATIENCE)
+    assert {each["state"] for each in _instances(daemon, "echo")} == {"idle"}
+    daemon.client.batch([work(f"echo-{n}", "echo") for n in range(SLOTS)])
+    for n in range(SLOTS):
+        daemon.becomes(f"echo-{n}", state="succeeded")
+    assert daemon.client.call("work show", id="down-0")["state"] in {"ready", "scheduled"}
+
+
 def test_while_one_provider_is_down_no_item_of_another_waits_noticeably_longer(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:

@@ -60,3 +60,14 @@ async def test_only_calls_that_are_sent_allow_for_retries(desk: Desk) -> None:
         await desk.complete()(ask(f"[[sim:{number}]]"))
     assert (await desk.failure("[[sim:one-more]]")).kind == "rate_limited"
     assert (len(desk.sim.attempts()), calls(desk.sim.attempts())) == (21, 11)
+
+
+async def test_a_call_that_an_open_circuit_refused_is_counted_as_one_that_was_not_sent(desk: Desk) -> None:
+    desk.sim.play(Rule(id="gone", fault=Fault(name="http_status", code=401)))
+    kinds = [(await desk.failure()).kind for _ in range(3)]
+    assert kinds == ["auth"] * 3
+    assert len(desk.sim.attempts()) == 1
+    target = ("anthropic", desk.specs["anthropic"].model or "")
+    counted = desk.tally.counts()
+    assert counted["llm_calls_total", (*target, "auth")] == 1
+    assert counted["llm_calls_not_sent_total", (*target, "auth")] == 2

@@ -72,6 +72,16 @@ async def test_when_all_are_down_the_last_one_s_failure_is_told_and_claims_stop(
     assert not desk.broker.shut("executor")
 
 
+async def test_an_outage_holds_up_whoever_has_called_and_no_agent_that_computes_without_a_model(desk: Desk) -> None:
+    desk.sim.play(*out("anthropic"))
+    await desk.failure()
+    assert desk.broker.shut("executor")
+    assert not desk.broker.shut("echo")
+    with pytest.raises(ModelFailed):
+        await desk.broker.complete_for(OWNER, "echo")(ask())
+    assert desk.broker.shut("echo"), "it has called by now"
+
+
 async def test_an_outage_is_told_as_one_though_who_stands_in_has_no_money_left(desk: Desk) -> None:
     chained(desk, "anthropic", "openai")
     desk.sim.play(*out("anthropic"))
@@ -122,6 +132,7 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     def lets() -> str:
         return desk.broker.lets("executor").name.lower()
 
+    await desk.complete()(ask())
     assert lets() == "all"
     standing.ended(first, standing.admit(first), "auth")
     assert lets() == "all", "the next of its chain answers"
@@ -134,6 +145,7 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     assert lets() == "none", "it is on its way"
     standing.ended(second, probe, None)
     assert lets() == "all"
+    await desk.broker.close()
 
 
 BRIEF = changed(SLOW, first_token=Seconds(0.3), total=Seconds(0.4))

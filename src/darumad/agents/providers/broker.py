@@ -7,6 +7,7 @@ An open call is an `asyncio.timeout` scope: a revoke expires it, which closes th
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import zip_longest
+from math import inf
 
 from darumad.agents.providers.breaker import Lets
 from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
@@ -84,6 +85,7 @@ class Broker:
         self._half: LoopHalf | None = None
         self._offline = Offline()
         self._halves: dict[asyncio.AbstractEventLoop, LoopHalf] = {}
+        self._callers: set[str] = set()
 
     # --- for the bridge ---------------------------------------------------------------------------------------------
 
@@ -151,7 +153,13 @@ class Broker:
         return self._standing.mended(provider)
 
     def lets(self, agent: str) -> Lets:
-        """How many calls for `agent` would be let through now, by the most willing circuit of its chain."""
+        """How many calls for `agent` would be let through now, by the most willing circuit of its chain.
+
+        All of those of an agent that has made none in this life of the daemon: whoever computes without a model is
+        held up by no outage.
+        """
+        if agent not in self._callers:
+            return Lets.ALL
         chain = self._config.chain(self.provider_of(agent))
         return max((self._standing.lets((name, spec.model or "")) for name, spec in chain), default=Lets.ALL)
 
@@ -172,6 +180,7 @@ class Broker:
                 in it, nor hangs on it.
         """
         call_id = CallId(self._new_id())
+        self._callers.add(agent)
         failures: list[tuple[str, ModelFailed]] = []
         for (name, spec), following in zip_longest(chain, chain[1:]):
             begun = self._clock.monotonic()
@@ -210,7 +219,8 @@ class Broker:
         model = wanted.model_of(spec)
         if model is None:
             return ModelFailed("model_not_found", f"the provider {name} has no model for this")
-        target, half = (name, model), self._half_here()
+        target: Target = (name, model)
+        half = self._half_here()
         call = Call(
             id=call_id, owner=owner, agent=agent, target=target, spec=spec, wanted=wanted,
             factor=self._standing.factor(target),
@@ -219,7 +229,10 @@ class Broker:
             answer = await self._caller.ask(half, call)
         except ModelFailed as refused:  # by the ledger: nothing was sent
             return refused
-        self._count(target, answer, self._clock.monotonic() - begun)
+        if call.sent_at < inf:
+            self._count(target, answer, self._clock.monotonic() - begun)
+        elif isinstance(answer, Diagnosis):
+            self._tally.add("llm_calls_not_sent_total", (*target, answer.kind))
         if not isinstance(answer, Diagnosis):
             self._standing.answered(target, owner.item)
             return answer
