@@ -13,7 +13,7 @@ from darumad.agents.providers import anthropic_wire, ollama_wire, openai_wire
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.counted import UNCOUNTED
 from darumad.agents.providers.prices import Price
-from darumad.agents.providers.reply import without_keys
+from darumad.agents.providers.reply import vectors_of, without_keys
 from darumad.sim import Reply, Rule
 from darumad.work.model import ModelFailed, ModelReply
 from darumad.work.result import Usage
@@ -212,6 +212,17 @@ def test_one_count_that_is_none_leaves_the_call_uncounted(vendor: str, no_count:
     for name in list(COUNTS[vendor])[:2]:
         usage = {**COUNTS[vendor], name: NO_COUNTS[no_count]}
         assert read(vendor, streamed(vendor, usage), stream=True).usage == UNCOUNTED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, 5, [[1.0]], [[1.0], [1.0, 2.0]], [[], []], [["x"], [1.0]], [[float("inf")], [1.0]], [[1.0], [float("nan")]]],
+    ids=str,
+)
+def test_what_is_no_vector_for_each_text_is_malformed(said: object) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        vectors_of(said, ("a", "b"))
+    assert failed.value.diagnosis.kind == "malformed_response"
 
 
 def test_a_prompt_that_ollama_still_had_is_booked_at_a_guess() -> None:

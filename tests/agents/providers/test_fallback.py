@@ -10,6 +10,7 @@ from darumad.agents.providers import half
 from darumad.agents.providers.breaker import FIRST_OPEN, IN_A_ROW, JITTER
 from darumad.agents.providers.config import ProviderSpec
 from darumad.agents.providers.policy import falls_back, told_as
+from darumad.agents.providers.prices import Price
 from darumad.agents.step_loop import run_loop
 from darumad.names import ItemId, Seconds
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, ToolUse, When
@@ -19,7 +20,7 @@ from darumad.work.kinds import Fallback
 from darumad.work.model import Message, ModelFailed, ModelRequest, ToolSpec
 from darumad.work.ports import Owner
 from tests.agents.fakes import context
-from tests.agents.providers.desk import OWNER, SLOW, Desk, ask, seen
+from tests.agents.providers.desk import MODELS, OWNER, SLOW, Desk, ask, seen
 from tests.kit import FakeClock
 from tests.kit.witness import Witness
 
@@ -280,6 +281,16 @@ async def test_vectors_come_one_for_each_text_through_the_same_door(desk: Desk, 
     a, b, c = found.vectors
     assert (a == b, a == c, found.model, found.usage.calls) == (True, False, f"{provider}:{model}", 1)
     assert [len(each) for each in desk.books.settled.values()] == [1]
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+async def test_vectors_cost_what_the_model_does_that_makes_them(desk: Desk, provider: str) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    model = {"ollama": "llama3.2@vectors", "openai": "embedding-sim"}[provider]
+    chats, embeds = (Price(input=a_token * 1_000_000, output=0, cache_read=0, cache_write=0) for a_token in (7, 3))
+    desk.change(embedding_model=model, prices={MODELS[provider]: chats, model: embeds})
+    used = (await desk.broker.embed_for(OWNER, provider)(["the cat sat"])).usage
+    assert used.nano_usd == 3 * used.input_tokens > 0
 
 
 async def test_a_model_s_circuit_is_its_own_and_no_other_s_of_the_same_provider(desk: Desk) -> None:

@@ -39,6 +39,7 @@ class OllamaClient:
         timeouts = spec.timeouts
         self._model = spec.model or ""
         self._embedding_model = spec.embedding_model or ""
+        self._embedding_price = spec.price_of(self._embedding_model)
         self._num_ctx = spec.num_ctx
         self._stream = spec.stream
         self._price = price
@@ -88,7 +89,7 @@ class OllamaClient:
         body = {"model": self._embedding_model, "input": list(texts), "truncate": False}
         found = await self._ask(ollama.EmbedResponse, "POST", "/api/embed", json=body, headers=headers(call))
         watch.event()
-        usage = usage_of(self._price, fresh=count_of(found.prompt_eval_count), output=0)
+        usage = usage_of(self._embedding_price, fresh=count_of(found.prompt_eval_count), output=0)
         return Embeddings(vectors=vectors_of(found.embeddings, texts), model=found.model or "", usage=usage)
 
     async def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from itertools import chain
+from math import isfinite
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import orjson
@@ -113,12 +115,14 @@ def vectors_of(found: Any, texts: Sequence[str]) -> tuple[tuple[float, ...], ...
     """The vectors that were found for `texts`.
 
     Raises:
-        AttemptFailed: `malformed_response` unless there is one for each, all of one length and of numbers only.
+        AttemptFailed: `malformed_response` unless there is one for each, all of one length and of finite numbers only.
     """
     try:
         vectors = tuple(tuple(float(number) for number in each) for each in found)
     except (TypeError, ValueError):
         raise AttemptFailed("malformed_response", "a vector is none") from None
+    if not all(map(isfinite, chain.from_iterable(vectors))):
+        raise AttemptFailed("malformed_response", "a vector is none")
     if len(vectors) != len(texts) or len({len(each) for each in vectors}) > 1 or not all(vectors):
         raise AttemptFailed("malformed_response", "there is not one vector for each text")
     return vectors
