@@ -93,6 +93,12 @@ CODES: Mapping[str, ErrorCode] = {
             "Look at it with `daruma work show`; what is asked is not possible in its present state.",
         ),
         ErrorCode("file_exists", 409, 5, "Name another file; nothing that is there is written over."),
+        ErrorCode(
+            "file_changed",
+            409,
+            5,
+            "Hand the work in again; what is there now lies below `workspaces` of the daemon's state directory.",
+        ),
         ErrorCode("cycle", 409, 5, "Remove one of the dependencies named."),
         ErrorCode("denied", 403, 6, "Run the command as the daemon's user or as root."),
         ErrorCode(

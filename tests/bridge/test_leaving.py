@@ -1,5 +1,6 @@
 """An agent's result is taken or refused where it leaves the agent; a refused one counts as a crash."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from darumad.work.states import WorkState
 from tests.bridge.room import completed
 from tests.bridge.test_tasks import Rooms
 
-DIGEST = "0" * 64
+DIGEST = hashlib.sha256(b"x").hexdigest()
 LIMIT = 10_000
 """Bytes that a result may have."""
 
@@ -53,6 +54,7 @@ def failed(reason: StopReason, kind: str = "", **more: Any) -> WorkResult:
         pytest.param(completed(artifacts=(file("/etc/passwd"),)), id="an absolute path"),
         pytest.param(completed(artifacts=(file("link"),)), id="a link that leads out"),
         pytest.param(completed(artifacts=(file("missing.md"),)), id="a file that is not there"),
+        pytest.param(completed(artifacts=(file(sha256="0" * 64),)), id="a file that was changed since"),
         pytest.param(completed(artifacts=(file(media_type="a/b\r\nX: 1"),)), id="a header for a media type"),
         pytest.param(completed(artifacts=(file(sha256="00\r\nX: 1"),)), id="a header for a digest"),
         pytest.param(failed(StopReason.CANCELLED), id="cancelled, by nobody"),
@@ -69,6 +71,13 @@ def test_what_cannot_be_taken_is_the_agent_s_crash(tmp_path: Path, result: Any) 
     assert refused.stop_reason is StopReason.AGENT_CRASHED
     assert refused.error is not None
     assert (refused.error.kind, refused.error.error_type) == ("agent_crashed", "UnfitResult")
+
+
+def test_a_file_that_was_changed_after_it_was_named_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("longer by now")
+    error = taken_from(tmp_path, completed(artifacts=(file(),))).error
+    assert error is not None
+    assert "the file 'page.md' was changed after `artifact` had read it" in error.message
 
 
 @pytest.mark.parametrize(

@@ -300,9 +300,6 @@ def test_a_result_is_saved_with_its_files(served: Served, run: Run, tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out" / "docs" / "page.md").read_bytes() == content
     assert json.loads((tmp_path / "out" / "result.json").read_text())["item_id"] == "one"
-    (place / "page.md").write_bytes(b"changed since")
-    assert run("result", "one", "--save", str(tmp_path / "other")).returncode == 70
-    assert not list((tmp_path / "other" / "docs").iterdir())
 
 
 def test_a_directory_is_packed_the_same_whenever_its_content_is(served: Served, run: Run, tmp_path: Path) -> None:

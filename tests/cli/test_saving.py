@@ -35,6 +35,16 @@ def test_a_result_without_files_is_saved_in_a_directory_that_is_yet_to_be_made(
     assert '"item_id": "one"' in (tmp_path / "new" / "out" / "result.json").read_text()
 
 
+def test_a_file_that_was_changed_since_its_item_ended_is_named_and_not_saved(
+    served: Served, run: Run, tmp_path: Path
+) -> None:
+    _made(served, files=True)
+    (served.room.directory / "workspaces" / "one" / "page.md").write_text("# Another\n")
+    done = run("result", "one", "--save", str(tmp_path / "out"))
+    assert (done.returncode, list((tmp_path / "out").iterdir())) == (5, [])
+    assert done.stderr.startswith("daruma: page.md is no longer what it was when one ended: its digest differs\n")
+
+
 @pytest.mark.parametrize(
     ("place", "why"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from darumad.agents import UnfitResult, ended, fitted
+from darumad.agents import UnfitResult, artifacts, ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
 from darumad.logs import logger
 from darumad.names import Stage
@@ -157,7 +157,12 @@ def _see_artifact(artifact: Any, workspace: Path) -> None:
         raise UnfitResult(f"the artifact {artifact.name!r} has no size or sha256")
     try:
         there = place(workspace, artifact.name).is_file()
+        now = artifacts.artifact(workspace, artifact.name) if there else None
     except (OSError, UnsafePath) as error:
         raise UnfitResult(str(error)) from error
-    if not there:
+    if now is None:
         raise UnfitResult(f"the artifact {artifact.name!r} is no file of the workspace")
+    if (now.size, now.sha256) != (artifact.size, artifact.sha256):
+        raise UnfitResult(
+            f"the file {artifact.name!r} was changed after `artifact` had read it: call it once it is whole"
+        )

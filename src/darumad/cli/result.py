@@ -13,7 +13,7 @@ from darumad.cli.online import Line, online
 from darumad.cli.paths import PathType
 from darumad.cli.speaking import Json
 from darumad.cli.submit import show_result
-from darumad.errors import Broken, Problem, Refused
+from darumad.errors import Problem, Refused
 
 
 @click.command()
@@ -43,7 +43,8 @@ def _save(line: Line, item: str, artifact: Json, directory: Path) -> Path:
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != artifact["sha256"]:
-            raise Broken(f"{name} is not what the result says it is: its digest differs")
+            told = f"{name} is no longer what it was when {item} ended: its digest differs"
+            raise Refused(told, code="file_changed")
     return directory / name
 
 
