@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darumad.events import Fact, WorkParked
-from darumad.journal import STALE, EffectEnd, EffectStart, Held, Moved
+from darumad.journal import STALE, DropSteps, EffectEnd, EffectStart, Held, Moved
 from darumad.journal.batch import Batch
 from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, ItemId
@@ -30,6 +30,9 @@ TABLES = (
     "budget",
 )
 
+WALKED = 9
+"""The number of a step that is recorded."""
+
 
 def begins(held: Held, key: str = "a:1:executing:2", **more: Any) -> EffectStart:
     record = held.record
@@ -45,9 +48,16 @@ def ends(held: Held, **more: Any) -> EffectEnd:
     return EffectEnd(item=record.item.id, key=BEGUN, state=EffectState.DONE, output="sent", **given)
 
 
+def drops(held: Held, seq: int = WALKED, **more: Any) -> DropSteps:
+    record = held.record
+    given = {"fence": record.fence, "attempt": record.attempt, "stage": record.stage, **more}
+    return DropSteps(item=record.item.id, seq=seq, **given)
+
+
 BEGUN = "a:1:executing:1"
 LATE: dict[str, Callable[..., Any]] = {
     "a step": lambda held, **more: step(held, asked={"messages": ["do"]}, **more),
+    "another walk": drops,
     "the beginning of an effect": begins,
     "the end of an effect": ends,
     "a stage's end": lambda held, **more: move(
@@ -89,6 +99,7 @@ def held(desk: Desk) -> Held:
     desk.call(move(desk.claim_one(), WorkState.READY, DO, output={"brief": 1}))
     claimed = desk.claim_one(DO)
     desk.call(begins(claimed, BEGUN))
+    desk.call(step(claimed, WALKED))
     return claimed
 
 
@@ -167,7 +178,7 @@ def test_a_paid_step_is_kept_while_its_item_was_only_put_back(desk: Desk, held: 
     desk.call(move(held, WorkState.READY, reason="interrupted"))
     assert desk.call(step(held, 0)) is not STALE
     again = desk.claim_one(DO)
-    assert [each[0] for each in again.steps] == [0]
+    assert [each[0] for each in again.steps] == [0, WALKED]
     assert desk.call(step(held, 1)) is STALE, "claimed again: a new fence"
 
 
@@ -176,19 +187,19 @@ def test_a_step_of_another_attempt_is_late(desk: Desk, held: Held) -> None:
 
 
 def test_a_step_on_other_inputs_takes_the_place_of_the_recorded_one(desk: Desk, held: Held) -> None:
-    desk.call(step(held, 0))
-    desk.call(step(held, 0, input_digest="other", output={"said": "anew"}))
+    desk.call(step(held, WALKED, input_digest="other", output={"said": "anew"}))
     (only,) = desk.reader.steps(ItemId("a"))
     assert (only["input_digest"], only["output"]) == ("other", {"said": "anew"})
 
 
-def test_steps_made_anew_that_ride_with_the_end_leave_none_of_another_walk_behind_them(desk: Desk, held: Held) -> None:
-    for seq in range(4):
-        desk.call(step(held, seq))
-    riding = tuple(step(held, seq, anew=True, output={"said": "anew"}) for seq in (1, 2))
-    desk.call(success(held, steps=riding))
-    kept = [(each["seq"], each["output"]["said"]) for each in desk.reader.steps(ItemId("a"))]
-    assert sorted(kept) == [(0, 0), (1, "anew"), (2, "anew")]
+def test_of_the_steps_of_another_walk_those_before_it_stay(desk: Desk, held: Held) -> None:
+    for seq in range(1, 5):
+        desk.call(step(held, seq, asked={"messages": ["do"]}))
+    desk.call(drops(held, seq=3))
+    assert [(each["seq"], each["asked"]) for each in desk.reader.steps(ItemId("a"))] == [
+        (1, {"messages": ["do"]}), (2, {"messages": ["do"]}),
+    ]  # fmt: skip
+    assert desk.sql("SELECT count(*) FROM prompt") == [(2,)]
 
 
 def test_the_moves_of_one_item_in_one_batch_are_carried_out_as_posted(desk: Desk, held: Held) -> None:

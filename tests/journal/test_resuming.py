@@ -191,6 +191,74 @@ async def test_a_step_that_was_made_anew_is_never_followed_by_a_recorded_one(des
     assert len(notes.made) == made + TURNS - 1
 
 
+# --- steps at once ----------------------------------------------------------------------------------------------------
+
+
+async def at_once(held: Held, commits: Commits, *inputs: str, slow: str = "") -> tuple[list[Any], list[str]]:
+    """What a step on each of `inputs` gave, begun together, and which were run. A `slow` one is kept after the rest."""
+    walk, ran, kept = Steps(held, commits, LIMIT), list[str](), asyncio.Barrier(len(inputs))
+
+    async def pay(each: str) -> str:
+        ran.append(each)
+        if each == slow:
+            await kept.wait()
+        return secrets.token_hex(8)
+
+    async def step(each: str) -> Any:
+        given = await walk.once("pay", each, lambda: pay(each))
+        if slow and each != slow:
+            await kept.wait()
+        return given
+
+    tasks = [asyncio.create_task(step(each)) for each in inputs]
+    try:
+        return await asyncio.gather(*tasks), ran
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+def recorded(desk: Desk) -> list[tuple[int, Any]]:
+    return sorted((each["seq"], each["output"]) for each in desk.reader.steps(ItemId("a")))
+
+
+async def test_of_steps_begun_together_only_those_that_were_broken_off_are_run_again(desk: Desk, held: Held) -> None:
+    with pytest.raises(Killed):
+        await at_once(held, Dying(desk, (Step,), 3).commits(), "a", "b", "c", "d", slow="a")
+    before = recorded(desk)
+    assert [seq for seq, _ in before] == [2, 3, 4]
+    _, ran = await at_once(next_life(desk), living(desk), "a", "b", "c", "d")
+    assert ran == ["a"]
+    assert recorded(desk)[1:] == before
+    _, ran = await at_once(next_life(desk), living(desk), "a", "b", "c", "d")
+    assert ran == []
+
+
+async def test_a_difference_behind_a_step_that_was_broken_off_ends_the_replay_there(desk: Desk, held: Held) -> None:
+    with pytest.raises(Killed):
+        await at_once(held, Dying(desk, (Step,), 3).commits(), "a", "b", "c", "d", slow="a")
+    _, ran = await at_once(next_life(desk), living(desk), "a", "b", "C", "d")
+    assert sorted(ran) == ["C", "a", "d"], "what came behind the difference belongs to another walk"
+
+
+async def test_what_was_finished_beside_a_step_made_anew_is_kept_when_that_is(desk: Desk, held: Held) -> None:
+    first, _ = await at_once(held, living(desk), "a", "b", "c")
+    made, ran = await at_once(next_life(desk), living(desk), "A", "b", "c", slow="A")
+    assert sorted(ran) == ["A", "b", "c"]
+    assert recorded(desk) == list(enumerate(made, 1))
+    assert not set(made) & set(first)
+
+
+async def test_what_was_finished_beside_a_step_made_anew_is_kept_though_that_was_broken_off(
+    desk: Desk, held: Held
+) -> None:
+    await at_once(held, living(desk), "a", "b", "c")
+    with pytest.raises(Killed):
+        await at_once(next_life(desk), Dying(desk, (Step,), 2).commits(), "A", "b", "c", slow="A")
+    _, ran = await at_once(next_life(desk), living(desk), "A", "b", "c")
+    assert ran == ["A"]
+
+
 # --- effects ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from darumad.bridge.keeping import StageCommits
-from darumad.journal.requests import STALE, Held, Step
+from darumad.journal.requests import STALE, DropSteps, Held, Step
 from darumad.work.asked import Asked, beyond, is_dialogue
 from darumad.work.canonical import canonical, digest
 from darumad.work.model import ModelFailed
@@ -101,13 +101,24 @@ class Steps:
         if recorded is not None and recorded[:2] == (kind, inputs_digest):
             self._replayed.add(seq)
             return recorded[2], None
-        # The first difference ends the replay: never a silent mix of old and new.
-        anew = recorded is not None
-        self._recorded.clear()
+        if recorded is not None:
+            await self._end_replay(seq)
         output = await _run_within(seq, run)
         self._see_size(kind, output)
         asked = beyond(before, inputs) if is_dialogue(inputs) else None
-        return output, self._step(seq, kind, inputs_digest, output, asked=asked, anew=anew)
+        return output, self._step(seq, kind, inputs_digest, output, asked)
+
+    async def _end_replay(self, seq: int) -> None:
+        """The first difference ends it: never a silent mix of old and new.
+
+        What was recorded behind goes before anything runs: a step that runs beside this one may be kept before it is.
+        One that has no record ends nothing: those behind it began before it had ended.
+        """
+        self._recorded.clear()
+        record = self._held.record
+        drop = DropSteps(item=record.item.id, fence=record.fence, attempt=record.attempt, stage=record.stage, seq=seq)
+        if await self._commits.commit(drop) is STALE:
+            raise self.lose()
 
     def _see_size(self, kind: str, output: Any) -> None:
         """What cannot be stored must not be relied on either; the stage's end, with which it may ride, would not be."""
@@ -116,9 +127,7 @@ class Steps:
             said = f"the step {kind} has {size:,} bytes, and `item.result_limit` is {self._limit:,}"
             raise ModelFailed("result_too_large", f"{said}: put what is large into files")
 
-    def _step(  # noqa: PLR0913 - a step's own fields
-        self, seq: int, kind: str, input_digest: str, output: Any, *, asked: Asked | None, anew: bool
-    ) -> Step:
+    def _step(self, seq: int, kind: str, input_digest: str, output: Any, asked: Asked | None) -> Step:
         record = self._held.record
         return Step(
             item=record.item.id,
@@ -130,7 +139,6 @@ class Steps:
             input_digest=input_digest,
             output=output,
             asked=asked,
-            anew=anew,
         )
 
 

@@ -15,7 +15,7 @@ from darumad.journal.batch import Batch
 from darumad.journal.conversing import keep
 from darumad.journal.dependents import doom, settle
 from darumad.journal.encoding import WORDS, dump, dump_or_null, load, sha256
-from darumad.journal.requests import APPLIED, STALE, Accept, Answer, Audit, Move, Moved, Step
+from darumad.journal.requests import APPLIED, STALE, Accept, Answer, Audit, DropSteps, Move, Moved, Step
 from darumad.names import Fence, ItemId
 from darumad.work.result import Usage
 from darumad.work.states import UNFINISHED, WorkState
@@ -63,11 +63,17 @@ def step(batch: Batch, steps: Sequence[Step]) -> list[Answer]:
     rows = batch.run("keep_steps", [(each.item, *_step(each)) for each in steps])
     applied = {uid for uid, _ in rows}
     batch.run_if_any("clear_suspicion", [uid for uid, blamed in rows if blamed])
-    kept = [each for each in steps if each.item in applied]
-    _drop_behind(batch, kept)
-    _keep_prompts(batch, kept)
+    _keep_prompts(batch, [each for each in steps if each.item in applied])
     batch.record(_stale(each, f"step {each.seq}") for each in steps if each.item not in applied)
     return [APPLIED if each.item in applied else STALE for each in steps]
+
+
+def drop_steps(batch: Batch, asked: Sequence[DropSteps]) -> list[Answer]:
+    """Delete recorded steps, before the first that takes another walk may run."""
+    rows = [(each.item, each.fence, each.attempt, WORDS[each.stage], each.seq) for each in asked]
+    applied = {uid for (uid,) in batch.run("drop_steps", rows)}
+    batch.record(_stale(each, f"another walk from step {each.seq}") for each in asked if each.item not in applied)
+    return [APPLIED if each.item in applied else STALE for each in asked]
 
 
 def _standing(batch: Batch, moves: Sequence[Move]) -> tuple[Rows, frozenset[ItemId]]:
@@ -111,7 +117,6 @@ def _settle(batch: Batch, leaving: Sequence[Move], rows: Rows) -> Mapping[int, l
 def _keep(batch: Batch, done: Sequence[Move], rows: Rows) -> None:
     """Keep what the applied moves bring with them: steps, the stage's output, questions and feedback."""
     steps = [step for each in done for step in each.steps]
-    _drop_behind(batch, steps)
     batch.run_if_any("keep_steps_of_moves", [(rows[each.item], *_step(each)) for each in steps])
     _keep_prompts(batch, steps)
     batch.run_if_any(
@@ -131,17 +136,11 @@ def _correspondence(each: Move, rows: Rows) -> Iterator[tuple[Any, ...]]:
         yield rows[each.item], dump(asked), "[]", dump([feedback] if feedback else [])
 
 
-def _drop_behind(batch: Batch, steps: Iterable[Step]) -> None:
-    """Drop the steps behind one that was made anew: they followed from its earlier outcome."""
-    anew = [(each.item, each.attempt, WORDS[each.stage], each.seq) for each in steps if each.anew]
-    batch.run_if_any("drop_steps_behind", anew)
-
-
 def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
     rows = [
         (each.item, each.attempt, WORDS[each.stage], each.seq, dump_or_null(each.asked))
         for each in steps
-        if each.asked is not None or each.anew
+        if each.asked is not None
     ]
     batch.run_if_any("keep_prompts", rows)
 
@@ -197,6 +196,6 @@ def _outcome(each: Move) -> str:
     return each.follows.outcome or WORDS[each.follows.to]
 
 
-def _stale(each: Move | Step, what: str) -> WorkStaleResult:
+def _stale(each: Move | Step | DropSteps, what: str) -> WorkStaleResult:
     stage = each.from_stage if isinstance(each, Move) else each.stage
     return WorkStaleResult(each.item, stage, what)

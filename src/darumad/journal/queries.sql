@@ -338,7 +338,7 @@ ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
 
 -- name: keep_steps
 -- [uid, attempt, stage, seq, fence, kind, input digest, output]. Also while the item was only put back under the same
--- fence: what was paid for is kept. A step on other inputs takes the place of the recorded one.
+-- fence: what was paid for is kept.
 WITH asked(uid, attempt, stage, seq, fence, kind, input_digest, output) AS (VALUES :rows)
 INSERT INTO step (item, attempt, stage, seq, fence, kind, input_digest, output, at)
 SELECT item.id, asked.attempt, asked.stage, asked.seq, asked.fence, asked.kind, asked.input_digest, asked.output, :now
@@ -352,18 +352,21 @@ ON CONFLICT (item, attempt, stage, seq) DO UPDATE SET
 RETURNING (SELECT uid FROM item WHERE item.id = step.item),
     (SELECT lives > 0 OR crashes > 0 OR suspect = 1 FROM item WHERE item.id = step.item);
 
--- name: drop_steps_behind
--- [uid, attempt, stage, seq]: what was recorded behind a step that was made anew belongs to another walk.
-WITH asked(uid, attempt, stage, seq) AS (VALUES :rows)
+-- name: drop_steps
+-- [uid, fence, attempt, stage, seq]: what was recorded from this step on belongs to another walk.
+WITH asked(uid, fence, attempt, stage, seq) AS (VALUES :rows)
 DELETE FROM step WHERE rowid IN (
     SELECT later.rowid FROM asked
     CROSS JOIN item ON item.uid = asked.uid
     JOIN step AS later ON later.item = item.id AND later.attempt = asked.attempt AND later.stage = asked.stage
-        AND later.seq > asked.seq
-);
+        AND later.seq >= asked.seq
+    WHERE +item.state = 'running' AND item.fence = asked.fence AND item.attempt = asked.attempt
+        AND item.stage = asked.stage
+)
+RETURNING (SELECT uid FROM item WHERE item.id = step.item);
 
 -- name: keep_prompts
--- [uid, attempt, stage, seq, body], of steps that were kept. NULL takes the place of what a replaced step was asked.
+-- [uid, attempt, stage, seq, body], of steps that were kept.
 WITH asked(uid, attempt, stage, seq, body) AS (VALUES :rows)
 INSERT INTO prompt (item, attempt, stage, seq, body)
 SELECT item.id, asked.attempt, asked.stage, asked.seq, asked.body

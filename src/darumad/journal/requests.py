@@ -141,7 +141,6 @@ class Step(Value, kw_only=True):
     """One journalled step of a held item's stage. Answer: `APPLIED` or `STALE`.
 
     Accepted also while the item is ready by `interrupted` under the same fence: what was paid for is kept.
-    `anew` says that it took the place of another: what was recorded behind it goes, for it belongs to another walk.
     `asked` is what a model was asked, beyond what it was asked in the step before.
     """
 
@@ -154,7 +153,19 @@ class Step(Value, kw_only=True):
     input_digest: str
     output: Any
     asked: Mapping[str, Any] | None = None
-    anew: bool = False
+
+
+class DropSteps(Value, kw_only=True):
+    """A held item's stage takes another walk than was recorded: its steps from `seq` on, which is one, are deleted.
+
+    Answer: `APPLIED` or `STALE`.
+    """
+
+    item: ItemId
+    fence: Fence
+    attempt: Attempt
+    stage: Stage
+    seq: int
 
 
 class EffectStart(Value, kw_only=True):
@@ -419,8 +430,8 @@ class Said(Enum):
 APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
-    Accept | Claim | Step | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note | Reserve
-    | Settle | Setting | Prune | Purge | Edit | SetBack
+    Accept | Claim | Step | DropSteps | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note
+    | Reserve | Settle | Setting | Prune | Purge | Edit | SetBack
 )  # fmt: skip
 Answer = (
     Accepted

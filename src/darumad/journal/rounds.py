@@ -16,6 +16,7 @@ from darumad.journal.requests import (
     Accept,
     Cancel,
     Claim,
+    DropSteps,
     Edit,
     EffectEnd,
     EffectStart,
@@ -38,14 +39,14 @@ Group = tuple[type[Any], list[Any]]
 """Requests of one kind that run as one statement."""
 
 KINDS: tuple[type[Any], ...] = (
-    SetBack, Move, Step, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting, Note,
-    PromoteDue, Claim, Purge, Prune, Rescue,
+    SetBack, Move, Step, DropSteps, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting,
+    Note, PromoteDue, Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
 _PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
 _LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
-_OF_ONE_ITEM = frozenset({Move, Step, EffectStart, EffectEnd})
+_OF_ONE_ITEM = frozenset({Move, Step, DropSteps, EffectStart, EffectEnd})
 """What touches the item that it names and nothing else."""
 
 

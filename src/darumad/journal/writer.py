@@ -23,7 +23,7 @@ from darumad.journal.editing import edit
 from darumad.journal.effects import effect_end, effect_start
 from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
-from darumad.journal.moving import move, step
+from darumad.journal.moving import drop_steps, move, step
 from darumad.journal.operating import cancel, note, release, setting
 from darumad.journal.pruning import prune, purge
 from darumad.journal.requests import (
@@ -31,6 +31,7 @@ from darumad.journal.requests import (
     Answer,
     Cancel,
     Claim,
+    DropSteps,
     Edit,
     EffectEnd,
     EffectStart,
@@ -74,6 +75,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Accept: accept,
     Claim: claim,
     Step: step,
+    DropSteps: drop_steps,
     EffectStart: effect_start,
     EffectEnd: effect_end,
     Move: move,

@@ -62,7 +62,8 @@ class StepLog(Protocol):
     async def once(self, kind: str, inputs: Any, run: Callable[[], Awaitable[Any]]) -> Any:
         """What `run` gave (JSON) the first time this step ran on these inputs; on disk before it is returned.
 
-        A step with other inputs than the recorded one's ends the replay: from there everything runs live.
+        A step with other inputs than the recorded one's ends the replay: from there everything runs live. One that has
+        no record, because it was broken off or failed beside others, runs and ends nothing.
         """
         ...
 
