@@ -104,6 +104,37 @@ def test_every_wrong_field_is_named_at_once(served: Served) -> None:
     assert set(_pointers(refused.value)) == {"/description", "/timeout", "/priority", "/inputs/0/upload"}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"id": "a b", "priority": 11}, "/id /priority"),
+        ({"id": "a b", "priority": "high", "lane": "a\0"}, "/id /priority /lane"),
+        ({"description": None, "tests": [" "], "unknown": 1}, "/description /tests/0 /unknown"),
+        ({"agent": "nobody", "priority": 11, "requires": ["gpu"]}, "/agent /priority"),
+        ({"id": 5, "inputs": [{"name": "a", "upload": "0" * 64}]}, "/id /inputs/0/upload"),
+        ({"role": "janitor", "stages": ["plan"], "priority": 11}, "/role"),
+        ({"role": "reviewer", "agent": "nobody", "input": 5}, "/agent /input"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("operation", ["submit", "estimate"])
+def test_what_breaks_a_rule_is_told_in_one_round_with_what_has_not_its_form(
+    served: Served, operation: str, wrong: dict[str, object], told: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.call(operation, {**CLEAR, "agent": "executor", **wrong})
+    assert {each.pointer for each in refused.value.problems} == set(told.split())
+
+
+def test_so_it_is_with_every_item_of_a_batch(served: Served) -> None:
+    with pytest.raises(Refused) as refused:
+        served.client.batch([{**CLEAR, "id": "a b", "priority": 11}, {**CLEAR, "priority": 12}, CLEAR])
+    assert set(_pointers(refused.value)) == {"/items/0/id", "/items/0/priority", "/items/1/priority"}
+    with pytest.raises(Refused) as refused:
+        served.client.call("batch", {"items": [5, {**CLEAR, "priority": 12}]})
+    assert set(_pointers(refused.value)) == {"/items/0"}
+
+
 def test_a_rule_of_the_domain_is_told_by_its_field(served: Served) -> None:
     with pytest.raises(Refused) as refused:
         served.client.submit({**CLEAR, "priority": 11})

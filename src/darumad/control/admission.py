@@ -27,6 +27,7 @@ _STAGES: Mapping[str, Stage] = {
     "review": Stage.REVIEWING,
     **{stage.value: stage for stage in Stage},
 }
+_UNTOLD: Mapping[str, Any] = {"description": "stands for one that is refused by itself, and breaks no rule"}
 
 
 class Admitted(Value):
@@ -70,7 +71,7 @@ class Admission:
         Raises:
             Refused: every field that is wrong, by its JSON pointer.
         """
-        definition = self._definition(request, at)
+        definition = self._definition_or_all_that_is_wrong(request, sent, at)
         item = _item(request, definition, request.id or self._name(key))
         findings = validate(item)
         unmet = tuple(self._not_offered(request, definition, at)) if request.requires else ()
@@ -90,6 +91,30 @@ class Admission:
             correlation_id=self._correlation_id,
         )
         return Admitted(new, _doubts(findings, asked), unmet, at)
+
+    def rest(self, sent: Mapping[str, Any], told: Sequence[Problem], at: str = "") -> Sequence[Problem]:
+        """What the rules say of the other fields of an item than those that were `told` of: all in one round.
+
+        Nothing where its role is among those, or nobody has that role: what an item must be hangs on it.
+        """
+        wrong = {each.pointer.removeprefix(at).split("/")[1] for each in told if each.pointer.startswith(f"{at}/")}
+        hang = {"requires"} if "agent" in wrong else set()
+        if "role" in wrong or ("agent" in wrong and "agent" not in sent):
+            return ()
+        sound = {**_UNTOLD, **{name: value for name, value in sent.items() if name not in wrong | hang}}
+        try:
+            found: Sequence[Problem] = self.admit(SubmitRequest.model_validate(sound), sound, None, at).unmet
+        except Refused as refused:
+            found = refused.problems
+        return tuple(each for each in found if each.pointer.removeprefix(at).split("/")[1] not in wrong)
+
+    def _definition_or_all_that_is_wrong(self, request: SubmitRequest, sent: Mapping[str, Any], at: str) -> Definition:
+        try:
+            return self._definition(request, at)
+        except Refused as refused:
+            raise Refused(
+                refused.message, problems=[*refused.problems, *self.rest(sent, refused.problems, at)]
+            ) from None
 
     def _name(self, key: str | None) -> ItemId:
         """The key if there is one, even an empty one: with a new id a repeat would be another item."""

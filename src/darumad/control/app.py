@@ -126,8 +126,12 @@ async def _answer(desk: Desk, operation: Operation, request: Request) -> ASGIApp
     # A body that is streamed is the operation's to read; a GET has none.
     reads = not operation.streams and route.method != "GET"
     sent = await body_of(request, route.limit) if reads else _NOTHING
-    asked = checked(operation.request, sent, request.places, request.parameters)
-    answer = await operation.run(desk, Ask(peer, route, sent, request), asked)
+    ask = Ask(peer, route, sent, request)
+    try:
+        asked = checked(operation.request, sent, request.places, request.parameters)
+    except Refused as refused:
+        raise (refused if operation.rest is None else operation.rest(desk, ask, refused)) from None
+    answer = await operation.run(desk, ask, asked)
     return Json(answer) if isinstance(answer, Value | Mapping) else answer
 
 

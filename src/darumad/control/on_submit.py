@@ -1,7 +1,7 @@
 """What is handed in: items, one or many, and the files that they name."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from darumad.control import uploads
 from darumad.control.admission import Admission, Admitted
@@ -30,6 +30,23 @@ async def submit(desk: Desk, ask: Ask, request: SubmitRequest) -> Json:
     except Refused as refused:
         raise _of_one(refused) from None
     return Json(reply, _CREATED if reply.created else 200)
+
+
+def rest(desk: Desk, ask: Ask, refused: Refused) -> Refused:
+    """`refused` for its form, with what the rules say of the fields that have theirs."""
+    more = Admission(desk.daemon, ask).rest(ask.sent, refused.problems)
+    return Refused(refused.message, code=refused.code, problems=(*refused.problems, *more))
+
+
+def rest_all(desk: Desk, ask: Ask, refused: Refused) -> Refused:
+    """The same of every item that is one."""
+    items: Any = ask.sent.get("items")
+    places = [pointer("items", index) for index in range(len(items))] if isinstance(items, list) else []
+    if any(each.pointer in {*places, "/items"} for each in refused.problems):
+        return refused
+    admission = Admission(desk.daemon, ask)
+    more = [each for index, at in enumerate(places) for each in admission.rest(items[index], refused.problems, at)]
+    return Refused(refused.message, code=refused.code, problems=(*refused.problems, *more))
 
 
 async def batch(desk: Desk, ask: Ask, request: BatchRequest) -> Json:

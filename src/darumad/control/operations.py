@@ -24,6 +24,7 @@ from darumad.control import (
 )
 from darumad.control.desk import Ask, Desk
 from darumad.control.routes import ROUTES, Route
+from darumad.errors import Refused
 from darumad.values import Value
 
 Answer = Value | Mapping[str, Any] | ASGIApp
@@ -32,7 +33,8 @@ Answer = Value | Mapping[str, Any] | ASGIApp
 class Operation(Value):
     """One thing that can be asked. `request` is filled from path, query and body; `reply` is None where it is no JSON.
 
-    An operation that `streams` reads its body itself, because that is too large for memory.
+    An operation that `streams` reads its body itself, because that is too large for memory. `rest` adds to
+    the refusal of a request's form what else is wrong with it.
     """
 
     route: Route
@@ -40,13 +42,14 @@ class Operation(Value):
     reply: type[Any] | None
     run: Callable[[Desk, Ask, Any], Awaitable[Answer]]
     streams: bool = False
+    rest: Callable[[Desk, Ask, Refused], Refused] | None = None
 
 
 OPERATIONS: Mapping[str, Operation] = {
     each.route.name: each
     for each in (
-        Operation(ROUTES["submit"], wire.SubmitRequest, replies.Submitted, on_submit.submit),
-        Operation(ROUTES["batch"], wire.BatchRequest, replies.SubmittedBatch, on_submit.batch),
+        Operation(ROUTES["submit"], wire.SubmitRequest, replies.Submitted, on_submit.submit, rest=on_submit.rest),
+        Operation(ROUTES["batch"], wire.BatchRequest, replies.SubmittedBatch, on_submit.batch, rest=on_submit.rest_all),
         Operation(ROUTES["work list"], wire.ListRequest, replies.WorkPage, on_work.list_work),
         Operation(ROUTES["work show"], wire.ShowRequest, replies.WorkView, on_work.show),
         Operation(ROUTES["work wait"], wire.WaitRequest, replies.WorkView, on_work.wait),
@@ -65,7 +68,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation(ROUTES["agents list"], wire.Nothing, replies.AgentsView, on_agents.list_agents),
         Operation(ROUTES["agents restart"], wire.AgentRequest, replies.RestartReply, on_agents.restart),
         Operation(ROUTES["agents show"], wire.AgentRequest, replies.AgentView, on_agents.show),
-        Operation(ROUTES["estimate"], wire.SubmitRequest, replies.EstimateView, on_money.estimate),
+        Operation(ROUTES["estimate"], wire.SubmitRequest, replies.EstimateView, on_money.estimate, rest=on_submit.rest),
         Operation(ROUTES["budgets show"], wire.BudgetsRequest, replies.BudgetsView, on_money.show),
         Operation(ROUTES["budgets set"], wire.BudgetSetRequest, replies.BudgetChange, on_money.set_),
         Operation(ROUTES["budgets reset"], wire.BudgetRequest, replies.BudgetChange, on_money.reset),
