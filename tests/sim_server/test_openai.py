@@ -243,7 +243,9 @@ def test_the_figures_come_from_the_log_alone() -> None:
     attempts = [attempt(1, 0.0, 5.0), attempt(2, 1.0, None, 2.0), attempt(3, 2.0, None), attempt(4, 70.0, 71.0)]
     found = stats(attempts)
     assert (found["attempts"], found["calls"], found["open"], found["most_at_once"]) == (4, 4, 1, 2)
-    assert calls([replace(each, call="one") for each in attempts]) == 1
+    assert found["tries_of_a_call"] == {1: 4}
+    one = [replace(each, call="one") for each in attempts]
+    assert (calls(one), stats([*one, attempt(5, 80.0, 81.0)])["tries_of_a_call"]) == (1, {4: 1, 1: 1})
     assert found["most_in_a_minute"] == {"requests": 3, "input_tokens": 30, "output_tokens": 0}
     assert found["keys"]["k0"]["attempts"] == 2
     assert found["retry_counts"] == {"0": 4}

@@ -24,6 +24,7 @@ def _figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
     return {
         "attempts": len(attempts),
         "calls": calls(attempts),
+        "tries_of_a_call": dict(Counter(Counter(map(_call, attempts)).values())),
         "faults": dict(Counter(each.fault for each in attempts if each.fault)),
         "most_at_once": most_at_once(attempts),
         "most_in_a_minute": {
@@ -43,7 +44,11 @@ def _by(attempts: Iterable[Attempt], field: str) -> dict[str, list[Attempt]]:
 
 def calls(attempts: Iterable[Attempt]) -> int:
     """How many calls they are tries of; one whose caller does not say is a call of its own."""
-    return len({each.call or each.number for each in attempts})
+    return len({_call(each) for each in attempts})
+
+
+def _call(attempt: Attempt) -> str | int:
+    return attempt.call or attempt.number
 
 
 def most_at_once(attempts: Iterable[Attempt]) -> int:
