@@ -128,7 +128,13 @@ CODES: Mapping[str, ErrorCode] = {
             "Remount it read-write (`mount -o remount,rw`); where the kernel made it read-only, `dmesg` says why.",
         ),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
-        ErrorCode("unreachable", 503, 3, "Start the daemon with `daruma serve`, or name its socket with `--socket`."),
+        ErrorCode(
+            "unreachable",
+            503,
+            3,
+            "Start the daemon, with `daruma serve` or as a service (`journalctl -u darumad` says why that ended), or "
+            "name its socket with `--socket`.",
+        ),
         ErrorCode(
             "hung_up",
             503,

@@ -12,6 +12,7 @@ import yaml
 from darumad.control.metrics_table import METRICS
 from darumad.settings import Daemon, ProviderSettings, load
 from darumad.settings.places import places
+from darumad.work.blame import BARREN_LIVES, MAX_CRASHES
 
 ROOT = Path(__file__).parents[2]
 ANALYZE = shutil.which("systemd-analyze")
@@ -75,6 +76,15 @@ def test_the_service_is_told_ready_watched_and_not_restarted_for_what_stays_wron
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "64 78"
     assert int(service["TimeoutStopSec"]) > Daemon().drain_timeout
+
+
+@pytest.mark.parametrize("unit", ["darumad.service", "user/darumad.service"])
+def test_three_items_that_kill_the_daemon_do_not_end_the_service_and_what_falls_for_ever_does(unit: str) -> None:
+    service, limit = read(unit)["Service"], read(unit)["Unit"]
+    starts, seconds = int(limit["StartLimitBurst"]), int(limit["StartLimitIntervalSec"])
+    killers = 3
+    assert starts > 1 + killers * (BARREN_LIVES + MAX_CRASHES)
+    assert starts * (int(service["RestartSec"]) + int(service["WatchdogSec"])) < seconds
 
 
 def test_the_socket_unit_owns_the_place_that_root_expects() -> None:

@@ -32,8 +32,16 @@ chmod 644 /etc/daruma/daruma.yaml
 systemctl restart darumad 2>/dev/null
 tell wrong_settings "$(of ActiveState) $(of ExecMainStatus) $(of NRestarts)"
 
+tell to_callers "$(daruma status 2>&1 | tr '\n' ' ')"
+tell doctor_of_a_failure "$(daruma doctor | grep systemd)"
+tell still "$(of ActiveState) $(of NRestarts) $(grep -c 'executors.cuont: ' "$(dirname "$0")/daemon.log")"
+
 rm /etc/daruma/daruma.yaml
-systemctl reset-failed darumad
 systemctl start darumad
-systemctl stop darumad
+tell mended "$(systemctl is-active darumad.service darumad.socket | tr '\n' ' ')"
+systemctl stop darumad.socket
+tell doctor_without_socket "$(daruma doctor | grep systemd)"
+systemctl restart darumad
+tell doctor "$(daruma doctor | grep systemd)"
+systemctl stop darumad.socket darumad.service
 tell stopped "$(of Result) $(of ExecMainStatus)"

@@ -75,6 +75,19 @@ def test_root_and_the_daemon_s_user_restore_to_the_same_place_and_it_stays_its_o
 
 def test_wrong_settings_are_not_tried_again_and_again(told: dict[str, str]) -> None:
     assert told["wrong_settings"] == "failed 78 0"
+    assert told["still"] == "failed 0 1", "told once, and not again for each caller"
+    assert "`journalctl -u darumad`" in told["to_callers"]
+    assert told["doctor_of_a_failure"].startswith("BAD   systemd          darumad.service is down: exit-code -> ")
+
+
+def test_right_settings_and_one_start_bring_up_the_service_and_its_socket(told: dict[str, str]) -> None:
+    assert told["mended"] == "active active "
+
+
+def test_doctor_sees_a_socket_that_is_down_while_its_service_is_up_and_its_fix_mends_it(told: dict[str, str]) -> None:
+    assert told["doctor_without_socket"].startswith("BAD   systemd          darumad.socket is down")
+    assert told["doctor_without_socket"].endswith("-> systemctl restart darumad")
+    assert told["doctor"] == "ok    systemd          darumad.service is installed, and active"
 
 
 def test_a_stop_is_a_success(told: dict[str, str]) -> None:

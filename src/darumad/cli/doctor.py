@@ -283,13 +283,31 @@ def _systemd() -> Finding:
         return Finding(
             "systemd", "note", "this machine was not started by it: run `daruma serve` by another supervisor"
         )
-    program = shutil.which("systemctl")
-    failure = _failure_of([program, "cat", "darumad.service"]) if program else "systemctl is not there"
-    if failure is not None:
+    service, socket = _unit("darumad.service"), _unit("darumad.socket")
+    if service.get("LoadState") != "loaded":
         return Finding(
             "systemd", "note", "no unit darumad.service is installed", "docs/how-to/run-under-systemd.md says how."
         )
-    return Finding("systemd", "ok", "darumad.service is installed")
+    if service["ActiveState"] == "failed":
+        fix = "`journalctl -u darumad` says why; then `systemctl reset-failed darumad` and `systemctl start darumad`."
+        return Finding("systemd", "bad", f"darumad.service is down: {service['Result']}", fix)
+    if service["ActiveState"] == "active" and socket.get("LoadState") == "loaded" and socket["ActiveState"] != "active":
+        says = "darumad.socket is down, and darumad.service is up: callers would fail while that is restarted"
+        return Finding("systemd", "bad", says, "systemctl restart darumad")
+    return Finding("systemd", "ok", f"darumad.service is installed, and {service['ActiveState']}")
+
+
+def _unit(name: str) -> Mapping[str, str]:
+    """What systemd says of the unit; nothing where it does not answer."""
+    program = shutil.which("systemctl")
+    if program is None:
+        return {}
+    command = [program, "show", name, "--property=LoadState,ActiveState,Result"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TRY_WITHIN, check=False)  # noqa: S603 - a fixed command
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
 def _plain(finding: Finding) -> Json:

@@ -51,7 +51,7 @@ class ControlSocket:
             Refused: the socket is systemd's, the place cannot be had any more, or another daemon has it.
         """
         if self._lock is None:
-            said = f"{self.path} is gone, and was systemd's: restart its socket unit with the service"
+            said = f"{self.path} is gone, and was systemd's: stop its socket unit and the service, and start both"
             raise Refused(said, code="bad_settings")
         held = _lock_again(self.path, self._lock)
         if held != self._lock:
