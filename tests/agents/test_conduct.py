@@ -7,9 +7,11 @@ import pytest
 from darumad.agents import Template, ToolFailed
 from darumad.agents.roles.conduct import LONGEST, failed
 from darumad.agents.roles.executor import ExecutorAgent
+from darumad.agents.step_loop import BadArguments
 from darumad.errors import Problem
 from darumad.names import Stage
 from darumad.work.causes import ENDS
+from darumad.work.effects import NothingDone
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
@@ -117,9 +119,20 @@ async def test_a_model_that_fails_ends_the_stage_as_its_kind_says(kind: str, tmp
     assert {name: getattr(result.error, name) for name in known} == known
 
 
-async def test_a_tool_that_fails_is_a_tool_error(tmp_path: Path) -> None:
-    result = await ExecutorAgent(raises(ToolFailed("the disk is full"))).execute_work(item(), context(tmp_path))
-    assert (result.stop_reason, result.error and result.error.message) == (StopReason.TOOL_ERROR, "the disk is full")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ToolFailed("the disk is full"), "the disk is full"),
+        (ToolFailed(OSError("no such host")), "no such host"),  # type: ignore[arg-type] # authors write it
+        (NothingDone("the server is away"), "the server is away"),
+        (NothingDone(), "nothing was done outside"),
+        (BadArguments("no such address"), "no such address"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+async def test_a_tool_that_fails_is_a_tool_error(error: Exception, said: str, tmp_path: Path) -> None:
+    result = await ExecutorAgent(raises(error)).execute_work(item(), context(tmp_path))
+    assert (result.stop_reason, result.error and result.error.message) == (StopReason.TOOL_ERROR, said)
 
 
 @pytest.mark.parametrize("error", [AssertionError("wrong"), KeyError("x"), SystemExit(3)])

@@ -73,7 +73,7 @@ class _AllAtOnce(StructMeta):
 class Template(Value, kw_only=True, metaclass=_AllAtOnce):
     """How one kind of work is done and judged.
 
-    `execute` may raise `ToolFailed` and `ModelFailed`; whatever else it raises is a crash of the agent.
+    `execute` may raise `ToolFailed`, `NothingDone` and `ModelFailed`; whatever else it raises is a crash of the agent.
     `problems` names what is wrong with an item before anything is spent on it; with any it ends `invalid_item`.
     `check` judges what can be judged without a model; a gate of `required_gates` that it leaves out is unknown.
     `opening` is what `execute` asks a model first, so that an estimate counts what the call will.

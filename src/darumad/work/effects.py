@@ -24,7 +24,14 @@ class EffectState(StrEnum):
 
 
 class NothingDone(ValueError):  # noqa: N818 - it reads as what is known
-    """Raised by a tool that knows that nothing happened outside: its effect is void, and may be tried again."""
+    """Raised by a tool that knows that nothing happened outside: its effect is void, and may be tried again.
+
+    Where nobody catches it, the item's attempt ends `tool_error`. The message holds no credential.
+    """
+
+    def __init__(self, message: str = "nothing was done outside") -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Effect(Value, kw_only=True):

@@ -14,7 +14,7 @@ from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.values import changed
 from darumad.work.causes import ENDS
-from darumad.work.effects import sentence
+from darumad.work.effects import NothingDone, sentence
 from darumad.work.error_context import Site, boxed
 from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
@@ -117,7 +117,7 @@ class Conduct:
         """What `work` made, or why it failed."""
         try:
             return await work(item, context)
-        except (ModelFailed, ToolFailed) as error:
+        except (ModelFailed, ToolFailed, NothingDone) as error:
             return self._failed(error, item)
 
     async def _metered(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
@@ -126,7 +126,7 @@ class Conduct:
         result = await self._tried(item, changed(context, complete=meter), work)
         return changed(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
-    def _failed(self, error: ModelFailed | ToolFailed, item: WorkItem) -> WorkResult:
+    def _failed(self, error: ModelFailed | ToolFailed | NothingDone, item: WorkItem) -> WorkResult:
         result = failed(error)
         assert result.error is not None
         if log.is_enabled_for(logging.DEBUG):  # the box costs the loop more than the rest of a failure does
@@ -135,10 +135,10 @@ class Conduct:
         return result
 
 
-def failed(error: ModelFailed | ToolFailed) -> WorkResult:
+def failed(error: ModelFailed | ToolFailed | NothingDone) -> WorkResult:
     """The result of a stage that ended by a known failure: the stop reason is its kind's."""
-    if isinstance(error, ToolFailed):
-        return ended("tool_error", error.message, error_type=type(error).__name__)
+    if not isinstance(error, ModelFailed):
+        return ended("tool_error", str(error.message), error_type=type(error).__name__)
     result = ended(error.kind, error.message, error_type=type(error).__name__)
     assert result.error is not None
     return changed(
