@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from darumad.agents import Template, make_agent
+from darumad.agents import Earlier, Sight, Template, build_brief, make_agent
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.loading import load_template
 from darumad.agents.roles.reviewer import ReviewerAgent
+from darumad.agents.step_loop import Answer, LoopLimits, OutsideTool, Tool
+from darumad.errors import Problem
 from darumad.names import AgentName, Role
-from darumad.values import Value
-from darumad.work import Context, Gate, Review, WorkResult
-from darumad.work.model import ModelRequest
+from darumad.values import Value, fields
+from darumad.work import Artifact, Context, Finding, Gate, Review, WorkResult
+from darumad.work.codec import review_to_json
+from darumad.work.error_context import Site, compact
+from darumad.work.model import Message, ModelReply, ModelRequest, ToolCall, ToolSpec
+from darumad.work.result import Failure
 from tests.agents.fakes import context, item
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -21,12 +26,44 @@ PAGE = (DOCS / "reference" / "template.md").read_text()
 HOW_TO = (DOCS / "how-to" / "write-a-template.md").read_text()
 
 
-@pytest.mark.parametrize("kind", [Template, Context, ModelRequest, WorkResult, Review], ids=lambda kind: kind.__name__)
+KINDS: tuple[type[Value], ...] = (
+    Template, Context, ModelRequest, Message, ToolSpec, ToolCall, ModelReply, Tool, OutsideTool, LoopLimits, Answer,
+    WorkResult, Review, Problem, Finding, Artifact, Sight,
+)  # fmt: skip
+"""What a template makes or is given."""
+
+
+def rows_of(section: str) -> list[tuple[list[str], str]]:
+    """The names that each row of this section's table is for, and the cell behind them."""
+    body = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \| (.+?) \|", body, re.MULTILINE)
+    return [(re.findall(r"`([^`]+)`", names), behind) for names, behind in cells]
+
+
+def names_of(section: str) -> list[str]:
+    return [name for names, _ in rows_of(section) for name in names]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_field_has_its_row_in_order(kind: type[Value]) -> None:
-    section = PAGE.partition(f"\n## {kind.__name__}\n")[2].partition("\n## ")[0]
-    first_cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
     seen = ["workspace" if kind is Context and name == "place" else name for name in kind.__struct_fields__]
-    assert [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)] == seen
+    assert names_of(kind.__name__) == seen
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in KINDS if each not in {Context, ModelRequest}], ids=lambda kind: kind.__name__
+)
+def test_what_has_no_default_is_said_to_be_required(kind: type[Value]) -> None:
+    required = {name for names, default in rows_of(kind.__name__) if default == "required" for name in names}
+    assert required == {each.name for each in fields(kind) if each.required}
+
+
+def test_what_a_context_holds_as_json_has_a_row_for_each_key() -> None:
+    review = Review(gates={}, required=frozenset())
+    told = compact(Failure(kind="tool_error", message="It fell."), item(), Site())
+    assert names_of("context.feedback") == list(review_to_json(review))
+    assert names_of("context.failures") == list(told)
+    assert names_of("context.brief") == list(build_brief(item(), Earlier()))
 
 
 def test_every_gate_is_named() -> None:
@@ -34,7 +71,7 @@ def test_every_gate_is_named() -> None:
 
 
 def test_its_imports_are_where_it_says() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(block, {})
 
 
