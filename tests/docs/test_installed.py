@@ -104,6 +104,31 @@ def test_the_credential_in_the_unit_is_the_one_that_is_looked_for(tmp_path: Path
     assert provider.key_file == tmp_path / named[0]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/run-under-systemd.md"])
+def test_the_lines_that_install_it_stop_at_the_first_that_fails_and_make_the_directories_that_no_systemd_has(
+    page: str,
+) -> None:
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+        if "install -" in block:
+            *lines, last = block.splitlines()
+            assert [each for each in lines if not each.endswith(" &&")] == []
+            assert "systemctl" in last or "loginctl" in last
+            into = re.findall(r"install (.*?)(?: &&|\n)", block)
+            assert [each for each in into if each.endswith(".conf") and not each.startswith("-D ")] == []
+
+
+def test_the_settings_have_the_mode_that_the_unit_and_its_directory_agree_on() -> None:
+    assert (
+        f"d /etc/daruma {read('darumad.service')['Service']['ConfigurationDirectoryMode']} "
+        in (ROOT / "systemd/darumad.tmpfiles").read_text()
+    )
+
+
+def test_the_user_unit_leaves_the_state_where_the_commands_look_for_it() -> None:
+    """Before 254 systemd has a StateDirectory= of a user's in ~/.config."""
+    assert not {"StateDirectory", "ConfigurationDirectory"} & set(read("user/darumad.service")["Service"])
+
+
 def test_make_alone_says_what_can_be_made() -> None:
     done = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, timeout=60, check=True)
     for target in ("help", "demo", "test", "lint", "bench", "clean"):
