@@ -9,7 +9,7 @@ and the simulator.
 
 from typing import TYPE_CHECKING, dataclass_transform
 
-from msgspec import Struct, StructMeta, convert, field  # noqa: TID251 - the one door
+from msgspec import Struct, StructMeta, ValidationError, convert, field, to_builtins  # noqa: TID251 - the one door
 from msgspec.json import Decoder  # noqa: TID251 - the one door
 from msgspec.structs import FieldInfo, asdict, astuple, fields  # noqa: TID251 - the one door
 
@@ -22,6 +22,7 @@ __all__ = [
     "Decoder",
     "FieldInfo",
     "StructMeta",
+    "ValidationError",
     "Value",
     "asdict",
     "astuple",
@@ -29,6 +30,7 @@ __all__ = [
     "convert",
     "field",
     "fields",
+    "to_builtins",
 ]
 
 

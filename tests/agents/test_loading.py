@@ -254,6 +254,41 @@ async def test_a_check_that_is_not_handed_back_is_told_with_the_template_and_wha
         await reviewer.execute_work(item(), context(tmp_path, work=work))
 
 
+async def test_problems_that_are_none_are_told_with_the_template_and_what_to_do(tmp_path: Path) -> None:
+    for returned, said in (
+        ("None", "returned None; let"),
+        ("('bad input',)", "returned a str among others; let"),
+        ("'bad input'", "returned a str among others; let"),
+    ):
+        asks = f"def problems(item):\n    return {returned}\n\nTEMPLATE ="
+        text = GOOD.replace("TEMPLATE =", asks).replace("says=", "problems=problems, says=")
+        with pytest.raises(UnfitResult, match=f"`problems` of mine@2 {said} each of its paths return a tuple of Prob"):
+            await agent(Role.EXECUTOR, written(tmp_path, text)).execute_work(item(), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("review", "said"),
+    [
+        ("gates={Gate.CORRECTNESS: True}, required=frozenset()", r"got `bool` - at `\$.gates\[...\]`"),
+        ("gates={Gate.CORRECTNESS: Finding(Verdict.FAIL, 'bad')}, required=frozenset()", r"\$.gates\[...\].issues"),
+        ("gates={'beauty': Finding(Verdict.FAIL)}, required=frozenset()", r"'beauty' - at `key` in `\$.gates`"),
+        ("gates={}, required=frozenset({'beauty'})", r"'beauty' - at `\$.required"),
+        ("gates={}, required=frozenset(), recommendations=(5,)", r"\$.recommendations"),
+        ("gates={}, required=frozenset(), requirements={'a': object()}", "object is unsupported"),
+    ],
+)
+async def test_what_is_wrong_with_a_review_is_told_with_the_template_and_its_place(
+    tmp_path: Path, review: str, said: str
+) -> None:
+    text = f"from darumad.work import Finding, Gate, Review, Verdict\n{FORGETFUL}".replace(
+        '"seen"', f"return Review({review})"
+    )
+    reviewer = agent(Role.REVIEWER, written(tmp_path, text))
+    work = WorkResult(stop_reason=StopReason.COMPLETED)
+    with pytest.raises(UnfitResult, match=f"`check` of mine@2 returned a Review that is none: .*{said}"):
+        await reviewer.execute_work(item(), context(tmp_path, work=work))
+
+
 async def test_a_template_that_broke_after_the_work_is_no_crash_of_the_reviewer(tmp_path: Path) -> None:
     reviewer = agent(Role.REVIEWER, written(tmp_path, "1/0"))
     work = WorkResult(stop_reason=StopReason.COMPLETED)

@@ -1,6 +1,7 @@
 """An agent's result is taken or refused where it leaves the agent; a refused one counts as a crash."""
 
 import hashlib
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def file(name: str = "page.md", media_type: str = "text/markdown", sha256: str =
 
 def failed(reason: StopReason, kind: str = "", **more: Any) -> WorkResult:
     return WorkResult(stop_reason=reason, error=Failure(kind=kind, message="so it says", **more) if kind else None)
+
+
+def endless() -> list[Any]:
+    within: list[Any] = []
+    within.append(within)
+    return within
 
 
 @pytest.mark.parametrize(
@@ -71,6 +78,27 @@ def test_what_cannot_be_taken_is_the_agent_s_crash(tmp_path: Path, result: Any) 
     assert refused.stop_reason is StopReason.AGENT_CRASHED
     assert refused.error is not None
     assert (refused.error.kind, refused.error.error_type) == ("agent_crashed", "UnfitResult")
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (completed(data={"a": [1, {2}]}), "/data/a/1 is no JSON: Type is not JSON serializable: set"),
+        (completed(notes={"x": {1: 2}}), "/notes/x is no JSON: Dict key must be str"),
+        (completed(text="\udcff"), "/text is no JSON: "),
+        (completed(data=endless()), "/data/0/0/0"),
+        (completed(data={"x": nan, "y": None}), "/data/x is no number that JSON has: nan or an infinity"),
+        (completed(data=-inf), "/data is no number that JSON has"),
+        (completed(notes={"deep": [None, (0.5, inf)]}), "/notes/deep/1/1 is no number"),
+        (completed(artifacts=("a.txt",)), "WorkResult.artifacts holds a str, no Artifact"),
+        (completed(memory_ids=[1]), "WorkResult.memory_ids holds a int, no str"),
+        (failed(StopReason.TOOL_ERROR, "tool_error", hints=(5,)), "Failure.hints holds a int, no str"),
+    ],
+)
+def test_what_is_wrong_with_a_result_is_told_by_its_place(tmp_path: Path, result: WorkResult, said: str) -> None:
+    error = taken_from(tmp_path, result).error
+    assert error is not None
+    assert f"the agent's result cannot be taken: {said}" in error.message
 
 
 def test_a_file_that_was_changed_after_it_was_named_is_told_by_its_name(tmp_path: Path) -> None:

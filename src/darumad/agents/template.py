@@ -3,14 +3,14 @@
 A template of your own is a module with a `TEMPLATE`; of the house it imports `darumad.agents` and `darumad.work`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from darumad import __version__
 from darumad.errors import Problem, did_you_mean
 from darumad.names import Stage
-from darumad.values import StructMeta, Value, fields
-from darumad.work.gates import Gate
+from darumad.values import StructMeta, ValidationError, Value, convert, fields, to_builtins
+from darumad.work.gates import Gate, Review
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelRequest
 from darumad.work.ports import Check, Context
@@ -107,8 +107,39 @@ class Template(Value, kw_only=True, metaclass=_AllAtOnce):
         """
         if isinstance(value, wanted):
             return value
+        raise self._unfit(by, value, f"a {wanted.__name__}")
+
+    def review_handed_back(self, value: object) -> Review:
+        """`value`, which `check` returned, in the types that a review declares.
+
+        Raises:
+            UnfitResult: it is no review, or something in it is not what it must be.
+        """
+        review = self.handed_back(value, Review, "check")
+        try:
+            return convert(to_builtins(review), Review)
+        except (ValidationError, TypeError) as error:
+            raise UnfitResult(f"`check` of {self.ref} returned a Review that is none: {error}") from error
+
+    def problems_with(self, item: WorkItem) -> tuple[Problem, ...]:
+        """What `problems` says of `item`.
+
+        Raises:
+            UnfitResult: it says something else than problems.
+        """
+        found: object = self.problems(item)
+        if not isinstance(found, Iterable):
+            raise self._unfit("problems", found, "a tuple of Problem")
+        told = tuple(found)
+        for each in told:
+            if not isinstance(each, Problem):
+                raise self._unfit("problems", each, "a tuple of Problem", within=True)
+        return told
+
+    def _unfit(self, by: str, value: object, wanted: str, *, within: bool = False) -> UnfitResult:
         found = "None" if value is None else f"a {type(value).__name__}"
-        raise UnfitResult(f"`{by}` of {self.ref} returned {found}; let each of its paths return a {wanted.__name__}")
+        where = " among others" if within else ""
+        return UnfitResult(f"`{by}` of {self.ref} returned {found}{where}; let each of its paths return {wanted}")
 
 
 TemplateOf = Callable[[str], Template]

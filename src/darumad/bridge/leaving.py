@@ -12,10 +12,11 @@ from typing import Any
 
 from darumad.agents import UnfitResult, artifacts, ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
+from darumad.errors import pointer
 from darumad.logs import logger
 from darumad.names import Stage
 from darumad.values import Value, changed
-from darumad.work.canonical import canonical
+from darumad.work.canonical import canonical, no_number, unwritable
 from darumad.work.causes import ENDS, Course, cause_of
 from darumad.work.codec import result_to_json
 from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
@@ -56,6 +57,13 @@ _FORMS: Mapping[type, Mapping[str, type | tuple[type, ...]]] = {
     Artifact: {"name": str, "media_type": str, "size": int, "sha256": str},
 }
 """What is of which type. Alternatives are tuples, the likely one first: unions take `isinstance` four times as long."""
+_ENTRIES: Mapping[type, Mapping[str, type]] = {
+    WorkResult: {"artifacts": Artifact, "memory_ids": str},
+    Failure: {"hints": str},
+}
+"""What the lists among them hold."""
+_FREE = ("data", "notes")
+"""Where a template may put whatever is JSON."""
 _NOT_ITS_TO_SAY = frozenset({Course.CANCEL, Course.CRASH, Course.PUT_BACK, Course.STAY})
 """What only the daemon can know of an item: that it was cancelled, interrupted, or taken away."""
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - what RFC 9110 calls a token
@@ -110,12 +118,16 @@ def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:
 
 def _see_size(result: WorkResult, limit: int) -> None:
     """What it comes to as JSON, which it must be; a text that is too long by itself is not written first."""
+    told = result_to_json(result)
     try:
-        size = len(result.text) if len(result.text) > limit else len(canonical(result_to_json(result)))
+        size = len(result.text) if len(result.text) > limit else len(canonical(told))
     except (TypeError, ValueError) as error:
-        raise UnfitResult(f"it is no JSON: {error}") from error
+        raise UnfitResult(f"{unwritable(told)} is no JSON: {error}") from error
     if size > limit:
         raise LargeResult(f"it has {size:,} bytes, and `item.result_limit` is {limit:,}: put what is large into files")
+    for name in _FREE:
+        if (where := no_number(told[name])) is not None:
+            raise UnfitResult(f"{pointer(name)}{where} is no number that JSON has: nan or an infinity")
 
 
 def _see_form(value: Any, form: type) -> None:
@@ -125,6 +137,10 @@ def _see_form(value: Any, form: type) -> None:
         found = getattr(value, name)
         if not isinstance(found, wanted):
             raise UnfitResult(f"{form.__name__}.{name} is a {type(found).__name__}")
+    for name, wanted in _ENTRIES.get(form, {}).items():
+        for each in getattr(value, name):
+            if not isinstance(each, wanted):
+                raise UnfitResult(f"{form.__name__}.{name} holds a {type(each).__name__}, no {wanted.__name__}")
 
 
 def _fitted(failure: Failure) -> Failure:

@@ -4,13 +4,18 @@ Both are stored and compared across versions of Daruma. What is made here may ch
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import orjson
 
+from darumad.errors import pointer
+
 DIGEST_VERSION = "v1"
 """How `digest` reads a value. It is part of every digest, so a changed rule shows as a mismatch of versions."""
+_DEEPEST = 255
+"""What is nested deeper is not written."""
 
 
 def canonical(value: Any) -> bytes:
@@ -21,6 +26,44 @@ def canonical(value: Any) -> bytes:
             text with a lone surrogate.
     """
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def unwritable(value: Any) -> str:
+    """Where in `value`, as a JSON pointer, the first thing stands that `canonical` cannot write; `value` holds one."""
+    where = ""
+    for _ in range(_DEEPEST):
+        key, value = next(((key, each) for key, each in _parts(value) if not _is_written(each)), (None, None))
+        if key is None:
+            break
+        where += pointer(key)
+    return where
+
+
+def no_number(value: Any, where: str = "") -> str | None:
+    """Where in `value`, which `canonical` can write, a number stands that JSON has none for (`nan`, `inf`).
+
+    It would be written as `null`, and nobody would know.
+    """
+    if isinstance(value, float) and not isfinite(value):
+        return where
+    if where == "" and b"null" not in canonical(value):
+        return None
+    found = (no_number(each, where + pointer(key)) for key, each in _parts(value))
+    return next((each for each in found if each is not None), None)
+
+
+def _parts(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return ((str(key), each) for key, each in value.items())
+    return enumerate(value) if isinstance(value, list | tuple) else ()
+
+
+def _is_written(value: Any) -> bool:
+    try:
+        canonical(value)
+    except TypeError:
+        return False
+    return True
 
 
 def digest(value: Any) -> str:

@@ -24,7 +24,7 @@ class ExecutorAgent:
 
     def _find(self, item: WorkItem, _: Context) -> Findings:
         found = validate(item)
-        own = (*self._template.problems(item), *problems_of(item.output_schema))
+        own = (*self._template.problems_with(item), *problems_of(item.output_schema))
         return changed(found, errors=(*found.errors, *own)) if own else found
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:

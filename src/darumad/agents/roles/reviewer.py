@@ -68,7 +68,7 @@ class ReviewerAgent:
         required = _required(template.required_gates, item)
         review = Review(gates={}, required=required)
         if template.check:
-            review = template.handed_back(await template.check(item, context), Review, "check")
+            review = template.review_handed_back(await template.check(item, context))
         if not required <= review.required:
             review = changed(review, required=review.required | required)
         review = _against_schema(review, item, context)
