@@ -62,7 +62,7 @@ def test_config_check_tells_what_is_wrong_in_the_file_and_in_what_it_names_at_on
 ) -> None:
     file.write_text(
         "itm: {}\nlog:\n  file: /proc/nope/log\n  level: loud\nproviders:\n  anthropic:\n    key_file: nokey\n"
-        "agents:\n  gen:\n    template: genral\n    timeout: 5\n"
+        "agents:\n  gen:\n    template: genral\n    isolation: process\n"
         "  raises:\n    template: raises.py\n    isolation: none\n  run:\n    template: run.py\n"
     )
     (tmp_path / "run.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -72,7 +72,7 @@ def test_config_check_tells_what_is_wrong_in_the_file_and_in_what_it_names_at_on
     assert [(each.split(":")[0].strip(), each.rpartition(" (")[2]) for each in said] == [
         ("itm", "daruma.yaml line 1)"),
         ("log.level", "daruma.yaml line 4)"),
-        ("agents.gen.timeout", "daruma.yaml line 11)"),
+        ("agents.gen.isolation", "daruma.yaml line 11)"),
         ("agents.run.isolation", "daruma.yaml line 15)"),
         ("log.file", "daruma.yaml line 3)"),
         ("providers.anthropic.key_file", "daruma.yaml line 7)"),

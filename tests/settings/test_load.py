@@ -84,6 +84,12 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
     }
 
 
+def test_of_a_section_that_stands_twice_what_is_wrong_in_either_is_told(write: Write) -> None:
+    told = problems_of(write("item:\n  timeot: 3s\n  timeout: 90\nlog: {}\nitem:\n  backoff: soon\n"))
+    lines = {pointer: said.rpartition(" line ")[2][0] for pointer, said in told.items()}
+    assert lines == {"item": "5", "item.timeot": "2", "item.timeout": "3", "item.backoff": "6"}
+
+
 def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_of_its_name(write: Write) -> None:
     file = write(
         "lane:\n"

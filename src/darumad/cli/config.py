@@ -103,10 +103,14 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
 def _unmade(examined: "Examined") -> Sequence[Problem]:
     """The agents that cannot be made. No file is run that the settings do not yet say may run in this process."""
     from darumad.daemon.configured import unmade  # noqa: PLC0415 - needed offline only
+    from darumad.settings import is_path  # noqa: PLC0415 - needed offline only
 
-    asked = {f"agents.{name}.isolation": name for name in examined.settings.agents}
-    barred = {asked.get(each.pointer) for each in examined.problems}
-    agents = {name: each for name, each in examined.settings.agents.items() if name not in barred}
+    amiss = {each.pointer for each in examined.problems}
+    agents = {
+        name: each
+        for name, each in examined.settings.agents.items()
+        if not (is_path(each.template) and f"agents.{name}.isolation" in amiss)
+    }
     return [
         Problem(f"agents.{name}.template", f"cannot be used: {why}")
         for name, why in unmade(changed(examined.settings, agents=agents)).items()

@@ -87,8 +87,16 @@ def _branch(node: yaml.MappingNode, name: str, path: str, origin: str, problems:
         dotted, line = f"{path}.{word}" if path else word, f"{name} line {key.start_mark.line + 1}"
         if word in parts:
             problems.append(Problem(dotted, f"stands twice ({line}); keep one"))
-        parts[word] = _node(value, name, dotted, line, problems)
+        parts[word] = _joined(parts.get(word), _node(value, name, dotted, line, problems))
     return Branch(parts, origin)
+
+
+def _joined(first: Node | None, second: Node) -> Node:
+    """What stands twice, so that all that is wrong in both is found; of one value the second."""
+    if not (isinstance(first, Branch) and isinstance(second, Branch)):
+        return second
+    below = {name: _joined(first.parts.get(name), each) for name, each in second.parts.items()}
+    return Branch({**first.parts, **below}, second.origin)
 
 
 def _node(node: yaml.Node, name: str, path: str, origin: str, problems: list[Problem]) -> Node:
