@@ -13,6 +13,7 @@ from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.values import changed
 from darumad.work import KINDS
+from darumad.work.model import ModelFailed
 from darumad.work.ports import Owner
 from tests.agents.providers.desk import KEY, Desk, ask, seen, turns
 
@@ -89,6 +90,17 @@ async def test_no_server_can_hold_a_provider_or_an_item_back_for_ever(desk: Desk
     desk.keys["openai"] = desk.keys["anthropic"]
     assert (await desk.failure()).retry_after == 3_600
     assert 3_000 < (await desk.failure()).retry_after <= 3_600
+
+
+@pytest.mark.parametrize(("code", "asked"), [(429, 1), (503, 1), (529, 1), (500, 2)])
+async def test_a_wait_that_one_is_asked_for_is_everybody_s_where_all_are_too_much(
+    desk: Desk, vendor: str, code: int, asked: int
+) -> None:
+    desk.sim.play(Rule(id="always", fault=replace(RATE, code=code, retry_after=90.0)))
+    first_of_them = (await desk.failure()).retry_after
+    with pytest.raises(ModelFailed) as other:
+        await desk.complete(Owner(ItemId("other"), 1), "another")(ask())
+    assert (first_of_them, 80 < other.value.retry_after <= 90, len(desk.sim.attempts())) == (90.0, True, asked)
 
 
 async def test_a_wait_that_would_miss_the_deadline_is_not_begun(desk: Desk) -> None:

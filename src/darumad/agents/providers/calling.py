@@ -211,6 +211,8 @@ class Caller:
             kind = failed.diagnosis.kind
             if kind == "rate_limited":
                 self._standing.rate_limited(call.target[0], failed.diagnosis.retry_after)
+            if kind == "overloaded":
+                self._standing.overloaded(call.target[0], failed.diagnosis.retry_after or 0.0)
             if end_of(kind) is End.HOPELESS and self._keys.get(call.target[0]) != key:
                 kind = "local_saturation"  # what the old key is refused says nothing of the new one
                 raise AttemptFailed(kind, "the key was replaced while the call was on its way") from None

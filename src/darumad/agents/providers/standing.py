@@ -217,6 +217,12 @@ class Standing:
         if times:
             self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))
 
+    def overloaded(self, provider: str, seconds: float) -> None:
+        """`provider` has more to do than it can, and wants no other call for `seconds`; the rest is its circuit's."""
+        with self._lock:
+            until = self._clock.monotonic() + seconds
+            self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
+
     def fell_back(self, provider: str, to: str, kind: str) -> None:
         """A call to `provider` failed with `kind`, and the provider `to` is asked in its place."""
         with self._lock:
