@@ -102,6 +102,10 @@ class _Mind:
     def __init__(self, company: "Company", role: Role) -> None:
         self._company, self._role = company, role
 
+    @property
+    def resources_version(self) -> str | None:
+        return self._company.template if self._role is Role.EXECUTOR else None
+
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         self._company.contexts.append((item.id, context))
         return await self._company.minds[self._role](item, context)
@@ -124,6 +128,7 @@ class Company:
         self.dispatch = Dispatch()
         self.barred = Barred()
         self.held: list[frozenset[AgentName]] = []
+        self.template = "as it was"
         self.mended: dict[tuple[str, str], Seconds] = {}
         self.broker = Broker()
         self.broker.model = None

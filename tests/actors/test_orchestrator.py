@@ -1,5 +1,6 @@
 """The one hand that hands work out: what it gives to whom, what follows each end, and what it does when shaken."""
 
+import asyncio
 import queue
 import threading
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from darumad.actors import Barred, Claiming, HowClaiming
 from darumad.actors import orchestrator as room
 from darumad.actors.messages import Beat, Committed, Hint, SlotUp
+from darumad.actors.places import restart_instances
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
 from darumad.journal import Note, Rescue
@@ -205,6 +207,29 @@ def test_work_that_is_found_faulty_once_too_often_is_dead(company: Companies) ->
     daemon.submit("one", max_reviews=1)
     record = daemon.becomes("one", WorkState.DEAD)
     assert record.reviews == 2
+
+
+def test_an_attempt_tells_which_state_of_the_template_it_was_executed_with_whatever_its_end(company: Companies) -> None:
+    begun = threading.Event()
+
+    async def fail_then_hang(item: WorkItem, context: Context) -> WorkResult:
+        if context.attempt == 1:
+            return TOOL
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    daemon = company(count=1, executor=fail_then_hang).start()
+    daemon.submit("a")
+    daemon.becomes("a", WorkState.SCHEDULED)
+    daemon.template = "corrected"
+    restart_instances(daemon.root, ["daruma/engine/minds/executors/of-executor/executor/1"], str)
+    daemon.clock.advance(2.0)
+    assert begun.wait(10)
+    daemon.desk.cancel("a")
+    first, second = daemon.desk.reader.attempts(ItemId("a"))
+    assert (first["resources_version"], first["outcome"]) == ("as it was", "tool_error")
+    assert (second["resources_version"], second["outcome"]) == ("corrected", "cancelled")
 
 
 def test_a_failure_is_tried_again_after_its_wait_and_not_before(company: Companies) -> None:

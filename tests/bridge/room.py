@@ -44,6 +44,8 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 class Agent:
     """Does `work`, whatever it is."""
 
+    resources_version: str | None = None
+
     def __init__(self, work: Work) -> None:
         self._work = work
 

@@ -5,9 +5,22 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.events import DaemonPaused
-from darumad.journal import APPLIED, Held, NewItem, Note, Program, PromoteDue, Release, Released, Rescue, Setting
+from darumad.journal import (
+    APPLIED,
+    Claim,
+    Held,
+    NewItem,
+    Note,
+    Program,
+    PromoteDue,
+    Release,
+    Released,
+    Rescue,
+    Setting,
+    Slot,
+)
 from darumad.journal.batch import audit_hash
-from darumad.names import AgentName, Fence, ItemId, Millis
+from darumad.names import AgentName, Fence, ItemId, Millis, Stage
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -154,6 +167,27 @@ def test_a_dependent_that_is_challenged_before_its_time_waits_for_all_three(desk
     assert (desk.state("a"), desk.record("a").run_at) == (WorkState.PARKED, due)
     desk.release("a", answers=["the red one"])
     assert (desk.state("a"), desk.record("a").run_at) == (WorkState.SCHEDULED, due)
+
+
+def test_an_attempt_keeps_what_it_was_executed_with_and_one_that_never_was_has_nothing(desk: Desk) -> None:
+    def claim(resources_version: str | None, stage: Stage = DO) -> Held:
+        (held,) = desk.call(Claim(slots=(Slot(AgentName("*"), stage, "x#1", resources_version),))).held
+        return held
+
+    def told() -> list[str | None]:
+        return [each["resources_version"] for each in desk.reader.attempts(ItemId("a"))]
+
+    desk.submit("a")
+    held = claim(None, PREPARE)
+    desk.call(move(held, WorkState.RUNNING, DO, holder="x#1", resources_version="one"))
+    assert told() == ["one"]
+    desk.call(move(held, WorkState.READY, DO, from_stage=DO))
+    held = claim("two")
+    desk.call(move(held, WorkState.RUNNING, REVIEW, holder="y#1"))
+    assert told() == ["two"], "it went on with another"
+    desk.call(move(held, WorkState.READY, PREPARE, from_stage=REVIEW, ends_attempt=True))
+    desk.call(move(claim(None, PREPARE), WorkState.DEAD, ends_attempt=True))
+    assert told() == ["two", None]
 
 
 def test_a_released_scheduled_item_is_ready_at_once(desk: Desk) -> None:

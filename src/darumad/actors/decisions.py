@@ -36,7 +36,15 @@ from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import ParkReason, WorkState
 
 
-def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis, new_id: Callable[[], str]) -> Move:
+def move_of(  # noqa: PLR0913 - each is named at the call, and each is a fact of its own
+    done: Done,
+    follows: Next,
+    *,
+    holder: str | None,
+    resources_version: str | None = None,
+    now: Millis,
+    new_id: Callable[[], str],
+) -> Move:
     """The move that carries out `follows`: into `holder` when the next stage has a slot, ready for one otherwise."""
     record, result = done.held.record, done.result
     plan = _planned(done, follows, new_id)
@@ -49,6 +57,7 @@ def move_of(done: Done, follows: Next, *, holder: str | None, now: Millis, new_i
         from_stage=record.stage,
         follows=follows,
         holder=holder if follows.to is WorkState.RUNNING else None,
+        resources_version=resources_version,
         output=output_of(done, follows),
         steps=done.steps,
         result=_final(done, now, plan) if follows.to is WorkState.SUCCEEDED else None,

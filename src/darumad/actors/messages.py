@@ -15,9 +15,10 @@ from darumad.values import Value
 
 
 class SlotUp(Value):
-    """A role actor's agent is there: its slot can take work."""
+    """A role actor's agent is there, made of this state of its template if it has one: its slot can take work."""
 
     seat: Seat
+    resources_version: str | None = None
 
 
 class SlotDown(Value):

@@ -176,7 +176,7 @@ class Orchestrator(Actor):
                 for outcome in message.outcomes:
                     self._committed(outcome)
             case SlotUp():
-                self._roster.add(message.seat)
+                self._roster.add(message.seat, message.resources_version)
             case SlotDown():
                 self._slot_down(message)
             case Hint():
@@ -229,7 +229,14 @@ class Orchestrator(Actor):
             self._make_room(record.item)
         holder = self._next_slot(done.held, follows)
         try:
-            move = move_of(done, follows, holder=holder, now=self._ports.clock.wall(), new_id=self._ports.new_id)
+            move = move_of(
+                done,
+                follows,
+                holder=holder,
+                resources_version=self._roster.resources_version(holder),
+                now=self._ports.clock.wall(),
+                new_id=self._ports.new_id,
+            )
         except Exception:
             if holder is not None:
                 self._roster.free(holder)

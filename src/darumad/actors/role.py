@@ -65,7 +65,7 @@ class RoleActor(Actor):
             case Done():
                 self._done(message)
             case Spawned():
-                self._spawned()
+                self._spawned(message)
             case SpawnFailed():
                 self._spawn_failed(message)
             case _:
@@ -79,11 +79,11 @@ class RoleActor(Actor):
         elif done.result.success:
             self.succeeded()
 
-    def _spawned(self) -> None:
+    def _spawned(self, message: Spawned) -> None:
         if self._spawn_failures:
             self._station.note(AgentHealthRestored(self.path, self._station.definition.name))
         self._spawn_failures = 0
-        self._station.orchestrator(SlotUp(self._seat))
+        self._station.orchestrator(SlotUp(self._seat, message.resources_version))
 
     def _spawn_failed(self, message: SpawnFailed) -> None:
         agent = self._station.definition.name

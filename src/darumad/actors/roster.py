@@ -37,10 +37,14 @@ def role_pool(role: Role, agent: AgentName) -> Pool:
 
 @dataclass(slots=True)
 class Seated:
-    """One live slot, and the item it holds; since when it holds that, or held the last one (monotonic seconds)."""
+    """One live slot, and the item it holds; since when it holds that, or held the last one (monotonic seconds).
+
+    `resources_version`: the state of the template that its agent was made of, if it has one.
+    """
 
     seat: Seat
     pool: Pool
+    resources_version: str | None = None
     held: Held | None = None
     since: Seconds = NEVER
 
@@ -65,12 +69,13 @@ class Roster:
         self._under_way: Counter[AgentName] = Counter()
         self._live: Counter[Pool] = Counter()
 
-    def add(self, seat: Seat) -> None:
-        """A slot is up, and free. One that is up already stays as it is: its agent was made anew beneath it."""
-        if seat.holder in self._seated:
+    def add(self, seat: Seat, resources_version: str | None = None) -> None:
+        """A slot is up, and free. One that is up already keeps what it holds: its agent was made anew beneath it."""
+        if (seated := self._seated.get(seat.holder)) is not None:
+            seated.resources_version = resources_version
             return
         pool = role_pool(seat.role, seat.definition.name)
-        self._seated[seat.holder] = Seated(seat, pool)
+        self._seated[seat.holder] = Seated(seat, pool, resources_version)
         self._live[pool] += 1
         if seat.holder not in self._taken:
             self._free[pool][seat.holder] = None
@@ -126,7 +131,7 @@ class Roster:
                 holder = self.take(pool)
                 if holder is None:
                     break
-                slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder))
+                slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder, self.resources_version(holder)))
         return tuple(slots)
 
     def held(self) -> frozenset[tuple[ItemId, Fence]]:
@@ -142,6 +147,11 @@ class Roster:
         """Since when the slot holds what it does, or held what it held last; for one that is gone, never."""
         seated = self._seated.get(holder)
         return Seconds(inf) if seated is None else seated.since
+
+    def resources_version(self, holder: str | None) -> str | None:
+        """The state of the template that this slot's agent was made of; None where there is no template, or no slot."""
+        seated = None if holder is None else self._seated.get(holder)
+        return None if seated is None else seated.resources_version
 
     def under_way(self, agent: AgentName) -> int:
         """How many items of this definition are held right now, in whatever stage."""

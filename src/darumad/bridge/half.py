@@ -201,19 +201,19 @@ class BridgeHalf:
         if sitting.gone:
             return
         try:
-            sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
+            agent = sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
         except SpawnRefused as error:
             self._try_later(sitting, fitted(str(error)))
         except BaseException as error:  # noqa: BLE001 - a user's template must not end the loop under all the others
             self._try_later(sitting, words_of(error))
         else:
-            self._is_up(sitting)
+            self._is_up(sitting, agent)
 
-    def _is_up(self, sitting: _Sitting) -> None:
+    def _is_up(self, sitting: _Sitting, agent: Agent) -> None:
         if sitting.gone:  # while it was made
             return
         sitting.error = None
-        sitting.seat.tell(Spawned())
+        sitting.seat.tell(Spawned(agent.resources_version))
         self._heartbeat(sitting)
         self._keep_beating()
 

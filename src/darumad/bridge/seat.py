@@ -52,7 +52,9 @@ class Limit(StrEnum):
 
 
 class Spawned(Value):
-    """The agent behind this seat is there: it can take work."""
+    """The agent behind this seat is there: it can take work. See `Agent.resources_version`."""
+
+    resources_version: str | None = None
 
 
 class SpawnFailed(Value):

@@ -301,6 +301,7 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
     for each in reply["attempts"] or ():
         yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
+        yield from (f"  template at {version}" for version in [each.get("resources_version")] if version)
         yield from (f"  {_life(life)}" for life in each.get("lives") or ())
     for each in reply["steps"] or ():
         yield f"step {json.dumps(each, ensure_ascii=False)}"

@@ -79,7 +79,8 @@ def _chosen(batch: Batch, asked: Claim) -> tuple[list[Choice], Turns]:
 
 def _hold(batch: Batch, chosen: Sequence[Choice]) -> Claimed:
     slots = {each.id: slot for each, slot in chosen}
-    batch.run("claim", [(row, slot.holder) for row, slot in slots.items()])
+    batch.run_if_any("keep_resources", [each.id for each, _ in chosen if each.begun and not each.resumed])
+    batch.run("claim", [(row, slot.holder, slot.resources_version) for row, slot in slots.items()])
     begun = [each.id for each, _ in chosen if not each.resumed]
     batch.run_if_any("open_attempts", begun)
     batch.run("open_holds", list(slots))

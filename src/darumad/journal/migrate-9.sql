@@ -1,4 +1,8 @@
--- From version 8 to 9: what is parked may be scheduled: it was answered before its time.
+-- From version 8 to 9: what is parked may be scheduled: it was answered before its time. And with which state of a template
+-- an attempt was executed.
+
+ALTER TABLE item ADD COLUMN resources_version TEXT;
+ALTER TABLE attempt ADD COLUMN resources_version TEXT;
 
 DROP TRIGGER item_changes;
 CREATE TRIGGER item_changes AFTER UPDATE OF state, fence ON item

@@ -161,7 +161,10 @@ def _result(each: Move, rows: Rows) -> tuple[Any, ...]:
 
 
 def _going_on(each: Move, rows: Rows) -> tuple[Any, ...]:
-    return rows[each.item], WORDS[each.follows.stage], each.holder, _progress(each), dump_or_null(each.follows.error)
+    return (
+        rows[each.item], WORDS[each.follows.stage], each.holder, _progress(each), dump_or_null(each.follows.error),
+        each.resources_version,
+    )  # fmt: skip
 
 
 def _leaving(each: Move, rows: Rows) -> tuple[Any, ...]:

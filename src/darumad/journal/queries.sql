@@ -174,12 +174,20 @@ WHERE state = 'ready' AND suspect = 1 AND lacking = 0 AND (expires_at IS NULL OR
     AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.state = 'running' AND other.suspect = 1)
 ORDER BY rank, id;
 
+-- name: keep_resources
+-- A new attempt of these is about to open: what their last one was executed with stays with that.
+UPDATE attempt SET resources_version = item.resources_version
+FROM item
+WHERE item.id IN (SELECT value FROM json_each(:asked))
+    AND attempt.item = item.id AND attempt.attempt = item.attempt;
+
 -- name: claim
--- The chosen items are held: [id, holder]. The attempt opens if none is open.
-WITH asked(id, holder) AS (VALUES :rows)
+-- The chosen items are held: [id, holder, resources version]. The attempt opens if none is open.
+WITH asked(id, holder, resources_version) AS (VALUES :rows)
 UPDATE item SET
     state = 'running', reason = NULL, fence = fence + 1, attempt = attempt + (1 - attempt_open), attempt_open = 1,
-    boot = :boot, holder = asked.holder, started_at = coalesce(started_at, :now)
+    boot = :boot, holder = asked.holder, started_at = coalesce(started_at, :now),
+    resources_version = coalesce(asked.resources_version, CASE attempt_open WHEN 1 THEN item.resources_version END)
 FROM asked
 WHERE item.id = asked.id AND +item.state = 'ready';
 
@@ -272,16 +280,17 @@ FROM asked
 WHERE exchange.item = asked.item;
 
 -- name: go_on
--- [id, next stage, holder, progress, error]: on to the next stage at once, held under the same fence as before. The
--- commonest change of all, so it names no column that an index of held items knows.
-WITH asked(id, stage, holder, progress, error) AS (VALUES :rows)
+-- [id, next stage, holder, progress, error, resources version]: on to the next stage at once, held under the same fence as
+-- before. The commonest change of all, so it names no column that an index of held items knows.
+WITH asked(id, stage, holder, progress, error, resources_version) AS (VALUES :rows)
 UPDATE item SET
     stage = asked.stage,
     holder = asked.holder,
     crashes = item.crashes * (1 - asked.progress),
     lives = item.lives * (1 - asked.progress),
     suspect = item.suspect * (1 - asked.progress),
-    error = coalesce(asked.error, item.error)
+    error = coalesce(asked.error, item.error),
+    resources_version = coalesce(asked.resources_version, item.resources_version)
 FROM asked
 WHERE item.id = asked.id;
 
@@ -852,6 +861,7 @@ WHERE above.uid = :uid ORDER BY item.id LIMIT 100;
 -- `lives` is a JSON array of the lives of the daemon that it was held in, with what each of them ran on.
 SELECT attempt.attempt, attempt.started_at, attempt.ended_at, attempt.outcome, attempt.error, attempt.input_tokens,
     attempt.output_tokens, attempt.cached_tokens, attempt.calls, attempt.nano_usd,
+    CASE attempt.attempt WHEN item.attempt THEN item.resources_version ELSE attempt.resources_version END,
     (SELECT json_group_array(json_object('boot', boot.boot, 'version', boot.version, 'settings', boot.settings,
         'definition', json_extract(boot.definitions, '$."' || item.agent || '"')))
     FROM boot

@@ -120,6 +120,7 @@ class Reader:
     def attempts(self, item: ItemId) -> list[dict[str, Any]]:
         """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown.
 
+        `resources_version` is the state of the template that it was last executed with, null where it was not yet.
         `lives` are those of the daemon that it was held in, each with the version of the program and the digests of
         its settings and of the item's definition.
         """
@@ -302,7 +303,7 @@ def _where(given: Mapping[str, Any], filters: Mapping[str, str], *always: str) -
 def _attempt(row: Row) -> dict[str, Any]:
     (
         attempt, started_at, ended_at, outcome, error, input_tokens, output_tokens, cached_tokens, calls, nano_usd,
-        lives,
+        resources_version, lives,
     ) = row  # fmt: skip
     usage = {
         "input_tokens": input_tokens,
@@ -318,5 +319,6 @@ def _attempt(row: Row) -> dict[str, Any]:
         "outcome": outcome,
         "error": load(error),
         "usage": usage,
+        "resources_version": resources_version,
         "lives": load(lives),
     }

@@ -85,11 +85,15 @@ class Accepted(Value):
 
 
 class Slot(Value):
-    """A free slot: the definition and the stage whose items it takes, and who would hold them (`path#incarnation`)."""
+    """A free slot: the definition and the stage whose items it takes, and who would hold them (`path#incarnation`).
+
+    `resources_version` is the state of the template that its agent was made of; None for one that has no template.
+    """
 
     agent: AgentName
     stage: Stage
     holder: str
+    resources_version: str | None = None
 
 
 class Claim(Value, kw_only=True):
@@ -197,7 +201,8 @@ class EffectEnd(Value, kw_only=True):
 class Move(Value, kw_only=True):
     """A decided move of a running item out of `from_stage` under `fence`. Answer: `Moved` or `STALE`.
 
-    `follows` is what the rules decided, `holder` the slot that an item goes on in. `output` is the stage's own output
+    `follows` is what the rules decided, `holder` the slot that an item goes on in, and `resources_version` the state of
+    the template there, as in `Slot`. `output` is the stage's own output
     (brief, work or review) kept for the next stage and for replay; `steps` ride in the same commit. `result` is the
     item's result and goes with SUCCEEDED only, as does `exchange`: what it leaves for the next of its conversation.
     `plan` are the items that it is broken up into, accepted with the move or not at all: where they are refused nothing
@@ -210,6 +215,7 @@ class Move(Value, kw_only=True):
     from_stage: Stage
     follows: Next
     holder: str | None = None
+    resources_version: str | None = None
     output: Any = None
     steps: tuple[Step, ...] = ()
     result: Mapping[str, Any] | None = None

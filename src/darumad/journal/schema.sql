@@ -31,7 +31,8 @@ CREATE TABLE boot (
 
 -- `lives`: lives of the daemon in a row that ended under this item without a new step. `lineage`: which fresh
 -- workspace it works in. `fresh`: its next claim begins its walk. `lacking`: its agent lacks what it requires, as each boot
--- finds anew, and nobody claims it.
+-- finds anew, and nobody claims it. `resources_version`: which state of its template its last attempt was executed with;
+-- that of an earlier one stands with that.
 CREATE TABLE item (
     id INTEGER PRIMARY KEY,
     uid TEXT NOT NULL UNIQUE,
@@ -69,6 +70,7 @@ CREATE TABLE item (
     error TEXT,
     fresh INTEGER NOT NULL GENERATED ALWAYS AS (attempt_open = 0 AND stage = first_stage) VIRTUAL,
     lacking INTEGER NOT NULL DEFAULT 0 CHECK (lacking IN (0, 1)),
+    resources_version TEXT,
     CHECK ((state = 'running') = (holder IS NOT NULL)),
     CHECK ((holder IS NULL) = (boot IS NULL)),
     CHECK (state <> 'running' OR attempt_open = 1),
@@ -173,6 +175,7 @@ CREATE TABLE attempt (
     cached_tokens INTEGER NOT NULL DEFAULT 0,
     calls INTEGER NOT NULL DEFAULT 0,
     nano_usd INTEGER DEFAULT 0,
+    resources_version TEXT,
     PRIMARY KEY (item, attempt)
 ) STRICT, WITHOUT ROWID;
 

@@ -159,6 +159,11 @@ class Context(Value, kw_only=True):
 class Agent(Protocol):
     """What thinks behind an actor: asynchronous, a stranger to threads, one item at a time."""
 
+    @property
+    def resources_version(self) -> str | None:
+        """Which state of its template it was made of; None for an agent that has no template."""
+        ...
+
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         """Do this stage of the item. Failures come back as results; what is raised is a crash of the agent."""
         ...

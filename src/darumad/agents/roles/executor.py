@@ -18,6 +18,11 @@ class ExecutorAgent:
         self._template = template
         self._conduct = Conduct(template.name)
 
+    @property
+    def resources_version(self) -> str:
+        """See `work.ports.Agent`."""
+        return self._template.resources_version
+
     async def execute_work(self, item: WorkItem, context: Context) -> WorkResult:
         """Do `item` as the template does it. Known failures come back as results; what else it raises is a crash."""
         return await self._conduct.run(item, context, find=self._find, work=self._work)

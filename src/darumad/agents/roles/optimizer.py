@@ -29,6 +29,9 @@ _SPARED = frozenset({"cancelled", "stale", "interrupted"})
 class OptimizerAgent:
     """Builds briefs. Without a model they are computed; with one, an input that does not fit is condensed, not cut."""
 
+    resources_version = None
+    """See `work.ports.Agent`."""
+
     def __init__(self, *, context_tokens: int = CONTEXT_TOKENS) -> None:
         self._context_tokens = context_tokens
         self._conduct = Conduct("optimizer")

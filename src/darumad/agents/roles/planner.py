@@ -25,6 +25,9 @@ DOES = AgentName("executor")
 class PlannerAgent:
     """Plans. A goal that is written as a check list is a plan already, and no model is asked."""
 
+    resources_version = None
+    """See `work.ports.Agent`."""
+
     def __init__(self, template_of: TemplateOf) -> None:
         """Made where somebody could do what it plans.
 

@@ -28,6 +28,9 @@ class ReviewerAgent:
     A review that is asked for directly has no template: nothing of it can be computed, so a model judges every gate.
     """
 
+    resources_version = None
+    """See `work.ports.Agent`."""
+
     def __init__(self, template_of: TemplateOf) -> None:
         self._template_of = template_of
         self._conduct = Conduct("reviewer")
