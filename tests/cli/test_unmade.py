@@ -203,6 +203,21 @@ def test_doctor_names_the_variable_that_holds_no_key_of_whoever_would_be_asked_w
     assert "sk-f" not in said
 
 
+def test_config_check_and_doctor_name_what_to_install_for_a_provider_that_would_be_asked(
+    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "providers: {far: {kind: openai, base_url: 'http://127.0.0.1:9/v1', model: m}}"
+    file.write_text(f"state_dir: {file.parent / 'state'}\nprovider: {{use: offline}}\n{own}\n")
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert main(["config", "check", "--config", str(file)]) == 0, "nobody would ask it"
+    file.write_text(file.read_text().replace("use: offline", "use: far"))
+    assert main(["config", "check", "--config", str(file)]) == 78
+    wanted = "openai cannot be used, for openai is not installed: pip install --upgrade 'darumad[openai]'"
+    assert f"providers.far.kind: {wanted}" in capsys.readouterr().err
+    assert main(["doctor", "--config", str(file), "--socket", str(file.parent / "none.sock")]) == 1
+    assert f"far: {wanted}" in capsys.readouterr().out
+
+
 def test_doctor_names_where_the_key_of_the_provider_comes_from(
     capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

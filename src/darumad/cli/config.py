@@ -65,30 +65,32 @@ def show(file: Path | None, *, origin: bool, as_json: bool) -> None:
 
 
 def _unusable(settings: "Settings") -> Sequence[Problem]:
-    """A log that cannot be written, with which no daemon starts, and keys for want of which items would wait."""
+    """A log that cannot be written, with which no daemon starts; keys and clients without which items would wait."""
     from darumad.logs import check_file  # noqa: PLC0415 - needed offline only
 
     problems: list[Problem] = []
     if settings.log.file:
         with _noting(problems):
             check_file(settings.log.file)
-    return [*problems, *_unusable_keys(settings)]
+    return [*problems, *_unusable_providers(settings)]
 
 
-def _unusable_keys(settings: "Settings") -> Sequence[Problem]:
-    """Those in files, which the settings name, and of all others those that somebody would be asked with."""
-    from darumad.agents.providers import first_of, load_credentials  # noqa: PLC0415 - needed offline only
+def _unusable_providers(settings: "Settings") -> Sequence[Problem]:
+    """Keys in files, which the settings name, and of all else what somebody would be asked with: keys, and clients."""
+    from darumad.agents.providers import clients_missing, first_of, load_credentials  # noqa: PLC0415 - needed offline only
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - needed offline only
 
     config = provider_config(settings)
     keyring = load_credentials(config, dict(os.environ))
     chosen = first_of(config, "anthropic")[0] if config.use == "auto" else config.use
     used = config.using(chosen, None).used
-    return [
+    keys = [
         problem
         for name, problem in keyring.refused.items()
         if name in used or ((spec := config.spec(name)) and spec.key.file)
     ]
+    missing = clients_missing(config, used)
+    return [*keys, *(Problem(f"providers.{name}.kind", said) for name, said in missing.items())]
 
 
 @contextmanager

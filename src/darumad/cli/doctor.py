@@ -239,8 +239,8 @@ def _listed(line: Line, chosen: str) -> tuple[Sequence[str], str | None]:
 
 
 def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Sequence[str], str | None]:
-    """What a daemon would choose, which keys it would look for in vain, and where the key that it uses is."""
-    from darumad.agents.providers import discover, load_credentials  # noqa: PLC0415 - needed with the daemon down only
+    """What a daemon would choose, which keys and clients it would miss, and where the key that it uses is."""
+    from darumad.agents.providers import clients_missing, discover, load_credentials  # noqa: PLC0415 - needed with the daemon down only
     from darumad.daemon.configured import provider_config  # noqa: PLC0415 - the same
 
     config = provider_config(settings)
@@ -248,6 +248,7 @@ def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Seque
     chosen = asyncio.run(discover(config, keyring.meant()))
     used = config.using(chosen.provider, chosen.model).used
     amiss = [f"{name}: {problem.detail}" for name, problem in keyring.refused.items() if name in used]
+    amiss += [f"{name}: {said}" for name, said in clients_missing(config, used).items()]
     return (
         {"provider": chosen.provider, "model": chosen.model, "why": chosen.why},
         amiss,

@@ -28,7 +28,10 @@ class Provider(Value, kw_only=True):
 class ProviderSettings(Value, kw_only=True):
     """One model provider; several may be of one kind."""
 
-    kind: ProviderKind = setting("anthropic", "Which protocol it speaks; many servers speak `openai`.")
+    kind: ProviderKind = setting(
+        "anthropic",
+        "Which protocol it speaks; many servers speak `openai`, which takes `pip install 'darumad[openai]'`.",
+    )
     base_url: str = setting("https://api.anthropic.com", "Where it answers; without credentials in it.")
     model: str | None = setting(
         "claude-sonnet-5-5", "Which model is asked; null takes the first that the server lists (Ollama), or none."

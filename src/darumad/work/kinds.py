@@ -179,7 +179,11 @@ _KINDS: tuple[Kind, ...] = (
         comes_from="404, or no model is configured",
         fallback=Fallback.YES,
         breaker=Breaker.HARD_OPEN_MODEL,
-        hints=("The configured model does not exist there.", "No model is configured at all."),
+        hints=(
+            "The configured model does not exist there.",
+            "No model is configured at all.",
+            "The client of its protocol is not installed; then the message says how it would be.",
+        ),
         recovery=(
             "Give the provider that model, then `daruma providers check` or `daruma work retry`.",
             "Or configure a model that it has, and restart the daemon first.",

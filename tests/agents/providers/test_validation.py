@@ -226,6 +226,15 @@ async def test_a_client_of_which_a_part_is_missing_says_what_to_install(
     assert "httpx_aiohttp is not installed: pip install --upgrade 'darumad'" in str(failed)
 
 
+async def test_a_provider_whose_client_is_not_installed_is_in_error_and_says_what_to_install(
+    vendors: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    found = await validated(spec("openai", f"{vendors.url('openai')}/v1"), Credential(KEY))
+    assert found.state == "error"
+    assert found.reason == "openai cannot be used, for openai is not installed: pip install --upgrade 'darumad[openai]'"
+
+
 def test_what_a_client_brought_is_never_looked_through_for_garbage_again(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen: list[str] = []
     monkeypatch.setattr("gc.freeze", lambda: frozen.append("once"))

@@ -7,6 +7,7 @@ Every model call goes through the broker, under its owner, its limits and the on
 from darumad.agents.providers.breaker import Lets, State
 from darumad.agents.providers.broker import BUCKETS, Broker
 from darumad.agents.providers.choose import Chosen, choose, discover, first_of
+from darumad.agents.providers.client import clients_missing
 from darumad.agents.providers.config import OFFLINE, SHIPPED, KeySource, ProviderConfig, ProviderSpec, Timeouts
 from darumad.agents.providers.credential import Credential, Keyring, load_credentials
 from darumad.agents.providers.limiter import Measure
@@ -36,6 +37,7 @@ __all__ = [
     "Validations",
     "Validity",
     "choose",
+    "clients_missing",
     "discover",
     "first_of",
     "load_credentials",

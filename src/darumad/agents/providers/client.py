@@ -2,12 +2,13 @@
 
 import gc
 import importlib
+import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from darumad.agents.providers.classify import AttemptFailed
-from darumad.agents.providers.config import Kind, ProviderSpec
+from darumad.agents.providers.config import Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.tls import tls
 from darumad.agents.providers.watch import AttemptWatch
@@ -68,12 +69,26 @@ def load(kind: Kind) -> None:
     try:
         importlib.import_module(name)
     except ImportError as missing:
-        wanted = "darumad[openai]" if kind == "openai" else "darumad"
-        said = f"{kind} cannot be used, for {missing.name} is not installed: pip install --upgrade '{wanted}'"
-        raise AttemptFailed("model_not_found", said) from None
+        raise AttemptFailed("model_not_found", _to_install(kind, missing.name)) from None
     tls()
     if fresh:
         gc.freeze()
+
+
+def clients_missing(config: ProviderConfig, used: Iterable[str]) -> Mapping[str, str]:
+    """Those of the providers in `used` whose vendor's package is not installed, and what to do. It imports none."""
+    specs = {name: spec for name in used if (spec := config.spec(name)) is not None}
+    return {name: said for name, spec in specs.items() if (said := not_installed(spec.kind)) is not None}
+
+
+def not_installed(kind: Kind) -> str | None:
+    """That the vendor's package, called as its kind is, is not installed, and how it would be; None where it is."""
+    return _to_install(kind, kind) if importlib.util.find_spec(kind) is None else None
+
+
+def _to_install(kind: Kind, missing: str | None) -> str:
+    wanted = "darumad[openai]" if kind == "openai" else "darumad"
+    return f"{kind} cannot be used, for {missing} is not installed: pip install --upgrade '{wanted}'"
 
 
 def build(name: str, spec: ProviderSpec, key: Credential | None, max_in_flight: int) -> Client:

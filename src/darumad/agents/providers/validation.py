@@ -12,6 +12,7 @@ import orjson
 
 from darumad.agents.providers.bounded import bound
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.client import not_installed
 from darumad.agents.providers.config import OPENAI_URL, Kind, ProviderConfig, ProviderSpec
 from darumad.agents.providers.credential import Credential
 from darumad.agents.providers.evidence import Target
@@ -141,8 +142,9 @@ def _left_alone(wait: float) -> str | None:
 
 async def validated(spec: ProviderSpec, key: Credential | None, within: float = WITHIN) -> Validity:
     """Asks the provider for its models, and what came of it."""
-    if key is None and spec.needs_key:
-        return Validity("error", "it has no key")
+    unasked = not_installed(spec.kind) or ("it has no key" if key is None and spec.needs_key else None)
+    if unasked is not None:
+        return Validity("error", unasked)
     # The library that the vendor's client brings too, so that no other is loaded for a question.
     http: Any = await asyncio.to_thread(importlib.import_module, "httpx" if spec.kind == "ollama" else "httpx2")
     address = (spec.base_url or _ADDRESS[spec.kind]).rstrip("/")
