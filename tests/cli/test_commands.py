@@ -741,6 +741,17 @@ def test_a_list_of_the_items_of_no_agent_says_that_there_is_no_such_agent(served
     assert "one" in run("work", "list", "--agent", "echo").stdout, "items of an agent that was"
 
 
+def test_show_tells_what_kind_of_error_it_is_what_helps_and_what_each_attempt_failed_of(
+    served: Served, run: Run
+) -> None:
+    run("submit", TEXT, "--id", "one", "--agent", "echo")
+    served.room.die(hints=["The tool is not there."], recovery=["Look at its log."])
+    shown = run("work", "show", "one", "--attempts").stdout
+    assert re.search(r"^error +the tool broke\nkind +tool_error$", shown, re.MULTILINE)
+    assert "\n  hint: The tool is not there.\n  to do: Look at its log.\n" in shown
+    assert re.search(r"^attempt 1: tool_error .*\n  tool_error: the tool broke$", shown, re.MULTILINE)
+
+
 def test_show_tells_what_was_asked_for_and_why_it_was_cancelled(served: Served, run: Run, tmp_path: Path) -> None:
     (tmp_path / "figures.csv").write_text("1,2\n")
     run("submit", TEXT, "--id", "one", "--agent", "echo", "--label", "team=a", "--priority", "7", "--phase", "analysis",

@@ -282,8 +282,8 @@ class Room:
             assert found or done.rowcount == 1
             return found
 
-    def die(self, kind: str = "tool_error", message: str = "the tool broke") -> None:
-        self._end(WorkState.DEAD, (), {"kind": kind, "message": message})
+    def die(self, kind: str = "tool_error", message: str = "the tool broke", **more: Any) -> None:
+        self._end(WorkState.DEAD, (), {"kind": kind, "message": message, **more})
 
     def park(self, reason: str, message: str) -> None:
         """The best ready item of `echo` waits for somebody."""

@@ -256,7 +256,7 @@ def _used(reply: Json) -> str | None:
 
 
 def _show_lines(reply: Json) -> Iterable[str]:
-    asked = reply["asked"]
+    asked, error = reply["asked"], reply["error"] or {}
     yield from pairs(
         (
             ("id", reply["id"]),
@@ -287,11 +287,14 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("by", reply["submitted_by"]),
             ("correlation", reply.get("correlation_id")),
             ("cancelled by", _cancelled(reply)),
-            ("error", (reply["error"] or {}).get("message")),
+            ("error", error.get("message")),
+            ("kind", error.get("kind") or None),
             ("description", asked["description"]),
             ("done when", asked["success_criteria"]),
         )
     )
+    yield from (f"  hint: {each}" for each in error.get("hints") or ())
+    yield from (f"  to do: {each}" for each in error.get("recovery") or ())
     yield from (f"  requirement: {each}" for each in asked["requirements"] or ())
     yield from (f"  keeps to: {each}" for each in asked["constraints"] or ())
     yield from (f"  ? {question}" for question in open_questions(reply))
@@ -301,12 +304,19 @@ def _show_lines(reply: Json) -> Iterable[str]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
     for each in reply["attempts"] or ():
         yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
+        yield from _failed(each.get("error") or {})
         yield from (f"  template at {version}" for version in [each.get("resources_version")] if version)
         yield from (f"  {_life(life)}" for life in each.get("lives") or ())
     for each in reply["steps"] or ():
         yield f"step {json.dumps(each, ensure_ascii=False)}"
     for each in reply["effects"] or ():
         yield f"effect {json.dumps(each, ensure_ascii=False)}"
+
+
+def _failed(error: Json) -> Iterable[str]:
+    """What an attempt failed of, on one line; none where it did not."""
+    said = [str(error[each]) for each in ("kind", "message") if error.get(each)]
+    return [f"  {': '.join(said)}"] if said else []
 
 
 def _life(life: Json) -> str:
