@@ -40,7 +40,7 @@ def check(line: Line, name: str | None) -> None:
     names = [name] if name else [each["name"] for each in line.client.call("providers list")["items"] if each["used"]]
     found = _checked(line.client.path, names)
     line.show(found[0] if name else {"items": found}, lambda _: _providers(found))
-    if any(each["state"] != "connected" for each in found):
+    if any(each["state"] == "error" for each in found):
         click.get_current_context().exit(WORK_FAILED)
 
 

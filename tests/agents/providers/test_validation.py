@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 
 from darumad.agents.providers import Credential, ProviderConfig, ProviderSpec, Validations
+from darumad.agents.providers.breaker import IN_A_ROW, LONGEST_OPEN
 from darumad.agents.providers.client import load
+from darumad.agents.providers.standing import Standing
 from darumad.agents.providers.validation import validated
 from darumad.sim import Fault, Rule, Simulation, When
 from darumad.values import changed
-from tests.agents.providers.desk import KEY, MODELS, Desk, ask
+from tests.agents.providers.desk import KEY, MODELS, Desk, Draws, ask
 from tests.kit import FakeClock
 from tests.serving import serving
 
@@ -193,7 +195,29 @@ async def test_a_provider_whose_calls_fail_is_in_error_while_its_circuit_is_open
     desk.sim.play(Rule(id="down", when=When(endpoint="chat"), fault=Fault(name="http_status", code=500)))
     await desk.failure()
     found = known.of("ollama")
-    assert (found.state, found.reason) == ("error", "calls to llama3.2 fail: its circuit is open")
+    assert found.state == "error"
+    assert found.reason.startswith("calls to llama3.2 fail (server_error): its circuit is open, and the next call ")
+
+
+def test_calls_that_fail_are_told_with_their_cause_and_with_when_the_next_is_let_through() -> None:
+    standing = Standing(clock := FakeClock(1_000.0), Draws(), print)
+    known = Validations(ProviderConfig(), lambda _: None, standing, clock, print)
+    target = ("ollama", "llama3.2")
+
+    def told_now() -> tuple[str, str]:
+        found = known.of("ollama")
+        return found.state, found.reason
+
+    for _ in range(IN_A_ROW):
+        standing.ended(target, standing.admit(target), "overloaded")
+    fail = "calls to llama3.2 fail (overloaded): its circuit is open, and the next call is"
+    assert told_now() == ("error", f"{fail} let through in 4 s")
+    clock.jump(LONGEST_OPEN)
+    assert told_now() == ("pending", "calls to llama3.2 failed (overloaded): the next one shows whether they do")
+    probe = standing.admit(target)
+    assert told_now() == ("error", f"{fail} under way")
+    standing.ended(target, probe, None)
+    assert told_now() == ("connected", "it answered a call to llama3.2")
 
 
 async def test_a_call_that_is_answered_later_proves_asking_wrong_and_asking_again_has_the_last_word(sim) -> None:

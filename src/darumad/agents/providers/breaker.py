@@ -89,7 +89,7 @@ class Refusal(Value):
 
 
 class Circuit(Value):
-    """All that is known of one target. `opened` counts openings since it was last closed."""
+    """All that is known of one target. `opened` counts openings since it was last closed, `cause` is the last one's."""
 
     samples: tuple[Sample, ...] = ()
     failed_in_a_row: int = 0
@@ -97,6 +97,7 @@ class Circuit(Value):
     until: float | None = None
     probing: bool = False
     hard: str | None = None
+    cause: str | None = None
 
     @property
     def closed(self) -> bool:
@@ -141,11 +142,11 @@ class Circuit(Value):
         if end is End.HOPELESS:
             return changed(self, hard=kind, probing=False)
         if permit.probe:
-            return self._probed(end, now, unit)
+            return self._probed(end, now, kind, unit)
         if end is End.LOST or self.state(now) is not State.CLOSED:
             return self
         counted = self._counted(end, now)
-        return _opened(counted, now, unit) if _too_many(counted) else counted
+        return _opened(counted, now, kind, unit) if _too_many(counted) else counted
 
     def mended(self, now: float) -> "Circuit":
         """The circuit once somebody says that what opened it hard is mended: the next call is its probe."""
@@ -155,14 +156,14 @@ class Circuit(Value):
         """The circuit when its probe was lost with its loop: another may go."""
         return changed(self, probing=False)
 
-    def _probed(self, end: End, now: float, unit: float) -> "Circuit":
+    def _probed(self, end: End, now: float, kind: str, unit: float) -> "Circuit":
         if self.hard is not None or not self.probing:
             return self
         match end:
             case End.ANSWERED:
                 return Circuit()
             case End.FAILED:
-                return _opened(self, now, unit)
+                return _opened(self, now, kind, unit)
             case _:
                 return self.forget_probe()
 
@@ -183,7 +184,7 @@ def _too_many(circuit: Circuit) -> bool:
     return shared or circuit.failed_in_a_row >= IN_A_ROW
 
 
-def _opened(circuit: Circuit, now: float, unit: float) -> Circuit:
+def _opened(circuit: Circuit, now: float, kind: str, unit: float) -> Circuit:
     seconds = min(FIRST_OPEN * 2 ** min(circuit.opened, _DOUBLINGS), LONGEST_OPEN)
     spread = seconds * (1 - JITTER + 2 * JITTER * unit)
-    return Circuit(opened=circuit.opened + 1, until=now + spread)
+    return Circuit(opened=circuit.opened + 1, until=now + spread, cause=kind)

@@ -41,13 +41,15 @@ MAX_REVOKED = 65_536
 class CircuitState(Value):
     """A circuit as it is shown. `half_opens_at` is monotonic seconds; None when it is closed or hard-open.
 
-    `probed`: it is half-open, and the one call that it lets through is on its way. `mended`: it is so by somebody's
-    word, after no failure that is known. `answered_at` is when its target last answered, monotonic seconds.
+    `cause` is the kind of failure that opened it last, where time alone half-opens it. `probed`: it is half-open, and
+    the one call that it lets through is on its way. `mended`: it is so by somebody's word, after no failure that is
+    known. `answered_at` is when its target last answered, monotonic seconds.
     """
 
     state: State
     half_opens_at: float | None
     kind: str | None = None
+    cause: str | None = None
     probed: bool = False
     mended: bool = False
     answered_at: float | None = None
@@ -330,6 +332,7 @@ def _shown(circuit: Circuit, now: float, answered_at: float | None) -> CircuitSt
         state,
         circuit.until if circuit.hard is None else None,
         circuit.hard,
+        circuit.cause if circuit.hard is None else None,
         probed=half_open and circuit.probing,
         mended=half_open and not circuit.opened,
         answered_at=answered_at,

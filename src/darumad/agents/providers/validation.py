@@ -42,7 +42,10 @@ State = Literal["pending", "connected", "error"]
 
 
 class Validity(Value):
-    """How a provider was found: `pending` before it was asked. `reason` is ours; nothing upstream wrote is in it."""
+    """How a provider was found: `pending` before it was asked, or until the next call shows it.
+
+    `reason` is ours; nothing upstream wrote is in it.
+    """
 
     state: State = "pending"
     reason: str = "it was not asked yet"
@@ -84,9 +87,12 @@ class Validations:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
         found = self._found.get(provider, Validity())
         met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
-        refused = self.refusing(provider) or _failing(met) or _left_alone(self._calls.held_back(provider))
+        failing = _failing(met, self._clock.monotonic())
+        refused = self.refusing(provider) or failing or _left_alone(self._calls.held_back(provider))
         if refused is not None:
             return found if found.state == "error" else changed(found, state="error", reason=refused)
+        if found.state != "error" and (untried := _untried(met)) is not None:
+            return changed(found, state="pending", reason=untried)
         return found if found.state == "connected" else self._answered(met, found)
 
     def refusing(self, provider: str) -> str | None:
@@ -129,10 +135,22 @@ class Validations:
         task.add_done_callback(self._asking.discard)
 
 
-def _failing(met: Mapping[str, CircuitState]) -> str | None:
+def _failing(met: Mapping[str, CircuitState], now: float) -> str | None:
     """Why no call is made now, though one will be by itself."""
-    failing = next((model for model, each in met.items() if each.shut and not each.mended), None)
-    return None if failing is None else f"calls to {failing} fail: its circuit is open"
+    failing = next(((model, each) for model, each in met.items() if each.shut and each.cause), None)
+    if failing is None:
+        return None
+    model, circuit = failing
+    again = "the next call is under way"
+    if circuit.half_opens_at is not None and not circuit.probed:
+        again = f"the next call is let through in {max(0.0, circuit.half_opens_at - now):,.0f} s"
+    return f"calls to {model} fail ({circuit.cause}): its circuit is open, and {again}"
+
+
+def _untried(met: Mapping[str, CircuitState]) -> str | None:
+    """That calls have failed, and only the next one shows whether they still do."""
+    failed = next(((model, each.cause) for model, each in met.items() if each.cause and not each.shut), None)
+    return None if failed is None else f"calls to {failed[0]} failed ({failed[1]}): the next one shows whether they do"
 
 
 def _left_alone(wait: float) -> str | None:
