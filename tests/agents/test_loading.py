@@ -180,6 +180,14 @@ def test_what_no_item_could_be_run_by_is_refused_by_its_field(tmp_path: Path, sa
     assert len(re.findall("its `", str(refused.value))) == 1
 
 
+def test_a_file_that_imports_what_lies_beside_it_is_told_that_it_must_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "beside_it.py").touch()
+    with pytest.raises(SpawnRefused, match=r"'beside_it' \(mine\.py:1\); what lies beside a template is not looked at"):
+        load_template(written(tmp_path, "import beside_it"))
+    with pytest.raises(SpawnRefused, match=r"'nowhere_near' \(mine\.py:1\)$"):
+        load_template(written(tmp_path, "import nowhere_near"))
+
+
 def test_a_file_that_takes_its_time_is_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SLOW", -1.0)
     with capture_logs() as logged:

@@ -32,7 +32,7 @@ def daemon() -> Iterator[Daemon]:
 
 @pytest.fixture
 def unchanged(daemon: Daemon) -> Iterator[None]:
-    """Nothing of what the test does may be recorded; that its journal was looked through, a daemon records by itself."""
+    """Nothing of what the test does may be recorded; that its journal was looked through is recorded anyway."""
 
     def recorded() -> list[object]:
         return [each["type"] for each in daemon.events() if each["type"] != "journal.checked"]

@@ -102,7 +102,7 @@ def _from_file(path: Path) -> Template:
     except SystemExit as error:
         raise SpawnRefused(f"{path}: it asked the process to exit ({error.code})") from error
     except BaseException as error:  # whatever a file raises, KeyboardInterrupt too, is that file's fault
-        raise SpawnRefused(f"{path}: {said_of(error, str(path))}") from error
+        raise SpawnRefused(f"{path}: {said_of(error, str(path))}{_beside(path, error)}") from error
     if (took := SystemClock.monotonic() - began) > SLOW:
         log.warning("template_loaded_slowly", file=str(path), seconds=round(took, 1))
     template = getattr(module, "TEMPLATE", None)
@@ -111,6 +111,16 @@ def _from_file(path: Path) -> Template:
     if wrong := tuple(wrong_with(template)):
         raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
     return changed(template, resources_version=_digest_of(module))
+
+
+def _beside(path: Path, error: BaseException) -> str:
+    """What to append where a file wanted another that lies beside it."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    wanted = path.parent / error.name.partition(".")[0]
+    if not wanted.is_dir() and not wanted.with_suffix(".py").is_file():
+        return ""
+    return "; what lies beside a template is not looked at: it is one file, and imports what is installed"
 
 
 def _digest_of(module: ModuleType) -> str:
