@@ -56,7 +56,7 @@ leave() {
 
 daemon='' home=''
 trap leave EXIT
-unset DARUMA_SOCKET
+unset ${!DARUMA_@}
 export COLUMNS=${COLUMNS:-120}
 run 'rm -rf build/demo && mkdir -p build/demo'
 run 'home=$(mktemp -d)'

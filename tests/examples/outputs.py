@@ -28,11 +28,11 @@ NORMALISED = (
 
 
 def telling(
-    place: Path, program: str = "examples/demo", *, before: Path | None = None
+    place: Path, program: str = "examples/demo", *, before: Path | None = None, **said: str
 ) -> "subprocess.CompletedProcess[str]":
     """Runs the demo, or one story of it, in the copy of the checkout at `place`; what it showed on its terminal.
 
-    Programs are looked for in `before` first.
+    Programs are looked for in `before` first; `said` is in the environment, too.
     """
     path = [Path(sys.executable).parent, os.environ["PATH"]]
     environ = {
@@ -40,6 +40,7 @@ def telling(
         "HOME": os.fspath(place),
         "TMPDIR": os.fspath(place / "tmp"),
         "LANG": "C.UTF-8",
+        **said,
     }
     return subprocess.run(
         [place / program],
