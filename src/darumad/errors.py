@@ -114,6 +114,7 @@ CODES: Mapping[str, ErrorCode] = {
         ErrorCode(
             "socket_taken", 409, 78, "Stop the other daemon first, or give this one another socket: `control.socket`."
         ),
+        ErrorCode("left_behind", 409, 78, "`fuser FILE` names the process that has the file; end that one."),
         ErrorCode(
             "bad_place",
             500,

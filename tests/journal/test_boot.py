@@ -240,11 +240,11 @@ from pathlib import Path
 from darumad.errors import DarumaError
 from darumad.journal.backups import back_up
 from darumad.journal.checking import check
-from darumad.journal.place import Lock, Place, examine, open_database, prepare
+from darumad.journal.place import Place, examine, open_database, prepare, take_lock
 
 def boot(place):
     prepare(place)
-    Lock(place).close()
+    take_lock(place).close()
     open_database(place)
 
 place = Place(Path(sys.argv[1]))

@@ -1,7 +1,6 @@
 """Sockets: where the daemon listens. It binds its own or takes over systemd's; the server is only ever handed them."""
 
 import errno
-import fcntl
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
 from darumad.errors import Refused, read_only
+from darumad.lockfiles import LockFile, LockHeld
 
 MODE = 0o660
 _BACKLOG = 1024
@@ -23,7 +23,7 @@ class ControlSocket:
     `lock` is held by whoever bound the socket itself, None where systemd did; `group` is a group id.
     """
 
-    def __init__(self, path: Path, listening: socket.socket, lock: int | None, group: int | None = None) -> None:
+    def __init__(self, path: Path, listening: socket.socket, lock: LockFile | None, group: int | None = None) -> None:
         self.path = path
         self._listening = listening
         self._lock = lock
@@ -55,7 +55,7 @@ class ControlSocket:
             raise Refused(said, code="bad_settings")
         held = _lock_again(self.path, self._lock)
         if held != self._lock:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = held
         _clear(self.path)
         before, self._listening = self._listening, _bind(self.path, self._group)
@@ -69,14 +69,15 @@ class ControlSocket:
                 self.path.unlink()
         self._listening.close()
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
 
 
 def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocket:
     """Binds and listens at `path`, mode 0660, replacing what a killed daemon left there. `group` is a group id.
 
     Raises:
-        Refused: `bad_settings`: the path cannot hold a socket; `read_only`; `socket_taken`: another daemon has it.
+        Refused: `bad_settings`: the path cannot hold a socket; `read_only`; `socket_taken`: another daemon has it;
+            `left_behind`: what one that is gone started has it.
     """
     _check_length(path)
     lock = _lock(path)
@@ -84,7 +85,7 @@ def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocke
         _clear(path)
         listening = _bind(path, group)
     except BaseException:
-        os.close(lock)
+        lock.close()
         raise
     return ControlSocket(path, listening, lock, group)
 
@@ -140,31 +141,22 @@ def _check_length(path: Path) -> None:
         )
 
 
-def _lock(path: Path) -> int:
-    """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale.
-
-    The pid of who holds it is inside.
-    """
+def _lock(path: Path) -> LockFile:
+    """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _not_to_be_had(path, error) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.pread(lock, 32, 0).decode().strip() or "unknown"
-        os.close(lock)
-        raise Refused(f"another daemon (pid {pid}) listens at {path}", code="socket_taken") from None
-    with suppress(OSError):  # on a full disk the lock holds without a pid
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+        return LockFile(_lock_of(path), descriptor)
+    except LockHeld as held:
+        raise Refused(f"another daemon (pid {held.pid}) listens at {path}", code="socket_taken") from None
 
 
-def _lock_again(path: Path, lock: int) -> int:
+def _lock_again(path: Path, lock: LockFile) -> LockFile:
     """The lock that others would meet: `lock` itself, or one on a new file where its own was taken away as well."""
-    held = os.fstat(lock)
+    held = os.fstat(lock.fileno())
     return lock if _file_at(_lock_of(path)) == (held.st_dev, held.st_ino) else _lock(path)
 
 

@@ -24,6 +24,7 @@ from darumad.daemon.assembly import (
 )
 from darumad.daemon.doors import Doorkeeper, doors, sockets
 from darumad.daemon.engine import Engine
+from darumad.daemon.forks import part_with_children
 from darumad.daemon.front import Watchers, daemon_for_control
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
@@ -58,6 +59,7 @@ def run(settings: Settings, *, stands: Callable[[], None]) -> int:
         Refused: the settings, the log's file, the sockets or the state directory cannot be used; nothing was started.
     """
     faulthandler.enable()
+    part_with_children()
     if settings.log.file:
         check_file(settings.log.file)
     clock = SystemClock()

@@ -15,7 +15,6 @@ from darumad.journal.database import Database, DatabaseError
 from darumad.journal.place import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    Lock,
     Place,
     check_access,
     check_ours,
@@ -23,6 +22,7 @@ from darumad.journal.place import (
     open_private,
     prepare,
     sync_directory,
+    take_lock,
     unreadable,
     write_marker,
 )
@@ -88,7 +88,7 @@ def restore(place: Place, source: Path) -> Copied:
     _check_alone(source)
     found = look_at(source)
     prepare(place)
-    lock = Lock(place)
+    lock = take_lock(place)
     try:
         draft = place.directory / "journal.db.restoring"
         with _clean(draft):

@@ -10,11 +10,12 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.journal import boot as boots
-from darumad.journal.place import Lock, Place, check_own, file_at, free_on, prepare
+from darumad.journal.place import Place, check_own, file_at, free_on, prepare, take_lock
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Program, Request
 from darumad.journal.room import Room
 from darumad.journal.writer import Addressee, Writer, WriterHealth, WriterStart
+from darumad.lockfiles import LockFile
 from darumad.names import Boot, ItemId, Offer, Seconds
 from darumad.work.lanes import Lane, Turns
 
@@ -28,7 +29,7 @@ MEASURES = {
 class Journal:
     """What has happened, on disk before anyone acts on it."""
 
-    def __init__(self, place: Place, lock: Lock, clock: Clock, booted: boots.Booted, given: WriterStart) -> None:
+    def __init__(self, place: Place, lock: LockFile, clock: Clock, booted: boots.Booted, given: WriterStart) -> None:
         self._place = place
         self._file = file_at(place.database)
         self._lock = lock
@@ -82,7 +83,7 @@ class Journal:
         place = Place(directory.absolute())
         prepare(place)
         check_own(place)
-        lock = Lock(place)
+        lock = take_lock(place)
         asked = boots.BootRequest(node=node, program=program, ageing_ms=round(ageing * 1000), offers=offers)
         room = Room(place, ballast=ballast, low_water=low_water)
         try:

@@ -4,7 +4,6 @@ Nothing here changes a row.
 """
 
 import errno
-import fcntl
 import os
 import pwd
 import stat
@@ -15,6 +14,7 @@ from pathlib import Path
 from darumad.errors import DarumaError, Refused, Unavailable, read_only
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError, is_damaged
 from darumad.journal.sql import SQL
+from darumad.lockfiles import LockFile, LockHeld
 from darumad.values import Value
 
 LEAST = 1 << 20
@@ -147,31 +147,17 @@ def _named(uid: int) -> str:
         return f"uid {uid}"
 
 
-class Lock:
-    """The one daemon of a directory. Held until closed, or until the process is gone."""
+def take_lock(place: Place) -> LockFile:
+    """The lock of the one daemon of a directory.
 
-    def __init__(self, place: Place) -> None:
-        """Takes the lock.
-
-        Raises:
-            Refused: `already_running`, with the other's pid.
-        """
-        self._fd = open_private(place.lock, os.O_RDWR)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(self._fd, 32, 0).decode().strip() or "unknown"
-            os.close(self._fd)
-            said = f"another daemon (pid {pid}) uses {place.directory}. {_to_stop(pid)}"
-            raise Refused(said, code="already_running") from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
-
-    def close(self) -> None:
-        """Let another daemon in. Safe to call twice."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+    Raises:
+        Refused: `already_running`, with the other's pid; `left_behind`.
+    """
+    try:
+        return LockFile(place.lock, open_private(place.lock, os.O_RDWR))
+    except LockHeld as held:
+        said = f"another daemon (pid {held.pid}) uses {place.directory}. {_to_stop(held.pid)}"
+        raise Refused(said, code="already_running") from None
 
 
 def _to_stop(pid: str) -> str:
