@@ -102,7 +102,9 @@ def test_an_outage_of_the_default_provider_holds_up_no_agent_that_computes_witho
     daemon.client.batch([work(f"echo-{n}", "echo") for n in range(SLOTS)])
     for n in range(SLOTS):
         daemon.becomes(f"echo-{n}", state="succeeded")
-    assert daemon.client.call("work show", id="down-0")["state"] in {"ready", "scheduled"}
+    assert daemon.client.call("work show", id="down-0")["state"] in {"ready", "scheduled", "running"}, (
+        "or at its next try"
+    )
 
 
 def test_while_one_provider_is_down_no_item_of_another_waits_noticeably_longer(
