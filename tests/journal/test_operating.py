@@ -452,6 +452,18 @@ def test_feedback_and_failures_stay_with_the_item(desk: Desk) -> None:
     assert (first["outcome"], second["usage"]["nano_usd"], third["ended_at"]) == ("review_rejected", 7, None)
 
 
+def test_an_attempt_that_was_sent_back_is_told_as_its_review_and_not_as_a_failure_too(desk: Desk) -> None:
+    desk.submit("a")
+    fell = move(desk.claim_one(), WorkState.READY, PREPARE, ends_attempt=True, outcome="tool_error",
+                failures=1, error={"kind": "tool_error"})  # fmt: skip
+    desk.call(fell)
+    sent_back = move(desk.claim_one(), WorkState.READY, PREPARE, ends_attempt=True, outcome="review_rejected",
+                     reviews=1, error={"kind": "review_rejected"}, feedback={"issues": ["no"]})  # fmt: skip
+    desk.call(sent_back)
+    held = desk.claim_one()
+    assert (held.failed, held.record.feedback) == (({"kind": "tool_error"},), ({"issues": ["no"]},))
+
+
 def test_an_attempt_tells_on_what_each_life_ran_that_held_it(desk: Desk) -> None:
     executor = AgentName("executor")
     desk.submit("a")

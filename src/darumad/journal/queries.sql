@@ -249,9 +249,10 @@ FROM json_each(:asked) AS asked JOIN output ON output.item = asked.value
 ORDER BY output.item, output.attempt;
 
 -- name: failures_of_held
+-- Oldest first, without those that a review sent back: the review itself is the record's feedback.
 SELECT attempt.item, attempt.error
 FROM json_each(:asked) AS asked JOIN attempt ON attempt.item = asked.value
-WHERE attempt.error IS NOT NULL
+WHERE attempt.error IS NOT NULL AND attempt.outcome IS NOT 'review_rejected'
 ORDER BY attempt.item, attempt.attempt;
 
 -- === moves and steps, all fenced ===================================================================================
