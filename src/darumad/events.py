@@ -435,7 +435,7 @@ class DaemonClockJumped(Fact):
 
 
 class DaemonSocketBound(Fact):
-    """The control socket's file was taken away, and was bound anew: meanwhile nobody could reach the daemon."""
+    """The daemon listens again, or at last, where nobody could reach it meanwhile."""
 
     name: ClassVar[str] = "daemon.socket_bound"
     path: str

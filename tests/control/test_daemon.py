@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from darumad.control import metrics_table, open_metrics_socket
+from darumad.control import metrics_table
 from darumad.control.client import _UnixConnection
 from darumad.control.metrics import render
+from darumad.control.sockets import open_metrics_socket
 from darumad.errors import Refused
 from darumad.names import AgentName
 from darumad.work import WorkState

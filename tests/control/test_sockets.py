@@ -273,10 +273,10 @@ def test_metrics_are_served_on_a_loopback_address_or_not_at_all(address: str) ->
     assert refused.value.code == "bad_settings"
 
 
-def test_a_port_that_is_taken_is_refused_by_its_name() -> None:
-    with open_metrics_socket("127.0.0.1:0") as first, pytest.raises(Refused) as refused:
+def test_a_port_that_is_taken_is_named_and_may_be_had_later() -> None:
+    with open_metrics_socket("127.0.0.1:0") as first, pytest.raises(Unavailable) as taken:
         open_metrics_socket(f"127.0.0.1:{first.getsockname()[1]}")
-    assert "cannot be had" in refused.value.message
+    assert "cannot be had" in taken.value.message
 
 
 def test_a_client_looks_where_it_is_told_then_where_the_daemon_is_told_then_at_the_usual_place(tmp_path: Path) -> None:

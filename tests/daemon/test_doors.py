@@ -1,5 +1,6 @@
 """A door that falls is put up again, and who knocks meanwhile is let in by the next."""
 
+import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 from darumad.control.server import ControlServer
+from darumad.control.sockets import open_metrics_socket
 from darumad.daemon.doors import sockets
 from darumad.errors import Refused
-from darumad.settings import Control, Log
+from darumad.settings import Control, Log, Metrics
 from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
@@ -73,6 +75,40 @@ def test_a_socket_that_cannot_be_bound_again_is_told_once_and_tried_again(
         given.control.socket.unlink()
         daemon.answers_again()
     assert told() == 1
+
+
+def test_a_metrics_port_that_is_taken_costs_nothing_but_itself_and_is_listened_on_once_it_is_free(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_metrics_socket("127.0.0.1:0") as theirs:
+        address = f"127.0.0.1:{theirs.getsockname()[1]}"
+        with served(settings(home, metrics=Metrics(listen=address)), monkeypatch) as daemon:
+            assert daemon.client.call("health")["live"] is True
+            theirs.close()
+            eventually(lambda: list(daemon.client.events(type="daemon.socket_bound")))
+            eventually(lambda: scraped(address))
+            (door,) = [each for each in daemon.client.call("tree")["items"] if each["path"] == "daruma/doors/metrics"]
+            assert door["incarnation"] == 1, "it moved, and did not fall"
+    assert daemon.exit_code() == 0
+
+
+def test_a_daemon_whose_metrics_port_is_taken_all_the_while_ends_in_good_order(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_metrics_socket("127.0.0.1:0") as theirs:
+        taken = Metrics(listen=f"127.0.0.1:{theirs.getsockname()[1]}")
+        with served(settings(home, metrics=taken), monkeypatch) as daemon:
+            assert daemon.client.call("health")["live"] is True
+        assert daemon.exit_code() == 0
+
+
+def scraped(address: str) -> bool:
+    """Whether the daemon answers there with its metrics."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics") as page:
+            return b"daruma_queue_items" in page.read()
+    except OSError:
+        return False
 
 
 def test_a_group_that_this_machine_does_not_know_is_refused(home: Path) -> None:

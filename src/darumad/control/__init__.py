@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from darumad.control.daemon import Daemon
     from darumad.control.metrics_table import BUCKETS
     from darumad.control.server import ControlServer
-    from darumad.control.sockets import ControlSocket, adopted, open_control_socket, open_metrics_socket
+    from darumad.control.sockets import ControlSocket, MetricsSocket, adopted, open_control_socket
 
 __all__ = [
     "BUCKETS",
@@ -21,10 +21,10 @@ __all__ = [
     "ControlServer",
     "ControlSocket",
     "Daemon",
+    "MetricsSocket",
     "SignalCounter",
     "adopted",
     "open_control_socket",
-    "open_metrics_socket",
 ]
 
 _ROOMS = {
@@ -33,10 +33,10 @@ _ROOMS = {
     "ControlServer": "server",
     "ControlSocket": "sockets",
     "Daemon": "daemon",
+    "MetricsSocket": "sockets",
     "SignalCounter": "counting",
     "adopted": "sockets",
     "open_control_socket": "sockets",
-    "open_metrics_socket": "sockets",
 }
 
 

@@ -9,8 +9,9 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import uvicorn
 import uvloop
@@ -28,9 +29,6 @@ from darumad.control.watch import CommitWatch
 from darumad.errors import Broken
 from darumad.journal.commits import Commits
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 T = TypeVar("T")
 DoorName = Literal["control-socket", "metrics"]
 TICK = 0.25
@@ -45,8 +43,8 @@ _APPS: Mapping[str, Callable[[Desk], App]] = {"control-socket": control_app, "me
 class Listening(Protocol):
     """What listens for a door and outlives it."""
 
-    def dup(self) -> socket.socket:
-        """Its socket as it is now, for a door to serve and close."""
+    def dup(self) -> socket.socket | None:
+        """Its socket as it is now, for a door to serve and close; None where it cannot be had yet."""
 
 
 class _HttpServer(uvicorn.Server):
@@ -128,12 +126,14 @@ class ControlServer:
             raise Broken("the control loop did not start")
 
     def open(self, name: DoorName, listening: Listening) -> Door:
-        """Serves `name`'s app on a dup of `listening`; returns when it answers.
+        """Serves `name`'s app on a dup of `listening`; returns when it answers. One that cannot be had yet is shut.
 
         Raises:
             Broken: the server would not start.
         """
-        door = self._doors[name] = self._on_loop(self._open(name, listening.dup())).result(_OPENING)
+        listens = listening.dup()
+        door = _shut(name) if listens is None else self._on_loop(self._open(name, listens)).result(_OPENING)
+        self._doors[name] = door
         return door
 
     def move(self, name: DoorName) -> None:
@@ -214,6 +214,12 @@ class ControlServer:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+
+def _shut(name: DoorName) -> Door:
+    """A door that lets nobody in, until it is moved or closed."""
+    ended: Future[None] = Future()
+    return Door(name, lambda: ended.set_result(None), ended)
 
 
 def _reason(served: "Future[None]") -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
-from darumad.errors import Refused, read_only
+from darumad.errors import Refused, Unavailable, read_only
 from darumad.lockfiles import LockFile, LockHeld
 
 MODE = 0o660
@@ -72,6 +72,46 @@ class ControlSocket:
             self._lock.close()
 
 
+class MetricsSocket:
+    """The loopback port of the metrics: it listens from the start, or once whoever has the port has let it go.
+
+    `path` is its address.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Listens if it can.
+
+        Raises:
+            Refused: `bad_settings`: it is no loopback address, or never to be had.
+        """
+        self.path = address
+        self._listening: socket.socket | None = None
+        with suppress(Unavailable):
+            self.bind_again()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it listens."""
+        return self._listening is not None
+
+    def dup(self) -> socket.socket | None:
+        """The listening socket once more, for a door to serve and close; None where another program has the port."""
+        return None if self._listening is None else self._listening.dup()
+
+    def bind_again(self) -> None:
+        """Try to listen.
+
+        Raises:
+            Unavailable: another program has the port.
+        """
+        self._listening = open_metrics_socket(self.path)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listening is not None:
+            self._listening.close()
+
+
 def open_control_socket(path: Path, *, group: int | None = None) -> ControlSocket:
     """Binds and listens at `path`, mode 0660, replacing what a killed daemon left there. `group` is a group id.
 
@@ -112,7 +152,8 @@ def open_metrics_socket(address: str) -> socket.socket:
     """Listens on `127.0.0.1:9464` or `[::1]:9464`; port 0 takes a free one.
 
     Raises:
-        Refused: `bad_settings`: it is no loopback address, or not free.
+        Refused: `bad_settings`: it is no loopback address, or never to be had.
+        Unavailable: another program has it.
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -126,7 +167,10 @@ def open_metrics_socket(address: str) -> socket.socket:
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise Refused(f"metrics.listen is {address}, and it cannot be had: {error}", code="bad_settings") from error
+        said = f"metrics.listen is {address}, and it cannot be had: {error}"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise Unavailable(said) from error
+        raise Refused(said, code="bad_settings") from error
     return listening
 
 

@@ -132,7 +132,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
             root_ended=lambda: engine.root.wait(0) is not None,
             stuck=_stuck(kernel, minds, engine),
             status=signs.status,
-            keep_door=Doorkeeper(listening.control, server, kernel.note).look,
+            keep_door=Doorkeeper(listening, server, kernel.note).look,
             heed=SignsTold(kernel.note),
         )
     )

@@ -3,14 +3,14 @@
 import functools
 import grp
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from darumad.control import ControlServer, ControlSocket, adopted, open_control_socket, open_metrics_socket
+from darumad.control import ControlServer, ControlSocket, MetricsSocket, adopted, open_control_socket
 from darumad.control.doors import DoorActor
 from darumad.control.sockets import take_over
-from darumad.errors import Refused
+from darumad.errors import Refused, Unavailable
 from darumad.events import DaemonSocketBound, Fact
 from darumad.logs import logger
 from darumad.settings import Settings
@@ -18,9 +18,7 @@ from darumad.supervision import ChildSpec
 from darumad.values import Value
 
 if TYPE_CHECKING:
-    import socket
-
-    from darumad.control.server import DoorName, Listening
+    from darumad.control.server import DoorName
 
 log = logger(__name__)
 
@@ -29,7 +27,7 @@ class Entrances(Value):
     """Where the daemon listens: its control socket, and the metrics' if there is one."""
 
     control: ControlSocket
-    metrics: "socket.socket | None"
+    metrics: MetricsSocket | None
 
 
 def sockets(settings: Settings, stack: ExitStack) -> Entrances:
@@ -47,7 +45,7 @@ def sockets(settings: Settings, stack: ExitStack) -> Entrances:
     stack.callback(control.close)
     if not settings.metrics.listen:
         return Entrances(control, None)
-    metrics = open_metrics_socket(settings.metrics.listen)
+    metrics = MetricsSocket(settings.metrics.listen)
     stack.callback(metrics.close)
     return Entrances(control, metrics)
 
@@ -63,38 +61,45 @@ def _group(name: str | None) -> int | None:
 
 def doors(server: ControlServer, entrances: Entrances) -> list[ChildSpec]:
     """A child spec for each door."""
-    listening: dict[DoorName, Listening] = {"control-socket": entrances.control}
-    if entrances.metrics is not None:
-        listening["metrics"] = entrances.metrics
     return [
         ChildSpec(id=name, start=functools.partial(DoorActor.start, server, name, each), shutdown=10.0)
-        for name, each in listening.items()
+        for name, each in _named(entrances).items()
     ]
 
 
-class Doorkeeper:
-    """Sees to it that the control socket can be reached: a file that somebody took away is bound again.
+def _named(entrances: Entrances) -> "Mapping[DoorName, ControlSocket | MetricsSocket]":
+    """What listens, by the name of its door."""
+    control: dict[DoorName, ControlSocket | MetricsSocket] = {"control-socket": entrances.control}
+    return control if entrances.metrics is None else {**control, "metrics": entrances.metrics}
 
-    `note` records a fact.
+
+class Doorkeeper:
+    """Sees to it that the daemon can be reached: what does not listen where it should is bound again.
+
+    The control socket's file may have been taken away, and another program may have had the metrics' port. `note`
+    records a fact.
     """
 
-    def __init__(self, control: ControlSocket, server: ControlServer, note: Callable[[Fact], None]) -> None:
-        self._control = control
+    def __init__(self, entrances: Entrances, server: ControlServer, note: Callable[[Fact], None]) -> None:
+        self._entrances = _named(entrances)
         self._server = server
         self._note = note
-        self._told = ""
+        self._told: dict[DoorName, str] = {}
 
     def look(self) -> None:
-        """Have the door put up anew where its file is gone; what keeps it from that is logged once."""
-        if self._control.in_place:
-            return
+        """Have each door put up anew that nobody can come to; what keeps it from that is logged once."""
+        for name, entrance in self._entrances.items():
+            if not entrance.in_place:
+                self._bind(name, entrance)
+
+    def _bind(self, name: "DoorName", entrance: ControlSocket | MetricsSocket) -> None:
         try:
-            self._control.bind_again()
-        except Refused as error:
-            if error.message != self._told:
-                log.warning("socket_lost", path=str(self._control.path), why=error.message)
-            self._told = error.message
+            entrance.bind_again()
+        except (Refused, Unavailable) as error:
+            if error.message != self._told.get(name):
+                log.warning("socket_lost", path=str(entrance.path), why=error.message)
+            self._told[name] = error.message
             return
-        self._told = ""
-        self._server.move("control-socket")
-        self._note(DaemonSocketBound("daemon", str(self._control.path)))
+        self._told.pop(name, None)
+        self._server.move(name)
+        self._note(DaemonSocketBound("daemon", str(entrance.path)))
