@@ -175,6 +175,28 @@ def test_a_last_step_that_is_no_json_is_a_crash_and_does_not_ride(room: Rooms) -
     assert (done.result.stop_reason, done.steps) == (StopReason.AGENT_CRASHED, ())
 
 
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({"a": {1}}, "the step work returned what is no JSON, at /a: Type is not JSON serializable: set"),
+        ([1.5, nan], "the step work returned nan or an infinity, which JSON has not, at /1"),
+    ],
+)
+def test_what_a_step_cannot_keep_is_told_by_its_place(room: Rooms, output: Any, said: str) -> None:
+    async def give() -> Any:
+        return output
+
+    async def step(item: WorkItem, context: Context) -> WorkResult:
+        await context.steps.once("work", {}, give)
+        return completed()
+
+    stage = room()
+    stage.begin(step)
+    error = stage.done().result.error
+    assert error is not None
+    assert said in error.message
+
+
 def test_a_stage_that_lost_its_item_says_so(room: Rooms) -> None:
     async def late(item: WorkItem, context: Context) -> WorkResult:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 from darumad.bridge.keeping import StageCommits
 from darumad.journal.requests import STALE, DropSteps, Held, Step
 from darumad.work.asked import Asked, beyond, is_dialogue
-from darumad.work.canonical import canonical, digest
+from darumad.work.canonical import canonical, digest, no_number, unwritable
 from darumad.work.model import ModelFailed
 
 _WITHIN: ContextVar[int] = ContextVar("_WITHIN", default=0)
@@ -122,7 +122,13 @@ class Steps:
 
     def _see_size(self, kind: str, output: Any) -> None:
         """What cannot be stored must not be relied on either; the stage's end, with which it may ride, would not be."""
-        size = len(canonical([kind, output]))
+        try:
+            size = len(canonical([kind, output]))
+        except TypeError as error:
+            where = unwritable(output) or "/"
+            raise TypeError(f"the step {kind} returned what is no JSON, at {where}: {error}") from error
+        if (lost := no_number(output)) is not None:  # it would be `null` when the step is replayed
+            raise TypeError(f"the step {kind} returned nan or an infinity, which JSON has not, at {lost or '/'}")
         if size > self._limit:
             said = f"the step {kind} has {size:,} bytes, and `item.result_limit` is {self._limit:,}"
             raise ModelFailed("result_too_large", f"{said}: put what is large into files")
