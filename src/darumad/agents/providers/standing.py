@@ -10,7 +10,7 @@ from darumad.agents.providers.calibration import Calibration
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.evidence import Blame, Evidence, Target
 from darumad.agents.providers.limiter import Amounts, Booking, Limiter, Measure, Remaining
-from darumad.agents.providers.policy import RetryBudget, Rng
+from darumad.agents.providers.policy import LONGEST_WAIT, RetryBudget, Rng
 from darumad.agents.providers.sparing import Sparing
 from darumad.clock import Clock
 from darumad.events import (
@@ -220,9 +220,12 @@ class Standing:
             self._note(ProviderRateLimited(provider, None if seconds is None else int(seconds * 1000), times))
 
     def overloaded(self, provider: str, seconds: float) -> None:
-        """`provider` has more to do than it can, and wants no other call for `seconds`; the rest is its circuit's."""
+        """`provider` has more to do than it can, and wants no other call for `seconds`.
+
+        It is left alone for as long as a call waits: who would come later finds out itself, and its circuit opens.
+        """
         with self._lock:
-            until = self._clock.monotonic() + seconds
+            until = self._clock.monotonic() + min(seconds, LONGEST_WAIT)
             self._not_before[provider] = max(until, self._not_before.get(provider, 0.0))
 
     def fell_back(self, provider: str, to: str, kind: str) -> None:
