@@ -270,7 +270,7 @@ def test_only_what_is_ready_is_claimed(desk: Desk, how: str) -> None:
     elif how == "it is done":
         desk.succeed(held)
     before = desk.sql("SELECT * FROM item")
-    desk.sql(shaped("claim", 2, 1), desk.clock.wall(), 1, 0, 1, "somebody/1#1")
+    desk.sql(shaped("claim", 3, 1), desk.clock.wall(), 1, 0, 1, "somebody/1#1", None)
     assert desk.sql("SELECT * FROM item") == before
 
 
