@@ -44,6 +44,19 @@ def test_a_restart_takes_up_how_items_are_accepted_and_which_stages_they_walk(
         assert daemon.client.wait("fine", within=PATIENCE)["state"] == "succeeded"
 
 
+def test_an_item_whose_template_cannot_be_loaded_waits_for_it_and_for_nothing_else(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "mine.py"
+    file.write_text("1 / 0")
+    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
+    with served(settings(home, agents=agents), monkeypatch) as daemon:
+        assert daemon.client.submit({"id": "vague", "description": "do it", "agent": "mine"})["state"] == "ready"
+        file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
+        daemon.client.call("agents restart", {}, name="mine")
+        assert daemon.client.wait("vague", within=PATIENCE)["state"] == "succeeded"
+
+
 def test_nothing_of_the_tree_that_is_no_agent_goes_down_by_hand_and_work_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,8 @@ def agent_definitions(settings: Settings) -> Mapping[Role, Sequence[AgentDefinit
 class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     """Each definition as its template was loaded last: a restart of an agent loads it anew.
 
-    A definition whose template cannot be loaded takes items all the same, and they wait.
+    A definition whose template cannot be loaded takes items all the same, and they wait: for the template, and not for
+    answers, since nobody can say whether they may be vague.
     """
 
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
@@ -71,7 +72,7 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
         if template is None:
             ref, walk = definition.template or None, STAGES_OF[definition.role]
             return LoadedDefinition(
-                name, definition.role, ref, None, walk, complete_by_form=False, offers=definition.offers
+                name, definition.role, ref, None, walk, complete_by_form=True, offers=definition.offers
             )
         return LoadedDefinition(
             name,
