@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from darumad.control.metrics_table import METRICS
+from darumad.journal.migrating import copy_before
+from darumad.journal.place import SCHEMA_VERSION, Place
 from darumad.settings import Daemon, ProviderSettings, load
 from darumad.settings.places import places
 from darumad.work.blame import BARREN_LIVES, MAX_CRASHES
@@ -104,12 +106,12 @@ def test_the_credential_in_the_unit_is_the_one_that_is_looked_for(tmp_path: Path
     assert provider.key_file == tmp_path / named[0]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/how-to/run-under-systemd.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/run-under-systemd.md", "docs/how-to/upgrade.md"])
 def test_the_lines_that_install_it_stop_at_the_first_that_fails_and_make_the_directories_that_no_systemd_has(
     page: str,
 ) -> None:
     for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
-        if "install -" in block:
+        if "install" in block:
             *lines, last = block.splitlines()
             assert [each for each in lines if not each.endswith(" &&")] == []
             assert "systemctl" in last or "loginctl" in last
@@ -127,6 +129,13 @@ def test_the_settings_have_the_mode_that_the_unit_and_its_directory_agree_on() -
 def test_the_user_unit_leaves_the_state_where_the_commands_look_for_it() -> None:
     """Before 254 systemd has a StateDirectory= of a user's in ~/.config."""
     assert not {"StateDirectory", "ConfigurationDirectory"} & set(read("user/darumad.service")["Service"])
+
+
+def test_the_page_on_going_back_names_the_copy_that_this_version_makes() -> None:
+    page = (ROOT / "docs/how-to/upgrade.md").read_text()
+    copy = copy_before(Place(Path("/var/lib/daruma")))
+    assert f"daruma restore {copy} " in page
+    assert f"of version {SCHEMA_VERSION}; this program knows\nversion {SCHEMA_VERSION - 1}" in page
 
 
 def test_make_alone_says_what_can_be_made() -> None:
