@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -73,6 +74,20 @@ def test_every_gate_is_named() -> None:
 def test_its_imports_are_where_it_says() -> None:
     block, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(block, {})
+
+
+async def test_a_reply_with_calls_goes_on_as_the_page_says() -> None:
+    _, block = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    call = ToolCall(id="1", name="price", arguments={"fruit": "apple"})
+    reply, request = ModelReply(text="", calls=(call,), stop="tools"), ModelRequest(messages=(Message(role="user"),))
+
+    async def run(wished: ToolCall) -> str:
+        return f"{wished.name}: 2 EUR"
+
+    known: dict[str, Any] = {"Message": Message}
+    exec(f"async def go_on(reply, request, run):\n{indent(block, '    ')}    return messages", known)
+    asked, said, came = await known["go_on"](reply, request, run)
+    assert (asked, said.calls, came.call_id, came.text) == (request.messages[0], (call,), "1", "price: 2 EUR")
 
 
 async def test_the_template_of_the_how_to_works_and_passes_its_review(tmp_path: Path) -> None:
