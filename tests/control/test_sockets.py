@@ -37,6 +37,13 @@ def test_a_socket_is_bound_for_owner_and_group_and_gone_when_closed(path: Path) 
     assert not path.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_lock_that_root_makes_in_a_daemon_s_place_is_that_daemon_s(path: Path) -> None:
+    os.chown(path.absolute().parent, 65534, 65534)
+    open_control_socket(path).close()
+    assert path.with_name("control.sock.lock").stat().st_uid == 65534
+
+
 def test_a_second_daemon_on_the_same_socket_is_refused_and_the_first_keeps_it(path: Path) -> None:
     control = open_control_socket(path)
     with pytest.raises(Refused, match=rf"another daemon \(pid {os.getpid()}\) listens at ") as refused:

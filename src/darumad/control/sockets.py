@@ -10,6 +10,7 @@ from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
 from darumad.errors import Refused, Unavailable, read_only
+from darumad.journal.place import open_private
 from darumad.lockfiles import LockFile, LockHeld
 
 MODE = 0o660
@@ -189,7 +190,7 @@ def _lock(path: Path) -> LockFile:
     """Holds the lock file beside the socket: only a living daemon does, so a socket without one is stale."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_private(_lock_of(path), os.O_RDWR)
     except OSError as error:
         raise _not_to_be_had(path, error) from error
     try:

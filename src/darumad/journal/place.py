@@ -335,9 +335,9 @@ def make_private(path: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """The descriptor of a file of the state directory, made closed to others where it is not there.
+    """The descriptor of a file of the daemon's, made closed to others where it is not there.
 
-    Where root is at work it belongs to whom the directory belongs to: that one's daemon is to open it.
+    Where root is at work it belongs to whom its directory belongs to: that one's daemon is to open it.
     """
     fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
     if os.geteuid() == 0:
