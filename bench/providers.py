@@ -1,7 +1,8 @@
 """Model calls through the broker, beside the vendor's own client in the same run, against a simulator of its own.
 
-1,000 calls of a second in flight at once; what the broker adds to a call and to a piece of a stream, in CPU; and how
-long a daemon with Anthropic configured takes to be ready. Each measurement is a process of its own.
+1,000 calls of a second in flight at once, under the time limits that ship; what the broker adds to a call and to a piece
+of a stream, in CPU; and how long a daemon with Anthropic configured takes to be ready. Each measurement is a process of
+its own.
 
 A machine that has other work to do stretches every wall time, so those that are compared take turns, and of each the
 best round counts: what disturbs only takes. The CPU stands beside it and decides nothing.
@@ -26,7 +27,7 @@ import anthropic
 import httpx2
 
 from bench.yardstick import speed
-from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, Timeouts, half
+from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, half
 from darumad.agents.providers.client import load
 from darumad.agents.providers.tls import tls
 from darumad.bus import Tally
@@ -34,7 +35,7 @@ from darumad.clock import SystemClock
 from darumad.control.client import Client
 from darumad.errors import Unavailable
 from darumad.ids import uuid7
-from darumad.names import ItemId, Seconds
+from darumad.names import ItemId
 from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Owner
 from darumad.work.result import Usage
@@ -63,9 +64,6 @@ ASKED = {
     word: ModelRequest(messages=(Message(role="user", text=word),), max_tokens=LONG)
     for word in ("slow", "long", "quick")
 }
-TIMEOUTS = Timeouts(
-    connect=Seconds(30), first_token=Seconds(60), idle=Seconds(60), total=Seconds(120), queue=Seconds(60)
-)
 
 
 class Books:
@@ -99,9 +97,7 @@ def simulated():
 
 def brokered(vendor: str, url: str):
     """One call through the broker, as a function of its request, and how to close it: every call takes one try."""
-    spec = ProviderSpec(
-        kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, timeouts=TIMEOUTS, num_ctx=1_000_000
-    )
+    spec = ProviderSpec(kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, num_ctx=1_000_000)
     config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
     key = {"anthropic": Credential("sk-bench")}
     books, numbers = Books(), count()
@@ -128,7 +124,7 @@ class _Draws:
 
 def bare(vendor: str, url: str):
     """The same over the same adapter's client with no broker around it: the vendor's client, as it is set up here."""
-    timeout = httpx2.Timeout(120, connect=30, pool=60, write=30)
+    timeout = httpx2.Timeout(120, connect=5, pool=60, write=30)
     http = anthropic.DefaultAioHttpClient(
         trust_env=False, verify=tls(), timeout=timeout, limits=httpx2.Limits(max_connections=AT_ONCE + 16)
     )
