@@ -1,8 +1,8 @@
 """Model calls through the broker, beside the vendor's own client in the same run, against a simulator of its own.
 
 1,000 calls of a second in flight at once, under the time limits that ship; what the broker adds to a call and to a
-piece of a stream, in CPU; and how long a daemon with Anthropic configured takes to be ready. Each measurement is a process of
-its own.
+piece of a stream, in CPU; and how long a daemon with Anthropic configured takes to be ready. Each measurement is a
+process of its own.
 
 A machine that has other work to do stretches every wall time, so those that are compared take turns, and of each the
 best round counts: what disturbs only takes. The CPU stands beside it and decides nothing.
