@@ -9,12 +9,14 @@ import pytest
 
 from darumad.actors import Orchestrator
 from darumad.agents.providers import Lets
+from darumad.daemon import housekeeping
 from darumad.daemon.claim_watch import LOOKS
 from darumad.settings import AgentSettings, LaneSettings
 from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
 TEMPLATES = Path(__file__).parent / "templates"
+HOUR = 3600.0
 SLOTS, ENOUGH = 13, LOOKS + 3
 RED = {"claims": "nothing is claimed, though items of echo are ready for executing and a slot for it is idle"}
 ECHO = {"description": "Say hello", "agent": "echo", "stages": ["execute"]}
@@ -24,6 +26,7 @@ ECHO = {"description": "Say hello", "agent": "echo", "stages": ["execute"]}
 def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     lanes = {"shut": LaneSettings(paused=True), "narrow": LaneSettings(max_running=1)}
     agents = {"held": AgentSettings(template=str(TEMPLATES / "until_released.py"), isolation="none")}
+    monkeypatch.setattr(housekeeping, "TICK", HOUR)  # the looks are counted: none but the test's
     with served(settings(home, lanes=lanes, agents=agents), monkeypatch) as serving:
         eventually(lambda: len(serving.minds.bridge.idle()) == SLOTS)
         yield serving
