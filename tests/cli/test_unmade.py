@@ -102,10 +102,24 @@ def test_doctor_and_health_tell_those_of_the_daemon_that_is_up(served: Served, r
     served.room.providers.refusing["far"] = "it refused a call"
     doctor, health = run("doctor"), run("health")
     assert "5 of 6 can be made; echo: echo.py: there is no such file" in doctor.stdout
-    assert health.returncode == 0
-    assert health.stdout.startswith("live, ready, degraded\n")
-    assert "agent echo cannot be made: echo.py: there is no such file" in health.stdout
-    assert "provider far: it refused a call" in health.stdout
+    assert health.returncode == 0, "no restart mends it"
+    assert health.stdout.startswith("live, ready, degraded, needs somebody\n")
+    assert "  !!   agent echo, which cannot be made: echo.py: there is no such file. Correct it, then" in health.stdout
+    assert "  !!   provider far: it refused a call" in health.stdout
+
+
+def test_health_says_by_its_exit_code_that_something_needs_somebody_only_where_that_is_asked_for(
+    served: Served, run: Run
+) -> None:
+    assert run("health", "--strict").returncode == 0
+    served.room.is_paused = True
+    plain, strict = run("health"), run("health", "--strict")
+    assert plain.stdout == strict.stdout
+    assert plain.stdout.startswith("live, ready, needs somebody\n")
+    assert "  !!   waits for the daemon, which is paused: `daruma resume` ends that\n" in plain.stdout
+    assert (plain.returncode, strict.returncode) == (0, 5)
+    served.room.signs["loop"] = "it is late"
+    assert run("health", "--strict").returncode == 1
 
 
 def test_submit_show_and_wait_say_what_its_item_waits_for(served: Served, run: Run) -> None:
@@ -252,4 +266,4 @@ def test_show_wait_and_status_say_that_the_daemon_is_paused_and_what_ends_it(ser
     waited = run("work", "wait", "one", "--within", "100ms")
     assert waited.returncode == 7
     assert f"one: waits for {paused}" in waited.stderr
-    assert f"waits for    {paused}\n" in run("status").stdout
+    assert f"waits for    {paused} (one, since 20" in run("status").stdout

@@ -119,13 +119,15 @@ class Providers:
     state: str = "pending"
     names: Sequence[str] = ("far",)
     well: bool = True
+    passes: bool = False
     refusing: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
         return [{"name": name, "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
-                 "state": self.state, "reason": "because", "checked_at": None} for name in self.names]  # fmt: skip
+                 "state": "error" if name in self.refusing else self.state, "reason": "because", "checked_at": None,
+                 "passes": self.passes} for name in self.names]  # fmt: skip
 
     def asked_for(self, agent: str) -> Sequence[str]:
         return self.names

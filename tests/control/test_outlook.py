@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from darumad.control import Client
-from darumad.errors import Unavailable
+from darumad.errors import Refused, Unavailable
 from darumad.journal.requests import Outcome
 from darumad.names import AgentName, Capability
 from darumad.work.lanes import Lane
@@ -29,7 +29,8 @@ def test_an_item_of_a_paused_daemon_says_so_wherever_it_is_asked_for(served: Ser
     with pytest.raises(Unavailable) as still:
         served.client.wait("one", within=0.05)
     assert still.value.message == f"one is still ready: it waits for {PAUSED}"
-    assert served.client.call("status")["held_back"] == [PAUSED]
+    (said,) = served.client.call("status")["held_back"]
+    assert said.startswith(f"{PAUSED} (one, since 20")
 
 
 def test_a_drain_is_named_before_a_pause(served: Served) -> None:
@@ -58,9 +59,19 @@ def test_a_paused_lane_in_which_nothing_is_ready_holds_nothing_back(served: Serv
     assert served.client.call("status")["held_back"] == []
 
 
-def test_a_provider_in_use_that_cannot_be_used_is_told_with_why(served: Served) -> None:
+def test_a_provider_in_use_that_cannot_be_used_is_told_with_why_and_nothing_waits_for_it_yet(served: Served) -> None:
     served.room.providers.state = "error"
-    assert served.client.call("status")["held_back"] == ["provider far: because"]
+    status = served.client.call("status")
+    assert (status["held_back"], status["amiss"]) == ([], ["provider far: because"])
+
+
+def test_a_provider_whose_fallback_answers_is_told_with_who_that_is(served: Served) -> None:
+    served.room.providers.names = ("far", "near")
+    served.room.providers.refusing["far"] = "it refused a call"
+    served.client.submit({**CLEAR, "id": "one"})
+    status = served.client.call("status")
+    assert status["held_back"] == []
+    assert status["amiss"] == ["provider far: it refused a call; asked in its place: near"]
 
 
 def test_each_item_of_a_batch_is_told_what_keeps_itself_waiting(served: Served) -> None:
@@ -106,7 +117,9 @@ def test_an_item_that_finds_its_lane_full_names_who_is_in_it(served: Served) -> 
     served.room.park("question", "which of the two?")
     place = "a place in lane tree, where 1 may be under way: first is parked (question)"
     assert _shown(served.client, "second") == place
-    assert served.client.call("status")["held_back"] == [place]
+    parked, blocked = served.client.call("status")["held_back"]
+    assert parked.startswith("an answer to what its agent asked: `daruma work answer` (first, since ")
+    assert blocked == place
 
 
 def test_a_lane_that_is_full_of_what_goes_on_by_itself_is_not_told_as_held_back(served: Served) -> None:
@@ -116,7 +129,7 @@ def test_a_lane_that_is_full_of_what_goes_on_by_itself_is_not_told_as_held_back(
     served.room.claim()
     served.room.park("question", "which of the two?")
     assert "i0 is running, i1 is parked" in str(_shown(served.client, "i2"))
-    assert served.client.call("status")["held_back"] == []
+    assert not [each for each in served.client.call("status")["held_back"] if "lane" in each]
 
 
 def test_of_a_full_lane_a_few_are_named_and_the_others_counted(served: Served) -> None:
@@ -136,11 +149,26 @@ def _depend(room: Room, client: Client) -> None:
 def _shut(room: Room, client: Client) -> None:
     client.submit({**CLEAR, "id": "one"})
     room.shut.add(AgentName("echo"))
+    room.providers.passes = True
 
 
 def _shut_for_good(room: Room, client: Client) -> None:
     _shut(room, client)
     room.providers.refusing["far"] = "it refused a call"
+
+
+def _unread(_: object) -> Any:
+    raise Refused("the journal is damaged", code="bad_journal")
+
+
+def _benched(room: Room, *states: str) -> None:
+    room.instances = [{"path": f"echo/{n}", "agent": "echo", "state": state, "last_error": "it broke"}
+                      for n, state in enumerate(states)]  # fmt: skip
+
+
+def _bench(room: Room, client: Client) -> None:
+    client.submit({**CLEAR, "id": "one"})
+    _benched(room, "benched", "benched")
 
 
 def _hold(room: Room, client: Client) -> None:
@@ -151,29 +179,79 @@ def _hold(room: Room, client: Client) -> None:
 @pytest.mark.parametrize(
     ("hold", "says"),
     [
-        (_hold, "its agent's template, which is held"),
+        (_hold, "the template of agent echo, which is held"),
+        (_bench, "agent echo, for 2 of its 2 instances kept falling and are benched: it broke. Correct it"),
         (_depend, "vague, which is parked (challenge)"),
-        (_shut, "its provider, whose circuit is open: it is asked again by itself"),
-        (_shut_for_good, "its provider far: it refused a call"),
+        (_shut, "provider far: because"),
+        (_shut_for_good, "provider far: it refused a call"),
     ],
 )
-def test_whatever_else_holds_an_item_back_is_named(
+def test_whatever_else_holds_an_item_back_is_named_for_itself_and_for_the_daemon(
     served: Served, hold: Callable[[Room, Client], None], says: str
 ) -> None:
     hold(served.room, served.client)
-    assert str(_shown(served.client, "one")).startswith(says)
+    shown = str(_shown(served.client, "one"))
+    assert shown.startswith(says)
+    health, status = served.client.call("health"), served.client.call("status")
+    assert health["held_back"] == status["held_back"]
+    (told,) = health["held_back"]
+    assert told.startswith("answers to its questions" if hold is _depend else f"{shown} (one, since 20")
+    assert (health["live"], health["ready"], health["amiss"]) == (True, True, [])
+    assert health["needs_somebody"] is (hold is not _shut)
 
 
-def test_status_says_that_suspects_wait_for_their_turn(served: Served) -> None:
+def test_items_that_wait_for_the_same_are_one_line_with_the_first_of_them(served: Served) -> None:
+    served.room.held.add(AgentName("echo"))
+    for name in ("one", "two", "three"):
+        served.client.submit({**CLEAR, "id": name})
+    (told,) = served.client.call("status")["held_back"]
+    assert " (one and 2 more, since 20" in told
+
+
+@pytest.mark.parametrize("reason", ["budget", "approval", "provider", "template"])
+def test_what_is_parked_is_told_by_status_and_health_with_what_lets_it_go_on(served: Served, reason: str) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.park(reason, "no more")
+    health = served.client.call("health")
+    (told,) = health["held_back"]
+    assert told.startswith(f"{_shown(served.client, 'one')} (one, since 20")
+    assert (health["live"], health["ready"], health["degraded"]) == (True, True, False), "no restart mends it"
+    assert health["needs_somebody"]
+
+
+def test_what_is_wrong_is_told_also_while_nothing_waits_for_it(served: Served) -> None:
+    served.room.unmade[AgentName("executor")] = "general.py: there is no such file"
+    served.room.held.add(AgentName("documentation"))
+    _benched(served.room, "idle", "benched")
+    amiss = served.client.call("health")["amiss"]
+    assert [each.split(",")[0] for each in amiss] == [
+        "agent executor", "the template of agent documentation", "agent echo",
+    ]  # fmt: skip
+    assert "1 of its 2 instances" in amiss[2]
+    assert served.client.call("status")["amiss"] == amiss
+
+
+def test_health_is_answered_while_the_journal_cannot_be_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served.server._desk is not None
+    monkeypatch.setattr(type(served.server._desk.daemon.reader), "alike", _unread)
+    health = served.client.call("health")
+    assert (health["live"], health["held_back"]) == (True, [])
+    assert health["amiss"][0].startswith("the journal cannot be read")
+
+
+def test_status_names_the_suspects_that_wait_for_their_turn(served: Served) -> None:
     for name in ("one", "two"):
         served.client.submit({**CLEAR, "id": name})
     assert served.client.call("status")["held_back"] == []
     served.room.suspect("one")
-    (said,) = served.client.call("status")["held_back"]
-    assert said.startswith("1 item that runs alone, for the daemon died twice")
+    assert served.client.call("status")["held_back"] == [
+        "its turn to run alone, for the daemon died twice meanwhile: that comes by itself (one)"
+    ]
     served.room.suspect("two")
-    (said,) = served.client.call("status")["held_back"]
-    assert said.startswith("2 items that run alone")
+    assert served.client.call("status")["held_back"] == [
+        "their turns to run alone, for the daemon died twice meanwhile: that comes by itself (one, two)"
+    ]
+    assert not served.client.call("status")["needs_somebody"]
 
 
 LITTLE = "the disk of /state has 3 MiB left"
@@ -184,7 +262,7 @@ def test_a_disk_that_takes_nothing_new_is_told_by_status_and_health_and_by_what_
     served.room.no_room = LITTLE
     room = f"room: {LITTLE}; make some, and it goes on by itself"
     assert _shown(served.client, "one") == room
-    assert served.client.call("status")["held_back"] == [room]
+    assert served.client.call("status")["held_back"][0].startswith(f"{room} (one, since 20")
     health = served.client.call("health")
     assert (health["live"], health["ready"], health["degraded"], health["disk"]) == (True, False, True, LITTLE)
 

@@ -27,7 +27,8 @@ def _lines(reply: Json) -> Iterable[str]:
         (
             ("state", reply["state"]),
             ("not well", red),
-            ("waits for", "; ".join(reply.get("held_back") or ())),
+            *(("waits for", each) for each in reply.get("held_back") or ()),
+            *(("amiss", each) for each in reply.get("amiss") or ()),
             ("up", f"{span(reply['uptime_seconds'])}, boot {reply['boot']}, version {reply['version']}"),
             ("settings", reply.get("settings_file")),
             ("provider", _provider(reply["provider"])),

@@ -21,6 +21,18 @@ from darumad.work.lanes import Lane
 from darumad.work.model import Message
 from darumad.work.states import WorkState
 
+
+class Alike(Protocol):
+    """Items that wait for the same: the first of them, how many there are, and since when the first waits."""
+
+    @property
+    def first(self) -> ItemId: ...  # noqa: D102 - the class says it
+    @property
+    def items(self) -> int: ...  # noqa: D102
+    @property
+    def since(self) -> Millis: ...  # noqa: D102
+
+
 Running = tuple[ItemId, str, Fence]
 """An item that was held when it was cancelled: by whom, and under which fence."""
 
@@ -109,7 +121,8 @@ class Reader(Protocol):
         type: str | None = None,  # noqa: A002
     ) -> Sequence[Recorded]: ...
     def counts(self) -> Mapping[WorkState, int]: ...  # noqa: D102
-    def suspects(self) -> int: ...  # noqa: D102
+    def suspects(self) -> Sequence[ItemId]: ...  # noqa: D102
+    def alike(self) -> Sequence[Alike]: ...  # noqa: D102
     def oldest_ready_at(self) -> Millis | None: ...  # noqa: D102
     def last_position(self) -> int: ...  # noqa: D102
     def position_before(self, at: Millis) -> int: ...  # noqa: D102

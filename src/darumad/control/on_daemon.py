@@ -1,7 +1,9 @@
 """What is asked about the daemon itself: how it is, what happens, and to drain, resume and stop."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.responses import Response
 
@@ -9,7 +11,8 @@ from darumad.control.border import Json
 from darumad.control.desk import Ask, Desk
 from darumad.control.event_names import check_event_name
 from darumad.control.metrics import CONTENT_TYPE, measured, render
-from darumad.control.outlook import held_back
+from darumad.control.outlook import Need
+from darumad.control.overview import Overview, overview
 from darumad.control.replies import (
     HealthView,
     PanicReply,
@@ -23,10 +26,11 @@ from darumad.control.replies import (
 )
 from darumad.control.streams import NDJSON, SSE, Subscription
 from darumad.control.wire import EventsRequest, Nothing
-from darumad.errors import Problem, Refused, Unavailable, unknown_item
+from darumad.errors import DarumaError, Problem, Refused, Unavailable, unknown_item
 from darumad.events import DaemonDraining, DaemonPanicked, DaemonPaused, DaemonResumed, Fact
 from darumad.journal.requests import PAUSED, Note, Setting
 from darumad.names import ItemId, Millis
+from darumad.values import changed
 from darumad.work.states import WorkState
 
 API = 1
@@ -34,6 +38,11 @@ API = 1
 MOST_RUNNING = 100_000
 """More items than can ever be running at once."""
 _ACCEPTED, _UNHEALTHY = 202, 503
+_PATIENCE = 2.0
+"""Seconds: whoever asks whether the daemon lives is answered, also while a disk hangs."""
+_UNREAD = Need(
+    "the journal cannot be read, so that nobody knows what waits: the log and `daruma journal check` say more"
+)
 
 
 async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa: ARG001 - an operation's signature
@@ -43,6 +52,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
     signs, draining = daemon.vital_signs(), daemon.draining()
     counts = await desk.read(reader.counts)
     oldest = await desk.read(reader.oldest_ready_at)
+    found = await desk.read(overview, daemon)
     return StatusView(
         state="draining" if draining else "paused" if daemon.paused() else "running" if _live(signs) else "unhealthy",
         settings_file=None if daemon.settings_file is None else str(daemon.settings_file),
@@ -57,7 +67,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
         oldest_ready_seconds=None if oldest is None else max(0, now - oldest) / 1000,
         agents=dict(Counter(str(each.get("state", "")) for each in daemon.agents())),
         position=str(await desk.read(reader.last_position)),
-        held_back=tuple(await desk.read(held_back, daemon)),
+        **_told(found),
     )
 
 
@@ -113,8 +123,13 @@ async def _check_heard_of(desk: Desk, subject: str) -> None:
 
 
 async def health(desk: Desk, ask: Ask, request: Nothing) -> HealthView:  # noqa: ARG001
-    """What lives and what does not."""
-    return _health(desk)
+    """What lives and what does not, and what waits for somebody."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            found = await desk.read(overview, desk.daemon)
+    except (TimeoutError, DarumaError):
+        found = Overview((), (_UNREAD,))
+    return changed(_health(desk), **_told(found))
 
 
 async def live(desk: Desk) -> Json:
@@ -232,6 +247,15 @@ def _health(desk: Desk) -> HealthView:
         journal=None if wrong is None else tuple(wrong),
         disk=no_room,
     )
+
+
+def _told(found: Overview) -> dict[str, Any]:
+    """The overview as the views have it."""
+    return {
+        "held_back": tuple(each.says for each in found.held_back),
+        "amiss": tuple(each.says for each in found.amiss),
+        "needs_somebody": found.needs_somebody,
+    }
 
 
 def _live(signs: Mapping[str, bool | str]) -> bool:

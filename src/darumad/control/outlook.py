@@ -4,24 +4,28 @@ Read from what the daemon knows of itself and its agents, and from the journal. 
 the item go on.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.daemon import Daemon, Definition
 from darumad.control.desk import Desk
 from darumad.errors import Unavailable
 from darumad.events import WorkCancelled
-from darumad.names import AgentName, ItemId
-from darumad.plural import counted, listed
+from darumad.names import AgentName, ItemId, Role, Stage
+from darumad.plural import listed
+from darumad.values import Value
 from darumad.work.ends import UNDECIDED
+from darumad.work.health import AgentState
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import ParkReason, WorkState
 
 _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
 """States that an item leaves only when somebody does something about it."""
 _TO_BEGIN = frozenset({WorkState.READY, WorkState.WAITING, WorkState.SCHEDULED})
-_NAMED = 3
-"""So many of those that fill a lane are named."""
+NAMED = 3
+"""So many of those that fill a lane, or that run alone, are named."""
+_ROLES = {Stage.PLANNING: Role.ORCHESTRATOR, Stage.OPTIMIZING: Role.OPTIMIZER, Stage.REVIEWING: Role.REVIEWER}
+"""Whose instances take an item in these stages, whatever its agent."""
 _NEARLY_FULL = 0.8
 """Of the items that may be unfinished."""
 _PARKED: Mapping[str, str] = {
@@ -41,19 +45,24 @@ _VERDICT = (
 _PRICE = "its model's price: see the error, then restart the daemon; it goes on by itself"
 _WORD = "somebody to look whether it was done, and to say so"
 _ALONE = "its turn to run alone, for the daemon died twice while it ran: it comes by itself"
-_SHUT = "its provider, whose circuit is open: it is asked again by itself"
-
 _HELD = (
-    "its agent's template, which is held: it crashed for one item after the other, or held up the loop that all agents "
-    "share. Correct it, then `daruma agents restart {}`"
+    "the template of agent {0}, which is held: it crashed for one item after the other, or held up the loop that all "
+    "agents share. Correct it, then `daruma agents restart {0}`"
 )
+
+
+class Need(Value):
+    """What something waits for, in words that say what lets it go on; `by_itself`: nobody has to do anything."""
+
+    says: str
+    by_itself: bool = False
 
 
 def idle(desk: Desk, records: Sequence[WorkRecord]) -> Sequence[Sequence[str]]:
     """Of each, what its caller should know if nobody would take it as things are; of those alike looked up once."""
     kinds = [(each.item.agent, each.item.requires, each.item.lane, each.state) for each in records]
     kept = {kind: _kept(desk, record) for kind, record in dict(zip(kinds, records, strict=True)).items()}
-    said = {kind: () if held is None else (f"it waits for {held}",) for kind, held in kept.items()}
+    said = {kind: () if need is None else (f"it waits for {need.says}",) for kind, need in kept.items()}
     return [said[kind] for kind in kinds]
 
 
@@ -62,14 +71,15 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
     if record.unreadable is not None:
         return None
     if record.state is WorkState.PARKED:
-        return parked_for(record)
+        return _says(parked_for(record))
     if record.state is WorkState.WAITING:
         stuck = await desk.read(_states, desk, record.item.depends_on)
-        return _kept(desk, record) or "; ".join(stuck.values()) or None
+        return _says(_kept(desk, record)) or "; ".join(stuck.values()) or None
     if record.state is not WorkState.READY:
         return None
     daemon = desk.daemon
-    return _kept(desk, record) or await desk.read(_crowded, daemon, record) or _gated(daemon, record) or _room(daemon)
+    crowded = _kept(desk, record) or await desk.read(_crowded, daemon, record)
+    return _says(crowded or gated(daemon, record) or room(daemon))
 
 
 def refusing_for(daemon: Daemon, agents: Collection[AgentName]) -> Mapping[str, str]:
@@ -87,22 +97,18 @@ def crowding(daemon: Daemon) -> Sequence[str]:
     return (f"the queue is nearly full: {unfinished} of {most} unfinished items (`queue.max_items`)",)
 
 
-def parked_for(record: WorkRecord) -> str | None:
-    """What a parked item needs, in words."""
+def parked_for(record: WorkRecord) -> Need | None:
+    """What a parked item needs."""
     error = record.error or {}
     if error.get("type") == UNDECIDED:
-        return _VERDICT
+        return Need(_VERDICT)
     if error.get("kind") == "price_unknown":
-        return _PRICE
+        return Need(_PRICE)
     if error.get("kind") == "outcome_unknown":
-        return f"{_WORD}: `daruma work answer {record.item.id} done`, or with `done: WHAT CAME OF IT` or `run again`"
-    return _PARKED.get(record.reason or "")
-
-
-def held_back(daemon: Daemon) -> Sequence[str]:
-    """What of all there is to do is not begun for now, why, and what lets it go on. It reads the journal."""
-    everything = (_admission(daemon), _room(daemon), _suspects(daemon.reader.suspects()), *_lanes(daemon))
-    return (*(each for each in everything if each is not None), *_amiss(daemon))
+        way = f"`daruma work answer {record.item.id} done`, or with `done: WHAT CAME OF IT` or `run again`"
+        return Need(f"{_WORD}: {way}")
+    says = _PARKED.get(record.reason or "")
+    return None if says is None else Need(says, by_itself=record.reason == ParkReason.CHILDREN)
 
 
 def still_to_come(daemon: Daemon) -> Unavailable:
@@ -136,62 +142,100 @@ async def held_up(desk: Desk, records: Sequence[WorkRecord]) -> Mapping[ItemId, 
     }
 
 
-def lacking(item: WorkItem, known: Mapping[AgentName, Definition], unmade: Mapping[AgentName, str]) -> str | None:
+def lacking(item: WorkItem, known: Mapping[AgentName, Definition], unmade: Mapping[AgentName, str]) -> Need | None:
     """Why nobody takes `item`, whatever its state: its agent is not there as it must be. None while somebody would."""
     agent = item.agent
     if agent not in known:
-        return f"agent {agent}, which the settings no longer name: name it again, or cancel the item"
+        return Need(f"agent {agent}, which the settings no longer name: name it again, or cancel the item")
     if item.requires and (missing := [each for each in item.requires if each not in known[agent].offers]):
-        return (
+        return Need(
             f"agent {agent}, which no longer offers {', '.join(missing)}: let `agents.{agent}.offers` say so again and "
             f"restart the daemon, or cancel the item"
         )
-    why = unmade.get(agent)
-    return None if why is None else f"agent {agent}, which cannot be made: {why}"
+    return unmade_says(agent, unmade[agent]) if agent in unmade else None
 
 
-def _kept(desk: Desk, record: WorkRecord) -> str | None:
+def unmade_says(agent: AgentName, why: str) -> Need:
+    """That no agent of this definition can be made."""
+    return Need(f"agent {agent}, which cannot be made: {why}. Correct it, then `daruma agents restart {agent}`")
+
+
+def held(agent: AgentName) -> Need:
+    """That the template of this definition is held."""
+    return Need(_HELD.format(agent))
+
+
+def benched(daemon: Daemon, agent: str) -> Need | None:
+    """That instances of this definition are benched, and for what the last of them was; None while none is."""
+    instances = [each for each in daemon.agents() if each["agent"] == agent]
+    out = [each for each in instances if each.get("state") == AgentState.BENCHED]
+    if not out:
+        return None
+    last = next((f": {each['last_error']}" for each in out if each.get("last_error")), "")
+    many = f"{len(out)} of its {len(instances)} instances kept falling and are benched"
+    return Need(f"agent {agent}, for {many}{last}. Correct it, then `daruma agents restart {agent}`")
+
+
+def admission(daemon: Daemon) -> Need | None:
+    """That nothing is begun, because somebody said so."""
+    if daemon.draining():
+        return Need("the daemon, which is draining: `daruma resume` ends that")
+    return Need("the daemon, which is paused: `daruma resume` ends that") if daemon.paused() else None
+
+
+def room(daemon: Daemon) -> Need | None:
+    """That the disk takes nothing new."""
+    why = daemon.no_room()
+    return None if why is None else Need(f"room: {why}; make some, and it goes on by itself")
+
+
+def paused_lane(lane: str) -> Need:
+    """That a lane lets nobody in."""
+    return Need(
+        f"lane {lane}, which is paused: set `lanes.{lane}.paused` to false in the settings and restart the daemon"
+    )
+
+
+def place(lane: str, inside: Sequence[tuple[ItemId, str, str | None]]) -> Need:
+    """A place in a lane that is full, and who has them all."""
+    those = listed([f"{name} is {_standing(state, reason)}" for name, state, reason in inside], NAMED)
+    return Need(f"a place in lane {lane}, where {len(inside)} may be under way: {those}")
+
+
+def gated(daemon: Daemon, record: WorkRecord) -> Need | None:
+    """What keeps a ready item from being claimed though its agent is there."""
+    if record.suspect:
+        return Need(_ALONE, by_itself=True)
+    agent = record.item.agent
+    if agent in daemon.held():
+        return held(agent)
+    return _all_benched(daemon, _ROLES.get(record.stage, agent)) or _shut(daemon, agent)
+
+
+def provider_says(daemon: Daemon, name: str) -> Need:
+    """Why a provider is not called, and until when or until what."""
+    refusing = daemon.providers.standing().get(name)
+    if isinstance(refusing, str):
+        return Need(f"provider {name}: {refusing}")
+    shown = next(each for each in daemon.providers.shown() if each["name"] == name)
+    return Need(f"provider {name}: {shown['reason']}", by_itself=shown["passes"])
+
+
+def _says(need: Need | None) -> str | None:
+    return None if need is None else need.says
+
+
+def _kept(desk: Desk, record: WorkRecord) -> Need | None:
     """What keeps everybody from taking the item, as far as it is known without looking into the journal."""
     daemon, lane = desk.daemon, record.item.lane
     missing = lacking(record.item, daemon.definitions(), desk.turn.unmade())
     if missing is not None or record.state not in _TO_BEGIN:
         return missing
     entry = daemon.lanes.get(lane)
-    return _admission(daemon) or (_paused_lane(lane) if entry is not None and entry.paused else None)
+    return admission(daemon) or (paused_lane(lane) if entry is not None and entry.paused else None)
 
 
-def _admission(daemon: Daemon) -> str | None:
-    if daemon.draining():
-        return "the daemon, which is draining: `daruma resume` ends that"
-    return "the daemon, which is paused: `daruma resume` ends that" if daemon.paused() else None
-
-
-def _room(daemon: Daemon) -> str | None:
-    why = daemon.no_room()
-    return None if why is None else f"room: {why}; make some, and it goes on by itself"
-
-
-def _suspects(count: int) -> str | None:
-    items = counted(count, "item that runs", "items that run")
-    return f"{items} alone, for the daemon died twice meanwhile: one after the other, by themselves" if count else None
-
-
-def _amiss(daemon: Daemon) -> Sequence[str]:
-    providers = [each for each in daemon.providers.shown() if each["used"] and each["state"] == "error"]
-    return [f"provider {each['name']}: {each['reason']}" for each in providers]
-
-
-def _lanes(daemon: Daemon) -> Iterator[str | None]:
-    """What the lanes wait for in which something is ready and that let nobody on by themselves."""
-    for name in sorted(daemon.lanes.keys() & daemon.reader.lanes_in_line()):
-        yield _paused_lane(name) if daemon.lanes[name].paused else _blocked(daemon, name)
-
-
-def _paused_lane(lane: str) -> str:
-    return f"lane {lane}, which is paused: set `lanes.{lane}.paused` to false in the settings and restart the daemon"
-
-
-def _crowded(daemon: Daemon, record: WorkRecord) -> str | None:
+def _crowded(daemon: Daemon, record: WorkRecord) -> Need | None:
     """Who has the places of a lane that lets so many in and no more.
 
     Whoever was claimed once has one, and sub-work may share one.
@@ -200,35 +244,20 @@ def _crowded(daemon: Daemon, record: WorkRecord) -> str | None:
     if record.attempt or record.item.parent or entry is None or entry.max_running is None:
         return None
     inside = daemon.reader.in_lane(record.item.lane, entry.max_running)
-    return _place(record.item.lane, inside) if len(inside) >= entry.max_running else None
+    return place(record.item.lane, inside) if len(inside) >= entry.max_running else None
 
 
-def _blocked(daemon: Daemon, lane: str) -> str | None:
-    """Who has the places of a lane in which nobody goes on before somebody does something about one of them."""
-    most = daemon.lanes[lane].max_running
-    inside = () if most is None else daemon.reader.in_lane(lane, most)
-    stuck = [each for each in inside if each[1] == WorkState.PARKED and each[2] != ParkReason.CHILDREN]
-    return _place(lane, inside) if inside and len(stuck) == most else None
+def _all_benched(daemon: Daemon, agent: str) -> Need | None:
+    """As `benched`, where nobody is left who would take an item."""
+    states = {each.get("state") for each in daemon.agents() if each["agent"] == agent}
+    return benched(daemon, agent) if states == {AgentState.BENCHED} else None
 
 
-def _place(lane: str, inside: Sequence[tuple[ItemId, str, str | None]]) -> str:
-    """A place in a lane that is full, and who has them all."""
-    those = listed([f"{name} is {_standing(state, reason)}" for name, state, reason in inside], _NAMED)
-    return f"a place in lane {lane}, where {len(inside)} may be under way: {those}"
-
-
-def _gated(daemon: Daemon, record: WorkRecord) -> str | None:
-    if record.suspect:
-        return _ALONE
-    agent = record.item.agent
-    if agent in daemon.held():
-        return _HELD.format(agent)
+def _shut(daemon: Daemon, agent: AgentName) -> Need | None:
     if not daemon.shut(agent):
         return None
-    refusing = refusing_for(daemon, {agent})
-    if len(refusing) < len(daemon.providers.asked_for(agent)):
-        return _SHUT
-    return "; ".join(f"its provider {name}: {why}" for name, why in refusing.items())
+    needs = [provider_says(daemon, each) for each in daemon.providers.asked_for(agent)]
+    return Need("; ".join(each.says for each in needs), by_itself=any(each.by_itself for each in needs))
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:

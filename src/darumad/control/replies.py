@@ -144,7 +144,11 @@ class UploadReply(Value):
 
 
 class StatusView(Value):
-    """The daemon on one screen. `held_back` says what is not begun, why, and what lets it go on."""
+    """The daemon on one screen.
+
+    `held_back` says what waits, for what, since when, and what lets it go on; `amiss` what is wrong though nothing
+    waits for it as yet. `needs_somebody`: not all of that ends by itself.
+    """
 
     state: str
     settings_file: str | None
@@ -160,6 +164,8 @@ class StatusView(Value):
     agents: Mapping[str, int]
     position: str
     held_back: tuple[str, ...] = ()
+    amiss: tuple[str, ...] = ()
+    needs_somebody: bool = False
 
 
 class TreeRowView(Value):
@@ -255,6 +261,7 @@ class ProviderView(Value):
     """A model provider: how it was found, and where its key came from, as in `environment: ANTHROPIC_API_KEY`.
 
     The others are `systemd`, `file` and `store`, each with the name of the credential, the file or the secret.
+    `passes`: what is wrong may end by itself, for it is called again.
     """
 
     name: str
@@ -266,6 +273,7 @@ class ProviderView(Value):
     state: str
     reason: str
     checked_at: int | None
+    passes: bool = False
 
 
 class ProvidersView(Value):
@@ -324,7 +332,8 @@ class HealthView(Value):
     it is mended, the journal is not what was written, or its `disk` takes nothing new, which then says why. `agents` is
     True for those that can be made, and says why for those that cannot; so is `providers` of those in use. An outage
     that ends by itself is none of that. `journal` is what a child found that looked at all of it after the start, in
-    sentences: none is well, null when none has looked yet.
+    sentences: none is well, null when none has looked yet. `held_back`, `amiss` and `needs_somebody` are as in the
+    status; they change nothing of the others, for no restart mends what they name.
     """
 
     live: bool
@@ -335,6 +344,9 @@ class HealthView(Value):
     providers: Mapping[str, bool | str]
     journal: tuple[str, ...] | None
     disk: str | None = None
+    held_back: tuple[str, ...] = ()
+    amiss: tuple[str, ...] = ()
+    needs_somebody: bool = False
 
 
 class ManyReply(Value):

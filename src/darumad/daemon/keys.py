@@ -235,6 +235,7 @@ class Providers:
             "used": name in self.used,
             "state": found.state,
             "reason": found.reason,
+            "passes": found.passes,
             "checked_at": found.at,
         }
 
@@ -248,4 +249,4 @@ class Providers:
         else:
             spec = self._config.spec(name)
             meanwhile = "" if spec is None or spec.needs_key else "; it is called without a key"
-        return changed(found, state="error", reason=f"{refused.detail}{meanwhile}")
+        return changed(found, state="error", reason=f"{refused.detail}{meanwhile}", passes=False)

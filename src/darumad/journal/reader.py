@@ -43,6 +43,14 @@ class Ready(NamedTuple):
     fresh: bool
 
 
+class Alike(NamedTuple):
+    """Items that wait for the same: the first of them, how many there are, and since when the first waits."""
+
+    first: ItemId
+    items: int
+    since: Millis
+
+
 class _Reading(Database):
     """A reader's connection."""
 
@@ -220,9 +228,13 @@ class Reader:
         """How many items of each definition run; one of which none does is not named."""
         return dict(self._db.all(SQL["under_way"]))
 
-    def suspects(self) -> int:
-        """How many ready items are to run alone, one after the other."""
-        return int(self._db.value(SQL["suspects"]))
+    def suspects(self) -> list[ItemId]:
+        """The ready items that are to run alone, one after the other."""
+        return [ItemId(uid) for (uid,) in self._db.all(SQL["suspects"])]
+
+    def alike(self) -> list[Alike]:
+        """What is ready or parked, but for suspects and whoever waits for its sub-work; together where it is alike."""
+        return [Alike(ItemId(uid), items, Millis(since)) for uid, items, since in self._db.all(SQL["alike"])]
 
     def oldest_ready_at(self) -> Millis | None:
         """Since when the longest waiting ready item is ready; None when none is."""

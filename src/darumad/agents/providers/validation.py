@@ -44,12 +44,13 @@ State = Literal["pending", "connected", "error"]
 class Validity(Value):
     """How a provider was found: `pending` before it was asked, or until the next call shows it.
 
-    `reason` is ours; nothing upstream wrote is in it.
+    `reason` is ours; nothing upstream wrote is in it. `passes`: it is asked again by itself, and nobody has to mend it.
     """
 
     state: State = "pending"
     reason: str = "it was not asked yet"
     at: Millis | None = None
+    passes: bool = False
 
 
 class Calls(Protocol):
@@ -87,10 +88,11 @@ class Validations:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
         found = self._found.get(provider, Validity())
         met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
-        failing = _failing(met, self._clock.monotonic())
-        refused = self.refusing(provider) or failing or _left_alone(self._calls.held_back(provider))
-        if refused is not None:
-            return found if found.state == "error" else changed(found, state="error", reason=refused)
+        refusing = self.refusing(provider)
+        failing = _failing(met, self._clock.monotonic()) or _left_alone(self._calls.held_back(provider))
+        if why := refusing or failing:
+            reason = found.reason if found.state == "error" else why
+            return changed(found, state="error", reason=reason, passes=refusing is None)
         if found.state != "error" and (untried := _untried(met)) is not None:
             return changed(found, state="pending", reason=untried)
         return found if found.state == "connected" else self._answered(met, found)
