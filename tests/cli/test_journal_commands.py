@@ -105,6 +105,20 @@ def test_doctor_names_a_journal_that_no_daemon_could_begin_on_and_leaves_it_as_i
     assert (place.database.read_bytes() if place.database.exists() else None) == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_doctor_tells_root_of_a_file_that_the_daemon_could_not_open(offline: Offline, tmp_path: Path) -> None:
+    place = Place(tmp_path / "state")
+    Desk(place.directory, FakeClock()).open().close()
+    for each in (place.directory, *place.directory.iterdir()):
+        os.chown(each, 65534, 65534)
+    os.chown(place.database, 0, 0)
+    done = offline("doctor", state=place.directory)
+    (line,) = (line for line in done.stdout.splitlines() if "state directory" in line)
+    assert (done.returncode, line.startswith("BAD ")) == (1, True)
+    assert f"{place.database} belongs to root (uid 0), and {place.directory} to nobody (uid 65534) -> " in line
+    assert "`chown -R USER: DIRECTORY`" in line
+
+
 def test_where_there_is_no_journal_each_says_so(offline: Offline, tmp_path: Path) -> None:
     for argv in (["backup", str(tmp_path / "copy.db")], ["journal", "check"]):
         assert offline(*argv, state=tmp_path / "nowhere").returncode == 4
