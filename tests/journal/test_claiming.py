@@ -5,7 +5,7 @@ import pytest
 from darumad.journal import Claim, Held, Ready, Slot
 from darumad.journal.encoding import RecentItems
 from darumad.journal.requests import EffectStart, PromoteDue
-from darumad.journal.sql import shaped
+from darumad.journal.sql import filled
 from darumad.names import AgentName, ItemId, Stage
 from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
@@ -270,7 +270,9 @@ def test_only_what_is_ready_is_claimed(desk: Desk, how: str) -> None:
     elif how == "it is done":
         desk.succeed(held)
     before = desk.sql("SELECT * FROM item")
-    desk.sql(shaped("claim", 3, 1), desk.clock.wall(), 1, 0, 1, "somebody/1#1", None)
+    shared = {":now": desk.clock.wall(), ":boot": 1, ":ageing": 0}
+    statement, values = filled("claim", [(1, "somebody/1#1", None)], shared)
+    desk.sql(statement, *values)
     assert desk.sql("SELECT * FROM item") == before
 
 

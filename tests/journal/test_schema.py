@@ -9,7 +9,7 @@ import pytest
 
 import darumad.journal
 from darumad.journal.database import NEEDS
-from darumad.journal.sql import ROWS, SQL, shaped, statements
+from darumad.journal.sql import ROWS, SHARED, SQL, filled, statements
 from darumad.work.states import INITIAL, LEADS_TO, WorkState
 
 
@@ -140,13 +140,20 @@ def bound(name: str) -> tuple[str, Any]:
     if ROWS not in SQL[name]:
         return SQL[name], _Anything()
     columns = SQL[name].split("asked(")[1].split(")")[0].count(",") + 1
-    return shaped(name, columns, 2), [None] * (3 + 2 * columns)
+    return filled(name, [[None] * columns] * 2, dict.fromkeys(SHARED))
 
 
 @pytest.mark.parametrize("name", sorted(SQL))
 def test_every_statement_fits_the_schema(db: sqlite3.Connection, name: str) -> None:
     statement, values = bound(name)
     db.execute(f"EXPLAIN {statement}", values)
+
+
+@pytest.mark.parametrize("name", sorted(SQL))
+def test_no_place_of_a_statement_has_a_number_which_newer_pythons_bind_no_sequence_to(name: str) -> None:
+    statement, values = bound(name)
+    assert re.findall(r"\?\d", statement) == []
+    assert isinstance(values, dict) or statement.count("?") == len(values)
 
 
 @pytest.mark.parametrize("name", sorted(SQL))

@@ -13,7 +13,7 @@ from darumad.journal.database import Database, Row
 from darumad.journal.encoding import RecentItems, dump
 from darumad.journal.requests import Audit
 from darumad.journal.room import Room
-from darumad.journal.sql import LARGEST, NULL, OVER_ROWS, SQL, fitting, shaped
+from darumad.journal.sql import LARGEST, OVER_ROWS, SQL, filled
 from darumad.names import Boot, Millis, Seconds
 from darumad.values import Value, astuple
 from darumad.work.lanes import Turns
@@ -120,11 +120,8 @@ class Batch:
         return recorded
 
     def _run_rows(self, name: str, rows: Sequence[Sequence[Any]]) -> list[Row]:
-        columns, size = len(rows[0]), fitting(len(rows))
-        values: list[Any] = [self.now, self.boot, self.ageing_ms]
-        values += [NULL if value is None else value for row in rows for value in row]
-        values += [NULL] * (columns * (size - len(rows)))
-        return self.db.all(shaped(name, columns, size), values)
+        shared = {":now": self.now, ":boot": self.boot, ":ageing": self.ageing_ms}
+        return self.db.all(*filled(name, rows, shared))
 
     @property
     def _given(self) -> dict[str, Any]:

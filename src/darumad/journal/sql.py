@@ -2,8 +2,9 @@
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
@@ -45,8 +46,9 @@ NULL = float("nan")
 """A NULL, as it is bound: SQLite takes NaN for one. For a None the driver looks for an adapter, which takes 1 us."""
 LARGEST = 256
 """Rows bound to one statement, at most."""
-_SHARED = {":now": "?1", ":boot": "?2", ":ageing": "?3"}
-"""What every statement over rows may name besides them, and its place among the bound values."""
+SHARED = (":now", ":boot", ":ageing")
+"""What every statement over rows may name besides them."""
+_PLACE = re.compile(rf"(?:{'|'.join(SHARED)})\b|{ROWS}\b")
 
 
 def fitting(rows: int) -> int:
@@ -56,12 +58,24 @@ def fitting(rows: int) -> int:
     return less if rows <= less else power
 
 
+def filled(name: str, rows: Sequence[Sequence[Any]], shared: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The named statement over `rows`, shaped to take them, and the values to bind to it."""
+    columns, size = len(rows[0]), fitting(len(rows))
+    cells = [NULL if value is None else value for row in rows for value in row]
+    cells += [NULL] * (columns * (size - len(rows)))
+    text, places = _shaped(name, columns, size)
+    values: list[Any] = []
+    for each in places:
+        values += cells if each == ROWS else (shared[each],)
+    return text, values
+
+
 @functools.cache
-def shaped(name: str, columns: int, rows: int) -> str:
-    """The named statement for so many rows of so many columns; the values of `_SHARED` are bound first."""
-    text = SQL[name]
-    for word, place in _SHARED.items():
-        text = re.sub(rf"{word}\b", place, text)
-    numbers = iter(range(len(_SHARED) + 1, len(_SHARED) + 1 + columns * rows))
-    table = ", ".join(f"({', '.join(f'?{next(numbers)}' for _ in range(columns))})" for _ in range(rows))
-    return text.replace(ROWS, f"VALUES {table}")
+def _shaped(name: str, columns: int, rows: int) -> tuple[str, Sequence[str]]:
+    """The named statement for so many rows of so many columns, and what is bound to it, in order: `SHARED` and `ROWS`.
+
+    No place has a number: Python 3.12 takes those for names, and 3.14 binds no sequence to names.
+    """
+    table = ", ".join([f"({', '.join('?' * columns)})"] * rows)
+    places = _PLACE.findall(SQL[name])
+    return _PLACE.sub(lambda found: f"VALUES {table}" if found[0] == ROWS else "?", SQL[name]), places
