@@ -135,7 +135,21 @@ async def test_a_tool_that_fails_is_a_tool_error(error: Exception, said: str, tm
     assert (result.stop_reason, result.error and result.error.message) == (StopReason.TOOL_ERROR, said)
 
 
-@pytest.mark.parametrize("error", [AssertionError("wrong"), KeyError("x"), SystemExit(3)])
+async def test_what_fails_in_a_task_group_is_the_first_of_its_failures(tmp_path: Path) -> None:
+    several = ExceptionGroup("tasks", [ExceptionGroup("in it", [ModelFailed("refusal", "no")]), ToolFailed("away")])
+    result = await ExecutorAgent(raises(several)).execute_work(item(), context(tmp_path))
+    assert (result.stop_reason, result.error and result.error.message) == (StopReason.REFUSED, "no")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("wrong"),
+        KeyError("x"),
+        SystemExit(3),
+        ExceptionGroup("tasks", [ToolFailed("away"), KeyError("x")]),
+    ],
+)
 async def test_what_nobody_knows_is_a_crash_and_leaves_the_agent_as_it_is(error: BaseException, tmp_path: Path) -> None:
     with pytest.raises(type(error)):
         await ExecutorAgent(raises(error)).execute_work(item(), context(tmp_path))

@@ -30,6 +30,10 @@ LONGEST = 4000
 RECEIPT_LENGTH = 200
 """How much of a description the receipt shows, in characters."""
 
+Known = ModelFailed | ToolFailed | NothingDone
+KNOWN = (ModelFailed, ToolFailed, NothingDone)
+"""What work may raise and still be no crash."""
+
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 """A role's own part: what it makes of an item that is fit."""
 
@@ -117,8 +121,10 @@ class Conduct:
         """What `work` made, or why it failed."""
         try:
             return await work(item, context)
-        except (ModelFailed, ToolFailed, NothingDone) as error:
+        except KNOWN as error:
             return self._failed(error, item)
+        except ExceptionGroup as several:
+            return self._failed(_first_of(several), item)
 
     async def _metered(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
         """As `_tried`, with what its calls used."""
@@ -126,7 +132,7 @@ class Conduct:
         result = await self._tried(item, changed(context, complete=meter), work)
         return changed(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
-    def _failed(self, error: ModelFailed | ToolFailed | NothingDone, item: WorkItem) -> WorkResult:
+    def _failed(self, error: Known, item: WorkItem) -> WorkResult:
         result = failed(error)
         assert result.error is not None
         if log.is_enabled_for(logging.DEBUG):  # the box costs the loop more than the rest of a failure does
@@ -135,7 +141,22 @@ class Conduct:
         return result
 
 
-def failed(error: ModelFailed | ToolFailed | NothingDone) -> WorkResult:
+def _first_of(several: ExceptionGroup[Exception]) -> Known:
+    """The first failure of a task group whose tasks all ended by a known one.
+
+    Raises:
+        ExceptionGroup: `several`: there is another exception among them.
+    """
+    if several.split(KNOWN)[1] is not None:
+        raise several
+    first: Exception = several
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, KNOWN)
+    return first
+
+
+def failed(error: Known) -> WorkResult:
     """The result of a stage that ended by a known failure: the stop reason is its kind's."""
     if not isinstance(error, ModelFailed):
         return ended("tool_error", str(error.message), error_type=type(error).__name__)
