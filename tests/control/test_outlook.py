@@ -180,7 +180,7 @@ def _hold(room: Room, client: Client) -> None:
     ("hold", "says"),
     [
         (_hold, "the template of agent echo, which is held"),
-        (_bench, "agent echo, for 2 of its 2 instances kept falling and are benched: it broke. Correct it"),
+        (_bench, "agent echo, benched (2 of 2), for it kept falling: it broke. Correct it, then"),
         (_depend, "vague, which is parked (challenge)"),
         (_shut, "provider far: because"),
         (_shut_for_good, "provider far: it refused a call"),
@@ -227,7 +227,7 @@ def test_what_is_wrong_is_told_also_while_nothing_waits_for_it(served: Served) -
     assert [each.split(",")[0] for each in amiss] == [
         "agent executor", "the template of agent documentation", "agent echo",
     ]  # fmt: skip
-    assert "1 of its 2 instances" in amiss[2]
+    assert "benched (1 of 2)" in amiss[2]
     assert served.client.call("status")["amiss"] == amiss
 
 

@@ -172,8 +172,8 @@ def benched(daemon: Daemon, agent: str) -> Need | None:
     if not out:
         return None
     last = next((f": {each['last_error']}" for each in out if each.get("last_error")), "")
-    many = f"{len(out)} of its {len(instances)} instances kept falling and are benched"
-    return Need(f"agent {agent}, for {many}{last}. Correct it, then `daruma agents restart {agent}`")
+    many = f"benched ({len(out)} of {len(instances)}), for it kept falling"
+    return Need(f"agent {agent}, {many}{last}. Correct it, then `daruma agents restart {agent}`")
 
 
 def admission(daemon: Daemon) -> Need | None:
