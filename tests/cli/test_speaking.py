@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from darumad.cli.speaking import Form, is_cut, note, pairs, say, show, table
+from darumad.cli.speaking import Form, is_cut, note, pairs, say, show, table, usd_words
 
 LONG = "what is wrong with it, " * 9
 
@@ -65,3 +65,20 @@ def test_a_terminal_is_shown_the_beginning_of_what_is_long(monkeypatch: pytest.M
     assert table(["REASON"], [[LONG]])[1] == f"{LONG[:79]}…"
     assert is_cut(LONG)
     assert pairs([("reason", {"it": LONG})]) == [f"reason  it {LONG}"]
+
+
+@pytest.mark.parametrize(
+    ("nano", "usd"),
+    [
+        (0, "0.0000"),
+        (1, "0.000000001"),
+        (10_000, "0.00001"),
+        (150_000, "0.00015"),
+        (-10_000, "-0.00001"),
+        (500_000, "0.0005"),
+        (2_534_123, "0.0025"),
+        (5_000_000_000, "5.0000"),
+    ],
+)
+def test_no_amount_of_money_is_shown_as_nothing(nano: int, usd: str) -> None:
+    assert usd_words(nano) == usd

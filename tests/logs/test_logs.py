@@ -203,6 +203,23 @@ def test_a_file_gets_the_same_lines_and_none_is_lost_over_rotations(capture: Cap
     captured.text()
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o022])
+def test_its_group_may_read_a_file_that_is_made_and_one_that_was_there_keeps_its_mode(
+    tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        for name in ("made.log", "there.log"):
+            if name == "there.log":
+                (tmp_path / name).touch(0o600)
+            file = WatchedFile(tmp_path / name)
+            file.write(b"one\n")
+            file.close()
+    finally:
+        os.umask(before)
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("made.log", "there.log")] == ["0o640", "0o600"]
+
+
 def test_a_renamed_file_is_left_and_a_new_one_begun_with_the_next_line(tmp_path: Path) -> None:
     file = WatchedFile(tmp_path / "a.log")
     file.write(b"one\n")

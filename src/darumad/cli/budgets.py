@@ -6,10 +6,9 @@ from typing import Any
 import click
 
 from darumad.cli.online import Line, online
-from darumad.cli.speaking import Json, note, table
+from darumad.cli.speaking import Json, note, table, usd_words
 from darumad.plural import counted
 
-_NANO = 1_000_000_000
 _UNITS = ("nano_usd", "tokens", "calls")
 
 
@@ -93,4 +92,4 @@ def _rows(each: Mapping[str, Any]) -> Iterable[list[Any]]:
 def _said(unit: str, amount: int | None) -> str | None:
     if amount is None:
         return None
-    return f"{amount / _NANO:.4f}" if unit == "nano_usd" else str(amount)
+    return usd_words(amount) if unit == "nano_usd" else str(amount)

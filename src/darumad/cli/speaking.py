@@ -19,6 +19,8 @@ _JOINERS = frozenset("\u200c\u200d")
 _LAYOUT = _JOINERS | frozenset("\n\t")
 _NAMED = 5
 """How many names a sentence has; of others it says how many there are."""
+_NANO, _SMALL = 1_000_000_000, 1_000_000
+"""Nano-USD of a dollar, and of a tenth of a cent."""
 WIDEST = 80
 """How many characters of a cell a table shows at a terminal; what is piped is read by programs, and whole."""
 
@@ -87,9 +89,15 @@ def amount_words(amount: Json | None) -> str | None:
     """An amount in words; what is not limited, or not known, is left out."""
     if amount is None:
         return None
-    usd = None if amount["nano_usd"] is None else f"{amount['nano_usd'] / 1_000_000_000:.4f} USD"
+    usd = None if amount["nano_usd"] is None else f"{usd_words(amount['nano_usd'])} USD"
     counts = (counted(amount[f"{unit}s"], unit) for unit in ("token", "call") if amount[f"{unit}s"] is not None)
     return ", ".join([*([usd] if usd else []), *counts])
+
+
+def usd_words(nano: int) -> str:
+    """Nano-USD as USD to four places; what is less than a tenth of a cent to all that it has, and never as nothing."""
+    usd = f"{nano / _NANO:.4f}"
+    return usd if abs(nano) >= _SMALL else max(usd, f"{nano / _NANO:.9f}".rstrip("0"), key=len)
 
 
 def span(seconds: float | None) -> str | None:

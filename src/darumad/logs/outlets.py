@@ -22,6 +22,9 @@ LINGER = 0.02
 """Seconds between two writes: lines gather meanwhile, and one wake-up and one look for secrets serve many of them."""
 
 
+_MODE = 0o640
+
+
 class Stream:
     """An open descriptor, such as stderr's; it is never closed by us."""
 
@@ -69,14 +72,18 @@ class WatchedFile:
             left = left[os.write(self._descriptor, left) :]
 
     def reopen(self) -> None:
-        """Opens the file anew, readable by its owner and group only.
+        """Opens the file anew. One that is made here is for its owner, and its group to read, whatever the umask.
 
         Raises:
             OSError: it cannot be opened; the next write tries again.
         """
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        made = not self._path.exists()
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        if made:
+            with suppress(OSError):  # a file system without modes: the line counts for more
+                os.fchmod(self._descriptor, _MODE)
         found = os.fstat(self._descriptor)
         self._identity = (found.st_dev, found.st_ino)
 
