@@ -1,5 +1,6 @@
 """What holds an item back is named where one looks for it, with what lets it go on."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -229,6 +230,17 @@ def test_what_is_wrong_is_told_also_while_nothing_waits_for_it(served: Served) -
     ]  # fmt: skip
     assert "benched (1 of 2)" in amiss[2]
     assert served.client.call("status")["amiss"] == amiss
+
+
+def test_health_is_answered_while_the_disk_hangs(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served.server._desk is not None
+    back = threading.Event()
+    monkeypatch.setattr("darumad.control.on_daemon._PATIENCE", 0.01)
+    monkeypatch.setattr(type(served.server._desk.daemon.reader), "alike", lambda _: back.wait(20) and [])
+    health = served.client.call("health")
+    back.set()
+    assert (health["live"], health["needs_somebody"]) == (True, True)
+    assert health["amiss"][0].startswith("the journal cannot be read")
 
 
 def test_health_is_answered_while_the_journal_cannot_be_read(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from darumad.errors import Problem, Refused, Unavailable
+from darumad.events import WorkParked
 from darumad.journal import Accept, Cancel, Outcome
 from darumad.names import ItemId, Seconds
 from darumad.work.states import WorkState
@@ -199,6 +200,32 @@ def test_the_longest_waiting_ready_item_is_known(desk: Desk) -> None:
     assert desk.reader.oldest_ready_at() == since
     desk.claim(count=2)
     assert desk.reader.oldest_ready_at() is None
+
+
+def test_what_waits_for_the_same_is_found_together_with_its_first_and_since_when_that_waits(desk: Desk) -> None:
+    desk.submit("a", "b", "c", "d", new_item("e", agent="echo"))
+    held, since = {}, desk.clock.wall()
+    for each in desk.claim(count=4):
+        held[each.record.item.id] = each
+    desk.call(move(held[ItemId("a")], WorkState.PARKED, reason="budget", error={"kind": "budget_exhausted"}))
+    desk.call(move(held[ItemId("b")], WorkState.PARKED, reason="budget", error={"kind": "price_unknown"}))
+    desk.call(move(held[ItemId("c")], WorkState.PARKED, reason="budget", error={"kind": "budget_exhausted"}))
+    desk.call(move(held[ItemId("d")], WorkState.PARKED, reason="children"))
+    desk.clock.advance(5.0)
+    desk.submit("f", "g")
+    found = sorted(desk.reader.alike())
+    assert [(first, items) for first, items, _ in found] == [("a", 2), ("b", 1), ("e", 1), ("f", 2)]
+    assert [at for *_, at in found] == [since, since, since, desk.clock.wall()]
+
+
+def test_a_parked_item_waits_since_it_was_told_of_last(desk: Desk) -> None:
+    desk.submit("a")
+    held = desk.claim_one()
+    desk.clock.advance(5.0)
+    told = WorkParked("a", "budget", "no more")
+    desk.call(move(held, WorkState.PARKED, reason="budget", facts=(told,)))
+    ((_, _, since),) = desk.reader.alike()
+    assert since == desk.clock.wall()
 
 
 def test_a_payload_that_the_disk_changed_is_not_handed_out(desk: Desk) -> None:
