@@ -57,6 +57,21 @@ def test_an_item_whose_template_cannot_be_loaded_waits_for_it_and_for_nothing_el
         assert daemon.client.wait("vague", within=PATIENCE)["state"] == "succeeded"
 
 
+def test_an_item_whose_template_broke_walks_as_it_said_before(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = home / "mine.py"
+    file.write_text(FILE.format(word="before", form=True, stages="(Stage.EXECUTING,)"))
+    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
+    with served(settings(home, agents=agents), monkeypatch) as daemon:
+        call = daemon.client.call
+        file.write_text("1 / 0")
+        call("agents restart", {}, name="mine")
+        eventually(lambda: "mine" in str(call("health")["amiss"]), PATIENCE)
+        assert daemon.client.submit({"id": "one", "description": "do it", "agent": "mine"})["state"] == "ready"
+        assert call("work show", id="one")["asked"]["stages"] == ["executing"]
+        (said,) = call("health")["held_back"]
+        assert said.startswith(f"agent mine, which cannot be made: {file}")
+
+
 def test_nothing_of_the_tree_that_is_no_agent_goes_down_by_hand_and_work_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

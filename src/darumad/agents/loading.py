@@ -57,6 +57,7 @@ class Templates:
     def __init__(self, definitions: Iterable[AgentDefinition]) -> None:
         self._refs = {each.name: each.template for each in definitions if each.template}
         self._loaded: dict[str, Template] = {}
+        self._last: dict[str, Template] = {}
 
     def __call__(self, agent: str) -> Template:
         """The template of the definition called `agent`.
@@ -65,13 +66,15 @@ class Templates:
             SpawnRefused: no executor is so named, or its template cannot be loaded; asked again, it is tried again.
         """
         template = self._loaded.get(agent)
-        if template is None:
-            template = self._loaded[agent] = load_template(self._ref(agent))
-        return template
+        return self._load(agent) if template is None else template
 
     def loaded(self, agent: str) -> Template | None:
         """The template of `agent` as it was loaded last; None when it never was, or cannot be. No file is run."""
         return self._loaded.get(agent)
+
+    def last(self, agent: str) -> Template | None:
+        """As `loaded`; of one that cannot be loaded any more, as it was before."""
+        return self._last.get(agent)
 
     def reload(self, agent: str) -> Template:
         """Take up the file of `agent` as it is now, for everybody who asks from here on.
@@ -80,10 +83,13 @@ class Templates:
             SpawnRefused: as for a call; what was loaded before is forgotten.
         """
         try:
-            template = self._loaded[agent] = load_template(self._ref(agent))
+            return self._load(agent)
         except SpawnRefused:
             self._loaded.pop(agent, None)
             raise
+
+    def _load(self, agent: str) -> Template:
+        template = self._loaded[agent] = self._last[agent] = load_template(self._ref(agent))
         return template
 
     def _ref(self, agent: str) -> str:

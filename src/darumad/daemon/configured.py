@@ -57,7 +57,7 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     """Each definition as its template was loaded last: a restart of an agent loads it anew.
 
     A definition whose template cannot be loaded takes items all the same, and they wait: for the template, and not for
-    answers, since nobody can say whether they may be vague.
+    answers, since nobody can say whether they may be vague. They walk as it said before it broke.
     """
 
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
@@ -70,7 +70,8 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            ref, walk = definition.template or None, STAGES_OF[definition.role]
+            ref, before = definition.template or None, self._templates.last(name)
+            walk = STAGES_OF[definition.role] if before is None else before.stages
             return LoadedDefinition(
                 name, definition.role, ref, None, walk, complete_by_form=True, offers=definition.offers
             )
