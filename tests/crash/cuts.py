@@ -6,6 +6,7 @@ sure to be there. Each state that a cut may leave is opened by the product's own
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import uuid
@@ -146,7 +147,11 @@ def _judged(disk: Disk, known: History, rng: random.Random) -> list[Violation]:
             _boot(home / "daemon" / "state")
         except DarumaError as error:
             return [Violation("it opens after a power cut", "the daemon", f"would not start: {error}")]
-        return check(replace(known, tables=tables_of(home / "daemon" / "state" / "journal.db")), STANDING)
+        try:
+            tables = tables_of(home / "daemon" / "state" / "journal.db")
+        except sqlite3.DatabaseError as error:
+            return [Violation("it is whole after a power cut", "the journal", f"is broken: {error}")]
+        return check(replace(known, tables=tables), STANDING)
     finally:
         shutil.rmtree(home)
 

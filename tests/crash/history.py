@@ -190,8 +190,12 @@ def tables_of(database: Path) -> Tables:
     """The rows that the rules look at. Nobody else may have the file open.
 
     Raises:
-        sqlite3.DatabaseError: it is no database, or a broken one.
+        sqlite3.DatabaseError: it is no database, or a broken one: what is no row of its table is read as any other.
     """
+    with closing(sqlite3.connect(database)) as connection:
+        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(said)
     return read_tables(database, _READ)
 
 
