@@ -92,7 +92,7 @@ def test_a_step_that_fails_ends_the_telling_with_a_plain_sentence_and_nothing_is
 def test_the_demo_closes_with_the_tree_the_queue_and_the_metrics_that_changed(told: Told) -> None:
     closing = told.shown[told.shown.index("What is left of it") :]
     assert "└─ control-socket" in closing
-    assert "queue     parked 1, succeeded 21" in closing
+    assert "queue      parked 1, succeeded 21" in closing
     assert "vague      parked (challenge)" in closing
     assert 'daruma_work_items_total{outcome="succeeded",phase="implementation"} 16.0' in closing
     assert 'daruma_queue_items{state="succeeded"} 21.0' in closing
