@@ -40,7 +40,7 @@ NOT_SENT_FOR: Mapping[str, str] = {
     "actors.listener.TreeListener.__call__ 1": "an agent is benched: eight restarts with their backoff take minutes",
     "actors.listener.TreeListener._started 1": "a benched agent is up again, after 15 minutes",
     "journal.writer.Writer._keep_what_happened 1": "the disk is full: tests/journal",
-    "bridge.steps.Steps._end_replay 1": "an agent asks otherwise than before it was killed: tests/bridge, tests/journal",
+    "bridge.steps.Steps._end_replay 1": "an agent asks otherwise than before its death: tests/bridge, tests/journal",
     "control.on_operating.purge 1": "an operator purges an item, and who was told of it finds it gone: tests/journal",
     "control.on_operating.retry 1": "an operator says that a provider is mended, of an item that is ready: tests/e2e",
     "daemon.engine.Engine._heard 1": "a provider that was down is back, half a minute later: tests/e2e/test_outage",
