@@ -17,8 +17,8 @@ from darumad.control.peers import Peer
 from darumad.control.routes import ROUTES
 from darumad.control.wire import EditRequest, SubmitRequest
 from darumad.errors import Refused, Unavailable
-from darumad.journal.encoding import dump, load
-from darumad.work.codec import item_from_json, item_to_json
+from darumad.journal.encoding import dump
+from darumad.work.codec import item_from_text, item_to_json
 from darumad.work.item import WorkItem
 from tests.control.room import CLEAR, Room, Served
 from tests.work.test_codec import JSON
@@ -116,7 +116,7 @@ async def _nothing() -> Any:
 
 
 def read_back(item: WorkItem) -> WorkItem:
-    return item_from_json(load(dump(item_to_json(item))))
+    return item_from_text(dump(item_to_json(item)))
 
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)

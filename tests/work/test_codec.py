@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.names import Role, Stage
+from darumad.values import convert
 from darumad.work import (
     Artifact,
     Failure,
@@ -22,11 +23,9 @@ from darumad.work import (
 )
 from darumad.work.canonical import DIGEST_VERSION, canonical, digest, digest_of_sent
 from darumad.work.codec import (
-    failure_from_json,
     failure_to_json,
-    item_from_json,
+    item_from_text,
     item_to_json,
-    limits_from_json,
     limits_to_json,
     result_from_json,
     result_to_json,
@@ -130,9 +129,13 @@ def through_the_wire(value: object) -> dict[str, object]:
     return told
 
 
+def read(data: object) -> WorkItem:
+    return item_from_text(orjson.dumps(data).decode())
+
+
 @given(ITEMS)
 def test_an_item_is_read_as_it_was_written(item: WorkItem) -> None:
-    assert item_from_json(through_the_wire(item_to_json(item))) == item
+    assert read(item_to_json(item)) == item
 
 
 @given(RESULTS)
@@ -148,8 +151,8 @@ def test_a_review_is_read_as_it_was_written(review: Review) -> None:
 @given(USAGES, LIMITS, FAILURES)
 def test_their_parts_are_read_as_they_were_written(usage: Usage, limits: Limits, failure: Failure) -> None:
     assert usage_from_json(through_the_wire(usage_to_json(usage))) == usage
-    assert limits_from_json(through_the_wire(limits_to_json(limits))) == limits
-    assert failure_from_json(through_the_wire(failure_to_json(failure))) == failure
+    assert convert(through_the_wire(limits_to_json(limits)), Limits) == limits
+    assert convert(through_the_wire(failure_to_json(failure)), Failure) == failure
 
 
 def test_every_field_is_written_so_that_a_new_default_changes_no_stored_item() -> None:
@@ -158,11 +161,11 @@ def test_every_field_is_written_so_that_a_new_default_changes_no_stored_item() -
 
 
 def test_an_older_row_without_a_field_takes_its_default() -> None:
-    assert item_from_json({"id": "a", "description": "write the report"}) == item()
+    assert read({"id": "a", "description": "write the report"}) == item()
 
 
 def test_a_newer_row_with_an_unknown_field_is_read() -> None:
-    assert item_from_json({**item_to_json(item()), "mood": "good"}) == item()
+    assert read({**item_to_json(item()), "mood": "good"}) == item()
 
 
 def test_success_cannot_be_written_into_a_result() -> None:
@@ -183,17 +186,17 @@ def test_an_unknown_price_stays_unknown() -> None:
 @pytest.mark.parametrize("data", [{"id": "a"}, {"description": "b"}, {}])
 def test_an_item_without_its_id_or_description_is_refused(data: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="missing required field"):
-        item_from_json(data)
+        read(data)
 
 
 def test_a_word_of_no_known_stage_is_refused() -> None:
     with pytest.raises(ValueError, match="dreaming"):
-        item_from_json({"id": "a", "description": "b", "stages": ["dreaming"]})
+        read({"id": "a", "description": "b", "stages": ["dreaming"]})
 
 
 def test_a_field_that_is_not_what_its_class_declares_is_refused_with_its_place() -> None:
     with pytest.raises(ValueError, match=r"Expected `int`, got `str` - at `\$.priority`"):
-        item_from_json({"id": "a", "description": "b", "priority": "high"})
+        read({"id": "a", "description": "b", "priority": "high"})
 
 
 # --- digests --------------------------------------------------------------------------------------------------------

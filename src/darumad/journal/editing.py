@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from darumad.errors import Broken, Refused, unknown_item
 from darumad.events import WorkEdited
 from darumad.journal.batch import Batch
-from darumad.journal.encoding import dump, read_payload, sha256
+from darumad.journal.encoding import dump, sha256
 from darumad.journal.requests import APPLIED, Answer, Edit
 from darumad.values import changed
-from darumad.work.codec import item_to_json
+from darumad.work.codec import item_from_text, item_to_json
 from darumad.work.item import WorkItem
 from darumad.work.states import WorkState
 
@@ -63,7 +63,7 @@ def _as_read_back(item: WorkItem) -> str:
     """
     text = dump(item_to_json(item))
     try:
-        same = read_payload(text) == item
+        same = item_from_text(text) == item
     except ValueError:
         same = False
     if not same:
@@ -77,4 +77,4 @@ def _is_still(before: WorkItem, body: str) -> bool:
     By what it says: an earlier version wrote fewer fields. Its expiry stands on the row, where a retry takes off one
     that is past.
     """
-    return changed(read_payload(body), expires_at=before.expires_at) == before
+    return changed(item_from_text(body), expires_at=before.expires_at) == before

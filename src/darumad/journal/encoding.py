@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,8 @@ from darumad.errors import Broken, DarumaError
 from darumad.journal.database import Database
 from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, Millis, Stage
-from darumad.values import Decoder, changed
+from darumad.values import changed
+from darumad.work.codec import item_from_text
 from darumad.work.item import WorkItem, WorkRecord
 from darumad.work.states import WorkState
 
@@ -20,9 +21,6 @@ STAGES: Mapping[str, Stage] = {each.value: each for each in Stage}
 """What a stored word means."""
 WORDS: Mapping[Stage | WorkState, str] = {each: each.value for each in (*Stage, *WorkState)}
 """How it is stored: the plain text, for a word that is more than a `str` makes the driver look for an adapter."""
-
-read_payload: Callable[[str], WorkItem] = Decoder(WorkItem).decode
-"""The item of a stored payload; raises a ValueError that names the place where it is none."""
 
 _UID, _STAGE, _AGENT = 1, 5, 32
 _IN_JSON = frozenset({25, 28, 29, 30})
@@ -143,7 +141,7 @@ def item_of(body: str, digest: str, uid: str) -> WorkItem:
         Broken: the payload is not what was written.
         ValueError: it is, and is no item.
     """
-    return read_payload(verified(body, digest, f"the payload of {uid}"))
+    return item_from_text(verified(body, digest, f"the payload of {uid}"))
 
 
 class RecentItems:

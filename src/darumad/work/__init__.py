@@ -38,11 +38,9 @@ from darumad.work.canonical import DIGEST_VERSION, digest, digest_of_sent
 from darumad.work.causes import ENDS, Course, End, cause_of
 from darumad.work.challenge import Challenge, Issue, challenge_of
 from darumad.work.codec import (
-    failure_from_json,
     failure_to_json,
-    item_from_json,
+    item_from_text,
     item_to_json,
-    limits_from_json,
     limits_to_json,
     result_from_json,
     result_to_json,
@@ -149,7 +147,6 @@ __all__ = [
     "digest",
     "digest_of_sent",
     "estimate_of",
-    "failure_from_json",
     "failure_to_json",
     "find_cycle",
     "has_room",
@@ -158,9 +155,8 @@ __all__ = [
     "in_line",
     "is_killer",
     "item_budget",
-    "item_from_json",
+    "item_from_text",
     "item_to_json",
-    "limits_from_json",
     "limits_to_json",
     "nearly_spent",
     "next_day",

@@ -5,10 +5,10 @@ default for a field that is not there and passes over one it does not know, so o
 read has the types that its class declares: whatever else stands there is refused with its place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from darumad.values import asdict, convert
+from darumad.values import Decoder, asdict, convert
 from darumad.work.gates import Finding, Review, in_order
 from darumad.work.item import Limits, WorkItem
 from darumad.work.model import Message
@@ -31,13 +31,8 @@ def item_to_json(item: WorkItem) -> Json:
     }
 
 
-def item_from_json(data: Mapping[str, Any]) -> WorkItem:
-    """The item that `item_to_json` wrote.
-
-    Raises:
-        ValueError: a field without a default (`id`, `description`) is missing, or one is not what it should be.
-    """
-    return convert(data, WorkItem)
+item_from_text: Callable[[str], WorkItem] = Decoder(WorkItem).decode
+"""The item that `item_to_json` wrote, from its JSON text; raises a ValueError that names the place where it is none."""
 
 
 def result_to_json(result: WorkResult) -> Json:
@@ -137,11 +132,6 @@ def limits_to_json(limits: Limits) -> Json:
     return asdict(limits)
 
 
-def limits_from_json(data: Mapping[str, Any]) -> Limits:
-    """The limits that `limits_to_json` wrote."""
-    return convert(data, Limits)
-
-
 def message_to_json(message: Message) -> Json:
     """A turn of a dialogue that people can write: `message` without what only a model says."""
     return {"role": message.role, "text": message.text}
@@ -165,15 +155,6 @@ def failure_to_json(failure: Failure) -> Json:
         "budget": failure.budget,
         "needs": dict(failure.needs),
     }
-
-
-def failure_from_json(data: Mapping[str, Any]) -> Failure:
-    """The failure that `failure_to_json` wrote.
-
-    Raises:
-        ValueError: `kind` or `message` is missing.
-    """
-    return convert(data, Failure)
 
 
 def _finding_to_json(finding: Finding) -> Json:
