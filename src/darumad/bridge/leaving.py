@@ -12,7 +12,6 @@ from typing import Any
 
 from darumad.agents import UnfitResult, artifacts, ended, fitted
 from darumad.agents.artifacts import UnsafePath, place
-from darumad.errors import pointer
 from darumad.logs import logger
 from darumad.names import Stage
 from darumad.values import Value, changed
@@ -125,9 +124,8 @@ def _see_size(result: WorkResult, limit: int) -> None:
         raise UnfitResult(f"{unwritable(told)} is no JSON: {error}") from error
     if size > limit:
         raise LargeResult(f"it has {size:,} bytes, and `item.result_limit` is {limit:,}: put what is large into files")
-    for name in _FREE:
-        if (where := no_number(told[name])) is not None:
-            raise UnfitResult(f"{pointer(name)}{where} is no number that JSON has: nan or an infinity")
+    if (where := no_number({name: told[name] for name in _FREE})) is not None:
+        raise UnfitResult(f"{where} is no number that JSON has: nan or an infinity")
 
 
 def _see_form(value: Any, form: type) -> None:
