@@ -84,10 +84,70 @@ def test_every_wrong_key_is_told_at_once_with_its_line_and_what_was_perhaps_mean
     }
 
 
+def lines_of(file: Path) -> list[tuple[str, str, str]]:
+    """Of each problem its key, its first words, and its line."""
+    with pytest.raises(Refused) as refused:
+        load(file, {})
+    told = [(each.pointer, each.detail) for each in refused.value.problems]
+    return sorted((pointer, " ".join(said.split()[:2]), said.rpartition(" line ")[2][0]) for pointer, said in told)
+
+
 def test_of_a_section_that_stands_twice_what_is_wrong_in_either_is_told(write: Write) -> None:
-    told = problems_of(write("item:\n  timeot: 3s\n  timeout: 90\nlog: {}\nitem:\n  backoff: soon\n"))
-    lines = {pointer: said.rpartition(" line ")[2][0] for pointer, said in told.items()}
-    assert lines == {"item": "5", "item.timeot": "2", "item.timeout": "3", "item.backoff": "6"}
+    assert lines_of(write("item:\n  timeot: 3s\n  timeout: 90\nlog: {}\nitem:\n  backoff: soon\n")) == [
+        ("item", "stands twice", "5"),
+        ("item.backoff", "must be", "6"),
+        ("item.timeot", "is no", "2"),
+        ("item.timeout", "must be", "3"),
+    ]
+
+
+def test_of_a_value_that_stands_twice_what_is_wrong_with_either_is_told(write: Write) -> None:
+    text = (
+        "item:\n  timeout: 90\n  timeout: 80\n  timeot: 1s\n  timeot: 2s\n"
+        "provider:\n  use: zzz\nprovider:\n  use: ollama\n"
+    )
+    assert lines_of(write(text)) == [
+        ("item.timeot", "is no", "4"),
+        ("item.timeot", "is no", "5"),
+        ("item.timeot", "stands twice", "5"),
+        ("item.timeout", "must be", "2"),
+        ("item.timeout", "must be", "3"),
+        ("item.timeout", "stands twice", "3"),
+        ("provider", "stands twice", "8"),
+        ("provider.use", "names no", "7"),
+        ("provider.use", "stands twice", "9"),
+    ]
+
+
+def test_of_what_stands_as_a_value_and_as_a_section_and_of_a_third_each_is_told(write: Write) -> None:
+    assert lines_of(write("item: 5\nitem:\n  timeout: 1\nitem:\n  timeout: 2\n  timeout: 3\n")) == [
+        ("item", "must hold", "1"),
+        ("item", "stands twice", "2"),
+        ("item", "stands twice", "4"),
+        ("item.timeout", "must be", "3"),
+        ("item.timeout", "must be", "5"),
+        ("item.timeout", "must be", "6"),
+        ("item.timeout", "stands twice", "5"),
+        ("item.timeout", "stands twice", "6"),
+    ]
+
+
+def test_what_two_sections_of_one_name_say_together_is_not_held_to_be_unsaid_in_either(write: Write) -> None:
+    file = write("providers: {own: {kind: ollama}}\nprovider: {use: own}\nproviders: {own: {model: m}}\n")
+    assert lines_of(file) == [("providers", "stands twice", "3"), ("providers.own", "stands twice", "3")]
+
+
+def test_beside_a_file_that_cannot_be_read_what_is_wrong_in_the_environment_is_told_and_nothing_is_missed_there(
+    write: Write,
+) -> None:
+    environ = {
+        "DARUMA_ITEM__TIMEOUT": "5",
+        "DARUMA_METRICS__LISTEN": "0.0.0.0:1",
+        "DARUMA_PROVIDER__USE": "local",
+        "DARUMA_PROVIDERS__LOCAL__MODEL": "m",
+        "DARUMA_AGENTS__MINE__TEMPLATE": "./mine.py",
+    }
+    assert set(problems_of(write("item: ["), environ)) == {"daruma.yaml", "item.timeout", "metrics.listen"}
 
 
 def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_of_its_name(write: Write) -> None:

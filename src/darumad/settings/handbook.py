@@ -33,8 +33,9 @@ that is null by default limits nothing. Every setting can also be given in the e
 list with commas between its entries; the environment wins over the file."""
 
 _READING = """\
-A wrong file changes nothing and starts nothing: every wrong key is told at once, with its line. `daruma config show`
-says what holds and where it came from.
+A wrong file changes nothing and starts nothing: every wrong key and value is told at once, with its line; of what
+stands twice, either, and that it does. Beside a file that cannot be read at all, what is wrong in the environment is
+told. `daruma config show` says what holds and where it came from.
 
 Read is the file that `--config` or `$DARUMA_CONFIG` names, else `/etc/daruma/daruma.yaml` for root and
 `$XDG_CONFIG_HOME/daruma/daruma.yaml` for others, if there is one. Under systemd `STATE_DIRECTORY`,

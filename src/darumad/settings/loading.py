@@ -1,6 +1,7 @@
 """Reading the settings, once: defaults, then the file, then the environment; the last to speak wins."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,8 +10,8 @@ from darumad.plural import counted
 from darumad.settings.model import Control, Settings
 from darumad.settings.places import Places, places
 from darumad.settings.reading import Reading
-from darumad.settings.rules import contradictions, is_path
-from darumad.settings.sources import Branch, empty, from_environment, from_yaml, overlaid
+from darumad.settings.rules import contradictions, is_path, untenable
+from darumad.settings.sources import Written, empty, from_environment, from_yaml, illegible, overlaid
 from darumad.values import Value, changed
 
 
@@ -50,25 +51,31 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def examine(path: Path | None, environ: Mapping[str, str]) -> Examined:
-    """The same, with whatever is wrong, for who looks on."""
-    known = places(environ)
-    file = path or _file_of(environ, known)
-    tree, problems = _read(file)
+    """The same, with whatever is wrong, for who looks on.
+
+    Of what stands twice in the file the last is what `settings` has; what is wrong with those before it is told, too.
+    """
+    file = path or _file_of(environ, places(environ))
+    looks = [_judged(written, file, environ) for written in _read(file)]
+    problems = dict.fromkeys(problem for look in looks for problem in look.problems)
+    return changed(looks[-1], problems=list(problems))
+
+
+def _judged(written: Written, file: Path | None, environ: Mapping[str, str]) -> Examined:
+    known, tree = places(environ), written.tree
     for where, leaf in from_environment(environ):
         tree = overlaid(tree, where, leaf)
-    reading = Reading(file.absolute().parent if file else Path.cwd())
+    reading = Reading(file.absolute().parent if file else Path.cwd(), written.legible)
     settings = reading.section(Settings, tree, "", _defaults(known))
     told = changed(settings, said=_said(environ, reading.origins), read_from=file and file.absolute())
     settings = _at_home(told, reading.here)
+    unread = [*written.problems, *reading.problems]
     read = Examined(
-        settings=_with_credentials(settings, known),
-        file=file,
-        reading=reading,
-        problems=[*problems, *reading.problems],
+        settings=_with_credentials(settings, known), file=file, reading=reading, problems=[*written.twice, *unread]
     )
-    already = {each.pointer for each in read.problems}
-    amiss = [read.told(each) for each in contradictions(settings) if each.pointer not in already]
-    return changed(read, problems=[*read.problems, *amiss])
+    already = {each.pointer for each in unread}
+    amiss = chain(untenable(settings), contradictions(settings) if written.legible else ())
+    return changed(read, problems=[*read.problems, *(read.told(each) for each in amiss if each.pointer not in already)])
 
 
 def _file_of(environ: Mapping[str, str], known: Places) -> Path | None:
@@ -78,15 +85,15 @@ def _file_of(environ: Mapping[str, str], known: Places) -> Path | None:
     return known.settings_file if known.settings_file.is_file() else None
 
 
-def _read(file: Path | None) -> tuple[Branch, list[Problem]]:
+def _read(file: Path | None) -> Sequence[Written]:
     if file is None:
-        return empty(), []
+        return [Written(empty())]
     try:
         return from_yaml(file.read_text(encoding="utf-8"), file.name)
     except OSError as error:
-        return empty(), [Problem(str(file), f"cannot be read: {error.strerror}")]
+        return [illegible(str(file), f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
-        return empty(), [Problem(str(file), f"is no UTF-8 text: byte {error.start} is wrong")]
+        return [illegible(str(file), f"is no UTF-8 text: byte {error.start} is wrong")]
 
 
 def _defaults(known: Places) -> Settings:

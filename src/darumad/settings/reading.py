@@ -20,9 +20,13 @@ _BEYOND_NUMBERS = 1 << 53
 
 
 class Reading(Value):
-    """One pass over a tree: what was wrong, and where each value and section stood. Relative paths begin at `here`."""
+    """One pass over a tree: what was wrong, and where each value and section stood. Relative paths begin at `here`.
+
+    Where the file was not `legible` nothing is held to be left unsaid: it may be said there.
+    """
 
     here: Path
+    legible: bool = True
     problems: list[Problem] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
     sections: dict[str, str] = field(default_factory=dict)
@@ -84,7 +88,7 @@ class Reading(Value):
 
     def _provider_like(self, node: Node, path: str) -> ProviderSettings:
         kind = node.parts.get("kind") if isinstance(node, Branch) else None
-        if kind is None:
+        if kind is None and self.legible:
             self._wrong(path, f"says no `kind`: one of {', '.join(BY_KIND)}", node.origin)
         return BY_KIND.get(str(getattr(kind, "value", None)), BY_KIND["anthropic"])
 

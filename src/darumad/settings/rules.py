@@ -23,18 +23,29 @@ _ENDPOINTS = ("/chat/completions", "/v1/messages", "/api/chat")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def contradictions(settings: Settings) -> Iterator[Problem]:
-    """Everything about `settings` that cannot be meant, as it stands."""
-    yield from _order(settings)
+def untenable(settings: Settings) -> Iterator[Problem]:
+    """Everything about `settings` that cannot be meant, whatever else is said."""
     yield from _daemon(settings)
     for name, provider in settings.providers.items():
         yield from _provider(f"providers.{name}", name, provider)
+    for name, agent in settings.agents.items():
+        yield from _agent(f"agents.{name}", name, agent)
+    yield from _lanes(settings)
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Everything about `settings` that cannot be meant beside the rest of them, or for want of it."""
+    yield from _order(settings)
+    known = {"auto", "offline", *settings.providers}
+    if settings.provider.use not in known:
+        yield Problem("provider.use", _no_provider(settings.provider.use, known))
+    for name, provider in settings.providers.items():
+        yield from _model(f"providers.{name}", provider)
         yield from _patience(f"providers.{name}", provider, settings.said)
         yield from _window(f"providers.{name}", provider, settings.said)
     yield from _fallbacks(settings)
     for name, agent in settings.agents.items():
-        yield from _agent(f"agents.{name}", name, agent, settings)
-    yield from _lanes(settings)
+        yield from _made(f"agents.{name}", agent, settings)
     for name, price in settings.prices.items():
         for way in ("input", "output"):
             if getattr(price, way) is None:
@@ -63,9 +74,6 @@ def _daemon(settings: Settings) -> Iterator[Problem]:
     for kind in settings.supervision.count:
         if kind not in KINDS:
             yield Problem(f"supervision.count.{kind}", f"is no kind of error{did_you_mean(kind, KINDS)}")
-    known = {"auto", "offline", *settings.providers}
-    if settings.provider.use not in known:
-        yield Problem("provider.use", _no_provider(settings.provider.use, known))
     if not _is_time_zone(settings.budget.time_zone):
         yield Problem("budget.time_zone", "is no time zone this machine knows; write one such as Europe/Berlin")
     if settings.metrics.listen is not None and not _is_loopback(settings.metrics.listen):
@@ -89,13 +97,16 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
     wrong = _unseen_in(provider.base_url) or _wrong_with(provider.base_url)
     if wrong is not None:
         yield Problem(f"{pointer}.base_url", wrong)
-    if provider.model is None and provider.kind == "anthropic":
-        yield Problem(f"{pointer}.model", "must name a model")
     for key, model in (("model", provider.model), ("embedding_model", provider.embedding_model)):
         if model is not None and not (model.strip() and model.isprintable()):
             yield Problem(f"{pointer}.{key}", "must be a model's name, on one line")
     if provider.key_env is not None and not _VARIABLE.fullmatch(provider.key_env):
         yield Problem(f"{pointer}.key_env", "must be a variable's name, of letters, digits and _, without its value")
+
+
+def _model(pointer: str, provider: ProviderSettings) -> Iterator[Problem]:
+    if provider.model is None and provider.kind == "anthropic":
+        yield Problem(f"{pointer}.model", "must name a model")
 
 
 def _patience(pointer: str, provider: ProviderSettings, said: Collection[str]) -> Iterator[Problem]:
@@ -173,11 +184,18 @@ def _lanes(settings: Settings) -> Iterator[Problem]:
         yield Problem(f"lanes.{DEFAULT}.max_running", "cannot be set for the lane of items that name none")
 
 
-def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) -> Iterator[Problem]:
+def _agent(pointer: str, name: str, agent: AgentSettings) -> Iterator[Problem]:
     if not SLUG.fullmatch(name):
         yield Problem(pointer, "must have a name of a-z, 0-9 and dashes, at most 63")
     if name in BUILT_IN:
         yield Problem(pointer, "is a role of the house; choose another name")
+    for word in agent.offers:
+        if not SLUG.fullmatch(word):
+            yield Problem(f"{pointer}.offers", f"must be words of a-z, 0-9 and dashes, at most 63 each, not '{word}'")
+
+
+def _made(pointer: str, agent: AgentSettings, settings: Settings) -> Iterator[Problem]:
+    """What keeps its agent from being made, or from being served."""
     if is_path(agent.template) and agent.isolation is None:
         yield Problem(
             f"{pointer}.isolation",
@@ -186,9 +204,6 @@ def _agent(pointer: str, name: str, agent: AgentSettings, settings: Settings) ->
     known = {"offline", *settings.providers}
     if agent.provider is not None and agent.provider not in known:
         yield Problem(f"{pointer}.provider", _no_provider(agent.provider, known))
-    for word in agent.offers:
-        if not SLUG.fullmatch(word):
-            yield Problem(f"{pointer}.offers", f"must be words of a-z, 0-9 and dashes, at most 63 each, not '{word}'")
 
 
 def is_path(template: str) -> bool:

@@ -3,16 +3,16 @@
 Only the form is judged here; what a value means is for `reading`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any, TypeAlias
 
 import yaml
 
 from darumad.errors import Problem
-from darumad.values import Value
+from darumad.values import Value, field
 
 PREFIX = "DARUMA_"
-_TOO_DEEP = "is nested too deeply, or within itself"
 NOT_SETTINGS = frozenset({"DARUMA_CONFIG", "DARUMA_SOCKET"})
 """Variables that are the command line's own: which file to read, and which daemon to speak to."""
 
@@ -35,6 +35,7 @@ class Branch(Value):
 
 
 Node: TypeAlias = Leaf | Branch
+_Entry: TypeAlias = tuple[yaml.Node, yaml.Node]
 
 
 def empty(origin: str = "") -> Branch:
@@ -42,24 +43,36 @@ def empty(origin: str = "") -> Branch:
     return Branch({}, origin)
 
 
-def from_yaml(text: str, name: str) -> tuple[Branch, list[Problem]]:
-    """The tree that `text` writes, and what is wrong with its form. `name` is what messages call the file."""
+class Written(Value):
+    """What a file says, and what is wrong with its form; `legible` is false where nothing of it could be read."""
+
+    tree: Branch
+    problems: Sequence[Problem] = ()
+    twice: Sequence[Problem] = ()
+    legible: bool = True
+
+
+def from_yaml(text: str, name: str) -> Sequence[Written]:
+    """What `text` writes; where something stands twice, as it is with the first, then as it is with the second.
+
+    The last counts; those before it are there to be judged. `name` is what messages call the file.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
+            return [Written(empty(name))]
+        if isinstance(root, yaml.MappingNode):
+            return list(_turns(root, name))
     except yaml.YAMLError as error:
-        return empty(name), [Problem(name, _told(error, name))]
-    except RecursionError:
-        return empty(name), [Problem(name, _TOO_DEEP)]
-    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
-        return empty(name), []
-    if not isinstance(root, yaml.MappingNode):
-        return empty(name), [Problem(name, "is no mapping of sections; see config/daruma.yaml")]
-    problems: list[Problem] = []
-    try:
-        tree = _branch(root, name, "", name, problems)
+        return [illegible(name, _told(error, name))]
     except RecursionError:  # an alias that holds itself, too
-        return empty(name), [Problem(name, _TOO_DEEP)]
-    return tree, problems
+        return [illegible(name, "is nested too deeply, or within itself")]
+    return [illegible(name, "is no mapping of sections; see config/daruma.yaml")]
+
+
+def illegible(name: str, why: str) -> Written:
+    """A file of which nothing is known."""
+    return Written(empty(name), [Problem(name, why)], legible=False)
 
 
 def from_environment(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Leaf]]:
@@ -80,33 +93,59 @@ def overlaid(tree: Branch, path: tuple[str, ...], leaf: Leaf) -> Branch:
     return Branch({**tree.parts, name: put}, tree.origin)
 
 
-def _branch(node: yaml.MappingNode, name: str, path: str, origin: str, problems: list[Problem]) -> Branch:
-    parts: dict[str, Node] = {}
-    for key, value in node.value:
-        word = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-        dotted, line = f"{path}.{word}" if path else word, f"{name} line {key.start_mark.line + 1}"
-        if word in parts:
-            problems.append(Problem(dotted, f"stands twice ({line}); keep one"))
-        parts[word] = _joined(parts.get(word), _node(value, name, dotted, line, problems))
-    return Branch(parts, origin)
+def _turns(root: yaml.MappingNode, name: str) -> Iterator[Written]:
+    for number in count():
+        turn = _Turn(name)
+        yield Written(turn.branch(root.value, "", name, number), turn.problems, turn.twice)
+        if not turn.behind:
+            return
 
 
-def _joined(first: Node | None, second: Node) -> Node:
-    """What stands twice, so that all that is wrong in both is found; of one value the second."""
-    if not (isinstance(first, Branch) and isinstance(second, Branch)):
-        return second
-    below = {name: _joined(first.parts.get(name), each) for name, each in second.parts.items()}
-    return Branch({**first.parts, **below}, second.origin)
+class _Turn(Value):
+    """One pass over a file. `behind` are the places where more stands than it took."""
+
+    name: str
+    problems: list[Problem] = field(default_factory=list)
+    twice: list[Problem] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
+
+    def branch(self, entries: Iterable[_Entry], path: str, origin: str, number: int) -> Branch:
+        """The mapping that has these entries; of what stands more than once the `number`th, from 0, or the last.
+
+        Sections of one name are one, which comes behind all values of that name.
+        """
+        copies: dict[str, list[_Entry]] = {}
+        for key, value in entries:
+            word = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            if word in copies:
+                self.twice.append(Problem(_below(path, word), f"stands twice ({self._line(key)}); keep one"))
+            copies.setdefault(word, []).append((key, value))
+        return Branch({word: self._node(each, _below(path, word), number) for word, each in copies.items()}, origin)
+
+    def _node(self, copies: Sequence[_Entry], path: str, number: int) -> Node:
+        sections = [(key, each.value) for key, each in copies if isinstance(each, yaml.MappingNode)]
+        values = [each for each in copies if not isinstance(each[1], yaml.MappingNode)]
+        if sections and number >= len(values):
+            entries = chain.from_iterable(below for _, below in sections)
+            return self.branch(entries, path, self._line(sections[-1][0]), number - len(values))
+        if sections or number < len(values) - 1:
+            self.behind.append(path)
+        key, value = values[min(number, len(values) - 1)]
+        return self._leaf(value, path, self._line(key))
+
+    def _leaf(self, node: yaml.Node, path: str, origin: str) -> Leaf:
+        try:
+            return Leaf(_plain(node), origin)
+        except (yaml.YAMLError, ValueError) as error:
+            self.problems.append(Problem(path, f"cannot be read ({origin}): {error}"))
+            return Leaf(None, origin)
+
+    def _line(self, key: yaml.Node) -> str:
+        return f"{self.name} line {key.start_mark.line + 1}"
 
 
-def _node(node: yaml.Node, name: str, path: str, origin: str, problems: list[Problem]) -> Node:
-    if isinstance(node, yaml.MappingNode):
-        return _branch(node, name, path, origin, problems)
-    try:
-        return Leaf(_plain(node), origin)
-    except (yaml.YAMLError, ValueError) as error:
-        problems.append(Problem(path, f"cannot be read ({origin}): {error}"))
-        return Leaf(None, origin)
+def _below(path: str, word: str) -> str:
+    return f"{path}.{word}" if path else word
 
 
 def _plain(node: yaml.Node) -> Any:
