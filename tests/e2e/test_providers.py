@@ -48,7 +48,7 @@ TROUBLES: Mapping[str, Trouble] = {
         fault=Fault(name="http_status", code=429, retry_after=ASKED_TO_WAIT), kind="rate_limited", calls=3, counted=0
     ),
     "cut": Trouble(fault=Fault(name="clean_eof", after=3), kind="truncated_stream", calls=2, counted=1),
-    "nonsense": Trouble(fault=Fault(name="malformed_json", after=1), kind="malformed_response", calls=2, counted=1),
+    "nonsense": Trouble(fault=Fault(name="malformed_json"), kind="malformed_response", calls=2, counted=1),
 }
 PASSING = {f"{vendor}-{trouble}-passing": trouble for vendor in VENDORS for trouble in TROUBLES}
 LASTING = {f"{vendor}-{trouble}-lasting": trouble for vendor in VENDORS for trouble in TROUBLES}

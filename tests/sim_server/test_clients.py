@@ -6,15 +6,16 @@ reads one of them otherwise fails here, by name.
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import anthropic
 import httpx2
 import ollama
 import openai
 import pytest
+from anthropic.types import RefusalStopDetails
 
-from darumad.sim import Reply, Rule, Server, Simulation, ToolUse
+from darumad.sim import Reply, Rule, Server, Simulation, ToolUse, scenario_of
 
 SCHEMA = {
     "type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"], "additionalProperties": False,
@@ -120,6 +121,21 @@ def test_anthropic_s_client_reads_every_reply(claude: anthropic.Anthropic, reply
     assert ("thinking" in blocks) is (reply == "thinking")
     assert message.stop_sequence == asks.get("stop")
     assert 0 < message.usage.output_tokens <= body["max_tokens"] or reply == "refusal"
+
+
+@pytest.mark.parametrize("category", [*get_args(get_args(RefusalStopDetails.__annotations__["category"])[0]), None])
+def test_every_category_that_anthropic_declines_for_can_be_played(
+    sim: Simulation, claude: anthropic.Anthropic, category: str | None, stream: bool
+) -> None:
+    sim.play(*scenario_of({"rules": [{"then": {"fault": "refusal", "category": category}}]}).rules)
+    body: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 10, "messages": ASKED}
+    if stream:
+        with claude.messages.stream(**body) as events:
+            details = events.get_final_message().stop_details
+    else:
+        details = claude.messages.create(**body).stop_details
+    assert details is not None
+    assert details.category == category
 
 
 def test_openai_s_client_reads_every_reply(gpt: openai.OpenAI, reply: str, stream: bool) -> None:

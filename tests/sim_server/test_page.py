@@ -8,6 +8,7 @@ import pytest
 
 from darumad.sim import Attempt, Fault, ToolUse, main
 from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS
+from darumad.sim.parameters import HEEDED
 from darumad.sim.reading import TURN, WHEN
 from darumad.sim.spoiled import SPOILED
 
@@ -15,10 +16,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "scenario.md").read_t
 
 
 def rows(heading: str) -> list[tuple[list[str], list[str]]]:
-    """What stands in backticks in the first cell of each row of a section, and in the second."""
+    """What stands in backticks in the first cell of each row of a section, and in the second before a colon."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`.+?) \| ?(.*) ?\|$", section, re.MULTILINE)
-    return [(re.findall(r"`(\w+)`", first), re.findall(r"`(\w+)`", second)) for first, second in cells]
+    return [
+        (re.findall(r"`(\w+)`", first), re.findall(r"`(\w+)`", second.partition(":")[0])) for first, second in cells
+    ]
 
 
 def names(heading: str) -> list[str]:
@@ -35,8 +38,9 @@ def test_every_fault_and_every_parameter_has_its_row() -> None:
     assert sorted(names("Faults")) == sorted({*FAULTS, *VENDOR_FAULTS, *SPOILED})
     parameters = {each.name for each in fields(Fault)} - {"name"}
     assert set(names("Parameters")) == parameters
-    told = {name for _, second in rows("Faults") for name in second} & parameters
-    assert told == parameters, "a parameter that no fault heeds"
+    heeded = {fault: {*second} & parameters for first, second in rows("Faults") for fault in first}
+    assert heeded == {fault: {*HEEDED.get(fault, ())} for fault in heeded}
+    assert set().union(*heeded.values()) == parameters, "a parameter that no fault heeds"
 
 
 def test_the_page_names_the_faults_that_leave_nothing_of_a_reply() -> None:

@@ -56,8 +56,12 @@ RULES = [
     ),
     (
         {"then": {"fault": "rst", "mode": "cut"}},
-        "`then.mode` is nothing to rst; it is for bad_tool_args and schema_violation",
+        "rule x: `then` has mode: the fault rst heeds phase, after, frac",
     ),
+    ({"then": {"fault": "empty_body", "code": 500, "frac": 1}}, "`then` has frac, code: the fault empty_body heeds no"),
+    ({"then": {"fault": "malformed_json", "after": 1}}, "`then` has after: the fault malformed_json heeds where"),
+    ({"then": {"fault": "malformed_json", "where": "args"}}, "`then.where` must be one of head, body, end, not 'args'"),
+    ({"then": {"fault": "refusal", "category": "boredom"}}, "`then.category` must be one of cyber, bio, frontier_llm"),
     ({"then": {"reply": "a", "script": ["b"]}}, "rule x: `then` has a `reply` and a `script`, whose first turn"),
     (
         {"then": {"reply": "a", "fault": "http_status"}},

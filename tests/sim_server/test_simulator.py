@@ -89,6 +89,29 @@ def test_a_message_has_the_vendor_s_form(sim: Simulation) -> None:
     assert set(body["usage"]) >= {"input_tokens", "output_tokens", "cache_read_input_tokens"}
 
 
+STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+def broken_at(body: bytes) -> float:
+    """Which part of the lines of JSON comes before that over which a reader stumbles."""
+    for line in body.splitlines(keepends=True):
+        try:
+            json.loads(line)
+        except json.JSONDecodeError as error:
+            return (body.index(line) + error.pos) / len(body)
+    return 1.0
+
+
+@STREAMED
+def test_broken_json_is_broken_where_the_scenario_says(sim: Simulation, *, stream: bool) -> None:
+    found = {}
+    for where in ("head", "body", "end"):
+        rule = {"then": {"fault": "malformed_json", "where": where, "reply": "word " * 40}}
+        sim.play(*scenario_of({"rules": [rule]}).rules)
+        found[where] = broken_at(call(sim, "ollama", "POST", "/api/chat", {**CHAT, "stream": stream})[1])
+    assert found["head"] < 0.2 < found["body"] < 0.8 < found["end"] < 1.0
+
+
 def test_a_prompt_is_counted_as_a_message_would_count_it_and_takes_of_no_quota(sim: Simulation) -> None:
     sim.play(quotas={"anthropic-*": Quota(requests=1)})
     asked = {"model": MESSAGE["model"], "messages": MESSAGE["messages"], "system": "word " * 100}

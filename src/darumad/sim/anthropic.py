@@ -252,7 +252,7 @@ def _message(asked: Asked, reply: Reply, number: int) -> dict[str, Any]:
         "content": content,
         "stop_reason": None if reply.unended else reply.stop or ("tool_use" if reply.tool_calls else "end_turn"),
         "stop_sequence": reply.stopped_by,
-        "stop_details": _REFUSED if reply.stop == "refusal" else None,
+        "stop_details": _refused(reply.category) if reply.stop == "refusal" else None,
         "usage": {
             "input_tokens": max(0, _read(asked, reply) - asked.cached - asked.kept),
             "output_tokens": tokens_said(asked, reply),
@@ -267,7 +267,8 @@ def _read(asked: Asked, reply: Reply) -> int:
     return tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
 
 
-_REFUSED = {"type": "refusal", "category": "general_harms", "explanation": "The model declined."}
+def _refused(category: str | None) -> dict[str, Any]:
+    return {"type": "refusal", "category": category, "explanation": "The model declined."}
 
 
 def _content(asked: Asked, reply: Reply, number: int) -> list[dict[str, Any]]:

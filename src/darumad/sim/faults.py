@@ -1,5 +1,6 @@
 """How an answer goes wrong on its way, as plans: each fault turns a good answer into the steps taken on the wire."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -120,8 +121,20 @@ def _one_frame(answer: Answer, fault: Fault, spoil: Callable[[bytes], bytes]) ->
     yield from whole(replace(answer, frames=tuple(frames)))
 
 
+_COLON = re.compile(rb'(?<!\\)":')
+"""Behind a key; a text within a text has its quotes escaped."""
+_PLACES: Mapping[str, float] = {"head": 0.0, "body": 0.5, "end": 1.0}
+
+
 def _malformed_json(answer: Answer, fault: Fault) -> Plan:
-    return _one_frame(answer, fault, lambda frame: frame.replace(b"}", b"", 1).replace(b'":', b'" ', 1))
+    """One colon is missing: the first that there is, the one in the middle, or the last."""
+    colons = [(number, found.start()) for number, frame in enumerate(answer.frames) for found in _COLON.finditer(frame)]
+    if not colons:
+        return whole(answer)
+    number, at = colons[int((len(colons) - 1) * _PLACES[fault.where])]
+    frames = list(answer.frames)
+    frames[number] = frames[number][: at + 1] + b" " + frames[number][at + 2 :]
+    return whole(replace(answer, frames=tuple(frames)))
 
 
 def _bad_utf8(answer: Answer, fault: Fault) -> Plan:

@@ -20,6 +20,8 @@ _ONE_OF: Mapping[str, Sequence[str]] = {
     "overflow": ("truncate", "error"),
     "phase": ("accept", "headers", "body", "stream"),
     "body": ("std", "html", "empty", "list", "raw", "echo"),
+    "where": ("head", "body", "end"),
+    "category": ("cyber", "bio", "frontier_llm", "reasoning_extraction", "general_harms"),
     "last_role": ("user", "assistant", "tool", "system"),
 }
 _REGEX = frozenset({"prompt_re", "system_re"})

@@ -9,6 +9,7 @@ from typing import Any
 
 from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS
 from darumad.sim.fitting import Unfit, fitting, listed, mapped, number, only, said_in, together
+from darumad.sim.parameters import refuse_unheeded
 from darumad.sim.scenario import ASKING, LOOK_UP, Fault, Quota, Reply, Rule, Scenario, Server, ToolUse, When
 from darumad.sim.spoiled import MODES, SPOILED
 from darumad.sim.spread import Spread, spread_of
@@ -262,14 +263,15 @@ def _fault(then: Mapping[str, Any]) -> Fault | None:
     if name not in KNOWN_FAULTS:
         raise ValueError(f"there is no fault {name!r}; there are {', '.join(KNOWN_FAULTS)}")
     parameters = {each: then[each] for each in _FAULT_FIELDS if each in then}
-    fits, _ = together(lambda: fitting("then", Fault, parameters), lambda: _spoils(str(name), then.get("mode")))
+    fits, _, _ = together(
+        lambda: fitting("then", Fault, parameters),
+        lambda: refuse_unheeded(str(name), parameters),
+        lambda: _spoils(str(name), then.get("mode")),
+    )
     return Fault(name=str(name), **fits)
 
 
 def _spoils(fault: str, mode: Any) -> None:
-    """Refuses a `mode` that the fault does not heed; what is no text is told elsewhere."""
-    if not isinstance(mode, str) or mode in MODES.get(fault, ()):
-        return
-    if fault not in MODES:
-        raise ValueError(f"`then.mode` is nothing to {fault}; it is for {' and '.join(MODES)}")
-    raise ValueError(f"`then.mode` must be one of {', '.join(MODES[fault])} for {fault}, not {mode!r}")
+    """Refuses a `mode` that the fault does not know; what is no text is told elsewhere."""
+    if isinstance(mode, str) and fault in MODES and mode not in MODES[fault]:
+        raise ValueError(f"`then.mode` must be one of {', '.join(MODES[fault])} for {fault}, not {mode!r}")

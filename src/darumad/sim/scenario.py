@@ -17,6 +17,8 @@ LOOK_UP = "models"
 """The endpoint of what is looked up without asking a model: the list of models, and the like."""
 ASKING = "POST"
 """The method by which a model is asked."""
+GENERAL_HARMS = "general_harms"
+"""Why a model declines unless a scenario says another of the categories that Anthropic has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ class Reply:
     In `text`, `{key}`, `{n}` and `{prompt}` stand for who asks, how often it has, and what; `{random}` for 16 hex
     digits that no other reply has; `words` draws a length in tokens for an answer that has no text of its own.
     `unended` leaves out what a stream ends with; `model` is who says to have answered, in place of who was asked;
-    `stopped_by` is the text, named by the caller, at which it ended.
+    `stopped_by` is the text, named by the caller, at which it ended; `category` is why it was declined, if it was.
     """
 
     text: str = ""
@@ -143,6 +145,7 @@ class Reply:
     words: Spread | None = None
     model: str = ""
     stopped_by: str | None = None
+    category: str | None = GENERAL_HARMS
     unended: bool = False
     mute: bool = False
 
@@ -153,7 +156,7 @@ class Fault:
 
     `text` is said in an error's message, or is its whole body with `body: raw`; with `body: echo` the message repeats
     the caller's key. `after` counts the frames (events, lines) that go well; None takes the share `frac` of them.
-    `interval` is seconds.
+    `interval` is seconds. `category` None is a refusal of no named category.
     """
 
     name: str
@@ -168,6 +171,8 @@ class Fault:
     error_code: str | None = None
     phase: str = "body"
     mode: str = ""
+    where: str = "body"
+    category: str | None = GENERAL_HARMS
     bytes: int = 0
     interval: float = 0.05
 

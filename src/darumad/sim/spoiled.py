@@ -18,8 +18,8 @@ def _empty(reply: Reply, _: Fault, __: Asked) -> Reply:
     return replace(reply, text="", tool_calls=(), mute=True)
 
 
-def _refusal(reply: Reply, _: Fault, __: Asked) -> Reply:
-    return replace(reply, text="", tool_calls=(), mute=True, stop="refusal")
+def _refusal(reply: Reply, fault: Fault, _: Asked) -> Reply:
+    return replace(reply, text="", tool_calls=(), mute=True, stop="refusal", category=fault.category)
 
 
 def _no_stop(reply: Reply, _: Fault, __: Asked) -> Reply:

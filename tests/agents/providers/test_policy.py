@@ -30,7 +30,7 @@ def first(fault: Fault, *nth: int) -> Rule:
         (Fault(name="http_status", code=529), 2),
         (Fault(name="rst", phase="headers"), 2),
         (Fault(name="clean_eof", after=3), 2),
-        (Fault(name="malformed_json", after=1), 2),
+        (Fault(name="malformed_json"), 2),
     ],
 )
 async def test_what_passes_is_tried_again_and_answered(desk: Desk, vendor: str, fault: Fault, attempts: int) -> None:
