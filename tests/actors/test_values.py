@@ -5,20 +5,19 @@ from typing import Any
 import pytest
 
 from darumad.actors import TreeListener, agent_at, judge_of
-from darumad.actors.decisions import held_next, move_of, output_of, unplanned
+from darumad.actors.decisions import held_next, move_of, output_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.judge import AgentError, TaskAbandoned
 from darumad.actors.messages import SlotDown
 from darumad.actors.roster import ANY, MOST, Backlog, Roster, pool_of
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Seat, handler_crashed, put_back
-from darumad.errors import Unavailable
 from darumad.journal.requests import Held, Slot, Step
 from darumad.names import ActorPath, AgentName, Attempt, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason
 from darumad.values import changed
 from darumad.work.item import WorkRecord
-from darumad.work.result import Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.work import build
 
@@ -280,13 +279,6 @@ def test_what_is_put_back_is_held_against_the_item_only_when_our_own_handler_rai
     assert (move.follows.to, move.follows.stage, move.follows.crashes) == (WorkState.READY, Stage.EXECUTING, crashes)
     (fact,) = move.facts
     assert (fact.name, fact.data()["why"]) == ("work.interrupted", why)
-
-
-def test_what_was_paid_for_is_told_also_where_what_came_of_it_cannot_be_taken() -> None:
-    paid = Usage(input_tokens=5, calls=1)
-    done = Done("x/1#1", held(), WorkResult(stop_reason=StopReason.COMPLETED, usage=paid))
-    assert handler_crashed(done, ValueError("ours")).result.usage == paid
-    assert unplanned(done, Unavailable("the disk is full")).result.usage == paid
 
 
 STEP = Step(

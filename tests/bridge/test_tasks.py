@@ -22,7 +22,7 @@ from darumad.values import changed
 from darumad.work.item import WorkItem
 from darumad.work.model import Message, ModelReply, ModelRequest
 from darumad.work.ports import Context, Owner
-from darumad.work.result import StopReason, Usage, WorkResult
+from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import PATIENCE, Room, completed
 from tests.kit import FakeClock, eventually
 
@@ -202,34 +202,6 @@ def test_what_is_logged_for_an_item_of_a_traced_request_bears_its_correlation_id
     assert crash["correlation_id"] == traced.record.correlation_id
 
 
-@pytest.mark.parametrize("ends", ["raises", "is cancelled", "hands back what is no result"])
-def test_what_its_model_calls_used_is_told_however_a_stage_ends(room: Rooms, ends: str) -> None:
-    stage, called = room(), threading.Event()
-
-    async def reply(request: ModelRequest) -> ModelReply:
-        return ModelReply(text="yes", usage=Usage(input_tokens=5, calls=1))
-
-    async def work(item: WorkItem, context: Context) -> Any:
-        for _ in range(2):
-            await context.complete(ModelRequest(messages=()))
-        called.set()
-        match ends:
-            case "raises":
-                raise ValueError("after all")
-            case "is cancelled":
-                await asyncio.Event().wait()
-        return "no result"
-
-    stage.broker.answer = reply
-    held = stage.begin(work)
-    assert called.wait(PATIENCE)
-    if ends == "is cancelled":
-        stage.bridge.cancel([Owner(held.record.item.id, held.record.fence)], Limit.INTERRUPTED, lambda _: None)
-    result = stage.done().result
-    assert result.error is not None
-    assert result.usage == Usage(input_tokens=10, calls=2)
-
-
 def test_an_agent_that_cancels_itself_has_crashed(room: Rooms) -> None:
     async def cancel_itself(item: WorkItem, context: Context) -> WorkResult:
         raise asyncio.CancelledError
@@ -312,7 +284,7 @@ async def test_while_a_model_call_is_open_both_limits_stand_still(elsewhere: boo
 
     watch = StageWatch(loop, hard=Seconds(100.0), idle=Seconds(30.0), expired=ended.append)  # type: ignore[arg-type]
     request = ModelRequest(messages=(Message(role="user", text="?"),), max_tokens=10)
-    complete = WatchedComplete(Slow(), watch, lambda _: None)
+    complete = WatchedComplete(Slow(), watch)
     call = asyncio.ensure_future(((elsewhere and complete.elsewhere("empty_output")) or complete)(request))
     loop.advance(20.0)
     await asyncio.sleep(0)

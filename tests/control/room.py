@@ -36,7 +36,6 @@ from darumad.work.ends import Next
 from darumad.work.estimate import Quote
 from darumad.work.lanes import Lane
 from darumad.work.model import Message
-from darumad.work.result import UNUSED
 
 WITHIN = Seconds(10.0)
 STAGES = (Stage.OPTIMIZING, Stage.EXECUTING, Stage.REVIEWING)
@@ -252,9 +251,9 @@ class Room:
         assert isinstance(answer, Claimed)
         return answer
 
-    def succeed(self, artifacts: tuple[Artifact, ...] = (), usage: Usage = UNUSED) -> None:
+    def succeed(self, artifacts: tuple[Artifact, ...] = ()) -> None:
         """The best ready item of `echo` is done."""
-        self._end(WorkState.SUCCEEDED, artifacts, usage=usage)
+        self._end(WorkState.SUCCEEDED, artifacts)
 
     def suspect(self, name: str) -> None:
         """As two deaths of the daemon would leave the item."""
@@ -297,7 +296,6 @@ class Room:
         artifacts: tuple[Artifact, ...],
         error: Mapping[str, Any] | None = None,
         reason: str | None = None,
-        usage: Usage = UNUSED,
     ) -> None:
         record = self.claim().held[0].record
         done = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done", artifacts=artifacts, model="offline")
@@ -320,7 +318,6 @@ class Room:
             result=result_to_json(done) if succeeded else None,
             exchange=exchange_of(record.item, done) if succeeded else None,
             facts=(fact,) if succeeded else (),
-            usage=usage,
         )
         assert isinstance(self.journal.call(move, WITHIN), Moved)
 

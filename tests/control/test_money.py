@@ -11,8 +11,8 @@ import pytest
 from darumad.control.client import Client
 from darumad.errors import Refused
 from darumad.journal import APPLIED, Reserve, Settle
-from darumad.names import ItemId, NanoUsd
-from darumad.work import Amount, Limits, Usage
+from darumad.names import Fence, ItemId, NanoUsd
+from darumad.work import Limits, Usage
 from darumad.work.budget import budgets_over
 from darumad.work.estimate import Quote
 from darumad.work.item import WorkItem
@@ -24,17 +24,22 @@ CLEAR = {"description": "Document the package colours", "agent": "echo"}
 DAY = "2026-11-21"
 
 
-def spend(served: Served, reservation: str, *, settled: bool = True, agent: str = "echo") -> None:
+CENTS = NanoUsd(200_000_000)
+
+
+def spend(
+    served: Served, reservation: str, *, settled: bool = True, agent: str = "echo", price: NanoUsd | None = CENTS
+) -> None:
     """A call of a quarter of a dollar and 120 tokens, of which 0.20 USD and 100 tokens come to be used."""
     room = served.room
     request = Reserve(
-        id=reservation, item=ItemId("a"), agent=agent, provider="far", day=DAY,
-        estimate=Amount(nano_usd=NanoUsd(250_000_000), tokens=120, calls=1),
+        id=reservation, item=ItemId("a"), fence=Fence(1), agent=agent, provider="far", day=DAY,
+        estimate=Usage(input_tokens=120, calls=1, nano_usd=NanoUsd(250_000_000)),
         limits=dict.fromkeys(budgets_over("a", agent, "far", DAY), Limits()),
     )  # fmt: skip
     assert room.journal.call(request, WITHIN) is APPLIED
     if settled:
-        used = Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=NanoUsd(200_000_000))
+        used = Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=price)
         assert room.journal.call(Settle(id=reservation, usage=used), WITHIN) is APPLIED
 
 
@@ -176,7 +181,8 @@ def test_an_estimate_says_what_earlier_items_came_to_and_accepts_nothing(served:
 
 def test_what_earlier_items_cost_at_an_unknown_price_is_not_taken_for_nothing(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "a"})
-    served.room.succeed(usage=Usage(input_tokens=60, output_tokens=40, calls=1, nano_usd=None))
+    served.room.succeed()
+    spend(served, "r1", price=None)
     reply = served.client.call("estimate", CLEAR)
     assert (reply["median"]["nano_usd"], reply["most"]["nano_usd"]) == (None, None)
     assert served.client.call("work show", id="a")["used"]["nano_usd"] is None

@@ -180,7 +180,10 @@ _READ: Mapping[str, str] = {
     "dependency": "SELECT item.uid, needed.uid AS needs FROM dependency"
     " JOIN item ON item.id = dependency.item JOIN item AS needed ON needed.id = dependency.needs",
     "event": "SELECT seq, type, subject FROM event WHERE type LIKE 'work.%' ORDER BY seq",
-    "reservation": "SELECT item AS uid, agent, provider, day, estimate, settled_at, nano_usd FROM reservation",
+    "attempt": "SELECT item.uid, attempt.attempt, attempt.nano_usd, attempt.calls"
+    " FROM attempt JOIN item ON item.id = attempt.item",
+    "reservation": "SELECT item AS uid, fence, agent, provider, day, estimate, settled_at, nano_usd, calls"
+    " FROM reservation",
     "budget": "SELECT scope, period, spent, reserved, reserved_calls FROM budget",
 }
 """What the rules look at, in the file's own words."""

@@ -208,6 +208,20 @@ def books_add_up(history: History) -> Found:
             yield row["scope"], f"has booked {held} where its reservations make {sums[row['scope'], row['period']]}"
 
 
+def an_attempt_used_what_its_calls_did(history: History) -> Found:
+    """What is said of each attempt is the sum of the calls that were made under its fences, and settled."""
+    attempts = {(row["uid"], row["fence"]): row["attempt"] for row in history.tables["hold"]}
+    sums: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+    for row in history.tables["reservation"]:
+        if row["settled_at"] is not None:
+            of = row["uid"], attempts[row["uid"], row["fence"]]
+            sums[of] = [sums[of][0] + booked(row), sums[of][1] + row["calls"]]
+    for row in history.tables["attempt"]:
+        told, made = [row["nano_usd"], row["calls"]], sums[row["uid"], row["attempt"]]
+        if told != made:
+            yield row["uid"], f"says {told} of its attempt {row['attempt']}, whose calls make {made}"
+
+
 def booked(reservation: Row) -> int:
     """What a settled reservation cost; where nobody knows, what was reserved."""
     return int(reservation["estimate"] if reservation["nano_usd"] is None else reservation["nano_usd"])
@@ -317,6 +331,7 @@ STANDING: tuple[Rule, ...] = (
     nothing_acknowledged_is_lost, nothing_comes_from_nowhere, what_was_read_stays, a_result_is_its_holders,
     fences_only_rise, what_ran_is_put_back_at_once, nothing_happens_after_the_end, an_end_and_its_event_are_one,
     a_step_is_kept_before_the_next_call, replies_do_not_mix, books_add_up,
+    an_attempt_used_what_its_calls_did,
 )  # fmt: skip
 DRAINED: tuple[Rule, ...] = (
     *STANDING, everything_ends_as_it_must, every_dead_letter_is_earned, no_answered_call_is_repeated,

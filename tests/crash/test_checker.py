@@ -53,11 +53,12 @@ def in_order() -> History:
                 " assigned doomed, dead doomed, rescued first, assigned first, succeeded first, ready second,"
                 " assigned second, succeeded second"
             ),
+            "attempt": [_attempt("first", 30, 3), _attempt("second", 10, 1), _attempt("doomed", 0, 0)],
             "reservation": [
-                _reservation("first", 10),
-                _reservation("first", 10),
-                _reservation("first", 10),
-                _reservation("second", 10),
+                _reservation("first", 1, 10),
+                _reservation("first", 1, 10),
+                _reservation("first", 2, 10),
+                _reservation("second", 1, 10),
             ],
             "budget": [
                 {"scope": "all", "period": DAY, "spent": 40, "reserved": 0, "reserved_calls": 0},
@@ -94,9 +95,13 @@ def _hold(uid: str, fence: int, boot: int) -> dict[str, Any]:
     }
 
 
-def _reservation(uid: str, nano_usd: int | None) -> dict[str, Any]:
+def _attempt(uid: str, nano_usd: int, calls: int) -> dict[str, Any]:
+    return {"uid": uid, "attempt": 1, "nano_usd": nano_usd, "calls": calls}
+
+
+def _reservation(uid: str, fence: int, nano_usd: int | None) -> dict[str, Any]:
     of = {"agent": "executor", "provider": "anthropic", "day": DAY}
-    return {"uid": uid, **of, "estimate": 99, "settled_at": 1, "nano_usd": nano_usd}
+    return {"uid": uid, "fence": fence, **of, "estimate": 99, "settled_at": 1, "nano_usd": nano_usd, "calls": 1}
 
 
 def _events(told: str) -> list[dict[str, Any]]:
@@ -196,6 +201,11 @@ FORGED: Mapping[str, tuple[Forge, str, str]] = {
         changing("budget", {"scope": "item:first"}, spent=20),
         "books_add_up",
         "item:first",
+    ),
+    "an attempt lost what it paid before a kill": (
+        changing("attempt", {"uid": "first"}, nano_usd=10, calls=1),
+        "an_attempt_used_what_its_calls_did",
+        "first",
     ),
     "an acknowledged item runs for ever": (
         changing("item", {"uid": "second"}, state="running"),

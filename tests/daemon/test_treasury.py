@@ -7,9 +7,8 @@ import pytest
 
 from darumad.daemon.treasury import LONGEST_NAP, Treasury
 from darumad.journal import Moved, Reserve, Setting, Settle
-from darumad.names import ItemId, Stage
+from darumad.names import Fence, ItemId, Stage
 from darumad.work import Allowance, Caps, Limits, Override, Usage, WorkState
-from darumad.work.budget import estimate_of
 from tests.journal.desk import AUDIT, Desk, move
 from tests.kit import FakeClock, eventually
 
@@ -59,8 +58,8 @@ def park(desk: Desk, name: str, **error: object) -> None:
 
 def spend(desk: Desk, purse: Treasury, name: str, number: str = "r1") -> None:
     over = purse.allowance.limits_over(name, Limits(), "executor", "far", purse.today)
-    desk.call(Reserve(id=number, item=ItemId(name), agent="executor", provider="far", day=purse.today,
-                      estimate=estimate_of(CALL), limits=over))  # fmt: skip
+    desk.call(Reserve(id=number, item=ItemId(name), fence=Fence(1), agent="executor", provider="far", day=purse.today,
+                      estimate=CALL, limits=over))  # fmt: skip
     desk.call(Settle(id=number, usage=CALL, limits=over))
 
 

@@ -1,12 +1,12 @@
 """What the model server counted is what is booked, and no limit is exceeded, whatever becomes of the daemon."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from darumad.sim import Attempt, Fault, Reply, Rule, Simulation
+from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
 from tests.e2e.conftest import own
 from tests.kit import eventually
 from tests.kit.daemon import PATIENCE, Daemon
@@ -218,6 +218,40 @@ def test_a_cancelled_call_is_booked_at_its_estimate_once(spender: Callable[..., 
     daemon.stop()
     (rows,) = daemon.dead_rows("SELECT calls, settled_at IS NULL FROM reservation")
     assert rows == [(1, 0)]
+
+
+ENDS: Mapping[str, Callable[[Daemon], Any]] = {
+    "cancel": lambda daemon: daemon.client.call("work cancel", {}, id="one"),
+    "panic": lambda daemon: (daemon.run("panic"), daemon.run("resume")),
+    "restart": lambda daemon: daemon.run("agents", "restart", "twice"),
+    "kill": lambda daemon: (daemon.kill(), daemon.start()),
+}
+"""What ends a stage whose second call is under way. After all but a cancel it goes on behind the first call."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_a_stage_paid_is_on_its_attempt_whatever_ended_it(
+    house: Callable[..., Daemon], sim: Simulation, end: str
+) -> None:
+    provider = {"base_url": sim.url("ollama"), "model": MODEL}
+    daemon = house({
+        "provider": {"use": "ollama"}, "providers": {"ollama": provider}, "agents": {"twice": own("twice", count=1)},
+        "prices": {MODEL: {"input": "2 USD", "output": "10 USD"}}, "budget": {"daily": "100 USD"},
+    }).start()  # fmt: skip
+    sim.play(Rule(id="held", when=When(prompt_re="the second time"), script=(BILLED,), gate="door"), ANSWERS)
+    daemon.client.submit({"id": "one", "description": "say it", "agent": "twice"})
+    until(sim, 2)
+    ENDS[end](daemon)
+    if end != "cancel":
+        until(sim, 3)
+    sim.release("door")
+    assert daemon.settled("one")["state"] == ("cancelled" if end == "cancel" else "succeeded")
+    eventually(lambda: booked(daemon)["reserved"] == 0)
+    shown = daemon.item("one", attempts=True)
+    (used,) = [each["usage"] for each in shown["attempts"]]
+    assert used["calls"] == len(asked(sim)) == (2 if end == "cancel" else 3)
+    tokens = used["input_tokens"] + used["output_tokens"]
+    assert shown["used"] == {"nano_usd": used["nano_usd"], "tokens": tokens, "calls": used["calls"]}
 
 
 def test_an_items_own_budget_parks_it_alone_and_giving_it_more_lets_it_go_on(

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from darumad.journal import APPLIED, Outcome, OverBudget, Rescue, Reserve, Settle
 from darumad.journal.money import Books
-from darumad.names import ItemId, NanoUsd
-from darumad.work.budget import EVERYTHING, Amount, Budget, budgets_over, item_budget
+from darumad.names import Fence, ItemId, NanoUsd
+from darumad.work.budget import EVERYTHING, Budget, budgets_over, estimate_of, item_budget
+from darumad.work.codec import usage_from_json
 from darumad.work.item import Limits
-from darumad.work.result import Usage
+from darumad.work.result import UNUSED, Usage
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, Desk, Gate, move, new_item
 
@@ -24,9 +25,10 @@ def limits_over(item: str, limited: Mapping[Budget, Limits]) -> dict[Budget, Lim
 
 def reserve(
     id_: str,
-    estimate: int = 10,
+    estimate: int | None = 10,
     *,
     item: str = "a",
+    fence: int = 1,
     day_limit: int | None = None,
     tokens: int = 0,
     own_tokens: int | None = None,
@@ -38,8 +40,8 @@ def reserve(
         item_budget(item): Limits(tokens=own_tokens, **own),
     }
     return Reserve(
-        id=id_, item=ItemId(item), agent="executor", provider="p", day=DAY,
-        estimate=Amount(nano_usd=NanoUsd(estimate), tokens=tokens, calls=1), limits=limits_over(item, limited),
+        id=id_, item=ItemId(item), fence=Fence(fence), agent="executor", provider="p", day=DAY,
+        estimate=Usage(input_tokens=tokens, calls=1, nano_usd=estimate), limits=limits_over(item, limited),
     )  # fmt: skip
 
 
@@ -147,16 +149,21 @@ def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:
 def test_no_order_of_reservations_books_more_than_the_limit(estimates: list[int], limit: int) -> None:
     books = Books({})
     asked = [reserve(f"r{n}", each, day_limit=limit) for n, each in enumerate(estimates)]
-    admitted = [each.estimate.nano_usd for each in asked if books.reserve(each.estimate, each.limits) is None]
-    assert sum(admitted) <= limit
+    admitted = [each for each in asked if books.reserve(estimate_of(each.estimate), each.limits) is None]
+    booked = sum(each.estimate.nano_usd or 0 for each in admitted)
+    assert booked <= limit
     (reserved,) = [row[5] for row in books.rows() if row[:2] == TODAY] or [0]
-    assert reserved == sum(admitted)
+    assert reserved == booked
 
 
 OWNERS_END = {
     "cancelled": lambda desk, held: desk.cancel("a"),
     "rescued": lambda desk, held: desk.call(Rescue(live=frozenset())),
     "dead": lambda desk, held: desk.kill(held),
+    "tried again": lambda desk, held: (
+        desk.call(move(held, WorkState.READY, ends_attempt=True, outcome="tool_error")),
+        desk.claim_one(DO),
+    ),
     "succeeded": lambda desk, held: desk.succeed(held),
     "claimed by another": lambda desk, held: (desk.call(Rescue(live=frozenset())), desk.claim_one(DO)),
     "parked": lambda desk, held: desk.call(move(held, WorkState.PARKED, reason="question", fence_up=True)),
@@ -164,7 +171,7 @@ OWNERS_END = {
 
 
 @pytest.mark.parametrize("end", OWNERS_END)
-def test_what_a_call_used_is_booked_once_whatever_became_of_its_owner(desk: Desk, end: str) -> None:
+def test_what_a_call_used_is_booked_once_and_on_its_attempt_whatever_became_of_its_owner(desk: Desk, end: str) -> None:
     desk.submit(new_item("a", stages=(DO,)))
     held = desk.claim_one(DO)
     desk.call(reserve("r", 10))
@@ -173,3 +180,70 @@ def test_what_a_call_used_is_booked_once_whatever_became_of_its_owner(desk: Desk
         assert desk.call(settle("r", 4, tokens=7)) is APPLIED
     booked = desk.sql("SELECT spent, tokens, calls, reserved FROM budget WHERE scope IN ('item:a', 'all')")
     assert set(booked) == {(4, 7, 1, 0)}
+    assert used_by_attempts(desk) == [USED, *([UNUSED] if end == "tried again" else [])]
+
+
+USED = Usage(input_tokens=7, calls=1, nano_usd=NanoUsd(4))
+
+
+def used_by_attempts(desk: Desk, item: str = "a") -> list[Usage]:
+    return [usage_from_json(each["usage"]) for each in desk.reader.attempts(ItemId(item))]
+
+
+def test_the_calls_of_one_batch_are_each_on_the_attempt_that_made_them(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(DO,)), new_item("b", stages=(DO,)))
+    fences = [held.record.fence for held in desk.claim(DO, count=2)]
+    desk.call(reserve("r1", item="a"))
+    desk.call(reserve("r2", item="b", fence=fences[1]))
+    desk.call(Rescue(live=frozenset()))
+    held = next(each for each in desk.claim(DO, count=2) if each.record.item.id == "a")
+    desk.call(reserve("r3", fence=held.record.fence))
+    desk.call(move(held, WorkState.READY, ends_attempt=True, outcome="tool_error"))
+    desk.call(reserve("r4", fence=desk.claim_one(DO).record.fence))
+    gate = Gate(desk)
+    spent = {"r1": (1, 10), "r2": (2, 20), "r3": (3, 30), "r4": (4, 40)}
+    for each, (nano_usd, tokens) in spent.items():
+        desk.journal.post(settle(each, nano_usd, tokens))
+    gate.open()
+    desk.call(settle("none"))
+    assert used_by_attempts(desk) == [
+        Usage(input_tokens=40, calls=2, nano_usd=NanoUsd(4)), Usage(input_tokens=40, calls=1, nano_usd=NanoUsd(4)),
+    ]  # fmt: skip
+    assert used_by_attempts(desk, "b") == [Usage(input_tokens=20, calls=1, nano_usd=NanoUsd(2))]
+
+
+def test_an_attempt_of_which_one_call_has_no_price_has_none(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    desk.claim_one(DO)
+    for each, price in (("r1", 4), ("r2", None), ("r3", 4)):
+        desk.call(reserve(each))
+        desk.call(settle(each, price, tokens=7))
+    assert used_by_attempts(desk) == [Usage(input_tokens=21, calls=3, nano_usd=None)], "an unknown price is never 0"
+
+
+def test_what_was_never_sent_is_no_call_of_its_attempt(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    desk.claim_one(DO)
+    desk.call(reserve("r1"))
+    desk.call(Settle(id="r1", usage=UNUSED))
+    assert used_by_attempts(desk) == [UNUSED]
+
+
+@pytest.mark.parametrize("price", [10, None], ids=["priced", "of no known price"])
+def test_what_a_crash_left_open_is_on_its_attempt_at_its_estimate(desk: Desk, price: int | None) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    desk.claim_one(DO)
+    desk.call(reserve("r1", price, tokens=7))
+    desk.call(reserve("r2", price, tokens=7))
+    desk.die()
+    desk.open()
+    twice = None if price is None else NanoUsd(2 * price)
+    assert used_by_attempts(desk) == [Usage(input_tokens=14, calls=2, nano_usd=twice)]
+
+
+def test_what_cannot_have_been_used_is_on_its_attempt_at_its_estimate(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(DO,)))
+    desk.claim_one(DO)
+    desk.call(reserve("r1", 10, tokens=7))
+    desk.call(Settle(id="r1", usage=Usage(input_tokens=1, cached_tokens=-(10**9), calls=1)))
+    assert used_by_attempts(desk) == [Usage(input_tokens=7, calls=1, nano_usd=NanoUsd(10))]

@@ -200,7 +200,9 @@ def test_a_timer_reads_its_own_index(db: sqlite3.Connection, name: str, index: s
     assert any(index in each for each in plan(db, SQL[name]))
 
 
-@pytest.mark.parametrize("name", ["move", "keep_steps", "keep_results", "claim", "close_holds", "book_attempts"])
+@pytest.mark.parametrize(
+    "name", ["move", "keep_steps", "keep_results", "claim", "close_holds", "end_attempts", "book_calls"]
+)
 def test_what_is_asked_leads_and_the_tables_follow(db: sqlite3.Connection, name: str) -> None:
     statement, values = bound(name)
     rows = db.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()

@@ -46,7 +46,7 @@ def move_of(  # noqa: PLR0913 - each is named at the call, and each is a fact of
     new_id: Callable[[], str],
 ) -> Move:
     """The move that carries out `follows`: into `holder` when the next stage has a slot, ready for one otherwise."""
-    record, result = done.held.record, done.result
+    record = done.held.record
     plan = _planned(done, follows, new_id)
     if follows.to is WorkState.RUNNING and holder is None:
         follows = in_line(follows, record, now)
@@ -62,7 +62,6 @@ def move_of(  # noqa: PLR0913 - each is named at the call, and each is a fact of
         steps=done.steps,
         result=_final(done, now, plan) if follows.to is WorkState.SUCCEEDED else None,
         exchange=exchange_of(record.item, _work(done)) if follows.to is WorkState.SUCCEEDED else None,
-        usage=result.usage,
         facts=(*_planning(record, plan), *_facts(done, follows, holder, now)),
         plan=plan,
     )
@@ -71,12 +70,11 @@ def move_of(  # noqa: PLR0913 - each is named at the call, and each is a fact of
 def unplanned(done: Done, why: DarumaError) -> Done:
     """The end of a planning whose items were not accepted: for want of room, or through no fault of the goal.
 
-    What kept it from them is that its time is over, of which it dies, or our own doing. What was paid for is kept.
+    What kept it from them is that its time is over, of which it dies, or our own doing.
     """
     kind = "no_room" if isinstance(why, Unavailable) else "handler_crashed"
     failure = Failure(kind=kind, message=str(why), error_type=type(why).__name__)
-    result = WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure, usage=done.result.usage)
-    return changed(done, result=result)
+    return changed(done, result=WorkResult(stop_reason=StopReason.INTERRUPTED, error=failure))
 
 
 def output_of(done: Done, follows: Next) -> Any:

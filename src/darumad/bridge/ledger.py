@@ -11,7 +11,7 @@ from darumad.bridge.keeping import without_room
 from darumad.clock import Clock
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Answer, OverBudget, Reserve, Settle
-from darumad.names import NanoUsd
+from darumad.names import Fence, NanoUsd
 from darumad.settings.units import show_money
 from darumad.values import asdict
 from darumad.work.allowance import Allowance
@@ -86,7 +86,7 @@ class JournalLedger:
         until = self._clock.monotonic() + self._patience
         while True:
             settlement = self._settlement
-            request = self._request(owner, agent, provider, estimate_of(estimate))
+            request = self._request(owner, agent, provider, estimate)
             refused = await self._refused(request)
             if not isinstance(refused, OverBudget):
                 self._open[request.id] = request
@@ -141,20 +141,21 @@ class JournalLedger:
             ModelFailed: waiting is in vain, or has lasted too long.
         """
         if not refused.waits:
-            said, scope = in_words(refused, request.estimate), refused.budget.scope
-            raise ModelFailed("budget_exhausted", said, budget=scope, needs=asdict(request.estimate))
+            needs, scope = estimate_of(request.estimate), refused.budget.scope
+            raise ModelFailed("budget_exhausted", in_words(refused, needs), budget=scope, needs=asdict(needs))
         try:
             await asyncio.wait_for(settlement.wait(), until - self._clock.monotonic())
         except TimeoutError:
             said = f"{_name(refused.budget)} is held by calls that are still open"
             raise ModelFailed("local_saturation", said) from None
 
-    def _request(self, owner: Owner, agent: str, provider: str, estimate: Amount) -> Reserve:
+    def _request(self, owner: Owner, agent: str, provider: str, estimate: Usage) -> Reserve:
         day = day_key(self._clock.wall(), self._allowance.zone)
         own = self._own.get(owner, Limits())
         return Reserve(
             id=self._new_id(),
             item=owner.item,
+            fence=Fence(owner.fence),
             agent=agent,
             provider=provider,
             day=day,
@@ -164,8 +165,7 @@ class JournalLedger:
 
 
 def _at_its_estimate(each: Reserve) -> Settle:
-    likely = Usage(input_tokens=each.estimate.tokens, calls=each.estimate.calls, nano_usd=each.estimate.nano_usd)
-    return Settle(id=each.id, usage=likely, limits=each.limits)
+    return Settle(id=each.id, usage=each.estimate, limits=each.limits)
 
 
 def in_words(refused: OverBudget, estimate: Amount) -> str:

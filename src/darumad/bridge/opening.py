@@ -84,7 +84,7 @@ class Opening:
         self._ledger.know(owner, item.budget)
         commits = StageCommits(self._commits, watch)
         steps = Steps(held, commits, self._limits.result)
-        complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch, task.count)
+        complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
         effects = Effects(held, commits, steps)
         context = self._context(held, steps, effects, complete, watch.progress)
         fill = None

@@ -6,7 +6,7 @@ from enum import StrEnum
 from darumad.agents import AgentDefinition
 from darumad.journal.requests import Held, Step
 from darumad.names import ActorPath, Incarnation, ItemId, Role
-from darumad.values import Value, changed
+from darumad.values import Value
 from darumad.work.blame import after_step
 from darumad.work.item import WorkRecord
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -99,10 +99,10 @@ def put_back(holder: str, held: Held, why: str) -> Done:
 def handler_crashed(done: Done, error: Exception) -> Done:
     """The end to report instead of `done`, because our own handling of that raised `error`.
 
-    Its steps and its result are left out, but for what it used: they may be what it raised on.
+    Its steps and its result are left out: they may be what it raised on.
     """
     result = _interrupted("handler_crashed", f"{type(error).__name__}: {error}")
-    return Done(done.holder, done.held, changed(result, usage=done.result.usage), stepped=done.stepped)
+    return Done(done.holder, done.held, result, stepped=done.stepped)
 
 
 def _interrupted(kind: str, why: str) -> WorkResult:

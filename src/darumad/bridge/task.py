@@ -22,7 +22,7 @@ from darumad.names import Seconds
 from darumad.values import Value, changed
 from darumad.work.model import ModelReply, ModelRequest
 from darumad.work.ports import Agent, Complete, Context, Owner
-from darumad.work.result import UNUSED, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 
 log = structlog.get_logger(__name__)
 
@@ -110,12 +110,11 @@ class StageWatch:
 
 
 class WatchedComplete:
-    """A model call during which the timeouts of its stage stand still; `used` is told what it used."""
+    """A model call during which the timeouts of its stage stand still."""
 
-    def __init__(self, complete: Complete, watch: StageWatch, used: Callable[[Usage], None]) -> None:
+    def __init__(self, complete: Complete, watch: StageWatch) -> None:
         self._complete = complete
         self._watch = watch
-        self._used = used
 
     @property
     def model(self) -> str | None:
@@ -125,17 +124,15 @@ class WatchedComplete:
     def elsewhere(self, kind: str, /) -> "WatchedComplete | None":
         """See `Complete.elsewhere`; those calls are watched too."""
         other = self._complete.elsewhere(kind)
-        return None if other is None else WatchedComplete(other, self._watch, self._used)
+        return None if other is None else WatchedComplete(other, self._watch)
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
         self._watch.open_call()
         try:
-            reply = await self._complete(request)
+            return await self._complete(request)
         finally:
             self._watch.close_call()
-        self._used(reply.usage)
-        return reply
 
 
 class Opened(Value):
@@ -173,7 +170,6 @@ class StageTask:
         self._steps: Steps | None = None
         self._began = False
         self._told = False
-        self._used = UNUSED
         self.unmade: str | None = None
         """Why its agent cannot be made any more, if the agent found that out at its work; else None."""
 
@@ -203,10 +199,6 @@ class StageTask:
                 self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
                 return
             self._task.get_loop().call_later(self._grace, self._abandon)
-
-    def count(self, usage: Usage) -> None:
-        """One of its model calls used this; told where the stage comes to no result of its own that would say so."""
-        self._used = self._used + usage
 
     def when_over(self, call: Callable[["StageTask"], None]) -> None:
         """Have `call` called on the loop once the task runs no more, whether its end was reported before or not."""
@@ -299,8 +291,7 @@ class StageTask:
 
     def _done(self, result: WorkResult) -> Done:
         stepped = self._steps is not None and self._steps.stepped
-        told = changed(result, usage=self._used) if result.usage is UNUSED is not self._used else result
-        return Done(self.seat.holder, self.held, told, stepped=stepped)
+        return Done(self.seat.holder, self.held, result, stepped=stepped)
 
 
 async def _laid_out(fill: Callable[[threading.Event], Mapping[str, Path]]) -> Mapping[str, Path]:

@@ -1,6 +1,7 @@
 """Money: reserved before a call, settled once after it. Reservations of one batch are admitted by running sum.
 
 The rules are `work.budget`'s; here the accounts are read, changed in turn, and written back in the same transaction.
+What an attempt used is what the settlements of its calls say: it is known whoever holds the item by then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from darumad.events import BudgetExhausted, BudgetThreshold, Fact
 from darumad.journal.batch import Batch
 from darumad.journal.requests import APPLIED, Answer, OverBudget, Reserve, Settle
 from darumad.names import NanoUsd
+from darumad.values import astuple
 from darumad.work.budget import (
     Account,
     Amount,
@@ -18,10 +20,12 @@ from darumad.work.budget import (
     Told,
     admit,
     budgets_over,
+    estimate_of,
     exceeded_unit,
     fullest_unit,
 )
 from darumad.work.item import Limits
+from darumad.work.result import Usage
 
 Limited = Mapping[Budget, Limits]
 
@@ -107,7 +111,7 @@ def reserve(batch: Batch, asked: Sequence[Reserve]) -> list[Answer]:
     answers: list[Answer] = []
     admitted: list[tuple[Any, ...]] = []
     for each in asked:
-        refused = None if each.id in known else books.reserve(each.estimate, each.limits)
+        refused = None if each.id in known else books.reserve(estimate_of(each.estimate), each.limits)
         answers.append(refused or APPLIED)
         if refused is None and each.id not in known:
             admitted.append(_row(each))
@@ -118,17 +122,20 @@ def reserve(batch: Batch, asked: Sequence[Reserve]) -> list[Answer]:
 
 def settle(batch: Batch, asked: Sequence[Settle]) -> list[Answer]:
     """Books what the calls used; a second settlement of the same reservation changes nothing."""
-    limits = {each.id: each.limits for each in asked}
-    _settle(batch, [Settled(*row) for row in batch.run("settle", [_used(each) for each in asked])], limits)
+    believed = {each.id: each.usage for each in asked if _is_amount(each.usage)}
+    rows = batch.run("settle", [_used(each.id, believed.get(each.id)) for each in asked])
+    _settle(batch, [Settled(*row) for row in rows], believed, {each.id: each.limits for each in asked})
     return [APPLIED] * len(asked)
 
 
 def settle_orphans(batch: Batch) -> None:
     """What earlier lives of the daemon left open is booked at its estimate: the calls may have been billed."""
-    _settle(batch, [Settled(*row) for row in batch.run("settle_orphans", ())], {})
+    _settle(batch, [Settled(*row) for row in batch.run("settle_orphans", ())], {}, {})
 
 
-def _settle(batch: Batch, settled: Sequence[Settled], limits: Mapping[str, Limited]) -> None:
+def _settle(batch: Batch, settled: Sequence[Settled], used: Mapping[str, Usage], limits: Mapping[str, Limited]) -> None:
+    """Books what was settled, by the id of its reservation: on its attempt and under its budgets."""
+    batch.run_if_any("book_calls", [_tokens(each, used.get(each.id)) for each in settled if each.calls])
     books = _books(
         batch, (budget for each in settled for budget in budgets_over(each.item, each.agent, each.provider, each.day))
     )
@@ -166,16 +173,27 @@ def _columns(account: Account) -> tuple[int, ...]:
 
 
 def _row(each: Reserve) -> tuple[Any, ...]:
-    estimate = each.estimate
-    return each.id, each.item, each.agent, each.provider, each.day, estimate.nano_usd, estimate.tokens
+    estimate, tokens = each.estimate, estimate_of(each.estimate).tokens
+    return each.id, each.item, each.fence, each.agent, each.provider, each.day, estimate.nano_usd, tokens
 
 
-def _used(each: Settle) -> tuple[Any, ...]:
-    """What is booked of a settlement. What is no amount books the estimate: no settlement lowers what is spent."""
-    used = each.usage
-    if not all(0 <= count <= MOST for count in (used.input_tokens, used.output_tokens, used.calls, used.nano_usd or 0)):
-        return each.id, None, None, None
-    return each.id, used.nano_usd, used.input_tokens + used.output_tokens, used.calls
+def _is_amount(used: Usage) -> bool:
+    """Whether it can be booked. What cannot is booked at its estimate: no settlement lowers what is spent."""
+    return all(0 <= (count or 0) <= MOST for count in astuple(used))
+
+
+def _used(reservation: str, used: Usage | None) -> tuple[Any, ...]:
+    """What is booked under the budgets; None books the estimate."""
+    if used is None:
+        return reservation, None, None, None
+    return reservation, used.nano_usd, used.input_tokens + used.output_tokens, used.calls
+
+
+def _tokens(each: Settled, used: Usage | None) -> tuple[Any, ...]:
+    """What is booked on the attempt. An estimate is the most that the call read, whatever of that it wrote."""
+    if used is None:
+        return each.id, each.tokens, 0, 0
+    return each.id, used.input_tokens, used.output_tokens, used.cached_tokens
 
 
 def _about(budget: Budget, unit: str, account: Account, limits: Limits) -> tuple[str, str, str, int, int]:

@@ -1,7 +1,6 @@
 """Moves and steps of held items.
 
-Both are fenced: one that comes under an older fence, or from another stage, changes nothing. What it used is booked all
-the same.
+Both are fenced: one that comes under an older fence, or from another stage, changes nothing.
 """
 
 import sys
@@ -17,12 +16,10 @@ from darumad.journal.dependents import doom, settle
 from darumad.journal.encoding import WORDS, dump, dump_or_null, load, sha256
 from darumad.journal.requests import APPLIED, STALE, Accept, Answer, Audit, DropSteps, Move, Moved, Step
 from darumad.names import Fence, ItemId
-from darumad.work.result import Usage
 from darumad.work.states import UNFINISHED, WorkState
 
 Rows = Mapping[ItemId, int]
 """The row of each item."""
-_UNUSED = Usage()
 _UNBOUNDED = sys.maxsize
 """The bound of the queue does not hold for the items of a plan: they were let in with their goal."""
 
@@ -43,7 +40,7 @@ def move(batch: Batch, moves: Sequence[Move]) -> list[Answer]:
     batch.run_if_any("go_on", [_going_on(each, rows) for each in done if each.follows.to is WorkState.RUNNING])
     batch.run_if_any("move", [_leaving(each, rows) for each in leaving])
     _keep(batch, done, rows)
-    _book(batch, moves, rows, applied)
+    batch.run_if_any("end_attempts", [_ending(each, rows) for each in done if each.follows.ends_attempt])
     batch.run_if_any("close_holds", [(rows[each.item], _outcome(each)) for each in leaving])
     for each in moves:
         if each.item not in refused:
@@ -145,16 +142,6 @@ def _keep_prompts(batch: Batch, steps: Iterable[Step]) -> None:
     batch.run_if_any("keep_prompts", rows)
 
 
-def _book(batch: Batch, moves: Sequence[Move], rows: Rows, applied: frozenset[ItemId]) -> None:
-    """Book what the moves used, and how attempts ended. Of a stale move only the usage is booked."""
-    booked = []
-    for each in moves:
-        ends = each.follows.ends_attempt and each.item in applied
-        if (ends or each.usage != _UNUSED) and each.item in rows:
-            booked.append(_booked(each, rows, ends=ends))
-    batch.run_if_any("book_attempts", booked)
-
-
 def _result(each: Move, rows: Rows) -> tuple[Any, ...]:
     body = dump(each.result)
     return rows[each.item], each.fence, body, sha256(body)
@@ -187,12 +174,8 @@ def _step(each: Step) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _booked(each: Move, rows: Rows, *, ends: bool) -> tuple[Any, ...]:
-    used = each.usage
-    return (
-        rows[each.item], each.attempt, int(ends), _outcome(each), dump_or_null(each.follows.error) if ends else None,
-        used.input_tokens, used.output_tokens, used.cached_tokens, used.calls, used.nano_usd,
-    )  # fmt: skip
+def _ending(each: Move, rows: Rows) -> tuple[Any, ...]:
+    return rows[each.item], each.attempt, _outcome(each), dump_or_null(each.follows.error)
 
 
 def _outcome(each: Move) -> str:

@@ -21,7 +21,7 @@ LEAST = 1 << 20
 """Bytes that a boot may need: for its rows, and for the log that it begins."""
 APPLICATION_ID = 0x44617275
 """`Daru`, in the database's header."""
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 _PRIVATE_DIRECTORY = 0o700
 _SHARED_DIRECTORY = 0o777
 """As the umask leaves it: what lies above a state directory is not ours to close."""

@@ -446,20 +446,13 @@ WHERE item IN (SELECT value FROM json_each(:asked)) AND state = 'started' AND id
 -- A new step proves that the item does not kill who works on it.
 UPDATE item SET lives = 0, crashes = 0, suspect = 0 WHERE uid IN (SELECT value FROM json_each(:asked));
 
--- name: book_attempts
--- [item, attempt, ends, outcome, error, input, output, cached tokens, calls, nano-USD]. Usage is never fenced; an
--- unknown price makes the sum unknown.
-WITH asked(item, attempt, ends, outcome, error, input_tokens, output_tokens, cached_tokens, calls,
-    nano_usd) AS (VALUES :rows)
+-- name: end_attempts
+-- [item, attempt, outcome, error]
+WITH asked(item, attempt, outcome, error) AS (VALUES :rows)
 UPDATE attempt SET
-    ended_at = CASE WHEN asked.ends THEN coalesce(attempt.ended_at, :now) ELSE attempt.ended_at END,
-    outcome = CASE WHEN asked.ends THEN asked.outcome ELSE attempt.outcome END,
-    error = coalesce(asked.error, attempt.error),
-    input_tokens = attempt.input_tokens + asked.input_tokens,
-    output_tokens = attempt.output_tokens + asked.output_tokens,
-    cached_tokens = attempt.cached_tokens + asked.cached_tokens,
-    calls = attempt.calls + asked.calls,
-    nano_usd = attempt.nano_usd + asked.nano_usd
+    ended_at = coalesce(attempt.ended_at, :now),
+    outcome = asked.outcome,
+    error = coalesce(asked.error, attempt.error)
 FROM asked
 WHERE attempt.item = asked.item AND attempt.attempt = asked.attempt;
 
@@ -683,17 +676,18 @@ FROM json_each(:asked) AS asked
 JOIN budget ON budget.scope = json_extract(asked.value, '$[0]') AND budget.period = json_extract(asked.value, '$[1]');
 
 -- name: reserve
--- [id, item, agent, provider, day, estimate in nano-USD, in tokens]
-WITH asked(id, item, agent, provider, day, estimate, tokens) AS (VALUES :rows)
-INSERT INTO reservation (id, item, agent, provider, day, boot, estimate, estimated_tokens, reserved_at)
-SELECT id, item, agent, provider, day, :boot, estimate, tokens, :now
+-- [id, item, fence, agent, provider, day, estimate in nano-USD, if the price is known, and in tokens]
+WITH asked(id, item, fence, agent, provider, day, nano_usd, tokens) AS (VALUES :rows)
+INSERT INTO reservation (id, item, fence, agent, provider, day, boot, estimate, estimated_tokens, nano_usd, reserved_at)
+SELECT id, item, fence, agent, provider, day, :boot, coalesce(nano_usd, 0), tokens, nano_usd, :now
 FROM asked WHERE id IS NOT NULL;
 
 -- name: settle
--- [id, nano-USD, tokens, calls], once each; an unknown price books the estimate.
+-- [id, nano-USD, tokens, calls], once each; an unknown price books the estimate, and without calls all of it is.
 WITH asked(id, nano_usd, tokens, calls) AS (VALUES :rows)
 UPDATE reservation SET
-    settled_at = :now, nano_usd = asked.nano_usd,
+    settled_at = :now,
+    nano_usd = CASE WHEN asked.calls IS NULL THEN reservation.nano_usd ELSE asked.nano_usd END,
     tokens = coalesce(asked.tokens, reservation.estimated_tokens), calls = coalesce(asked.calls, 1)
 FROM asked
 WHERE reservation.id = asked.id AND reservation.settled_at IS NULL
@@ -706,6 +700,28 @@ RETURNING reservation.id, reservation.item, reservation.agent, reservation.provi
 UPDATE reservation SET settled_at = :now, tokens = estimated_tokens, calls = 1
 WHERE settled_at IS NULL AND boot < :boot
 RETURNING id, item, agent, provider, day, estimate, estimated_tokens, estimate, tokens, calls;
+
+-- name: book_calls
+-- [reservation, input, output, cached tokens]: what settled calls used is on the attempt that made them, whoever holds
+-- the item by now. An unknown price makes the sum unknown.
+WITH asked(reservation, input_tokens, output_tokens, cached_tokens) AS (VALUES :rows)
+UPDATE attempt SET
+    input_tokens = attempt.input_tokens + used.input_tokens,
+    output_tokens = attempt.output_tokens + used.output_tokens,
+    cached_tokens = attempt.cached_tokens + used.cached_tokens,
+    calls = attempt.calls + used.calls,
+    nano_usd = attempt.nano_usd + used.nano_usd
+FROM (
+    SELECT hold.item, hold.attempt, sum(asked.input_tokens) AS input_tokens, sum(asked.output_tokens) AS output_tokens,
+        sum(asked.cached_tokens) AS cached_tokens, sum(reservation.calls) AS calls,
+        CASE count(reservation.nano_usd) WHEN count(*) THEN sum(reservation.nano_usd) END AS nano_usd
+    FROM asked
+    CROSS JOIN reservation ON reservation.id = asked.reservation
+    CROSS JOIN item ON item.uid = reservation.item
+    CROSS JOIN hold ON hold.item = item.id AND hold.fence = reservation.fence
+    GROUP BY hold.item, hold.attempt
+) AS used
+WHERE attempt.item = used.item AND attempt.attempt = used.attempt;
 
 -- name: book
 -- [scope, period, spent: nano-USD, tokens, calls, reserved: the same, told]: how these budgets stand now.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from darumad.events import Fact
 from darumad.names import AgentName, Attempt, Fence, ItemId, Millis, Position, Stage
 from darumad.values import Value, field
-from darumad.work.budget import Account, Amount, Budget
+from darumad.work.budget import Account, Budget
 from darumad.work.conversation import Exchange
 from darumad.work.effects import Effect, EffectState
 from darumad.work.ends import Next
@@ -220,7 +220,6 @@ class Move(Value, kw_only=True):
     steps: tuple[Step, ...] = ()
     result: Mapping[str, Any] | None = None
     exchange: Exchange | None = None
-    usage: Usage = field(default_factory=Usage)
     facts: tuple[Fact, ...] = ()
     plan: tuple[NewItem, ...] = ()
 
@@ -346,15 +345,17 @@ class Note(Value, kw_only=True):
 class Reserve(Value, kw_only=True):
     """Reserve `estimate` under every budget that this call falls under, each within its limits.
 
-    `day` is the day it is booked on (`2026-11-21`). Answer: `APPLIED` or `OverBudget`.
+    `fence` is the claim that it is made under, whose attempt it will be booked on; `day` the day it is booked on
+    (`2026-11-21`). Answer: `APPLIED` or `OverBudget`.
     """
 
     id: str
     item: ItemId
+    fence: Fence
     agent: str
     provider: str
     day: str
-    estimate: Amount
+    estimate: Usage
     limits: Mapping[Budget, Limits]
 
 
@@ -368,7 +369,7 @@ class OverBudget(Value, kw_only=True):
 
 
 class Settle(Value, kw_only=True):
-    """Book what a reserved call used; once, and never fenced. Answer: `APPLIED`.
+    """Book what a reserved call used, on its budgets and its attempt; once, and never fenced. Answer: `APPLIED`.
 
     `limits` are those it was reserved under, for whom a threshold has to be told.
     """

@@ -1,4 +1,4 @@
--- The journal's tables, version 9. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
+-- The journal's tables, version 10. Small hot rows; payloads, steps and results apart. Times are integer milliseconds
 -- given by the clock, never by SQL; money is integer nano-USD. The triggers guard what the code must never do. What is
 -- looked at with each change of an item names its words one by one: for an IN of three words or more SQLite makes a
 -- table, once a statement in a constraint and once a row in a trigger, and that costs more than the change itself.
@@ -261,7 +261,9 @@ CREATE TABLE event (
 ) STRICT;
 CREATE INDEX event_subject ON event (subject);
 
--- A reservation is settled once; `nano_usd` stays NULL where the price is unknown, and the estimate is booked.
+-- A reservation is settled once. Until then `nano_usd` is what is estimated; it is NULL where no price is known, and the
+-- estimate is booked. `fence` is the claim that the call is made under, and with it the attempt; before version 10 of these
+-- tables it was not told.
 CREATE TABLE reservation (
     id TEXT PRIMARY KEY,
     item TEXT NOT NULL,
@@ -275,7 +277,8 @@ CREATE TABLE reservation (
     settled_at INTEGER,
     nano_usd INTEGER,
     tokens INTEGER,
-    calls INTEGER
+    calls INTEGER,
+    fence INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservation_open ON reservation (boot) WHERE settled_at IS NULL;
 

@@ -1,0 +1,10 @@
+INSERT INTO migration VALUES (2, '1.0', 1);
+INSERT INTO reservation VALUES ('r', 'a', 'one', 'some', '1970-01-01', 1, 7, 9, 1, 1, 5, 3, 1);
+INSERT INTO reservation VALUES ('s', 'a', 'one', 'some', '1970-01-01', 0, 7, 9, 1, NULL, NULL, NULL, NULL);
+INSERT INTO budget VALUES ('item:a', 'ever', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('all', '1970-01-01', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('all', 'ever', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('agent:one', '1970-01-01', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('agent:one', 'ever', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('provider:some', '1970-01-01', 5, 3, 1, 7, 9, 1, 0);
+INSERT INTO budget VALUES ('provider:some', 'ever', 5, 3, 1, 7, 9, 1, 0);
