@@ -252,6 +252,7 @@ def test_what_a_stage_paid_is_on_its_attempt_whatever_ended_it(
     assert used["calls"] == len(asked(sim)) == (2 if end == "cancel" else 3)
     tokens = used["input_tokens"] + used["output_tokens"]
     assert shown["used"] == {"nano_usd": used["nano_usd"], "tokens": tokens, "calls": used["calls"]}
+    assert end == "cancel" or daemon.client.call("result", id="one")["usage"] == used
 
 
 def test_an_items_own_budget_parks_it_alone_and_giving_it_more_lets_it_go_on(

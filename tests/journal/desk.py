@@ -26,9 +26,11 @@ from darumad.journal import (
     Step,
 )
 from darumad.names import AgentName, ItemId, Offer, Seconds, Stage
+from darumad.work.codec import usage_to_json
 from darumad.work.ends import Next
 from darumad.work.item import WorkItem
 from darumad.work.lanes import Lane
+from darumad.work.result import UNUSED
 from darumad.work.states import WorkState
 from tests.kit.clock import FakeClock
 from tests.kit.house import eventually
@@ -170,6 +172,10 @@ def move(held: Held, to: WorkState, stage: Stage | None = None, **more: Any) -> 
     given = {"fence": record.fence, "from_stage": record.stage, **more}
     follows = Next(to=to, stage=stage or record.stage, **decided)
     return Move(item=record.item.id, attempt=record.attempt, follows=follows, **given)
+
+
+MADE = {"text": "done", "usage": usage_to_json(UNUSED)}
+"""The result of an item that ended by `success` and paid nothing."""
 
 
 def success(held: Held, **more: Any) -> Move:

@@ -14,7 +14,7 @@ from darumad.journal.place import SCHEMA_VERSION, Place, check_owner
 from darumad.journal.reader import Reader
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
-from tests.journal.desk import DO, Desk, move, new_item, step
+from tests.journal.desk import DO, MADE, Desk, move, new_item, step
 from tests.kit.clock import FakeClock
 
 
@@ -472,7 +472,7 @@ def test_nothing_acknowledged_is_lost_by_a_kill(tmp_path: Path, clock, lines: in
                 assert all(desk.reader.record(ItemId(f"i{which}-{each}")) for each in range(5))
             else:
                 assert desk.state(which) is WorkState.SUCCEEDED
-                assert desk.reader.result(ItemId(which)) == {"text": "done"}
+                assert desk.reader.result(ItemId(which)) == MADE
         assert desk.reader.counts()[WorkState.RUNNING] == 0
         assert desk.sql("PRAGMA integrity_check") == [("ok",)]
     finally:

@@ -22,7 +22,7 @@ from darumad.journal import (
 from darumad.journal.batch import audit_hash
 from darumad.names import AgentName, Fence, ItemId, Millis, Stage
 from darumad.work.states import WorkState
-from tests.journal.desk import AUDIT, DO, PREPARE, REVIEW, Desk, move, new_item, step
+from tests.journal.desk import AUDIT, DO, MADE, PREPARE, REVIEW, Desk, move, new_item, step
 
 
 def test_a_cancel_names_who_held_what_under_which_fence(desk: Desk) -> None:
@@ -489,7 +489,7 @@ def test_what_stages_made_is_kept_in_order(desk: Desk) -> None:
     desk.call(move(held, WorkState.RUNNING, REVIEW, from_stage=DO, output={"text": 1}))
     desk.succeed(held, from_stage=REVIEW, output={"passed": True})
     assert [each["stage"] for each in desk.reader.outputs(ItemId("a"))] == ["optimizing", "executing", "reviewing"]
-    assert desk.reader.result(ItemId("a")) == {"text": "done"}
+    assert desk.reader.result(ItemId("a")) == MADE
     holds = desk.sql("SELECT ended_at IS NULL, why FROM hold")
     assert holds == [(0, "completed")]
 

@@ -14,7 +14,7 @@ from darumad.journal.database import Database
 from darumad.journal.pruning import BITE
 from darumad.names import ItemId, Millis, Seconds
 from darumad.work.states import WorkState
-from tests.journal.desk import AUDIT, DO, Desk, new_item, step
+from tests.journal.desk import AUDIT, DO, MADE, Desk, new_item, step
 from tests.kit import eventually
 
 DAY = 86_400.0
@@ -62,7 +62,7 @@ def test_steps_of_what_succeeded_go_first_and_those_of_the_dead_stay_for_whoever
     prune(desk)
     assert desk.reader.steps(ItemId("done")) == []
     assert len(desk.reader.steps(ItemId("dead"))) == 1
-    assert desk.reader.result(ItemId("done")) == {"text": "done"}
+    assert desk.reader.result(ItemId("done")) == MADE
 
 
 def test_an_id_outlives_its_item(desk: Desk) -> None:

@@ -129,7 +129,7 @@ class ReleaseReply(Value):
 
 
 class ResultView(TypedDict):
-    """The result of a succeeded item, as it was kept: with all that docs/reference/work-item.md says of a result."""
+    """The result of a succeeded item: with all that docs/reference/work-item.md says of a result."""
 
     item_id: str
     artifacts: Sequence[Mapping[str, Any]]

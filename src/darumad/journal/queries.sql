@@ -863,7 +863,13 @@ UPDATE boot SET stopped_at = :now WHERE boot = :boot;
 SELECT * FROM record WHERE uid = :uid;
 
 -- name: result
-SELECT result.body, result.sha256 FROM item JOIN result ON result.item = item.id WHERE item.uid = :uid;
+-- With what its attempt used, in all of its stages: what was made is known before every call is settled.
+SELECT result.body, result.sha256, attempt.input_tokens, attempt.output_tokens, attempt.cached_tokens, attempt.calls,
+    attempt.nano_usd
+FROM item
+JOIN result ON result.item = item.id
+JOIN attempt ON attempt.item = item.id AND attempt.attempt = item.attempt
+WHERE item.uid = :uid;
 
 -- name: came_to
 -- What the newest succeeded items of a definition used, over all their attempts; of a price that is not known, null.

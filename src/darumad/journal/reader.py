@@ -117,13 +117,16 @@ class Reader:
             after = page[-1].item.id
 
     def result(self, item: ItemId) -> dict[str, Any] | None:
-        """The result of a succeeded item; None for every other.
+        """The result of a succeeded item; None for every other. Its `usage` is what all of its attempt used.
 
         Raises:
             Broken: it is not what was written.
         """
         row = self._db.one(SQL["result"], {"uid": item})
-        return dict(load(verified(row[0], row[1], f"the result of {item}"))) if row else None
+        if row is None:
+            return None
+        body, sha256, *used = row
+        return {**load(verified(body, sha256, f"the result of {item}")), "usage": _usage(used)}
 
     def attempts(self, item: ItemId) -> list[dict[str, Any]]:
         """What became of each attempt; times in wall milliseconds, `nano_usd` null where a price was unknown.
@@ -312,25 +315,20 @@ def _where(given: Mapping[str, Any], filters: Mapping[str, str], *always: str) -
     return f" WHERE {' AND '.join(clauses)}" if clauses else ""
 
 
+def _usage(columns: Sequence[Any]) -> dict[str, Any]:
+    names = ("input_tokens", "output_tokens", "cached_tokens", "calls", "nano_usd")
+    return dict(zip(names, columns, strict=True))
+
+
 def _attempt(row: Row) -> dict[str, Any]:
-    (
-        attempt, started_at, ended_at, outcome, error, input_tokens, output_tokens, cached_tokens, calls, nano_usd,
-        resources_version, lives,
-    ) = row  # fmt: skip
-    usage = {
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "cached_tokens": cached_tokens,
-        "calls": calls,
-        "nano_usd": nano_usd,
-    }
+    attempt, started_at, ended_at, outcome, error, *used, resources_version, lives = row
     return {
         "attempt": attempt,
         "started_at": started_at,
         "ended_at": ended_at,
         "outcome": outcome,
         "error": load(error),
-        "usage": usage,
+        "usage": _usage(used),
         "resources_version": resources_version,
         "lives": load(lives),
     }
