@@ -428,6 +428,16 @@ def test_threads_that_never_come_back_are_counted_and_starve_nobody(room: Rooms)
 # --- lives ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_thread_that_raises_what_no_coroutine_may_is_a_crash_and_is_waited_for_no_longer(room: Rooms) -> None:
+    async def nothing_is_next(item: WorkItem, context: Context) -> WorkResult:
+        await asyncio.to_thread(next, iter(()))
+        raise AssertionError
+
+    stage = room()
+    stage.begin(nothing_is_next)
+    assert stage.done().result.error.message.startswith("RuntimeError: it raised StopIteration")
+
+
 def test_a_life_that_is_over_is_revoked_its_task_ended_and_nothing_of_it_heard(room: Rooms) -> None:
     stage = room()
     held = stage.begin(hang)

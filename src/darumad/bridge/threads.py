@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from darumad.cores import leave
+from darumad.stacks import WHOLE, stacks_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +46,8 @@ class Threads(ThreadPoolExecutor):
         call: _Call[T] = _Call()
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
-        super().submit(_carry_out, call, lambda: fn(*args, **kwargs))
+        with stacks_of(WHOLE):
+            super().submit(_carry_out, call, lambda: fn(*args, **kwargs))
         return call
 
     @property
@@ -59,5 +61,7 @@ def _carry_out(call: _Call[T], work: Callable[[], T]) -> None:
         return
     try:
         call.set_result(work())
+    except StopIteration as error:  # no future of asyncio's takes it: who waits would wait for ever
+        call.set_exception(RuntimeError(f"it raised StopIteration: {error}"))
     except BaseException as error:  # noqa: BLE001 - it is for whoever waits for the call
         call.set_exception(error)

@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Any, Final
 
+from darumad.stacks import begin
 from darumad.supervision.error_window import Verdict
 from darumad.supervision.life import Life, Phase, answer_dead, current_birth, fail, here, stale
 from darumad.supervision.mailbox import UNBOUNDED, Mailbox
@@ -20,7 +21,6 @@ log: Final = logging.getLogger("darumad.supervision")
 
 STACK_BYTES: Final = 256 * 1024
 """An actor's stack: its handlers are short and shallow, and there may be thousands."""
-_stack_size_lock: Final = threading.Lock()
 _numbers: Final = itertools.count(1)
 
 
@@ -160,12 +160,7 @@ class Actor(ThreadingActor):
         thread = threading.Thread(target=self._actor_loop, name=self._life.path or type(self).__name__, daemon=True)
         self._life.thread, self._life.birth = thread, None
         try:
-            with _stack_size_lock:
-                before = threading.stack_size(STACK_BYTES)
-                try:
-                    thread.start()
-                finally:
-                    threading.stack_size(before)
+            begin(thread, STACK_BYTES)
         except BaseException as error:
             self._never_started(error)
             raise
