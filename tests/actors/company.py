@@ -248,7 +248,7 @@ class Company:
             ledger.move_to(commits)
             return BridgeHalf(
                 thread,
-                make=lambda role, definition: self.make(role, definition),  # noqa: PLW0108 - a test may change it
+                make=self._made,
                 broker=self.broker,
                 commits=commits,
                 ledger=ledger,
@@ -263,6 +263,9 @@ class Company:
             )
 
         return Bridge(self._loop, half_on, self.broker)
+
+    async def _made(self, role: Role, definition: AgentDefinition) -> Any:
+        return self.make(role, definition)
 
     def _ports(self) -> OrchestratorPorts:
         return OrchestratorPorts(

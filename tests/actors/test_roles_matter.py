@@ -102,8 +102,9 @@ def worked(company: Callable[..., Company]) -> Callable[[], Company]:
     """The four roles with their real agents, after a plain and a careless item have come to their end."""
 
     def work() -> Company:
-        seen = company()
-        seen.make = functools.partial(make_agent, template_of=Templates([LOUD]))
+        seen, templates = company(), Templates([LOUD])
+        templates.load()
+        seen.make = functools.partial(make_agent, template_of=templates)
         seen.start()
         seen.submit("plain", description=PLAIN)
         seen.submit("careless", description=CARELESS, input="careless")

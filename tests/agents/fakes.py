@@ -107,4 +107,6 @@ def agent(role: Role, template: str) -> Agent:
     """The agent of a role, over items of one executor that runs `template`."""
     executor = AgentDefinition(name=AgentName("executor"), role=Role.EXECUTOR, template=template)
     own = executor if role is Role.EXECUTOR else AgentDefinition(name=AgentName(role.value), role=role)
-    return make_agent(role, own, Templates([executor]))
+    templates = Templates([executor])
+    templates.load()
+    return make_agent(role, own, templates)

@@ -1,5 +1,9 @@
+import asyncio
 import hashlib
 import re
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +20,12 @@ from darumad.agents import (
     load_template,
     loading,
     make_agent,
+    template_file,
 )
 from darumad.names import AgentName, Role
 from darumad.work.result import StopReason, WorkResult
 from tests.agents.fakes import Scripted, agent, context, item, no_model
+from tests.kit import eventually
 
 GOOD = """
 from dataclasses import dataclass
@@ -189,7 +195,7 @@ def test_a_file_that_imports_what_lies_beside_it_is_told_that_it_must_be_install
 
 
 def test_a_file_that_takes_its_time_is_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "SLOW", -1.0)
+    monkeypatch.setattr(template_file, "SLOW", -1.0)
     with capture_logs() as logged:
         load_template(written(tmp_path, GOOD))
     assert [(each["event"], each["file"]) for each in logged] == [("template_loaded_slowly", str(tmp_path / "mine.py"))]
@@ -217,18 +223,145 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
         load_template("ecko")
 
 
-def test_a_corrected_file_is_taken_up_when_it_is_asked_for_again(tmp_path: Path) -> None:
-    mine = AgentDefinition(name=AgentName("mine"), role=Role.EXECUTOR, template=written(tmp_path, "1/0"))
+async def test_a_corrected_file_is_taken_up_when_it_is_loaded_again(tmp_path: Path) -> None:
+    mine = defined("mine", written(tmp_path, "1/0"))
     templates = Templates([mine])
+    with pytest.raises(SpawnRefused, match="it was not loaded yet"):
+        templates("mine")
+    templates.load()
     with pytest.raises(SpawnRefused, match="ZeroDivisionError"):
         make_agent(Role.EXECUTOR, mine, templates)
     written(tmp_path, GOOD)
+    templates.load()
     make_agent(Role.EXECUTOR, mine, templates)
     assert templates("mine").version == "2"
     written(tmp_path, GOOD.replace('version="2"', 'version="3"'))
     assert templates("mine").version == "2"
-    templates.reload("mine")
+    assert (await templates.reload("mine")).version == templates("mine").version == "3"
+    (tmp_path / "mine.py").unlink()
+    with pytest.raises(SpawnRefused, match="there is no such file"):
+        await templates.reload("mine")
+    assert (templates.loaded("mine"), templates.last("mine").version) == (None, "3")  # type: ignore[union-attr]
+
+
+# --- files that take their time ---------------------------------------------------------------------------------------
+
+
+class Slow:
+    """What `WAITS` has at its top level. `runs` are the threads that came there, `go` lets them through."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+        self.came = threading.Semaphore(0)
+        self.go = threading.Event()
+
+    def __call__(self) -> None:
+        self.runs.append(threading.current_thread().name)
+        self.came.release()
+        assert self.go.wait(60)
+
+
+WAITS = f"import builtins\nbuiltins.slow()\n{GOOD}"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    slow = Slow()
+    monkeypatch.setattr("builtins.slow", slow, raising=False)
+    yield slow
+    slow.go.set()
+
+
+def defined(name: str, template: str) -> AgentDefinition:
+    return AgentDefinition(name=AgentName(name), role=Role.EXECUTOR, template=template)
+
+
+def waiting_for(templates: Templates, agent: str) -> int:
+    run = templates._runs.get(agent)
+    return 0 if run is None else len(run.over._done_callbacks)
+
+
+async def test_while_a_file_is_run_the_loop_turns_and_all_who_asked_get_what_comes_of_one_run(
+    tmp_path: Path, slow: Slow
+) -> None:
+    templates = Templates([defined("mine", written(tmp_path, WAITS))])
+    asked = [asyncio.create_task(templates.reload("mine")) for _ in range(16)]
+    await asyncio.to_thread(eventually, lambda: waiting_for(templates, "mine") == 16)
+    slow.go.set()
+    assert len({id(each) for each in await asyncio.gather(*asked)}) == 1
+    assert slow.runs == ["template mine"]
+    await templates.reload("mine")
+    assert len(slow.runs) == 2, "whoever asks when it has ended has it run again"
+
+
+async def test_a_file_that_does_not_come_to_its_end_keeps_down_nobody_else(
+    tmp_path: Path, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "PATIENCE", 0.01)
+    (tmp_path / "other.py").write_text(GOOD)
+    ref = written(tmp_path, WAITS)
+    templates = Templates([defined("mine", ref), defined("other", str(tmp_path / "other.py")), defined("e", "echo")])
+    with capture_logs() as logged:
+        templates.load()
+    assert [(each["event"], each["agent"]) for each in logged] == [("template_still_loading", "mine")]
+    await templates.reload("other")
+    assert (await templates.reload("e")).name == "echo"
+    for _ in range(3):
+        with pytest.raises(SpawnRefused, match=r"mine\.py: it is still being run, after 0 s"):
+            await templates.reload("mine")
+        with pytest.raises(SpawnRefused, match=r"mine\.py: it is still being run"):
+            templates("mine")
+    assert len(slow.runs) == 1, "it is not run again beside itself"
+    slow.go.set()
+    eventually(lambda: templates.loaded("mine") is not None)
+
+
+async def test_a_file_that_was_corrected_while_it_was_run_is_run_as_it_is_now_and_the_late_one_counts_no_more(
+    tmp_path: Path, slow: Slow
+) -> None:
+    templates = Templates([defined("mine", written(tmp_path, WAITS))])
+    late = asyncio.create_task(templates.reload("mine"))
+    await asyncio.to_thread(slow.came.acquire)
+    written(tmp_path, GOOD.replace('version="2"', 'version="3"'))
+    assert (await templates.reload("mine")).version == "3"
+    slow.go.set()
+    assert (await late).version == "2", "who asked before the correction gets what was there then"
     assert templates("mine").version == "3"
+
+
+async def test_who_waits_for_a_file_no_longer_does_not_end_its_run(tmp_path: Path, slow: Slow) -> None:
+    templates = Templates([defined("mine", written(tmp_path, WAITS))])
+    gone = asyncio.create_task(templates.reload("mine"))
+    await asyncio.to_thread(slow.came.acquire)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    stays = asyncio.create_task(templates.reload("mine"))
+    await asyncio.to_thread(eventually, lambda: waiting_for(templates, "mine") == 2)
+    slow.go.set()
+    assert (await stays).version == "2"
+    assert len(slow.runs) == 1
+
+
+def test_two_files_of_one_name_that_are_run_at_once_are_modules_apart(tmp_path: Path, slow: Slow) -> None:
+    refs = [written(home, WAITS) for home in (tmp_path / "a", tmp_path / "b") if home.mkdir() is None]
+    templates = Templates([defined(f"of-{number}", ref) for number, ref in enumerate(refs)])
+    loads = threading.Thread(target=templates.load)
+    loads.start()
+    for _ in refs:
+        assert slow.came.acquire(timeout=10)
+    slow.go.set()
+    loads.join()
+    modules = [templates(f"of-{number}").execute.__module__ for number, _ in enumerate(refs)]
+    assert [sys.modules[each].__file__ for each in modules] == refs
+
+
+def test_a_template_whose_fields_raise_when_they_are_looked_at_is_refused(tmp_path: Path) -> None:
+    odd = "class Odd:\n    @property\n    def __code__(self):\n        1/0\n    def __call__(self): ...\n"
+    templates = Templates([defined("mine", written(tmp_path, odd + GOOD.replace("execute=execute", "execute=Odd()")))])
+    templates.load()
+    with pytest.raises(SpawnRefused, match=r"mine\.py: ZeroDivisionError"):
+        templates("mine")
 
 
 FORGETFUL = """
@@ -272,6 +405,16 @@ async def test_problems_that_are_none_are_told_with_the_template_and_what_to_do(
         text = GOOD.replace("TEMPLATE =", asks).replace("says=", "problems=problems, says=")
         with pytest.raises(UnfitResult, match=f"`problems` of mine@2 {said} each of its paths return a tuple of Prob"):
             await agent(Role.EXECUTOR, written(tmp_path, text)).execute_work(item(), context(tmp_path))
+
+
+async def test_problems_are_looked_for_beside_the_loop(tmp_path: Path, slow: Slow) -> None:
+    asks = "import builtins\n\ndef problems(item):\n    builtins.slow()\n    return ()\n\nTEMPLATE ="
+    text = GOOD.replace("TEMPLATE =", asks).replace("says=", "problems=problems, says=")
+    worker = agent(Role.EXECUTOR, written(tmp_path, text))
+    working = asyncio.create_task(worker.execute_work(item(), context(tmp_path)))
+    await asyncio.to_thread(slow.came.acquire)
+    slow.go.set()
+    assert (await working).text == "hello"
 
 
 @pytest.mark.parametrize(

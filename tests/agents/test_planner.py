@@ -106,14 +106,16 @@ async def test_what_nobody_could_do_is_not_planned_and_nothing_is_paid_for_it(tm
     file = tmp_path / "own.py"
     templates = Templates([AgentDefinition(name=AgentName("executor"), role=Role.EXECUTOR, template=str(file))])
     own = AgentDefinition(name=AgentName("orchestrator"), role=Role.ORCHESTRATOR)
+    templates.load()
     with pytest.raises(SpawnRefused, match="there is no such file"):
         make_agent(Role.ORCHESTRATOR, own, templates)
 
     shutil.copy(echo.__file__, file)
+    templates.load()
     planner, model = make_agent(Role.ORCHESTRATOR, own, templates), Scripted()
     file.unlink()
     with pytest.raises(SpawnRefused):
-        templates.reload("executor")
+        await templates.reload("executor")
     for given in (goal(LISTED), goal()):
         with pytest.raises(SpawnRefused, match="there is no such file"):
             await planner.execute_work(given, context(tmp_path, model))

@@ -73,7 +73,10 @@ class Broker:
 
 
 class Room:
-    """`reported` is what ended, `wrong` what the actor is told of that, `told` all else; `make` makes agents."""
+    """`reported` is what ended, `wrong` what the actor is told of that, `told` all else.
+
+    `make` makes agents, and `make_for` what may wait.
+    """
 
     def __init__(self, desk: Desk, directory: Path, stack: ExitStack, limits: Mapping[str, float]) -> None:
         clock = SystemClock()
@@ -87,6 +90,7 @@ class Room:
         self.broker = Broker()
         self.work: Work = done
         self.make: Callable[[Role, AgentDefinition], Agent] = lambda role, definition: Agent(self._do)
+        self.make_for: Callable[[Role, AgentDefinition], Awaitable[Agent]] = self._made
         self.loop = Loops(clock)
         self.loop.start()
         stack.callback(self.loop.stop, Seconds(PATIENCE))
@@ -101,7 +105,7 @@ class Room:
             self.ledger.move_to(commits)
             return BridgeHalf(
                 thread,
-                make=self._made,
+                make=lambda role, definition: self.make_for(role, definition),  # noqa: PLW0108 - a test may change it
                 broker=self.broker,
                 commits=commits,
                 ledger=self.ledger,
@@ -120,7 +124,7 @@ class Room:
             path=ActorPath(f"actor/{number}"),
             incarnation=Incarnation(incarnation),
             role=Role.OPTIMIZER,
-            definition=AgentDefinition(name=AgentName("optimizer"), role=Role.OPTIMIZER, **definition),
+            definition=AgentDefinition(**{"name": AgentName("optimizer"), "role": Role.OPTIMIZER, **definition}),
             tell=self._tell,
             report=self.reported.put,
         )
@@ -170,7 +174,7 @@ class Room:
         else:
             self.told.put(message)
 
-    def _made(self, role: Role, definition: AgentDefinition) -> Agent:
+    async def _made(self, role: Role, definition: AgentDefinition) -> Agent:
         return self.make(role, definition)
 
     async def _do(self, item: WorkItem, context: Context) -> WorkResult:

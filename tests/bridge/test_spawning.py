@@ -8,11 +8,12 @@ import pytest
 
 from darumad.agents import SpawnRefused
 from darumad.bridge import Spawned, SpawnFailed, half
+from darumad.names import AgentName
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context
 from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import Agent, Room
-from tests.kit import eventually
+from tests.kit import Gate, eventually
 
 Rooms = Callable[..., Room]
 
@@ -98,8 +99,46 @@ def test_a_life_that_is_over_is_not_tried_again(room: Rooms) -> None:
 
     stage.make = fail_and_leave
     stage.bridge.spawn(stage.seat())
-    assert isinstance(stage.next(), SpawnFailed)
     assert waited.wait(10)
+    assert stage.nothing_more_is_told()
+
+
+def making_waits_for(room: Room, gate: Gate, error: Exception | None = None) -> None:
+    """Each agent of `actor/1` is made when the gate is open, or cannot be made then."""
+    make = room.make_for
+
+    async def made(role: Any, definition: Any) -> Agent:
+        if definition.name == "slow":
+            await gate.passed()
+            if error is not None:
+                raise error
+        return await make(role, definition)
+
+    room.make_for = made
+
+
+def slow_seat(room: Room) -> Any:
+    return room.seat(name=AgentName("slow"))
+
+
+def test_while_one_agent_is_made_others_are_made_and_work(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    making_waits_for(stage, gate)
+    stage.bridge.spawn(slow_seat(stage))
+    stage.begin(stage.work, seat=stage.seat(2))
+    assert stage.done().result.success
+    assert [each.path for each in stage.bridge.idle()] == ["actor/2"]
+    gate.open()
+    assert stage.next() == Spawned()
+
+
+def test_a_life_that_ends_while_its_agent_is_made_hears_nothing_of_that(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    making_waits_for(stage, gate, SpawnRefused("too late"))
+    stage.bridge.spawn(slow_seat(stage))
+    stage.settled()
+    stage.bridge.forget("actor/1#1")
+    gate.open()
     assert stage.nothing_more_is_told()
 
 

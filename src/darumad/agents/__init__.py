@@ -6,12 +6,13 @@ vendor's client is touched in `providers/` only, Python sources are read in `tem
 
 from darumad.agents.definition import AgentDefinition
 from darumad.agents.first_call import first_request
-from darumad.agents.loading import SpawnRefused, Templates, load_template
+from darumad.agents.loading import Templates, load_template
 from darumad.agents.raised import fitted, line_of, said_of, words_of
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.roles.conduct import ended
 from darumad.agents.roles.making import make_agent
 from darumad.agents.template import ALL_STAGES, Sight, Template, ToolFailed, UnfitResult
+from darumad.agents.template_file import SpawnRefused
 from darumad.agents.templates import SHIPPED
 
 __all__ = [

@@ -1,96 +1,149 @@
-"""From the name in a definition to the template. What cannot be loaded is told, and never keeps the daemon down."""
+"""From the name in a definition to the template. What cannot be loaded is told, and never keeps the daemon down.
 
-import hashlib
-import importlib.util
-import sys
-from collections.abc import Iterable
-from importlib.machinery import SourceFileLoader
+The file of each definition is run on a thread of its own: the seconds that its imports take are nobody else's, and one
+that never comes to its end keeps its own agent down and no other.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
-from types import CodeType, ModuleType
 
-from darumad.agents.declaration import wrong_with
 from darumad.agents.definition import AgentDefinition
-from darumad.agents.raised import said_of
+from darumad.agents.raised import words_of
 from darumad.agents.template import Template
+from darumad.agents.template_file import SpawnRefused, TemplateFile, read
 from darumad.agents.templates import SHIPPED
 from darumad.clock import SystemClock
+from darumad.cores import leave
 from darumad.errors import did_you_mean
 from darumad.logs import logger
-from darumad.names import AgentName
-from darumad.values import changed
+from darumad.names import AgentName, Seconds
+from darumad.stacks import begin
 
 log = logger(__name__)
 
-_DIGITS = 12
-"""So many of a file's digest tell one state of it from another."""
-SLOW = 1.0
-"""Seconds: a file that takes longer is named in the log, for the daemon's start waits for each."""
-
-
-class SpawnRefused(Exception):  # noqa: N818 - it reads as what happened
-    """An agent cannot be made now; the message says which file and why. Its role is degraded and its items wait."""
+PATIENCE = Seconds(10.0)
+"""How long anybody waits for a file that is being run. It is not stopped: who asks again waits for the same run."""
 
 
 def load_template(ref: str) -> Template:
     """The template that `ref` names: one that ships by its name, any other by the path of its file.
 
     A file's code runs here, in this process: only refs that the operator wrote into the settings may come this way.
-    It is read anew each time, so that a corrected file is taken up by the next restart of its agent.
 
     Raises:
         SpawnRefused: nothing has this name, or the file cannot be read, raises, or exposes no `TEMPLATE` that is what
             it must be.
     """
-    for template in SHIPPED:
-        if template.name == ref:
-            return template
-    if "/" in ref or ref.endswith(".py"):
-        return _from_file(Path(ref))
-    known = [template.name for template in SHIPPED]
-    said = f"no template is called {ref}; there are {', '.join(known)}, or a path to a .py file"
-    raise SpawnRefused(said + did_you_mean(ref, known))
+    return read(Path(ref)).run(_module_of(Path(ref).stem)) if _is_file(ref) else _shipped(ref)
 
 
 class Templates:
-    """The template of each agent definition by the definition's name, loaded when it is first asked for."""
+    """The template of each agent definition by the definition's name, as it was loaded last. Safe from any thread."""
 
     def __init__(self, definitions: Iterable[AgentDefinition]) -> None:
         self._refs = {each.name: each.template for each in definitions if each.template}
+        self._lock = threading.Lock()
+        self._runs: dict[str, _Run] = {}
         self._loaded: dict[str, Template] = {}
         self._last: dict[str, Template] = {}
+        self._refused: dict[str, str] = {}
 
     def __call__(self, agent: str) -> Template:
-        """The template of the definition called `agent`.
+        """The template of the definition called `agent`. No file is run.
 
         Raises:
-            SpawnRefused: no executor is so named, or its template cannot be loaded; asked again, it is tried again.
+            SpawnRefused: no executor is so named, or its template could not be loaded when that was tried last.
         """
         template = self._loaded.get(agent)
-        return self._load(agent) if template is None else template
+        if template is None:
+            raise SpawnRefused(self._why_not(agent))
+        return template
 
     def loaded(self, agent: str) -> Template | None:
-        """The template of `agent` as it was loaded last; None when it never was, or cannot be. No file is run."""
+        """As a call; None where that is refused."""
         return self._loaded.get(agent)
 
     def last(self, agent: str) -> Template | None:
         """As `loaded`; of one that cannot be loaded any more, as it was before."""
         return self._last.get(agent)
 
-    def reload(self, agent: str) -> Template:
+    def load(self) -> None:
+        """Load the template of each definition, all at once. One that takes over `PATIENCE` is not waited for."""
+        begun: list[_Run] = []
+        for agent in self._refs:
+            with suppress(SpawnRefused):  # whoever asks for it is told
+                if (run := self._begin(agent)) is not None:
+                    begun.append(run)
+        wait([each.over for each in begun], PATIENCE)
+        for run in begun:
+            if not run.over.done():
+                log.warning("template_still_loading", agent=run.agent, why=run.why_not)
+
+    async def reload(self, agent: str) -> Template:
         """Take up the file of `agent` as it is now, for everybody who asks from here on.
 
-        Raises:
-            SpawnRefused: as for a call; what was loaded before is forgotten.
-        """
-        try:
-            return self._load(agent)
-        except SpawnRefused:
-            self._loaded.pop(agent, None)
-            raise
+        Who asks while it is being run gets what comes of that, unless the file was changed since.
 
-    def _load(self, agent: str) -> Template:
-        template = self._loaded[agent] = self._last[agent] = load_template(self._ref(agent))
-        return template
+        Raises:
+            SpawnRefused: as for a call, and what was loaded before is forgotten; or it is still being run.
+        """
+        run = await asyncio.to_thread(self._begin, agent) if _is_file(self._ref(agent)) else self._begin(agent)
+        if run is None:
+            return self(agent)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(run.over), PATIENCE)
+        return run.template()
+
+    def _begin(self, agent: str) -> "_Run | None":
+        """Begin to load the template of `agent`, or find that somebody has; None where it is there at once.
+
+        Raises:
+            SpawnRefused: there is nothing to be run.
+        """
+        ref = self._ref(agent)
+        try:
+            if not _is_file(ref):
+                self._take(agent, _shipped(ref))
+                return None
+            file = read(Path(ref))
+        except SpawnRefused as refused:
+            self._refuse(agent, str(refused))
+            raise
+        with self._lock:
+            run = self._runs.get(agent)
+            if run is None or run.over.done() or run.file != file:
+                run = _Run(agent, file, self._ended)
+                run.begin()
+                self._runs[agent] = run
+        return run
+
+    def _ended(self, run: "_Run") -> None:
+        with self._lock:
+            if self._runs.get(run.agent) is not run:
+                return  # its file was changed while it ran
+            try:
+                self._take(run.agent, run.template())
+            except SpawnRefused as refused:
+                self._refuse(run.agent, str(refused))
+
+    def _take(self, agent: str, template: Template) -> None:
+        self._loaded[agent] = self._last[agent] = template
+        self._refused.pop(agent, None)
+
+    def _refuse(self, agent: str, why: str) -> None:
+        self._refused[agent] = why
+        self._loaded.pop(agent, None)
+
+    def _why_not(self, agent: str) -> str:
+        """Why the template of `agent` is not there."""
+        ref, run = self._ref(agent), self._runs.get(agent)
+        if run is not None and not run.over.done():
+            return run.why_not
+        return self._refused.get(agent, f"{ref}: it was not loaded yet")
 
     def _ref(self, agent: str) -> str:
         ref = self._refs.get(AgentName(agent))
@@ -99,68 +152,68 @@ class Templates:
         return ref
 
 
-def _from_file(path: Path) -> Template:
-    if not path.is_file():
-        raise SpawnRefused(f"{path}: there is no such file")
-    began = SystemClock.monotonic()
-    try:
-        module = _run(path)
-    except SystemExit as error:
-        raise SpawnRefused(f"{path}: it asked the process to exit ({error.code})") from error
-    except BaseException as error:  # whatever a file raises, KeyboardInterrupt too, is that file's fault
-        raise SpawnRefused(f"{path}: {said_of(error, str(path))}{_beside(path, error)}") from error
-    if (took := SystemClock.monotonic() - began) > SLOW:
-        log.warning("template_loaded_slowly", file=str(path), seconds=round(took, 1))
-    template = getattr(module, "TEMPLATE", None)
-    if not isinstance(template, Template):
-        raise SpawnRefused(f"{path}: it exposes no TEMPLATE made of darumad.agents.Template")
-    if wrong := tuple(wrong_with(template)):
-        raise SpawnRefused(f"{path}: {'; '.join(wrong)}")
-    return changed(template, resources_version=_digest_of(module))
+class _Run:
+    """A run of a file's code. `over` is done when it has ended, well or not."""
+
+    def __init__(self, agent: str, file: TemplateFile, ended: Callable[["_Run"], None]) -> None:
+        self.agent = agent
+        self.file = file
+        self.over: Future[None] = Future()
+        self.over.set_running_or_notify_cancel()  # who waits no longer does not end it
+        self._ended = ended
+        self._began = SystemClock.monotonic()
+        self._template: Template | None = None
+        self._refused = ""
+
+    def begin(self) -> None:
+        """Run it beside everybody else."""
+        begin(threading.Thread(target=self._carry_out, name=f"template {self.agent}", daemon=True))
+
+    @property
+    def why_not(self) -> str:
+        """Why its template is not there."""
+        took = SystemClock.monotonic() - self._began
+        return self._refused or f"{self.file.path}: it is still being run, after {took:.0f} s"
+
+    def template(self) -> Template:
+        """What came of it.
+
+        Raises:
+            SpawnRefused: nothing, or nothing yet.
+        """
+        if self._template is None:
+            raise SpawnRefused(self.why_not)
+        return self._template
+
+    def _carry_out(self) -> None:
+        leave()
+        try:
+            self._template = self.file.run(_module_of(self.agent))
+        except SpawnRefused as refused:
+            self._refused = str(refused)
+        except BaseException as error:  # noqa: BLE001 - a template's fields may be objects that raise when looked at
+            self._refused = f"{self.file.path}: {words_of(error)}"
+        self._ended(self)
+        self.over.set_result(None)
 
 
-def _beside(path: Path, error: BaseException) -> str:
-    """What to append where a file wanted another that lies beside it."""
-    if not isinstance(error, ModuleNotFoundError) or error.name is None:
-        return ""
-    wanted = path.parent / error.name.partition(".")[0]
-    if not wanted.is_dir() and not wanted.with_suffix(".py").is_file():
-        return ""
-    return "; what lies beside a template is not looked at: it is one file, and imports what is installed"
+def _is_file(ref: str) -> bool:
+    return _named(ref) is None and ("/" in ref or ref.endswith(".py"))
 
 
-def _digest_of(module: ModuleType) -> str:
-    """The first digits of the SHA-256 of the file as it was run."""
-    assert module.__spec__ is not None
-    assert isinstance(module.__spec__.loader, _AsItIsNow)
-    return module.__spec__.loader.sha256[:_DIGITS]
+def _shipped(ref: str) -> Template:
+    template = _named(ref)
+    if template is None:
+        known = [each.name for each in SHIPPED]
+        said = f"no template is called {ref}; there are {', '.join(known)}, or a path to a .py file"
+        raise SpawnRefused(said + did_you_mean(ref, known))
+    return template
 
 
-class _AsItIsNow(SourceFileLoader):
-    """Compiles the file each time: bytecode of an edit ago looks fresh when the edit took less than a second."""
-
-    sha256 = ""
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        source = self.get_data(path)
-        self.sha256 = hashlib.sha256(source).hexdigest()
-        return self.source_to_code(source, path)
+def _named(ref: str) -> Template | None:
+    return next((each for each in SHIPPED if each.name == ref), None)
 
 
-def _run(path: Path) -> ModuleType:
-    name = f"_daruma_template_{path.stem}"
-    loader = _AsItIsNow(name, str(path))
-    spec = importlib.util.spec_from_loader(name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses look their own module up while it is being run
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name)
-        if before is not None:
-            sys.modules[name] = before
-        raise
-    return module
+def _module_of(name: str) -> str:
+    """What a file's module is called: no two that are being run are called the same."""
+    return f"_daruma_template_{name}"

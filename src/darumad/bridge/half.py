@@ -5,9 +5,10 @@ gives its half up finds there what it held, and reports it. A task is reported b
 exactly once. What a loop says after it was given up is dropped.
 """
 
+import asyncio
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from darumad.agents import AgentDefinition, SpawnRefused, fitted, line_of, words_of
@@ -45,6 +46,7 @@ class _Sitting:
 
     seat: Seat
     agent: Agent | None = None
+    making: asyncio.Task[None] | None = None
     tries: int = 0
     error: str | None = None
     task: StageTask | None = None
@@ -77,7 +79,7 @@ class BridgeHalf:
         self,
         thread: LoopThread,
         *,
-        make: Callable[[Role, AgentDefinition], Agent],
+        make: Callable[[Role, AgentDefinition], Awaitable[Agent]],
         broker: Broker,
         commits: Commits,
         ledger: JournalLedger,
@@ -198,10 +200,14 @@ class BridgeHalf:
     # --- on the loop ------------------------------------------------------------------------------------------------
 
     def _try(self, sitting: _Sitting) -> None:
-        if sitting.gone:
-            return
+        if not sitting.gone:
+            sitting.making = self._thread.loop.create_task(self._make_for(sitting))
+
+    async def _make_for(self, sitting: _Sitting) -> None:
         try:
-            agent = sitting.agent = self._make(sitting.seat.role, sitting.seat.definition)
+            agent = await self._make(sitting.seat.role, sitting.seat.definition)
+        except asyncio.CancelledError:
+            raise
         except SpawnRefused as error:
             self._try_later(sitting, fitted(str(error)))
         except BaseException as error:  # noqa: BLE001 - a user's template must not end the loop under all the others
@@ -212,7 +218,7 @@ class BridgeHalf:
     def _is_up(self, sitting: _Sitting, agent: Agent) -> None:
         if sitting.gone:  # while it was made
             return
-        sitting.error = None
+        sitting.agent, sitting.error = agent, None
         sitting.seat.tell(Spawned(agent.resources_version))
         self._heartbeat(sitting)
         self._keep_beating()
@@ -242,6 +248,8 @@ class BridgeHalf:
         self._signal("agent.heartbeat", seat.path, seat.incarnation, doing)
 
     def _try_later(self, sitting: _Sitting, error: str) -> None:
+        if sitting.gone:
+            return
         delay = min(RESPAWN_FIRST * 2**sitting.tries, RESPAWN_MAX) * (1 + 0.2 * self._rng.random())
         sitting.tries, sitting.error = sitting.tries + 1, error
         self._thread.loop.call_later(delay, self._try, sitting)
@@ -303,6 +311,8 @@ class BridgeHalf:
         self._signal("stale.dropped", task.seat.path, task.seat.incarnation, late)
 
     def _leave(self, sitting: _Sitting) -> None:
+        if sitting.making is not None:
+            sitting.making.cancel()
         if sitting.task is not None:
             self._broker.revoke(sitting.task.owner)
             sitting.task.end(Limit.INTERRUPTED)

@@ -189,10 +189,10 @@ def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
     return built
 
 
-def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) -> Agent:
+async def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) -> Agent:
     """One more life of an agent. It begins with its template's file as it is now: a corrected one is taken up."""
     if role is Role.EXECUTOR:
-        templates.reload(definition.name)
+        await templates.reload(definition.name)
     return make_agent(role, definition, templates)
 
 

@@ -4,7 +4,6 @@ Pure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from darumad.actors import Policy, judge_of
 from darumad.agents import AgentDefinition, SpawnRefused, Templates
@@ -57,15 +56,14 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     """Each definition as its template was loaded last: a restart of an agent loads it anew.
 
     A definition whose template cannot be loaded takes items all the same, and they wait: for the template, and not for
-    answers, since nobody can say whether they may be vague. They walk as it said before it broke.
+    answers, since nobody can say whether they may be vague. They walk as it said before it broke. So it
+    is with one whose file is still being run when the daemon's start has waited for it long enough.
     """
 
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
         self._definitions = {each.name: each for group in definitions.values() for each in group}
         self._templates = templates
-        for each in definitions[Role.EXECUTOR]:
-            with suppress(SpawnRefused):
-                templates(each.name)
+        templates.load()
 
     def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)
@@ -96,6 +94,7 @@ def unmade(settings: Settings) -> Mapping[AgentName, str]:
     """Why the executors that could not be made now could not; their templates' files are run to see it."""
     definitions = agent_definitions(settings)[Role.EXECUTOR]
     templates = Templates(definitions)
+    templates.load()
     refusals = {each.name: _refusal(each, templates) for each in definitions}
     return {name: why for name, why in refusals.items() if why}
 

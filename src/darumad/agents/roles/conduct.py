@@ -89,7 +89,7 @@ class Conduct:
         item: WorkItem,
         context: Context,
         *,
-        find: Callable[[WorkItem, Context], Findings],
+        find: Callable[[WorkItem, Context], Awaitable[Findings]],
         work: Work,
     ) -> WorkResult:
         """The outcome of this stage of `item`: what `work` made, or why it could not.
@@ -101,7 +101,7 @@ class Conduct:
             Exception: whatever `work` raised that is no known failure.
         """
         log.debug("work_received", item=item.id, phase=item.phase, description=item.description[:RECEIPT_LENGTH])
-        findings = find(item, context)
+        findings = await find(item, context)
         for doubt in findings.warnings:
             log.warning("work_taken_with_a_doubt", item=item.id, field=doubt.pointer, doubt=doubt.detail)
         if findings.errors:
@@ -191,7 +191,7 @@ def invalid_item(*problems: Problem) -> WorkResult:
     return ended("invalid_item", told, error_type="InvalidItem")
 
 
-def found_before_spending(item: WorkItem, context: Context) -> Findings:
+async def found_before_spending(item: WorkItem, context: Context) -> Findings:
     """What validation finds, where a model may be called; without one nothing can be spent on an item."""
     return validate(item) if context.complete.model is not None else _NOTHING
 

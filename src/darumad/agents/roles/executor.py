@@ -1,8 +1,12 @@
 """The executor's agent: does the work its template describes."""
 
+import asyncio
+from collections.abc import Sequence
+
 from darumad.agents.roles.conduct import Conduct, ended
 from darumad.agents.schemas import problems_of, violations
-from darumad.agents.template import Template
+from darumad.agents.template import Template, no_problems
+from darumad.errors import Problem
 from darumad.names import Stage
 from darumad.values import changed
 from darumad.work.item import WorkItem
@@ -27,10 +31,15 @@ class ExecutorAgent:
         """Do `item` as the template does it. Known failures come back as results; what else it raises is a crash."""
         return await self._conduct.run(item, context, find=self._find, work=self._work)
 
-    def _find(self, item: WorkItem, _: Context) -> Findings:
+    async def _find(self, item: WorkItem, _: Context) -> Findings:
         found = validate(item)
-        own = (*self._template.problems_with(item), *problems_of(item.output_schema))
+        own = (*await self._its_own_problems(item), *problems_of(item.output_schema))
         return changed(found, errors=(*found.errors, *own)) if own else found
+
+    async def _its_own_problems(self, item: WorkItem) -> Sequence[Problem]:
+        """What the template finds wrong: it may look long, or for ever, and so never does on the loop."""
+        template = self._template
+        return () if template.problems is no_problems else await asyncio.to_thread(template.problems_with, item)
 
     async def _work(self, item: WorkItem, context: Context) -> WorkResult:
         result = self._template.handed_back(await self._template.execute(item, context), WorkResult, "execute")

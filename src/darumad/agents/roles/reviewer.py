@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from darumad.agents import artifacts
 from darumad.agents.artifacts import Looked
-from darumad.agents.loading import SpawnRefused
 from darumad.agents.roles import judge
 from darumad.agents.roles.conduct import Conduct, found_before_spending, invalid_item
 from darumad.agents.roles.judge import JUDGED, NEVER_JUDGED, Exhibit
 from darumad.agents.schemas import SchemaUnusable, violations
 from darumad.agents.template import SHIPPED_WITH, Template, TemplateOf, ToolFailed
+from darumad.agents.template_file import SpawnRefused
 from darumad.errors import Problem
 from darumad.names import Role
 from darumad.values import changed
