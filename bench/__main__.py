@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import cli, journal, logs, providers, supervision, walk
+from bench import cli, hung, journal, logs, providers, supervision, walk
 
 ROWS = {
     "walk": walk.row,
     "supervision": supervision.row,
     "cli": cli.row,
+    "hung": hung.row,
     "journal": journal.row,
     "logs": logs.row,
     "providers": providers.row,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench import cli, journal, providers, supervision
+from bench import cli, hung, journal, providers, supervision
 from bench.journal import Sizes
 
 
@@ -39,6 +39,23 @@ def test_the_row_of_the_command_starts_what_it_measures(
     monkeypatch.setattr(cli, "STARTS", 1)
     cli.row()
     assert capsys.readouterr().out.count("cli: daruma") == len(cli.GOALS)
+
+
+def test_the_row_of_the_hung_calls_asks_each_question_while_every_slot_is_held(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in {"SLOTS": 2, "TIMES": 2}.items():
+        monkeypatch.setattr(hung, name, size)
+    hung.row()
+    assert capsys.readouterr().out.count("each of 2 slots held by a call that hangs") == len(hung.ASKED) - 1
+
+
+def test_the_row_of_the_hung_calls_fails_when_one_answer_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = dict.fromkeys(hung.ASKED, 0.01)
+    monkeypatch.setattr(hung, "measured", lambda: {**at_once})
+    assert hung.row()
+    monkeypatch.setattr(hung, "measured", lambda: {**at_once, "work cancel": 0.251})
+    assert not hung.row()
 
 
 @pytest.mark.parametrize("vendor", sorted(providers.MODELS))

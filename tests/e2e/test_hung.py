@@ -1,19 +1,17 @@
 """Every slot held by calls that never answer: the daemon answers its people, and other work goes on."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
-from darumad.control.client import Json
-from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
+from darumad.sim import Fault, Reply, Rule, Simulation, When
 from tests.e2e.conftest import own
 from tests.kit import eventually
-from tests.kit.daemon import PATIENCE, Daemon
+from tests.kit.daemon import PATIENCE, Daemon, asking
+from tests.kit.hung import ENDLESS, HANGS, held, opened, settings, still_open
 
 AT_ONCE = 0.25
 """Seconds until an answer, on a machine where the cheapest question of all takes a tenth of that at the most."""
@@ -24,7 +22,6 @@ SLOTS = 2
 WAITS = ("concurrent/futures/", "/selectors.py:", "/socket.py:", "supervision/ref.py:get")
 """Where a thread is that waits for a task, a socket or another actor."""
 FIRST_SLOT = "daruma/engine/minds/executors/of-caller/caller/1"
-HANGS = Rule(id="hangs", when=When(listener="ollama"), fault=Fault(name="hang_headers"))
 ANSWERS = Rule(id="answers", when=When(listener="anthropic"), script=(Reply(text="the answer is {key}"),))
 
 
@@ -39,91 +36,56 @@ def hanging() -> Iterator[Simulation]:
 @pytest.fixture(scope="module")
 def hung(hanging: Simulation) -> Iterator[Daemon]:
     """A daemon whose agent `caller` has every slot in the middle of a call that never answers, and more to do."""
-    with tempfile.TemporaryDirectory(prefix="daruma-") as place:
-        settings = _settings(hanging, first_token="1h", idle="1h", total="1h")
-        daemon = Daemon(Path(place), settings, {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
-        daemon.client.batch([_asking(f"hung-{number}", "caller") for number in range(4 * TIMES)])
+    settings = _settings(hanging, **ENDLESS)
+    with opened(hanging, settings, 4 * TIMES, {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}) as daemon:
         yield daemon
-        daemon.close()
 
 
 def _settings(sim: Simulation, slots: int = SLOTS, **limits: str) -> dict[str, Any]:
+    """With `caller`, an agent on another provider, and one that looks where the threads are."""
+    hangs = settings(sim, slots, **limits)
+    answerer = {"template": "general", "provider": "anthropic", "count": 1}
     return {
-        "provider": {"use": "offline"},
-        "providers": {
-            "silent": {"kind": "ollama", "base_url": sim.url("ollama"), "model": "llama3.2", "concurrency": slots}
-            | limits,
-            "anthropic": {"base_url": sim.url("anthropic")},
-        },
-        "agents": {
-            "caller": {"template": "general", "provider": "silent", "count": slots},
-            "answerer": {"template": "general", "provider": "anthropic", "count": 1},
-            "looks": own("looks", count=1),
-        },
+        **hangs,
+        "providers": {**hangs["providers"], "anthropic": {"base_url": sim.url("anthropic")}},
+        "agents": {**hangs["agents"], "answerer": answerer, "looks": own("looks", count=1)},
     }
-
-
-def _asking(name: str, agent: str) -> Json:
-    """An item whose model calls the simulator knows by its name, done when the model has answered."""
-    return {
-        "id": name,
-        "description": f"[[sim:{name}]] Say what the answer is",
-        "agent": agent,
-        "stages": ["execute"],
-        "challenge": False,
-    }
-
-
-def _open(attempts: tuple[Attempt, ...]) -> set[str]:
-    """Whose calls are open."""
-    return {each.key for each in attempts if each.path == "/api/chat" and each.client_disconnected_at is None}
-
-
-def _held(daemon: Daemon, sim: Simulation) -> list[str]:
-    """The items that hold every slot in a call that is open, once every slot is held so."""
-    held: list[str] = []
-
-    def all_held() -> bool:
-        running = {each["id"] for each in daemon.listed() if each["state"] == "running"}
-        held[:] = sorted(running & _open(sim.attempts()))
-        return len(held) == SLOTS
-
-    eventually(all_held, PATIENCE)
-    return held
 
 
 # --- what its people ask ----------------------------------------------------------------------------------------------
 
 
 def test_status_tree_cancel_and_restart_answer_at_once(hung: Daemon, hanging: Simulation) -> None:
-    asked: dict[str, Callable[[str], Json]] = {
+    asked: dict[str, Callable[[str], object]] = {
         "status": lambda _: hung.client.call("status"),
         "tree": lambda _: hung.client.call("tree"),
-        "work cancel": lambda held: hung.client.call("work cancel", {"wait": False}, id=held),
+        "work cancel": lambda item: hung.client.call("work cancel", {"wait": False}, id=item),
         "agents restart": lambda _: hung.client.call("agents restart", name=FIRST_SLOT),
     }
-    took = {name: median(_took(ask, _held(hung, hanging)[0]) for _ in range(TIMES)) for name, ask in asked.items()}
+    took = {
+        name: median(_took(ask, held(hung, hanging, SLOTS)[0]) for _ in range(TIMES)) for name, ask in asked.items()
+    }
     cheapest = median(_took(lambda _: hung.client.call("version"), "") for _ in range(TIMES))
     print(took, cheapest)
     assert {name: seconds for name, seconds in took.items() if seconds >= max(AT_ONCE, 10 * cheapest)} == {}
 
 
-def _took(ask: Callable[[str], object], held: str) -> float:
-    """Seconds until the answer; `held` is an item that holds a slot."""
+def _took(ask: Callable[[str], object], item: str) -> float:
+    """Seconds until the answer; `item` holds a slot."""
     began = time.monotonic()
-    ask(held)
+    ask(item)
     return time.monotonic() - began
 
 
 def test_an_item_of_another_agent_on_another_provider_finishes(hung: Daemon) -> None:
-    hung.client.submit(_asking("other", "answerer"))
+    hung.client.submit(asking("other", "answerer"))
     assert hung.settled("other")["state"] == "succeeded"
     result = hung.client.call("result", id="other")
     assert (result["text"], result["model"]) == ("the answer is other", "anthropic:claude-sonnet-5-5")
 
 
 def test_no_actor_waits_in_the_bridge_a_socket_or_a_future(hung: Daemon, hanging: Simulation) -> None:
-    _held(hung, hanging)
+    held(hung, hanging, SLOTS)
     hung.submit("look", agent="looks")
     hung.settled("look")
     looks = hung.client.call("result", id="look")["data"]
@@ -137,25 +99,25 @@ def test_no_actor_waits_in_the_bridge_a_socket_or_a_future(hung: Daemon, hanging
 
 
 def test_a_cancel_is_a_closed_socket_in_the_server_s_own_log(hung: Daemon, hanging: Simulation) -> None:
-    name = _held(hung, hanging)[0]
+    name = held(hung, hanging, SLOTS)[0]
     began = time.monotonic()
     reply = hung.client.call("work cancel", {}, id=name)
     assert (reply["stopped"], reply["not_stopped"]) == ([name], [])
-    attempts = hanging.wait(lambda attempts: name not in _open(attempts))
+    attempts = hanging.wait(lambda attempts: name not in still_open(attempts))
     *_, last = [each for each in attempts if each.key == name]
     assert last.client_disconnected_at is not None
     assert last.client_disconnected_at - began < GRACE
     assert hung.item(name)["state"] == "cancelled"
     assert [each["data"]["stopped"] for each in hung.until("work.stopped", name)] == [[name]]
-    assert name not in _held(hung, hanging), "its slot is the next item's"
+    assert name not in held(hung, hanging, SLOTS), "its slot is the next item's"
 
 
 def test_a_restarted_agent_s_call_is_closed_and_its_item_asks_again(hung: Daemon, hanging: Simulation) -> None:
-    before, asked = _held(hung, hanging), len(hanging.attempts())
+    before, asked = held(hung, hanging, SLOTS), len(hanging.attempts())
     hung.client.call("agents restart", name=FIRST_SLOT)
     attempts = hanging.wait(lambda attempts: len(attempts) == asked + 1 and bool(attempts[-1].key))
     assert attempts[-1].key in before
-    assert _held(hung, hanging) == before
+    assert held(hung, hanging, SLOTS) == before
     times = [each.client_disconnected_at for each in attempts if each.key == attempts[-1].key]
     assert [at is not None for at in times] == [True] * (len(times) - 1) + [False]
 
@@ -187,11 +149,11 @@ def test_a_hung_call_ends_at_each_of_its_limits_and_frees_its_slot(
     with Simulation("ollama", "anthropic") as sim:
         sim.play(Rule(id="well", when=When(key="well"), script=(Reply(text="well"),)), rule)
         daemon = house(_settings(sim, slots=1, **limit)).start()
-        daemon.client.batch([_asking("hung", "caller"), _asking("well", "caller")])
+        daemon.client.batch([asking("hung", "caller"), asking("well", "caller")])
         assert daemon.settled("well")["state"] == "succeeded"
         (put_off, *_) = daemon.until("work.scheduled", "hung")
         assert (put_off["data"]["reason"], said in put_off["data"]["error"]) == ("outage", True), put_off
-        sim.wait(lambda attempts: "hung" not in _open(attempts))
+        sim.wait(lambda attempts: "hung" not in still_open(attempts))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from darumad.control.client import Json
 from darumad.sim import Attempt, Fault, Reply, Rule, Simulation, When
 from tests.e2e.conftest import own
 from tests.kit import eventually
-from tests.kit.daemon import PATIENCE, Daemon
+from tests.kit.daemon import PATIENCE, Daemon, asking
 
 VENDORS = ("anthropic", "ollama")
 SAID = Reply(text="so much for the answer, " * 20)
@@ -96,9 +95,9 @@ def daemon(sim: Simulation) -> Iterator[Daemon]:
     with tempfile.TemporaryDirectory(prefix="daruma-") as place:
         running = Daemon(Path(place), _settings(sim), {"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
         for name in AWAY:  # a client is imported for its first call: nobody else's limit shall have to bear it
-            running.client.submit(_asking(name, agent=name))
+            running.client.submit(asking(name, agent=name))
             running.until("work.scheduled", name)
-        running.client.batch([_asking(name, agent=name) for name in (*PASSING, *LASTING)])
+        running.client.batch([asking(name, agent=name) for name in (*PASSING, *LASTING)])
         yield running
         running.close()
 
@@ -117,16 +116,6 @@ def _settings(sim: Simulation) -> dict[str, Any]:
             **{name: {"template": "general", "provider": name, "count": 2} for name in NAMES},
             MEANWHILE: own("broods", provider=MEANWHILE, count=2),
         },
-    }
-
-
-def _asking(name: str, agent: str) -> Json:
-    return {
-        "id": name,
-        "description": f"[[sim:{name}]] Say what the answer is",
-        "agent": agent,
-        "stages": ["execute"],
-        "challenge": False,
     }
 
 
@@ -180,7 +169,7 @@ def test_a_server_that_asks_to_be_left_alone_is_left_alone(daemon: Daemon, sim: 
 @pytest.mark.parametrize("name", AWAY)
 def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon, sim: Simulation, name: str) -> None:
     first = daemon.becomes(name, state="scheduled", reason="outage")
-    daemon.client.submit(_asking(f"{name}-next", agent=name))
+    daemon.client.submit(asking(f"{name}-next", agent=name))
     following = daemon.becomes(f"{name}-next", state="scheduled", reason="outage")
     assert (len(_calls(sim, name)), len(_calls(sim, f"{name}-next"))) == (1, 0)
     (told,) = daemon.events("work.scheduled", name)
@@ -191,9 +180,9 @@ def test_who_asks_for_a_long_wait_is_called_by_nobody_until_then(daemon: Daemon,
 
 def _shut(daemon: Daemon, name: str) -> str:
     """One item has been refused, and the next waits for its provider; why that is not called."""
-    daemon.client.submit(_asking(name, agent=name))
+    daemon.client.submit(asking(name, agent=name))
     assert daemon.settled(name)["reason"] == "provider"
-    daemon.client.submit(_asking(f"{name}-next", agent=name))
+    daemon.client.submit(asking(f"{name}-next", agent=name))
     why: str = daemon.item(f"{name}-next")["waits_for"]
     assert why.startswith(f"provider {name}: it refused a call to llama3.2 (")
     assert f"`daruma providers check {name}`, `daruma work retry` or a restart" in why
@@ -233,7 +222,7 @@ def test_a_provider_that_refuses_again_is_asked_once_for_each_word(daemon: Daemo
 
 def test_what_is_parked_after_its_provider_was_said_to_be_mended_goes_on(daemon: Daemon, tmp_path: Path) -> None:
     mended = tmp_path / "mended"
-    daemon.client.submit({**_asking(MEANWHILE, agent=MEANWHILE), "input": str(mended)})
+    daemon.client.submit({**asking(MEANWHILE, agent=MEANWHILE), "input": str(mended)})
     eventually((tmp_path / "mended.refused").exists, PATIENCE)
     assert daemon.run("providers", "check", MEANWHILE).returncode == 0
     mended.touch()
@@ -242,9 +231,9 @@ def test_what_is_parked_after_its_provider_was_said_to_be_mended_goes_on(daemon:
 
 
 def test_a_fault_that_others_are_spared_is_a_failure_of_the_item_s_own(daemon: Daemon, sim: Simulation) -> None:
-    daemon.client.submit({**_asking(OWN, agent=OWN), "max_attempts": 1})
+    daemon.client.submit({**asking(OWN, agent=OWN), "max_attempts": 1})
     sim.wait(lambda attempts: OWN in {each.key for each in attempts})
-    daemon.client.submit(_asking("meanwhile", agent=OWN))
+    daemon.client.submit(asking("meanwhile", agent=OWN))
     assert daemon.settled("meanwhile")["state"] == "succeeded"
     sim.release(OWN)
     item = daemon.settled(OWN)

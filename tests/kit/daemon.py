@@ -155,6 +155,17 @@ class Daemon:
         return rows(copy / "journal.db", questions)
 
 
+def asking(name: str, agent: str) -> Json:
+    """An item whose model calls the simulator knows by its name, done when the model has answered."""
+    return {
+        "id": name,
+        "description": f"[[sim:{name}]] Say what the answer is",
+        "agent": agent,
+        "stages": ["execute"],
+        "challenge": False,
+    }
+
+
 def rows(database: Path, questions: Sequence[str]) -> list[list[tuple[Any, ...]]]:
     """Answers to SQL, with nothing of Daruma between."""
     with closing(sqlite3.connect(database)) as connection:
