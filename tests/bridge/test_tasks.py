@@ -181,7 +181,8 @@ def test_a_crash_is_told_with_the_template_s_own_line_and_its_traceback_is_in_th
         error = stage.done().result.error
     assert error is not None
     line = deep.__code__.co_firstlineno + 1
-    assert error.message == f"JSONDecodeError: Expecting value: line 1 column 1 (char 0) (test_tasks.py:{line})"
+    assert error.message.startswith("JSONDecodeError: ")
+    assert error.message.endswith(f" (test_tasks.py:{line})")
     (crash,) = (each for each in told if each["event"] == "agent_crashed")
     assert (crash["log_level"], crash["item_id"], crash["agent"], crash["attempt"]) == ("error", "one", "optimizer", 1)
     assert isinstance(crash["exc_info"], json.JSONDecodeError)

@@ -36,7 +36,8 @@ def test_what_is_no_text_is_refused_by_its_place(
     place = "bin" if given == "bin" else "standard input"
     first, second, _ = done.stderr.decode().splitlines()
     assert (done.returncode, first) == (2, f"daruma: {place} is no text in UTF-8")
-    assert second == f"  {place}: invalid start byte at byte 0"
+    assert second.startswith(f"  {place}: ")
+    assert second.endswith(" at byte 0")
 
 
 @pytest.mark.parametrize("how", [("submit", "-f"), ("submit", "--item"), ("batch",)], ids=" ".join)
@@ -116,10 +117,10 @@ def test_words_of_the_command_line_that_are_no_text_are_refused_by_their_place(
     ("how", "text", "said"),
     [
         ("submit --item", DEEP, "items is nested too deep to be read"),
-        ("submit --item", '{\n "id": one}', "items: Expecting value: line 2 column 8"),
-        ("batch", '{"description": "a"}\n{oops}\n', "enclosed in double quotes: line 2 column 2"),
-        ("batch", '\n\n{"n": 1' + "0" * 5000 + "}", "use sys.set_int_max_str_digits() to increase the limit: line 3"),
-        ("batch", '[{"description": "a"},\n {"description"}]', "items: Expecting ':' delimiter: line 2 column 16"),
+        ("submit --item", '{\n "id": one}', ": line 2 column 8"),
+        ("batch", '{"description": "a"}\n{oops}\n', ": line 2 column 2"),
+        ("batch", '\n\n{"n": 1' + "0" * 5000 + "}", "more digits than can be read; send it as a text: line 3"),
+        ("batch", '[{"description": "a"},\n {"description"}]', ": line 2 column 16"),
     ],
     ids=["nested", "an item", "a line", "a number", "an array"],
 )

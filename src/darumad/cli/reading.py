@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from darumad.control.repeated import once
+from darumad.control.exact import exact
 from darumad.errors import Problem, Refused
 
 
@@ -51,7 +51,7 @@ def parsed(text: str, path: Path, line: int = 1) -> Any:
         Refused: it is none; the line is told as the file counts it.
     """
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return exact(text)
     except json.JSONDecodeError as error:
         where = f"{error.msg}: line {line - 1 + error.lineno} column {error.colno}"
         raise refused(path, "is no JSON", where) from None

@@ -4,7 +4,6 @@ And where an answer becomes bytes. HTTP itself is uvicorn's; here is what ASGI h
 asked for.
 """
 
-import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from itertools import islice
@@ -15,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from darumad.control.repeated import once
+from darumad.control.exact import exact
 from darumad.control.unkept import DEEPEST, may_round, unkept
 from darumad.control.wording import problems_of
 from darumad.errors import Problem, Refused
@@ -133,7 +132,7 @@ def _as_sent(held: bytes, found: dict[str, Any]) -> dict[str, Any]:
     if b"\\u003" not in held and held.count(b":") == _colons(found) and not may_round(held):
         return found
     try:
-        found = json.loads(held, object_pairs_hook=once)
+        found = exact(held)
     except ValueError as error:
         raise Refused(f"the body is not clear: {error}", code="malformed") from None
     except RecursionError:  # then it is refused for its depth, by what the parser made of it
