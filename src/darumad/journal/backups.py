@@ -17,13 +17,12 @@ from darumad.journal.place import (
     SCHEMA_VERSION,
     Place,
     check_access,
-    check_ours,
     make_private,
     open_private,
+    ours,
     prepare,
     sync_directory,
     take_lock,
-    unreadable,
     write_marker,
 )
 from darumad.journal.sql import SQL
@@ -60,17 +59,11 @@ def back_up(place: Place, target: Path) -> Copied:
             raise Refused(f"{each} is there already", code="file_exists")
     if not target.parent.is_dir():
         raise Refused(f"there is no directory {target.parent}", code="no_file")
-    try:
-        db = Database.copier(place.database)
-        check_ours(place, db)
-    except DatabaseError as error:
-        raise unreadable(place, error) from error
-    try:
-        copy_whole(db, target)
-    except (DatabaseError, OSError) as error:
-        raise Unavailable(f"{target} could not be written: {error}", code="io_error") from error
-    finally:
-        db.close()
+    with ours(place, Database.copier) as db:
+        try:
+            copy_whole(db, target)
+        except (DatabaseError, OSError) as error:
+            raise Unavailable(f"{target} could not be written: {error}", code="io_error") from error
     return look_at(target)
 
 

@@ -12,7 +12,7 @@ from darumad.errors import Refused
 from darumad.journal.batch import audit_hash
 from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
-from darumad.journal.place import Place, check_access, check_ours, unreadable
+from darumad.journal.place import Place, check_access, ours
 from darumad.journal.sql import SQL
 from darumad.values import Value, asdict
 
@@ -42,17 +42,10 @@ def check(place: Place, *, quick: bool) -> Checked:
     check_access(place, *place.database_files)
     if not place.database.exists():
         raise Refused(f"there is no journal in {place.directory}", code="no_file")
-    try:
-        db = Database.reader(place.database)
-        check_ours(place, db)
-    except DatabaseError as error:
-        raise unreadable(place, error) from error
-    try:
-        looks = {**QUICK, **({} if quick else THOROUGH)}
+    looks = {**QUICK, **({} if quick else THOROUGH)}
+    with ours(place, Database.reader) as db:
         wrong = [f"{name}: {each}" for name, look in looks.items() for each in _told(db, look)]
-        return Checked(tuple(looks), tuple(wrong))
-    finally:
-        db.close()
+    return Checked(tuple(looks), tuple(wrong))
 
 
 def _told(db: Database, look: Callable[[Database], Iterator[str]]) -> Iterator[str]:

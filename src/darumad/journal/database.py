@@ -60,9 +60,7 @@ class Database:
             DatabaseError: the file is no database, or SQLite would not promise durability on it.
         """
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, *_WRITER_PRAGMAS):
-            database.all(f"PRAGMA {pragma}")
+        database = cls._set(connection, *_SHARED_PRAGMAS, *_WRITER_PRAGMAS)
         promised = (database.value("PRAGMA journal_mode"), database.value("PRAGMA synchronous"))
         if promised != ("wal", 2):
             database.close()
@@ -75,10 +73,7 @@ class Database:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
-        database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, _PATIENCE, "query_only = ON"):
-            database.all(f"PRAGMA {pragma}")
-        return database
+        return cls._set(connection, *_SHARED_PRAGMAS, _PATIENCE, "query_only = ON")
 
     @classmethod
     def copier(cls, path: Path) -> "Database":
@@ -87,18 +82,24 @@ class Database:
         It changes nothing here, and still is no read-only one: with those, SQLite cannot copy a generated column.
         """
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
-        database = cls(connection)
-        for pragma in (*_SHARED_PRAGMAS, _PATIENCE, "wal_autocheckpoint = 0"):
-            database.all(f"PRAGMA {pragma}")
-        return database
+        return cls._set(connection, *_SHARED_PRAGMAS, _PATIENCE, "wal_autocheckpoint = 0")
 
     @classmethod
     def still(cls, path: Path) -> "Database":
         """A connection to a file that nobody writes: it leaves nothing beside it."""
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        return cls._set(connection, *_SHARED_PRAGMAS)
+
+    @classmethod
+    def _set(cls, connection: sqlite3.Connection, *pragmas: str) -> "Database":
+        """With these; a connection that does not take them is closed at once, not when its error is forgotten."""
         database = cls(connection)
-        for pragma in _SHARED_PRAGMAS:
-            database.all(f"PRAGMA {pragma}")
+        try:
+            for pragma in pragmas:
+                database.all(f"PRAGMA {pragma}")
+        except DatabaseError:
+            database.close()
+            raise
         return database
 
     @property

@@ -7,8 +7,8 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from darumad.errors import DarumaError, Refused, Unavailable, read_only
@@ -214,6 +214,23 @@ def examine(place: Place) -> None:
                 check_identity(place, database.value(SQL["identity"]))
     except DatabaseError as error:
         raise unreadable(place, error) from error
+
+
+@contextmanager
+def ours(place: Place, opened: Callable[[Path], Database]) -> Iterator[Database]:
+    """The database of `place`, as `opened` opens it, for whoever only reads it; it is closed behind them.
+
+    Raises:
+        Refused: `bad_journal`: it cannot be opened, or is another program's; `read_only`: it cannot be opened there.
+        Unavailable: `disk_full`: not even what SQLite needs beside it can be made.
+    """
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(closing(opened(place.database)))
+            check_ours(place, database)
+        except DatabaseError as error:
+            raise unreadable(place, error) from error
+        yield database
 
 
 def check_ours(place: Place, database: Database) -> None:
