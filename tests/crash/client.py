@@ -38,8 +38,8 @@ _KINDS = ("plain", "plain", "plain", "later", "refused", "vague", "vague", "unwa
 class Loader:
     """One client. `stopping` is set when it shall come to an end."""
 
-    def __init__(self, socket: Path, log: TextIO, name: str, rng: random.Random, pace: float) -> None:
-        self._client = Client(socket)
+    def __init__(self, client: Client, log: TextIO, name: str, rng: random.Random, pace: float) -> None:
+        self._client = client
         self._log = log
         self._name = name
         self._rng = rng
@@ -218,8 +218,8 @@ def _fate(item: Json) -> Fate:
 
 def main(socket: Path, log: Path, name: str, pace: float) -> None:
     """See the module."""
-    with log.open("a") as lines:
-        loader = Loader(socket, lines, name, random.Random(name), pace)
+    with log.open("a") as lines, Client(socket) as client:
+        loader = Loader(client, lines, name, random.Random(name), pace)
         work = threading.Thread(target=loader.run)
         work.start()
         sys.stdin.read()
