@@ -226,15 +226,35 @@ def test_a_daemon_that_does_not_answer_is_given_up_after_the_callers_patience(tm
     assert "`systemctl status darumad`" in unavailable.value.message
 
 
-def _raw(path: Path, *sent: bytes) -> bytes:
-    """What is answered to each part of `sent` in turn, or to nothing, before the connection is ended."""
+@contextmanager
+def _sending(path: Path, *sent: bytes) -> Iterator[socket.socket]:
+    """A connection over which each part of `sent` went, as far as it was read."""
     with socket.socket(socket.AF_UNIX) as caller:
         caller.settimeout(10)
         caller.connect(str(path))
         with suppress(BrokenPipeError, ConnectionResetError):  # it may hang up before everything is sent
             for part in sent:
                 caller.sendall(part)
+        yield caller
+
+
+def _raw(path: Path, *sent: bytes) -> bytes:
+    """The beginning of what is answered to `sent`, or to nothing, before the connection is ended."""
+    with _sending(path, *sent) as caller:
         return caller.recv(64)
+
+
+def _turned_away(path: Path, *sent: bytes) -> tuple[int, str, str]:
+    """The status, the code and the words of the last that is said over the connection, which is a problem in form."""
+    with _sending(path, *sent) as caller, http.client.HTTPResponse(caller) as response:
+        response.begin()
+        said = json.loads(response.read())
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.headers["Connection"] == "close"
+        assert response.headers["Daruma-Api"] == "1"
+    assert said.keys() == {"type", "title", "status", "detail", "instance", "code", "trace_id", "errors"}
+    assert said["status"] == response.status
+    return response.status, said["code"], said["detail"]
 
 
 @contextmanager
@@ -258,15 +278,28 @@ def _count(served: Served, reason: str) -> int:
     "head", [b"X: " + b"x" * (1 << 20), b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n"]
 )
 def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, head: bytes) -> None:
-    assert _raw(served.path, b"GET /version HTTP/1.1\r\n" + head).startswith(b"HTTP/1.1 431 ")
+    sent = b"GET /version HTTP/1.1\r\n" + head
+    long = (431, "head_too_long", "the head of the request has more than 64 KiB")
+    assert _turned_away(served.path, sent) == long
     assert served.client.call("version")["api"] == 1
     assert _count(served, "long") == 1
+
+
+@pytest.mark.parametrize(
+    "sent", [b"HELO there\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET / HTTP/9.9\r\n\r\n"]
+)
+def test_what_is_no_http_is_told_so_in_the_form_of_every_error(served: Served, sent: bytes) -> None:
+    assert _turned_away(served.path, sent) == (400, "no_http", "what came is no HTTP/1.1 that can be read")
+    assert served.client.call("version")["api"] == 1
+
+
+SLOW = (408, "too_slow", "the daemon did not get the request in time")
 
 
 def test_a_head_that_does_not_come_ends_its_connection(served: Served) -> None:
     with _another_door(served, head_timeout=0.05) as path:
         assert _raw(path) == b""
-        assert _raw(path, b"GET /version HTTP/1.1\r\nX: ").startswith(b"HTTP/1.1 408 ")
+        assert _turned_away(path, b"GET /version HTTP/1.1\r\nX: ") == SLOW
     assert _count(served, "slow") == 2
 
 
@@ -274,7 +307,7 @@ def test_a_head_that_does_not_come_ends_its_connection(served: Served) -> None:
 @pytest.mark.parametrize("path", [b"POST /v1/work", b"PUT /v1/blobs/" + b"0" * 64])
 def test_a_body_that_does_not_come_ends_its_connection(served: Served, path: bytes, length: bytes) -> None:
     with _another_door(served, body_timeout=0.05) as door:
-        assert _raw(door, path + b" HTTP/1.1\r\n" + length + b"\r\n\r\n").startswith(b"HTTP/1.1 408 ")
+        assert _turned_away(door, path + b" HTTP/1.1\r\n" + length + b"\r\n\r\n") == SLOW
     assert _count(served, "slow") == 1
     assert served.room.reported == []
 
@@ -310,10 +343,10 @@ def test_a_door_lets_in_so_many_and_tells_the_next_to_come_back(
             idle = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
             for each in idle:
                 each.connect(str(path))
-            assert _raw(path).startswith(b"HTTP/1.1 503 ")
+            assert _turned_away(path) == (503, "door_full", "as many callers are connected as the daemon lets in")
             with Client(path) as client, pytest.raises(Unavailable, match="as many callers are connected") as told:
                 client.call("version")
-            assert told.value.retry_after == 5
+            assert (told.value.code, told.value.retry_after) == ("door_full", 5)
         asked = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
         eventually(lambda: _raw(path, asked).startswith(b"HTTP/1.1 200 "))
     assert _count(served, "full") >= 1

@@ -32,11 +32,6 @@ _HTTP_ERROR = 400
 _HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_BROKEN, _HTTP_FULL = 408, 429, 500, 503
 _NOT_NOW = frozenset({_HTTP_TOO_SLOW, _HTTP_TOO_MANY, _HTTP_FULL, 504, 507})
 """Statuses after which the same request may succeed later: too slow, too many, full, wait expired, no room on disk."""
-_AT_THE_DOOR: Mapping[int, str] = {
-    _HTTP_TOO_SLOW: "the daemon did not get the request in time",
-    _HTTP_FULL: "as many callers are connected as the daemon lets in",
-}
-"""What these statuses mean when they come without a body: the socket turned the caller away."""
 
 
 class Download(Value):
@@ -350,7 +345,7 @@ def _as_error(status: int, retry_after: str | None, body: bytes) -> DarumaError:
         said = json.loads(body)
         detail = str(said.get("detail") or said.get("title") or status)
     except (ValueError, AttributeError):
-        said, detail = {}, _AT_THE_DOOR.get(status, f"the daemon answered {status}")
+        said, detail = {}, f"the daemon answered {status}"
     code = said.get("code") if said.get("code") in CODES else None
     if status in _NOT_NOW:
         return Unavailable(detail, code=code, retry_after=float(retry_after) if retry_after else None)

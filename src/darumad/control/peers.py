@@ -9,11 +9,13 @@ import os
 import resource
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from darumad.control import problem
+from darumad.errors import DarumaError, Refused, Unavailable
 from darumad.values import Value
 
 _CREDENTIALS = struct.Struct("3i")
@@ -28,9 +30,12 @@ BODY_PACE = 1 << 20
 """Bytes of a body that must come within the body's timeout, or all that is left of it."""
 Fault = Literal["full", "long", "slow"]
 """Why somebody is turned away: the door is full, the head of the request is too long, or it or the body too slow."""
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_WORDS: Mapping[Fault, DarumaError] = {
+    "full": Unavailable("as many callers are connected as the daemon lets in", code="door_full", retry_after=5),
+    "long": Refused(f"the head of the request has more than {LONGEST_HEAD >> 10} KiB", code="head_too_long"),
+    "slow": Unavailable("the daemon did not get the request in time", code="too_slow"),
+}
+_NO_HTTP = Refused("what came is no HTTP/1.1 that can be read", code="no_http")
 
 
 class Manners(Value, kw_only=True):
@@ -95,7 +100,7 @@ class PeerProtocol(HttpToolsProtocol):
         if len(self.connections) == most:
             self.logger.warning("a door is full: %d connections are open, and more are refused until one ends", most)
         if len(self.connections) > most:
-            self._turn_away("full", _FULL)
+            self._turn_away("full")
         else:
             self._expect_head()
 
@@ -115,7 +120,7 @@ class PeerProtocol(HttpToolsProtocol):
             self._expect_head()  # hardly ever: a head comes whole
             self._head_size += len(data)
             if self._head_size > LONGEST_HEAD:
-                self._turn_away("long", _LONG)
+                self._turn_away("long")
         elif self._reads == "body":
             self._body_size += len(data)
             if self._due is None:  # hardly ever: a small body comes with its head
@@ -146,12 +151,12 @@ class PeerProtocol(HttpToolsProtocol):
         self._expect_nothing()
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """Says what is wrong with a head that could not be read, and hangs up."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
+        """Says what is wrong with what could not be read, and hangs up."""
         if self._head_fits:
-            super().send_400_response(msg)
+            self._hang_up(_NO_HTTP)
         else:
-            self._turn_away("long", _LONG)
+            self._turn_away("long")
 
     def _expect_head(self) -> None:
         if self._due is None:
@@ -164,16 +169,20 @@ class PeerProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         """Whoever said nothing at all is told nothing: it may be a connection that was kept for later."""
-        self._turn_away("slow", _SLOW if self._reads == "head" else b"")
+        self._turn_away("slow", in_words=self._reads == "head")
 
     def _look_at_body(self, size_before: int) -> None:
         """Goes on while enough has come since the last look, or while it is the daemon that does not read."""
         if not self.flow.read_paused and self._body_size - size_before < BODY_PACE:
-            self._turn_away("slow", b"" if self.cycle.response_started else _SLOW)
+            self._turn_away("slow", in_words=not self.cycle.response_started)
         else:
             self._due = self.loop.call_later(self._manners.body_timeout, self._look_at_body, self._body_size)
 
-    def _turn_away(self, fault: Fault, answer: bytes) -> None:
+    def _turn_away(self, fault: Fault, *, in_words: bool = True) -> None:
         self._manners.turned_away(fault)
-        self.transport.write(answer)
+        self._hang_up(_WORDS[fault] if in_words else None)
+
+    def _hang_up(self, error: DarumaError | None) -> None:
+        if error is not None:
+            self.transport.write(problem.at_the_door(error, self.server_state.default_headers))
         self.transport.close()
