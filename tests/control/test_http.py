@@ -285,9 +285,7 @@ def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, head: bytes
     assert _count(served, "long") == 1
 
 
-@pytest.mark.parametrize(
-    "sent", [b"HELO there\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET / HTTP/9.9\r\n\r\n"]
-)
+@pytest.mark.parametrize("sent", [b"HELO there\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET / HTTP/9.9\r\n\r\n"])
 def test_what_is_no_http_is_told_so_in_the_form_of_every_error(served: Served, sent: bytes) -> None:
     assert _turned_away(served.path, sent) == (400, "no_http", "what came is no HTTP/1.1 that can be read")
     assert served.client.call("version")["api"] == 1
