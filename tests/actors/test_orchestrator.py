@@ -17,7 +17,8 @@ from darumad.actors.messages import Beat, Committed, Hint, SlotUp
 from darumad.actors.places import restart_instances
 from darumad.agents import AgentDefinition
 from darumad.bridge import Done, Ended, Limit, Seat, degraded
-from darumad.journal import Note, Rescue
+from darumad.events import WorkParked
+from darumad.journal import Claim, Note, Rescue, Slot
 from darumad.journal.room import Room
 from darumad.names import ActorPath, AgentName, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.values import changed
@@ -31,7 +32,7 @@ from darumad.work.result import StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.actors.company import REREAD, Company, Poison, completed, failed, review
 from tests.actors.held import Held
-from tests.journal.desk import DO, Desk, new_item
+from tests.journal.desk import DO, Desk, move, new_item
 from tests.journal.desk import Gate as Writer
 from tests.kit import eventually
 from tests.kit.clock import FakeClock
@@ -358,6 +359,19 @@ def test_what_is_parked_for_what_was_mended_while_it_was_held_goes_on(
     house.submit("a")
     house.succeeds("a")
     assert house.desk.record("a").parks == 1
+
+
+def test_what_an_earlier_life_parked_for_its_template_goes_on_where_that_is_another_now(company: Companies) -> None:
+    house = company()
+    for name, version in (("mended", "as it was"), ("broken", "corrected")):
+        house.desk.submit(new_item(name, stages=(Stage.EXECUTING,)))
+        slot = Slot(AgentName("executor"), Stage.EXECUTING, "before/1#1", resources_version=version)
+        (held,) = house.desk.call(Claim(slots=(slot,))).held
+        told = WorkParked(held.record.item.id, "template", None)
+        house.desk.call(move(held, WorkState.PARKED, reason="template", fence_up=True, facts=(told,)))
+    house.template = "corrected"
+    house.start().succeeds("mended")
+    assert house.seated().becomes("broken", WorkState.PARKED).fence == held.record.fence + 1
 
 
 def test_what_was_mended_before_an_item_was_held_is_no_reason_for_it_to_go_on(company: Companies) -> None:

@@ -253,6 +253,35 @@ def test_items_wait_for_a_key_file_that_is_not_there_at_the_start(
     daemon.becomes("waits", state="succeeded")
 
 
+def test_what_is_parked_goes_on_after_a_restart_once_its_provider_is_found_well_and_not_before(
+    house: Callable[..., Daemon], vendor: Vendor, home: Path
+) -> None:
+    """As after a daemon that was killed when its provider had been mended, and before it knew who was parked for it."""
+    vendor.takes = NEXT
+    daemon = house(settings(vendor), environ={"ANTHROPIC_API_KEY": MARKER}).start()
+    daemon.client.submit(asking("waits"))
+    assert daemon.settled("waits")["reason"] == "provider"
+    daemon.kill()
+    daemon.start()
+    assert becomes(daemon, "error")["reason"] == "it refuses the key (401)"
+    assert (daemon.item("waits")["state"], daemon.item("waits")["parks"]) == ("parked", 1)
+    daemon.kill()
+    vendor.takes = MARKER
+    daemon.start()
+    assert daemon.becomes("waits", state="succeeded")["parks"] == 1
+
+
+def test_what_found_no_model_goes_on_after_a_restart_with_one(house: Callable[..., Daemon], vendor: Vendor) -> None:
+    daemon = house({"provider": {"use": "offline"}}).start()
+    daemon.client.submit(asking("waits"))
+    assert daemon.settled("waits")["error"]["kind"] == "model_not_found"
+    assert daemon.stop() == 0
+    daemon.config.write_text(json.dumps(settings(vendor)))
+    daemon.environ["ANTHROPIC_API_KEY"] = MARKER
+    daemon.start()
+    daemon.becomes("waits", state="succeeded")
+
+
 def test_a_new_key_lets_those_go_on_who_wait_for_its_provider_and_nobody_else(
     house: Callable[..., Daemon], vendor: Vendor, home: Path
 ) -> None:

@@ -7,6 +7,7 @@ from darumad.errors import Refused
 from darumad.events import DaemonPaused
 from darumad.journal import (
     APPLIED,
+    Audit,
     Claim,
     Held,
     NewItem,
@@ -15,12 +16,14 @@ from darumad.journal import (
     PromoteDue,
     Release,
     Released,
+    ReleaseRepaired,
     Rescue,
     Setting,
     Slot,
 )
 from darumad.journal.batch import audit_hash
 from darumad.names import AgentName, Fence, ItemId, Millis, Stage
+from darumad.values import changed
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, MADE, PREPARE, REVIEW, Desk, move, new_item, step
 
@@ -239,6 +242,23 @@ def chain(name: str, length: int) -> list[NewItem]:
 def fan(name: str, length: int) -> list[NewItem]:
     """A chain, and one that depends on every link of it."""
     return [*chain(name, length), new_item(f"{name}all", needs=[f"{name}{n}" for n in range(length)])]
+
+
+def test_what_is_parked_for_a_template_goes_on_with_another_state_of_it_and_nothing_else_does(desk: Desk) -> None:
+    desk.submit(*(new_item(name, stages=(DO,)) for name in ("a", "b", "asks", "runs")))
+    slots = tuple(Slot(AgentName("executor"), DO, f"actor/{n}#1", resources_version="v1") for n in range(4))
+    a, b, asks, _ = desk.call(Claim(slots=slots)).held
+    for held, reason in ((a, "template"), (b, "template"), (asks, "question")):
+        desk.call(move(held, WorkState.PARKED, reason=reason, fence_up=True))
+    by = Audit(by="daemon", action="release", target="what is repaired")
+    same = ReleaseRepaired(agent=AgentName("executor"), resources_version="v1", audit=by)
+    others = ReleaseRepaired(agent=AgentName("other"), resources_version="v2", audit=by)
+    assert [desk.call(each) for each in (same, others)] == [Released(()), Released(())]
+    assert desk.call(changed(same, resources_version="v2")) == Released((ItemId("a"), ItemId("b")))
+    assert [desk.state(each) for each in ("a", "b", "asks", "runs")] == [
+        WorkState.READY, WorkState.READY, WorkState.PARKED, WorkState.RUNNING,
+    ]  # fmt: skip
+    assert [each["target"] for each in desk.reader.audits()].count(by.target) == 1, "of what nobody waited for, no word"
 
 
 def release_those_that_can(desk: Desk) -> Released:

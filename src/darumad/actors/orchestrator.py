@@ -7,7 +7,7 @@ is whose is in the journal, so a lost message costs a moment and nothing else.
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -48,6 +48,7 @@ from darumad.journal.requests import (
     PromoteDue,
     Release,
     Released,
+    ReleaseRepaired,
     Request,
     Rescue,
     Rescued,
@@ -152,6 +153,7 @@ class Orchestrator(Actor):
                 self._backlog.anywhere()  # whoever is to go ahead may stand at any stage
             for each in gathered:
                 self._take_in(each)
+            self._release_repaired(each for each in gathered if isinstance(each, SlotUp))
             self._probes.forget(self._barred, self._is_under_way)
             self._ports.holding(self._held())
             self._claim()
@@ -285,6 +287,13 @@ class Orchestrator(Actor):
         else:
             self._holds.left_behind(message.agent, Seconds(self._ports.clock.monotonic()))
 
+    def _release_repaired(self, up: Iterable[SlotUp]) -> None:
+        """Have those go on that are parked for their template, where it is another now than they crashed in."""
+        held, made = self._held(), {(each.seat.definition.name, each.resources_version) for each in up}
+        for agent, version in made:
+            if version is not None and agent not in held:
+                self._post(ReleaseRepaired(agent=agent, resources_version=version, audit=_BY))
+
     # --- what the journal answered ----------------------------------------------------------------------------------
 
     def _committed(self, outcome: Outcome) -> None:
@@ -305,7 +314,7 @@ class Orchestrator(Actor):
             case Rescue() if isinstance(answer, Rescued):
                 if answer.items:
                     self._backlog.anywhere()
-            case Release() if isinstance(answer, Released):
+            case Release() | ReleaseRepaired() if isinstance(answer, Released):
                 self._backlog.anywhere()
 
     def _claimed(self, request: Claim, answer: Answer) -> None:

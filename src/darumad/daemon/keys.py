@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from darumad.agents import Template, first_request
@@ -80,7 +81,11 @@ class Keys:
         self._broker, self._providers, self._hint = broker, providers, hint
 
     def open(self) -> None:
-        """Ask the providers in use, in the background and not at once, and keep an eye on the key files."""
+        """Ask the providers in use, in the background and not at once, and keep an eye on the key files.
+
+        A start is a word that what they refused is mended, as an operator's is: what earlier lives left parked for one
+        goes on once it is found well.
+        """
         self._first.begin(ASK_AFTER)
         self._looks.begin(LOOK_EVERY)
 
@@ -104,7 +109,7 @@ class Keys:
         return sorted(changed)
 
     def mended(self, providers: Collection[str]) -> None:
-        """An operator says so: each that refused its calls is asked once more, and what is parked for that goes on.
+        """Somebody says so: each that refused its calls is asked once more, and what is parked for that goes on.
 
         Reads and blocks: on no loop, and no timer.
         """
@@ -162,7 +167,7 @@ class Keys:
     def _ask(self) -> None:
         if self._providers is not None:
             for provider in self._providers.used:
-                self._providers.begin(provider)
+                self._providers.begin(provider, partial(self._aside, partial(self.mended, (provider,))))
 
     def _look_again(self) -> Seconds:
         """On the timer's thread, which must not read a disk."""
@@ -196,9 +201,9 @@ class Providers:
         """Those that are asked for `agent`, in order."""
         return self._config.asked_for(agent)
 
-    def begin(self, provider: str) -> None:
-        """Ask one in the background."""
-        self._validations.begin(provider)
+    def begin(self, provider: str, well: Callable[[], None] = lambda: None) -> None:
+        """Ask one in the background; `well` is called once it is found so."""
+        self._validations.begin(provider, lambda found: well() if found.connected else None)
 
     def standing(self) -> Mapping[str, bool | str]:
         """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""
@@ -208,7 +213,7 @@ class Providers:
         """Ask one now, and whether it is well: it answers, takes its key and has its model. On any loop."""
         asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop())
         found = await asyncio.wrap_future(asked)
-        return found.state == "connected"
+        return found.connected
 
     def quote(self, item: WorkItem, turns: tuple[Message, ...]) -> Quote:
         """Who would be asked for `item` behind these turns, and what its first call would reserve."""

@@ -13,7 +13,17 @@ from darumad.journal.batch import Batch
 from darumad.journal.dependents import doom, end, revive
 from darumad.journal.effects import settle_unknown
 from darumad.journal.encoding import WORDS, dump
-from darumad.journal.requests import APPLIED, Answer, Cancel, Cancelled, Note, Release, Released, Setting
+from darumad.journal.requests import (
+    APPLIED,
+    Answer,
+    Cancel,
+    Cancelled,
+    Note,
+    Release,
+    Released,
+    ReleaseRepaired,
+    Setting,
+)
 from darumad.journal.sql import SQL
 from darumad.names import Attempt, Fence, ItemId, Millis, Stage
 from darumad.values import Value
@@ -50,6 +60,11 @@ def cancel(batch: Batch, asked: Sequence[Cancel]) -> list[Answer]:
 def release(batch: Batch, asked: Sequence[Release]) -> list[Answer]:
     """As `cancel`."""
     return [_release(batch, each) for each in asked]
+
+
+def release_repaired(batch: Batch, asked: Sequence[ReleaseRepaired]) -> list[Answer]:
+    """As `release`, of what they find parked; where there is none nobody has asked for anything."""
+    return [_release_repaired(batch, each) for each in asked]
 
 
 def note(batch: Batch, asked: Sequence[Note]) -> list[Answer]:
@@ -108,6 +123,12 @@ def _release(batch: Batch, asked: Release) -> Answer:
         batch.record(_facts(each, asked, to[each.uid]))
     batch.audit(asked.audit)
     return Released((*found, *revive(batch, dead, asked.audit.by)))
+
+
+def _release_repaired(batch: Batch, asked: ReleaseRepaired) -> Answer:
+    given = {"agent": asked.agent, "resources_version": asked.resources_version}
+    found = tuple(ItemId(uid) for (uid,) in batch.db.all(SQL["parked_for_another"], given))
+    return _release(batch, Release(items=found, audit=asked.audit)) if found else Released(())
 
 
 def _to_cancel(batch: Batch, asked: Cancel) -> Chosen | DarumaError:

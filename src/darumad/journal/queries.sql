@@ -587,6 +587,12 @@ UPDATE item SET
 FROM asked
 WHERE item.id = asked.id;
 
+-- name: parked_for_another
+-- What is parked for a template of this agent, and was last executed with another state of it.
+SELECT uid FROM item INDEXED BY item_state
+WHERE state = 'parked' AND reason = 'template' AND agent = :agent AND resources_version IS NOT :resources_version
+ORDER BY id;
+
 -- name: editable
 SELECT item.id, item.state, payload.body
 FROM json_each(:asked) AS asked

@@ -281,6 +281,17 @@ class Released(Value):
     items: tuple[ItemId, ...]
 
 
+class ReleaseRepaired(Value, kw_only=True):
+    """Make ready what is parked for its template, and was executed with another state of that. Answer: `Released`.
+
+    `resources_version` is the state of `agent`'s template that an instance has now, as in `Slot`.
+    """
+
+    agent: AgentName
+    resources_version: str
+    audit: Audit
+
+
 class Edit(Value, kw_only=True):
     """Put `item` in the place of `before`, which differs in `fields`. Answer: `APPLIED` or an error.
 
@@ -437,8 +448,8 @@ class Said(Enum):
 APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
-    Accept | Claim | Step | DropSteps | EffectStart | EffectEnd | Move | Cancel | Release | Rescue | PromoteDue | Note
-    | Reserve | Settle | Setting | Prune | Purge | Edit | SetBack
+    Accept | Claim | Step | DropSteps | EffectStart | EffectEnd | Move | Cancel | Release | ReleaseRepaired | Rescue
+    | PromoteDue | Note | Reserve | Settle | Setting | Prune | Purge | Edit | SetBack
 )  # fmt: skip
 Answer = (
     Accepted

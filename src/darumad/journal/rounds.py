@@ -26,6 +26,7 @@ from darumad.journal.requests import (
     Prune,
     Purge,
     Release,
+    ReleaseRepaired,
     Request,
     Rescue,
     Reserve,
@@ -40,12 +41,12 @@ Group = tuple[type[Any], list[Any]]
 
 KINDS: tuple[type[Any], ...] = (
     SetBack, Move, Step, DropSteps, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting,
-    Note, PromoteDue, Claim, Purge, Prune, Rescue,
+    Note, PromoteDue, ReleaseRepaired, Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
 _PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
-_LAST = frozenset({PromoteDue, Rescue, Claim, Purge, Prune})
+_LAST = frozenset({PromoteDue, ReleaseRepaired, Rescue, Claim, Purge, Prune})
 _OF_ONE_ITEM = frozenset({Move, Step, DropSteps, EffectStart, EffectEnd})
 """What touches the item that it names and nothing else."""
 

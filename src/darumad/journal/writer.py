@@ -24,7 +24,7 @@ from darumad.journal.effects import effect_end, effect_start
 from darumad.journal.encoding import RecentItems
 from darumad.journal.money import reserve, settle
 from darumad.journal.moving import drop_steps, move, step
-from darumad.journal.operating import cancel, note, release, setting
+from darumad.journal.operating import cancel, note, release, release_repaired, setting
 from darumad.journal.pruning import prune, purge
 from darumad.journal.requests import (
     Accept,
@@ -42,6 +42,7 @@ from darumad.journal.requests import (
     Prune,
     Purge,
     Release,
+    ReleaseRepaired,
     Request,
     Rescue,
     Reserve,
@@ -81,6 +82,7 @@ HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Move: move,
     Cancel: cancel,
     Release: release,
+    ReleaseRepaired: release_repaired,
     Edit: edit,
     Rescue: rescue,
     PromoteDue: promote_due,

@@ -186,7 +186,7 @@ _KINDS: tuple[Kind, ...] = (
         ),
         recovery=(
             "Give the provider that model, then `daruma providers check` or `daruma work retry`.",
-            "Or configure a model that it has, and restart the daemon first.",
+            "Or configure a model that it has, and restart the daemon: the item goes on by itself.",
         ),
     ),
     # --- the request is wrong -----------------------------------------------------------------------------------------

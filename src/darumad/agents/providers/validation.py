@@ -52,6 +52,11 @@ class Validity(Value):
     at: Millis | None = None
     passes: bool = False
 
+    @property
+    def connected(self) -> bool:
+        """Whether it answers, takes its key and has its model."""
+        return self.state == "connected"
+
 
 class Calls(Protocol):
     """What calls have met. From any thread."""
@@ -82,7 +87,7 @@ class Validations:
         self._clock = clock
         self._post = post
         self._found: dict[str, Validity] = {}
-        self._asking: set[asyncio.Task[Validity]] = set()
+        self._asking: set[asyncio.Task[None]] = set()
 
     def of(self, provider: str) -> Validity:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
@@ -95,7 +100,7 @@ class Validations:
             return changed(found, state="error", reason=reason, passes=refusing is None)
         if found.state != "error" and (untried := _untried(met)) is not None:
             return changed(found, state="pending", reason=untried)
-        return found if found.state == "connected" else self._answered(met, found)
+        return found if found.connected else self._answered(met, found)
 
     def refusing(self, provider: str) -> str | None:
         """Why no call is made until somebody says that what it refused is mended, and how; None while calls are."""
@@ -117,10 +122,10 @@ class Validations:
         stale = found.at is None or found.at <= at
         return Validity("connected", f"it answered a call to {model}", at) if stale else found
 
-    def begin(self, provider: str) -> None:
-        """Ask in the background."""
+    def begin(self, provider: str, heard: Callable[[Validity], None] | None = None) -> None:
+        """Ask in the background; `heard` is called with what came of it, on the loop."""
         self._found[provider] = Validity("pending", "it is being asked", self._clock.wall())
-        self._post(lambda: self._begin(provider))
+        self._post(lambda: self._begin(provider, heard))
 
     async def check(self, provider: str) -> Validity:
         """Ask now, and what came of that; what calls have met is another matter. On the loop."""
@@ -131,10 +136,15 @@ class Validations:
         self._found[provider] = found
         return found
 
-    def _begin(self, provider: str) -> None:
-        task = asyncio.get_running_loop().create_task(self.check(provider))
+    def _begin(self, provider: str, heard: Callable[[Validity], None] | None) -> None:
+        task = asyncio.get_running_loop().create_task(self._ask(provider, heard))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, provider: str, heard: Callable[[Validity], None] | None) -> None:
+        found = await self.check(provider)
+        if heard is not None:
+            heard(found)
 
 
 def _failing(met: Mapping[str, CircuitState], now: float) -> str | None:
