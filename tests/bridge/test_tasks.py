@@ -1,30 +1,31 @@
 """One stage on the loop: whatever becomes of it, the actor is told exactly once, and nobody else is held up."""
 
 import asyncio
+import contextvars
 import gc
 import json
 import logging
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import structlog
 
-from darumad.agents import UnfitResult
+from darumad.agents import UnfitResult, ended
 from darumad.bridge import Limit, Stopped
 from darumad.bridge.task import StageWatch, WatchedComplete
 from darumad.journal.requests import Held
-from darumad.names import Seconds
+from darumad.names import Seconds, Stage
 from darumad.values import changed
 from darumad.work.item import WorkItem
-from darumad.work.model import Message, ModelReply, ModelRequest
+from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import PATIENCE, Room, completed
-from tests.kit import FakeClock, eventually
+from tests.kit import FakeClock, Gate, eventually
 
 Rooms = Callable[..., Room]
 
@@ -424,6 +425,182 @@ def test_threads_that_never_come_back_are_counted_and_starve_nobody(room: Rooms)
     finally:
         go.set()
     eventually(lambda: stage.bridge.health().forsaken == 0)
+
+
+# --- what a stage began beside its task --------------------------------------------------------------------------
+
+
+class Beside:
+    """Something that waits for its end, beside its stage. It hears of a cancel; `deaf`, it waits on."""
+
+    def __init__(self, *, deaf: bool = False) -> None:
+        self.began, self.cancelled, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self._deaf = deaf
+        self._gate = Gate()
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        self.began.set()
+        try:
+            await self._gate.passed()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            if not self._deaf:
+                raise
+            await self._gate.passed()
+        finally:
+            self.ended.set()
+
+    def begin(self, **given: Any) -> None:
+        self.task = asyncio.get_running_loop().create_task(self.run(), **given)
+
+    def release(self) -> None:
+        self._gate.open()
+        assert self.ended.wait(PATIENCE)
+
+
+@pytest.fixture
+def beside() -> Iterator[Callable[..., Beside]]:
+    made: list[Beside] = []
+
+    def make(**given: Any) -> Beside:
+        made.append(Beside(**given))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.release()
+
+
+def test_of_steps_that_ran_at_once_those_are_cancelled_that_still_run_when_one_has_failed(
+    room: Rooms, beside: Callable[..., Beside]
+) -> None:
+    other = beside()
+
+    async def fail() -> None:
+        raise ModelFailed("server_error", "one of them failed")
+
+    async def both(item: WorkItem, context: Context) -> WorkResult:
+        steps = context.steps
+        try:
+            await asyncio.gather(steps.once("a", 1, other.run), steps.once("b", 2, fail))
+        except ModelFailed as error:
+            return ended(error.kind, error.message)
+        raise AssertionError
+
+    stage = room()
+    stage.begin(both)
+    assert stage.done().result.error.kind == "server_error"
+    assert other.cancelled.wait(PATIENCE)
+    assert other.ended.wait(PATIENCE)
+    assert stage.desk.sql("SELECT count(*) FROM step") == [(0,)]
+    assert stage.broker.revoked == [], "its item may go on under the same fence"
+
+
+@pytest.mark.parametrize("end", ["crash", "limit", "cancel", "abandoned"])
+def test_however_a_stage_ends_without_success_what_it_left_running_is_cancelled(
+    room: Rooms, beside: Callable[..., Beside], end: str
+) -> None:
+    other, deaf = beside(), Deaf()
+
+    async def leave(item: WorkItem, context: Context) -> WorkResult:
+        other.begin()
+        await asyncio.sleep(0)
+        if end == "crash":
+            raise ValueError("no")
+        return await (deaf if end == "abandoned" else hang)(item, context)
+
+    stage = room(timeout=0.1, grace=0.05) if end in {"limit", "abandoned"} else room()
+    held = stage.begin(leave)
+    if end == "cancel":
+        assert other.began.wait(PATIENCE)
+        stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    assert not stage.done().result.success
+    assert other.cancelled.wait(PATIENCE)
+    if end == "abandoned":
+        deaf.release()
+
+
+def test_what_a_stage_that_succeeded_left_running_runs_on(room: Rooms, beside: Callable[..., Beside]) -> None:
+    other = beside()
+
+    async def leave(item: WorkItem, context: Context) -> WorkResult:
+        other.begin()
+        return completed()
+
+    stage = room()
+    stage.begin(leave)
+    assert stage.done().result.success
+    stage.settled()
+    assert other.began.wait(PATIENCE)
+    assert not other.cancelled.is_set()
+
+
+def test_what_is_begun_in_a_context_of_its_own_outlives_the_failure_of_its_stage(
+    room: Rooms, beside: Callable[..., Beside]
+) -> None:
+    serves, ends = beside(), beside()
+
+    async def leave(item: WorkItem, context: Context) -> WorkResult:
+        serves.begin(context=contextvars.Context())
+        ends.begin()
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    stage = room()
+    stage.begin(leave)
+    stage.done()
+    assert ends.cancelled.wait(PATIENCE)
+    stage.settled()
+    assert not serves.cancelled.is_set()
+
+
+def test_what_a_model_s_client_began_is_no_stage_s_for_others_may_wait_for_it(
+    room: Rooms, beside: Callable[..., Beside]
+) -> None:
+    looks_up, ends = beside(), beside()
+
+    async def answer(request: ModelRequest) -> ModelReply:
+        looks_up.begin()
+        return ModelReply(text="fine")
+
+    async def ask(item: WorkItem, context: Context) -> WorkResult:
+        await context.complete(ModelRequest(messages=(Message(role="user", text="how?"),)))
+        ends.begin()
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    stage = room()
+    stage.broker.answer = answer
+    stage.begin(ask)
+    stage.done()
+    assert ends.cancelled.wait(PATIENCE)
+    stage.settled()
+    assert not looks_up.cancelled.is_set()
+
+
+@pytest.mark.parametrize("at", [Stage.EXECUTING, Stage.OPTIMIZING])
+def test_what_ignores_that_its_stage_has_ended_is_counted_after_the_grace_and_asks_no_model_any_more(
+    room: Rooms, beside: Callable[..., Beside], at: Stage
+) -> None:
+    other = beside(deaf=True)
+
+    async def leave(item: WorkItem, context: Context) -> WorkResult:
+        other.begin()
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    stage = room(grace=0.05)
+    held = stage.held()
+    held = changed(held, record=changed(held.record, stage=at))
+    stage.begin(leave, held)
+    assert not stage.done().abandoned
+    eventually(lambda: stage.bridge.health().ignoring == 1)
+    goes_on = at is Stage.OPTIMIZING
+    assert stage.broker.revoked == ([] if goes_on else [owned(held)]), "without a brief it goes on under the same fence"
+    other.release()
+    eventually(lambda: stage.bridge.health().ignoring == 0)
+    assert stage.bridge.health().abandoned == 1
 
 
 # --- lives ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import random  # noqa: TID251 - a type only; the daemon makes the one Random and
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from darumad.agents import AgentDefinition, SpawnRefused, fitted, line_of, words_of
 from darumad.bridge.cancels import Cancel, Cancels
@@ -19,13 +20,13 @@ from darumad.bridge.loop import Culprit, LoopThread
 from darumad.bridge.measuring import count_stage
 from darumad.bridge.opening import BridgeLimits, Broker, Opening
 from darumad.bridge.seat import SLOT_ENDED, Done, Ended, Limit, Seat, Spawned, SpawnFailed, Stopped, put_back
-from darumad.bridge.task import StageTask
+from darumad.bridge.task import StageTask, Tasks
 from darumad.bridge.workspace import Workspaces
 from darumad.bus import Tally
 from darumad.events import Fact
 from darumad.journal.commits import Commits
 from darumad.journal.requests import Held
-from darumad.names import ActorPath, AgentName, Incarnation, Role
+from darumad.names import ActorPath, AgentName, Incarnation, Role, Stage
 from darumad.values import Value
 from darumad.work.ports import Agent, Owner
 
@@ -115,7 +116,7 @@ class BridgeHalf:
         self._beating = False
         self.abandoned = 0
         """How many tasks ignored their cancel."""
-        self._ignoring: set[StageTask] = set()
+        self._ignoring: set[asyncio.Task[Any]] = set()
 
     # --- under the bridge's lock, from any thread -------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class BridgeHalf:
 
     def send_work(self, seat: Seat, held: Held) -> None:
         """See `Bridge.send_work`."""
-        task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished)
+        task = StageTask(seat, held, grace=self._limits.grace, finished=self._finished, ignoring=self._give_up_on)
         self._running[task.owner] = task
         self._thread.post(lambda: self._begin(task))
 
@@ -269,8 +270,6 @@ class BridgeHalf:
         if self._running.pop(task.owner, None) is None:
             self._drop(task, done)
             return
-        if done.abandoned:
-            self._give_up_on(task)
         self._ledger.forget(task.owner)
         self._cancels.ended(task.owner, abandoned=done.abandoned)
         sitting = self._sittings.get(task.seat.holder)
@@ -282,10 +281,14 @@ class BridgeHalf:
             self._report(sitting, done)
         count_stage(self._tally, done)
 
-    def _give_up_on(self, task: StageTask) -> None:
-        self.abandoned += 1
-        self._ignoring.add(task)
-        task.when_over(self._ignoring.discard)
+    def _give_up_on(self, stage: StageTask, ignoring: Tasks) -> None:
+        """Count these tasks of a stage, which were cancelled and run on; no model is called for them any more."""
+        for each in ignoring:
+            self.abandoned += 1
+            self._ignoring.add(each)
+            each.add_done_callback(self._ignoring.discard)
+        if stage.held.record.stage is not Stage.OPTIMIZING:  # without a brief its item goes on, under the same fence
+            self._broker.revoke(stage.owner)
 
     def _report(self, sitting: _Sitting, done: Done) -> None:
         """Report this end, together with all others of this turn of the loop."""

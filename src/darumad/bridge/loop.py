@@ -36,20 +36,43 @@ async def _nothing() -> None:
     return
 
 
-BEGUN_FOR: ContextVar[Owner | None] = ContextVar("begun_for", default=None)
-"""For whom a task was begun, and so whatever it begins in its turn."""
+class Beginner:
+    """For whom tasks are begun: one stage's own, first of all, and whatever that begins in its turn."""
+
+    __slots__ = ("owner", "tasks")
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.tasks = 0
+
+    def beside(self) -> "list[asyncio.Task[Any]]":
+        """The tasks on the running loop that have not ended, where there ever was one beside the first."""
+        if self.tasks < 2:  # noqa: PLR2004 - as nearly ever, and all tasks of everybody are looked through otherwise
+            return []
+        return [each for each in asyncio.all_tasks() if isinstance(each, _Owned) and each.begun_for is self]
+
+
+BEGUN_FOR: ContextVar[Beginner | None] = ContextVar("begun_for", default=None)
+"""For whom a task is begun."""
 
 
 class _Owned(asyncio.Task[Any]):
     """A task that another thread can ask for whom it was begun, as it cannot ask its context."""
 
-    owner: Owner | None = None
+    begun_for: Beginner | None = None
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose it is."""
+        return None if self.begun_for is None else self.begun_for.owner
 
 
 def _owned(loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None, **given: Any) -> _Owned:
     """The factory of tasks."""
     task = _Owned(work, loop=loop, context=context, **given)
-    task.owner = BEGUN_FOR.get() if context is None else context.get(BEGUN_FOR)
+    task.begun_for = BEGUN_FOR.get() if context is None else context.get(BEGUN_FOR)
+    if task.begun_for is not None:
+        task.begun_for.tasks += 1
     return task
 
 

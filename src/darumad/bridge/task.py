@@ -5,15 +5,16 @@ Its two limits, its cancel, and the one `Done` that comes of it by any path.
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from darumad.agents import SpawnRefused, UnfitResult, ended, fitted, said_of
 from darumad.bridge.leaving import Leaving, refused, taken
-from darumad.bridge.loop import BEGUN_FOR
+from darumad.bridge.loop import BEGUN_FOR, Beginner
 from darumad.bridge.seat import Done, Limit, Seat, put_back
 from darumad.bridge.steps import Steps
 from darumad.bridge.unpacking import Unfit
@@ -129,9 +130,11 @@ class WatchedComplete:
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
         self._watch.open_call()
+        own = BEGUN_FOR.set(None)  # others may wait for what a client begins, as it looks a name up: it is no stage's
         try:
             return await self._complete(request)
         finally:
+            BEGUN_FOR.reset(own)
             self._watch.close_call()
 
 
@@ -149,20 +152,33 @@ class Opened(Value):
     result_limit: int
 
 
+Tasks = Sequence[asyncio.Task[Any]]
+
+
 class StageTask:
     """Runs an agent on a held item, and hands `finished` exactly one `Done`.
 
-    That holds the agent's result, the timeout or cancel that ended it, its crash, or that it was abandoned.
+    That holds the agent's result, the timeout or cancel that ended it, its crash, or that it was abandoned. What the
+    agent began beside its own task ends with it, unless it succeeded. `ignoring` is told of what was cancelled and runs
+    on after the grace.
     """
 
     def __init__(
-        self, seat: Seat, held: Held, *, grace: Seconds, finished: Callable[["StageTask", Done], None]
+        self,
+        seat: Seat,
+        held: Held,
+        *,
+        grace: Seconds,
+        finished: Callable[["StageTask", Done], None],
+        ignoring: Callable[["StageTask", Tasks], None],
     ) -> None:
         self.seat = seat
         self.held = held
         self.owner = Owner(held.record.item.id, held.record.fence)
+        self._beginner = Beginner(self.owner)
         self._grace = grace
         self._finished = finished
+        self._ignoring = ignoring
         self._why: Limit | None = None
         self._because = ""
         self._task: asyncio.Task[None] | None = None
@@ -177,7 +193,7 @@ class StageTask:
         """Begin on the running loop."""
         loop = asyncio.get_running_loop()
         context = copy_context()
-        context.run(BEGUN_FOR.set, self.owner)
+        context.run(BEGUN_FOR.set, self._beginner)
         self._task = loop.create_task(self._run(loop, agent, open_context), context=context)
 
     @property
@@ -199,11 +215,6 @@ class StageTask:
                 self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
                 return
             self._task.get_loop().call_later(self._grace, self._abandon)
-
-    def when_over(self, call: Callable[["StageTask"], None]) -> None:
-        """Have `call` called on the loop once the task runs no more, whether its end was reported before or not."""
-        assert self._task is not None
-        self._task.add_done_callback(lambda _: call(self))
 
     def lost(self, why: Limit, because: str = "") -> Done:
         """The end to report for it when its loop was replaced. What the task still says itself is dropped.
@@ -233,7 +244,21 @@ class StageTask:
             self._watch_ends()
         if self._why is not None:
             result = self._ended()  # nor what it raises
+        if not result.success:
+            self._end_what_it_began()
         self._tell(result, Seconds(loop.time() - started))
+
+    def _end_what_it_began(self) -> None:
+        """Cancel the tasks that the agent left: what they still come to is for a stage that is over."""
+        left = [each for each in self._beginner.beside() if each is not self._task]
+        for each in left:
+            each.cancel()
+        if left:
+            left[0].get_loop().call_later(self._grace, self._give_up_on, left)
+
+    def _give_up_on(self, cancelled: Tasks) -> None:
+        if ignoring := [each for each in cancelled if not each.done()]:
+            self._ignoring(self, ignoring)
 
     def _watch_ends(self) -> None:
         """Stop the watch and drop it: it refers to this task, and only a garbage collection would free the two."""
@@ -280,6 +305,9 @@ class StageTask:
     def _abandon(self) -> None:
         if not self._told:
             self._told = True
+            assert self._task is not None
+            self._give_up_on([self._task])
+            self._end_what_it_began()
             self._finished(self, changed(self._done(self._ended()), abandoned=True))
 
     def _tell(self, result: WorkResult, duration: Seconds) -> None:
