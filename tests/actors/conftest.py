@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def company(tmp_path: Path) -> Iterator[Callable[..., Company]]:
     with ExitStack() as stack:
         yield make
     for each in made:
-        assert _told(each) == _standing(each)
+        with closing(each.desk.reader):
+            assert _told(each) == _standing(each)
 
 
 def _standing(daemon: Company) -> dict[str, str | None]:

@@ -236,6 +236,7 @@ def test_a_directory_that_cannot_be_made_says_so(desk: Desk) -> None:
 
 _AS_NOBODY = """
 import os, sys
+import urllib.parse  # a path becomes an URI with it, and nobody may not be let to where this Python lies
 from pathlib import Path
 from darumad.errors import DarumaError
 from darumad.journal.backups import back_up

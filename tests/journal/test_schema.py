@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,13 @@ from darumad.work.states import INITIAL, LEADS_TO, WorkState
 
 
 @pytest.fixture
-def db() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("PRAGMA foreign_keys = ON")
-    for statement in statements("schema.sql"):
-        connection.execute(statement)
-    connection.execute("INSERT INTO boot (boot, node, pid, version, started_at) VALUES (1, 'here', 1, '1', 1)")
-    return connection
+def db() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        for statement in statements("schema.sql"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO boot (boot, node, pid, version, started_at) VALUES (1, 'here', 1, '1', 1)")
+        yield connection
 
 
 COLUMNS = {
