@@ -48,6 +48,7 @@ class Caller(asyncio.Protocol):
         if now < self._until:
             self._ask()
         else:
+            self._transport.close()
             self.ended.set_result(None)
 
     def _ask(self) -> None:

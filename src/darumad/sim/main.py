@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,13 +131,22 @@ async def _serve(
     listeners: Sequence[Listener], admin: Listener, scenario: Scenario, models: Sequence[str] | None
 ) -> int:
     simulator = Simulator(scenario, models=models or ())
-    ports = {each.name: await simulator.listen(each) for each in (*listeners, admin)}
+    try:
+        _tell({each.name: await simulator.listen(each) for each in (*listeners, admin)})
+        await _told_to_stop()
+    finally:
+        await simulator.close()
+    return 0
+
+
+def _tell(ports: Mapping[str, int]) -> None:
     for name, port in ports.items():
         print(f"daruma sim: {name} is at http://127.0.0.1:{port}", file=sys.stderr)  # noqa: T201 - said to people
     print(json.dumps(ports), flush=True)  # noqa: T201 - the command's answer
+
+
+async def _told_to_stop() -> None:
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     await stop.wait()
-    await simulator.close()
-    return 0
