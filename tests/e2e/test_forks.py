@@ -1,4 +1,4 @@
-"""What a template forks off the daemon holds nothing of it: not its locks, not its sockets, not its signals."""
+"""What a template forks off the daemon holds nothing of it - no lock, no socket, no signal - and ends with it."""
 
 import os
 import signal
@@ -38,18 +38,30 @@ def holds(pid: int) -> set[str]:
     return {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_a_child_that_outlives_the_daemon_keeps_no_other_from_starting(
-    house: Callable[..., Daemon], ended: Callable[[int], int], end: str
-) -> None:
+@pytest.fixture
+def forked(house: Callable[..., Daemon], ended: Callable[[int], int]) -> tuple[Daemon, int, int]:
+    """A daemon, a child of it, and a child of that."""
     daemon = house({**FEW, "agents": {"forks": own("forks")}, "metrics": {"listen": "127.0.0.1:0"}}).start()
     daemon.submit("a", "forks")
     assert daemon.settled("a")["state"] == "succeeded"
-    child = ended(daemon.client.call("result", id="a")["data"])
-    eventually(lambda: not [each for each in holds(child) if each.startswith("socket:") or each.endswith(".lock")])
-    assert any(each.endswith("journal.db") for each in holds(child)), "whose locks are no child's, and guard it"
+    child, grandchild = map(ended, daemon.client.call("result", id="a")["data"])
+    return daemon, child, grandchild
+
+
+def test_a_forked_child_holds_nothing_that_is_the_daemon_s_alone(forked: tuple[Daemon, int, int]) -> None:
+    for each in forked[1:]:
+        eventually(lambda pid=each: not [at for at in holds(pid) if at.startswith("socket:") or at.endswith(".lock")])
+        assert any(at.endswith("journal.db") for at in holds(each)), "whose locks are no child's, and guard it"
+    os.kill(forked[1], signal.SIGTERM)
+    eventually(lambda: not runs(forked[1]), PATIENCE)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_forked_child_ends_with_the_daemon_and_its_own_children_too(
+    forked: tuple[Daemon, int, int], end: str
+) -> None:
+    daemon, *family = forked
+    assert all(map(runs, family))
     getattr(daemon, end)()
+    eventually(lambda: not any(map(runs, family)), PATIENCE)
     daemon.start()
-    assert runs(child)
-    os.kill(child, signal.SIGTERM)
-    eventually(lambda: not runs(child), PATIENCE)

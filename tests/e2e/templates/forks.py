@@ -1,7 +1,10 @@
-"""An agent that leaves a forked child behind, which waits until it is ended; its result is the child's pid."""
+"""An agent that leaves a forked child behind, and a child of that, which hears no signal; its result are their pids."""
 
+import asyncio
 import multiprocessing
+import os
 import signal
+from multiprocessing.connection import Connection
 
 from darumad.agents import Template
 from darumad.names import Stage
@@ -13,10 +16,19 @@ def wait() -> None:
         signal.pause()
 
 
+def begin(told: Connection) -> None:
+    grandchild = os.fork()
+    if not grandchild:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        wait()
+    told.send([os.getpid(), grandchild])
+    wait()
+
+
 async def execute(item: WorkItem, context: Context) -> WorkResult:
-    child = multiprocessing.get_context("fork").Process(target=wait)
-    child.start()
-    return WorkResult(stop_reason=StopReason.COMPLETED, data=child.pid)
+    here, there = multiprocessing.Pipe(duplex=False)
+    multiprocessing.get_context("fork").Process(target=begin, args=(there,)).start()
+    return WorkResult(stop_reason=StopReason.COMPLETED, data=await asyncio.to_thread(here.recv))
 
 
 TEMPLATE = Template(
