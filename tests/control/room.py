@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from darumad.bus import Tally
 from darumad.clock import SystemClock
@@ -17,7 +19,7 @@ from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, Daemo
 from darumad.events import WorkSucceeded
 from darumad.journal import Claim, Claimed, Journal, Move, Moved, Program, Publisher, Slot
 from darumad.journal.encoding import sha256
-from darumad.names import AgentName, Capability, ItemId, NanoUsd, Role, Seconds, Stage
+from darumad.names import AgentName, Capability, ItemId, Millis, NanoUsd, Role, Seconds, Stage
 from darumad.vault import Vault
 from darumad.work import (
     Allowance,
@@ -34,6 +36,7 @@ from darumad.work import (
 from darumad.work.conversation import exchange_of
 from darumad.work.ends import Next
 from darumad.work.estimate import Quote
+from darumad.work.item import WorkRecord
 from darumad.work.lanes import Lane
 from darumad.work.model import Message
 
@@ -83,12 +86,16 @@ class Purse:
     today: str = "2026-11-21"
     reviews: int = 0
     priced_only: bool = False
+    tomorrow: datetime = datetime(2026, 11, 22, tzinfo=ZoneInfo("Europe/Berlin"))
 
     @property
     def allowance(self) -> Allowance:
         caps = {"all": Caps(daily=Limits(nano_usd=NanoUsd(5_000_000_000)))}
         five = Allowance(caps=caps, priced_only=self.priced_only)
         return five.overridden(self.journal.reader().settings("budget/"))
+
+    def day_with_room(self, record: WorkRecord) -> datetime | None:
+        return self.tomorrow if (record.error or {}).get("budget") == "all" else None
 
     def review(self, scope: str | None = None) -> Sequence[ItemId]:
         self.reviews += 1
@@ -286,9 +293,13 @@ class Room:
     def die(self, kind: str = "tool_error", message: str = "the tool broke", **more: Any) -> None:
         self._end(WorkState.DEAD, (), {"kind": kind, "message": message, **more})
 
-    def park(self, reason: str, message: str) -> None:
+    def park(self, reason: str, message: str, **more: Any) -> None:
         """The best ready item of `echo` waits for somebody."""
-        self._end(WorkState.PARKED, (), {"kind": "", "message": message}, reason)
+        self._end(WorkState.PARKED, (), {"kind": "", "message": message, **more}, reason)
+
+    def put_off(self, reason: str) -> None:
+        """The best ready item of `echo` goes on in an hour."""
+        self._end(WorkState.SCHEDULED, (), reason=reason, run_at=Millis(self.clock.wall() + 3_600_000))
 
     def _end(
         self,
@@ -296,6 +307,7 @@ class Room:
         artifacts: tuple[Artifact, ...],
         error: Mapping[str, Any] | None = None,
         reason: str | None = None,
+        run_at: Millis | None = None,
     ) -> None:
         record = self.claim().held[0].record
         done = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done", artifacts=artifacts, model="offline")
@@ -314,6 +326,7 @@ class Room:
                 outcome="completed" if succeeded else "provider_error" if reason else "tool_error",
                 error=error,
                 reason=reason,
+                run_at=run_at,
             ),
             result=result_to_json(done) if succeeded else None,
             exchange=exchange_of(record.item, done) if succeeded else None,

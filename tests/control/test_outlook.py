@@ -1,5 +1,6 @@
 """What holds an item back is named where one looks for it, with what lets it go on."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -218,6 +219,42 @@ def test_what_is_parked_is_told_by_status_and_health_with_what_lets_it_go_on(ser
     assert told.startswith(f"{_shown(served.client, 'one')} (one, since 20")
     assert (health["live"], health["ready"], health["degraded"]) == (True, True, False), "no restart mends it"
     assert health["needs_somebody"]
+
+
+def test_what_an_outage_put_off_is_counted_with_those_that_wait_for_the_same_provider(served: Served) -> None:
+    for name in ("off", "failed", "next"):
+        served.client.submit({**CLEAR, "id": name})
+    served.room.put_off("outage")
+    served.room.put_off("backoff")
+    assert served.client.call("status")["held_back"] == [], "its provider may be well again"
+    served.room.shut.add(AgentName("echo"))
+    served.room.providers.state, served.room.providers.passes = "error", True
+    status = served.client.call("status")
+    (told,) = status["held_back"]
+    assert re.fullmatch(r"provider far: because \(\w+ and 1 more, since .+\)", told)
+    assert (status["amiss"], status["needs_somebody"]) == ([], False)
+    waits = {each: served.client.call("work show", id=each)["waits_for"] for each in ("off", "failed", "next")}
+    assert waits == {"off": "provider far: because", "failed": None, "next": "provider far: because"}
+
+
+def test_what_was_put_off_waits_for_no_provider_while_another_is_well(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.put_off("outage")
+    served.room.providers.names = ("far", "near")
+    served.room.providers.refusing["far"] = "it refused a call"
+    assert served.client.call("status")["held_back"] == []
+    assert served.client.call("work show", id="one")["waits_for"] is None
+
+
+def test_of_what_waits_for_a_budget_those_are_told_when_that_a_new_day_lets_go_on_and_no_others(served: Served) -> None:
+    for name, budget in (("of-the-day", "all"), ("in-all", "agent:echo"), ("own", "item:own"), ("too", "item:too")):
+        served.client.submit({**CLEAR, "id": name})
+        served.room.park("budget", "no room", budget=budget)
+    told = sorted(served.client.call("status")["held_back"])
+    room = "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one"
+    helps = f"{room}; a new day helps too, which begins on 2026-11-22 at 00:00 (Europe/Berlin)"
+    assert [each.partition(", since")[0] for each in told] == [f"{room} (in-all and 2 more", f"{helps} (of-the-day"]
+    assert served.client.call("work show", id="of-the-day")["waits_for"] == helps
 
 
 def test_what_is_wrong_is_told_also_while_nothing_waits_for_it(served: Served) -> None:

@@ -325,22 +325,22 @@ def test_what_an_earlier_life_never_had_whole_is_swept_and_nothing_else(tmp_path
     assert [each.name for each in tmp_path.iterdir()] == ["0" * 64]
 
 
-def _needed(parked: WorkRecord) -> str:
-    need = parked_for(parked)
+def _needed(served: Served, parked: WorkRecord) -> str:
+    need = parked_for(served.room.daemon(), parked)
     assert need is not None
     return need.says
 
 
-def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a_provider() -> None:
+def test_an_item_whose_review_left_a_gate_open_waits_for_a_verdict_and_not_for_a_provider(served: Served) -> None:
     error = {"type": UNDECIDED, "message": "no verdict"}
     open_gate = changed(record(), state=WorkState.PARKED, reason="provider", error=error)
     refused = changed(open_gate, error={"type": "ModelFailed", "message": "the key is wrong"})
-    assert _needed(open_gate).startswith("a verdict on what its review left unknown")
-    assert _needed(refused).startswith("a provider that can do it")
+    assert _needed(served, open_gate).startswith("a verdict on what its review left unknown")
+    assert _needed(served, refused).startswith("a provider that can do it")
 
 
-def test_an_item_whose_tool_may_have_acted_says_how_somebody_tells_what_came_of_it() -> None:
+def test_an_item_whose_tool_may_have_acted_says_how_somebody_tells_what_came_of_it(served: Served) -> None:
     error = {"kind": "outcome_unknown", "message": "it is not known whether this was done"}
     parked = changed(record(), state=WorkState.PARKED, reason="conflict", error=error)
-    assert f"`daruma work answer {parked.item.id} done`" in _needed(parked)
-    assert "run again" in _needed(parked)
+    assert f"`daruma work answer {parked.item.id} done`" in _needed(served, parked)
+    assert "run again" in _needed(served, parked)

@@ -1,7 +1,9 @@
 """Room comes back with a new day and with a raised limit, and what waited for it is ready again."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.journal.desk import AUDIT, Desk, move
 from tests.kit import FakeClock, eventually
 
 NOON = 1_795_003_200.0 - 1_795_003_200.0 % 86_400 + 43_200
+TOMORROW = "2026-11-19T00:00:00+01:00"
 CALL = Usage(calls=1)
 
 
@@ -32,12 +35,12 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     opened.close()
 
 
-def treasury(desk: Desk, books: Books, hinted: list[int], **caps: Caps) -> Treasury:
+def treasury(desk: Desk, books: Books, hinted: list[int], zone: tzinfo = UTC, **caps: Caps) -> Treasury:
     def now(work: Callable[[], object]) -> None:
         work()
 
     return Treasury(
-        Allowance(caps={name.replace("_", ":"): each for name, each in caps.items()}),
+        Allowance(caps={name.replace("_", ":"): each for name, each in caps.items()}, zone=zone),
         desk.journal,
         desk.clock,
         books,
@@ -84,6 +87,31 @@ def test_a_new_day_releases_what_its_limit_held_and_a_total_does_not(desk: Desk)
     armed = desk.clock.armed
     desk.clock.advance(90_000)
     assert desk.clock.armed <= armed
+
+
+@pytest.mark.parametrize(
+    ("caps", "needs", "helps"),
+    [
+        ({"all": Caps(daily=Limits(calls=1))}, None, True),
+        ({"all": Caps(daily=Limits(tokens=100, calls=1))}, {"tokens": 100, "calls": 1}, True),
+        ({"all": Caps(daily=Limits(tokens=100, calls=1))}, {"tokens": 101, "calls": 1}, False),
+        ({"all": Caps(daily=Limits(calls=1)), "agent_executor": Caps(total=Limits(calls=1))}, None, False),
+        ({"agent_executor": Caps(total=Limits(calls=1))}, None, False),
+        ({"all": Caps(daily=Limits(calls=2))}, None, False),
+    ],
+    ids=["a day's", "a day's, for so much", "more than a day's", "a day's and a total", "a total", "there is room"],
+)
+def test_a_new_day_is_named_where_it_has_room_by_itself(
+    desk: Desk, caps: dict[str, Caps], needs: dict[str, int] | None, helps: bool
+) -> None:
+    purse = treasury(desk, Books(), [], zone=ZoneInfo("Europe/Berlin"), **caps)
+    park(desk, "a", **({"needs": needs} if needs else {}))
+    spend(desk, purse, "other")
+    record = desk.reader.record(ItemId("a"))
+    assert record
+    day = purse.day_with_room(record)
+    assert (day is not None) is helps
+    assert day is None or (day.isoformat(), str(day.tzinfo)) == (TOMORROW, "Europe/Berlin")
 
 
 def test_a_clock_that_was_set_to_another_day_need_not_be_waited_for(desk: Desk) -> None:

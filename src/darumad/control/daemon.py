@@ -4,6 +4,7 @@ Every callable here returns at once or is awaited on the control loop; none of t
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -163,6 +164,12 @@ class Treasury(Protocol):
         """Heed what the journal was told of limits, and release what has room now, of what `scope` holds up or of all.
 
         It reads: call it off the loop.
+        """
+
+    def day_with_room(self, record: WorkRecord) -> datetime | None:
+        """When the day begins that lets an item go on which is parked for a budget, in the time zone of the budgets.
+
+        None where no day does so by itself. It reads: call it off the loop.
         """
 
 

@@ -17,7 +17,7 @@ from darumad.values import Value
 from darumad.work.ends import UNDECIDED
 from darumad.work.health import AgentState
 from darumad.work.item import WorkItem, WorkRecord
-from darumad.work.states import ParkReason, WorkState
+from darumad.work.states import ParkReason, ScheduleReason, WorkState
 
 _STUCK = frozenset({WorkState.PARKED, WorkState.DEAD, WorkState.CANCELLED})
 """States that an item leaves only when somebody does something about it."""
@@ -33,7 +33,7 @@ _PARKED: Mapping[str, str] = {
     "approval": "an approval: `daruma work answer`",
     "question": "an answer to what its agent asked: `daruma work answer`",
     "children": "its sub-work",
-    "budget": "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one; a new day helps too",
+    "budget": "room in a budget: `daruma budgets` shows them, `daruma budgets set` raises one",
     "provider": "a provider that can do it: see the error, then `daruma work retry`",
     "template": "its agent to be repaired: `daruma agents restart`",
     "conflict": "somebody to decide: `daruma work answer` or `daruma work retry`",
@@ -71,13 +71,15 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
     if record.unreadable is not None:
         return None
     if record.state is WorkState.PARKED:
-        return _says(parked_for(record))
+        return _says(await desk.read(parked_for, desk.daemon, record))
     if record.state is WorkState.WAITING:
         stuck = await desk.read(_states, desk, record.item.depends_on)
         return _says(_kept(desk, record)) or "; ".join(stuck.values()) or None
+    daemon = desk.daemon
+    if record.state is WorkState.SCHEDULED:
+        return _says(put_off(daemon, record))
     if record.state is not WorkState.READY:
         return None
-    daemon = desk.daemon
     crowded = _kept(desk, record) or await desk.read(_crowded, daemon, record)
     return _says(crowded or gated(daemon, record) or room(daemon))
 
@@ -97,8 +99,8 @@ def crowding(daemon: Daemon) -> Sequence[str]:
     return (f"the queue is nearly full: {unfinished} of {most} unfinished items (`queue.max_items`)",)
 
 
-def parked_for(record: WorkRecord) -> Need | None:
-    """What a parked item needs."""
+def parked_for(daemon: Daemon, record: WorkRecord) -> Need | None:
+    """What a parked item needs. It may read the journal."""
     error = record.error or {}
     if error.get("type") == UNDECIDED:
         return Need(_VERDICT)
@@ -108,6 +110,8 @@ def parked_for(record: WorkRecord) -> Need | None:
         way = f"`daruma work answer {record.item.id} done`, or with `done: WHAT CAME OF IT` or `run again`"
         return Need(f"{_WORD}: {way}")
     says = _PARKED.get(record.reason or "")
+    if record.reason == ParkReason.BUDGET and (day := daemon.treasury.day_with_room(record)) is not None:
+        return Need(f"{says}; a new day helps too, which begins on {day:%Y-%m-%d at %H:%M} ({day.tzinfo})")
     return None if says is None else Need(says, by_itself=record.reason == ParkReason.CHILDREN)
 
 
@@ -212,6 +216,15 @@ def gated(daemon: Daemon, record: WorkRecord) -> Need | None:
     return _all_benched(daemon, _ROLES.get(record.stage, agent)) or _shut(daemon, agent)
 
 
+def put_off(daemon: Daemon, record: WorkRecord) -> Need | None:
+    """The providers that a scheduled item waits for; None where one of them is well, or it waits for something else."""
+    agent = record.item.agent
+    wrong = {each["name"] for each in daemon.providers.shown() if each["state"] == "error"}
+    if record.reason != ScheduleReason.OUTAGE or not wrong.issuperset(daemon.providers.asked_for(agent)):
+        return None
+    return _providers_of(daemon, agent)
+
+
 def provider_says(daemon: Daemon, name: str) -> Need:
     """Why a provider is not called, and until when or until what."""
     refusing = daemon.providers.standing().get(name)
@@ -254,10 +267,14 @@ def _all_benched(daemon: Daemon, agent: str) -> Need | None:
 
 
 def _shut(daemon: Daemon, agent: AgentName) -> Need | None:
-    if not daemon.shut(agent):
-        return None
+    return _providers_of(daemon, agent) if daemon.shut(agent) else None
+
+
+def _providers_of(daemon: Daemon, agent: AgentName) -> Need | None:
+    """Those that are asked for an agent, each with why it is not called; None where it asks nobody."""
     needs = [provider_says(daemon, each) for each in daemon.providers.asked_for(agent)]
-    return Need("; ".join(each.says for each in needs), by_itself=any(each.by_itself for each in needs))
+    says = "; ".join(each.says for each in needs)
+    return Need(says, by_itself=any(each.by_itself for each in needs)) if says else None
 
 
 def _states(desk: Desk, wanted: Iterable[ItemId]) -> Mapping[ItemId, str]:

@@ -20,6 +20,7 @@ from darumad.control.outlook import (
     paused_lane,
     place,
     provider_says,
+    put_off,
     room,
     unmade_says,
 )
@@ -51,7 +52,7 @@ def overview(daemon: Daemon) -> Overview:
 
 
 def _needs(daemon: Daemon, unmade: Mapping[AgentName, str]) -> Iterator[Need]:
-    """What holds back everybody, then what those that are ready or parked wait for, each with who they are."""
+    """What holds back everybody, then what each waits for that is ready, parked or put off, with who they are."""
     always = (admission(daemon), room(daemon))
     waiting: dict[Need, list[Alike]] = {each: [] for each in always if each is not None}
     for alike in daemon.reader.alike():
@@ -67,7 +68,9 @@ def _need_of(daemon: Daemon, alike: Alike, unmade: Mapping[AgentName, str]) -> N
     if record is None or record.unreadable is not None:
         return None
     if record.state is WorkState.PARKED:
-        return parked_for(record)
+        return parked_for(daemon, record)
+    if record.state is WorkState.SCHEDULED:
+        return put_off(daemon, record)
     missing = lacking(record.item, daemon.definitions(), unmade)
     return missing or admission(daemon) or gated(daemon, record) or room(daemon)
 

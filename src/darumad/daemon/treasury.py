@@ -3,7 +3,8 @@
 Room comes back when a limit is raised and when a new day begins. The sums are the journal's, the rules `work`'s.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from darumad.clock import Clock
@@ -11,7 +12,7 @@ from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Reader, Release
 from darumad.names import NEVER, ItemId, Seconds
 from darumad.work.allowance import OVERRIDES, Allowance
-from darumad.work.budget import Amount, day_key, has_room, next_day
+from darumad.work.budget import EVER, Amount, Budget, day_key, has_room, next_day
 from darumad.work.item import Limits, WorkRecord
 from darumad.work.states import ParkReason, WorkState
 
@@ -89,6 +90,20 @@ class Treasury:
             self._journal.post(Release(items=(each,), audit=_BY), lambda _: self._hint())
         return released
 
+    def day_with_room(self, record: WorkRecord) -> datetime | None:
+        """When the day begins that has room for the call that an item was refused, where the budgets have their days.
+
+        None where there is room already, or no day brings any by itself: a total is spent, or the call is larger than
+        what a day may cost. It reads and blocks, as `review` does.
+        """
+        needed = _needed(record)
+        without = self._without_room(self._journal.reader(), record, self.allowance)
+        helps = (each.period != EVER and has_room(limits, Amount(), needed) for each, limits in without.items())
+        if not without or not all(helps):
+            return None
+        zone = self._settings.zone
+        return datetime.fromtimestamp(next_day(self._clock.wall(), zone) / 1000, zone)
+
     def _held_up(self, reader: Reader, record: WorkRecord, scope: str, before: Allowance) -> bool:
         """Whether a budget of `scope` held it up: the one that it ended for, or one that was used up as well.
 
@@ -97,22 +112,18 @@ class Treasury:
         error = record.error or {}
         if error.get("kind") == "budget_exhausted" and error.get("budget", scope) == scope:
             return True
-        return scope in self._without_room(reader, record, before)
+        return any(each.scope == scope for each in self._without_room(reader, record, before))
 
     def _may_go_on(self, reader: Reader, record: WorkRecord) -> bool:
         return not self._without_room(reader, record, self.allowance)
 
-    def _without_room(self, reader: Reader, record: WorkRecord, allowance: Allowance) -> frozenset[str]:
-        """The scopes of the item's budgets in which the call that it was refused has no room under this allowance."""
-        item, needed = record.item, (record.error or {}).get("needs")
-        over = allowance.limits_over(item.id, item.budget, item.agent, self._provider_of(item.agent), self.today)
+    def _without_room(self, reader: Reader, record: WorkRecord, allowance: Allowance) -> Mapping[Budget, Limits]:
+        """Under this allowance: the item's budgets that have no room for the call it was refused, with their limits."""
+        item, needed, provider = record.item, _needed(record), self._provider_of(record.item.agent)
+        over = allowance.limits_over(item.id, item.budget, item.agent, provider, self.today)
         limited = {budget: limits for budget, limits in over.items() if limits != Limits()}
         accounts = reader.accounts(limited)
-        return frozenset(
-            budget.scope
-            for budget, limits in limited.items()
-            if not has_room(limits, accounts[budget].spent, Amount(**needed) if needed else None)
-        )
+        return {each: limits for each, limits in limited.items() if not has_room(limits, accounts[each].spent, needed)}
 
     def _till_the_next_look(self) -> Seconds:
         now = self._clock.wall()
@@ -125,3 +136,9 @@ class Treasury:
             self._day = self.today
             self._aside(self.review)
         return self._till_the_next_look()
+
+
+def _needed(record: WorkRecord) -> Amount | None:
+    """What the call that an item was refused might have come to; None where nobody knows."""
+    needs = (record.error or {}).get("needs")
+    return Amount(**needs) if needs else None

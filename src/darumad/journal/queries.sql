@@ -167,17 +167,22 @@ ORDER BY item.id LIMIT :most;
 SELECT uid FROM item INDEXED BY item_suspect WHERE state = 'ready' AND suspect = 1 ORDER BY rank, id;
 
 -- name: alike
--- What waits for the same: of each the first, how many there are, and since when that one waits. Of a parked one that is
--- when it was last told of, for nothing happens to it meanwhile.
+-- What waits for the same: of each the first, how many there are, and since when that one waits. Of one that is parked or
+-- put off that is when it was last told of, for nothing happens to it meanwhile.
 SELECT uid, those, CASE state WHEN 'ready' THEN since ELSE coalesce(
     (SELECT max(at) FROM event WHERE subject = uid), since) END
 FROM (
     SELECT uid, state, count(*) AS those, min(coalesce(ready_at, created_at)) AS since
     FROM item INDEXED BY item_state
-    WHERE state IN ('ready', 'parked') AND (state = 'parked' OR suspect = 0) AND reason IS NOT 'children'
+    WHERE state IN ('ready', 'parked', 'scheduled') AND CASE state
+        WHEN 'ready' THEN suspect = 0
+        WHEN 'scheduled' THEN reason = 'outage'
+        ELSE reason <> 'children'
+    END
     GROUP BY state, reason, agent, stage, lacking,
         CASE WHEN json_valid(error) THEN json_extract(error, '$.kind') END,
-        CASE WHEN json_valid(error) THEN json_extract(error, '$.type') END
+        CASE WHEN json_valid(error) THEN json_extract(error, '$.type') END,
+        CASE WHEN json_valid(error) THEN replace(json_extract(error, '$.budget'), uid, '') END
 )
 ORDER BY since;
 

@@ -236,7 +236,10 @@ class Reader:
         return [ItemId(uid) for (uid,) in self._db.all(SQL["suspects"])]
 
     def alike(self) -> list[Alike]:
-        """What is ready or parked, but for suspects and whoever waits for its sub-work; together where it is alike."""
+        """What is ready, parked, or put off by an outage, together where it is alike.
+
+        All but suspects and whoever waits for its sub-work.
+        """
         return [Alike(ItemId(uid), items, Millis(since)) for uid, items, since in self._db.all(SQL["alike"])]
 
     def oldest_ready_at(self) -> Millis | None:
