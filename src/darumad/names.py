@@ -38,6 +38,10 @@ NEVER = Seconds(-inf)
 """The monotonic instant of what has not happened."""
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """How an agent, a provider and a capability may be called."""
+SECRET = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+"""How a secret may be called, which is a file's name where it is a systemd credential."""
+SECRET_NAMES = "1 to 128 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit"  # noqa: S105 - a rule, not a secret
+"""The same in words."""
 
 
 class Stage(StrEnum):

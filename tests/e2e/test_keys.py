@@ -172,6 +172,20 @@ def test_a_wrong_key_parks_its_items_and_the_right_one_in_the_store_lets_them_go
     assert traces(daemon, MARKER, NEXT) == []
 
 
+def test_two_providers_that_name_one_secret_share_its_key_and_its_changes(
+    house: Callable[..., Daemon], vendor: Vendor
+) -> None:
+    vendor.takes = NEXT
+    shared = {"kind": "anthropic", "base_url": vendor.url, "secret": "the-company", "key_env": None}
+    providers = {"fast": shared, "thorough": {**shared, "fallback": "fast"}}
+    daemon = house({"provider": {"use": "thorough"}, "providers": providers}).start()
+    assert daemon.run("secrets", "set", "the-company", given=MARKER).returncode == 0
+    assert [daemon.run("providers", "check", name).returncode for name in providers] == [1, 1]
+    said = daemon.run("secrets", "set", "the-company", given=NEXT)
+    assert all(f"the provider {name} uses it from now on" in said.stdout for name in providers)
+    assert [daemon.run("providers", "check", name).returncode for name in providers] == [0, 0]
+
+
 def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment(
     house: Callable[..., Daemon], vendor: Vendor, home: Path
 ) -> None:

@@ -387,6 +387,18 @@ def test_a_systemd_credential_is_found_by_the_providers_name(write: Write, tmp_p
     assert "marker" not in repr(settings) + str(as_written(settings))
 
 
+def test_providers_that_name_one_secret_share_a_systemd_credential(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "anthropic-api-key").write_text("sk-ant-api03-marker-0123456789abcdef")
+    (tmp_path / "fast-api-key").write_text("sk-ant-api03-marker-another-0123456789")
+    file = write("providers:\n  fast: {kind: anthropic, secret: anthropic-api-key}\n")
+    settings = load(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    keys = {name: each.key_file for name, each in settings.providers.items()}
+    assert keys["fast"] == keys["anthropic"] == tmp_path / "anthropic-api-key"
+    assert as_written(settings)["providers"]["fast"]["secret"] == "anthropic-api-key"
+    wrong = write("providers:\n  fast: {kind: anthropic, secret: My key}\n")
+    assert "must be a secret's name" in problems_of(wrong)["providers.fast.secret"]
+
+
 def test_the_lane_of_items_that_name_none_has_no_limit(write: Write) -> None:
     settings = load(write("lanes:\n  tree: {max_running: 1}\n  default: {weight: 2}\n"), {})
     assert (settings.lanes["tree"].max_running, settings.lanes["default"].weight) == (1, 2.0)

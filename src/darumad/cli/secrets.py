@@ -19,7 +19,8 @@ _MOST = 1 << 17
 def secrets() -> None:
     """Keep keys, sealed; their values are never shown.
 
-    A provider NAME uses the secret NAME-api-key when it finds its key nowhere else.
+    A provider NAME uses the secret NAME-api-key, or the one that `providers.NAME.secret` names, when it finds its key
+    nowhere else.
     """
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt
 
-from darumad.names import ItemId, Millis, NanoUsd, Seconds
+from darumad.names import SECRET, SECRET_NAMES, SLUG, ItemId, Millis, NanoUsd, Seconds
 from darumad.settings.units import LONGEST, MOST_NANO, TOO_FINE, TOO_MUCH, parse_duration, parse_money
 
 _NANO = 1_000_000_000
@@ -106,7 +106,7 @@ StageVerb = Literal["plan", "optimize", "execute", "review", "planning", "optimi
 _ITEM, _SHA256, _LABEL = r"^[A-Za-z0-9._:-]+$", r"^[0-9a-f]{64}$", r"^[^=]+=(?s:.*)$"
 _LABEL_KEY = r"^[^=]+$"
 _SCOPE = r"^(all|agent:[a-z0-9-]{1,63}|provider:[a-z0-9-]{1,63}|item:[A-Za-z0-9._:-]{1,256})$"
-_PROVIDER, _SECRET, _POSITION = r"^[a-z0-9][a-z0-9-]{0,62}$", r"^[a-z0-9][a-z0-9._-]{0,127}$", r"^\d{1,18}$"
+_PROVIDER, _SECRET, _POSITION = rf"^{SLUG.pattern}$", rf"^{SECRET.pattern}$", r"^\d{1,18}$"
 PATTERNS: Mapping[str, str] = {
     _ITEM: "may have letters without accents, digits and . _ : - only",
     _SHA256: "must be a sha256: 64 digits of 0-9 and a-f",
@@ -114,7 +114,7 @@ PATTERNS: Mapping[str, str] = {
     _LABEL_KEY: "must have a key of at least one character and without =, which no --label KEY=VALUE would find",
     _SCOPE: "must be all, agent:NAME, provider:NAME or item:ID",
     _PROVIDER: "must be 1 to 63 of a-z, 0-9 and dashes",
-    _SECRET: "must be 1 to 128 of a-z, 0-9, dot, dash and underscore, and begin with a letter or a digit",
+    _SECRET: f"must be {SECRET_NAMES}",
     _POSITION: "must be a position, such as `daruma status` shows",
 }
 """What a pattern asks for: the pattern itself is nothing for people."""

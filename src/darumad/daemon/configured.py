@@ -11,7 +11,16 @@ from darumad.agents.providers import KeySource, Measure, Price, ProviderConfig, 
 from darumad.bridge import BridgeLimits, UnpackLimits
 from darumad.journal import Program
 from darumad.names import AgentName, Capability, Offer, Role, Seconds, Stage
-from darumad.settings import SHIPPED_AGENTS, Budget, CapSettings, PriceSettings, ProviderSettings, Settings, as_written
+from darumad.settings import (
+    SHIPPED_AGENTS,
+    Budget,
+    CapSettings,
+    PriceSettings,
+    ProviderSettings,
+    Settings,
+    as_written,
+    secret_of,
+)
 from darumad.supervision import Backoff
 from darumad.values import Value, asdict
 from darumad.work.allowance import Allowance, Caps
@@ -231,7 +240,7 @@ def _spec(name: str, said: ProviderSettings, prices: Mapping[str, PriceSettings]
         kind=said.kind,
         base_url=said.base_url,
         model=said.model,
-        key=KeySource(credential=f"{name}-api-key", file=said.key_file, env=said.key_env),
+        key=KeySource(credential=secret_of(name, said), file=said.key_file, env=said.key_env),
         embedding_model=said.embedding_model,
         fallback=said.fallback,
         fallback_when_useless=said.fallback_when_useless,

@@ -25,7 +25,7 @@ from darumad.settings.model import (
     Supervision,
 )
 from darumad.settings.places import Places, places
-from darumad.settings.providers import Budget, CapSettings, PriceSettings, Provider, ProviderSettings
+from darumad.settings.providers import Budget, CapSettings, PriceSettings, Provider, ProviderSettings, secret_of
 from darumad.settings.rules import is_path
 from darumad.settings.showing import as_written, flat, origins
 from darumad.settings.units import (
@@ -43,5 +43,5 @@ __all__ = [
     "Executors", "Item", "JournalSettings", "LaneSettings", "Log", "Metrics", "Optimizers", "Places",
     "PriceSettings", "Provider", "ProviderSettings", "Queue", "Retention", "Reviewers", "Settings", "Supervision",
     "as_written", "examine", "flat", "is_path", "load", "origins", "parse_duration", "parse_money", "parse_size",
-    "places", "show_duration", "show_money", "show_size",
+    "places", "secret_of", "show_duration", "show_money", "show_size",
 ]  # fmt: skip

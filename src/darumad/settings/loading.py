@@ -9,6 +9,7 @@ from darumad.errors import Problem, Refused
 from darumad.plural import counted
 from darumad.settings.model import Control, Settings
 from darumad.settings.places import Places, places
+from darumad.settings.providers import secret_of
 from darumad.settings.reading import Reading
 from darumad.settings.rules import contradictions, is_path, untenable
 from darumad.settings.sources import Written, empty, from_environment, from_yaml, illegible, overlaid
@@ -119,14 +120,11 @@ def _at_home(settings: Settings, here: Path) -> Settings:
 
 
 def _with_credentials(settings: Settings, known: Places) -> Settings:
-    """A provider without a key file of its own takes the systemd credential `NAME-api-key`, if there is one."""
+    """A provider without a key file of its own takes its systemd credential, if there is one."""
     if known.credentials is None:
         return settings
-    found = {
-        name: known.credentials / f"{name}-api-key"
-        for name, each in settings.providers.items()
-        if each.key_file is None and (known.credentials / f"{name}-api-key").is_file()
-    }
+    meant = {name: known.credentials / secret_of(name, each) for name, each in settings.providers.items()}
+    found = {name: file for name, file in meant.items() if settings.providers[name].key_file is None and file.is_file()}
     providers = {
         name: changed(each, key_file=found.get(name, each.key_file)) for name, each in settings.providers.items()
     }

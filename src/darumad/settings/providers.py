@@ -41,6 +41,11 @@ class ProviderSettings(Value, kw_only=True):
         "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
+    secret: str | None = setting(
+        None,
+        "What its key is called among the systemd credentials and the kept secrets; null is `NAME-api-key`. "
+        "Providers that name the same one share a key.",
+    )
     embedding_model: str | None = setting(
         None,
         "Which model makes vectors of texts; null makes none. Nothing in Daruma asks for vectors yet: today "
@@ -89,6 +94,11 @@ class ProviderSettings(Value, kw_only=True):
         "A prompt near it is counted by the server first, where it counts, and refused when it does not fit.",
         Bounds(at_least=512),
     )
+
+
+def secret_of(name: str, provider: ProviderSettings) -> str:
+    """What the key of the provider called `name` is called, where it lies under a name of its own."""
+    return provider.secret or f"{name}-api-key"
 
 
 BY_KIND: Mapping[str, ProviderSettings] = MappingProxyType(

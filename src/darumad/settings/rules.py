@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from darumad.errors import Problem, did_you_mean, which_there_are
-from darumad.names import SLUG
+from darumad.names import SECRET, SECRET_NAMES, SLUG
 from darumad.settings.model import SHIPPED_AGENTS, AgentSettings, Settings
 from darumad.settings.providers import ProviderSettings
 from darumad.work.kinds import KINDS
@@ -102,6 +102,8 @@ def _provider(pointer: str, name: str, provider: ProviderSettings) -> Iterator[P
             yield Problem(f"{pointer}.{key}", "must be a model's name, on one line")
     if provider.key_env is not None and not _VARIABLE.fullmatch(provider.key_env):
         yield Problem(f"{pointer}.key_env", "must be a variable's name, of letters, digits and _, without its value")
+    if provider.secret is not None and not SECRET.fullmatch(provider.secret):
+        yield Problem(f"{pointer}.secret", f"must be a secret's name: {SECRET_NAMES}")
 
 
 def _model(pointer: str, provider: ProviderSettings) -> Iterator[Problem]:
