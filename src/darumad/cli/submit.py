@@ -91,24 +91,12 @@ _FILE = PathType(exists=True, dir_okay=False, allow_dash=True)
 @online
 def submit(  # noqa: PLR0913 - one parameter an option
     line: Line,
-    text: Sequence[str],
-    file: Path | None,
-    item: Path | None,
     *,
     inputs: Sequence[Path],
     paths: Sequence[str],
-    messages: Path | None,
-    requires: Sequence[str],
-    after: Sequence[str],
-    label: Sequence[str],
-    requirement: Sequence[str],
-    name: str | None,
-    run_in: float | None,
-    expires_in: float | None,
-    no_challenge: bool,
+    estimate: bool,
     wait: bool,
     within: float | None,
-    estimate: bool,
     **said: Any,
 ) -> None:
     """Hand in one item of work: daruma submit "Document this package" --input src/package.
@@ -117,21 +105,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     questions stand on stderr. With --wait it ends as the item does: 0 succeeded, 1 dead or cancelled, 5 parked, 7 when
     time is up.
     """
-    asked = dict(_item_of(text, file, item))
-    said["success_criteria"] = said.pop("success")
-    said["run_at"] = _moment(said["run_at"], run_in, "--at or --in")
-    said["expires_at"] = _moment(said["expires_at"], expires_in, "--expires-at or --expires-in")
-    asked |= {field: value for field, value in said.items() if value is not None}
-    if messages is not None:
-        asked["messages"] = parsed(text_of(messages), messages)
-    _extend(asked, "requires", requires)
-    _extend(asked, "depends_on", after)
-    _extend(asked, "requirements", requirement)
-    if label:
-        asked["labels"] = _joined(asked.get("labels", {}), labels_of(label))
-    if no_challenge:
-        asked["challenge"] = False
-    asked = named(asked if name is None else {**asked, "id": name})
+    asked = _asked(**said)
     if estimate:
         _tell_estimate(line, asked)
         return
@@ -142,6 +116,44 @@ def submit(  # noqa: PLR0913 - one parameter an option
         _wait(line, str(asked["id"]), patience)
     else:
         _tell_accepted(line, hand_in())
+
+
+def _asked(  # noqa: PLR0913 - one parameter an option
+    text: Sequence[str],
+    file: Path | None,
+    item: Path | None,
+    *,
+    name: str | None,
+    messages: Path | None,
+    requires: Sequence[str],
+    after: Sequence[str],
+    label: Sequence[str],
+    requirement: Sequence[str],
+    success: str | None,
+    run_at: str | None,
+    run_in: float | None,
+    expires_at: str | None,
+    expires_in: float | None,
+    no_challenge: bool,
+    **plain: Any,
+) -> Json:
+    """The item that the options describe, with an id; its files are still to be named."""
+    asked = dict(_item_of(text, file, item))
+    said = {
+        **plain,
+        "success_criteria": success,
+        "run_at": _moment(run_at, run_in, "--at or --in"),
+        "expires_at": _moment(expires_at, expires_in, "--expires-at or --expires-in"),
+        "messages": None if messages is None else parsed(text_of(messages), messages),
+        "challenge": False if no_challenge else None,
+    }
+    asked |= {field: value for field, value in said.items() if value is not None}
+    _extend(asked, "requires", requires)
+    _extend(asked, "depends_on", after)
+    _extend(asked, "requirements", requirement)
+    if label:
+        asked["labels"] = _joined(asked.get("labels", {}), labels_of(label))
+    return named(asked if name is None else {**asked, "id": name})
 
 
 def _handed_in(line: Line, asked: Json, inputs: Sequence[Path], paths: Sequence[str]) -> Json:

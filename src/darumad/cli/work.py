@@ -256,8 +256,14 @@ def _used(reply: Json) -> str | None:
 
 
 def _show_lines(reply: Json) -> Iterable[str]:
+    yield from _fields(reply)
+    yield from _remarks(reply)
+    yield from _history(reply)
+
+
+def _fields(reply: Json) -> Iterable[str]:
     asked, error = reply["asked"], reply["error"] or {}
-    yield from pairs(
+    return pairs(
         (
             ("id", reply["id"]),
             ("state", _state(reply)),
@@ -293,6 +299,11 @@ def _show_lines(reply: Json) -> Iterable[str]:
             ("done when", asked["success_criteria"]),
         )
     )
+
+
+def _remarks(reply: Json) -> Iterable[str]:
+    """What is to be kept to, what was asked and answered, and what others made of it, each on a line of its own."""
+    asked, error = reply["asked"], reply["error"] or {}
     yield from (f"  hint: {each}" for each in error.get("hints") or ())
     yield from (f"  to do: {each}" for each in error.get("recovery") or ())
     yield from (f"  requirement: {each}" for each in asked["requirements"] or ())
@@ -302,6 +313,10 @@ def _show_lines(reply: Json) -> Iterable[str]:
     yield from (f"  child: {each['id']}  {_state(each)}" for each in reply["children"] or ())
     for each in reply["feedback"]:
         yield from (f"  review: {issue}" for issue in each.get("issues") or ())
+
+
+def _history(reply: Json) -> Iterable[str]:
+    """What was done for it, as far as that was asked for."""
     for each in reply["attempts"] or ():
         yield f"attempt {each.get('attempt')}: {each.get('outcome') or 'open'}  {moment(each.get('started_at')) or ''}"
         yield from _failed(each.get("error") or {})

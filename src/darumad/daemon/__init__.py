@@ -22,7 +22,7 @@ from darumad.daemon.assembly import (
     build_minds,
     credentials_of,
 )
-from darumad.daemon.doors import Doorkeeper, doors, sockets
+from darumad.daemon.doors import Doorkeeper, Entrances, doors, sockets
 from darumad.daemon.engine import Engine
 from darumad.daemon.forks import part_with_children
 from darumad.daemon.front import Watchers, daemon_for_control
@@ -39,6 +39,7 @@ from darumad.names import Seconds
 from darumad.notify import Notifier
 from darumad.redaction import redact
 from darumad.settings import Settings
+from darumad.values import Value
 from darumad.work.states import WorkState
 
 __all__ = ["run"]
@@ -73,7 +74,9 @@ def run(settings: Settings, *, stands: Callable[[], None]) -> int:
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
-            ending, why = _serve(settings, clock, guardian, logs, stack, stands)
+            house = _built(settings, clock, guardian, logs, stack)
+            stands()
+            ending, why = _served(house)
             code = EXIT[ending]
             last_resort = clock.call_at(clock.monotonic() + 2 * WITHIN, lambda: os._exit(code))
         last_resort.cancel()
@@ -84,20 +87,23 @@ def run(settings: Settings, *, stands: Callable[[], None]) -> int:
         logs.close()
 
 
-def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
-    settings: Settings,
-    clock: SystemClock,
-    guardian: Guardian,
-    logs: Logs,
-    stack: ExitStack,
-    stands: Callable[[], None],
-) -> tuple[Ending, str]:
+class _House(Value):
+    """All that stands once the house is built, for who watches over it."""
+
+    kernel: Kernel
+    minds: Minds
+    engine: Engine
+    signs: VitalSigns
+    server: ControlServer
+    entrances: Entrances
+
+
+def _built(settings: Settings, clock: SystemClock, guardian: Guardian, logs: Logs, stack: ExitStack) -> _House:
     _on_signals(guardian, stack)
-    notifier = guardian.notifier
     keyring = credentials_of(settings, os.environ)
     for each in keyring.known().values():
         redact.conceal(each.reveal())
-    listening = sockets(settings, stack)
+    entrances = sockets(settings, stack)
     kernel = build_kernel(settings, clock, guardian, stack)
     minds = build_minds(kernel, keyring)
     engine = Engine(kernel, minds)
@@ -112,7 +118,7 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     signs.server = server
     server.start()
     stack.callback(server.stop, WITHIN)
-    engine.start(doors(server, listening))
+    engine.start(doors(server, entrances))
     stack.callback(_stop_tree, engine, guardian)
     engine.treasury.open()
     stack.callback(engine.treasury.close)
@@ -120,27 +126,30 @@ def _serve(  # noqa: PLR0913, PLR0917 - what `run` made, and what it was given
     stack.callback(minds.keys.close)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
-    stands()
-    kernel.note(DaemonReady("daemon", minds.chosen.provider))
-    notifier.ready(signs.status())
-    log.info(
-        "daemon_ready_at", socket=str(settings.control.socket), provider=minds.chosen.provider, why=minds.chosen.why
-    )
+    return _House(kernel, minds, engine, signs, server, entrances)
+
+
+def _served(house: _House) -> tuple[Ending, str]:
+    """How it came to end, and why: told that it is ready, watched over, and wound down."""
+    kernel, chosen, guardian = house.kernel, house.minds.chosen, house.kernel.guardian
+    kernel.note(DaemonReady("daemon", chosen.provider))
+    guardian.notifier.ready(house.signs.status())
+    log.info("daemon_ready_at", socket=str(kernel.settings.control.socket), provider=chosen.provider, why=chosen.why)
     ending, why = guardian.watch(
         Watched(
-            signs=signs,
-            root_ended=lambda: engine.root.wait(0) is not None,
-            stuck=_stuck(kernel, minds, engine),
-            status=signs.status,
-            keep_door=Doorkeeper(listening, server, kernel.note).look,
+            signs=house.signs,
+            root_ended=lambda: house.engine.root.wait(0) is not None,
+            stuck=_stuck(kernel, house.minds, house.engine),
+            status=house.signs.status,
+            keep_door=Doorkeeper(house.entrances, house.server, kernel.note).look,
             heed=SignsTold(kernel.note),
         )
     )
-    engine.dispatch.draining = True  # before anybody is told: who hears of the stop and still submits is refused
+    house.engine.dispatch.draining = True  # before anybody is told: who hears of the stop and still submits is refused
     kernel.note(DaemonStopping("daemon", why or ending))
-    notifier.stopping("draining", settings.daemon.drain_timeout + 2 * WITHIN)
-    _wind_down(kernel, minds, ending)
-    server.hush()
+    guardian.notifier.stopping("draining", kernel.settings.daemon.drain_timeout + 2 * WITHIN)
+    _wind_down(kernel, house.minds, ending)
+    house.server.hush()
     return ending, why
 
 

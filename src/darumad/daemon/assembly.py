@@ -150,28 +150,10 @@ def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
         )
         used = config.using(chosen.provider, chosen.model)
         broker = Broker(used, ledger, kernel.clock, kernel.rng, kernel.tally, kernel.note, kernel.new_id, keyring)
-        executors = configured.agent_definitions(kernel.settings)[Role.EXECUTOR]
-        templates = Templates(executors)
+        templates = Templates(configured.agent_definitions(kernel.settings)[Role.EXECUTOR])
         state, unpacked = kernel.settings.state_dir, configured.unpack_limits(kernel.settings)
         workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
-
-        def half_on(thread: LoopThread) -> BridgeHalf:
-            commits = Commits(kernel.journal.post, thread.loop)
-            ledger.move_to(commits)
-            return BridgeHalf(
-                thread,
-                make=functools.partial(_new_agent, templates),
-                broker=broker,
-                commits=commits,
-                ledger=ledger,
-                workspaces=workspaces,
-                limits=configured.limits(kernel.settings),
-                rng=kernel.rng,
-                tally=kernel.tally,
-                signal=kernel.signal,
-                note=kernel.note,
-            )
-
+        half_on = _halves(kernel, broker, ledger, templates, workspaces)
         validations = Validations(used, keyring.get, broker, kernel.clock, kernel.loops.post)
         return Minds(
             chosen=chosen,
@@ -187,6 +169,31 @@ def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
     built = _on(kernel.loops.now, build())
     kernel.loops.at_end(built.broker.close)
     return built
+
+
+def _halves(
+    kernel: Kernel, broker: Broker, ledger: JournalLedger, templates: Templates, workspaces: Workspaces
+) -> Callable[[LoopThread], BridgeHalf]:
+    """What makes the bridge's half on each loop that there is; the ledger books over the newest."""
+
+    def half_on(thread: LoopThread) -> BridgeHalf:
+        commits = Commits(kernel.journal.post, thread.loop)
+        ledger.move_to(commits)
+        return BridgeHalf(
+            thread,
+            make=functools.partial(_new_agent, templates),
+            broker=broker,
+            commits=commits,
+            ledger=ledger,
+            workspaces=workspaces,
+            limits=configured.limits(kernel.settings),
+            rng=kernel.rng,
+            tally=kernel.tally,
+            signal=kernel.signal,
+            note=kernel.note,
+        )
+
+    return half_on
 
 
 async def _new_agent(templates: Templates, role: Role, definition: AgentDefinition) -> Agent:

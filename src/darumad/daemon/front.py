@@ -1,12 +1,12 @@
 """The front: the daemon as the control room sees it. Every question is led to the room that can answer it."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from darumad import __version__
 from darumad.actors import instances, places
-from darumad.bridge import Limit, Stopped
+from darumad.bridge import Bridge, Limit, Stopped
 from darumad.control import Daemon
 from darumad.control.daemon import Revoked, Running
 from darumad.daemon import configured
@@ -16,7 +16,6 @@ from darumad.daemon.gauges import gauges
 from darumad.logs import logger
 from darumad.names import Seconds
 from darumad.values import Value
-from darumad.work.item import WorkRecord
 from darumad.work.ports import Owner
 
 log = logger(__name__)
@@ -34,36 +33,7 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
     """The daemon as the control room sees it."""
     settings = kernel.settings
     definitions = configured.LoadedDefinitions(configured.agent_definitions(settings), minds.templates)
-
-    async def revoke(running: Sequence[Running], reason: str, cancelled: bool) -> Revoked:  # noqa: FBT001 - the Daemon's
-        waiting = asyncio.get_running_loop()
-        done: asyncio.Future[Stopped] = waiting.create_future()
-
-        def reply(stopped: Stopped) -> None:
-            waiting.call_soon_threadsafe(done.set_result, stopped)
-
-        log.debug("revoking", items=[each[0] for each in running], reason=reason)
-        owned = [Owner(item, fence) for item, _, fence in running]
-        minds.bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
-        answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
-        return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
-
-    def drain(by: str) -> None:
-        log.info("drain_asked", by=by)
-        engine.dispatch.draining = True
-
-    def pause(by: str) -> None:
-        log.info("pause_asked", by=by)
-        engine.dispatch.paused = True
-
-    def resume(by: str) -> None:
-        log.info("resume_asked", by=by)
-        engine.dispatch.draining = engine.dispatch.paused = False
-        engine.hint()
-
-    def workspace_of(record: WorkRecord) -> Path:
-        return minds.workspaces.place(record.item.id, record.failures)
-
+    switches = _Switches(engine)
     return Daemon(
         clock=kernel.clock,
         tally=kernel.tally,
@@ -80,12 +50,12 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         journal_wrong=watchers.journal_wrong,
         no_room=kernel.journal.no_room,
         hint=engine.hint,
-        revoke=revoke,
+        revoke=functools.partial(_revoke, minds.bridge),
         restart_instances=engine.restart,
-        drain=drain,
-        pause=pause,
+        drain=switches.drain,
+        pause=switches.pause,
         paused=lambda: engine.dispatch.paused,
-        resume=resume,
+        resume=switches.resume,
         stop=lambda by: kernel.guardian.end("asked", by),
         draining=lambda: engine.dispatch.draining,
         chosen_provider=lambda: {
@@ -98,7 +68,7 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         low_water=settings.journal.low_water,
         head_timeout=settings.control.head_timeout,
         body_timeout=settings.control.body_timeout,
-        workspace_of=workspace_of,
+        workspace_of=lambda record: minds.workspaces.place(record.item.id, record.failures),
         remove_workspaces=lambda item: minds.workspaces.remove(minds.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),
         log_file=settings.log.file,
@@ -114,6 +84,44 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         providers=minds.providers,
         gauges=lambda: gauges(kernel.journal, minds.bridge, minds.broker, engine.root, watchers.lost_lines()),
     )  # fmt: skip
+
+
+class _Switches(Value):
+    """Whether anything new is claimed, as whoever asks has it; the log says who did."""
+
+    engine: Engine
+
+    def drain(self, by: str) -> None:
+        log.info("drain_asked", by=by)
+        self.engine.dispatch.draining = True
+
+    def pause(self, by: str) -> None:
+        log.info("pause_asked", by=by)
+        self.engine.dispatch.paused = True
+
+    def resume(self, by: str) -> None:
+        log.info("resume_asked", by=by)
+        self.engine.dispatch.draining = self.engine.dispatch.paused = False
+        self.engine.hint()
+
+
+async def _revoke(
+    bridge: Bridge,
+    running: Sequence[Running],
+    reason: str,
+    cancelled: bool,  # noqa: FBT001 - the Daemon's
+) -> Revoked:
+    waiting = asyncio.get_running_loop()
+    done: asyncio.Future[Stopped] = waiting.create_future()
+
+    def reply(stopped: Stopped) -> None:
+        waiting.call_soon_threadsafe(done.set_result, stopped)
+
+    log.debug("revoking", items=[each[0] for each in running], reason=reason)
+    owned = [Owner(item, fence) for item, _, fence in running]
+    bridge.cancel(owned, Limit.CANCELLED if cancelled else Limit.REVOKED, reply, reason)
+    answer = await asyncio.shield(done)  # a caller that hangs up does not stop the stopping
+    return [str(each) for each in answer.stopped], [str(each) for each in answer.not_stopped], answer.after_ms
 
 
 def operation_failed(operation: str, error: BaseException, trace_id: str | None) -> None:
