@@ -335,6 +335,28 @@ def test_what_was_made_ready_meanwhile_waits_for_the_probe_too(company: Companie
     daemon.succeeds("b", "a")
 
 
+def test_what_a_claim_takes_that_was_on_its_way_when_the_circuit_let_one_through_is_the_probe(
+    company: Companies,
+) -> None:
+    preparing, doing = Held(), Held()
+    daemon = company(optimizer=preparing, executor=doing).start().seated()
+    daemon.submit("a", "b")
+    eventually(lambda: len(preparing.begun) == 2)
+    writer = Writer(daemon.desk)
+    daemon.tell(Hint())
+    eventually(lambda: daemon.desk.journal.health().queued == 1)
+    daemon.barred = ONE
+    preparing.release("b")
+    eventually(lambda: daemon.desk.journal.health().queued == 2)
+    writer.open()
+    eventually(lambda: doing.begun == ["b"])
+    preparing.release("a")
+    assert daemon.becomes("a", WorkState.READY).stage is Stage.EXECUTING
+    assert doing.begun == ["b"]
+    doing.release()
+    daemon.succeeds("b", "a")
+
+
 def test_a_probe_that_is_over_is_followed_by_the_next_though_it_succeeded_in_nothing(company: Companies) -> None:
     daemon = company(executor=in_turn(TOOL, completed()))
     daemon.barred = ONE

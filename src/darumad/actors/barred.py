@@ -29,7 +29,7 @@ class Probes:
         self._items: dict[AgentName, ItemId] = {}
 
     def claimed(self, items: Iterable[WorkItem], asked: frozenset[AgentName]) -> None:
-        """These were claimed while the definitions in `asked` were barred but for one: each of theirs is its probe."""
+        """These were claimed; the definitions in `asked` are barred but for one: whoever is theirs is its probe."""
         self._items |= {item.agent: item.id for item in items if item.agent in asked}
 
     def forget(self, barred: Barred, under_way: Callable[[ItemId], bool]) -> None:

@@ -325,7 +325,8 @@ class Orchestrator(Actor):
         for slot in request.slots:
             if slot.holder not in taken:
                 self._roster.free(slot.holder)
-        self._probes.claimed((each.record.item for each in held), request.but_one)
+        # A circuit may have become half-open while the claim was on its way: who comes with it is joined by no other.
+        self._probes.claimed((each.record.item for each in held), request.but_one | self._barred.but_one)
         for each in held:
             self._hand_out(each, each.slot.holder)
         self._backlog.answered(request.slots, taken)
