@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from darumad.journal.place import Place
+from darumad.journal.state_directory import StateDirectory
 from darumad.names import ItemId
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
@@ -75,47 +75,47 @@ def _sql(database: Path, *statements: str) -> None:
             db.execute(each)
 
 
-def _foreign_journal(place: Place) -> None:
-    """A whole journal of Daruma's, but that of another place."""
-    Desk(place.directory, FakeClock()).open().close()
-    place.marker.write_text("another")
+def _foreign_journal(state: StateDirectory) -> None:
+    """A whole journal of Daruma's, but that of another state directory."""
+    Desk(state.path, FakeClock()).open().close()
+    state.marker.write_text("another")
 
 
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda place: _sql(place.database, "CREATE TABLE theirs (x)"), "journal.db belongs to another program"),
-        (lambda place: place.database.write_text("my diary" * 1000), "journal.db cannot be read"),
-        (lambda place: place.marker.write_text("a name"), "journal.db is missing, but a journal was made here"),
+        (lambda state: _sql(state.database, "CREATE TABLE theirs (x)"), "journal.db belongs to another program"),
+        (lambda state: state.database.write_text("my diary" * 1000), "journal.db cannot be read"),
+        (lambda state: state.marker.write_text("a name"), "journal.db is missing, but a journal was made here"),
         (_foreign_journal, "is not the journal that was made here"),
     ],
 )
 def test_doctor_names_a_journal_that_no_daemon_could_begin_on_and_leaves_it_as_it_is(
-    offline: Offline, tmp_path: Path, spoil: Callable[[Place], None], says: str
+    offline: Offline, tmp_path: Path, spoil: Callable[[StateDirectory], None], says: str
 ) -> None:
-    place = Place(tmp_path / "state")
-    place.directory.mkdir(0o700)
-    spoil(place)
-    before = place.database.read_bytes() if place.database.exists() else None
-    done = offline("doctor", state=place.directory)
+    state = StateDirectory(tmp_path / "state")
+    state.path.mkdir(0o700)
+    spoil(state)
+    before = state.database.read_bytes() if state.database.exists() else None
+    done = offline("doctor", state=state.path)
     (line,) = (line for line in done.stdout.splitlines() if "state directory" in line)
     assert (done.returncode, line.startswith("BAD ")) == (1, True)
     assert says in line
     assert "-> Follow what the message says of the file" in line
-    assert (place.database.read_bytes() if place.database.exists() else None) == before
+    assert (state.database.read_bytes() if state.database.exists() else None) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_doctor_tells_root_of_a_file_that_the_daemon_could_not_open(offline: Offline, tmp_path: Path) -> None:
-    place = Place(tmp_path / "state")
-    Desk(place.directory, FakeClock()).open().close()
-    for each in (place.directory, *place.directory.iterdir()):
+    state = StateDirectory(tmp_path / "state")
+    Desk(state.path, FakeClock()).open().close()
+    for each in (state.path, *state.path.iterdir()):
         os.chown(each, 65534, 65534)
-    os.chown(place.database, 0, 0)
-    done = offline("doctor", state=place.directory)
+    os.chown(state.database, 0, 0)
+    done = offline("doctor", state=state.path)
     (line,) = (line for line in done.stdout.splitlines() if "state directory" in line)
     assert (done.returncode, line.startswith("BAD ")) == (1, True)
-    assert f"{place.database} belongs to root (uid 0), and {place.directory} to nobody (uid 65534) -> " in line
+    assert f"{state.database} belongs to root (uid 0), and {state.path} to nobody (uid 65534) -> " in line
     assert "`chown -R USER: DIRECTORY`" in line
 
 

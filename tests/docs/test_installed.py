@@ -11,7 +11,7 @@ import yaml
 
 from darumad.control.metrics_table import METRICS
 from darumad.journal.migrating import copy_before
-from darumad.journal.place import SCHEMA_VERSION, Place
+from darumad.journal.state_directory import SCHEMA_VERSION, StateDirectory
 from darumad.settings import Daemon, ProviderSettings, load
 from darumad.settings.places import places
 from darumad.work.blame import BARREN_LIVES, MAX_CRASHES
@@ -133,7 +133,7 @@ def test_the_user_unit_leaves_the_state_where_the_commands_look_for_it() -> None
 
 def test_the_page_on_going_back_names_the_copy_that_this_version_makes() -> None:
     page = (ROOT / "docs/how-to/upgrade.md").read_text()
-    copy = copy_before(Place(Path("/var/lib/daruma")))
+    copy = copy_before(StateDirectory(Path("/var/lib/daruma")))
     assert f"daruma restore {copy} " in page
     assert f"of version {SCHEMA_VERSION}; this program knows\nversion {SCHEMA_VERSION - 1}" in page
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from darumad.errors import DarumaError, Refused, Unavailable
-from darumad.journal.place import SCHEMA_VERSION, Place, check_owner
 from darumad.journal.reader import Reader
+from darumad.journal.state_directory import SCHEMA_VERSION, StateDirectory, check_owner
 from darumad.names import AgentName, ItemId
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, MADE, Desk, move, new_item, step
@@ -202,7 +202,7 @@ def test_a_network_filesystem_is_refused_before_anything_is_written_there(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     far = tmp_path / "far"
-    monkeypatch.setattr("darumad.journal.place._mounts", lambda: [(Path("/"), "ext4"), (far, kind)])
+    monkeypatch.setattr("darumad.journal.state_directory._mounts", lambda: [(Path("/"), "ext4"), (far, kind)])
     error = refusal(Desk(far / "state", desk.clock))
     assert error.code == "bad_journal"
     assert kind in error.message
@@ -241,18 +241,18 @@ from pathlib import Path
 from darumad.errors import DarumaError
 from darumad.journal.backups import back_up
 from darumad.journal.checking import check
-from darumad.journal.place import Place, examine, open_database, prepare, take_lock
+from darumad.journal.state_directory import StateDirectory, examine, open_database, prepare, take_lock
 
-def boot(place):
-    prepare(place)
-    take_lock(place).close()
-    open_database(place)
+def boot(state):
+    prepare(state)
+    take_lock(state).close()
+    open_database(state)
 
-place = Place(Path(sys.argv[1]))
+state = StateDirectory(Path(sys.argv[1]))
 os.setuid(65534)
-for act in (boot, examine, lambda place: check(place, quick=True), lambda place: back_up(place, Path("/nowhere/copy"))):
+for act in (boot, examine, lambda state: check(state, quick=True), lambda state: back_up(state, Path("/nowhere/copy"))):
     try:
-        act(place)
+        act(state)
     except DarumaError as error:
         print(error.code, error.message)
     else:
@@ -276,16 +276,16 @@ def test_what_another_user_left_behind_is_told_of_by_its_name_and_its_owner(
     clock: FakeClock, foreign: str, who: set[int]
 ) -> None:
     with tempfile.TemporaryDirectory() as made:  # those that pytest makes are closed to others on the whole way
-        place = Path(made, "state")
-        Desk(place, clock).open().close()
-        (place / "journal.db-wal").touch(0o600)
-        for each in (place.parent, place, *place.iterdir()):
-            if each != place / foreign:
+        state = Path(made, "state")
+        Desk(state, clock).open().close()
+        (state / "journal.db-wal").touch(0o600)
+        for each in (state.parent, state, *state.iterdir()):
+            if each != state / foreign:
                 os.chown(each, 65534, 65534)
-        done = subprocess.run([sys.executable, "-c", _AS_NOBODY, place], capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", _AS_NOBODY, state], capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()
     mode = "0600" if foreign else "0700"
-    whose = f"{place / foreign} belongs to root (uid 0) with mode {mode}"
+    whose = f"{state / foreign} belongs to root (uid 0) with mode {mode}"
     wanted = f"bad_place {whose}, and this runs as nobody (uid 65534)"
     told = {number for number, line in enumerate(said) if line == wanted}
     assert (told, len(said)) == (who, 4), said
@@ -302,14 +302,14 @@ def test_root_begins_no_daemon_in_the_directory_of_another_user_for_its_files_wo
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_what_is_not_its_owner_s_in_a_state_directory_is_told_to_root_too(closed: Desk) -> None:
-    here = Place(closed.directory)
+    here = StateDirectory(closed.directory)
     check_owner(here)
     for each in (closed.directory, *closed.directory.iterdir()):
         os.chown(each, 65534, 65534)
     os.chown(here.marker, 0, 0)
     with pytest.raises(Refused) as refused:
         check_owner(here)
-    said = f"{here.marker} belongs to root (uid 0), and {here.directory} to nobody (uid 65534)"
+    said = f"{here.marker} belongs to root (uid 0), and {here.path} to nobody (uid 65534)"
     assert refused.value.message == said
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from darumad.errors import Refused
 from darumad.journal.checking import QUICK, THOROUGH, check
-from darumad.journal.place import Place
+from darumad.journal.state_directory import StateDirectory
 from tests.journal.desk import DO, Desk, new_item
 
 
@@ -23,7 +23,7 @@ def full(desk: Desk) -> Desk:
 
 
 def test_a_running_daemons_journal_is_as_it_was_written(full: Desk) -> None:
-    checked = check(Place(full.directory), quick=False)
+    checked = check(StateDirectory(full.directory), quick=False)
     assert checked.wrong == ()
     assert set(checked.looked_at) == {*QUICK, *THOROUGH}
     full.submit("goes on")
@@ -44,7 +44,7 @@ def test_each_damage_is_named(full: Desk, damage: str, said: str) -> None:
     full.close()
     with closing(sqlite3.connect(full.directory / "journal.db")) as db:
         db.executescript(damage)
-    wrong = check(Place(full.directory), quick=False).wrong
+    wrong = check(StateDirectory(full.directory), quick=False).wrong
     assert any(said in each for each in wrong), wrong
 
 
@@ -63,8 +63,8 @@ def test_of_the_audit_only_the_newest_rows_are_looked_at_in_any_case(
     monkeypatch.setattr("darumad.journal.checking.LATELY", 2)
     full.sql(damage)
     wrong = (f"audit: row {said} of the audit does not follow from the one before it",)
-    assert check(Place(full.directory), quick=True).wrong == (wrong if quick else ())
-    assert check(Place(full.directory), quick=False).wrong == wrong
+    assert check(StateDirectory(full.directory), quick=True).wrong == (wrong if quick else ())
+    assert check(StateDirectory(full.directory), quick=False).wrong == wrong
 
 
 def test_torn_pages_are_told_and_do_not_end_the_check(full: Desk) -> None:
@@ -73,7 +73,7 @@ def test_torn_pages_are_told_and_do_not_end_the_check(full: Desk) -> None:
     body = bytearray(file.read_bytes())
     body[8 * 4096 : 12 * 4096] = bytes(4 * 4096)
     file.write_bytes(body)
-    wrong = check(Place(full.directory), quick=True).wrong
+    wrong = check(StateDirectory(full.directory), quick=True).wrong
     assert any(each.startswith("pages: ") for each in wrong), wrong
 
 
@@ -84,14 +84,14 @@ def test_only_so_many_of_a_kind_are_told(desk: Desk) -> None:
     with closing(sqlite3.connect(desk.directory / "journal.db")) as db:
         db.execute("UPDATE payload SET sha256 = ''")
         db.commit()
-    wrong = check(Place(desk.directory), quick=False).wrong
+    wrong = check(StateDirectory(desk.directory), quick=False).wrong
     assert len(wrong) == 21
     assert wrong[-1] == "payloads: and more"
 
 
 def test_where_there_is_no_journal_it_says_so(tmp_path) -> None:
     with pytest.raises(Refused, match="there is no journal"):
-        check(Place(tmp_path), quick=True)
+        check(StateDirectory(tmp_path), quick=True)
 
 
 def test_a_child_prints_what_it_found(full: Desk) -> None:
@@ -106,4 +106,4 @@ def test_the_database_of_another_program_is_refused_and_not_called_damaged(desk:
     with closing(sqlite3.connect(desk.directory / "journal.db")) as db:
         db.execute("PRAGMA application_id = 7")
     with pytest.raises(Refused, match="another program"):
-        check(Place(desk.directory), quick=True)
+        check(StateDirectory(desk.directory), quick=True)

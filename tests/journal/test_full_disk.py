@@ -17,8 +17,8 @@ from darumad.journal import writer as writers
 from darumad.journal.backups import back_up
 from darumad.journal.checking import check
 from darumad.journal.database import Database
-from darumad.journal.place import Place, examine
 from darumad.journal.room import Room
+from darumad.journal.state_directory import StateDirectory, examine
 from darumad.names import AgentName, Seconds
 from darumad.work.result import Usage
 from darumad.work.states import WorkState
@@ -109,13 +109,13 @@ def test_a_stopped_journal_on_a_full_disk_is_called_no_damaged_one(full: Desk, d
     full.close()
     (full.directory / "ballast").unlink(missing_ok=True)
     fill(disk)
-    place = Place(full.directory)
+    state = StateDirectory(full.directory)
     for look in (examine, partial(check, quick=True), partial(back_up, target=tmp_path / "copy.db")):
         with pytest.raises(Unavailable, match="is full") as refused:
-            look(place)
+            look(state)
         assert refused.value.code == "disk_full"
     release(disk)
-    examine(place)
+    examine(state)
     full.open()
 
 

@@ -11,31 +11,31 @@ from darumad.errors import Refused
 from darumad.journal.backups import back_up
 from darumad.journal.checking import check
 from darumad.journal.database import Database, DatabaseError
-from darumad.journal.place import Place
+from darumad.journal.state_directory import StateDirectory
 from tests.journal.desk import Desk
 
-LOOKS: dict[str, Callable[[Place], object]] = {
-    "a check": lambda place: check(place, quick=True),
-    "a backup": lambda place: back_up(place, place.directory / "copy.db"),
+LOOKS: dict[str, Callable[[StateDirectory], object]] = {
+    "a check": lambda state: check(state, quick=True),
+    "a backup": lambda state: back_up(state, state.path / "copy.db"),
 }
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 @pytest.mark.parametrize("whose", ["another program's", "no database"])
 def test_what_only_looks_lets_go_of_a_database_that_it_refuses(
-    desk: Desk, whose: str, look: Callable[[Place], object]
+    desk: Desk, whose: str, look: Callable[[StateDirectory], object]
 ) -> None:
     desk.close()
-    place = Place(desk.directory)
+    state = StateDirectory(desk.directory)
     if whose == "no database":
-        place.database.write_text("my diary\n" * 1000)
+        state.database.write_text("my diary\n" * 1000)
     else:
-        with closing(sqlite3.connect(place.database)) as db:
+        with closing(sqlite3.connect(state.database)) as db:
             db.execute("PRAGMA application_id = 7")
     with pytest.raises(Refused) as refused:
-        look(place)
+        look(state)
     assert refused.value.code == "bad_journal"
-    assert not open_on(place.database)
+    assert not open_on(state.database)
 
 
 def test_a_connection_that_does_not_take_its_pragmas_is_closed(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION
 from darumad.journal.sql import statements
+from darumad.journal.state_directory import APPLICATION_ID, SCHEMA_VERSION
 from darumad.work.states import WorkState
 from tests.journal.desk import Desk
 from tests.kit.clock import FakeClock
@@ -97,7 +97,7 @@ from pathlib import Path
 import darumad.journal.migrating as migrating
 from darumad.journal.boot import BootRequest, boot
 from darumad.journal.database import Database
-from darumad.journal.place import Place
+from darumad.journal.state_directory import StateDirectory
 from darumad.journal.requests import Program
 from darumad.journal.room import Room
 from tests.kit.clock import FakeClock
@@ -119,7 +119,7 @@ def life(directory, last):
         return db
     Database.writer = opened
     given = BootRequest(node="here", program=Program("2"), ageing_ms=1)
-    boot(Place(directory), FakeClock(1.0), given, new_id=lambda: "other", room=Room(Place(directory)))
+    boot(StateDirectory(directory), FakeClock(1.0), given, new_id=lambda: "other", room=Room(StateDirectory(directory)))
 
 for last in range(1000):
     directory = room / str(last)

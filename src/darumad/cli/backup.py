@@ -12,20 +12,20 @@ from darumad.cli.paths import PathType
 from darumad.plural import counted
 
 if TYPE_CHECKING:
-    from darumad.journal.place import Place
+    from darumad.journal.state_directory import StateDirectory
 
 
 @click.command()
 @click.argument("file", type=PathType(dir_okay=False))
 @offline
-def backup(place: "Place", show: Callable[..., None], file: Path) -> None:
+def backup(state: "StateDirectory", show: Callable[..., None], file: Path) -> None:
     """Copy the journal to FILE, whole and checked; the daemon may be running.
 
     Uploads and workspaces lie as plain files beside the journal: copy these directories after it.
     """
     from darumad.journal.backups import back_up  # noqa: PLC0415 - needed offline only
 
-    made = back_up(place, file.absolute())
+    made = back_up(state, file.absolute())
     reply = {"file": os.fspath(made.path), "position": str(made.position), "unfinished": made.unfinished,
              "size": made.size, "journal": made.identity}  # fmt: skip
     show(reply, lines=_lines)

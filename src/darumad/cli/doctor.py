@@ -132,7 +132,7 @@ def _state_directory(settings: "Settings") -> Finding:
 
 def _sealed(path: Path) -> tuple[str, str] | None:
     """That nobody can write there, and what to do; None where only its owner, or who may, decides that."""
-    from darumad.journal.place import is_read_only  # noqa: PLC0415 - no other online command needs it
+    from darumad.journal.state_directory import is_read_only  # noqa: PLC0415 - no other online command needs it
 
     if not is_read_only(path):
         return None
@@ -142,15 +142,15 @@ def _sealed(path: Path) -> tuple[str, str] | None:
 
 def _amiss(path: Path) -> tuple[str, str] | None:
     """Why no daemon could begin, or should, in the state directory, and what to do; None when one could."""
-    from darumad.journal.place import Place, check_owner, examine  # noqa: PLC0415 - no other online command needs it
+    from darumad.journal.state_directory import StateDirectory, check_owner, examine  # noqa: PLC0415 - no other online command needs it
 
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return f"{path} is not yours to write", "Run this as the daemon's user, or set state_dir."
     if path.stat().st_mode & _OPEN_TO_OTHERS:
         return f"{path} is open to others", f"chmod 700 {path}"
     try:
-        check_owner(place := Place(path.absolute()))
-        examine(place)
+        check_owner(state := StateDirectory(path.absolute()))
+        examine(state)
     except DarumaError as error:
         return error.message, error.entry.next_step
     return None

@@ -10,7 +10,7 @@ from darumad.cli.ending import WORK_FAILED
 from darumad.cli.offline import offline
 
 if TYPE_CHECKING:
-    from darumad.journal.place import Place
+    from darumad.journal.state_directory import StateDirectory
 
 
 @click.group()
@@ -21,15 +21,15 @@ def journal() -> None:
 @journal.command()
 @click.option("--quick", is_flag=True, help="Leave out indexes, references, payloads and the old part of the audit.")
 @offline
-def check(place: "Place", show: Callable[..., None], *, quick: bool) -> None:
+def check(state: "StateDirectory", show: Callable[..., None], *, quick: bool) -> None:
     """Look at every page, reference, digest and audit row.
 
     Ends with 1 when something is wrong.
     """
     from darumad.journal.checking import check as look  # noqa: PLC0415 - needed offline only
 
-    found = look(place, quick=quick)
-    reply = {"file": os.fspath(place.database), "looked_at": list(found.looked_at), "wrong": list(found.wrong)}
+    found = look(state, quick=quick)
+    reply = {"file": os.fspath(state.database), "looked_at": list(found.looked_at), "wrong": list(found.wrong)}
     show(reply, lines=_lines)
     if found.wrong:
         click.get_current_context().exit(WORK_FAILED)

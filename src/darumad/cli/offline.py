@@ -12,13 +12,13 @@ from darumad.cli import speaking
 from darumad.cli.paths import PathType
 
 if TYPE_CHECKING:
-    from darumad.journal.place import Place
+    from darumad.journal.state_directory import StateDirectory
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def offline(command: F) -> Callable[..., Any]:
-    """Gives `command` the journal's place, by the settings, as its first argument, and a form to answer in."""
+    """Gives `command` the state directory, by the settings, as its first argument, and a form to answer in."""
 
     @click.option("--config", type=PathType(), metavar="FILE", help="The settings file.")
     @click.option(
@@ -33,13 +33,13 @@ def offline(command: F) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*args: Any, config: Path | None, form: speaking.Form, **kwargs: Any) -> Any:
         show = functools.partial(speaking.show, form=form)
-        return command(_place(config), show, *args, **kwargs)
+        return command(_state_directory(config), show, *args, **kwargs)
 
     return run
 
 
-def _place(file: Path | None) -> "Place":
-    from darumad.journal.place import Place  # noqa: PLC0415 - needed offline only
+def _state_directory(file: Path | None) -> "StateDirectory":
+    from darumad.journal.state_directory import StateDirectory  # noqa: PLC0415 - needed offline only
     from darumad.settings import load  # noqa: PLC0415 - the same
 
-    return Place(load(file, os.environ).state_dir.absolute())
+    return StateDirectory(load(file, os.environ).state_dir.absolute())

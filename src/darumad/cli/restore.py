@@ -12,21 +12,21 @@ from darumad.cli.paths import PathType
 from darumad.plural import counted
 
 if TYPE_CHECKING:
-    from darumad.journal.place import Place
+    from darumad.journal.state_directory import StateDirectory
 
 
 @click.command()
 @click.argument("file", type=PathType(dir_okay=False))
 @offline
-def restore(place: "Place", show: Callable[..., None], file: Path) -> None:
+def restore(state: "StateDirectory", show: Callable[..., None], file: Path) -> None:
     """Put the copy FILE in the place of the journal; no daemon may be running.
 
     The journal that is there now is kept beside it.
     """
     from darumad.journal.backups import restore as put_back  # noqa: PLC0415 - needed offline only
 
-    found = put_back(place, file.absolute())
-    reply = {"directory": os.fspath(place.directory), "position": str(found.position), "unfinished": found.unfinished,
+    found = put_back(state, file.absolute())
+    reply = {"directory": os.fspath(state.path), "position": str(found.position), "unfinished": found.unfinished,
              "journal": found.identity}  # fmt: skip
     show(reply, lines=_lines)
 

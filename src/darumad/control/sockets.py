@@ -10,7 +10,7 @@ from pathlib import Path
 
 from darumad.control.places import LONGEST_PATH
 from darumad.errors import Refused, Unavailable, read_only
-from darumad.journal.place import open_private
+from darumad.journal.state_directory import open_private
 from darumad.lockfiles import LockFile, LockHeld
 
 MODE = 0o660

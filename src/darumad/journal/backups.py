@@ -12,10 +12,11 @@ from pathlib import Path
 
 from darumad.errors import Refused, Unavailable
 from darumad.journal.database import Database, DatabaseError
-from darumad.journal.place import (
+from darumad.journal.sql import SQL
+from darumad.journal.state_directory import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    Place,
+    StateDirectory,
     check_access,
     make_private,
     open_private,
@@ -25,7 +26,6 @@ from darumad.journal.place import (
     take_lock,
     write_marker,
 )
-from darumad.journal.sql import SQL
 from darumad.values import Value
 
 _BESIDE = ("-journal", "-wal", "-shm")
@@ -42,8 +42,8 @@ class Copied(Value):
     size: int
 
 
-def back_up(place: Place, target: Path) -> Copied:
-    """A copy of the journal of `place` as of now, whole and checked, at `target`. The daemon may be running.
+def back_up(state: StateDirectory, target: Path) -> Copied:
+    """A copy of the journal in `state` as of now, whole and checked, at `target`. The daemon may be running.
 
     Raises:
         Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
@@ -51,15 +51,15 @@ def back_up(place: Place, target: Path) -> Copied:
             open; `read_only`: it cannot be opened there.
         Unavailable: `io_error`: the disk of `target` cannot take it; `disk_full`: that of the journal is full.
     """
-    check_access(place, *place.database_files)
-    if not place.database.exists():
-        raise Refused(f"there is no journal in {place.directory}", code="no_file")
+    check_access(state, *state.database_files)
+    if not state.database.exists():
+        raise Refused(f"there is no journal in {state.path}", code="no_file")
     for each in _parts(target):
         if each.exists():
             raise Refused(f"{each} is there already", code="file_exists")
     if not target.parent.is_dir():
         raise Refused(f"there is no directory {target.parent}", code="no_file")
-    with ours(place, Database.copier) as db:
+    with ours(state, Database.copier) as db:
         try:
             copy_whole(db, target)
         except (DatabaseError, OSError) as error:
@@ -67,8 +67,8 @@ def back_up(place: Place, target: Path) -> Copied:
     return look_at(target)
 
 
-def restore(place: Place, source: Path) -> Copied:
-    """Puts the copy `source` in the place of the journal of `place`; the one that was there is kept beside it.
+def restore(state: StateDirectory, source: Path) -> Copied:
+    """Puts the copy `source` in the place of the journal in `state`; the one that was there is kept beside it.
 
     Killed in between, the daemon refuses to begin and says that the journal is missing: restore again.
 
@@ -80,18 +80,18 @@ def restore(place: Place, source: Path) -> Copied:
         raise Refused(f"there is no file {source}", code="no_file")
     _check_alone(source)
     found = look_at(source)
-    prepare(place)
-    lock = take_lock(place)
+    prepare(state)
+    lock = take_lock(state)
     try:
-        draft = place.directory / "journal.db.restoring"
+        draft = state.path / "journal.db.restoring"
         with _clean(draft):
             _copy_file(source, draft)
             Database.writer(draft).close()  # from now on it has a log; closing leaves none behind
             look_at(draft)
-            _put_aside(place)
-            write_marker(place, found.identity)
-            draft.replace(place.database)
-        sync_directory(place.directory)
+            _put_aside(state)
+            write_marker(state, found.identity)
+            draft.replace(state.database)
+        sync_directory(state.path)
     finally:
         lock.close()
     return found
@@ -165,23 +165,23 @@ def _check_alone(source: Path) -> None:
         raise _bad(f"{source} is no copy: a part of it lies in {log}. Make a copy of it with `daruma backup`.")
 
 
-def _put_aside(place: Place) -> None:
+def _put_aside(state: StateDirectory) -> None:
     """What lies in the journal's place goes beside it, with its log worked in if it can still be read.
 
     Also a log whose database is lost: SQLite would play it into the copy. The database goes first: without it the
     daemon refuses to begin, without its log it would begin on an older state.
     """
-    if place.database.exists():
+    if state.database.exists():
         with suppress(DatabaseError):  # it may be replaced because it cannot be read
-            Database.writer(place.database).close()
-    for each, kept in zip(_parts(place.database), _parts(_unused(place)), strict=True):
+            Database.writer(state.database).close()
+    for each, kept in zip(_parts(state.database), _parts(_unused(state)), strict=True):
         if each.exists():
             each.replace(kept)
 
 
-def _unused(place: Place) -> Path:
+def _unused(state: StateDirectory) -> Path:
     """Where nothing was put aside before, not even the log of something."""
-    names = (place.directory / f"journal.db.replaced-{number}" for number in count(1))
+    names = (state.path / f"journal.db.replaced-{number}" for number in count(1))
     return next(kept for kept in names if not any(each.exists() for each in _parts(kept)))
 
 

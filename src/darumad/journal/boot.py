@@ -14,11 +14,18 @@ from darumad.journal.database import Database, DatabaseError, is_damaged, is_dis
 from darumad.journal.encoding import dump
 from darumad.journal.migrating import migrate
 from darumad.journal.money import settle_orphans
-from darumad.journal.place import APPLICATION_ID, SCHEMA_VERSION, Place, check_identity, open_database, unreadable
 from darumad.journal.requests import Program
 from darumad.journal.returning import rescue_all
 from darumad.journal.room import Room
 from darumad.journal.sql import SQL, statements
+from darumad.journal.state_directory import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    StateDirectory,
+    check_identity,
+    open_database,
+    unreadable,
+)
 from darumad.names import Boot, ItemId, Millis, Offer, Seconds
 from darumad.values import Value
 from darumad.work.blame import LifeEnd
@@ -44,8 +51,8 @@ class Booted(Value):
     suspects: bool
 
 
-def boot(place: Place, clock: Clock, asked: BootRequest, *, new_id: Callable[[], str], room: Room) -> Booted:
-    """Opens the database of `place`, whose lock is held.
+def boot(state: StateDirectory, clock: Clock, asked: BootRequest, *, new_id: Callable[[], str], room: Room) -> Booted:
+    """Opens the database in `state`, whose lock is held.
 
     Raises:
         Refused: `bad_journal`, with the next step.
@@ -55,25 +62,25 @@ def boot(place: Place, clock: Clock, asked: BootRequest, *, new_id: Callable[[],
         room.give_up()
     try:
         if not room.scant():
-            return _boot(place, clock, asked, new_id)
+            return _boot(state, clock, asked, new_id)
     except DatabaseError as error:
         if is_damaged(error):
-            raise unreadable(place, error) from error
+            raise unreadable(state, error) from error
         if not is_disk_trouble(error):
             raise
         if not is_full(error):
             raise Unavailable(f"the journal's disk failed: {error}", code="io_error") from error
-    raise Unavailable(f"the disk of {place.directory} is full", code="disk_full")
+    raise Unavailable(f"the disk of {state.path} is full", code="disk_full")
 
 
-def _boot(place: Place, clock: Clock, asked: BootRequest, new_id: Callable[[], str]) -> Booted:
-    db, new = open_database(place)
+def _boot(state: StateDirectory, clock: Clock, asked: BootRequest, new_id: Callable[[], str]) -> Booted:
+    db, new = open_database(state)
     try:
         if new:
             _create(db, clock.wall(), new_id(), asked.program.version)
         else:
-            migrate(place, db, now=clock.wall(), program=asked.program.version)
-        check_identity(place, db.value(SQL["identity"]))
+            migrate(state, db, now=clock.wall(), program=asked.program.version)
+        check_identity(state, db.value(SQL["identity"]))
         return _begin(db, clock, asked)
     except BaseException:
         db.close()

@@ -12,8 +12,8 @@ from darumad.errors import Refused
 from darumad.journal.batch import audit_hash
 from darumad.journal.database import Database, DatabaseError, Row
 from darumad.journal.encoding import dump, sha256
-from darumad.journal.place import Place, check_access, ours
 from darumad.journal.sql import SQL
+from darumad.journal.state_directory import StateDirectory, check_access, ours
 from darumad.values import Value, asdict
 
 SLICE = 1000
@@ -31,19 +31,19 @@ class Checked(Value):
     wrong: tuple[str, ...]
 
 
-def check(place: Place, *, quick: bool) -> Checked:
-    """The journal of `place`, looked at from every side; `quick` leaves out what SQLite itself takes long for.
+def check(state: StateDirectory, *, quick: bool) -> Checked:
+    """The journal in `state`, looked at from every side; `quick` leaves out what SQLite itself takes long for.
 
     Raises:
         Refused: `no_file`: there is none; `bad_journal`: it cannot be opened at all, or is another program's;
             `bad_place`: it is for somebody else to open; `read_only`: it cannot be opened there.
         Unavailable: `disk_full`: not even what SQLite needs beside it can be made.
     """
-    check_access(place, *place.database_files)
-    if not place.database.exists():
-        raise Refused(f"there is no journal in {place.directory}", code="no_file")
+    check_access(state, *state.database_files)
+    if not state.database.exists():
+        raise Refused(f"there is no journal in {state.path}", code="no_file")
     looks = {**QUICK, **({} if quick else THOROUGH)}
-    with ours(place, Database.reader) as db:
+    with ours(state, Database.reader) as db:
         wrong = [f"{name}: {each}" for name, look in looks.items() for each in _told(db, look)]
     return Checked(tuple(looks), tuple(wrong))
 
@@ -135,4 +135,4 @@ THOROUGH: Mapping[str, Callable[[Database], Iterator[str]]] = {
 
 
 if __name__ == "__main__":
-    print(dump(asdict(check(Place(Path(sys.argv[1])), quick=True))))  # noqa: T201 - its parent reads it
+    print(dump(asdict(check(StateDirectory(Path(sys.argv[1])), quick=True))))  # noqa: T201 - its parent reads it

@@ -10,10 +10,10 @@ from darumad.clock import Clock
 from darumad.errors import Unavailable
 from darumad.events import Recorded
 from darumad.journal import boot as boots
-from darumad.journal.place import Place, check_own, file_at, free_on, prepare, take_lock
 from darumad.journal.reader import Reader
 from darumad.journal.requests import Answer, Outcome, Program, Request
 from darumad.journal.room import Room
+from darumad.journal.state_directory import StateDirectory, check_own, file_at, free_on, prepare, take_lock
 from darumad.journal.writer import Addressee, Writer, WriterHealth, WriterStart
 from darumad.lockfiles import LockFile
 from darumad.names import Boot, ItemId, Offer, Seconds
@@ -29,16 +29,18 @@ MEASURES = {
 class Journal:
     """What has happened, on disk before anyone acts on it."""
 
-    def __init__(self, place: Place, lock: LockFile, clock: Clock, booted: boots.Booted, given: WriterStart) -> None:
-        self._place = place
-        self._file = file_at(place.database)
+    def __init__(
+        self, state: StateDirectory, lock: LockFile, clock: Clock, booted: boots.Booted, given: WriterStart
+    ) -> None:
+        self._state = state
+        self._file = file_at(state.database)
         self._lock = lock
         self._clock = clock
         self._booted = booted
         self._publish = given.publish
         self._room = given.room
         self._writer = Writer(booted.db, clock, given)
-        self._reader = Reader(place.database)
+        self._reader = Reader(state.database)
         self._closed = False
 
     @classmethod
@@ -80,14 +82,14 @@ class Journal:
             Refused: `already_running`, `bad_journal` or `bad_place`; the message says what to do.
             Unavailable: `disk_full`: not even a boot can be written.
         """
-        place = Place(directory.absolute())
-        prepare(place)
-        check_own(place)
-        lock = take_lock(place)
+        state = StateDirectory(directory.absolute())
+        prepare(state)
+        check_own(state)
+        lock = take_lock(state)
         asked = boots.BootRequest(node=node, program=program, ageing_ms=round(ageing * 1000), offers=offers)
-        room = Room(place, ballast=ballast, low_water=low_water)
+        room = Room(state, ballast=ballast, low_water=low_water)
         try:
-            booted = boots.boot(place, clock, asked, new_id=new_id, room=room)
+            booted = boots.boot(state, clock, asked, new_id=new_id, room=room)
             room.set_aside()
         except BaseException:
             lock.close()
@@ -104,7 +106,7 @@ class Journal:
             room=room,
             turns=Turns(lanes),
         )
-        return cls(place, lock, clock, booted, given)
+        return cls(state, lock, clock, booted, given)
 
     @property
     def boot(self) -> Boot:
@@ -167,16 +169,16 @@ class Journal:
 
     def room(self) -> int:
         """Bytes that are left on its disk."""
-        return free_on(self._place.directory)
+        return free_on(self._state.path)
 
     @property
     def in_place(self) -> bool:
         """Whether the file that is written is the one at its place: one that was removed is lost with the process."""
-        return file_at(self._place.database) == self._file
+        return file_at(self._state.database) == self._file
 
     def size(self) -> int:
         """Bytes on disk: the database and what is not yet folded into it."""
-        files = (self._place.database, self._place.database.with_name(f"{self._place.database.name}-wal"))
+        files = (self._state.database, self._state.database.with_name(f"{self._state.database.name}-wal"))
         return sum(each.stat().st_size for each in files if each.exists())
 
     def close(self, within: Seconds) -> bool:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from darumad.journal.backups import copy_whole
 from darumad.journal.database import Database
-from darumad.journal.place import SCHEMA_VERSION, Place
 from darumad.journal.sql import SQL, statements
+from darumad.journal.state_directory import SCHEMA_VERSION, StateDirectory
 from darumad.names import Millis
 
 
-def migrate(place: Place, db: Database, *, now: Millis, program: str) -> int | None:
+def migrate(state: StateDirectory, db: Database, *, now: Millis, program: str) -> int | None:
     """The version that was found, if it was an earlier one; it is the present one when this returns."""
     found = int(db.value("PRAGMA user_version"))
     if found == SCHEMA_VERSION:
         return None
-    copy_whole(db, copy_before(place))
+    copy_whole(db, copy_before(state))
     db.all("BEGIN EXCLUSIVE")
     try:
         for version in range(found + 1, SCHEMA_VERSION + 1):
@@ -33,6 +33,6 @@ def migrate(place: Place, db: Database, *, now: Millis, program: str) -> int | N
     return found
 
 
-def copy_before(place: Place) -> Path:
+def copy_before(state: StateDirectory) -> Path:
     """Where the copy from before this version's migration lies."""
-    return place.directory / f"pre-v{SCHEMA_VERSION}.db"
+    return state.path / f"pre-v{SCHEMA_VERSION}.db"

@@ -7,7 +7,7 @@ again when there is room.
 import os
 from pathlib import Path
 
-from darumad.journal.place import LEAST, Place, free_on, make_private
+from darumad.journal.state_directory import LEAST, StateDirectory, free_on, make_private
 
 _MIB = 1 << 20
 
@@ -15,8 +15,8 @@ _MIB = 1 << 20
 class Room:
     """Used by the writer's thread, and by a boot before it. Sizes are in bytes; 0 does without."""
 
-    def __init__(self, place: Place, *, ballast: int = 0, low_water: int = 0) -> None:
-        self._directory = place.directory
+    def __init__(self, state: StateDirectory, *, ballast: int = 0, low_water: int = 0) -> None:
+        self._directory = state.path
         self._ballast = ballast
         self._low_water = low_water
         self._set_aside = False

@@ -31,25 +31,25 @@ _FILE_RIGHTS = os.R_OK | os.W_OK
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs"})
 
 
-class Place(Value):
-    """Where everything of one journal lies."""
+class StateDirectory(Value):
+    """Where everything of one daemon lies, its journal first of all."""
 
-    directory: Path
+    path: Path
 
     @property
     def database(self) -> Path:
         """The database; its `-wal` and `-shm` lie beside it."""
-        return self.directory / "journal.db"
+        return self.path / "journal.db"
 
     @property
     def lock(self) -> Path:
         """Locked while a daemon lives here; its pid is inside."""
-        return self.directory / "journal.lock"
+        return self.path / "journal.lock"
 
     @property
     def marker(self) -> Path:
         """Says that a database was made here, and which: an empty file in its place is a loss, not a beginning."""
-        return self.directory / "INITIALISED"
+        return self.path / "INITIALISED"
 
     @property
     def database_files(self) -> tuple[Path, ...]:
@@ -57,7 +57,7 @@ class Place(Value):
         return (self.database, *(self.database.with_name(f"{self.database.name}{end}") for end in ("-wal", "-shm")))
 
 
-def prepare(place: Place) -> None:
+def prepare(state: StateDirectory) -> None:
     """Makes the directory, and keeps it to its owner.
 
     Raises:
@@ -68,23 +68,23 @@ def prepare(place: Place) -> None:
         wanted = ".".join(map(str, NEEDS))
         raise _bad(f"this Python has SQLite {VERSION_TEXT}; {wanted} or newer is needed. Use another Python.")
     try:
-        _make_directory(place.directory, _PRIVATE_DIRECTORY)
-        if is_read_only(place.directory):
-            raise read_only(place.directory)
-        if stat.S_IMODE(place.directory.stat().st_mode) & _FOREIGN_BITS:
-            place.directory.chmod(_PRIVATE_DIRECTORY)
+        _make_directory(state.path, _PRIVATE_DIRECTORY)
+        if is_read_only(state.path):
+            raise read_only(state.path)
+        if stat.S_IMODE(state.path.stat().st_mode) & _FOREIGN_BITS:
+            state.path.chmod(_PRIVATE_DIRECTORY)
     except OSError as error:
         if error.errno == errno.EROFS:
-            raise read_only(place.directory) from error
-        said = f"the state directory {place.directory} cannot be used: {error.strerror}"
+            raise read_only(state.path) from error
+        said = f"the state directory {state.path} cannot be used: {error.strerror}"
         raise Refused(said, code="bad_place") from error
-    check_access(place, place.lock)
-    kind = _filesystem(place.directory)
+    check_access(state, state.lock)
+    kind = _filesystem(state.path)
     if kind in _REMOTE:
-        raise _bad(f"{place.directory} is on {kind}, where locks and syncs do not hold. Use a local disk.")
+        raise _bad(f"{state.path} is on {kind}, where locks and syncs do not hold. Use a local disk.")
 
 
-def check_access(place: Place, *files: Path) -> None:
+def check_access(state: StateDirectory, *files: Path) -> None:
     """That who runs this may read and write the directory and `files` in it, as far as they are there.
 
     On a read-only disk nobody may, and that is told in other words.
@@ -92,9 +92,9 @@ def check_access(place: Place, *files: Path) -> None:
     Raises:
         Refused: `bad_place`: the first of them that is closed, whose it is and its mode.
     """
-    if os.access(place.directory, os.F_OK) and is_read_only(place.directory):
+    if os.access(state.path, os.F_OK) and is_read_only(state.path):
         return
-    _check_rights(place.directory, _FILE_RIGHTS | os.X_OK)
+    _check_rights(state.path, _FILE_RIGHTS | os.X_OK)
     for each in files:
         _check_rights(each, _FILE_RIGHTS)
         if each.is_dir():
@@ -114,28 +114,28 @@ def _check_rights(path: Path, rights: int) -> None:
         raise Refused(said, code="bad_place")
 
 
-def check_owner(place: Place) -> None:
+def check_owner(state: StateDirectory) -> None:
     """That all which a daemon must open belongs to whom the directory belongs to: root may open it in any case.
 
     Raises:
         Refused: `bad_place`: the first file that is somebody else's.
     """
-    owner = place.directory.stat().st_uid
-    for each in (place.lock, place.marker, *place.database_files):
+    owner = state.path.stat().st_uid
+    for each in (state.lock, state.marker, *state.database_files):
         if each.exists() and (found := each.stat().st_uid) != owner:
-            said = f"{each} belongs to {_named(found)}, and {place.directory} to {_named(owner)}"
+            said = f"{each} belongs to {_named(found)}, and {state.path} to {_named(owner)}"
             raise Refused(said, code="bad_place")
 
 
-def check_own(place: Place) -> None:
+def check_own(state: StateDirectory) -> None:
     """That the directory belongs to who runs this: a daemon of root's would leave files that its owner cannot open.
 
     Raises:
         Refused: `bad_place`: it is somebody else's.
     """
-    owner = place.directory.stat().st_uid
+    owner = state.path.stat().st_uid
     if owner != os.geteuid():
-        said = f"{place.directory} belongs to {_named(owner)}, and this runs as {_named(os.geteuid())}"
+        said = f"{state.path} belongs to {_named(owner)}, and this runs as {_named(os.geteuid())}"
         raise Refused(said, code="bad_place")
 
 
@@ -147,16 +147,16 @@ def _named(uid: int) -> str:
         return f"uid {uid}"
 
 
-def take_lock(place: Place) -> LockFile:
+def take_lock(state: StateDirectory) -> LockFile:
     """The lock of the one daemon of a directory.
 
     Raises:
         Refused: `already_running`, with the other's pid; `left_behind`.
     """
     try:
-        return LockFile(place.lock, open_private(place.lock, os.O_RDWR))
+        return LockFile(state.lock, open_private(state.lock, os.O_RDWR))
     except LockHeld as held:
-        said = f"another daemon (pid {held.pid}) uses {place.directory}. {_to_stop(held.pid)}"
+        said = f"another daemon (pid {held.pid}) uses {state.path}. {_to_stop(held.pid)}"
         raise Refused(said, code="already_running") from None
 
 
@@ -174,51 +174,51 @@ def _to_stop(pid: str) -> str:
     return f"Stop it, and its socket, which starts it again for whoever calls: {stop}."
 
 
-def open_database(place: Place) -> tuple[Database, bool]:
+def open_database(state: StateDirectory) -> tuple[Database, bool]:
     """The writer's connection, and whether the database is new and has no tables yet.
 
     Raises:
         Refused: `bad_journal`: it is lost, not ours, newer than this program, or no database at all; `bad_place`: it
             is for somebody else to open.
     """
-    check_access(place, place.marker, *place.database_files)
-    present = _is_there(place)
+    check_access(state, state.marker, *state.database_files)
+    present = _is_there(state)
     try:
         if present:
-            with closing(_to_look(place)) as database:
-                check_ours(place, database)
-        make_private(place.database)
-        database = Database.writer(place.database)
+            with closing(_to_look(state)) as database:
+                check_ours(state, database)
+        make_private(state.database)
+        database = Database.writer(state.database)
     except DatabaseError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(state, error) from error
     try:
-        return database, _is_new(place, database)
+        return database, _is_new(state, database)
     except BaseException:
         database.close()
         raise
 
 
-def examine(place: Place) -> None:
+def examine(state: StateDirectory) -> None:
     """Whether a daemon could begin on what lies here, for whoever only wants to know.
 
     Raises:
         Refused: `bad_journal` and `bad_place`: as `open_database` and `check_identity`; `read_only`.
         Unavailable: `disk_full`.
     """
-    check_access(place, place.lock, place.marker, *place.database_files)
-    if not _is_there(place):
+    check_access(state, state.lock, state.marker, *state.database_files)
+    if not _is_there(state):
         return
     try:
-        with closing(_to_look(place)) as database:
-            if not _is_new(place, database) and place.marker.exists():
-                check_identity(place, database.value(SQL["identity"]))
+        with closing(_to_look(state)) as database:
+            if not _is_new(state, database) and state.marker.exists():
+                check_identity(state, database.value(SQL["identity"]))
     except DatabaseError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(state, error) from error
 
 
 @contextmanager
-def ours(place: Place, opened: Callable[[Path], Database]) -> Iterator[Database]:
-    """The database of `place`, as `opened` opens it, for whoever only reads it; it is closed behind them.
+def ours(state: StateDirectory, opened: Callable[[Path], Database]) -> Iterator[Database]:
+    """The database in `state`, as `opened` opens it, for whoever only reads it; it is closed behind them.
 
     Raises:
         Refused: `bad_journal`: it cannot be opened, or is another program's; `read_only`: it cannot be opened there.
@@ -226,14 +226,14 @@ def ours(place: Place, opened: Callable[[Path], Database]) -> Iterator[Database]
     """
     with ExitStack() as stack:
         try:
-            database = stack.enter_context(closing(opened(place.database)))
-            check_ours(place, database)
+            database = stack.enter_context(closing(opened(state.database)))
+            check_ours(state, database)
         except DatabaseError as error:
-            raise unreadable(place, error) from error
+            raise unreadable(state, error) from error
         yield database
 
 
-def check_ours(place: Place, database: Database) -> None:
+def check_ours(state: StateDirectory, database: Database) -> None:
     """That the database is none of another program's.
 
     One without tables may be our own: a first start that was killed.
@@ -244,20 +244,20 @@ def check_ours(place: Place, database: Database) -> None:
     """
     ours = database.value("PRAGMA application_id") == APPLICATION_ID
     if not ours and database.value("SELECT count(*) FROM sqlite_schema"):
-        raise _bad(f"{place.database} belongs to another program. Move it away, or name another state directory.")
+        raise _bad(f"{state.database} belongs to another program. Move it away, or name another state directory.")
 
 
-def check_identity(place: Place, identity: str) -> None:
+def check_identity(state: StateDirectory, identity: str) -> None:
     """That the database is the one that the marker speaks of; a database without a marker gets its own.
 
     Raises:
         Refused: `bad_journal`: it is another one.
     """
-    if not place.marker.exists():
-        write_marker(place, identity)
-    elif place.marker.read_text(encoding="utf-8").strip() != identity:
-        said = f"{place.database} is not the journal that was made here ({place.marker} names another)."
-        raise _bad(f"{said} Put the right one back; to go on with this one, remove {place.marker}.")
+    if not state.marker.exists():
+        write_marker(state, identity)
+    elif state.marker.read_text(encoding="utf-8").strip() != identity:
+        said = f"{state.database} is not the journal that was made here ({state.marker} names another)."
+        raise _bad(f"{said} Put the right one back; to go on with this one, remove {state.marker}.")
 
 
 def free_on(directory: Path) -> int:
@@ -271,16 +271,16 @@ def is_read_only(directory: Path) -> bool:
     return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
 
 
-def unreadable(place: Place, error: DatabaseError) -> DarumaError:
+def unreadable(state: StateDirectory, error: DatabaseError) -> DarumaError:
     """Why the database cannot be read.
 
     On a disk that is full or read-only not even what SQLite needs beside the file can be made.
     """
-    if is_read_only(place.directory) and not is_damaged(error):
-        return read_only(place.directory)
-    if free_on(place.directory) < LEAST:
-        return Unavailable(f"the disk of {place.directory} is full", code="disk_full")
-    said = f"{place.database} cannot be read: {error}"
+    if is_read_only(state.path) and not is_damaged(error):
+        return read_only(state.path)
+    if free_on(state.path) < LEAST:
+        return Unavailable(f"the disk of {state.path} is full", code="disk_full")
+    said = f"{state.database} cannot be read: {error}"
     return _bad(f"{said}. Restore it from a backup." if is_damaged(error) else said)
 
 
@@ -293,30 +293,30 @@ def file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _is_there(place: Place) -> bool:
+def _is_there(state: StateDirectory) -> bool:
     """Whether there is anything in the database's file.
 
     Raises:
         Refused: `bad_journal`: there is not, though a journal was made here.
     """
-    size = place.database.stat().st_size if place.database.exists() else 0
-    if place.marker.exists() and size == 0:
-        lost = "is missing" if not place.database.exists() else "is empty"
-        said = f"{place.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
-        raise _bad(f"{said} {place.marker}.")
+    size = state.database.stat().st_size if state.database.exists() else 0
+    if state.marker.exists() and size == 0:
+        lost = "is missing" if not state.database.exists() else "is empty"
+        said = f"{state.database} {lost}, but a journal was made here. Restore it from a backup; to begin anew, remove"
+        raise _bad(f"{said} {state.marker}.")
     return size > 0
 
 
-def _to_look(place: Place) -> Database:
+def _to_look(state: StateDirectory) -> Database:
     """To see whose it is, before a connection that writes: its first pragma would change the header of a foreign file.
 
     A power cut in the first start leaves a rollback journal: only who may write can read the file, by undoing that.
     """
-    undone = place.database.with_name(f"{place.database.name}-journal").exists()
-    return Database.copier(place.database) if undone else Database.reader(place.database)
+    undone = state.database.with_name(f"{state.database.name}-journal").exists()
+    return Database.copier(state.database) if undone else Database.reader(state.database)
 
 
-def _is_new(place: Place, database: Database) -> bool:
+def _is_new(state: StateDirectory, database: Database) -> bool:
     try:
         application, version, tables = (
             database.value("PRAGMA application_id"),
@@ -324,12 +324,12 @@ def _is_new(place: Place, database: Database) -> bool:
             database.value("SELECT count(*) FROM sqlite_schema"),
         )
     except DatabaseError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(state, error) from error
     if application == 0 and version == 0 and tables == 0:
         return True
-    check_ours(place, database)
+    check_ours(state, database)
     if version > SCHEMA_VERSION or version < 1:
-        said = f"{place.database} is of version {version}; this program knows version {SCHEMA_VERSION}."
+        said = f"{state.database} is of version {version}; this program knows version {SCHEMA_VERSION}."
         raise _bad(f"{said} Install the daemon that wrote it, or a newer one.")
     return False
 
@@ -363,18 +363,18 @@ def open_private(path: Path, flags: int) -> int:
     return fd
 
 
-def write_marker(place: Place, identity: str) -> None:
+def write_marker(state: StateDirectory, identity: str) -> None:
     """Whole or not at all, and on disk before anybody relies on it."""
-    draft = place.marker.with_suffix(".new")
+    draft = state.marker.with_suffix(".new")
     fd = open_private(draft, os.O_WRONLY | os.O_TRUNC)
     try:
         os.write(fd, f"{identity}\n".encode())
         os.fsync(fd)
     finally:
         os.close(fd)
-    draft.replace(place.marker)
-    sync_directory(place.directory)
-    sync_directory(place.directory.parent)  # a life that was killed may have made the directory and not come to this
+    draft.replace(state.marker)
+    sync_directory(state.path)
+    sync_directory(state.path.parent)  # a life that was killed may have made the directory and not come to this
 
 
 def sync_directory(directory: Path) -> None:
