@@ -384,7 +384,7 @@ def test_what_is_parked_for_what_was_mended_while_it_was_held_goes_on(
 
 
 def test_what_an_earlier_life_parked_for_its_template_goes_on_where_that_is_another_now(company: Companies) -> None:
-    house = company()
+    house = company(count=1)
     for name, version in (("mended", "as it was"), ("broken", "corrected")):
         house.desk.submit(new_item(name, stages=(Stage.EXECUTING,)))
         slot = Slot(AgentName("executor"), Stage.EXECUTING, "before/1#1", resources_version=version)
@@ -394,6 +394,12 @@ def test_what_an_earlier_life_parked_for_its_template_goes_on_where_that_is_anot
     house.template = "corrected"
     house.start().succeeds("mended")
     assert house.seated().becomes("broken", WorkState.PARKED).fence == held.record.fence + 1
+    house.template = "corrected again"
+    restart_instances(house.root, ["daruma/engine/minds/executors/of-executor/executor/1"], str)
+    house.submit("next")
+    house.succeeds("next")
+    assert house.desk.reader.attempts(ItemId("next"))[0]["resources_version"] == "corrected again"
+    house.becomes("broken", WorkState.PARKED)  # within one life of the daemon that is its operator's to say
 
 
 def test_what_was_mended_before_an_item_was_held_is_no_reason_for_it_to_go_on(company: Companies) -> None:

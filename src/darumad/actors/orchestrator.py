@@ -7,7 +7,7 @@ is whose is in the journal, so a lost message costs a moment and nothing else.
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -131,6 +131,7 @@ class Orchestrator(Actor):
         self._backlog = Backlog()
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
+        self._made_before: set[AgentName] = set()  # those of which an instance was up in this life
         self._barred, self._probes = Barred(), Probes()
         self._claiming = False
         self._claimed_ever = 0
@@ -153,7 +154,6 @@ class Orchestrator(Actor):
                 self._backlog.anywhere()  # whoever is to go ahead may stand at any stage
             for each in gathered:
                 self._take_in(each)
-            self._release_repaired(each for each in gathered if isinstance(each, SlotUp))
             self._probes.forget(self._barred, self._is_under_way)
             self._ports.holding(self._held())
             self._claim()
@@ -179,6 +179,7 @@ class Orchestrator(Actor):
                     self._committed(outcome)
             case SlotUp():
                 self._roster.add(message.seat, message.resources_version)
+                self._release_repaired(message.seat.definition.name, message.resources_version)
             case SlotDown():
                 self._slot_down(message)
             case Hint():
@@ -287,12 +288,11 @@ class Orchestrator(Actor):
         else:
             self._holds.left_behind(message.agent, Seconds(self._ports.clock.monotonic()))
 
-    def _release_repaired(self, up: Iterable[SlotUp]) -> None:
-        """Have those go on that are parked for their template, where it is another now than they crashed in."""
-        held, made = self._held(), {(each.seat.definition.name, each.resources_version) for each in up}
-        for agent, version in made:
-            if version is not None and agent not in held:
-                self._post(ReleaseRepaired(agent=agent, resources_version=version, audit=_BY))
+    def _release_repaired(self, agent: AgentName, resources_version: str | None) -> None:
+        """Have those go on that an earlier life parked for this agent's template, where it is another now."""
+        if resources_version is not None and agent not in self._made_before:
+            self._made_before.add(agent)
+            self._post(ReleaseRepaired(agent=agent, resources_version=resources_version, audit=_BY))
 
     # --- what the journal answered ----------------------------------------------------------------------------------
 
