@@ -5,7 +5,7 @@ The server falls silent in the end, so whoever reads on is told of a time limit 
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -29,14 +29,18 @@ def plain() -> Iterator[bytes]:
     yield from (MIB for _ in range(MOST))
 
 
+def lines() -> Iterator[bytes]:
+    yield from (MIB[1:] + b"\n" for _ in range(MOST))
+
+
 def packed() -> Iterator[bytes]:
     squeeze = zlib.compressobj(wbits=31)
     yield from (squeeze.compress(MIB) + squeeze.flush(zlib.Z_SYNC_FLUSH) for _ in range(MOST))
 
 
 @asynccontextmanager
-async def sending(pieces: Callable[[], Iterator[bytes]], *, status: int, content_type: str) -> AsyncIterator[str]:
-    """A server that answers everything with these pieces and no end; its address."""
+async def sending(pieces: Callable[[], Iterable[bytes]], *, status: int, content_type: str) -> AsyncIterator[str]:
+    """A server that answers everything with these pieces and no end, but behind an empty one; its address."""
     coding = "content-encoding: GZip\r\n" if pieces is packed else ""
     head = f"HTTP/1.1 {status} So\r\ncontent-type: {content_type}\r\n{coding}transfer-encoding: chunked\r\n\r\n"
     over = asyncio.Event()
@@ -65,7 +69,7 @@ async def sending(pieces: Callable[[], Iterator[bytes]], *, status: int, content
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("pieces", [plain, packed])
+@pytest.mark.parametrize("pieces", [plain, lines, packed])
 @pytest.mark.parametrize(("status", "kind"), [(200, "malformed_response"), (500, "server_error")])
 async def test_a_call_ends_where_its_answer_is_longer_than_any(  # noqa: PLR0917 - six ways to be long
     desk: Desk, vendor: str, stream: bool, pieces: Callable[[], Iterator[bytes]], status: int, kind: str
@@ -77,6 +81,70 @@ async def test_a_call_ends_where_its_answer_is_longer_than_any(  # noqa: PLR0917
             await desk.complete(OWNER)(ask())
         await desk.broker.close()
     assert failed.value.kind == kind
+
+
+LONGEST = "\\u732b" * 200_000
+"""What 128,000 tokens come to at the most, each letter escaped; it has no `"` and no line."""
+
+
+def document_of(vendor: str, text: str, more: str = "[]") -> bytes:
+    """A whole answer, with something that nobody asked for."""
+    if vendor == "anthropic":
+        said = f'"content": [{{"type": "text", "text": "{text}"}}], "stop_reason": "end_turn"'
+    elif vendor == "openai":
+        said = f'"choices": [{{"message": {{"content": "{text}"}}, "finish_reason": "stop"}}]'
+    else:
+        said = f'"message": {{"role": "assistant", "content": "{text}"}}, "done": true, "done_reason": "stop"'
+    return f'{{"model": "m", {said}, "more": {more}}}'.encode()
+
+
+def event_of(vendor: str, text: str) -> bytes:
+    """One event of a stream, and its last."""
+    if vendor == "ollama":
+        return document_of(vendor, text)
+    if vendor == "openai":
+        said = f'"choices": [{{"delta": {{"content": "{text}"}}, "finish_reason": "stop"}}]'
+        return f'data: {{"model": "m", {said}}}\n\ndata: [DONE]\n\n'.encode()
+    begin = '"type": "message_start", "message": {"model": "m"}'
+    block = f'"type": "content_block_start", "index": 0, "content_block": {{"type": "text", "text": "{text}"}}'
+    end = '"type": "message_delta", "delta": {"stop_reason": "end_turn"}'
+    return "".join(f"data: {{{each}}}\n\n" for each in (begin, block, end, '"type": "message_stop"')).encode()
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_the_longest_answer_that_a_model_gives_is_read(desk: Desk, vendor: str, stream: bool) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    answer = (event_of if stream else document_of)(vendor, LONGEST)
+    kind = TYPES[vendor] if stream else "application/json"
+    async with sending(lambda: (answer, b""), status=200, content_type=kind) as url:
+        desk.change(base_url=url, stream=stream)
+        assert len((await desk.complete(OWNER)(ask())).text) == 200_000
+        await desk.broker.close()
+
+
+@pytest.mark.parametrize("labelled", ["as it is", "as a stream"])
+async def test_what_is_read_in_one_go_is_short_whatever_it_says_that_it_is(
+    desk: Desk, vendor: str, labelled: str
+) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    small = ",\n".join(["[]"] * (3 << 18))
+    kind = TYPES[vendor] if labelled == "as a stream" else "application/json"
+    answer = document_of(vendor, "fine", f"[{small}]")
+    async with sending(lambda: (answer, b""), status=200, content_type=kind) as url:
+        desk.change(base_url=url, stream=False)
+        with pytest.raises(ModelFailed, match="the answer is over 2 MiB"):
+            await desk.complete(OWNER)(ask())
+        await desk.broker.close()
+
+
+async def test_an_event_of_a_stream_is_as_short(desk: Desk, vendor: str) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    answer = event_of(vendor, "meow" * (3 << 18))
+    async with sending(lambda: (answer, b""), status=200, content_type=TYPES[vendor]) as url:
+        desk.change(base_url=url)
+        with pytest.raises(ModelFailed, match="a line of the answer is over 2 MiB"):
+            await desk.complete(OWNER)(ask())
+        await desk.broker.close()
 
 
 @pytest.mark.parametrize("pieces", [plain, packed])

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from darumad.agents.providers.bounded import MAX_DOCUMENT_BYTES, too_long
 from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.watch import AttemptWatch
 
@@ -48,6 +49,8 @@ async def document(response: Response, watch: AttemptWatch) -> Mapping[str, Any]
     async for piece in response.aiter_bytes():
         watch.event()
         body += piece
+        if len(body) > MAX_DOCUMENT_BYTES:  # whatever it says that it is
+            raise too_long(MAX_DOCUMENT_BYTES)
     return _object(bytes(body))
 
 

@@ -28,8 +28,8 @@ _WRITE = 30.0
 _POOL_OVER_CONNECT = 5.0
 _SPARE_CONNECTIONS = 16
 _KEEPALIVE = 4.0
-_WATCH = "watch"
-"""What a request's watch is called among its extensions."""
+_WATCH, _STREAMED = "watch", "streamed"
+"""What a request's watch is called among its extensions, and that its answer is read line by line."""
 
 
 class OllamaClient:
@@ -57,7 +57,7 @@ class OllamaClient:
             timeout=httpx.Timeout(
                 timeouts.total, connect=timeouts.connect, pool=timeouts.connect + _POOL_OVER_CONNECT, write=_WRITE
             ),
-            event_hooks={"response": [bound(httpx.AsyncByteStream), _watched]},
+            event_hooks={"response": [bound(httpx.AsyncByteStream, _is_streamed), _watched]},
         )
         # The public methods take no header for one call, and `chat` drops most of a tool's schema on the way; the
         # request below them does neither.
@@ -72,7 +72,7 @@ class OllamaClient:
         if not self._stream:
             assembly.add(await ask(extensions={_WATCH: watch}))
             return assembly.reply()
-        chunks = await ask(stream=True)
+        chunks = await ask(stream=True, extensions={_STREAMED: True})
         try:
             async for chunk in chunks:
                 watch.event()
@@ -101,6 +101,10 @@ def _unkeyed(request: httpx.Request) -> httpx.Request:
     """Where the settings name no key, the client would send OLLAMA_API_KEY to whatever host is configured."""
     request.headers.pop("authorization", None)
     return request
+
+
+def _is_streamed(response: httpx.Response) -> bool:
+    return _STREAMED in response.request.extensions
 
 
 async def _watched(response: httpx.Response) -> None:
