@@ -1,5 +1,6 @@
 """An agent that cannot be made is tried again, ever more seldom; meanwhile its actor is told why, and lives."""
 
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import pytest
 
 from darumad.agents import SpawnRefused
-from darumad.bridge import Spawned, SpawnFailed, half
+from darumad.bridge import Limit, Spawned, SpawnFailed, Stopped, half
+from darumad.journal.requests import Held
 from darumad.names import AgentName
 from darumad.work.item import WorkItem
-from darumad.work.ports import Context
+from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
-from tests.bridge.room import Agent, Room
+from tests.bridge.room import PATIENCE, Agent, Room, completed
 from tests.kit import Gate, eventually
 
 Rooms = Callable[..., Room]
@@ -142,6 +144,60 @@ def test_a_life_that_ends_while_its_agent_is_made_hears_nothing_of_that(room: Ro
     assert stage.nothing_more_is_told()
 
 
+def waiting_for_its_agent(stage: Room, gate: Gate, error: Exception | None = None) -> Held:
+    """What was handed to a seat whose agent is still being made, as after its loop was replaced."""
+    making_waits_for(stage, gate, error)
+    seat, held = slow_seat(stage), stage.held()
+    stage.bridge.spawn(seat)
+    stage.bridge.send_work(seat, held)
+    stage.settled()
+    return held
+
+
+def test_what_is_handed_over_while_its_agent_is_made_begins_with_it(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    waiting_for_its_agent(stage, gate)
+    assert stage.nothing_more_is_told()
+    gate.open()
+    assert stage.done().result.success
+
+
+def test_what_waits_for_an_agent_that_cannot_be_made_is_put_back_at_no_cost(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    waiting_for_its_agent(stage, gate, SpawnRefused("no key"))
+    gate.open()
+    result = stage.done().result
+    assert result.stop_reason is StopReason.INTERRUPTED
+    assert result.error is not None
+    assert result.error.message == "its agent cannot be made: no key"
+
+
+def test_what_is_cancelled_while_its_agent_is_made_never_begins(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    held = waiting_for_its_agent(stage, gate)
+    began: list[WorkItem] = []
+    stage.work = lambda item, _: began.append(item) or _done()  # type: ignore[func-returns-value]
+    stopped: queue.SimpleQueue[Stopped] = queue.SimpleQueue()
+    owner = Owner(held.record.item.id, held.record.fence)
+    stage.bridge.cancel([owner], Limit.CANCELLED, stopped.put)
+    assert stopped.get(timeout=PATIENCE).stopped == (held.record.item.id,)
+    assert stage.done().result.stop_reason is StopReason.CANCELLED
+    gate.open()
+    assert stage.next() == Spawned()
+    assert stage.nothing_more_is_told()
+    assert began == []
+
+
+def test_what_waits_for_an_agent_ends_with_the_life_that_it_was_handed_to(room: Rooms) -> None:
+    stage, gate = room(), Gate()
+    held = waiting_for_its_agent(stage, gate)
+    stage.bridge.forget("actor/1#1")
+    eventually(lambda: not stage.bridge.in_flight())
+    assert stage.broker.revoked == [Owner(held.record.item.id, held.record.fence)]
+    gate.open()
+    assert stage.nothing_more_is_told()
+
+
 def test_an_agent_beats_when_it_is_made_and_then_again_and_again(room: Rooms) -> None:
     stage = room(heartbeat=0.01)
     stage.spawned()
@@ -169,3 +225,7 @@ def test_what_one_posted_call_raises_does_not_hold_up_those_behind_it(room: Room
     stage.loop.post(lambda: ran.append(1))
     gate.set()
     eventually(lambda: ran == [1])
+
+
+async def _done() -> WorkResult:
+    return completed()

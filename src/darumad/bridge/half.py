@@ -40,7 +40,7 @@ Signal = Callable[[str, ActorPath, Incarnation, Mapping[str, object]], None]
 
 @dataclass(slots=True)
 class _Sitting:
-    """One life's state on the loop: its agent once there is one, and the task that it works on.
+    """One life's state on the loop: its agent once there is one, and the task that it works on, or will once there is.
 
     `erring` is true from a failure until the next success. The actor is told of both.
     """
@@ -53,6 +53,11 @@ class _Sitting:
     task: StageTask | None = None
     erring: bool = False
     gone: bool = False
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether its agent will be there in a moment, or not for now."""
+        return self.making is not None and not self.making.done()
 
     def remember(self, done: Done) -> bool:
         """Take note of how a stage ended; whether its actor, which counts errors, has to hear of it."""
@@ -223,6 +228,8 @@ class BridgeHalf:
         sitting.seat.tell(Spawned(agent.resources_version))
         self._heartbeat(sitting)
         self._keep_beating()
+        if sitting.task is not None:
+            sitting.task.start(agent, self._open)
 
     def _keep_beating(self) -> None:
         if not self._beating:
@@ -255,16 +262,27 @@ class BridgeHalf:
         sitting.tries, sitting.error = sitting.tries + 1, error
         self._thread.loop.call_later(delay, self._try, sitting)
         sitting.seat.tell(SpawnFailed(error, delay))
+        if sitting.task is not None:
+            task, sitting.task = sitting.task, None
+            self._put_back(task, f"its agent cannot be made: {error}")
 
     def _begin(self, task: StageTask) -> None:
+        """Begin at once, or with its agent: a slot is there all the while that its agent is made anew."""
         sitting = self._sittings.get(task.seat.holder)
-        if sitting is None or sitting.agent is None:
-            if self._running.pop(task.owner, None) is not None:
-                self._cancels.ended(task.owner, abandoned=False)
-                task.seat.report(Ended((put_back(task.seat.holder, task.held, SLOT_ENDED),)))
+        if self._running.get(task.owner) is not task:
+            return  # it was cancelled meanwhile
+        if sitting is None or (sitting.agent is None and not sitting.is_being_made):
+            self._put_back(task, SLOT_ENDED)
             return
         sitting.task = task
-        task.start(sitting.agent, self._open)
+        if sitting.agent is not None:
+            task.start(sitting.agent, self._open)
+
+    def _put_back(self, task: StageTask, why: str) -> None:
+        """Report a task that never began."""
+        if self._running.pop(task.owner, None) is not None:
+            self._cancels.ended(task.owner, abandoned=False)
+            task.seat.report(Ended((put_back(task.seat.holder, task.held, why),)))
 
     def _finished(self, task: StageTask, done: Done) -> None:
         if self._running.pop(task.owner, None) is None:

@@ -211,10 +211,10 @@ class StageTask:
         self._why, self._because = why, because
         if self._task is not None:
             self._task.cancel()
-            if not self._began:
-                self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
-                return
-            self._task.get_loop().call_later(self._grace, self._abandon)
+        if self._task is None or not self._began:
+            self._tell(self._ended(), Seconds(0.0))  # cancelled before its first turn, it would never say a word
+            return
+        self._task.get_loop().call_later(self._grace, self._abandon)
 
     def lost(self, why: Limit, because: str = "") -> Done:
         """The end to report for it when its loop was replaced. What the task still says itself is dropped.
