@@ -24,6 +24,7 @@ from statistics import median
 from bench import floors
 from bench.filled import AUDIT, ROOM, WITHIN, filled, new_items, opened
 from bench.walk import floor
+from darumad.cli.serve import collect
 from darumad.journal import Accept, Claim, Journal, Slot
 from darumad.names import AgentName, Stage
 from tests.kit import eventually
@@ -220,6 +221,7 @@ def _journal(state: str, count: int) -> Iterator[Journal]:
     with _place() as home:
         filled(home / "state", state, count)
         journal = opened(home / "state")
+        collect()
         try:
             yield journal
         finally:

@@ -4,7 +4,6 @@ Nothing is left out: synchronous=FULL, the log written, metrics counted. The flo
 same run; a fresh process per measurement, so that one row's memory is not another's.
 """
 
-import gc
 import json
 import os
 import resource
@@ -20,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.yardstick import speed
+from darumad.cli.serve import collect
 from darumad.clock import SystemClock
 from darumad.control.counting import FactCounter
 from darumad.cores import one_core
@@ -120,7 +120,7 @@ def measure(beside: str, items: int, warm: int = WARM, in_flight: int = IN_FLIGH
         engine = Engine(kernel, build_minds(kernel, credentials_of(settings, {})))
         engine.start([])
         stack.callback(engine.root.stop)
-        gc.freeze()
+        collect()
         feed = Feed(kernel, engine, items + warm)
         kernel.publisher.subscribe(feed.hear)
         stop = threading.Event()

@@ -27,10 +27,10 @@ def serve(config: Path | None) -> None:
     from darumad.daemon import run  # noqa: PLC0415 - the whole house, which no other command needs
     from darumad.settings import load  # noqa: PLC0415 - the same
 
-    _leave(run(load(config, os.environ), stands=_collect))
+    _leave(run(load(config, os.environ), stands=collect))
 
 
-def _collect() -> None:
+def collect() -> None:
     """Collect garbage, and never among what stands by now: each look through it held every thread for 70 ms."""
     gc.set_threshold(_YOUNG)
     gc.enable()
