@@ -598,7 +598,7 @@ def test_a_model_without_a_name_is_refused_by_its_option_and_nothing_is_served(n
 def test_it_ends_without_a_word_when_whoever_read_its_ports_has_gone() -> None:
     reads, writes = os.pipe()
     os.close(reads)
-    command = [sys.executable, "-m", "darumad", "sim", "--listen", "ollama"]
+    command = [sys.executable, "-W", "always", "-m", "darumad", "sim", "--listen", "ollama"]
     done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     os.close(writes)
     assert done.returncode == 141
