@@ -4,6 +4,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,17 @@ def test_ci_calls_what_a_person_calls() -> None:
         "lint", "test", "mutants", "crash", "demo",
     ]  # fmt: skip
     assert "bash .ci/run" in (ROOT / ".github/workflows/ci.yml").read_text()
+
+
+def test_the_versions_of_python_that_are_claimed_are_the_page_s_and_ci_runs_the_oldest_and_the_newest() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest, *between, newest = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    assert project["requires-python"] == f">={oldest}"
+    said = f"Python {oldest} or later (tested with {', '.join([oldest, *between])} and {newest})"
+    assert said in (ROOT / "README.md").read_text()
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == [oldest, newest]
+    assert job["env"]["PYTHON"] == "python${{ matrix.python }}"  # else make takes the oldest that the machine has
 
 
 def test_the_lock_names_every_file_by_its_hash_and_no_address() -> None:
