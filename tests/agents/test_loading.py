@@ -332,7 +332,7 @@ async def test_a_file_that_was_corrected_while_it_was_run_is_run_as_it_is_now_an
 async def test_who_waits_for_a_file_no_longer_does_not_end_its_run(tmp_path: Path, slow: Slow) -> None:
     templates = Templates([defined("mine", written(tmp_path, WAITS))])
     gone = asyncio.create_task(templates.reload("mine"))
-    await asyncio.to_thread(slow.came.acquire)
+    await asyncio.to_thread(eventually, lambda: waiting_for(templates, "mine") == 1)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
