@@ -115,8 +115,8 @@ class Loader:
             item["description"] += f" It {SLOW}."
         if kind == "refused":
             item["description"] += f" It {REFUSED}."
-        if kind == "clumsy":
-            item["agent"] = "clumsy"
+        if kind in {"clumsy", "fickle"}:
+            item["agent"] = kind
         return item
 
     def _read(self) -> None:
@@ -208,7 +208,7 @@ def _fate(item: Json) -> Fate:
     match item["labels"]["kind"]:
         case "refused":
             return "dies"
-        case "plain" | "later":
+        case "plain" | "later" | "fickle":
             return "succeeds"
         case "clumsy":
             return "may die"

@@ -64,7 +64,7 @@ class Place:
     def settle(self, url: str) -> None:
         """Write the settings: those that ship, but for where the model is and how much it may cost in a day.
 
-        Two agents are added: one whose code raises, and one that cannot be made.
+        Three agents are added: one whose code raises, one that asks otherwise in each life, one that cannot be made.
         """
         templates = Path(__file__).parent / "templates"
         settings = {
@@ -73,6 +73,7 @@ class Place:
             "budget": {"daily": "100000 USD"},
             "agents": {
                 "clumsy": {"template": f"{templates}/clumsy.py", "isolation": "none", "count": 1},
+                "fickle": {"template": f"{templates}/fickle.py", "isolation": "none", "count": 1},
                 "unmade": {"template": f"{templates}/unmade.py", "isolation": "none", "count": 1},
             },
         }
