@@ -14,7 +14,7 @@ import darumad
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/supervise-your-own-actor.md"
 SOURCE = Path(darumad.__file__).parent
-BELOW = ("__init__.py", "py.typed", "branches.py", "clock.py", "names.py")
+BELOW = ("__init__.py", "py.typed", "branches.py", "clock.py", "names.py", "stacks.py")
 
 
 def example() -> str:
