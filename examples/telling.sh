@@ -36,8 +36,13 @@ wake() {
   run 'daruma health --within 20s | grep live'
 }
 
-# fell: the daemon was killed; reap it.
-fell() { wait "$daemon" 2>/dev/null || true; }
+# fell: kill the daemon and reap it, with no word from this shell on how it ended, which may come as soon as it is dead.
+fell() {
+  local got=0
+  show "kill -9 $daemon"
+  { kill -9 "$daemon" || got=$?; wait "$daemon" || true; } 2>/dev/null
+  [[ $got -eq 0 ]] || fail 'there was no daemon any more to be killed'
+}
 
 # rest: stop the daemon and wait until it is gone.
 rest() {
