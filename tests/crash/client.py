@@ -1,6 +1,6 @@
 """A client of a campaign: hands in work over the control socket, tries again when an answer is lost, reads, cancels.
 
-Now and then it does what an operator does: edits, cancels and retries many at once, restarts an agent.
+Now and then it does what an operator does: edits, cancels and retries many at once, restarts an agent, panics.
 
 Run as a program it writes down all it does, before and after, until its input ends; then it settles what it left open.
 """
@@ -20,6 +20,7 @@ from darumad.control.client import Client, Json
 from darumad.errors import DarumaError, Refused
 from tests.crash.history import Fate
 from tests.crash.model import REFUSED, SLOW
+from tests.crash.rules import PLACES
 
 PERSISTS = 0.8
 """How often a client asks again for what broke; otherwise it never learns what became of it."""
@@ -33,6 +34,10 @@ _PLAIN = (
 )
 _VAGUE = "Just fix it"
 _KINDS = ("plain", "plain", "plain", "later", "refused", "vague", "vague", "unwanted", "unwanted", "clumsy")
+
+_LANES = ("default", "default", "default", *PLACES)
+PANICS = 0.2
+"""How often somebody who might panic does: all that runs stops."""
 
 
 class Loader:
@@ -55,11 +60,12 @@ class Loader:
         """Hand in, read and cancel at random; at the end, cancel whatever waits for an answer that nobody will give."""
         deeds: Sequence[Callable[[], None]] = (
             self._one, self._one, self._several, self._read, self._read, self._cancel, self._cancel, self._answer,
-            self._edit, self._cancel_many, self._retry_many, self._restart,
+            self._edit, self._cancel_many, self._retry_many, self._restart, self._panic,
         )  # fmt: skip
         while not self.stopping.is_set():
             self._rng.choice(deeds)()
             self.stopping.wait(self._pace * 2 * self._rng.random())
+        self._persist(lambda: self._client.call("resume"), 1.0)
         for item in self._open:
             self._persist(lambda item=item: self._cancelled(item), 1.0)  # type: ignore[misc] # bound to this item
 
@@ -79,8 +85,9 @@ class Loader:
         """Whether the daemon has said that it has them."""
         for item in items:
             self._note(
-                "sent", item["id"], description=item["description"], needs=item.get("depends_on", []), fate=_fate(item)
-            )
+                "sent", item["id"], description=item["description"], needs=item.get("depends_on", []),
+                fate=_fate(item), lane=item["lane"],
+            )  # fmt: skip
         told = self._persist(
             lambda: self._client.batch(items) if len(items) > 1 else self._client.submit(items[0]), PERSISTS
         )
@@ -106,6 +113,7 @@ class Loader:
             "id": name,
             "description": description,
             "labels": {"kind": kind, "of": f"{self._name}-{kind}"},
+            "lane": self._rng.choice(_LANES),
         }
         if kind != "vague":
             item["success_criteria"] = "Both parts are there."
@@ -168,6 +176,13 @@ class Loader:
             instance = self._rng.choice([each for each in there if each["in_flight"]] or there)["path"]
             self._note("restarted", instance)
             self._persist(lambda: self._client.call("agents restart", name=instance), 0.0)
+
+    def _panic(self) -> None:
+        """Stop all that runs, and let it go on."""
+        if self._rng.random() < PANICS:
+            self._note("restarted", "all")
+            self._persist(lambda: self._client.call("panic"), 0.0)
+            self._persist(lambda: self._client.call("resume"), PERSISTS)
 
     def _unless_refused(self, operation: str, body: Json, **params: str) -> None:
         with suppress(Refused):

@@ -25,6 +25,7 @@ class Wish:
     description: str
     needs: tuple[str, ...] = ()
     fate: Fate = "any"
+    lane: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A client was about to ask for this: an item to be retried, or an agent to be restarted."""
+    """A client was about to ask for this: an item to be retried, or an agent to be restarted, or all of them."""
 
     at: int
     whom: str
@@ -163,7 +164,7 @@ def read_lines(log: Path) -> list[dict[str, Any]]:
 
 
 def _wish(line: Mapping[str, Any]) -> Wish:
-    return Wish(line["item"], line["description"], tuple(line["needs"]), line["fate"])
+    return Wish(line["item"], line["description"], tuple(line["needs"]), line["fate"], line["lane"])
 
 
 # --- the dead file ----------------------------------------------------------------------------------------------------

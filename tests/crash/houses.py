@@ -15,6 +15,7 @@ import yaml
 import darumad
 from darumad.control.client import Client, Json
 from darumad.errors import DarumaError
+from tests.crash.rules import PLACES
 from tests.kit import eventually
 
 PATIENCE = 120.0
@@ -64,13 +65,15 @@ class Place:
     def settle(self, url: str) -> None:
         """Write the settings: those that ship, but for where the model is and how much it may cost in a day.
 
-        Three agents are added: one whose code raises, one that asks otherwise in each life, one that cannot be made.
+        There are lanes with few places, and three agents are added: one whose code raises, one that asks otherwise in
+        each life, one that cannot be made.
         """
         templates = Path(__file__).parent / "templates"
         settings = {
             "provider": {"use": "anthropic"},
             "providers": {"anthropic": {"base_url": url}},
             "budget": {"daily": "100000 USD"},
+            "lanes": {name: {"max_running": places} for name, places in PLACES.items()},
             "agents": {
                 "clumsy": {"template": f"{templates}/clumsy.py", "isolation": "none", "count": 1},
                 "fickle": {"template": f"{templates}/fickle.py", "isolation": "none", "count": 1},

@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
+from math import inf
 
 from tests.crash.history import Call, History, Row
 
@@ -21,6 +22,8 @@ _ENDS: Mapping[str, frozenset[str]] = {
     "cancelled": frozenset({"work.cancelled"}),
 }
 _CUTS_A_CALL = frozenset({"work.interrupted", "work.rescued", "work.cancelled"})
+PLACES: Mapping[str, int] = {"narrow": 2}
+"""How many items may be under way at once in each lane that has a limit."""
 SOON = 1_000
 """Milliseconds from the beginning of a life to the end of what the one before it held."""
 _PUTS_BACK = frozenset({"work.interrupted", "work.rescued"})
@@ -113,6 +116,22 @@ def what_ran_is_put_back_at_once(history: History) -> Found:
     for row in history.tables["hold"]:
         if row["boot"] in after and (row["ended_at"] is None or row["ended_at"] > after[row["boot"]] + SOON):
             yield row["uid"], f"was held under fence {row['fence']} by a life that was over"
+
+
+def no_lane_is_crowded(history: History) -> Found:
+    """Of a lane with a limit no more items are held at once than it has places, over all lives of the daemon."""
+    changes: defaultdict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for row in history.tables["hold"]:
+        wish = history.wishes.get(row["uid"])
+        if wish is not None and wish.lane in PLACES:
+            ended_at = inf if row["ended_at"] is None else row["ended_at"]
+            changes[wish.lane] += [(row["claimed_at"], 1, row["uid"]), (ended_at, -1, row["uid"])]
+    for lane, moments in changes.items():
+        held = 0
+        for _, change, item in sorted(moments):  # who leaves makes room for who comes in the same moment
+            held += change
+            if held > PLACES[lane]:
+                yield item, f"was claimed as the {held}th of lane {lane}"
 
 
 def nothing_happens_after_the_end(history: History) -> Found:
@@ -329,8 +348,8 @@ def what_is_booked_was_counted(history: History) -> Found:
 
 STANDING: tuple[Rule, ...] = (
     nothing_acknowledged_is_lost, nothing_comes_from_nowhere, what_was_read_stays, a_result_is_its_holders,
-    fences_only_rise, what_ran_is_put_back_at_once, nothing_happens_after_the_end, an_end_and_its_event_are_one,
-    a_step_is_kept_before_the_next_call, replies_do_not_mix, books_add_up,
+    fences_only_rise, what_ran_is_put_back_at_once, no_lane_is_crowded, nothing_happens_after_the_end,
+    an_end_and_its_event_are_one, a_step_is_kept_before_the_next_call, replies_do_not_mix, books_add_up,
     an_attempt_used_what_its_calls_did,
 )  # fmt: skip
 DRAINED: tuple[Rule, ...] = (

@@ -176,6 +176,14 @@ FORGED: Mapping[str, tuple[Forge, str, str]] = {
         "what_ran_is_put_back_at_once",
         "first",
     ),
+    "three were held at once in a lane of two places": (
+        lambda history: replace(
+            adding("hold", *(_hold(name, 3, 1) for name in ("first", "second", "doomed")))(history),
+            wishes={name: replace(wish, lane="narrow") for name, wish in history.wishes.items()},
+        ),
+        "no_lane_is_crowded",
+        "second",
+    ),
     "an item succeeded twice": (
         adding("event", *_events("succeeded second")),
         "nothing_happens_after_the_end",
