@@ -275,7 +275,7 @@ def _ollama(measured: dict[str, float]) -> bool:
 
 
 def _added(per_piece: float) -> bool:
-    per_call, goal = _in_a_process("added", "", "", "")["cpu"] / CALLS * 1e6, CALL_GOAL / speed()
+    per_call, goal = _in_a_process("added", "", "", "")["cpu"] / CALLS * 1e6, CALL_GOAL / max(1.0, speed())
     print(
         f"providers: the broker adds {per_call:.0f} us of CPU to a call (goal {CALL_GOAL:.0f}, at this machine's speed"
         f" {goal:.0f})"

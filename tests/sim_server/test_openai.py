@@ -151,6 +151,17 @@ def test_a_window_is_what_is_asked_for_and_no_larger_than_is_granted(
     assert json.loads(post(sim, "/api/chat", body, "ollama")[1])["prompt_eval_count"] == read
 
 
+def test_a_key_that_is_none_of_the_server_s_is_refused_in_the_vendor_s_words_whatever_is_asked(sim: Simulation) -> None:
+    sim.play(servers={"*": Server(api_key="sk-team-*")})
+    assert post(sim, "/v1/chat/completions", CHAT, headers={"authorization": "Bearer sk-team-1"})[0] == 200
+    for headers in ({"authorization": "Bearer sk-other"}, {}):
+        status, said, _ = post(sim, "/v1/chat/completions", CHAT, headers=headers)
+        assert (status, json.loads(said)["error"]["code"]) == (401, "invalid_api_key")
+        assert post(sim, "/v1/models", CHAT, headers=headers)[0] == 401
+    status, said, _ = post(sim, "/api/chat", {"model": "llama3.2"}, "ollama", headers={})
+    assert (status, json.loads(said)) == (401, {"error": "unauthorized"})
+
+
 def test_who_finds_the_queue_full_is_told_that_the_server_is_busy(sim: Simulation) -> None:
     sim.play(Rule(id="held", gate="door"), servers={"ollama": Server(parallel=1, queue=0)})
     first = http.client.HTTPConnection("127.0.0.1", sim.ports["ollama"], timeout=10)

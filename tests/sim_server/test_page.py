@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darumad.sim import Attempt, Fault, ToolUse, main
+from darumad.sim import Attempt, Fault, Quota, Server, ToolUse, main
 from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS
 from darumad.sim.parameters import HEEDED
 from darumad.sim.reading import TURN, WHEN
@@ -32,6 +32,11 @@ def test_every_key_of_a_when_a_reply_and_a_tool_call_has_its_row() -> None:
     assert set(names("When")) == set(WHEN)
     assert set(names("Reply")) == TURN
     assert names("Tool calls") == [each.name for each in fields(ToolUse)]
+
+
+def test_every_key_of_a_quota_and_a_server_has_its_row() -> None:
+    assert names("Quotas") == [each.name for each in fields(Quota)]
+    assert names("Servers") == [each.name for each in fields(Server)]
 
 
 def test_every_fault_and_every_parameter_has_its_row() -> None:

@@ -18,6 +18,7 @@ from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 BUSY = "Overloaded"
+NOT_TAKEN = "API key is invalid."
 MODELS: Sequence[str] = (
     "claude-fable-5-2", "claude-mythos-5-2", "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5",
     "claude-fable-5-1", "claude-opus-5", "claude-sonnet-5", "claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5",
@@ -83,7 +84,7 @@ def _model(name: str) -> dict[str, Any]:
 
 def _barred(request: Request) -> Answer | None:
     if not (request.headers.get("authorization", "").startswith("Bearer ") or request.headers.get("x-api-key")):
-        return error(401, "API key is invalid.")
+        return error(401, NOT_TAKEN)
     if request.headers.get("anthropic-version") not in _VERSIONS:
         return error(400, "anthropic-version: header is required")
     return None

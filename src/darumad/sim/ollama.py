@@ -33,6 +33,7 @@ _SHOWN: Mapping[str, Any] = {
     "capabilities": ["completion", "tools"],
 }
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
+NOT_TAKEN = "unauthorized"
 _EMBEDDING = frozenset({"embed", "embeddings"})
 """The older of the two takes one text and says its vector and nothing else."""
 _ASKING = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})

@@ -16,6 +16,7 @@ from darumad.sim.schema import said_in
 from darumad.sim.wire import Answer, Request, json_answer, read_json
 
 BUSY = "The server is overloaded"
+NOT_TAKEN = "Incorrect API key provided."
 MODELS: Sequence[str] = ("gpt-sim", "embedding-sim")
 ENDPOINTS: Mapping[str, Sequence[str]] = {"chat": [ASKING], "embed": [ASKING], LOOK_UP: ["GET"]}
 _CREATED = 1_795_219_200

@@ -243,7 +243,8 @@ class Server:
 
     `num_ctx` is the largest context window, in tokens, that it grants: a prompt that is longer, or longer than the
     window that its request asks for, is cut in silence, or refused with `overflow: error`. `load` is seconds before a
-    model's first answer. With `gzip`, answers go out compressed to who accepts that.
+    model's first answer. With `gzip`, answers go out compressed to who accepts that. `api_key` is a glob of the keys
+    that it takes: who comes with another, or without one, is refused with 401. None takes everybody's.
     """
 
     parallel: int = 10_000
@@ -252,6 +253,11 @@ class Server:
     overflow: str = "truncate"
     load: float = 0.0
     gzip: bool = False
+    api_key: str | None = None
+
+    def takes(self, key: str) -> bool:
+        """Whether a caller's key is one of its own."""
+        return self.api_key is None or fnmatchcase(key, self.api_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,8 @@ class Simulator:
 
     def _read(self, listener: Listener, vendor: Vendor, request: Request, place: _Place) -> Asked | Answer:
         """What a model is asked; or the answer where none is: what is looked up, or why nothing is answered."""
+        if not self.scenario.server(listener.name).takes(_api_key(request)):
+            return vendor.error(HTTPStatus.UNAUTHORIZED, vendor.NOT_TAKEN)
         try:
             unasked = vendor.without_model(request, self.models or vendor.MODELS)
             return self._asked(listener, vendor, request, place) if unasked is None else unasked
@@ -379,10 +381,14 @@ def _key(listener: Listener, request: Request, body: Mapping[str, Any]) -> str:
     return (
         request.headers.get("x-sim-key")
         or (marker.group(1) if marker else "")
-        or (request.headers.get("x-api-key") or request.headers.get("authorization", "")).partition("@")[2]
+        or _api_key(request).partition("@")[2]
         or str(body.get("model", "")).partition("@")[2]
         or listener.name
     )
+
+
+def _api_key(request: Request) -> str:
+    return request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _filled(choice: Choice, asked: Asked) -> Reply:

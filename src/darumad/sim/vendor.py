@@ -12,6 +12,8 @@ class Vendor(Protocol):
     """How requests are read and answers are worded."""
 
     BUSY: str
+    NOT_TAKEN: str
+    """What is said of a key that is nobody's."""
     MODELS: Sequence[str]
     """The models that a listener has when nobody names others."""
     ENDPOINTS: Mapping[str, Sequence[str]]
