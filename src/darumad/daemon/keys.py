@@ -17,6 +17,7 @@ from darumad.agents.providers import (
     upper_bound,
 )
 from darumad.clock import Clock
+from darumad.daemon.asking import Asking
 from darumad.daemon.ticker import Ticker
 from darumad.journal import Audit, Journal, Release
 from darumad.logs import logger
@@ -34,8 +35,6 @@ from darumad.work.states import ParkReason, ScheduleReason, WorkState
 log = logger(__name__)
 LOOK_EVERY = Seconds(30.0)
 """Seconds after which the key files are read again."""
-ASK_AFTER = Seconds(0.5)
-"""Seconds after the start until the providers are asked: what asking imports is as much as a third of the start."""
 SECRET = "secret/"  # noqa: S105 - how the keys of the journal's rows begin, not one of them
 _WAITING_FOR_ONE = {WorkState.PARKED: ParkReason.PROVIDER, WorkState.SCHEDULED: ScheduleReason.OUTAGE}
 """The states in which an item waits for a provider, and the reason that says so."""
@@ -71,7 +70,7 @@ class Keys:
         self._providers: Providers | None = None
         self._hint: Callable[[], None] = lambda: None
         self._refused = ""
-        self._first = Ticker(clock, self._ask)
+        self._asking = Asking(clock, self._ask, self._found_well)
         self._looks = Ticker(clock, self._look_again)
         keyring.look_into(self._stored)
         self._look()
@@ -86,13 +85,13 @@ class Keys:
         A start is a word that what they refused is mended, as an operator's is: what earlier lives left parked for one
         goes on once it is found well.
         """
-        self._first.begin(ASK_AFTER)
+        self._asking.open(() if self._providers is None else self._providers.used)
         self._looks.begin(LOOK_EVERY)
 
     def close(self) -> None:
         """Look at no file any more."""
-        for each in (self._first, self._looks):
-            each.end()
+        self._asking.close()
+        self._looks.end()
 
     def refresh(self) -> Sequence[str]:
         """Heed what changed; the providers whose key is another now. Reads and blocks: on no loop, and no timer."""
@@ -164,10 +163,12 @@ class Keys:
         for state, reason in _WAITING_FOR_ONE.items():
             yield from reader.each_record(state=state, reason=reason)
 
-    def _ask(self) -> None:
+    def _ask(self, provider: str, heard: Callable[[Validity], None]) -> None:
         if self._providers is not None:
-            for provider in self._providers.used:
-                self._providers.begin(provider, partial(self._aside, partial(self.mended, (provider,))))
+            self._providers.begin(provider, heard)
+
+    def _found_well(self, provider: str) -> None:
+        self._aside(partial(self.mended, (provider,)))
 
     def _look_again(self) -> Seconds:
         """On the timer's thread, which must not read a disk."""
@@ -201,9 +202,9 @@ class Providers:
         """Those that are asked for `agent`, in order."""
         return self._config.asked_for(agent)
 
-    def begin(self, provider: str, well: Callable[[], None] = lambda: None) -> None:
-        """Ask one in the background; `well` is called once it is found so."""
-        self._validations.begin(provider, lambda found: well() if found.connected else None)
+    def begin(self, provider: str, heard: Callable[[Validity], None] | None = None) -> None:
+        """Ask one in the background; `heard` is told what came of it, on the loop."""
+        self._validations.begin(provider, heard)
 
     def standing(self) -> Mapping[str, bool | str]:
         """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""

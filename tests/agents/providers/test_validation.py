@@ -113,9 +113,17 @@ async def test_nobody_there_and_nobody_who_answers_are_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         found = await validated(spec("ollama", url), None, within=0.05)
-        assert found.reason == "it did not answer within 0.05 s"
+        assert (found.reason, found.unreachable) == ("it did not answer within 0.05 s", True)
     found = await validated(spec("ollama", url), None)
-    assert found.reason == f"nothing answers at {url}"
+    assert (found.reason, found.unreachable) == (f"nothing answers at {url}", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "unreachable"), [(200, False), (302, False), (401, False), (404, False), (429, True), (503, True)]
+)
+async def test_who_says_to_come_later_could_not_be_reached_and_who_refuses_was(status: int, unreachable: bool) -> None:
+    with answering(status, b"{}") as url:
+        assert (await validated(spec("anthropic", url), Credential(KEY))).unreachable is unreachable
 
 
 def told(desk: Desk, name: str) -> Validations:

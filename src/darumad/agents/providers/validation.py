@@ -37,6 +37,7 @@ _MODELS: Mapping[Kind, str] = {"anthropic": "/v1/models", "ollama": "/api/tags",
 _HEADERS: Mapping[str, Mapping[str, str]] = {"anthropic": {"anthropic-version": "2026-10-21"}}
 _LARGEST_PAGE = "1000"
 _REFUSED = frozenset({401, 403})
+_TOO_MANY, _BROKEN = 429, 500
 
 State = Literal["pending", "connected", "error"]
 
@@ -45,12 +46,14 @@ class Validity(Value):
     """How a provider was found: `pending` before it was asked, or until the next call shows it.
 
     `reason` is ours; nothing upstream wrote is in it. `passes`: it is asked again by itself, and nobody has to mend it.
+    `unreachable`: nobody was there who could say whether it is well, and later there may be.
     """
 
     state: State = "pending"
     reason: str = "it was not asked yet"
     at: Millis | None = None
     passes: bool = False
+    unreachable: bool = False
 
     @property
     def connected(self) -> bool:
@@ -123,8 +126,10 @@ class Validations:
         return Validity("connected", f"it answered a call to {model}", at) if stale else found
 
     def begin(self, provider: str, heard: Callable[[Validity], None] | None = None) -> None:
-        """Ask in the background; `heard` is called with what came of it, on the loop."""
-        self._found[provider] = Validity("pending", "it is being asked", self._clock.wall())
+        """Ask in the background; `heard` is told what came of it, on the loop."""
+        known = self._found.get(provider)
+        if known is None or not known.unreachable:  # that one is not there is true until it is
+            self._found[provider] = Validity("pending", "it is being asked", self._clock.wall())
         self._post(lambda: self._begin(provider, heard))
 
     async def check(self, provider: str) -> Validity:
@@ -196,9 +201,9 @@ async def validated(spec: ProviderSpec, key: Credential | None, within: float = 
                 return _refused(answer.status_code)
             return _judged(spec, orjson.loads(answer.content))
     except (TimeoutError, http.TimeoutException):
-        return Validity("error", f"it did not answer within {within:g} s")
+        return Validity("error", f"it did not answer within {within:g} s", unreachable=True)
     except (http.HTTPError, http.InvalidURL):
-        return Validity("error", f"nothing answers at {redact(address)}")
+        return Validity("error", f"nothing answers at {redact(address)}", unreachable=True)
     except (AttemptFailed, ValueError):
         return Validity("error", f"what answers at {redact(address)} is no {spec.kind} server")
 
@@ -213,7 +218,9 @@ def _params(kind: Kind) -> dict[str, str]:
 
 
 def _refused(status: int) -> Validity:
-    return Validity("error", f"it refuses the key ({status})" if status in _REFUSED else f"it answers {status}")
+    if status in _REFUSED:
+        return Validity("error", f"it refuses the key ({status})")
+    return Validity("error", f"it answers {status}", unreachable=status == _TOO_MANY or status >= _BROKEN)
 
 
 def _judged(spec: ProviderSpec, answer: Any) -> Validity:
