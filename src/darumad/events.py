@@ -458,7 +458,7 @@ class BridgeStalled(Fact):
 
 
 class BridgeReplaced(Fact):
-    """One call held the loop for too long, or too many tasks on it ignored their cancel: another took its place."""
+    """One call held the loop for too long, or tasks of too many stages ignored their cancel: another took its place."""
 
     name: ClassVar[str] = "bridge.replaced"
     held_ms: int

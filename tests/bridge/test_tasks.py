@@ -583,10 +583,11 @@ def test_what_a_model_s_client_began_is_no_stage_s_for_others_may_wait_for_it(
 def test_what_ignores_that_its_stage_has_ended_is_counted_after_the_grace_and_asks_no_model_any_more(
     room: Rooms, beside: Callable[..., Beside], at: Stage
 ) -> None:
-    other = beside(deaf=True)
+    others = beside(deaf=True), beside(deaf=True)
 
     async def leave(item: WorkItem, context: Context) -> WorkResult:
-        other.begin()
+        for each in others:
+            each.begin()
         await asyncio.sleep(0)
         raise ValueError("no")
 
@@ -595,12 +596,13 @@ def test_what_ignores_that_its_stage_has_ended_is_counted_after_the_grace_and_as
     held = changed(held, record=changed(held.record, stage=at))
     stage.begin(leave, held)
     assert not stage.done().abandoned
-    eventually(lambda: stage.bridge.health().ignoring == 1)
+    eventually(lambda: stage.bridge.health().abandoned == 2)
+    assert stage.bridge.health().ignoring == 1, "a stage counts once, however many tasks it began"
     goes_on = at is Stage.OPTIMIZING
     assert stage.broker.revoked == ([] if goes_on else [owned(held)]), "without a brief it goes on under the same fence"
-    other.release()
+    for each in others:
+        each.release()
     eventually(lambda: stage.bridge.health().ignoring == 0)
-    assert stage.bridge.health().abandoned == 1
 
 
 # --- lives ------------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ class BridgeHalf:
         self._beating = False
         self.abandoned = 0
         """How many tasks ignored their cancel."""
-        self._ignoring: set[asyncio.Task[Any]] = set()
+        self._ignoring: dict[asyncio.Task[Any], StageTask] = {}
 
     # --- under the bridge's lock, from any thread -------------------------------------------------------------------
 
@@ -190,8 +190,8 @@ class BridgeHalf:
 
     @property
     def ignoring(self) -> int:
-        """How many tasks run on though they were cancelled and given up."""
-        return len(self._ignoring)
+        """Of how many stages a task runs on though it was cancelled and given up: one stage may have begun hundreds."""
+        return len(set(self._ignoring.copy().values()))
 
     def idle(self) -> Sequence[Seat]:
         """Every seat whose agent is there and has nothing to do."""
@@ -303,8 +303,8 @@ class BridgeHalf:
         """Count these tasks of a stage, which were cancelled and run on; no model is called for them any more."""
         for each in ignoring:
             self.abandoned += 1
-            self._ignoring.add(each)
-            each.add_done_callback(self._ignoring.discard)
+            self._ignoring[each] = stage
+            each.add_done_callback(self._ignoring.pop)
         if stage.held.record.stage is not Stage.OPTIMIZING:  # without a brief its item goes on, under the same fence
             self._broker.revoke(stage.owner)
 

@@ -21,9 +21,9 @@ from darumad.work.ports import Owner
 class BridgeHealth(Value):
     """How the bridge is: seconds its pulse is overdue, what runs on it, and what was given up.
 
-    `abandoned` counts the tasks that have ignored their cancel since the start; `ignoring` of them still run on the
-    present loop. `forsaken` threads still run with nobody waiting for them; `let_go` of them are loops' that were
-    replaced.
+    `abandoned` counts the tasks that have ignored their cancel since the start; `ignoring` the stages of which such a
+    task still runs on the present loop. `forsaken` threads still run with nobody waiting for them; `let_go` of them are
+    loops' that were replaced.
     """
 
     late: Seconds

@@ -18,7 +18,7 @@ log = logger(__name__)
 MOST, PERIOD = 2, 3600.0
 """So many loops may be replaced within so many seconds; one more, and the process is."""
 IGNORING_CAP = 32
-"""So many tasks that ignore their cancel are too many: what they hold is let go with their loop."""
+"""So many stages whose tasks ignore their cancel are too many: what they hold is let go with their loop."""
 
 
 class LoopWatch:
