@@ -1,5 +1,6 @@
 """The wire itself: what is refused before an operation sees it, in which words, and by whom it may be asked."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -257,6 +259,12 @@ def _turned_away(path: Path, *sent: bytes) -> tuple[int, str, str]:
     return response.status, said["code"], said["detail"]
 
 
+def _unread(caller: socket.socket) -> int:
+    """How many bytes that `caller` sent have not been taken from its socket."""
+    left = fcntl.ioctl(caller, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(left, sys.byteorder)
+
+
 @contextmanager
 def _another_door(served: Served, **manners: Any) -> Iterator[Path]:
     """A control socket of the same house, which minds other manners."""
@@ -275,20 +283,44 @@ def _count(served: Served, reason: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "head", [b"X: " + b"x" * (1 << 20), b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n"]
+    "sent",
+    [
+        b"GET /version HTTP/1.1\r\nX: " + b"x" * (1 << 20),
+        b"GET /version HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(20_000)) + b"\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=["one header", "many headers", "address"],
 )
-def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, head: bytes) -> None:
-    sent = b"GET /version HTTP/1.1\r\n" + head
+def test_a_head_that_is_as_long_as_a_body_is_refused(served: Served, sent: bytes) -> None:
     long = (431, "head_too_long", "the head of the request has more than 64 KiB")
     assert _turned_away(served.path, sent) == long
     assert served.client.call("version")["api"] == 1
     assert _count(served, "long") == 1
 
 
+def test_a_head_within_its_bound_is_read_though_it_comes_in_pieces(served: Served) -> None:
+    half = b"x" * (25 << 10)
+    with _sending(served.path, b"GET /version?" + half) as caller:
+        eventually(lambda: _unread(caller) == 0)
+        caller.sendall(half + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert caller.recv(64).startswith(b"HTTP/1.1 422 ")
+
+
 @pytest.mark.parametrize("sent", [b"HELO there\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01", b"GET / HTTP/9.9\r\n\r\n"])
 def test_what_is_no_http_is_told_so_in_the_form_of_every_error(served: Served, sent: bytes) -> None:
     assert _turned_away(served.path, sent) == (400, "no_http", "what came is no HTTP/1.1 that can be read")
     assert served.client.call("version")["api"] == 1
+
+
+@pytest.mark.parametrize("behind", [b"HELO there\r\n", b"GET /version HTTP/1.1\r\nX: "], ids=["no http", "too slow"])
+def test_nobody_is_told_why_within_an_answer_that_is_under_way(served: Served, behind: bytes) -> None:
+    with _another_door(served, head_timeout=0.05) as path, _sending(path, b"GET /v1/events?follow=true") as caller:
+        caller.sendall(b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = caller.recv(4096)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        caller.sendall(behind)
+        rest = b"".join(iter(lambda: caller.recv(4096), b""))
+    assert b"HTTP/1.1" not in (head + rest).removeprefix(b"HTTP/1.1 200 ")
 
 
 SLOW = (408, "too_slow", "the daemon did not get the request in time")

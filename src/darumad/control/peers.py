@@ -82,7 +82,7 @@ class PeerProtocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._manners = manners
         self._due: asyncio.TimerHandle | None = None
-        self._head_size = 0
+        self._head_received = self._head_read = 0
         self._head_fits = True
         self._body_size = 0
         self._reads: Literal["nothing", "head", "body"] = "nothing"
@@ -118,8 +118,8 @@ class PeerProtocol(HttpToolsProtocol):
             return
         if self._reads == "head":
             self._expect_head()  # hardly ever: a head comes whole
-            self._head_size += len(data)
-            if self._head_size > LONGEST_HEAD:
+            self._head_received += len(data)
+            if self._head_received > LONGEST_HEAD:
                 self._turn_away("long")
         elif self._reads == "body":
             self._body_size += len(data)
@@ -129,14 +129,16 @@ class PeerProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._reads, self._head_size, self._body_size = "head", 0, 0
+        self._reads, self._head_received, self._head_read, self._body_size = "head", 0, 0, 0
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the head's first line."""
+        self._read_of_head(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One more line of the head; too much of it and uvicorn refuses what raised here."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > LONGEST_HEAD:
-            self._head_fits = False
-            raise ValueError("the head of the request is too long")
+        """One more line of the head."""
+        self._read_of_head(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -157,6 +159,13 @@ class PeerProtocol(HttpToolsProtocol):
             self._hang_up(_NO_HTTP)
         else:
             self._turn_away("long")
+
+    def _read_of_head(self, size: int) -> None:
+        """Too much of it and uvicorn refuses what raised here."""
+        self._head_read += size
+        if self._head_read > LONGEST_HEAD:
+            self._head_fits = False
+            raise ValueError("the head of the request is too long")
 
     def _expect_head(self) -> None:
         if self._due is None:
@@ -183,6 +192,12 @@ class PeerProtocol(HttpToolsProtocol):
         self._hang_up(_WORDS[fault] if in_words else None)
 
     def _hang_up(self, error: DarumaError | None) -> None:
-        if error is not None:
+        """Ends the connection, with words only where they would not stand within an answer."""
+        if error is not None and not self._is_answering:
             self.transport.write(problem.at_the_door(error, self.server_state.default_headers))
         self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and bool(cycle.response_started and not cycle.response_complete)
