@@ -29,6 +29,7 @@ RULES = [
     ),
     ({"when": {"method": "get"}}, "`when.method` must be one of DELETE, GET, HEAD, POST, not 'get'"),
     ({"when": {"method": 5}}, "`when.method` must be a text, not 5"),
+    ({"when": {"endpoint": ["chat"]}}, "`when.endpoint` must be a text, not ['chat']"),
     ({"when": {"endpoint": "messages", "method": "GET"}}, "`when.method` must be one of POST, not 'GET'"),
     ({"when": {"method": "GET"}, "then": {"reply": "hi"}}, "rule x: a reply is what a model says, and none is asked"),
     (
@@ -41,6 +42,7 @@ RULES = [
     ({"when": {"max": -1}}, "rule x: `when.max` must be at least 1, not -1"),
     ({"when": {"max": "x"}}, "`when.max` must be a whole number, not 'x'"),
     ({"then": {"fault": "bogus"}}, "there is no fault 'bogus'; there are bad_gzip"),
+    ({"then": {"fault": ["rst"], "reply": "hi"}}, "there is no fault ['rst']; there are bad_gzip"),
     ({"then": {"fault": "http_status", "code": "abc"}}, "`then.code` must be a whole number, not 'abc'"),
     ({"then": {"fault": "http_status", "code": 9999}}, "`then.code` must be from 200 to 599"),
     ({"then": {"fault": "http_status", "headers": 5}}, "`then.headers` must be a mapping, not 5"),

@@ -146,7 +146,7 @@ def _refuse_unheeded(then: Mapping[str, Any]) -> None:
     parameters = [each for each in _FAULT_FIELDS if each in then]
     if len(says) > 1:
         raise ValueError("`then` has a `reply` and a `script`, whose first turn is its first reply: keep one")
-    if says and fault in UNHEARD:
+    if says and str(fault) in UNHEARD:
         raise ValueError(f"`then.{says[0]}` is never heard, for the fault {fault} answers in its place: keep one")
     if parameters and fault is None:
         raise ValueError(f"`then` has {', '.join(parameters)} for a fault, and names no `fault`")
@@ -172,7 +172,7 @@ def _reached(when: Mapping[str, Any], listeners: Collection[str] | None) -> None
     vendors = {vendor_of(each) for each in named} if named else VENDORS
     ways = [way for name, vendor in VENDORS.items() if name in vendors for way in vendor.ENDPOINTS.items()]
     _one_of("when.endpoint", endpoint, {name for name, _ in ways})
-    _one_of("when.method", method, {each for name, methods in ways if endpoint in {None, name} for each in methods})
+    _one_of("when.method", method, {each for name, methods in ways if endpoint in (None, name) for each in methods})
 
 
 def _one_of(what: str, said: Any, known: Collection[str]) -> None:
