@@ -184,6 +184,8 @@ def test_two_providers_that_name_one_secret_share_its_key_and_its_changes(
     said = daemon.run("secrets", "set", "the-company", given=NEXT)
     assert all(f"the provider {name} uses it from now on" in said.stdout for name in providers)
     assert [daemon.run("providers", "check", name).returncode for name in providers] == [0, 0]
+    said = daemon.run("secrets", "remove", "the-company")
+    assert all(f"the provider {name} uses it no longer" in said.stdout for name in providers)
 
 
 def test_a_key_file_that_changes_is_heeded_and_its_key_is_in_nobodys_environment(

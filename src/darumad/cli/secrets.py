@@ -62,7 +62,8 @@ def rotate(line: Line) -> None:
 
 def _changed(reply: Json) -> Iterable[str]:
     yield f"{reply['name']}  {reply['done']}"
-    yield from (f"the provider {each} uses it from now on" for each in reply["providers"])
+    since = "from now on" if reply["done"] == "set" else "no longer"
+    yield from (f"the provider {each} uses it {since}" for each in reply["providers"])
 
 
 def _rotated(reply: Json) -> Iterable[str]:

@@ -38,7 +38,7 @@ class ProviderSettings(Value, kw_only=True):
     )
     key_file: Path | None = setting(
         None,
-        "A file with the key, readable by its owner only; a systemd credential `NAME-api-key` is found by itself.",
+        "A file with the key, readable by its owner only; a systemd credential is found by its name: see `secret`.",
     )
     key_env: str | None = setting("ANTHROPIC_API_KEY", "The environment variable that holds the key when no file does.")
     secret: str | None = setting(
