@@ -84,6 +84,22 @@ def test_a_journal_of_an_earlier_version_becomes_one_of_this(tmp_path: Path, clo
         assert before.execute("SELECT uid FROM item").fetchall() == [("a",)]
 
 
+def test_a_call_that_was_open_when_the_daemon_before_an_upgrade_was_killed_is_on_its_attempt(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    directory = of_version(9, tmp_path / "old")
+    with closing(sqlite3.connect(directory / "journal.db", isolation_level=None)) as db:
+        db.execute("INSERT INTO attempt (item, attempt, started_at) VALUES (1, 1, 1)")
+        db.execute(
+            "UPDATE item SET state = 'running', fence = 3, attempt = 1, attempt_open = 1, holder = 'x/1#1', boot = 1,"
+            " started_at = 1"
+        )
+        db.execute("INSERT INTO hold VALUES (1, 3, 1, 1, 'x/1#1', 'executing', 1, NULL, NULL)")
+    desk = Desk(directory, clock).open()
+    assert desk.sql("SELECT calls, input_tokens, nano_usd FROM attempt") == [(1, 9, 7)]
+    desk.close()
+
+
 def test_a_journal_of_this_version_is_not_copied(desk: Desk) -> None:
     desk.close()
     desk.open()
