@@ -605,6 +605,32 @@ def test_what_ignores_that_its_stage_has_ended_is_counted_after_the_grace_and_as
     eventually(lambda: stage.bridge.health().ignoring == 0)
 
 
+def test_what_an_abandoned_stage_left_is_cancelled_once_though_the_stage_ends_later(
+    room: Rooms, beside: Callable[..., Beside]
+) -> None:
+    stage, deaf, other, over = room(grace=0.05), Deaf(), beside(deaf=True), threading.Event()
+
+    async def leave(item: WorkItem, context: Context) -> WorkResult:
+        other.begin()
+        try:
+            return await deaf(item, context)
+        finally:
+            over.set()
+
+    held = stage.begin(leave)
+    assert other.began.wait(PATIENCE)
+    stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    assert stage.done().abandoned
+    eventually(lambda: stage.bridge.health().abandoned == 2)
+    deaf.release()
+    assert over.wait(PATIENCE)
+    stage.settled()
+    stage.settled()  # what the stage does at its end is felt in the turn behind it
+    assert not other.ended.is_set()
+    other.release()
+    eventually(lambda: stage.bridge.health().ignoring == 0)
+
+
 # --- lives ------------------------------------------------------------------------------------------------------------
 
 

@@ -182,6 +182,7 @@ class StageTask:
         self._why: Limit | None = None
         self._because = ""
         self._task: asyncio.Task[None] | None = None
+        self._left: list[asyncio.Task[Any]] = []
         self._watch: StageWatch | None = None
         self._steps: Steps | None = None
         self._began = False
@@ -249,8 +250,12 @@ class StageTask:
         self._tell(result, Seconds(loop.time() - started))
 
     def _end_what_it_began(self) -> None:
-        """Cancel the tasks that the agent left: what they still come to is for a stage that is over."""
-        left = [each for each in self._beginner.beside() if each is not self._task]
+        """Cancel the tasks that the agent left: what they still come to is for a stage that is over.
+
+        Each once: an abandoned stage comes here again at its end, and those that clean up are not to be disturbed.
+        """
+        left = [each for each in self._beginner.beside() if each is not self._task and each not in self._left]
+        self._left += left
         for each in left:
             each.cancel()
         if left:
