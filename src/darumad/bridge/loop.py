@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
 from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 import uvloop
 
@@ -39,17 +40,23 @@ async def _nothing() -> None:
 class Beginner:
     """For whom tasks are begun: one stage's own, first of all, and whatever that begins in its turn."""
 
-    __slots__ = ("owner", "tasks")
+    __slots__ = ("_began", "_beside", "owner")
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
-        self.tasks = 0
+        self._began = False
+        self._beside: WeakSet[asyncio.Task[Any]] | None = None
+
+    def begin(self, task: "asyncio.Task[Any]") -> None:
+        """Take note of one more: it is the stage's own, or there is one beside that now."""
+        if self._began:
+            self._beside = WeakSet() if self._beside is None else self._beside  # hardly any stage needs one
+            self._beside.add(task)
+        self._began = True
 
     def beside(self) -> "list[asyncio.Task[Any]]":
-        """The tasks on the running loop that have not ended, where there ever was one beside the first."""
-        if self.tasks < 2:  # noqa: PLR2004 - as nearly ever, and all tasks of everybody are looked through otherwise
-            return []
-        return [each for each in asyncio.all_tasks() if isinstance(each, _Owned) and each.begun_for is self]
+        """The tasks beside the first that have not ended."""
+        return [each for each in self._beside or () if not each.done()]
 
 
 BEGUN_FOR: ContextVar[Beginner | None] = ContextVar("begun_for", default=None)
@@ -72,7 +79,7 @@ def _owned(loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | Non
     task = _Owned(work, loop=loop, context=context, **given)
     task.begun_for = BEGUN_FOR.get() if context is None else context.get(BEGUN_FOR)
     if task.begun_for is not None:
-        task.begun_for.tasks += 1
+        task.begun_for.begin(task)
     return task
 
 

@@ -254,7 +254,7 @@ class StageTask:
 
         Each once: an abandoned stage comes here again at its end, and those that clean up are not to be disturbed.
         """
-        left = [each for each in self._beginner.beside() if each is not self._task and each not in self._left]
+        left = [each for each in self._beginner.beside() if each not in self._left]
         self._left += left
         for each in left:
             each.cancel()
