@@ -5,7 +5,7 @@ import itertools
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -126,13 +126,14 @@ class Providers:
     names: Sequence[str] = ("far",)
     well: bool = True
     passes: bool = False
+    reason: Callable[[], str] = lambda: "because"
     refusing: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
         return [{"name": name, "kind": "anthropic", "model": "m", "base_url": None, "key": "store", "used": True,
-                 "state": "error" if name in self.refusing else self.state, "reason": "because", "checked_at": None,
+                 "state": "error" if name in self.refusing else self.state, "reason": self.reason(), "checked_at": None,
                  "passes": self.passes} for name in self.names]  # fmt: skip
 
     def asked_for(self, agent: str) -> Sequence[str]:

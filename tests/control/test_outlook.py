@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -235,6 +236,15 @@ def test_what_an_outage_put_off_is_counted_with_those_that_wait_for_the_same_pro
     assert (status["amiss"], status["needs_somebody"]) == ([], False)
     waits = {each: served.client.call("work show", id=each)["waits_for"] for each in ("off", "failed", "next")}
     assert waits == {"off": "provider far: because", "failed": None, "next": "provider far: because"}
+
+
+def test_a_provider_is_told_once_though_a_second_goes_by_while_it_is_looked_at(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "off"})
+    served.room.put_off("outage")
+    seconds = count(3_600, -1)
+    served.room.providers.state, served.room.providers.reason = "error", lambda: f"no call for {next(seconds)} s more"
+    status = served.client.call("status")
+    assert (len(status["held_back"]), status["amiss"]) == (1, [])
 
 
 def test_what_was_put_off_waits_for_no_provider_while_another_is_well(served: Served) -> None:
