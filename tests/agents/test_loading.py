@@ -314,6 +314,8 @@ async def test_a_file_that_does_not_come_to_its_end_keeps_down_nobody_else(
     assert len(slow.runs) == 1, "it is not run again beside itself"
     slow.go.set()
     eventually(lambda: templates.loaded("mine") is not None)
+    assert await templates.reload("mine") is templates("mine")
+    assert len(slow.runs) == 1, "what it came to when nobody waited any more is for whoever asks next"
 
 
 async def test_a_file_that_was_corrected_while_it_was_run_is_run_as_it_is_now_and_the_late_one_counts_no_more(

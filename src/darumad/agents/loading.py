@@ -96,7 +96,9 @@ class Templates:
             return self(agent)
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.wrap_future(run.over), PATIENCE)
-        return run.template()
+        template = run.template()
+        run.taken = True
+        return template
 
     def _begin(self, agent: str) -> "_Run | None":
         """Begin to load the template of `agent`, or find that somebody has; None where it is there at once.
@@ -115,7 +117,7 @@ class Templates:
             raise
         with self._lock:
             run = self._runs.get(agent)
-            if run is None or run.over.done() or run.file != file:
+            if run is None or run.is_spent or run.file != file:
                 run = _Run(agent, file, self._ended)
                 run.begin()
                 self._runs[agent] = run
@@ -164,10 +166,20 @@ class _Run:
         self._began = SystemClock.monotonic()
         self._template: Template | None = None
         self._refused = ""
+        self.taken = False
+        """Whether somebody who asked has its template."""
 
     def begin(self) -> None:
         """Run it beside everybody else."""
         begin(threading.Thread(target=self._carry_out, name=f"template {self.agent}", daemon=True))
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether who asks now has the file run anew. A template that all who asked gave up on is for the next of them.
+
+        Else one that takes longer than they wait would be run again and again, and never be there when they look.
+        """
+        return self.over.done() and (self.taken or self._template is None)
 
     @property
     def why_not(self) -> str:
