@@ -45,10 +45,10 @@ async def ask_once(work: WorkItem, seen: Context) -> WorkResult:
 
 @pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
 async def test_half_an_answer_is_none_to_a_template_that_looks_at_its_text_alone(stop: Any, tmp_path: Path) -> None:
-    half = ModelReply(text="half an ans", stop=stop, model="scripted:model", usage=Usage(calls=1, output_tokens=7))
+    half = ModelReply(text="half an ans", stop=stop, model="scripted:model", usage=Usage(calls=1))
     result = await ExecutorAgent(template(ask_once)).execute_work(item(), context(tmp_path, Scripted(half)))
     assert result.error is not None
-    assert (result.success, result.error.kind, result.usage.output_tokens) == (False, stop, 7)
+    assert (result.success, result.error.kind) == (False, stop)
 
 
 async def test_a_result_names_the_model_that_answered(tmp_path: Path) -> None:
@@ -97,12 +97,12 @@ async def test_a_result_that_nobody_reviews_is_held_to_the_schema_of_its_item(
     data: object, stages: tuple[Stage, ...], broken: bool, tmp_path: Path
 ) -> None:
     async def says(work: WorkItem, seen: Context) -> WorkResult:
-        return WorkResult(stop_reason=StopReason.COMPLETED, data=data, usage=Usage(calls=3))
+        return WorkResult(stop_reason=StopReason.COMPLETED, data=data)
 
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
     asked = item(output_schema=schema, stages=stages)
     result = await ExecutorAgent(template(says)).execute_work(asked, context(tmp_path))
-    assert (result.success, result.usage.calls, result.template) == (not broken, 3, "t@1")
+    assert (result.success, result.template) == (not broken, "t@1")
     assert (result.error.kind if result.error else None) == ("schema_violation" if broken else None)
     assert not broken or "output_schema" in str(result.error)
 
@@ -177,15 +177,6 @@ async def test_an_agent_refuses_a_second_item_while_it_works(tmp_path: Path) -> 
         await agent.execute_work(item(), context(tmp_path))
     free.set()
     assert (await first).success
-
-
-async def test_what_the_calls_used_is_counted_also_when_the_work_fails(tmp_path: Path) -> None:
-    async def execute(work: WorkItem, seen: Context) -> WorkResult:
-        await ask_once(work, seen)
-        raise ToolFailed("afterwards")
-
-    result = await ExecutorAgent(template(execute)).execute_work(item(), context(tmp_path, Scripted("hi")))
-    assert (result.stop_reason, result.usage.calls, result.usage.input_tokens) == (StopReason.TOOL_ERROR, 1, 10)
 
 
 async def test_a_result_says_which_template_made_it_and_with_which_model(tmp_path: Path) -> None:

@@ -279,7 +279,6 @@ async def test_another_judge_is_asked_where_one_never_keeps_the_form(tmp_path: P
     model = Scripted("fine", "fine", "fine", other=Scripted("hm", verdicts({"correctness": "pass"})))
     result = await reviewer(frozenset({Gate.CORRECTNESS})).execute_work(item(), context(tmp_path, model, work=DONE))
     assert result.data["passed"] is True
-    assert result.usage.calls == 5
 
 
 async def test_a_judge_that_cannot_be_reached_is_no_verdict(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from darumad.bridge.leaving import LONGEST, Leaving, taken
-from darumad.names import NanoUsd, Seconds, Stage
+from darumad.names import Seconds, Stage
 from darumad.work.canonical import canonical
 from darumad.work.codec import result_to_json
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Context
-from darumad.work.result import Artifact, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Artifact, Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.bridge.room import completed
 from tests.bridge.test_tasks import Rooms
@@ -54,8 +54,6 @@ def endless() -> list[Any]:
         pytest.param(completed(data={1, 2}), id="a set"),
         pytest.param(completed(data=2**70), id="a huge number"),
         pytest.param(completed(notes={"x": object()}), id="an object among the notes"),
-        pytest.param(completed(usage=Usage(input_tokens=2**60)), id="more tokens than there are"),
-        pytest.param(completed(usage=Usage(nano_usd=NanoUsd(-1))), id="a price below nothing"),
         pytest.param(completed(artifacts="abc"), id="artifacts that are none"),
         pytest.param(completed(artifacts=(file("../../etc/passwd"),)), id="a file outside"),
         pytest.param(completed(artifacts=(file("/etc/passwd"),)), id="an absolute path"),
@@ -127,7 +125,7 @@ def test_a_result_that_is_too_large_is_a_failure_of_its_own_kind_and_says_what_t
 @pytest.mark.parametrize(
     "result",
     [
-        completed(text="done", data={"a": [1, None]}, usage=Usage(calls=1, nano_usd=None)),
+        completed(text="done", data={"a": [1, None]}),
         completed(artifacts=(file(), file(media_type='text/plain; charset="utf-8"'))),
         failed(StopReason.TOOL_ERROR),
         failed(StopReason.TOOL_ERROR, "a kind that nobody knows"),

@@ -108,7 +108,6 @@ RESULTS = st.builds(
     text=TEXT,
     artifacts=st.lists(ARTIFACTS, max_size=2).map(tuple),
     error=st.none() | FAILURES,
-    usage=USAGES,
     duration=SECONDS,
     model=TEXT,
     template=TEXT,

@@ -18,22 +18,18 @@ from darumad.values import Value, changed
 from darumad.work.canonical import canonical, no_number, unwritable
 from darumad.work.causes import ENDS, Course, cause_of
 from darumad.work.codec import result_to_json
-from darumad.work.result import UNUSED, Artifact, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Artifact, Failure, StopReason, WorkResult
 
 log = logger(__name__)
 
 LONGEST = 4000
 """How much of a failure's message is taken, in characters."""
-LARGEST = 2**53
-"""The largest count of tokens, calls or nano-dollars in one result: beyond it sums leave SQLite's integers."""
-
 _FORMS: Mapping[type, Mapping[str, type | tuple[type, ...]]] = {
     WorkResult: {
         "stop_reason": StopReason,
         "text": str,
         "artifacts": (tuple, list),
         "error": (NoneType, Failure),
-        "usage": Usage,
         "model": str,
         "template": str,
         "memory_ids": (tuple, list),
@@ -45,13 +41,6 @@ _FORMS: Mapping[type, Mapping[str, type | tuple[type, ...]]] = {
         "error_type": str,
         "hints": (tuple, list),
         "retry_after": (NoneType, int, float),
-    },
-    Usage: {
-        "input_tokens": int,
-        "output_tokens": int,
-        "cached_tokens": int,
-        "calls": int,
-        "nano_usd": (NoneType, int),
     },
     Artifact: {"name": str, "media_type": str, "size": int, "sha256": str},
 }
@@ -107,7 +96,6 @@ def refused(unfit: UnfitResult) -> WorkResult:
 
 
 def _seen(result: WorkResult, leaving: Leaving) -> WorkResult:
-    _see_usage(result.usage)
     _see_end(result, leaving)
     _see_size(result, leaving.limit)
     for each in result.artifacts:
@@ -144,15 +132,6 @@ def _see_form(value: Any, form: type) -> None:
 def _fitted(failure: Failure) -> Failure:
     _see_form(failure, Failure)
     return changed(failure, message=fitted(failure.message, LONGEST), error_type=fitted(failure.error_type))
-
-
-def _see_usage(usage: Usage) -> None:
-    if usage is UNUSED:
-        return
-    _see_form(usage, Usage)
-    for name in _FORMS[Usage]:
-        if not 0 <= (getattr(usage, name) or 0) <= LARGEST:
-            raise UnfitResult(f"Usage.{name} is not between 0 and {LARGEST}")
 
 
 def _see_end(result: WorkResult, leaving: Leaving) -> None:

@@ -44,7 +44,6 @@ def result_to_json(result: WorkResult) -> Json:
         "text": result.text,
         "artifacts": list(map(asdict, result.artifacts)),
         "error": failure_to_json(result.error) if result.error else None,
-        "usage": usage_to_json(result.usage),
         "duration": result.duration,
         "model": result.model,
         "template": result.template,

@@ -43,19 +43,9 @@ class Usage(Value, kw_only=True):
     calls: int = 0
     nano_usd: NanoUsd | None = NanoUsd(0)
 
-    def __add__(self, other: "Usage") -> "Usage":
-        known = self.nano_usd is not None and other.nano_usd is not None
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            calls=self.calls + other.calls,
-            nano_usd=NanoUsd((self.nano_usd or 0) + (other.nano_usd or 0)) if known else None,
-        )
-
 
 UNUSED = Usage()
-"""Nothing was used: what most stages of most items come to."""
+"""Nothing was used: no call was made, or none was charged for."""
 
 
 class Artifact(Value, kw_only=True):
@@ -94,7 +84,6 @@ class WorkResult(Value, kw_only=True):
     text: str = ""
     artifacts: tuple[Artifact, ...] = ()
     error: Failure | None = None
-    usage: Usage = UNUSED
     duration: Seconds = Seconds(0.0)
     model: str = ""
     template: str = ""

@@ -1,4 +1,4 @@
-"""What the agents of all roles do alike: receive an item, validate it, work on it, and account for what that used.
+"""What the agents of all roles do alike: receive an item, validate it, and work on it.
 
 A known failure becomes a result here. Any other exception is raised: the bridge reports it as a crash of the agent.
 """
@@ -20,7 +20,7 @@ from darumad.work.item import WorkItem
 from darumad.work.kinds import KINDS
 from darumad.work.model import ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Complete, Context
-from darumad.work.result import UNUSED, Failure, StopReason, Usage, WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.validation import Findings, validate
 
 log = logger(__name__)
@@ -38,43 +38,34 @@ Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 """A role's own part: what it makes of an item that is fit."""
 
 
-class Meter:
-    """The model as one stage sees it: what its calls used is counted, and an incomplete answer is a failure.
+class Answering:
+    """The model as one stage sees it: an incomplete answer is a failure, and `model` is the one that answered last.
 
-    Replayed steps call nobody, so they count nothing. `model` is the one that answered last; before the first call it
-    is the one that would be asked.
+    Before the first call it is the one that would be asked. Replayed steps call nobody.
     """
 
-    __slots__ = ("_complete", "_within", "model", "usage")
+    __slots__ = ("_complete", "_within", "model")
 
-    def __init__(self, complete: Complete, within: "Meter | None" = None) -> None:
+    def __init__(self, complete: Complete, within: "Answering | None" = None) -> None:
         self._complete = complete
         self._within = within
         self.model = complete.model
-        self.usage = UNUSED
 
     async def __call__(self, request: ModelRequest) -> ModelReply:
         """See `Complete.__call__`."""
         reply = await self._complete(request)
-        self.add(reply.usage)
         self._answered_by(reply.model)
         return whole(reply)
 
-    def elsewhere(self, kind: str, /) -> "Meter | None":
-        """See `Complete.elsewhere`; what is used there is counted here too."""
+    def elsewhere(self, kind: str, /) -> "Answering | None":
+        """See `Complete.elsewhere`; who answers there is known here too."""
         other = self._complete.elsewhere(kind)
-        return None if other is None else Meter(other, self)
+        return None if other is None else Answering(other, self)
 
     def _answered_by(self, model: str) -> None:
         self.model = model or self.model
         if self._within is not None:
             self._within._answered_by(model)  # noqa: SLF001 - its own kind
-
-    def add(self, used: Usage) -> None:
-        """Count what one more call used."""
-        self.usage = self.usage + used
-        if self._within is not None:
-            self._within.add(used)
 
 
 class Conduct:
@@ -113,7 +104,7 @@ class Conduct:
         try:
             if context.complete.model is None:
                 return await self._tried(item, context, work)
-            return await self._metered(item, context, work)
+            return await self._tried(item, changed(context, complete=Answering(context.complete)), work)
         finally:
             self._busy = False
 
@@ -125,12 +116,6 @@ class Conduct:
             return self._failed(error, item)
         except ExceptionGroup as several:
             return self._failed(_first_of(several), item)
-
-    async def _metered(self, item: WorkItem, context: Context, work: Work) -> WorkResult:
-        """As `_tried`, with what its calls used."""
-        meter = Meter(context.complete)
-        result = await self._tried(item, changed(context, complete=meter), work)
-        return changed(result, usage=result.usage + meter.usage) if meter.usage.calls else result
 
     def _failed(self, error: Known, item: WorkItem) -> WorkResult:
         result = failed(error)
