@@ -153,3 +153,20 @@ async def test_who_is_asked_for_its_models_is_read_no_further_either(pieces: Cal
         spec = ProviderSpec(kind="ollama", base_url=url)
         assert (await validated(spec, None, within=3.0)).reason == f"what answers at {url} is no ollama server"
         assert await ollama_models(spec, within=3.0) is None
+
+
+@pytest.mark.parametrize("provider", ["ollama", "openai"])
+async def test_vectors_of_many_texts_are_read_though_they_are_longer(desk: Desk, provider: str) -> None:
+    desk.keys["openai"] = desk.keys["anthropic"]
+    vector = f"[{', '.join(['0.1234567890123456'] * 1_536)}]"
+    if provider == "ollama":
+        said = f'"prompt_eval_count": 1, "embeddings": [{", ".join([vector] * 100)}]'
+    else:
+        found = ", ".join(f'{{"index": {at}, "embedding": {vector}}}' for at in range(100))
+        said = f'"usage": {{"prompt_tokens": 1, "total_tokens": 1}}, "data": [{found}]'
+    answer = f'{{"model": "m", {said}}}'.encode()
+    async with sending(lambda: (answer, b""), status=200, content_type="application/json") as url:
+        desk.change(base_url=url, embedding_model="m")
+        made = await desk.broker.embed_for(OWNER, provider)(["a text"] * 100)
+        await desk.broker.close()
+    assert [len(each) for each in made.vectors] == [1_536] * 100

@@ -43,14 +43,14 @@ async def events(response: Response, watch: AttemptWatch) -> AsyncIterator[Mappi
             yield event
 
 
-async def document(response: Response, watch: AttemptWatch) -> Mapping[str, Any]:
-    """The one JSON object of a whole answer; every piece of it tells the watch that something came."""
+async def document(response: Response, watch: AttemptWatch, *, most: int = MAX_DOCUMENT_BYTES) -> Mapping[str, Any]:
+    """The one JSON object of a whole answer of `most` bytes; each piece of it tells the watch that something came."""
     body = bytearray()
     async for piece in response.aiter_bytes():
         watch.event()
         body += piece
-        if len(body) > MAX_DOCUMENT_BYTES:  # whatever it says that it is
-            raise too_long(MAX_DOCUMENT_BYTES)
+        if len(body) > most:  # whatever it says that it is
+            raise too_long(most)
     return _object(bytes(body))
 
 

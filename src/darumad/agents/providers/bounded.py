@@ -4,7 +4,8 @@ So every client here has the hook `bound` on its responses. It unpacks what is c
 one of them would put something else in the place of what is not.
 
 What is read as JSON in one go holds every thread meanwhile, and takes thirty times its size where it is made for that.
-So a document may be no longer than any answer of a model is, and of a stream each line.
+So a document may be no longer than any answer of a model is, and of a stream each line. Vectors are longer, and lists
+of numbers cost a tenth of that.
 """
 
 import zlib
@@ -16,6 +17,8 @@ from darumad.agents.providers.classify import AttemptFailed
 
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 """JSON longer than this is no answer: 128,000 tokens are 0.6 MiB, and twice as much where each letter is escaped."""
+MAX_VECTORS_BYTES = 32 * 1024 * 1024
+"""The same of vectors: 1,000 of 1,536 numbers each."""
 MAX_STREAM_BYTES = 48 * 1024 * 1024
 """A stream longer than this is none: 128,000 tokens are 38 MiB where each comes with 300 bytes around it."""
 MAX_REFUSAL_BYTES = 1024 * 1024
@@ -25,6 +28,8 @@ _PART = 256 * 1024
 _PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _EITHER = 32 + zlib.MAX_WBITS
 """What zlib calls either form, whichever the first bytes are of."""
+_OF_VECTORS = ("/embed", "/embeddings")
+"""How the paths end where vectors are asked for."""
 _STREAMS = ("text/event-stream", "application/x-ndjson")
 
 
@@ -44,9 +49,12 @@ def bound(stream: type[Any], is_read_by_lines: Callable[[Any], bool] = streams) 
 
     async def bounded(response: Any) -> None:
         coding = response.headers.pop("content-encoding", "").strip().lower()
-        most = MAX_STREAM_BYTES if is_read_by_lines(response) else MAX_DOCUMENT_BYTES
+        whole = MAX_VECTORS_BYTES if response.request.url.path.endswith(_OF_VECTORS) else MAX_DOCUMENT_BYTES
+        most = MAX_STREAM_BYTES if is_read_by_lines(response) else whole
         refusal = not response.is_success
-        response.stream = body(response.stream, MAX_REFUSAL_BYTES if refusal else most, coding in _PACKED, refusal)
+        response.stream = body(
+            response.stream, MAX_REFUSAL_BYTES if refusal else most, whole, coding in _PACKED, refusal
+        )
 
     return bounded
 
@@ -54,9 +62,10 @@ def bound(stream: type[Any], is_read_by_lines: Callable[[Any], bool] = streams) 
 class _Bounded:
     """A body, unpacked, that is cut or ends in an error where it is longer than it may be."""
 
-    def __init__(self, body: Any, most: int, packed: bool, refusal: bool) -> None:  # noqa: FBT001 - made in one place
+    def __init__(self, body: Any, most: int, at_once: int, packed: bool, refusal: bool) -> None:  # noqa: FBT001 - made in one place
         self._body = body
         self._most = most
+        self._at_once = at_once
         self._line = 0
         self._unpack = zlib.decompressobj(_EITHER) if packed else None
         self._refusal = refusal
@@ -80,8 +89,8 @@ class _Bounded:
         """See that the line which goes on beyond `part` is not too long to be read."""
         end = part.rfind(b"\n")
         self._line = len(part) - end - 1 if end >= 0 else self._line + len(part)
-        if self._line > MAX_DOCUMENT_BYTES:
-            raise too_long(MAX_DOCUMENT_BYTES, "a line of the answer")
+        if self._line > self._at_once:
+            raise too_long(self._at_once, "a line of the answer")
 
     def _unpacked(self, piece: bytes) -> Iterator[bytes]:
         if self._unpack is None:

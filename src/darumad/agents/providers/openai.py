@@ -10,7 +10,7 @@ import httpx2
 import openai  # noqa: TID251 - the vendor's client, behind this door
 
 from darumad.agents.providers.body import document, events
-from darumad.agents.providers.bounded import bound
+from darumad.agents.providers.bounded import MAX_VECTORS_BYTES, bound
 from darumad.agents.providers.client import headers
 from darumad.agents.providers.config import OPENAI_URL, ProviderSpec
 from darumad.agents.providers.credential import Credential
@@ -87,7 +87,8 @@ class OpenAIClient:
             model=self._embedding_model, input=list(texts), encoding_format="float", extra_headers=self._headers(call)
         ) as response:
             watch.heard(response.headers)
-            return embeddings_of(await document(response.http_response, watch), texts, self._embedding_price)
+            found = await document(response.http_response, watch, most=MAX_VECTORS_BYTES)
+            return embeddings_of(found, texts, self._embedding_price)
 
     async def close(self) -> None:
         """Close every connection."""
