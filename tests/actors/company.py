@@ -5,9 +5,10 @@ What the agents do is the test's to say; who gives work to whom, and what follow
 
 import itertools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from darumad.actors import (
@@ -48,6 +49,7 @@ from darumad.work.backoff import Backoff as Retry
 from darumad.work.codec import plan_to_json, review_to_json
 from darumad.work.gates import Finding, Gate, Review, Verdict
 from darumad.work.item import WorkItem
+from darumad.work.lanes import Lane
 from darumad.work.plan import Plan, PlannedItem
 from darumad.work.ports import Agent, Context, Owner
 from darumad.work.result import Failure, StopReason, WorkResult
@@ -114,10 +116,22 @@ class _Mind:
 class Company:
     """`minds` are what each role's agents do; `make` makes them; `contexts` is what they were shown, in order."""
 
-    def __init__(self, directory: Path, stack: ExitStack, *, count: int = 2, grace: float = 5.0, **minds: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        stack: ExitStack,
+        *,
+        count: int = 2,
+        grace: float = 5.0,
+        places: Mapping[str, int] = MappingProxyType({}),
+        **minds: Any,
+    ) -> None:
         self.clock = FakeClock(1_000_000.0)
         self._ids = itertools.count(1)
-        self.desk = Desk(directory / "state", self.clock).open()
+        self._narrow = frozenset(places)
+        self.desk = Desk(directory / "state", self.clock)
+        self.desk.lanes = {name: Lane(max_running=most) for name, most in places.items()}
+        self.desk.open()
         stack.callback(self.desk.close)
         self.minds: dict[Role, Work] = {
             Role.ORCHESTRATOR: plan, Role.OPTIMIZER: prepare, Role.EXECUTOR: do, Role.REVIEWER: approve,
@@ -280,6 +294,7 @@ class Company:
             holding=self.held.append,
             mended_at=lambda agent, reason: self.mended.get((agent, reason), NEVER),
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
+            narrow=self._narrow,
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),
             arrived=self._arrived,

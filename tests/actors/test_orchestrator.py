@@ -463,6 +463,13 @@ def test_an_item_that_cannot_be_read_leaves_its_slot_to_the_next_at_once(company
     assert daemon.desk.record("bad").error["kind"] == "unreadable"
 
 
+def test_a_place_that_an_item_leaves_in_its_lane_is_the_next_ones_at_once(company: Companies) -> None:
+    daemon = company(places={"narrow": 1}).start()
+    names = [f"item-{number}" for number in range(6)]
+    daemon.submit(*names, lane="narrow")
+    daemon.succeeds(*names)  # and nobody reads the journal again: the clock stands still
+
+
 def test_a_claim_that_fails_is_said_and_made_again_at_the_next_look(company: Companies) -> None:
     structlog.reset_defaults()
     daemon = company()

@@ -29,12 +29,15 @@ from darumad.daemon import configured
 from darumad.daemon.assembly import Kernel, Minds, listener_failed
 from darumad.daemon.treasury import Treasury
 from darumad.errors import Broken
-from darumad.events import ProviderCircuitClosed, Recorded, WorkCancelled
+from darumad.events import ProviderCircuitClosed, Recorded, WorkCancelled, WorkDead, WorkExpired
 from darumad.journal.requests import PAUSED
 from darumad.names import NEVER, AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
 from darumad.work.ports import Owner
 from darumad.work.states import ParkReason
+
+_LEAVE_A_LANE = frozenset({WorkCancelled.name, WorkDead.name, WorkExpired.name})
+"""How items end that may be in no slot, but have a place in their lane."""
 
 
 class Engine:
@@ -63,6 +66,7 @@ class Engine:
             degraded_at=kernel.settings.supervision.degraded_at,
         )
         self._root: SupervisorRef | None = None
+        self._narrow = configured.narrow_lanes(kernel.settings)
         self._restarted_at: dict[AgentName, Seconds] = {}
         self.held: frozenset[AgentName] = frozenset()
         """The definitions whose template is held, as the orchestrator last said."""
@@ -159,6 +163,7 @@ class Engine:
             holding=self._hold,
             mended_at=self._mended_at,
             counts={each.name: each.count for each in self.definitions[Role.EXECUTOR]},
+            narrow=self._narrow,
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
             arrived=self._arrived,
@@ -214,11 +219,12 @@ class Engine:
         return Barred(*(frozenset(name for name in names if lets[name] is each) for each in (Lets.NONE, Lets.ONE)))
 
     def _heard(self, facts: Sequence[Recorded]) -> None:
-        """On the publisher's thread: who waited for a circuit need not wait until somebody looks.
+        """On the publisher's thread: who waited for a circuit, or for a place in a lane, need not wait for a look.
 
         And what is cancelled stops, whoever cancelled it: sub-work goes with its parent, and nobody asked for that.
         """
-        if any(each.type == ProviderCircuitClosed.name for each in facts):
+        told = {each.type for each in facts}
+        if ProviderCircuitClosed.name in told or (self._narrow and told & _LEAVE_A_LANE):
             self.hint()
         cancelled = {each.subject for each in facts if each.type == WorkCancelled.name}
         if cancelled and (owned := self._minds.bridge.owners(cancelled)):
