@@ -128,7 +128,7 @@ class Company:
     ) -> None:
         self.clock = FakeClock(1_000_000.0)
         self._ids = itertools.count(1)
-        self._narrow = frozenset(places)
+        self._limited_lanes = frozenset(places)
         self.desk = Desk(directory / "state", self.clock)
         self.desk.lanes = {name: Lane(max_running=most) for name, most in places.items()}
         self.desk.open()
@@ -294,7 +294,7 @@ class Company:
             holding=self.held.append,
             mended_at=lambda agent, reason: self.mended.get((agent, reason), NEVER),
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
-            narrow=self._narrow,
+            limited_lanes=self._limited_lanes,
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),
             arrived=self._arrived,

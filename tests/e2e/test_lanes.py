@@ -1,4 +1,4 @@
-"""A lane with few places: whoever leaves one makes room for the next at once, and not when the journal is read anew."""
+"""A limited lane: whoever leaves a place in it makes room for the next at once, not when the journal is read anew."""
 
 from collections.abc import Callable
 

@@ -103,8 +103,8 @@ class OrchestratorPorts(Value, kw_only=True):
     """When somebody last saw to what items of this agent are parked for, by the reason; monotonic seconds."""
     counts: Mapping[AgentName, int]
     """How many items of each definition may be under way at once."""
-    narrow: frozenset[str]
-    """The lanes in which so many items may be under way and no more."""
+    limited_lanes: frozenset[str]
+    """Those in which so many items may be under way and no more."""
     backoff: Backoff
     reread: Seconds
     """How often the journal is read again, whatever was hinted."""
@@ -214,7 +214,7 @@ class Orchestrator(Actor):
         """One item fewer of this definition and of this lane is under way: one that was held back may begin."""
         if item.agent in self._held_back:
             self._backlog.add(pool_of(item.stages[0], item.agent))
-        if item.lane in self._ports.narrow:
+        if item.lane in self._ports.limited_lanes:
             self._backlog.anywhere()
 
     def _decide(self, done: Done) -> None:

@@ -9,6 +9,7 @@ from darumad.daemon.engine import Engine
 from darumad.daemon.housekeeping import TICK
 from darumad.journal import Reader
 from darumad.names import Role
+from darumad.work.lanes import limited
 
 LOOKS = 24
 """So many looks in a row find the same before it is told: two minutes, beyond what the orchestrator needs to reread."""
@@ -62,6 +63,5 @@ class ClaimWatch:
 
     def _shut_lanes(self, reader: Reader) -> frozenset[str]:
         """The lanes that are paused or full."""
-        limited = {name: each.max_running for name, each in self._lanes.items() if each.max_running is not None}
-        full = [name for name, most in limited.items() if len(reader.in_lane(name, most)) >= most]
+        full = [name for name, most in limited(self._lanes).items() if len(reader.in_lane(name, most)) >= most]
         return frozenset(full) | {name for name, each in self._lanes.items() if each.paused}

@@ -274,8 +274,3 @@ def lanes(settings: Settings) -> dict[str, Lane]:
         name: Lane(weight=each.weight, max_running=each.max_running, paused=each.paused)
         for name, each in settings.lanes.items()
     }
-
-
-def narrow_lanes(settings: Settings) -> frozenset[str]:
-    """The lanes in which so many items may be under way and no more."""
-    return frozenset(name for name, each in lanes(settings).items() if each.max_running is not None)

@@ -33,6 +33,7 @@ from darumad.events import ProviderCircuitClosed, Recorded, WorkCancelled, WorkD
 from darumad.journal.requests import PAUSED
 from darumad.names import NEVER, AgentName, Fence, ItemId, Role, Seconds, Stage
 from darumad.supervision import ChildSpec, Event, Supervisor, SupervisorRef, lint
+from darumad.work.lanes import limited
 from darumad.work.ports import Owner
 from darumad.work.states import ParkReason
 
@@ -66,7 +67,7 @@ class Engine:
             degraded_at=kernel.settings.supervision.degraded_at,
         )
         self._root: SupervisorRef | None = None
-        self._narrow = configured.narrow_lanes(kernel.settings)
+        self._limited_lanes = frozenset(limited(configured.lanes(kernel.settings)))
         self._restarted_at: dict[AgentName, Seconds] = {}
         self.held: frozenset[AgentName] = frozenset()
         """The definitions whose template is held, as the orchestrator last said."""
@@ -163,7 +164,7 @@ class Engine:
             holding=self._hold,
             mended_at=self._mended_at,
             counts={each.name: each.count for each in self.definitions[Role.EXECUTOR]},
-            narrow=self._narrow,
+            limited_lanes=self._limited_lanes,
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
             arrived=self._arrived,
@@ -224,7 +225,7 @@ class Engine:
         And what is cancelled stops, whoever cancelled it: sub-work goes with its parent, and nobody asked for that.
         """
         told = {each.type for each in facts}
-        if ProviderCircuitClosed.name in told or (self._narrow and told & _LEAVE_A_LANE):
+        if ProviderCircuitClosed.name in told or (self._limited_lanes and told & _LEAVE_A_LANE):
             self.hint()
         cancelled = {each.subject for each in facts if each.type == WorkCancelled.name}
         if cancelled and (owned := self._minds.bridge.owners(cancelled)):

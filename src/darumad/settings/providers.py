@@ -68,7 +68,8 @@ class ProviderSettings(Value, kw_only=True):
     )
     concurrency: int = setting(
         16,
-        "How many calls are open at once; an answer of up to 2 MiB is read of each, and streamed one of up to 48.",
+        "How many calls are open at once; an answer of up to 2 MiB is read of each, a streamed one of up to 48, "
+        "vectors of up to 32.",
         Bounds(at_least=1, at_most=1024),
     )
     connect_timeout: Seconds = setting(Seconds(5), "How long connecting may take.", POSITIVE)

@@ -29,6 +29,11 @@ class Lane(Value, kw_only=True):
     paused: bool = False
 
 
+def limited(lanes: Mapping[str, Lane]) -> Mapping[str, int]:
+    """How many items each limited lane may have under way; a lane without a limit is not there."""
+    return {name: each.max_running for name, each in lanes.items() if each.max_running is not None}
+
+
 class Turns:
     """Whose turn it is. Memory only: after a restart everybody starts level."""
 
@@ -46,11 +51,7 @@ class Turns:
     @property
     def limits(self) -> Mapping[str, int]:
         """How many items each limited lane may have under way; a paused one none is asked of."""
-        return {
-            name: lane.max_running
-            for name, lane in self._lanes.items()
-            if lane.max_running is not None and not lane.paused
-        }
+        return limited({name: lane for name, lane in self._lanes.items() if not lane.paused})
 
     def among(self, able: Mapping[Pool, Collection[str]], there: Mapping[Pool, Collection[str]]) -> "Turns":
         """The turns in these pools of the lanes which have something ready for them, and of no other; else as they are.
