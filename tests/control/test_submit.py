@@ -321,6 +321,15 @@ def test_a_vague_item_that_is_answered_before_its_time_waits_for_that(served: Se
     assert (shown["state"], shown["reason"], shown["scheduled_for"]) == ("scheduled", "delay", 4_102_444_800_000)
 
 
+def test_an_item_that_comes_after_another_waits_for_its_own_time_too(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "first", "stages": ["execute"]})
+    later = {**CLEAR, "id": "later", "depends_on": ["first"], "run_at": "2100-01-01T00:00:00Z"}
+    assert served.client.submit(later)["state"] == "waiting"
+    served.room.succeed()
+    shown = served.client.call("work show", id="later")
+    assert (shown["state"], shown["reason"], shown["scheduled_for"]) == ("scheduled", "delay", 4_102_444_800_000)
+
+
 def test_an_item_that_forbids_the_challenge_is_ready_and_its_doubts_are_told(served: Served) -> None:
     reply = served.client.submit({"description": "just make it better somehow", "challenge": False})
     assert reply["state"] == "ready"

@@ -98,7 +98,7 @@ def test_a_waiting_item_goes_where_its_submit_wished_it(desk: Desk) -> None:
     desk.submit(
         "a",
         new_item("parked", needs=["a"], state=WorkState.PARKED, reason="challenge", questions=("which?",)),
-        new_item("later", needs=["a"], state=WorkState.SCHEDULED, run_at=later),
+        new_item("later", needs=["a"], state=WorkState.SCHEDULED, reason="delay", run_at=later),
     )
     desk.succeed(desk.claim_one())
     assert (desk.state("parked"), desk.record("parked").questions) == (WorkState.PARKED, ("which?",))

@@ -301,7 +301,7 @@ def test_a_dependent_that_waits_again_goes_where_its_submit_wished_it(desk: Desk
     tomorrow = desk.clock.wall() + 86_400_000
     desk.submit(
         "x",
-        new_item("later", needs=["x"], state=WorkState.SCHEDULED, run_at=tomorrow),
+        new_item("later", needs=["x"], state=WorkState.SCHEDULED, reason="delay", run_at=tomorrow),
         new_item("vague", needs=["x"], state=WorkState.PARKED, reason="challenge", questions=("which?",)),
     )
     desk.kill(desk.claim_one())

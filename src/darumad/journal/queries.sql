@@ -481,10 +481,10 @@ SELECT EXISTS (SELECT 1 FROM dependency WHERE needs IN (SELECT value FROM json_e
 -- name: settle_dependents
 -- Items that waited on these, the last of their unfinished dependencies, go where their submit wished them.
 UPDATE item SET
-    state = CASE WHEN reason IS NOT NULL THEN 'parked' WHEN run_at > :now THEN 'scheduled' ELSE 'ready' END,
-    reason = CASE WHEN reason IS NOT NULL THEN reason WHEN run_at > :now THEN 'delay' END,
+    state = CASE WHEN reason <> 'delay' THEN 'parked' WHEN run_at > :now THEN 'scheduled' ELSE 'ready' END,
+    reason = CASE WHEN reason <> 'delay' THEN reason WHEN run_at > :now THEN 'delay' END,
     rank = max(:now, coalesce(run_at, 0)) - priority * :ageing,
-    ready_at = CASE WHEN reason IS NULL AND coalesce(run_at, 0) <= :now THEN :now END
+    ready_at = CASE WHEN coalesce(reason, 'delay') = 'delay' AND coalesce(run_at, 0) <= :now THEN :now END
 WHERE +state = 'waiting'
     AND id IN (SELECT item FROM dependency WHERE needs IN (SELECT value FROM json_each(:asked)))
     AND NOT EXISTS (
