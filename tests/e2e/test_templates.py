@@ -10,7 +10,7 @@ import yaml
 
 from darumad.sim import Simulation
 from darumad.sim.reading import scenario_of
-from tests.e2e.conftest import FEW
+from tests.e2e.conftest import FEW, own
 from tests.kit.daemon import DARUMA, Daemon
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -63,3 +63,15 @@ def test_the_clerk_of_the_how_to_works_with_its_tools_and_is_sent_back_once(
     assert daemon.client.call("result", id="three")["data"] == {"total": 6}
     (orders,) = daemon.state.glob("workspaces/three/*/orders")
     assert len(orders.read_text().splitlines()) == 1
+
+
+def test_the_files_of_a_dead_item_that_was_retried_are_those_of_the_attempt_that_succeeded(
+    house: Callable[..., Daemon], home: Path
+) -> None:
+    daemon = house({**FEW, "agents": {"recovers": own("recovers")}}).start()
+    daemon.submit("late", agent="recovers", max_attempts=1)
+    assert daemon.settled("late")["state"] == "dead"
+    daemon.client.call("work retry", {}, id="late")
+    assert daemon.settled("late")["state"] == "succeeded"
+    saved = daemon.run("result", "late", "--save", str(home / "out"))
+    assert (saved.returncode, (home / "out" / "page.txt").read_text()) == (0, "attempt 2\n"), saved.stderr

@@ -167,7 +167,7 @@ def test_a_retry_replays_no_step_and_knows_what_failed(desk: Desk) -> None:
         )
     )
     retry = desk.claim_one()
-    assert (retry.record.attempt, retry.steps, retry.failed, retry.lineage) == (2, (), (failure,), 1)
+    assert (retry.record.attempt, retry.steps, retry.failed, retry.record.lineage) == (2, (), (failure,), 1)
 
 
 def test_a_review_that_failed_is_tried_again_on_the_finished_work(desk: Desk) -> None:

@@ -99,7 +99,7 @@ class Opening:
         return Context(
             stage=record.stage,
             attempt=Attempt(record.attempt),
-            place=self._workspaces.of(held),
+            place=self._workspaces.of(record),
             steps=steps,
             effects=effects,
             complete=complete,

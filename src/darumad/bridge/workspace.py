@@ -8,8 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from darumad.bridge.unpacking import Unpacking, UnpackLimits
-from darumad.journal.requests import Held
-from darumad.work.item import WorkItem
+from darumad.work.item import WorkItem, WorkRecord
 
 LONGEST_NAME = 200
 """Characters of an id that is the name of its directory as it is; a file system takes 255."""
@@ -50,9 +49,9 @@ class Workspaces:
         """The directory of every item that ever had a workspace and still has it."""
         return [each for each in self._root.iterdir() if each.is_dir()] if self._root.is_dir() else []
 
-    def of(self, held: Held) -> Path:
-        """The workspace of a held item."""
-        return self.place(held.record.item.id, held.lineage)
+    def of(self, record: WorkRecord) -> Path:
+        """The workspace that an item works in, or that it made its result in."""
+        return self.place(record.item.id, record.lineage)
 
     def fill(self, item: WorkItem, workspace: Path, stopped: threading.Event) -> Mapping[str, Path]:
         """Each upload of `item` by its name, laid out once per workspace. A tar becomes a directory, all else a file.

@@ -68,7 +68,7 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         low_water=settings.journal.low_water,
         head_timeout=settings.control.head_timeout,
         body_timeout=settings.control.body_timeout,
-        workspace_of=lambda record: minds.workspaces.place(record.item.id, record.failures),
+        workspace_of=minds.workspaces.of,
         remove_workspaces=lambda item: minds.workspaces.remove(minds.workspaces.home_of(item)),
         remember=Seconds(settings.retention.results + settings.retention.ids),
         log_file=settings.log.file,

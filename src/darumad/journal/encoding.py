@@ -71,7 +71,7 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
     (
         _, uid, body, digest, state, stage, reason, rank, fence, attempt, attempt_open, boot, holder, failures, crashes,
         suspect, delays, parks, reviews, run_at, expires_at, created_at, ready_at, started_at, finished_at, error,
-        origin, submitted_by, questions, answers, feedback, _, _, correlation_id,
+        origin, submitted_by, questions, answers, feedback, lineage, _, correlation_id,
     ) = row  # fmt: skip
     return WorkRecord(
         item=_with_expiry(item or item_of(body, digest, uid), expires_at),
@@ -99,6 +99,7 @@ def record_from_row(row: Sequence[Any], item: WorkItem | None = None) -> WorkRec
         questions=_texts(questions),
         answers=_texts(answers),
         feedback=_mappings(feedback),
+        lineage=lineage,
         origin=origin,
         submitted_by=submitted_by,
         correlation_id=correlation_id,

@@ -16,7 +16,7 @@ from darumad.names import Stage
 from darumad.work.codec import result_from_json
 from darumad.work.item import WorkItem, WorkRecord
 
-_UID, _SHA256, _FENCE, _LINEAGE = 1, 3, 8, 31
+_UID, _SHA256, _FENCE = 1, 3, 8
 """Where they stand in a row of the `record` view."""
 
 
@@ -58,7 +58,7 @@ class _Written:
         row = self._rows[id_]
         record = record_from_row(row, self._known[id_] or self._read_item(row))
         if not _has_history(row):
-            return Held(record=record, slot=slot, lineage=row[_LINEAGE])
+            return Held(record=record, slot=slot)
         made = _made_before(record, self._outputs[id_])
         work = made.get(Stage.EXECUTING)
         return Held(
@@ -69,7 +69,6 @@ class _Written:
             brief=made.get(Stage.OPTIMIZING),
             work=None if work is None else result_from_json(work),
             failed=tuple(load(error) for (error,) in self._failures[id_]),
-            lineage=row[_LINEAGE],
         )
 
     def _read_item(self, row: Sequence[Any]) -> WorkItem:

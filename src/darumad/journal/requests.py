@@ -117,7 +117,6 @@ class Held(Value, kw_only=True):
     `effects` are those of all attempts, `steps` (seq, kind, input digest, output) of this attempt and stage.
     `turns` are the earlier ones of its conversation, the same for as long as its attempt lasts.
     `brief` is what this attempt's optimizing stage left, `work` the result of its executing one, if they are done.
-    `lineage` counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
     """
 
     record: WorkRecord
@@ -128,7 +127,6 @@ class Held(Value, kw_only=True):
     work: WorkResult | None = None
     turns: tuple[Message, ...] = ()
     failed: tuple[Mapping[str, Any], ...] = ()
-    lineage: int = 0
 
 
 class Claimed(Value):

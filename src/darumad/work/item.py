@@ -81,6 +81,8 @@ class WorkItem(Value, kw_only=True):
 class WorkRecord(Value, kw_only=True):
     """One item as the journal holds it: the caller's part, and everything that has become of it.
 
+    `lineage` counts fresh workspaces: it goes up with each failure, so a retry after one starts in an empty directory.
+
     `unreadable` is None, or why the journal cannot tell what the caller's part is: of `item` then nothing holds but its
     id, agent, phase, priority, lane and expiry.
     """
@@ -110,6 +112,7 @@ class WorkRecord(Value, kw_only=True):
     questions: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     feedback: tuple[Mapping[str, Any], ...] = ()
+    lineage: int = 0
     origin: str = "socket"
     submitted_by: str = ""
     correlation_id: str | None = None
