@@ -285,6 +285,47 @@ def test_while_draining_nothing_is_claimed_and_what_runs_stops_at_the_end_of_its
     daemon.succeeds("one", "two")
 
 
+def test_what_a_claim_takes_that_was_on_its_way_when_all_was_stopped_is_put_back(company: Companies) -> None:
+    """Whoever stops all that runs has looked by then, and would leave it running."""
+    held = Held()
+    daemon = company(optimizer=held).start().seated()
+    daemon.dispatch.paused = True
+    daemon.submit("one")
+    daemon.becomes("one", WorkState.READY)
+    writer = Writer(daemon.desk)
+    daemon.dispatch.paused = False
+    daemon.tell(Hint())
+    eventually(lambda: daemon.desk.journal.health().queued == 1)
+    daemon.dispatch.paused = True
+    writer.open()
+    daemon.until("work.interrupted", "one")
+    assert held.begun == []
+    daemon.dispatch.paused = False
+    held.release()
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one")
+    assert daemon.desk.record("one").attempt == 1
+
+
+def test_the_next_stage_does_not_begin_that_was_committed_when_all_was_stopped(company: Companies) -> None:
+    held, reviewed = Held(), Held(review(Verdict.PASS))
+    daemon = company(executor=held, reviewer=reviewed).start().seated()
+    daemon.submit("one")
+    eventually(lambda: held.begun)
+    daemon.becomes("one", WorkState.RUNNING)
+    writer = Writer(daemon.desk)
+    held.release()
+    eventually(lambda: daemon.desk.journal.health().queued == 1)
+    daemon.dispatch.paused = True
+    writer.open()
+    daemon.until("work.interrupted", "one")
+    assert (daemon.becomes("one", WorkState.READY).stage, reviewed.begun) == (Stage.REVIEWING, [])
+    daemon.dispatch.paused = False
+    reviewed.release()
+    daemon.clock.advance(REREAD)
+    daemon.succeeds("one")
+
+
 def test_a_barred_definitions_items_stay_where_they_are_until_it_is_barred_no_more(company: Companies) -> None:
     daemon = company()
     daemon.barred = Barred(wholly=frozenset({AgentName("executor")}))

@@ -390,6 +390,10 @@ class Orchestrator(Actor):
 
     def _hand_out(self, held: Held, holder: str) -> None:
         self._going_on.pop(held.record.item.id, None)
+        if not self._ports.dispatch.open:  # since it was asked for: whoever stops all that runs did not meet this one
+            self._roster.free(holder)
+            self._decide(put_back(holder, held, "nothing is handed out any more"))
+            return
         seated = self._roster.hold(holder, held, Seconds(self._ports.clock.monotonic()))
         if seated is None:
             self._decide(put_back(holder, held, SLOT_ENDED))
