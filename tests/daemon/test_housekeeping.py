@@ -144,6 +144,33 @@ def test_when_workspaces_outgrow_their_room_the_oldest_go_first(desk: Desk) -> N
     assert {name for name, home in homes.items() if home.exists()} == {"b", "c"}
 
 
+def test_an_item_that_comes_in_while_workspaces_are_measured_keeps_its_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(desk, Retention(workspaces_size=Bytes(0)))
+    homes = kept.workspaces.homes
+
+    def begun_meanwhile() -> list[Path]:
+        desk.submit(new_item("new"))
+        kept.workspace("new", now=desk.clock.monotonic())
+        return homes()
+
+    monkeypatch.setattr(kept.workspaces, "homes", begun_meanwhile)
+    kept.keeping.remove_workspaces()
+    assert kept.workspaces.home_of("new").exists()
+
+
+def test_a_file_that_its_agent_removes_while_it_is_measured_keeps_nothing_from_going(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, files = Kept(desk), housekeeping._files
+    finished(desk, "old")
+    home = kept.workspace("old", age=91 * DAY, now=desk.clock.monotonic())
+    monkeypatch.setattr(housekeeping, "_files", lambda place: [*files(place), place / "gone"])
+    kept.keeping.remove_workspaces()
+    assert not home.exists()
+
+
 def test_an_item_that_cannot_be_read_keeps_its_uploads_and_nobody_elses(desk: Desk) -> None:
     uploads = desk.directory / "uploads"
     uploads.mkdir()

@@ -4,9 +4,11 @@ It asks the journal in small bites and waits between them; nobody waits for it. 
 is tried again when it is due the next time.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -219,21 +221,20 @@ class Housekeeping:
 
     def _spare_workspaces(self) -> Iterator[Path]:
         """Those of finished items that are too old, then the oldest of them until all fit in the room there is."""
+        sizes = {home: self._size(home) for home in self._ports.workspaces.homes()}
+        # Measuring takes minutes: who needs one is asked behind it, for items come in and are retried meanwhile.
         needed = {self._ports.workspaces.home_of(item) for item in self._unfinished()}
-        homes = sorted((home.stat().st_mtime, home) for home in self._ports.workspaces.homes() if home not in needed)
         oldest = self._ports.clock.wall() / 1000 - self._retention.workspaces
-        sizes = {home: self._size(home) for _, home in homes}
-        room = self._retention.workspaces_size - sum(map(self._size, needed))
         used = sum(sizes.values())
-        for touched, home in homes:
-            if touched >= oldest and used <= room:
+        for touched, home in sorted((_touched(home), home) for home in sizes.keys() - needed):
+            if touched >= oldest and used <= self._retention.workspaces_size:
                 return
             used -= sizes[home]
             yield home
 
     def _size(self, home: Path) -> int:
         self._went_on()
-        return sum(each.lstat().st_size for each in _files(home))
+        return sum(map(_size_of, _files(home)))
 
     def _spare_uploads(self) -> Iterator[Path]:
         """Those that no item names, unless they were sent or asked for lately: somebody may be about to name them."""
@@ -265,5 +266,23 @@ def _is_older(file: Path, than: float) -> bool:
         return False
 
 
+def _touched(home: Path) -> float:
+    """When a file was last made in `home`, or a directory, in wall seconds; never, where somebody has removed it."""
+    try:
+        return home.stat().st_mtime
+    except FileNotFoundError:
+        return inf
+
+
+def _size_of(file: Path) -> int:
+    """Bytes; none of one that its agent has removed by now."""
+    try:
+        return file.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _files(place: Path) -> Sequence[Path]:
-    return [each for each in place.rglob("*") if each.is_file()] if place.is_dir() else []
+    """Every file below `place`, where agents may be at work: a directory that is gone by now holds none."""
+    found = (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
+    return [each for each in found if each.is_file()]
