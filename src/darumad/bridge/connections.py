@@ -7,6 +7,7 @@ closes them when its thread comes back to itself; only the kernel may be asked f
 import asyncio
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,10 +34,12 @@ def _listened_to(loop: asyncio.AbstractEventLoop) -> Iterator[int]:
 
 def _shut_down(descriptor: int) -> bool:
     try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
         with socket.socket(fileno=os.dup(descriptor)) as connection:
             if connection.family not in _INTERNET:
                 return False
             connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # no socket, or no connection any more
+    except OSError:  # it is closed, or no connection any more
         return False
     return True
