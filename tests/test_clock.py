@@ -1,5 +1,6 @@
 """The machine's clock: its timers, and the one thread that they have while any is due."""
 
+import gc
 import threading
 from queue import SimpleQueue
 
@@ -52,6 +53,18 @@ def test_the_thread_goes_when_the_last_timer_is_cancelled_however_late_it_was_du
     clock.call_at(clock.monotonic(), rung.set).cancel()
     clock.call_at(clock.monotonic(), rung.set)
     assert rung.wait(PATIENCE)
+
+
+def test_what_was_cancelled_is_not_kept_until_it_would_have_been_due(clock: SystemClock) -> None:
+    now = clock.monotonic()
+    kept = [clock.call_at(now + 3600.0, lambda: None) for _ in range(10)]
+    for _ in range(1_000):
+        clock.call_at(now + 3600.0, lambda: None).cancel()
+    there = sum(type(each) is type(kept[0]) for each in gc.get_objects())
+    assert there < 200, "a clock that is asked often for what is far away would grow until then"
+    for each in kept:
+        each.cancel()
+    eventually(lambda: not timers())
 
 
 def test_the_thread_is_there_while_a_timer_is_due_and_comes_back_for_the_next(clock: SystemClock) -> None:

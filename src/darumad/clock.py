@@ -10,6 +10,9 @@ from typing import Protocol
 
 from darumad.names import Millis
 
+_SPARE = 64
+"""So many cancelled timers are kept beside as many as wait."""
+
 
 class TimerHandle(Protocol):
     """A call that is due later."""
@@ -78,8 +81,17 @@ class SystemClock:
 
     def _forget(self, timer: _Timer) -> None:
         with self._changed:
-            if self._taken(timer) is not None and not self._pending:
+            if self._taken(timer) is None:
+                return
+            self._sweep()
+            if not self._pending:
                 self._changed.notify()  # for the thread to go
+
+    def _sweep(self) -> None:
+        """Let go of the cancelled where they are most: each would be kept until it was due, and that may be a year."""
+        if len(self._due) > 2 * self._pending + _SPARE:
+            self._due = [each for each in self._due if each[2].fn]
+            heapq.heapify(self._due)
 
     def _run(self) -> None:
         while fn := self._next_due():
