@@ -1,8 +1,8 @@
 """Model calls through the broker, beside the vendor's own client in the same run, against a simulator of its own.
 
-1,000 calls of a second in flight at once, under the time limits that ship; what the broker adds to a call and to a
-piece of a stream, in CPU; and how long a daemon with Anthropic configured takes to be ready. Each measurement is a
-process of its own.
+1,000 calls of a second in flight at once, under the time limits that ship; what the broker adds to a call, in CPU, by
+itself and with the two commits that a call is; what it adds to a piece of a stream; and how long a daemon that has
+Anthropic configured takes to be ready. Each measurement is a process of its own.
 
 A machine that has other work to do stretches every wall time, so those that are compared take turns, and of each the
 best round counts: what disturbs only takes. The CPU stands beside it and decides nothing.
@@ -11,14 +11,13 @@ best round counts: what disturbs only takes. The CPU stands beside it and decide
 import asyncio
 import json
 import os
+import random
 import resource
-import secrets
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from functools import partial
 from itertools import count
 from pathlib import Path
 from unittest.mock import patch
@@ -26,21 +25,30 @@ from unittest.mock import patch
 import anthropic
 import httpx2
 
+from bench.filled import AUDIT, ROOM, WITHIN, new_items, opened
 from bench.yardstick import speed
 from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, half
 from darumad.agents.providers.client import load
 from darumad.agents.providers.tls import tls
+from darumad.bridge.ledger import JournalLedger
 from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.control.client import Client
 from darumad.errors import Unavailable
 from darumad.ids import uuid7
-from darumad.names import ItemId
+from darumad.journal import Accept, Claim, Journal, Note, Slot
+from darumad.journal.commits import Commits
+from darumad.names import AgentName, ItemId, NanoUsd, Stage
+from darumad.work.allowance import Allowance, Caps
+from darumad.work.budget import EVERYTHING
+from darumad.work.item import Limits
 from darumad.work.model import Message, ModelReply, ModelRequest
-from darumad.work.ports import Owner
+from darumad.work.ports import Ledger, Owner
 from darumad.work.result import Usage
 
 AT_ONCE, CALLS, PIECES, ROUNDS = 1_000, 1_000, 3_000, 5
+ITEMS = 50
+"""So many have calls in flight while these are also booked."""
 MODELS = {"anthropic": "claude-haiku-4-5", "ollama": "llama3.2"}
 LETTERS = 24
 """As many as the simulator puts in a piece."""
@@ -95,13 +103,8 @@ def simulated():
 
 def brokered(vendor: str, url: str):
     """One call through the broker, as a function of its request, and how to close it: every call takes one try."""
-    spec = ProviderSpec(kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, num_ctx=1_000_000)
-    config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
-    key = {"anthropic": Credential("sk-bench")}
     books, numbers = Books(), count()
-    clock, tally = SystemClock(), Tally(BUCKETS)
-    new_id = partial(_new_id, clock)
-    broker = Broker(config, books, clock, _Draws(), tally, lambda _: None, new_id, key)
+    broker = _broker(vendor, url, books)
 
     async def close() -> None:
         calls = next(numbers)
@@ -111,8 +114,17 @@ def brokered(vendor: str, url: str):
     return lambda word: broker.complete_for(Owner(ItemId(f"i{next(numbers)}"), 1), "bench")(ASKED[word]), close
 
 
-def _new_id(clock: SystemClock) -> str:
-    return uuid7(clock.wall(), secrets.randbits)
+def _broker(vendor: str, url: str, ledger: Ledger) -> Broker:
+    spec = ProviderSpec(kind=vendor, base_url=url, model=MODELS[vendor], concurrency=AT_ONCE, num_ctx=1_000_000)
+    config = ProviderConfig(use=vendor, providers={vendor: spec}, max_in_flight=AT_ONCE)
+    key = {"anthropic": Credential("sk-bench")}
+    return Broker(config, ledger, SystemClock(), _Draws(), Tally(BUCKETS), lambda _: None, _ids(), key)
+
+
+def _ids():
+    """As the daemon makes them."""
+    clock, rng = SystemClock(), random.Random()
+    return lambda: uuid7(clock.wall(), rng.getrandbits)
 
 
 class _Draws:
@@ -157,6 +169,42 @@ async def added() -> dict[str, float]:
         best = min([await _round(call) for _ in range(5)])
     await close()
     return {"cpu": best}
+
+
+async def booked() -> dict[str, float]:
+    """The same of the whole process with the daemon's own ledger: a commit before each call, and one after it."""
+    with tempfile.TemporaryDirectory(prefix="daruma-") as home, patch.object(half, "build", lambda *_: AtOnce()):
+        journal = opened(Path(home, "state"))
+        owners = _running(journal)
+        commits = Commits(journal.post, asyncio.get_running_loop())
+        allowance = Allowance(caps={EVERYTHING: Caps(daily=Limits(nano_usd=NanoUsd(10**15)))})
+        ledger = JournalLedger(commits, SystemClock(), new_id=_ids(), allowance=allowance)
+        broker = _broker("anthropic", "http://nobody", ledger)
+        best = min([await _booked_round(broker, commits, owners) for _ in range(5)])
+        await broker.close()
+        journal.close(WITHIN)
+    return {"cpu": best}
+
+
+def _running(journal: Journal) -> list[Owner]:
+    """The owners of so many items that were claimed."""
+    journal.call(Accept(items=new_items("i", ITEMS), audit=AUDIT, max_unfinished=ROOM), WITHIN)
+    slots = tuple(Slot(AgentName("echo"), Stage.EXECUTING, f"bench/{number}#1") for number in range(ITEMS))
+    held = journal.call(Claim(slots=slots), WITHIN).held
+    assert len(held) == ITEMS
+    return [Owner(each.record.item.id, each.record.fence) for each in held]
+
+
+async def _booked_round(broker: Broker, commits: Commits, owners: list[Owner]) -> float:
+    async def calls(owner: Owner) -> None:
+        call = broker.complete_for(owner, "bench")
+        for _ in range(CALLS // ITEMS):
+            await call(ASKED["quick"])
+
+    began = time.process_time()
+    await asyncio.gather(*map(calls, owners))
+    await commits.commit(Note(facts=()))  # behind the last settlement
+    return time.process_time() - began
 
 
 async def _round(call) -> float:
@@ -276,12 +324,13 @@ def _ollama(measured: dict[str, float]) -> bool:
 
 def _added(per_piece: float) -> bool:
     per_call, goal = _in_a_process("added", "", "", "")["cpu"] / CALLS * 1e6, CALL_GOAL / max(1.0, speed())
+    with_commits = _in_a_process("booked", "", "", "")["cpu"] / CALLS * 1e6
     print(
         f"providers: the broker adds {per_call:.0f} us of CPU to a call (goal {CALL_GOAL:.0f}, at this machine's speed"
-        f" {goal:.0f})"
+        f" {goal:.0f}); with its two commits, {ITEMS} calls in flight, {with_commits:.0f} us (goal {CALL_GOAL:.0f})"
     )
     print(f"providers: {per_piece:.0f} us of CPU a piece of a stream (goal {PIECE_GOAL:.0f})")
-    return per_call <= goal and per_piece <= PIECE_GOAL
+    return per_call <= goal and with_commits <= CALL_GOAL and per_piece <= PIECE_GOAL
 
 
 def _cold() -> bool:
@@ -295,5 +344,6 @@ def _cold() -> bool:
 
 if __name__ == "__main__":
     _, _way, _what, _vendor, _url = sys.argv
-    _run = added() if _way == "added" else _measured(bare if _way == "bare" else brokered, _what, _vendor, _url)
+    _by_itself = {"added": added, "booked": booked}.get(_way)
+    _run = _by_itself() if _by_itself else _measured(bare if _way == "bare" else brokered, _what, _vendor, _url)
     print(json.dumps(asyncio.run(_run)))

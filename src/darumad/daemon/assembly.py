@@ -4,7 +4,6 @@ import asyncio
 import functools
 import os
 import random  # noqa: TID251 - the one Random of the daemon is made here
-import secrets
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -68,7 +67,8 @@ def build_kernel(settings: Settings, clock: SystemClock, guardian: Guardian, sta
     Raises:
         Refused: the state directory cannot be had or the journal cannot be used.
     """
-    new_id = functools.partial(_new_id, clock)
+    rng = random.Random()  # noqa: S311 - jitter and ids are no secrets
+    new_id = functools.partial(_new_id, clock, rng)
     tally = Tally(BUCKETS)
     publisher = Publisher(clock)
     publisher.subscribe(tell)
@@ -100,7 +100,7 @@ def build_kernel(settings: Settings, clock: SystemClock, guardian: Guardian, sta
     return Kernel(
         settings=settings,
         clock=clock,
-        rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter is no secret
+        rng=rng,
         new_id=new_id,
         tally=tally,
         publisher=publisher,
@@ -203,8 +203,9 @@ async def _new_agent(templates: Templates, role: Role, definition: AgentDefiniti
     return make_agent(role, definition, templates)
 
 
-def _new_id(clock: SystemClock) -> str:
-    return uuid7(clock.wall(), secrets.randbits)
+def _new_id(clock: SystemClock, rng: random.Random) -> str:
+    """The system's own randomness would let go of the interpreter for each id, in the middle of whoever needs one."""
+    return uuid7(clock.wall(), rng.getrandbits)
 
 
 def listener_failed(error: BaseException) -> None:

@@ -5,6 +5,7 @@ What an attempt used is what the settlements of its calls say: it is known whoev
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from darumad.events import BudgetExhausted, BudgetThreshold, Fact
@@ -24,13 +25,15 @@ from darumad.work.budget import (
     exceeded_unit,
     fullest_unit,
 )
-from darumad.work.item import Limits
+from darumad.work.item import NO_LIMITS, Limits
 from darumad.work.result import Usage
 
 Limited = Mapping[Budget, Limits]
 
 MOST = 1 << 53
 """What one call can have used of anything. Beyond it a figure is nonsense, and sums of them leave what is stored."""
+
+_UNTOUCHED = Account()
 
 
 class Settled(NamedTuple):
@@ -66,20 +69,20 @@ class Books:
             self._put(budget, self._at(budget).reserve(estimate, limit), limit)
         return None
 
-    def settle(self, each: Settled, limits: Limited) -> None:
-        """Books a reservation under every budget that it was made under."""
+    def settle(self, each: Settled, budgets: Iterable[Budget], limits: Limited) -> None:
+        """Books a reservation under the `budgets` that it was made under."""
         estimate = Amount(nano_usd=NanoUsd(each.estimate), tokens=each.estimated_tokens, calls=1)
         used = Amount(nano_usd=NanoUsd(each.nano_usd), tokens=each.tokens, calls=each.calls)
-        for budget in budgets_over(each.item, each.agent, each.provider, each.day):
+        for budget in budgets:
             limit = limits.get(budget)
-            self._put(budget, self._at(budget).settle(estimate, used, limit), limit or Limits())
+            self._put(budget, self._at(budget).settle(estimate, used, limit), limit or NO_LIMITS)
 
     def rows(self) -> list[tuple[Any, ...]]:
         """The changed accounts, to be written."""
         return [(*budget, *_columns(self._held[budget])) for budget in self._held if budget in self._changed]
 
     def _at(self, budget: Budget) -> Account:
-        return self._held.get(budget, Account())
+        return self._held.get(budget, _UNTOUCHED)
 
     def _refusal(self, budget: Budget, estimate: Amount, limits: Limits) -> OverBudget | None:
         account = self._at(budget)
@@ -97,8 +100,8 @@ class Books:
         self._put(refused.budget, refused.account.refuse(), refused.limits)
 
     def _put(self, budget: Budget, account: Account, limits: Limits) -> None:
-        unit = fullest_unit(limits, account.spent)
-        if unit is not None and account.told is Told.NEARLY_SPENT and self._at(budget).told is Told.NOTHING:
+        newly = account.told is Told.NEARLY_SPENT and self._at(budget).told is Told.NOTHING
+        if newly and (unit := fullest_unit(limits, account.spent)) is not None:
             self.facts.append(BudgetThreshold(*_about(budget, unit, account, limits)))
         self._held[budget] = account
         self._changed.add(budget)
@@ -107,7 +110,7 @@ class Books:
 def reserve(batch: Batch, asked: Sequence[Reserve]) -> list[Answer]:
     """Each in its turn, against what the ones before it left; a repeated id is reserved already."""
     known = {row[0] for row in batch.run("known_reservations", [each.id for each in asked])}
-    books = _books(batch, (budget for each in asked for budget in each.limits))
+    books = _books(batch, chain.from_iterable(each.limits for each in asked))
     answers: list[Answer] = []
     admitted: list[tuple[Any, ...]] = []
     for each in asked:
@@ -136,11 +139,10 @@ def settle_orphans(batch: Batch) -> None:
 def _settle(batch: Batch, settled: Sequence[Settled], used: Mapping[str, Usage], limits: Mapping[str, Limited]) -> None:
     """Books what was settled, by the id of its reservation: on its attempt and under its budgets."""
     batch.run_if_any("book_calls", [_tokens(each, used.get(each.id)) for each in settled if each.calls])
-    books = _books(
-        batch, (budget for each in settled for budget in budgets_over(each.item, each.agent, each.provider, each.day))
-    )
-    for each in settled:
-        books.settle(each, limits.get(each.id, {}))
+    under = [budgets_over(each.item, each.agent, each.provider, each.day) for each in settled]
+    books = _books(batch, chain.from_iterable(under))
+    for each, budgets in zip(settled, under, strict=True):
+        books.settle(each, budgets, limits.get(each.id, {}))
     _write(batch, books)
 
 

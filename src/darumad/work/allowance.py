@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from darumad.values import Value, changed, field
-from darumad.work.budget import EVER, EVERYTHING, UNITS, Budget, budgets_over, item_budget
+from darumad.work.budget import EVER, EVERYTHING, UNITS, Budget, budgets_over
 from darumad.work.item import Limits
 
 Period = Literal["daily", "total"]
@@ -23,6 +23,9 @@ class Caps(Value, kw_only=True):
     total: Limits = field(default_factory=Limits)
 
 
+_NO_CAPS = Caps()
+
+
 class Allowance(Value, kw_only=True):
     """All that may be spent: the caps of each scope, and what an item may use that says nothing.
 
@@ -36,7 +39,7 @@ class Allowance(Value, kw_only=True):
 
     def limits_of(self, budget: Budget) -> Limits:
         """What an operator allows this budget."""
-        caps = self.caps.get(budget.scope, Caps())
+        caps = self.caps.get(budget.scope, _NO_CAPS)
         return caps.total if budget.period == EVER else caps.daily
 
     def limits_over(self, item: str, own: Limits, agent: str, provider: str, day: str) -> dict[Budget, Limits]:
@@ -44,9 +47,9 @@ class Allowance(Value, kw_only=True):
 
         An item's budget is what an operator gave it since, else its `own`, else the one of all items.
         """
-        found = {each: self.limits_of(each) for each in budgets_over(item, agent, provider, day)}
-        its = item_budget(item)
-        return {**found, its: _first_said(found[its], _first_said(own, self.item))}
+        its, *shared = budgets_over(item, agent, provider, day)
+        said = _first_said(self.limits_of(its), _first_said(own, self.item))
+        return {its: said, **{each: self.limits_of(each) for each in shared}}
 
     def budgets(self, day: str) -> Iterator[Budget]:
         """The budgets that have a limit, and the two of everything whether they have or not."""

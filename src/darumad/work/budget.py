@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from darumad.names import Millis, NanoUsd
 from darumad.values import Value, changed, field
-from darumad.work.item import Limits
+from darumad.work.item import NO_LIMITS, Limits
 from darumad.work.result import Usage
 
 WARN_AT = Fraction(4, 5)
@@ -86,7 +86,7 @@ class Account(Value, kw_only=True):
     def reserve(self, estimate: Amount, limits: Limits) -> "Account":
         """After a call of `estimate` was let through."""
         told = Told.NEARLY_SPENT if nearly_spent(limits, self.spent) else Told.NOTHING
-        return changed(self, reserved=self.reserved + estimate, told=told)
+        return Account(spent=self.spent, reserved=self.reserved + estimate, told=told)
 
     def settle(self, estimate: Amount, used: Amount, limits: Limits | None) -> "Account":
         """After a call that was reserved at `estimate` turned out to have used this; None where no limit is known."""
@@ -120,6 +120,8 @@ def admit(limits: Limits, *, spent: Amount, reserved: Amount, estimate: Amount) 
 
     A limit may be reached exactly.
     """
+    if limits == NO_LIMITS:  # as most are of the seven that a call falls under
+        return Fit.FITS
     if any(_exceeding(limits, spent + estimate)):
         return Fit.EXHAUSTED
     return Fit.WAITS if any(_exceeding(limits, spent + reserved + estimate)) else Fit.FITS
@@ -138,7 +140,10 @@ def fullest_unit(limits: Limits, spent: Amount) -> str | None:
 
 def nearly_spent(limits: Limits, spent: Amount) -> bool:
     """Whether four fifths of any limit are spent."""
-    return any(0 < used >= limit * WARN_AT for _, used, limit in _limited(limits, spent))
+    if limits == NO_LIMITS:
+        return False
+    share, of = WARN_AT.as_integer_ratio()
+    return any(used > 0 and used * of >= limit * share for _, used, limit in _limited(limits, spent))
 
 
 def has_room(limits: Limits, spent: Amount, needed: Amount | None = None) -> bool:
