@@ -262,7 +262,7 @@ class Company:
             ledger.move_to(commits)
             return BridgeHalf(
                 thread,
-                make=self._made,
+                make=lambda role, definition: self._made(role, definition),  # noqa: PLW0108 - a test may change it
                 broker=self.broker,
                 commits=commits,
                 ledger=ledger,

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from darumad.actors.places import restart_instances
+from darumad.actors.places import instances, restart_instances
 from darumad.agents import SpawnRefused
 from darumad.bridge import Limit, half
-from darumad.names import Role, Stage
+from darumad.names import Millis, Role, Stage
 from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
@@ -154,6 +154,25 @@ def test_an_actor_is_up_without_its_agent_and_its_items_wait_until_there_is_one(
     daemon.succeeds("one")
     assert len(daemon.until("agent.health_restored")) == 1
     assert daemon.instance(EXECUTOR).incarnation == 1
+
+
+def test_while_its_agent_is_made_an_instance_is_starting_and_idle_only_then(
+    company: Companies, monkeypatch: Any
+) -> None:
+    gate, daemon = Gate(), company(count=1)
+
+    async def slowly(role: Role, definition: Any) -> Any:
+        if definition.name == "executor":
+            await gate.passed()
+        return daemon.make(role, definition)
+
+    monkeypatch.setattr(daemon, "_made", slowly)
+    states = lambda: {each["agent"]: each["state"] for each in instances(daemon.root, daemon.bridge, Millis(0))}  # noqa: E731
+    daemon.start()
+    up = {"orchestrator": "idle", "optimizer": "idle", "other": "idle", "reviewer": "idle"}
+    eventually(lambda: states() == {**up, "executor": "starting"})
+    gate.open()
+    eventually(lambda: states() == {**up, "executor": "idle"})
 
 
 def test_a_task_that_ignores_its_cancel_costs_its_actor_its_life_and_the_slot_is_free_again(

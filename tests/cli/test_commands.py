@@ -494,18 +494,19 @@ def test_metrics_are_prometheus_page_and_json_where_json_is_asked_for(run: Run) 
 
 def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(served: Served, run: Run) -> None:
     (one,) = served.room.instances
+    states = {"echo/2": "busy", "echo/3": "benched", "slow/1": "degraded", "slow/2": "starting"}
     more = [{**one, "path": f"daruma/engine/minds/executors/{place}", "agent": place[:-2], "state": state}
-            for place, state in (("echo/2", "busy"), ("echo/3", "benched"), ("slow/1", "degraded"))]  # fmt: skip
+            for place, state in states.items()]  # fmt: skip
     served.room.instances.extend(more)
     lines = [line.split() for line in run("agents", "list").stdout.splitlines()]
     assert lines == [
-        ["AGENT", "INSTANCES", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS"],
-        ["echo", "3", "1", "0", "1", "6", "9"],
-        ["slow", "1", "0", "1", "0", "2", "3"],
+        ["AGENT", "INSTANCES", "STARTING", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS"],
+        ["echo", "3", "0", "1", "0", "1", "6", "9"],
+        ["slow", "2", "1", "0", "1", "0", "4", "6"],
     ]
     told = run("agents", "list", "--instances").stdout.splitlines()
     assert [line.split()[0] for line in told[1:]] == [one["path"], *(each["path"] for each in more)]
-    assert len(json.loads(run("agents", "list", "--json").stdout)["items"]) == 4
+    assert len(json.loads(run("agents", "list", "--json").stdout)["items"]) == 5
 
 
 def test_a_limit_that_is_set_says_how_many_items_it_held_up(run: Run) -> None:

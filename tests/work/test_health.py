@@ -50,6 +50,15 @@ def test_a_life_that_does_not_run_is_what_it_is_and_not_healthy(life: ActorState
     assert (health.state.value, health.healthy, health.degraded) == (life.value, False, False)
 
 
+def test_an_agent_that_is_still_being_made_is_starting_and_not_healthy_yet() -> None:
+    health = seen(agent_made=False, in_flight=1)
+    assert (health.state, health.healthy, health.degraded) == (AgentState.STARTING, False, False)
+
+
+def test_an_agent_that_cannot_be_made_is_degraded_and_not_starting_for_ever() -> None:
+    assert seen(agent_made=False, spawn_error="no key").state is AgentState.DEGRADED
+
+
 def test_paused_is_healthy_unless_it_is_degraded() -> None:
     assert seen(paused=True, in_flight=1).state is AgentState.PAUSED
     assert seen(paused=True).healthy

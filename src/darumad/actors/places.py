@@ -11,7 +11,7 @@ from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import AgentName, Incarnation, Millis, Role, Seconds
 from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
-from darumad.values import Value
+from darumad.values import Value, changed
 from darumad.work.health import ActorState, AgentHealth, Signs, health_of
 
 _LIFE = {
@@ -49,9 +49,19 @@ def instances(
 
     `gated` says of an executor's definition why nothing is claimed for it: that degrades it and restarts nobody.
     """
-    idle, errors = bridge.in_flight(), bridge.spawn_errors()
     rows = [row for row in root.tree() if agent_at(row.path) is not None]
-    return [_instance(row, idle.get(_holder(row)), errors.get(_holder(row)), now, _gated(row, gated)) for row in rows]
+    idle, errors, made = bridge.in_flight(), bridge.spawn_errors(), bridge.made()
+
+    def signs(row: TreeRow) -> Signs:
+        holder = _holder(row)
+        return changed(
+            _signs(row, idle.get(holder), now),
+            agent_made=holder in made,
+            spawn_error=errors.get(holder),
+            gated=_gated(row, gated),
+        )
+
+    return [_instance(row.path, signs(row)) for row in rows]
 
 
 def _gated(row: TreeRow, gated: Callable[[AgentName], str | None]) -> str | None:
@@ -104,15 +114,11 @@ def _holder(row: TreeRow) -> str:
     return f"{row.path}#{row.incarnation}"
 
 
-def _instance(
-    row: TreeRow, idle: Seconds | None, spawn_error: str | None, now: Millis, gated: str | None
-) -> dict[str, Any]:
+def _signs(row: TreeRow, idle: Seconds | None, now: Millis) -> Signs:
     """`idle`: for how many seconds its task has made no progress; None when it has none."""
-    signs = Signs(
+    return Signs(
         life=_LIFE.get(row.state, ActorState.STOPPED),
         incarnation=Incarnation(row.incarnation),
-        spawn_error=spawn_error,
-        gated=gated,
         errors_in_window=row.errors_in_window,
         consecutive_errors=row.consecutive_errors,
         last_error=row.last_error or None,
@@ -121,5 +127,8 @@ def _instance(
         in_flight=0 if idle is None else 1,
         mailbox_depth=row.mailbox_depth,
     )
+
+
+def _instance(path: str, signs: Signs) -> dict[str, Any]:
     health = health_of(signs)
-    return {"path": row.path, "agent": agent_at(row.path), **{name: getattr(health, name) for name in _HEALTH}}
+    return {"path": path, "agent": agent_at(path), **{name: getattr(health, name) for name in _HEALTH}}

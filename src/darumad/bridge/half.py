@@ -193,11 +193,14 @@ class BridgeHalf:
         """Of how many stages a task runs on though it was cancelled and given up: one stage may have begun hundreds."""
         return len(set(self._ignoring.copy().values()))
 
+    def made(self) -> Sequence[Seat]:
+        """Every seat whose agent is there."""
+        return [each.seat for each in list(self._sittings.values()) if each.agent is not None]
+
     def idle(self) -> Sequence[Seat]:
         """Every seat whose agent is there and has nothing to do."""
         busy = {each.seat.holder for each in self.running}
-        made = [each.seat for each in list(self._sittings.values()) if each.agent is not None]
-        return [each for each in made if each.holder not in busy]
+        return [each for each in self.made() if each.holder not in busy]
 
     def refusals(self) -> Sequence[tuple[Seat, str | None]]:
         """Every seat, and why its agent cannot be made: None where it can, or was not tried yet."""

@@ -137,6 +137,10 @@ class Bridge:
         """Which holders have a task running, and for how many seconds each has made no progress."""
         return {each.seat.holder: each.idle for each in self._half.running}
 
+    def made(self) -> frozenset[str]:
+        """The holders whose agent is there."""
+        return frozenset(each.holder for each in self._half.made())
+
     def idle(self) -> Sequence[Seat]:
         """Every seat whose agent is there and has nothing to do."""
         return self._half.idle()

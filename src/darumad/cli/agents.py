@@ -68,14 +68,14 @@ def _agents(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     of: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in instances:
         of[each["agent"]].append(each)
-    headers = ("AGENT", "INSTANCES", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS")
+    headers = ("AGENT", "INSTANCES", "STARTING", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS")
     return table(headers, (_agent(name, found) for name, found in of.items()))
 
 
 def _agent(name: str, instances: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
     states = Counter(each["state"] for each in instances)
     totals = (sum(each[key] for each in instances) for key in ("errors_in_window", "restarts"))
-    return (name, len(instances), *(states[each] for each in ("busy", "degraded", "benched")), *totals)
+    return (name, len(instances), *(states[each] for each in ("starting", "busy", "degraded", "benched")), *totals)
 
 
 def _instances(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -35,13 +35,14 @@ class ActorState(StrEnum):
 class Signs(Value, kw_only=True):
     """What is known of an instance, by counters and tables alone. Times are wall milliseconds.
 
-    `spawn_error` is why its agent cannot be made at present, `gated` why nothing is claimed for it; `errors_in_window`
-    are counted errors only.
+    `agent_made`: its agent is there; `spawn_error` is why it cannot be made at present, `gated` why nothing is claimed
+    for it; `errors_in_window` are counted errors only.
     """
 
     life: ActorState
     incarnation: Incarnation
     paused: bool = False
+    agent_made: bool = True
     spawn_error: str | None = None
     gated: str | None = None
     errors_in_window: int = 0
@@ -100,11 +101,16 @@ def _degraded(signs: Signs) -> bool:
 
 
 def _state(signs: Signs, *, degraded: bool) -> AgentState:
-    """What the actor's life says goes first, then what somebody ordered, then what is wrong, then what it does."""
+    """What the actor's life says goes first, then what somebody ordered, then what is wrong, then what it does.
+
+    An actor is up before its agent is made: meanwhile its instance is starting.
+    """
     if signs.life is not ActorState.RUNNING:
         return AgentState(signs.life.value)
     if signs.paused:
         return AgentState.PAUSED
     if degraded:
         return AgentState.DEGRADED
+    if not signs.agent_made:
+        return AgentState.STARTING
     return AgentState.BUSY if signs.in_flight else AgentState.IDLE
