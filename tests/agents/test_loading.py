@@ -272,8 +272,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     slow.go.set()
 
 
-def defined(name: str, template: str) -> AgentDefinition:
-    return AgentDefinition(name=AgentName(name), role=Role.EXECUTOR, template=template)
+def defined(name: str, template: str, count: int = 1) -> AgentDefinition:
+    return AgentDefinition(name=AgentName(name), role=Role.EXECUTOR, template=template, count=count)
 
 
 def waiting_for(templates: Templates, agent: str) -> int:
@@ -292,6 +292,19 @@ async def test_while_a_file_is_run_the_loop_turns_and_all_who_asked_get_what_com
     assert slow.runs == ["template mine"]
     await templates.reload("mine")
     assert len(slow.runs) == 2, "whoever asks when it has ended has it run again"
+
+
+async def test_what_the_start_loaded_is_for_the_first_life_of_each_instance_and_a_later_one_runs_the_file_anew(
+    tmp_path: Path, slow: Slow
+) -> None:
+    slow.go.set()
+    templates = Templates([defined("mine", written(tmp_path, WAITS), count=3)])
+    templates.load()
+    first = [await templates.reload("mine") for _ in range(3)]
+    assert {id(each) for each in first} == {id(templates("mine"))}
+    assert len(slow.runs) == 1
+    later = [await templates.reload("mine") for _ in range(2)]
+    assert len({id(each) for each in (first[0], *later)}) == len(slow.runs) == 3
 
 
 async def test_a_file_that_does_not_come_to_its_end_keeps_down_nobody_else(

@@ -45,7 +45,7 @@ class Templates:
     """The template of each agent definition by the definition's name, as it was loaded last. Safe from any thread."""
 
     def __init__(self, definitions: Iterable[AgentDefinition]) -> None:
-        self._refs = {each.name: each.template for each in definitions if each.template}
+        self._definitions = {each.name: each for each in definitions if each.template}
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
         self._loaded: dict[str, Template] = {}
@@ -72,11 +72,14 @@ class Templates:
         return self._last.get(agent)
 
     def load(self) -> None:
-        """Load the template of each definition, all at once. One that takes over `PATIENCE` is not waited for."""
+        """Load the template of each definition, all at once, for the first life of each of its instances.
+
+        One that takes over `PATIENCE` is not waited for.
+        """
         begun: list[_Run] = []
-        for agent in self._refs:
+        for agent, definition in self._definitions.items():
             with suppress(SpawnRefused):  # whoever asks for it is told
-                if (run := self._begin(agent)) is not None:
+                if (run := self._begin(agent, takers=definition.count)) is not None:
                     begun.append(run)
         wait([each.over for each in begun], PATIENCE)
         for run in begun:
@@ -86,7 +89,8 @@ class Templates:
     async def reload(self, agent: str) -> Template:
         """Take up the file of `agent` as it is now, for everybody who asks from here on.
 
-        Who asks while it is being run gets what comes of that, unless the file was changed since.
+        Who asks while it is being run gets what comes of that, unless the file was changed since; and so do as many as
+        `load` ran it for.
 
         Raises:
             SpawnRefused: as for a call, and what was loaded before is forgotten; or it is still being run.
@@ -97,11 +101,13 @@ class Templates:
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.wrap_future(run.over), PATIENCE)
         template = run.template()
-        run.taken = True
+        run.takers -= 1
         return template
 
-    def _begin(self, agent: str) -> "_Run | None":
+    def _begin(self, agent: str, takers: int = 1) -> "_Run | None":
         """Begin to load the template of `agent`, or find that somebody has; None where it is there at once.
+
+        `takers`: so many may have what comes of a new run, whenever they ask.
 
         Raises:
             SpawnRefused: there is nothing to be run.
@@ -118,7 +124,7 @@ class Templates:
         with self._lock:
             run = self._runs.get(agent)
             if run is None or run.is_spent or run.file != file:
-                run = _Run(agent, file, self._ended)
+                run = _Run(agent, file, takers, self._ended)
                 run.begin()
                 self._runs[agent] = run
         return run
@@ -148,26 +154,25 @@ class Templates:
         return self._refused.get(agent, f"{ref}: it was not loaded yet")
 
     def _ref(self, agent: str) -> str:
-        ref = self._refs.get(AgentName(agent))
-        if ref is None:
+        definition = self._definitions.get(AgentName(agent))
+        if definition is None:
             raise SpawnRefused(f"no agent with a template is called {agent!r}")
-        return ref
+        return definition.template
 
 
 class _Run:
-    """A run of a file's code. `over` is done when it has ended, well or not."""
+    """A run of a file's code. `over` is done when it has ended, well or not; `takers` have not come for it yet."""
 
-    def __init__(self, agent: str, file: TemplateFile, ended: Callable[["_Run"], None]) -> None:
+    def __init__(self, agent: str, file: TemplateFile, takers: int, ended: Callable[["_Run"], None]) -> None:
         self.agent = agent
         self.file = file
+        self.takers = takers
         self.over: Future[None] = Future()
         self.over.set_running_or_notify_cancel()  # who waits no longer does not end it
         self._ended = ended
         self._began = SystemClock.monotonic()
         self._template: Template | None = None
         self._refused = ""
-        self.taken = False
-        """Whether somebody who asked has its template."""
 
     def begin(self) -> None:
         """Run it beside everybody else."""
@@ -179,7 +184,7 @@ class _Run:
 
         Else one that takes longer than they wait would be run again and again, and never be there when they look.
         """
-        return self.over.done() and (self.taken or self._template is None)
+        return self.over.done() and (self.takers <= 0 or self._template is None)
 
     @property
     def why_not(self) -> str:
