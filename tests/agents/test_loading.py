@@ -331,6 +331,20 @@ async def test_a_file_that_does_not_come_to_its_end_keeps_down_nobody_else(
     assert len(slow.runs) == 1, "what it came to when nobody waited any more is for whoever asks next"
 
 
+def test_no_file_is_waited_for_by_a_start_that_is_to_end(tmp_path: Path, slow: Slow) -> None:
+    templates = Templates([defined("mine", written(tmp_path, WAITS))])
+    asked = threading.Event()
+
+    def unless() -> bool:
+        assert slow.came.acquire(timeout=10)
+        asked.set()
+        return True
+
+    with capture_logs() as logged:
+        templates.load(unless)
+    assert (asked.is_set(), logged) == (True, [])
+
+
 async def test_a_file_that_was_corrected_while_it_was_run_is_run_as_it_is_now_and_the_late_one_counts_no_more(
     tmp_path: Path, slow: Slow
 ) -> None:

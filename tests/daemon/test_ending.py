@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from darumad.actors import RoleActor
 from darumad.errors import DarumaError, Unavailable
@@ -218,6 +219,36 @@ def test_sigterm_twice_is_one_stop_without_its_drain(home: Path) -> None:
     finally:
         daemon.close()
     assert _left(home, "one") == ("ready", "executing", 0)
+
+
+ENDLESS = """
+import threading
+from pathlib import Path
+
+Path(__file__).with_name("begun").touch()
+threading.Event().wait()
+"""
+
+
+def test_a_sigterm_before_it_stands_waits_for_no_templates_file_and_begins_nothing(home: Path) -> None:
+    agents = {"slow": {"template": str(SLOW), "isolation": "none"}}
+    given: dict[str, Any] = {"executors": {"count": 1}, "provider": {"use": "offline"}, "agents": agents}
+    daemon = Daemon(home, given).start()
+    try:
+        daemon.submit("one", agent="slow", input=str(home / "go"))
+        daemon.becomes("one", state="running", stage="executing")
+        daemon.kill()
+        (home / "endless.py").write_text(ENDLESS)
+        agents["endless"] = {"template": "endless.py", "isolation": "none"}
+        daemon.config.write_text(yaml.safe_dump(given))
+        process = daemon.launch()
+        eventually((home / "begun").exists, PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        daemon.close()
+    assert "template_still_loading" not in daemon.said()
+    assert [each["type"] for each in _events_left_in(home)].count("work.assigned") == 1
 
 
 def test_an_actor_that_never_comes_back_does_not_hold_a_stop_which_shows_its_stack_and_ends_with_75(

@@ -56,6 +56,14 @@ def test_the_first_who_says_that_it_is_to_end_is_heard() -> None:
     assert asked.watch(looks(root_ended=lambda: True)) == ("leaked", "3 threads")
 
 
+def test_who_has_not_come_to_watch_yet_can_see_that_it_is_to_end_and_is_told_why_then() -> None:
+    asked = guardian()
+    assert not asked.is_to_end
+    asked.end("asked", "SIGTERM")
+    assert asked.is_to_end
+    assert asked.watch(looks()) == ("asked", "SIGTERM")
+
+
 def test_a_root_that_ended_without_a_word_is_noticed() -> None:
     assert guardian().watch(looks(root_ended=lambda: True)) == ("root", "the root supervisor gave up")
 

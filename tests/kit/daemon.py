@@ -50,12 +50,17 @@ class Daemon:
 
     def start(self) -> Self:
         """Start it and return when it answers."""
+        self.launch()
+        eventually(self._answers, PATIENCE)
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start its process and return at once."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [DARUMA, "serve", "--config", self.config], env=self.environ, stderr=log, cwd=self.home
             )
-        eventually(self._answers, PATIENCE)
-        return self
+        return self.process
 
     def kill(self) -> None:
         """End its process at once, as a power cut would."""

@@ -27,6 +27,8 @@ log = logger(__name__)
 
 PATIENCE = Seconds(10.0)
 """How long anybody waits for a file that is being run. It is not stopped: who asks again waits for the same run."""
+GLANCE = Seconds(0.05)
+"""How often who waits for all files looks whether that is still wanted."""
 
 
 def load_template(ref: str) -> Template:
@@ -71,20 +73,23 @@ class Templates:
         """As `loaded`; of one that cannot be loaded any more, as it was before."""
         return self._last.get(agent)
 
-    def load(self) -> None:
+    def load(self, unless: Callable[[], bool] = lambda: False) -> None:
         """Load the template of each definition, all at once, for the first life of each of its instances.
 
-        One that takes over `PATIENCE` is not waited for.
+        One that takes over `PATIENCE` is not waited for, and none as soon as `unless` says so.
         """
         begun: list[_Run] = []
         for agent, definition in self._definitions.items():
             with suppress(SpawnRefused):  # whoever asks for it is told
                 if (run := self._begin(agent, takers=definition.count)) is not None:
                     begun.append(run)
-        wait([each.over for each in begun], PATIENCE)
-        for run in begun:
-            if not run.over.done():
-                log.warning("template_still_loading", agent=run.agent, why=run.why_not)
+        until = SystemClock.monotonic() + PATIENCE
+        while (left := [each for each in begun if not each.over.done()]) and SystemClock.monotonic() < until:
+            if unless():
+                return
+            wait([each.over for each in left], GLANCE)
+        for run in left:
+            log.warning("template_still_loading", agent=run.agent, why=run.why_not)
 
     async def reload(self, agent: str) -> Template:
         """Take up the file of `agent` as it is now, for everybody who asks from here on.

@@ -107,6 +107,8 @@ def _built(settings: Settings, clock: SystemClock, guardian: Guardian, logs: Log
     kernel = build_kernel(settings, clock, guardian, stack)
     minds = build_minds(kernel, keyring)
     engine = Engine(kernel, minds)
+    minds.templates.load(unless=lambda: guardian.is_to_end)
+    engine.dispatch.draining = guardian.is_to_end  # nothing is begun that the stop would only wait for
     minds.keys.serve(minds.broker, minds.providers, engine.hint)
     signs = VitalSigns(kernel, minds, engine)
     keeping = Housekeeping(

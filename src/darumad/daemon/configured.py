@@ -72,7 +72,6 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
         self._definitions = {each.name: each for group in definitions.values() for each in group}
         self._templates = templates
-        templates.load()
 
     def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)

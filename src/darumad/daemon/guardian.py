@@ -45,9 +45,11 @@ class Guardian:
 
     What is asked of it from other threads, and from signal handlers, goes through a queue whose `put` may interrupt its
     own `get`: an Event's `set` in a handler can wait for a lock that the interrupted `wait` holds, for ever.
-    `ran_on` counts the actors' threads that did not end when the tree was stopped.
+    `is_to_end`: somebody has asked for the end, be it before the watch begins. `ran_on` counts the actors' threads that
+    did not end when the tree was stopped.
     """
 
+    is_to_end = False
     ran_on = 0
 
     def __init__(self, clock: Clock, notifier: Notifier) -> None:
@@ -57,6 +59,7 @@ class Guardian:
 
     def end(self, why: Ending, by: str) -> None:
         """The daemon is to end; the first who says so is heard. Whoever asks once more wants it without the drain."""
+        self.is_to_end = True
         self._asked.put(_End(why, by))
 
     def post(self, call: Callable[[], None]) -> None:
