@@ -72,6 +72,23 @@ def test_an_item_whose_template_broke_walks_as_it_said_before(home: Path, monkey
         assert said.startswith(f"agent mine, which cannot be made: {file}")
 
 
+def test_an_item_whose_template_breaks_while_the_daemon_is_down_walks_as_it_said_in_an_earlier_life(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "mine.py"
+    file.write_text(FILE.format(word="before", form=True, stages="(Stage.EXECUTING,)"))
+    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
+    with served(settings(home, agents=agents), monkeypatch):
+        pass
+    file.write_text("1 / 0")
+    with served(settings(home, agents=agents), monkeypatch) as daemon:
+        daemon.client.submit({"id": "one", "description": "do it", "agent": "mine"})
+        file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
+        daemon.client.call("agents restart", {}, name="mine")
+        done = daemon.client.wait("one", within=PATIENCE)
+        assert (done["state"], done["asked"]["stages"]) == ("succeeded", ["executing"])
+
+
 def test_nothing_of_the_tree_that_is_no_agent_goes_down_by_hand_and_work_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

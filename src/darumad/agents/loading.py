@@ -6,7 +6,7 @@ that never comes to its end keeps its own agent down and no other.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ from darumad.clock import SystemClock
 from darumad.cores import leave
 from darumad.errors import did_you_mean
 from darumad.logs import logger
-from darumad.names import AgentName, Seconds
+from darumad.names import AgentName, Seconds, Stage
 from darumad.stacks import begin
 
 log = logger(__name__)
@@ -44,14 +44,19 @@ def load_template(ref: str) -> Template:
 
 
 class Templates:
-    """The template of each agent definition by the definition's name, as it was loaded last. Safe from any thread."""
+    """The template of each agent definition by the definition's name, as it was loaded last. Safe from any thread.
 
-    def __init__(self, definitions: Iterable[AgentDefinition]) -> None:
+    `walks` keeps the stages that it named then, by the same name; what is in it already is of an earlier life.
+    """
+
+    def __init__(
+        self, definitions: Iterable[AgentDefinition], walks: MutableMapping[str, tuple[Stage, ...]] | None = None
+    ) -> None:
         self._definitions = {each.name: each for each in definitions if each.template}
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
         self._loaded: dict[str, Template] = {}
-        self._last: dict[str, Template] = {}
+        self._walks = {} if walks is None else walks
         self._refused: dict[str, str] = {}
 
     def __call__(self, agent: str) -> Template:
@@ -69,9 +74,9 @@ class Templates:
         """As a call; None where that is refused."""
         return self._loaded.get(agent)
 
-    def last(self, agent: str) -> Template | None:
-        """As `loaded`; of one that cannot be loaded any more, as it was before."""
-        return self._last.get(agent)
+    def walk(self, agent: str) -> tuple[Stage, ...] | None:
+        """The stages that the template of `agent` named when it was loaded last; None where it never was."""
+        return self._walks.get(agent)
 
     def load(self, unless: Callable[[], bool] = lambda: False) -> None:
         """Load the template of each definition, all at once, for the first life of each of its instances.
@@ -144,7 +149,8 @@ class Templates:
                 self._refuse(run.agent, str(refused))
 
     def _take(self, agent: str, template: Template) -> None:
-        self._loaded[agent] = self._last[agent] = template
+        self._loaded[agent] = template
+        self._walks[agent] = template.stages
         self._refused.pop(agent, None)
 
     def _refuse(self, agent: str, why: str) -> None:

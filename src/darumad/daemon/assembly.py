@@ -19,6 +19,7 @@ from darumad.daemon import configured
 from darumad.daemon.guardian import Guardian
 from darumad.daemon.keys import Keys, Providers
 from darumad.daemon.telling import hear, tell
+from darumad.daemon.walks import Walks
 from darumad.events import Fact
 from darumad.ids import uuid7
 from darumad.journal import Journal, Publisher
@@ -138,6 +139,7 @@ def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
         kernel.clock,
         aside=functools.partial(kernel.loops.aside, failed=listener_failed),
     )
+    walks = Walks(kernel.journal)
 
     async def build() -> Minds:
         config = configured.provider_config(kernel.settings)
@@ -150,7 +152,7 @@ def build_minds(kernel: Kernel, keyring: Keyring) -> Minds:
         )
         used = config.using(chosen.provider, chosen.model)
         broker = Broker(used, ledger, kernel.clock, kernel.rng, kernel.tally, kernel.note, kernel.new_id, keyring)
-        templates = Templates(configured.agent_definitions(kernel.settings)[Role.EXECUTOR])
+        templates = Templates(configured.agent_definitions(kernel.settings)[Role.EXECUTOR], walks)
         state, unpacked = kernel.settings.state_dir, configured.unpack_limits(kernel.settings)
         workspaces = Workspaces(state / "workspaces", state / "uploads", unpacked)
         half_on = _halves(kernel, broker, ledger, templates, workspaces)

@@ -65,8 +65,8 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     """Each definition as its template was loaded last: a restart of an agent loads it anew.
 
     A definition whose template cannot be loaded takes items all the same, and they wait: for the template, and not for
-    answers, since nobody can say whether they may be vague. They walk as it said before it broke. So it
-    is with one whose file is still being run when the daemon's start has waited for it long enough.
+    answers, since nobody can say whether they may be vague. They walk as it said when it was loaded last. So it is with
+    one whose file is still being run when the daemon's start has waited for it long enough.
     """
 
     def __init__(self, definitions: Mapping[Role, Sequence[AgentDefinition]], templates: Templates) -> None:
@@ -76,8 +76,7 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            ref, before = definition.template or None, self._templates.last(name)
-            walk = STAGES_OF[definition.role] if before is None else before.stages
+            ref, walk = definition.template or None, self._templates.walk(name) or STAGES_OF[definition.role]
             return LoadedDefinition(
                 name, definition.role, ref, None, walk, complete_by_form=True, offers=definition.offers
             )

@@ -77,11 +77,12 @@ def note(batch: Batch, asked: Sequence[Note]) -> list[Answer]:
 
 
 def setting(batch: Batch, asked: Sequence[Setting]) -> list[Answer]:
-    """Switches; the last of two of one key holds."""
+    """The last of two of one key holds."""
     for each in asked:
         batch.db.all(SQL["set"], {"key": each.key, "value": each.value})
         batch.record(each.facts)
-        batch.audit(each.audit)
+        if each.audit:
+            batch.audit(each.audit)
     return [APPLIED] * len(asked)
 
 

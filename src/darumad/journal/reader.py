@@ -272,11 +272,11 @@ class Reader:
         return [CameTo(nano_usd=spent, tokens=tokens, calls=calls) for spent, tokens, calls in rows]
 
     def settings(self, prefix: str) -> dict[str, str]:
-        """The switches whose keys begin so, by their keys."""
+        """What survives restarts and has a key that begins so, by those keys."""
         return dict(self._db.all(SQL["settings"], {"first": prefix, "last": prefix[:-1] + chr(ord(prefix[-1]) + 1)}))
 
     def setting(self, key: str) -> str | None:
-        """A switch that survives restarts; None when it was never set."""
+        """What survives restarts under this key; None when it was never set."""
         value: str | None = self._db.value(SQL["setting"], {"key": key})
         return value
 

@@ -393,12 +393,12 @@ PAUSED = "paused"
 
 
 class Setting(Value, kw_only=True):
-    """A switch that survives a restart, such as `paused`. Answer: `APPLIED`."""
+    """What survives a restart, such as the switch `paused`. Answer: `APPLIED`."""
 
     key: str
     value: str
-    facts: tuple[Fact, ...]
-    audit: Audit
+    facts: tuple[Fact, ...] = ()
+    audit: Audit | None = None
 
 
 class Prune(Value, kw_only=True):
