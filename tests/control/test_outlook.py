@@ -247,13 +247,15 @@ def test_a_provider_is_told_once_though_a_second_goes_by_while_it_is_looked_at(s
     assert (len(status["held_back"]), status["amiss"]) == (1, [])
 
 
-def test_what_was_put_off_waits_for_no_provider_while_another_is_well(served: Served) -> None:
+def test_what_was_put_off_waits_while_some_provider_is_well_for_its_time_or_for_a_retry(served: Served) -> None:
     served.client.submit({**CLEAR, "id": "one"})
     served.room.put_off("outage")
     served.room.providers.names = ("far", "near")
     served.room.providers.refusing["far"] = "it refused a call"
     assert served.client.call("status")["held_back"] == []
-    assert served.client.call("work show", id="one")["waits_for"] is None
+    word = "its time, or your word that what it was put off for is well: `daruma work retry one`"
+    assert served.client.call("work show", id="one")["waits_for"] == word
+    assert served.client.call("work retry", {}, id="one")["released"] == ["one"]
 
 
 def test_of_what_waits_for_a_budget_those_are_told_when_that_a_new_day_lets_go_on_and_no_others(served: Served) -> None:

@@ -1,5 +1,6 @@
 """A provider goes down and comes back: what it costs the items, the agents, and whoever uses another provider."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -144,6 +145,21 @@ def test_one_item_that_its_server_cannot_answer_holds_nobody_up_and_is_dead_in_t
     assert (dead["state"], dead["failures"], dead["error"]["kind"]) == ("dead", 2, "server_error")
     assert {daemon.item(f"well-{n}")["failures"] for n in range(3)} == {0}
     assert not daemon.events("agent.restarted")
+
+
+def test_what_its_server_put_off_for_an_hour_is_after_a_restart_put_on_its_way_by_the_command_that_it_names(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(Rule(id="away", fault=Fault(name="http_status", code=429, retry_after=3600)))
+    daemon = house(settings(sim)).start()
+    daemon.client.submit(work("one", "up"))
+    assert "asked to be left alone" in daemon.becomes("one", state="scheduled")["waits_for"]
+    sim.play(_well())
+    assert daemon.stop() == 0
+    waits_for = daemon.start().item("one")["waits_for"]
+    (command,) = re.findall("`daruma (.+)`", waits_for)
+    assert daemon.run(*command.split()).stdout == "one  released\n"
+    assert daemon.settled("one")["state"] == "succeeded"
 
 
 def _took(daemon: Daemon, name: str) -> float:

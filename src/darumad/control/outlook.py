@@ -77,7 +77,7 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
         return _says(_kept(desk, record)) or "; ".join(stuck.values()) or None
     daemon = desk.daemon
     if record.state is WorkState.SCHEDULED:
-        return _says(put_off(daemon, record))
+        return _says(put_off(daemon, record) or _its_time(record))
     if record.state is not WorkState.READY:
         return None
     crowded = _kept(desk, record) or await desk.read(_crowded, daemon, record)
@@ -264,6 +264,13 @@ def _all_benched(daemon: Daemon, agent: str) -> Need | None:
     """As `benched`, where nobody is left who would take an item."""
     states = {each.get("state") for each in daemon.agents() if each["agent"] == agent}
     return benched(daemon, agent) if states == {AgentState.BENCHED} else None
+
+
+def _its_time(record: WorkRecord) -> Need | None:
+    """That it was put off for what may be well by now, as far as anybody here knows."""
+    if record.reason != ScheduleReason.OUTAGE:
+        return None
+    return Need(f"its time, or your word that what it was put off for is well: `daruma work retry {record.item.id}`")
 
 
 def _shut(daemon: Daemon, agent: AgentName) -> Need | None:
