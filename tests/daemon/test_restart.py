@@ -6,7 +6,7 @@ import pytest
 
 from darumad.actors import agent_at, restart_instances
 from darumad.errors import Refused
-from darumad.settings import AgentSettings
+from darumad.settings import AgentSettings, Settings
 from tests.daemon.serving import PATIENCE, served, settings
 from tests.kit import eventually
 
@@ -27,13 +27,17 @@ TEMPLATE = Template(
 """
 
 
+def _defined(file: Path) -> Settings:
+    """One instance of an agent `mine`, whose template is this file."""
+    return settings(file.parent, agents={"mine": AgentSettings(template=str(file), isolation="none", count=1)})
+
+
 def test_a_restart_takes_up_how_items_are_accepted_and_which_stages_they_walk(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = home / "mine.py"
     file.write_text(FILE.format(word="before", form=False, stages="(Stage.OPTIMIZING, Stage.EXECUTING)"))
-    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
-    with served(settings(home, agents=agents), monkeypatch) as daemon:
+    with served(_defined(file), monkeypatch) as daemon:
         call = daemon.client.call
         assert daemon.client.submit({"id": "vague", "description": "do it", "agent": "mine"})["state"] == "parked"
         file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
@@ -49,8 +53,7 @@ def test_an_item_whose_template_cannot_be_loaded_waits_for_it_and_for_nothing_el
 ) -> None:
     file = home / "mine.py"
     file.write_text("1 / 0")
-    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
-    with served(settings(home, agents=agents), monkeypatch) as daemon:
+    with served(_defined(file), monkeypatch) as daemon:
         assert daemon.client.submit({"id": "vague", "description": "do it", "agent": "mine"})["state"] == "ready"
         file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
         daemon.client.call("agents restart", {}, name="mine")
@@ -60,8 +63,7 @@ def test_an_item_whose_template_cannot_be_loaded_waits_for_it_and_for_nothing_el
 def test_an_item_whose_template_broke_walks_as_it_said_before(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = home / "mine.py"
     file.write_text(FILE.format(word="before", form=True, stages="(Stage.EXECUTING,)"))
-    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
-    with served(settings(home, agents=agents), monkeypatch) as daemon:
+    with served(_defined(file), monkeypatch) as daemon:
         call = daemon.client.call
         file.write_text("1 / 0")
         call("agents restart", {}, name="mine")
@@ -77,11 +79,10 @@ def test_an_item_whose_template_breaks_while_the_daemon_is_down_walks_as_it_said
 ) -> None:
     file = home / "mine.py"
     file.write_text(FILE.format(word="before", form=True, stages="(Stage.EXECUTING,)"))
-    agents = {"mine": AgentSettings(template=str(file), isolation="none", count=1)}
-    with served(settings(home, agents=agents), monkeypatch):
+    with served(_defined(file), monkeypatch):
         pass
     file.write_text("1 / 0")
-    with served(settings(home, agents=agents), monkeypatch) as daemon:
+    with served(_defined(file), monkeypatch) as daemon:
         daemon.client.submit({"id": "one", "description": "do it", "agent": "mine"})
         file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
         daemon.client.call("agents restart", {}, name="mine")
