@@ -115,6 +115,20 @@ def test_events_go_from_the_oldest_on_and_positions_never_come_back(desk: Desk) 
     assert [each.seq for each in desk.reader.events(0)] == [position + 2], "the boot's own, behind all that were"
 
 
+def test_events_of_a_clock_that_was_ahead_do_not_keep_those_behind_them(desk: Desk) -> None:
+    desk.clock.jump(3650 * DAY)
+    desk.submit(*(new_item(f"i{number}") for number in range(BITE)))
+    desk.clock.jump(-3650 * DAY)
+    ahead = desk.reader.last_position()
+    finish(desk, "a")
+    later = desk.reader.last_position() - ahead
+    desk.clock.advance(31 * DAY)
+    assert prune(desk).events >= later
+    desk.clock.jump(3650 * DAY)
+    prune(desk)
+    assert desk.reader.events(0) == [], "they go when their own time has come"
+
+
 def test_it_goes_in_bites_behind_a_cursor(desk: Desk) -> None:
     count = BITE + 20
     desk.submit(*(new_item(f"i{number}") for number in range(count)))

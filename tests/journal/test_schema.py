@@ -223,7 +223,7 @@ READ_WHOLE = {
     "claim_suspects": "an index that holds suspects only, and is read only while there are any",
     "mark_lacking": "a table that holds only what some items require, once a boot",
     "counts": "an index over all items, for a person who looks",
-    "prune_events": "the oldest, one bite of them",
+    "prune_events": "the oldest, one bite of them, behind what a clock that was ahead wrote",
     "prune_reservations": "the oldest, one bite of them",
     "names_upload": "every payload, for a purge that names an upload",
     "named_uploads": "every payload, once an hour where an upload is old",

@@ -781,8 +781,9 @@ DELETE FROM budget WHERE scope IN (SELECT value FROM json_each(:asked));
 DELETE FROM item WHERE id IN (SELECT value FROM json_each(:asked));
 
 -- name: prune_events
-DELETE FROM event
-WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM event ORDER BY seq LIMIT :limit) WHERE at < :before)
+-- What was written under a clock that was ahead is passed over until it is old: it would stand before all that came later.
+DELETE FROM event WHERE seq IN (
+    SELECT seq FROM (SELECT seq, at FROM event WHERE at <= :now ORDER BY seq LIMIT :limit) WHERE at < :before)
 RETURNING seq;
 
 -- name: prune_reservations
