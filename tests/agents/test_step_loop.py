@@ -7,6 +7,7 @@ import pytest
 from darumad.agents import ToolFailed
 from darumad.agents.roles.brief import Earlier, build_brief
 from darumad.agents.step_loop import Answer, BadArguments, LoopLimits, Tool, run_loop
+from darumad.agents.tools.files import READ_AT_MOST
 from darumad.names import Role
 from darumad.values import changed
 from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, ToolSpec
@@ -311,6 +312,13 @@ async def test_it_reads_and_lists_what_is_in_its_workspace(tmp_path: Path) -> No
     )
     await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
     assert [each.text for each in model.asked[1].messages[2:]] == ["inputs/a.txt", "hello", "error: no such file"]
+
+
+async def test_of_a_large_file_it_is_told_how_much_was_not_read(tmp_path: Path) -> None:
+    (tmp_path / "large").write_text("a" * READ_AT_MOST + "the end")
+    model = Scripted(calls(("read_file", {"path": "large"})), "ok")
+    await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
+    assert model.asked[1].messages[2].text.endswith("a\n... 7 more bytes of this file are not read")
 
 
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "out/../../secret", "link/secret", "", "a\0b"])

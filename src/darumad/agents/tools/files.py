@@ -92,9 +92,11 @@ def _read(path: Path) -> str:
         raise BadArguments("no such file")
     with path.open("rb") as file:
         data = file.read(READ_AT_MOST)
+        unread = os.fstat(file.fileno()).st_size - len(data)
     if b"\0" in data:
         raise BadArguments("it is no text file")
-    return data.decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace")
+    return f"{text}\n... {unread} more bytes of this file are not read" if unread > 0 else text
 
 
 def _list(folder: Path, root: Path) -> str:
