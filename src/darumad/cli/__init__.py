@@ -8,12 +8,14 @@ import sys
 from collections.abc import Sequence
 
 from darumad.cli.ending import BAD_SETTINGS, ended
+from darumad.cli.streams import open_the_closed
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` (without the program's name); its exit code."""
+    open_the_closed()
     if sys.platform != "linux":
         print(f"daruma runs on Linux; this is {sys.platform}.", file=sys.stderr)  # noqa: T201 - nothing else is loaded yet
         return BAD_SETTINGS

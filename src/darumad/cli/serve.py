@@ -49,6 +49,5 @@ def _outlive_harmless_signals() -> None:
 def _leave(code: int) -> None:
     """End the process, which the house has left in order: the interpreter would wait for every thread of an agent."""
     for each in (sys.stdout, sys.stderr):
-        if each is not None:  # it was started with them closed
-            each.flush()
+        each.flush()
     os._exit(code)
