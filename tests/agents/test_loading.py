@@ -482,6 +482,11 @@ def test_a_name_that_no_template_has_is_refused_with_the_one_that_was_perhaps_me
         load_template("genral")
 
 
+def test_a_file_that_cannot_be_looked_at_refuses_its_agent_and_nobody_else(tmp_path: Path) -> None:
+    with pytest.raises(SpawnRefused, match="it cannot be read: File name too long"):
+        load_template(str(tmp_path / f"{'long' * 64}.py"))
+
+
 def test_a_file_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
     with pytest.raises(SpawnRefused, match=r"gone\.py: there is no such file"):
         load_template(str(tmp_path / "gone.py"))

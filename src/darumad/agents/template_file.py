@@ -73,12 +73,12 @@ def read(path: Path) -> TemplateFile:
     Raises:
         SpawnRefused: there is none, or it cannot be read.
     """
-    if not path.is_file():
-        raise SpawnRefused(f"{path}: there is no such file")
     try:
-        return TemplateFile(path, path.read_bytes())
+        if path.is_file():
+            return TemplateFile(path, path.read_bytes())
     except OSError as error:
         raise SpawnRefused(f"{path}: it cannot be read: {error.strerror}") from error
+    raise SpawnRefused(f"{path}: there is no such file")
 
 
 class _AsItWasRead(SourceFileLoader):
