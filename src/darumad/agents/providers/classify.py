@@ -226,10 +226,10 @@ def retry_after(headers: Mapping[str, str], wall: Millis) -> float | None:
             continue
         return _bounded(seconds) if isfinite(seconds) else None
     try:
-        at = email.utils.parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError):
+        at = email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
         return None
-    return _bounded(at.timestamp() - wall / 1000)
+    return _bounded(at - wall / 1000)
 
 
 def _bounded(seconds: float) -> float:
