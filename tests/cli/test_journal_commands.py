@@ -52,6 +52,21 @@ def test_a_running_journal_is_copied_checked_and_put_back_elsewhere(
     assert (done.returncode, "is what was written" in done.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_who_cannot_look_at_a_copy_is_told_so_in_one_sentence(command: str, offline: Offline, tmp_path: Path) -> None:
+    place = tmp_path / ("long" * 64)
+    done = offline(command, str(place))
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"daruma: {place} cannot be looked at: File name too long\n  -> Run it as ")
+
+
+def test_doctor_says_that_it_cannot_look_at_the_state_directory(offline: Offline, tmp_path: Path) -> None:
+    place = tmp_path / ("long" * 64)
+    done = offline("doctor", state=place)
+    assert done.returncode == 1
+    assert f"BAD   state directory  {place} cannot be looked at: File name too long -> Run this as " in done.stdout
+
+
 def test_nothing_is_put_back_under_a_running_daemon(served: Served, offline: Offline, tmp_path: Path) -> None:
     offline("backup", str(tmp_path / "copy.db"))
     done = offline("restore", str(tmp_path / "copy.db"))

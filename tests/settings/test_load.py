@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from darumad.errors import Refused
+from darumad.errors import Problem, Refused
 from darumad.settings import Settings, as_written, flat, load, origins, places
 
 Write = Callable[[str], Path]
@@ -368,6 +368,13 @@ def test_a_user_lives_in_xdg_places_and_root_in_the_systems(tmp_path: Path) -> N
     assert (full.state, full.socket) == (Path("/s/daruma"), Path("/r/daruma/control.sock"))
     root = places({}, root=True)
     assert (root.state, root.socket) == (Path("/var/lib/daruma"), Path("/run/daruma/control.sock"))
+
+
+def test_a_settings_file_that_nobody_may_look_at_is_not_passed_over(tmp_path: Path) -> None:
+    place = tmp_path / ("long" * 64)
+    with pytest.raises(Refused) as refused:
+        load(None, {"CONFIGURATION_DIRECTORY": str(place)})
+    assert refused.value.problems == (Problem(str(place / "daruma.yaml"), "cannot be read: File name too long"),)
 
 
 def test_the_places_that_systemd_hands_over_win_but_not_over_the_file(write: Write, tmp_path: Path) -> None:

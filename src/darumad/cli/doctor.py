@@ -111,6 +111,14 @@ def _daemon(line: Line) -> tuple[Json | None, Finding]:
 
 def _state_directory(settings: "Settings") -> Finding:
     name, path = "state directory", settings.state_dir
+    try:
+        return _looked_into(name, path, settings.journal.low_water)
+    except OSError as error:
+        says = f"{path} cannot be looked at: {error.strerror}"
+        return Finding(name, "bad", says, "Run this as the daemon's user, or set state_dir.")
+
+
+def _looked_into(name: str, path: Path, low_water: int) -> Finding:
     above = next(each for each in (path, *path.parents) if each.exists())
     if (sealed := _sealed(above)) is not None:
         return Finding(name, "bad", *sealed)
@@ -124,7 +132,7 @@ def _state_directory(settings: "Settings") -> Finding:
         return Finding(name, "bad", *amiss)
     free = shutil.disk_usage(path).free
     if free < _LITTLE_DISK:
-        low, mark = free < settings.journal.low_water, settings.journal.low_water // _MIB
+        low, mark = free < low_water, low_water // _MIB
         stopped = f": with less than {mark} MiB (`journal.low_water`) nothing new is taken in" if low else ""
         return Finding(name, "bad", f"{path} has {free // _MIB} MiB left{stopped}", "Make room on its disk.")
     return Finding(name, "ok", f"{path}, {free // _MIB // 1024} GiB free")

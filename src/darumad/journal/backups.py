@@ -54,11 +54,8 @@ def back_up(state: StateDirectory, target: Path) -> Copied:
     check_access(state, *state.database_files)
     if not state.database.exists():
         raise Refused(f"there is no journal in {state.path}", code="no_file")
-    for each in _parts(target):
-        if each.exists():
-            raise Refused(f"{each} is there already", code="file_exists")
-    if not target.parent.is_dir():
-        raise Refused(f"there is no directory {target.parent}", code="no_file")
+    with _looking_at(target):
+        _check_free(target)
     with ours(state, Database.copier) as db:
         try:
             copy_whole(db, target)
@@ -73,12 +70,13 @@ def restore(state: StateDirectory, source: Path) -> Copied:
     Killed in between, the daemon refuses to begin and says that the journal is missing: restore again.
 
     Raises:
-        Refused: `already_running`: a daemon uses the directory; `no_file`; `bad_journal`: `source` is not sound, not
-            a journal, of a newer version, or has a log beside it.
+        Refused: `already_running`: a daemon uses the directory; `no_file`; `bad_place`: `source` is for somebody else
+            to open; `bad_journal`: it is not sound, not a journal, of a newer version, or has a log beside it.
     """
-    if not source.is_file():
-        raise Refused(f"there is no file {source}", code="no_file")
-    _check_alone(source)
+    with _looking_at(source):
+        if not source.is_file():
+            raise Refused(f"there is no file {source}", code="no_file")
+        _check_alone(source)
     found = look_at(source)
     prepare(state)
     lock = take_lock(state)
@@ -156,6 +154,23 @@ def _described(path: Path, db: Database) -> Copied:
         raise _bad(f"{path} is not sound: {said}")
     position, unfinished = db.value(SQL["last_position"]), db.value(SQL["unfinished"])
     return Copied(path, db.value(SQL["identity"]), position, unfinished, path.stat().st_size)
+
+
+@contextmanager
+def _looking_at(place: Path) -> Iterator[None]:
+    """Whoever may not look there is told so."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{place} cannot be looked at: {error.strerror}", code="bad_place") from error
+
+
+def _check_free(target: Path) -> None:
+    for each in _parts(target):
+        if each.exists():
+            raise Refused(f"{each} is there already", code="file_exists")
+    if not target.parent.is_dir():
+        raise Refused(f"there is no directory {target.parent}", code="no_file")
 
 
 def _check_alone(source: Path) -> None:

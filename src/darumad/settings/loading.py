@@ -83,7 +83,15 @@ def _file_of(environ: Mapping[str, str], known: Places) -> Path | None:
     named = environ.get("DARUMA_CONFIG")
     if named:
         return Path(named)
-    return known.settings_file if known.settings_file.is_file() else None
+    return known.settings_file if _is_there(known.settings_file) else None
+
+
+def _is_there(file: Path) -> bool:
+    """Whether there is one; where nobody may look there is, and whoever reads it is told that they may not."""
+    try:
+        return file.is_file()
+    except OSError:
+        return True
 
 
 def _read(file: Path | None) -> Sequence[Written]:
@@ -124,7 +132,9 @@ def _with_credentials(settings: Settings, known: Places) -> Settings:
     if known.credentials is None:
         return settings
     meant = {name: known.credentials / secret_of(name, each) for name, each in settings.providers.items()}
-    found = {name: file for name, file in meant.items() if settings.providers[name].key_file is None and file.is_file()}
+    found = {
+        name: file for name, file in meant.items() if settings.providers[name].key_file is None and _is_there(file)
+    }
     providers = {
         name: changed(each, key_file=found.get(name, each.key_file)) for name, each in settings.providers.items()
     }
