@@ -48,5 +48,5 @@ def test_status_needs_the_client_only_of_the_control_room() -> None:
 
 def test_the_help_imports_no_command() -> None:
     ours = {name for name in _imported("--help") if name.startswith("darumad")}
-    rooms = {"darumad", "darumad.cli", "darumad.cli.ending", "darumad.cli.group"}
+    rooms = {"darumad", "darumad.cli", "darumad.cli.ending", "darumad.cli.group", "darumad.cli.streams"}
     assert ours == rooms | {"darumad.errors", "darumad.plural", "darumad.values"}

@@ -8,9 +8,13 @@ import sys
 
 
 def open_the_closed() -> None:
-    """Opens `/dev/null` for each of them that is closed, lowest first: so it gets that one's number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Opens `/dev/null` for each of them that is closed, lowest first: so it gets that one's number.
+
+    `sys.stdin` stays None: that there is nothing to read is no empty text.
+    """
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - as os takes it
-            setattr(sys, name, os.fdopen(descriptor, mode))
+            if name != "stdin":
+                setattr(sys, name, os.fdopen(descriptor, "w"))
