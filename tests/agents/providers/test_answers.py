@@ -2,6 +2,7 @@
 
 import pytest
 
+from darumad.agents.providers import openai_wire
 from darumad.agents.providers.anthropic_wire import Assembly
 from darumad.agents.providers.prices import Price
 from darumad.redaction import redact
@@ -152,6 +153,24 @@ def test_ids_of_calls_that_a_vendor_left_out_are_the_same_in_every_replay() -> N
 
     earlier = Message(role="assistant", calls=(ToolCall(id="call_1", name="weather", arguments={}),))
     assert Assembly(ModelRequest(messages=(earlier,)), None, "llama3.2")._ids == 1
+
+
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+def test_calls_of_a_server_that_counts_none_up_are_told_apart_by_their_ids(index: dict[str, int]) -> None:
+    """As Ollama's and Gemini's addresses for this protocol do, each in chunks of its own."""
+    pieces = [
+        {"id": "a", "function": {"name": "weather", "arguments": '{"at"'}},
+        {"id": "a", "function": {"arguments": ":"}},
+        {"function": {"arguments": "1}"}},
+        {"id": "b", "function": {"name": "weather", "arguments": '{"at":'}},
+        {"id": "c", "function": {"arguments": "2}"}},  # made anew for each piece, as some do
+    ]
+    assembly = openai_wire.Assembly(None)
+    for each in pieces:
+        assembly.add({"model": "m", "choices": [{"delta": {"tool_calls": [{**index, **each}]}}]})
+    assembly.add({"model": "m", "choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+    said = [(each.name, each.arguments) for each in assembly.reply().calls]
+    assert said == [("weather", {"at": 1}), ("weather", {"at": 2})]
 
 
 def test_what_a_cache_gave_is_counted_as_such_and_costs_its_own_price() -> None:

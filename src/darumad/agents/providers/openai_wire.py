@@ -87,7 +87,8 @@ class Assembly:
         self._price = price
         self._model = ""
         self._text: list[str] = []
-        self._calls: dict[int, _Call] = {}
+        self._calls: list[_Call] = []
+        self._latest: dict[int, _Call] = {}
         self._usage: Mapping[str, Any] = {}
         self._stop: str | None = None
         self._refused = False
@@ -127,11 +128,18 @@ class Assembly:
         self._text.append(part.get("content") or "")
         self._refused = self._refused or bool(part.get("refusal"))
         for at, piece in enumerate(part.get("tool_calls") or ()):
-            call = self._calls.setdefault(piece.get("index", at), _Call())
             function = piece.get("function") or {}
-            call.id = piece.get("id") or call.id
-            call.name = function.get("name") or call.name
+            call = self._call(piece.get("index", at), piece.get("id") or "", function.get("name") or "")
             call.arguments.append(function.get("arguments") or "")
+
+    def _call(self, at: int, id_: str, function: str) -> _Call:
+        """The call that a piece at this index is of. Another id with a function begins one: some count no index up."""
+        call = self._latest.get(at)
+        if call is None or (id_ and function and call.id not in {"", id_}):
+            call = self._latest[at] = _Call()
+            self._calls.append(call)
+        call.id, call.name = id_ or call.id, function or call.name
+        return call
 
     @reads
     def reply(self) -> ModelReply:
@@ -145,7 +153,7 @@ class Assembly:
         if self._stop is None:
             raise AttemptFailed("truncated_stream", "the stream ended before the answer did")
         usage = self._used()
-        calls = (call_of(each.id, each.name, text_of(each.arguments), usage) for _, each in sorted(self._calls.items()))
+        calls = (call_of(each.id, each.name, text_of(each.arguments), usage) for each in self._calls)
         stop = stop_of(self._stop, _STOPS, usage)
         return checked(
             ModelReply(
