@@ -130,6 +130,13 @@ CODES: Mapping[str, ErrorCode] = {
             74,
             "Remount it read-write (`mount -o remount,rw`); where the kernel made it read-only, `dmesg` says why.",
         ),
+        ErrorCode(
+            "no_threads",
+            503,
+            75,
+            "Let the process have more (`TasksMax=` of its unit, a container's limit on processes, `ulimit -u`), or "
+            "lower `executors.count`: each instance of an agent is a thread.",
+        ),
         ErrorCode("bad_journal", 500, 78, "Follow what the message says of the file; nothing in it was changed."),
         ErrorCode(
             "unreachable",

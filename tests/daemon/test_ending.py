@@ -29,6 +29,9 @@ HOLDS = SLOW.with_name("holds_the_loop.py")
 HANGS = SLOW.with_name("hangs_in_a_thread.py")
 """An agent that never comes back from a thread; the file that its item names is there once it is in it."""
 
+THREADS = Path(__file__).with_name("threads.c")
+"""Lets a process begin so many threads and no more."""
+
 
 class Wedged:
     """Makes a handler of the role actors wait until the test is over."""
@@ -321,3 +324,25 @@ def _left(home: Path, name: str) -> tuple[Any, ...]:
     question = f"SELECT state, stage, failures FROM record WHERE uid = '{name}'"
     ((found,),) = rows(home / "state" / "journal.db", [question])
     return found
+
+
+# --- before it stands -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [0, 3, 9, 20])
+def test_without_threads_it_says_who_gives_them_ends_with_75_and_begins_once_there_are_some(
+    tmp_path: Path, threads: int
+) -> None:
+    shim = tmp_path / "threads.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", shim, THREADS, "-ldl", "-lpthread"], check=True)
+    daemon = Daemon(tmp_path, {"provider": {"use": "offline"}}, {"LD_PRELOAD": str(shim), "THREADS": str(threads)})
+    ended = daemon.run("serve", "--config", str(daemon.config))
+    assert ended.returncode == 75
+    assert "no more threads" in ended.stderr
+    assert "`TasksMax=`" in ended.stderr
+    assert "\nTraceback" not in ended.stderr  # a supervisor's line in the log may hold one
+    del daemon.environ["LD_PRELOAD"]
+    try:
+        assert daemon.start().stop() == 0
+    finally:
+        daemon.close()

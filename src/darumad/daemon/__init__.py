@@ -31,7 +31,7 @@ from darumad.daemon.housekeeping import Housekeeping
 from darumad.daemon.loop_watch import LoopWatch
 from darumad.daemon.signs import SignsTold, VitalSigns
 from darumad.daemon.turns import SwitchInterval
-from darumad.errors import DarumaError
+from darumad.errors import DarumaError, Unavailable
 from darumad.events import DaemonReady, DaemonStopping
 from darumad.journal.requests import Rescue
 from darumad.logs import Logs, check_file, configure, logger
@@ -39,6 +39,7 @@ from darumad.names import Seconds
 from darumad.notify import Notifier
 from darumad.redaction import redact
 from darumad.settings import Settings
+from darumad.supervision import StartError
 from darumad.values import Value
 from darumad.work.states import WorkState
 
@@ -46,6 +47,8 @@ __all__ = ["run"]
 
 log = logger(__name__)
 EXIT: dict[Ending, int] = {"asked": 0, "root": 70, "broken_disk": 74, "stuck": 75, "leaked": 75}
+_NO_THREAD = "can't start new thread"
+"""What Python says of it, and nothing else tells it from any other RuntimeError."""
 _LAST_STEPS = Seconds(1.0)
 """How long what is under way already may take: an actor's thread that was given up to end by itself before the stop is
 called unclean, the orchestrator to move on what it was told of last."""
@@ -58,7 +61,24 @@ def run(settings: Settings, *, stands: Callable[[], None]) -> int:
 
     Raises:
         Refused: the settings, the log's file, the sockets or the state directory cannot be used; nothing was started.
+        Unavailable: `no_threads`: the system has none left for it.
     """
+    try:
+        return _run(settings, stands)
+    except (RuntimeError, StartError) as error:
+        if not _lacks_threads(error):
+            raise
+        raise Unavailable("the system gives this process no more threads", code="no_threads") from error
+
+
+def _lacks_threads(error: BaseException) -> bool:
+    """Whether what began it all is that no thread could be."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) == _NO_THREAD
+
+
+def _run(settings: Settings, stands: Callable[[], None]) -> int:
     faulthandler.enable()
     part_with_children()
     if settings.log.file:

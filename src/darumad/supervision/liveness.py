@@ -55,8 +55,9 @@ class Prober:
         with self._lock:
             self._deadlines[deadline] += 1
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="liveness", daemon=True)
+                thread.start()
+                self._thread = thread  # only now: the machine may have had none left
         if _interval_of(deadline) < self._interval:
             self._nudge.set()
 
