@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
 from darumad.actors import Barred, Claiming, HowClaiming
 from darumad.actors import orchestrator as room
@@ -34,7 +33,7 @@ from tests.actors.company import REREAD, Company, Poison, completed, failed, rev
 from tests.actors.held import Held
 from tests.journal.desk import DO, Desk, move, new_item
 from tests.journal.desk import Gate as Writer
-from tests.kit import eventually
+from tests.kit import captured_logs, eventually
 from tests.kit.clock import FakeClock
 
 Companies = Callable[..., Company]
@@ -518,7 +517,7 @@ def test_a_claim_that_fails_is_said_and_made_again_at_the_next_look(company: Com
     daemon.desk.sql(
         f"CREATE TRIGGER stuck BEFORE INSERT ON hold WHEN new.claimed_at < {soon} BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
-    with capture_logs() as told:
+    with captured_logs() as told:
         daemon.start().submit("one")
         eventually(lambda: any(each["event"] == "request_failed" for each in told))
     (line,) = {(each["request"], each["error"]) for each in told if each["event"] == "request_failed"}

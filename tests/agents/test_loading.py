@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from darumad import __version__
 from darumad.agents import (
@@ -26,7 +25,7 @@ from darumad.agents import (
 from darumad.names import AgentName, Role
 from darumad.work.result import StopReason, WorkResult
 from tests.agents.fakes import Scripted, agent, context, item, no_model
-from tests.kit import eventually
+from tests.kit import captured_logs, eventually
 
 GOOD = """
 from dataclasses import dataclass
@@ -197,7 +196,7 @@ def test_a_file_that_imports_what_lies_beside_it_is_told_that_it_must_be_install
 
 def test_a_file_that_takes_its_time_is_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_file, "SLOW", -1.0)
-    with capture_logs() as logged:
+    with captured_logs() as logged:
         load_template(written(tmp_path, GOOD))
     assert [(each["event"], each["file"]) for each in logged] == [("template_loaded_slowly", str(tmp_path / "mine.py"))]
 
@@ -315,7 +314,7 @@ async def test_a_file_that_does_not_come_to_its_end_keeps_down_nobody_else(
     (tmp_path / "other.py").write_text(GOOD)
     ref = written(tmp_path, WAITS)
     templates = Templates([defined("mine", ref), defined("other", str(tmp_path / "other.py")), defined("e", "echo")])
-    with capture_logs() as logged:
+    with captured_logs() as logged:
         templates.load()
     assert [(each["event"], each["agent"]) for each in logged] == [("template_still_loading", "mine")]
     await templates.reload("other")
@@ -341,7 +340,7 @@ def test_no_file_is_waited_for_by_a_start_that_is_to_end(tmp_path: Path, slow: S
         asked.set()
         return True
 
-    with capture_logs() as logged:
+    with captured_logs() as logged:
         templates.load(unless)
     assert (asked.is_set(), logged) == (True, [])
 

@@ -20,7 +20,7 @@ from darumad.work.item import WorkItem
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, Usage, WorkResult
 from tests.bridge.room import PATIENCE, Room, completed, done
-from tests.kit import FakeClock, eventually
+from tests.kit import FakeClock, captured_logs, eventually
 
 Rooms = Callable[..., Room]
 Hold = Callable[[], Coroutine[Any, Any, None]]
@@ -105,7 +105,7 @@ def test_what_comes_late_is_not_looked_at_so_nobody_is_told_that_it_is_unfit(
 
     stage = room()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with structlog.testing.capture_logs() as told:
+    with captured_logs() as told:
         stage.begin(unfit)
         block.holds()
         stage.bridge.replace()

@@ -25,7 +25,7 @@ from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest
 from darumad.work.ports import Context, Owner
 from darumad.work.result import StopReason, WorkResult
 from tests.bridge.room import PATIENCE, Room, completed
-from tests.kit import FakeClock, Gate, eventually
+from tests.kit import FakeClock, Gate, captured_logs, eventually
 
 Rooms = Callable[..., Room]
 
@@ -177,7 +177,7 @@ def test_a_crash_is_told_with_the_template_s_own_line_and_its_traceback_is_in_th
 
     stage = room()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as told:
+    with captured_logs(structlog.contextvars.merge_contextvars) as told:
         stage.begin(fall, seat=stage.seat(template=__file__))
         error = stage.done().result.error
     assert error is not None
@@ -197,7 +197,7 @@ def test_what_is_logged_for_an_item_of_a_traced_request_bears_its_correlation_id
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     held = stage.held()
     traced = changed(held, record=changed(held.record, correlation_id="4bf92f3577b34da6a3ce929d0e0e4736"))
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as told:
+    with captured_logs(structlog.contextvars.merge_contextvars) as told:
         stage.begin(fall, held=traced)
         stage.done()
     (crash,) = (each for each in told if each["event"] == "agent_crashed")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from darumad import daemon
 from darumad.control.client import Client
 from darumad.daemon.signs import VitalSigns
+from darumad.logs import Logs, configure
 from darumad.settings import Bridge, Control, Daemon, Executors, Log, Provider, Settings, Supervision
 from darumad.values import changed
 from tests.kit import eventually
@@ -140,6 +142,13 @@ class Manager:
                 self._socket.recv(4096)
 
 
+def _configured(*given: Any, **more: Any) -> Logs:
+    """As the daemon's own, but no logger keeps the way that it took: the tests that come after listen elsewhere."""
+    logs = configure(*given, **more)
+    structlog.configure(cache_logger_on_first_use=False)
+    return logs
+
+
 @contextmanager
 def served(given: Settings, monkeypatch: pytest.MonkeyPatch, clock: Any = None) -> Iterator[Serving]:
     """The daemon, answering; ended with the block. `clock` takes the place of the machine's."""
@@ -151,6 +160,7 @@ def served(given: Settings, monkeypatch: pytest.MonkeyPatch, clock: Any = None) 
             serving.signs = self
 
     monkeypatch.setattr(daemon, "VitalSigns", Kept)
+    monkeypatch.setattr(daemon, "configure", _configured)
     monkeypatch.setattr(daemon, "_on_signals", lambda *_: None)  # only a main thread may have handlers
     monkeypatch.setattr(daemon, "_on_rotation", lambda *_: None)
     monkeypatch.setattr(daemon.faulthandler, "enable", lambda: None)  # pytest's own stays where it is

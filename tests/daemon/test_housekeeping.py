@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from darumad.bridge import Workspaces
 from darumad.daemon import housekeeping
@@ -22,7 +21,7 @@ from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, move, new_item
-from tests.kit import eventually
+from tests.kit import captured_logs, eventually
 from tests.kit.clock import FakeClock
 
 DAY = 86_400.0
@@ -96,7 +95,7 @@ def test_a_disk_that_takes_nothing_new_is_logged_once_and_so_is_its_room(
     kept, why = Kept(desk), "the disk has 3 MiB left"
     said: list[str | None] = [why, why, None, None]
     monkeypatch.setattr(desk.journal, "no_room", lambda: said.pop(0))
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         for _ in range(4):
             kept.keeping.look_at_the_disk()
     assert [(each["log_level"], each["event"], each.get("why")) for each in lines] == [
@@ -362,7 +361,7 @@ def test_what_fails_for_any_reason_is_logged_and_costs_nothing_else(
     os.utime(spare, (0, 0))
     monkeypatch.setattr(desk.reader, "records", lambda **_: {}[broken])
     desk.clock.advance(61)
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         until_checked(kept)
     failed = [(each["job"], each["error"]) for each in lines if each["event"] == "housekeeping_failed"]
     assert failed == [("Housekeeping.remove_workspaces", repr(broken))]
@@ -393,7 +392,7 @@ def test_a_check_that_itself_failed_is_told_once_and_tried_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, child: str
 ) -> None:
     kept = Kept(desk, Retention(every=Seconds(3_600)))
-    with monkeypatch.context() as broken, capture_logs() as lines:
+    with monkeypatch.context() as broken, captured_logs() as lines:
         broken.setattr("sys.executable", shutil.which(child) or child)
         desk.clock.advance(61)
         eventually(lambda: kept.keeping.tick() or kept.facts or lines)

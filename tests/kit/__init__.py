@@ -13,6 +13,7 @@ from tests.kit.house import (
     switch_interval,
     times_a_wait,
 )
+from tests.kit.logged import captured_logs
 from tests.kit.probe import Probe, pause
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Leaks",
     "Probe",
     "break_supervisor",
+    "captured_logs",
     "cpu_bound_thread",
     "eventually",
     "fastest",
