@@ -1,6 +1,7 @@
 """One classifier: the deepest cause first, statuses and sentences, and the waits that servers ask for."""
 
 import email.utils
+from collections.abc import Callable
 
 import pytest
 
@@ -94,6 +95,17 @@ def test_every_status_has_a_kind_that_the_tables_know(status: int) -> None:
     [
         (400, "prompt is too long: 207310 tokens > 200000 maximum", "context_too_long"),
         (400, "the prompt is longer than the context length currently available to the model", "context_too_long"),
+        (
+            400,
+            "request (4390 tokens) exceeds the available context size (4096 tokens), try increasing it",
+            "context_too_long",
+        ),
+        (500, "Context size has been exceeded.", "context_too_long"),
+        (
+            400,
+            "The input token count (218152) exceeds the maximum number of tokens allowed (65536).",
+            "context_too_long",
+        ),
         (503, "server busy, please try again.  maximum pending requests exceeded", "overloaded"),
         (500, "server busy, please try again", "overloaded"),
         (-1, "an error was encountered while running the model", "server_error"),
@@ -102,6 +114,18 @@ def test_every_status_has_a_kind_that_the_tables_know(status: int) -> None:
 )
 def test_a_sentence_may_say_more_than_its_status(status: int, text: str, kind: str) -> None:
     assert of_status(status, text=text) == kind
+
+
+@pytest.mark.parametrize("wrapped", [list, lambda errors: errors[0]])
+def test_what_a_server_says_of_its_error_is_found_in_a_list_too(wrapped: Callable[[list[object]], object]) -> None:
+    import httpx2  # noqa: PLC0415
+    import openai  # noqa: PLC0415
+
+    answer = httpx2.Response(400, request=httpx2.Request("POST", "http://x"))
+    error = {"error": {"code": 400, "message": "The input token count (9) exceeds the maximum", "status": "INVALID"}}
+    assert (
+        classify(openai.BadRequestError("no", response=answer, body=wrapped([error])), NOW).kind == "context_too_long"
+    )
 
 
 @pytest.mark.parametrize("event", [None, [], "x", {}, {"error": "x"}, {"error": {"type": ["x"]}}])

@@ -72,7 +72,9 @@ _BY_ERROR_TYPE: Mapping[str, str] = {
 
 _NO_MONEY = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached", "insufficient_quota"})
 _TOO_LONG = re.compile(
-    r"prompt is too long|longer than the context length|context window exceeded|maximum context length", re.IGNORECASE
+    r"prompt is too long|longer than the context length|context window exceeded|maximum context length"
+    r"|available context size|context size has been exceeded|token count .{1,30} exceeds the maximum",
+    re.IGNORECASE,
 )
 _BUSY = re.compile(r"server busy|maximum pending requests", re.IGNORECASE)
 
@@ -189,6 +191,8 @@ def _by_status(error: BaseException, wall: Millis) -> Diagnosis | None:
 def _error_of(error: BaseException) -> Mapping[str, Any]:
     """The error inside an answer's body, whichever client holds it."""
     body = getattr(error, "body", None)
+    if isinstance(body, list) and body:
+        body = body[0]  # as Gemini wraps its own
     if isinstance(body, dict):
         inner = body.get("error")
         return inner if isinstance(inner, dict) else body
