@@ -130,7 +130,7 @@ def test_what_was_said_in_an_earlier_life_holds_and_releases_at_the_start(desk: 
     purse = treasury(desk, books, [], all=Caps(total=Limits(calls=1)))
     spend(desk, purse, "a")
     park(desk, "a")
-    desk.call(Setting(key=Override("all", "total", "calls").key, value="2", facts=(), audit=AUDIT))
+    desk.call(Setting(values={Override("all", "total", "calls").key: "2"}, audits=(AUDIT,)))
     purse.open()
     eventually(lambda: state(desk, "a") == "ready")
     assert books.allowed
@@ -146,7 +146,7 @@ def test_a_start_releases_only_what_the_refused_call_has_room_for(desk: Desk) ->
     assert state(desk, "large") == "parked"
     purse.close()
     assert purse.review() == [], "some room is left, and it is less than the call needs"
-    desk.call(Setting(key=Override("all", "total", "tokens").key, value="21", facts=(), audit=AUDIT))
+    desk.call(Setting(values={Override("all", "total", "tokens").key: "21"}, audits=(AUDIT,)))
     assert purse.review("all") == ["large"]
 
 
@@ -181,7 +181,7 @@ def test_a_limit_that_is_lowered_to_what_is_spent_or_to_nothing_releases_nobody(
     for number in ("r1", "r2"):
         spend(desk, purse, "a", number)
     park(desk, "b", budget="all")
-    desk.call(Setting(key=Override("all", "daily", "calls").key, value=word, facts=(), audit=AUDIT))
+    desk.call(Setting(values={Override("all", "daily", "calls").key: word}, audits=(AUDIT,)))
     assert purse.review("all") == []
 
 
@@ -192,7 +192,7 @@ def test_an_item_that_two_limits_held_up_goes_on_when_both_are_raised(desk: Desk
     park(desk, "a", budget="item:a")
     raised = []
     for scope in scopes:
-        desk.call(Setting(key=Override(scope, "total", "calls").key, value="9", facts=(), audit=AUDIT))
+        desk.call(Setting(values={Override(scope, "total", "calls").key: "9"}, audits=(AUDIT,)))
         raised.append(purse.review(scope))
     assert raised == [[], ["a"]]
     eventually(lambda: state(desk, "a") == "ready")

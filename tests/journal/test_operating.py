@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from darumad.errors import Refused
+from darumad.errors import Broken, Refused
 from darumad.events import DaemonPaused
 from darumad.journal import (
     APPLIED,
@@ -515,13 +515,21 @@ def test_what_stages_made_is_kept_in_order(desk: Desk) -> None:
 
 
 def test_a_switch_survives_a_restart_with_its_fact_and_its_audit(desk: Desk) -> None:
-    asked = Setting(key="paused", value="true", facts=(DaemonPaused("daemon", "uid:1000"),), audit=AUDIT)
+    asked = Setting(values={"paused": "true"}, facts=(DaemonPaused("daemon", "uid:1000"),), audits=(AUDIT,))
     assert desk.call(asked) is APPLIED
     desk.close()
     desk.open()
     assert desk.reader.setting("paused") == "true"
     assert desk.reader.setting("never") is None
     assert "paused" in desk.events()
+
+
+def test_of_values_that_are_set_together_all_are_kept_or_none(desk: Desk) -> None:
+    with pytest.raises(Broken):
+        desk.call(Setting(values={"a": "1", "b": 2**70}, audits=(AUDIT,)))  # type: ignore[dict-item] # on purpose
+    assert (desk.reader.setting("a"), desk.reader.audits()) == (None, [])
+    desk.call(Setting(values={"a": "1", "b": "2"}, audits=(AUDIT, AUDIT)))
+    assert (desk.reader.setting("a"), desk.reader.setting("b"), len(desk.reader.audits())) == ("1", "2", 2)
 
 
 def test_a_note_records_facts_and_nothing_else(desk: Desk) -> None:

@@ -62,7 +62,7 @@ class Ear:
         pytest.param(accept(new_item("bad", state=WorkState.RUNNING)), id="what a trigger refuses"),
         pytest.param(accept(new_item("bad", description="lone \ud800 surrogate")), id="what is no text"),
         pytest.param(Note(facts=(AgentBenched(ActorPath("a"), "a", "no file \udcff"),)), id="a fact not in Unicode"),
-        pytest.param(Setting(key="k", value=2**70, facts=(), audit=AUDIT), id="what no column holds"),  # type: ignore[arg-type] # on purpose
+        pytest.param(Setting(values={"k": 2**70}, audits=(AUDIT,)), id="what no column holds"),  # type: ignore[arg-type] # on purpose
     ],
 )
 def test_a_bad_request_sinks_nobody_else_in_its_batch(desk: Desk, bad: Any) -> None:

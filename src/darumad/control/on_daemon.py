@@ -201,7 +201,7 @@ async def _remember_pause(desk: Desk, ask: Ask, fact: Fact) -> None:
 
 
 async def _set_paused(desk: Desk, ask: Ask, word: str, fact: Fact) -> None:
-    await desk.commits.commit(Setting(key=PAUSED, value=word, facts=(fact,), audit=ask.audit("daemon")))
+    await desk.commits.commit(Setting(values={PAUSED: word}, facts=(fact,), audits=(ask.audit("daemon"),)))
 
 
 async def stop(desk: Desk, ask: Ask, request: Nothing) -> Json:  # noqa: ARG001

@@ -84,9 +84,8 @@ async def rotate_secrets(desk: Desk, ask: Ask, request: Nothing) -> SecretsRotat
         kept = await _kept(desk)
         opened = await desk.read(_opened, vault, kept)
         await desk.read(vault.renew, {key_of(sealed) for sealed in kept.values()})
-        for name, secret in opened.items():
-            anew = await desk.read(vault.seal, secret)
-            await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=anew, facts=(), audit=ask.audit(name)))
+        anew = {f"{_ROW}{name}": await desk.read(vault.seal, secret) for name, secret in opened.items()}
+        await desk.commits.commit(Setting(values=anew, audits=tuple(map(ask.audit, opened))))
         await desk.read(vault.drop_old)
         return SecretsRotated(secrets=len(kept), sealed_with=await desk.read(lambda: vault.newest))
 
@@ -111,7 +110,7 @@ def _opened(vault: Vault, kept: Mapping[str, str]) -> Mapping[str, str]:
 
 
 async def _keep(desk: Desk, ask: Ask, name: str, sealed: str, done: str) -> SecretChange:
-    await desk.commits.commit(Setting(key=f"{_ROW}{name}", value=sealed, facts=(), audit=ask.audit(name)))
+    await desk.commits.commit(Setting(values={f"{_ROW}{name}": sealed}, audits=(ask.audit(name),)))
     changed = await desk.read(desk.daemon.keys.refresh)
     return SecretChange(name=name, done=done, providers=tuple(changed))
 

@@ -98,8 +98,8 @@ async def reset(desk: Desk, ask: Ask, request: BudgetRequest) -> BudgetChange:
 
 
 async def _change(desk: Desk, ask: Ask, scope: str, said: Mapping[Override, str]) -> BudgetChange:
-    for where, word in said.items():
-        await desk.commits.commit(Setting(key=where.key, value=word, facts=(), audit=ask.audit(where.key)))
+    values = {where.key: word for where, word in said.items()}
+    await desk.commits.commit(Setting(values=values, audits=tuple(map(ask.audit, values))))
     released = await desk.read(desk.daemon.treasury.review, scope)
     return BudgetChange(items=await desk.read(_views, desk, scope), released=tuple(released))
 

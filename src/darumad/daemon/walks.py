@@ -21,4 +21,4 @@ class Walks(UserDict[str, tuple[Stage, ...]]):
     def __setitem__(self, agent: str, walk: tuple[Stage, ...]) -> None:
         if self.get(agent) != walk:
             super().__setitem__(agent, walk)
-            self._journal.post(Setting(key=f"{_WALK}{agent}", value=" ".join(walk)))
+            self._journal.post(Setting(values={f"{_WALK}{agent}": " ".join(walk)}))

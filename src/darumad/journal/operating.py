@@ -79,10 +79,11 @@ def note(batch: Batch, asked: Sequence[Note]) -> list[Answer]:
 def setting(batch: Batch, asked: Sequence[Setting]) -> list[Answer]:
     """The last of two of one key holds."""
     for each in asked:
-        batch.db.all(SQL["set"], {"key": each.key, "value": each.value})
+        for key, value in each.values.items():
+            batch.db.all(SQL["set"], {"key": key, "value": value})
         batch.record(each.facts)
-        if each.audit:
-            batch.audit(each.audit)
+        for audit in each.audits:
+            batch.audit(audit)
     return [APPLIED] * len(asked)
 
 

@@ -393,12 +393,11 @@ PAUSED = "paused"
 
 
 class Setting(Value, kw_only=True):
-    """What survives a restart, such as the switch `paused`. Answer: `APPLIED`."""
+    """What survives a restart, such as the switch `paused`: values by their keys, all or none. Answer: `APPLIED`."""
 
-    key: str
-    value: str
+    values: Mapping[str, str]
     facts: tuple[Fact, ...] = ()
-    audit: Audit | None = None
+    audits: tuple[Audit, ...] = ()
 
 
 class Prune(Value, kw_only=True):

@@ -62,7 +62,7 @@ _TOUCHES: Mapping[type[Any], Callable[[Any], Iterable[Hashable]]] = {
     Release: lambda each: each.items,
     Edit: lambda each: (each.item.id,),
     Accept: lambda each: [new.item.id for new in each.items],
-    Setting: lambda each: (("setting", each.key),),
+    Setting: lambda each: [("setting", key) for key in each.values],
 }
 """What any other request touches, so that a later one that touches it too comes in a later round."""
 
