@@ -12,6 +12,7 @@ from darumad.errors import Refused
 from darumad.journal import Note, Prune, Pruned, Purge
 from darumad.journal.database import Database
 from darumad.journal.pruning import BITE
+from darumad.journal.reader import PAGE
 from darumad.names import ItemId, Millis, Seconds
 from darumad.work.states import WorkState
 from tests.journal.desk import AUDIT, DO, MADE, Desk, new_item, step
@@ -240,3 +241,13 @@ def test_what_others_died_of_is_purged_after_them(desk: Desk) -> None:
     purge(desk, "with it")
     purge(desk, "lost")
     assert desk.reader.records() == []
+
+
+def test_whoever_goes_through_all_items_meets_each_that_is_left_though_one_is_purged_behind_them(desk: Desk) -> None:
+    names = [f"i{number}" for number in range(PAGE + 1)]
+    desk.submit(*(new_item(name, stages=(DO,)) for name in names))
+    desk.cancel(last_of_the_page := names[-2])
+    reading = desk.reader.each_record()
+    met = [next(reading).item.id for _ in range(PAGE)]
+    purge(desk, last_of_the_page)
+    assert [*met, *(each.item.id for each in reading)] == names

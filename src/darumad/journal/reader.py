@@ -28,8 +28,10 @@ _ITEM_FILTERS: Mapping[str, str] = {
     "conversation": "id IN (SELECT item FROM exchange WHERE conversation = :conversation)",
     "parent": "id IN (SELECT item FROM child WHERE parent = (SELECT id FROM item WHERE uid = :parent))",
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
+    "behind": "id > :behind",
 }
-_PAGE = 500
+PAGE = 500
+"""So many items are read at a time by whoever goes through all of them."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EVENT_FILTERS: Mapping[str, str] = {"item": "subject = :item", "type": "type = :type"}
 
@@ -99,22 +101,24 @@ class Reader:
         limit: int = 100,
     ) -> list[WorkRecord]:
         """Items in the order of their acceptance, behind the item `after`; `label` is a key and its value."""
-        key, value = label or (None, None)
-        given = {
-            "state": state, "reason": reason, "agent": agent, "key": key, "conversation": conversation,
+        wanted = {
+            "state": state, "reason": reason, "agent": agent, "label": label, "conversation": conversation,
             "parent": parent, "after": after,
         }  # fmt: skip
-        sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
-        return [
-            record_or_remains(row, self._db) for row in self._db.all(sql, {**given, "value": value, "limit": limit})
-        ]
+        return [record_or_remains(row, self._db) for row in self._rows(wanted, limit)]
 
     def each_record(self, **wanted: Any) -> Iterator[WorkRecord]:
-        """Every item that `records` would find for this, read a page at a time."""
-        after: ItemId | None = None
-        while page := self.records(**wanted, after=after, limit=_PAGE):
-            yield from page
-            after = page[-1].item.id
+        """Every item that `records` would find for this, read a page at a time, whatever is purged meanwhile."""
+        behind = 0
+        while rows := self._rows({**wanted, "behind": behind}, PAGE):
+            yield from (record_or_remains(row, self._db) for row in rows)
+            behind = rows[-1][0]
+
+    def _rows(self, wanted: Mapping[str, Any], limit: int) -> list[Row]:
+        key, value = wanted.get("label") or (None, None)
+        given = {**wanted, "label": None, "key": key}
+        sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
+        return self._db.all(sql, {**given, "value": value, "limit": limit})
 
     def result(self, item: ItemId) -> dict[str, Any] | None:
         """The result of a succeeded item; None for every other. Its `usage` is what all of its attempt used.
