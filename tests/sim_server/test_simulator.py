@@ -524,6 +524,23 @@ def test_after_every_fault_it_answers_the_next_caller(sim: Simulation, name: str
     assert message(sim)[0] == 200
 
 
+@pytest.mark.parametrize("name", sorted(ENDLESS))
+@pytest.mark.parametrize("pauses", [{"interval": 0.0}, {"time_scale": 0.0}], ids=["no interval", "no time"])
+def test_who_hangs_without_a_pause_leaves_the_others_their_turn(
+    sim: Simulation, name: str, pauses: dict[str, float]
+) -> None:
+    fault = Fault(name=name, after=1, interval=pauses.get("interval", 0.05))
+    sim.play(Rule(id="hangs", when=When(max=1), fault=fault), time_scale=pauses.get("time_scale", 1.0))
+    data = json.dumps(MESSAGE | {"stream": True}).encode()
+    head = "\r\n".join(["POST /v1/messages HTTP/1.1", *(f"{key}: {each}" for key, each in AUTH.items())])
+    with socket.create_connection(("127.0.0.1", sim.ports["anthropic-a"]), timeout=10) as plug:
+        plug.sendall(f"{head}\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data)
+        sim.wait(lambda attempts: any(each.rule == "hangs" for each in attempts))
+        assert message(sim)[0] == 200
+        (hung, _) = sim.attempts()
+        assert hung.t_end is None
+
+
 # --- HTTP by hand -----------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,8 @@ from darumad.sim.wire import (
 _MARKER = re.compile(r"\[\[sim:([\w.-]+)\]\]")
 _MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a request raises that is JSON, and not what its vendor's API takes."""
-_NEVER = 3_600.0
+_LEAST_PAUSE = 0.001
+"""Seconds between two beats of who hangs, whatever a scenario says."""
 ADMIN = "admin"
 ACCEPTS = "accept-encoding"
 CALL = "x-daruma-call"
@@ -342,15 +343,20 @@ class Simulator:
             case Hold(gate):
                 await self._gates[gate].wait()
             case Hang(beat, interval):
-                while True:
-                    await self._sleep(interval if beat else _NEVER)
-                    self._send(handled, beat)
+                await self._hang(handled, beat, interval)
             case Stale():
                 handled.connection.stale = True
             case Close():
                 handled.connection.close()
             case Reset():
                 handled.connection.reset()
+
+    async def _hang(self, handled: _Handled, beat: bytes, interval: float) -> None:
+        """Until the caller goes. Who sends without a pause would hear nobody else, and fill the memory."""
+        while beat:
+            await asyncio.sleep(max(interval * self.scenario.time_scale, _LEAST_PAUSE))
+            self._send(handled, beat)
+        await asyncio.Event().wait()
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:
