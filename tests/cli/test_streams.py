@@ -33,3 +33,7 @@ def test_a_daemon_that_was_started_with_the_standard_streams_closed_works_and_wr
 
 def test_a_command_that_was_started_with_the_standard_streams_closed_ends_as_it_would_with_them() -> None:
     assert subprocess.run([*CLOSED, DARUMA, "version"], check=False).returncode == 0
+
+
+def test_an_error_that_names_a_path_which_is_no_text_ends_as_it_would_where_nobody_reads_it() -> None:
+    assert subprocess.run([*CLOSED, DARUMA, "serve", "--config", b"/\xff.yaml"], check=False).returncode == 78
