@@ -10,6 +10,8 @@ from darumad.sim import Fault, main, scenario_of
 from darumad.sim.faults import FAULTS, UNHEARD, VENDOR_FAULTS, plan
 from darumad.sim.wire import Answer, Send
 
+WITHIN_ITSELF: list[object] = []
+WITHIN_ITSELF.append(WITHIN_ITSELF)
 RULES = [
     ({"when": {"wen": 1}}, "rule x: `when` has no wen"),
     ({"than": {}}, "rule x: `rule` has no than; it has id, then, when"),
@@ -86,6 +88,11 @@ RULES = [
     (
         {"then": {"reply": {"json": {"on": date(2026, 1, 1)}}}},
         "`reply.json` cannot be written as JSON: Object of type date",
+    ),
+    ({"then": {"reply": {"json": WITHIN_ITSELF}}}, "`reply.json` cannot be written as JSON: Circular reference"),
+    (
+        {"then": {"reply": {"tool_calls": [{"name": "a", "args": {"on": date(2026, 1, 1)}}]}}},
+        "`tool_calls.args` cannot be written as JSON: Object of type date",
     ),
     ({"then": {"reply": {"tool_calls": [5]}}}, "`tool_calls` must be a mapping, not 5"),
     ({"then": {"reply": {"tool_calls": [{}]}}}, "`tool_calls` says no `name`"),
@@ -199,6 +206,9 @@ def test_the_command_names_the_file_and_what_is_wrong_in_it(tmp_path: Path, caps
     file.write_text(": : :")
     assert main(["--scenario", str(file)]) == 2
     assert str(file) in capsys.readouterr().err
+    file.write_text("[" * 3_000)
+    assert main(["--scenario", str(file)]) == 2
+    assert f"daruma sim: {file}: it lies too deep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ def _scenario(path: Path | None, seed: int | None, listeners: Sequence[str]) -> 
         scenario = scenario_of(document, listeners)
     except (yaml.YAMLError, ValueError) as error:
         raise Unfit(*(f"{path}: {each}" for each in said_in(error))) from error
+    except RecursionError:
+        raise ValueError(f"{path}: it lies too deep") from None
     return scenario if seed is None else replace(scenario, seed=seed)
 
 

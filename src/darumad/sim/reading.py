@@ -238,21 +238,22 @@ def _text(turn: Mapping[str, Any]) -> Mapping[str, Any]:
     if len(given) > 1:
         raise ValueError(f"`reply` says what is answered in {' and '.join(given)}: keep one")
     if "json" in turn:
-        return {"text": _written(turn["json"])}
+        return {"text": _written("reply.json", turn["json"])}
     return {"text": "{prompt}"} if turn.get("echo") else {}
 
 
-def _written(raw: Any) -> str:
+def _written(what: str, raw: Any) -> str:
     try:
         return json.dumps(raw)
-    except TypeError as error:  # YAML knows what JSON does not, such as a date without quotes
-        raise ValueError(f"`reply.json` cannot be written as JSON: {error}") from error
+    except (TypeError, ValueError) as error:  # YAML knows what JSON does not: a date, a mapping within itself
+        raise ValueError(f"`{what}` cannot be written as JSON: {error}") from error
 
 
 def _call(raw: Any) -> ToolUse:
     call = fitting("tool_calls", ToolUse, raw)
     if "name" not in call:
         raise ValueError("`tool_calls` says no `name` of a tool")
+    _written("tool_calls.args", call.get("args"))
     return ToolUse(**call)
 
 
