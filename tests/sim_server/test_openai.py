@@ -69,6 +69,7 @@ def test_a_tool_call_s_arguments_are_a_text_and_its_answer_must_follow(sim: Simu
     assert (json.loads(call["function"]["arguments"]), body["choices"][0]["finish_reason"]) == ({"a": 1}, "tool_calls")
     said = {"role": "assistant", "content": None, "tool_calls": [call]}
     assert chat(sim, messages=[*CHAT["messages"], said, {"role": "user", "content": "and?"}])[0] == 400
+    assert chat(sim, messages=[*CHAT["messages"], said])[0] == 400
     done = {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
     assert chat(sim, messages=[*CHAT["messages"], said, done])[0] == 200
     assert chat(sim, messages=[*CHAT["messages"], done])[0] == 400

@@ -171,6 +171,7 @@ def test_a_stream_says_the_same_as_the_whole_message_in_the_vendor_s_order(sim: 
             },
             "t1",
         ),
+        ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "t2"}]}]}, "messages.0: `tool"),
         (
             {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t9"}]}]},
             "messages.0.content.0: unexpected `tool_use_id` found in `tool_result` blocks: t9.",

@@ -5,7 +5,7 @@ The shapes are those of the vendor's own client (`anthropic.types`) and of its A
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -170,11 +170,7 @@ def _wrong_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"messages.{number}: text content blocks must be non-empty"
         answered = {block["tool_use_id"] for block in blocks if block.get("type") == "tool_result"}
         if missing := open_calls - answered:
-            yield (
-                f"messages.{number - 1}: `tool_use` ids were found without `tool_result` blocks immediately after:"
-                f" {', '.join(sorted(missing))}. Each `tool_use` block must have a corresponding `tool_result` block"
-                " in the next message."
-            )
+            yield _unanswered(number - 1, missing)
         if unknown := answered - open_calls:
             yield from (
                 f"messages.{number}.content.{at}: unexpected `tool_use_id` found in `tool_result` blocks:"
@@ -184,6 +180,16 @@ def _wrong_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 if block.get("tool_use_id") in unknown
             )
         open_calls = {block["id"] for block in blocks if block.get("type") == "tool_use"}
+    if open_calls:
+        yield _unanswered(len(messages) - 1, open_calls)
+
+
+def _unanswered(number: int, calls: Iterable[str]) -> str:
+    return (
+        f"messages.{number}: `tool_use` ids were found without `tool_result` blocks immediately after:"
+        f" {', '.join(sorted(calls))}. Each `tool_use` block must have a corresponding `tool_result` block in the next"
+        " message."
+    )
 
 
 def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

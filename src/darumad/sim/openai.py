@@ -118,11 +118,17 @@ def _wrong_messages(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 )
             open_calls.discard(str(message.get("tool_call_id")))
         elif open_calls:
-            yield (
-                "An assistant message with 'tool_calls' must be followed by tool messages responding to each"
-                f" 'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
-            )
+            yield _unanswered(open_calls)
         open_calls |= {str(each["id"]) for each in message.get("tool_calls") or ()}
+    if open_calls:
+        yield _unanswered(open_calls)
+
+
+def _unanswered(calls: Iterable[str]) -> str:
+    return (
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
+        f" The following tool_call_ids did not have response messages: {', '.join(sorted(calls))}"
+    )
 
 
 def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
