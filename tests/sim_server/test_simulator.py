@@ -27,11 +27,11 @@ from darumad.sim import (
     most_at_once,
     scenario_of,
 )
-from darumad.sim.faults import FAULTS
+from darumad.sim.faults import FAULTS, plan
 from darumad.sim.scenario import Asked, Director, Scenario, draw
 from darumad.sim.schema import value_for
 from darumad.sim.spoiled import SPOILED
-from darumad.sim.wire import take_request
+from darumad.sim.wire import Answer, Send, take_request
 
 AUTH = {"authorization": "Bearer secret", "anthropic-version": "2026-10-21"}
 MESSAGE = {"model": "claude-sonnet-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "hi"}]}
@@ -542,6 +542,12 @@ def test_who_hangs_without_a_pause_leaves_the_others_their_turn(
         assert hung.t_end is None
 
 
+@pytest.mark.parametrize("size", [1, 1 << 20, 2_500_000])
+def test_a_huge_body_has_as_many_bytes_as_are_said(size: int) -> None:
+    steps = list(plan(Answer(200, (b"{}",)), Fault(name="huge_body", bytes=size)))
+    assert sum(step.data.count(b"x") for step in steps[1:] if isinstance(step, Send)) == size
+
+
 # --- HTTP by hand -----------------------------------------------------------------------------------------------------
 
 
@@ -562,12 +568,29 @@ def test_a_request_in_pieces_is_read_whole_and_once(body: bytes, cuts: list[int]
     assert buffer == b""
 
 
+LENGTH = b"POST / HTTP/1.1\r\ncontent-length: %s\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n%s\r\n"
+
+
 @pytest.mark.parametrize(
-    "wire", [b"\0\0\r\n\r\n", b"GET /\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n", b"x" * 70_000]
-)
+    "wire",
+    [
+        b"\0\0\r\n\r\n", b"GET /\r\n\r\n", b"x" * 70_000,
+        LENGTH % b"x", LENGTH % b"-1", LENGTH % b"1_0", LENGTH % b"99999999",
+        CHUNKED % b"x", CHUNKED % b"1\r\nA\r\n-5", CHUNKED % b"fffffff", CHUNKED % b"1\r\nA\r\n2000000",
+    ],
+)  # fmt: skip
 def test_what_is_no_request_is_refused(wire: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any of them
         take_request(bytearray(wire))
+
+
+def test_who_sends_no_request_is_told_in_a_whole_answer(sim: Simulation) -> None:
+    with socket.create_connection(("127.0.0.1", sim.ports["ollama"]), timeout=10) as plug:
+        plug.sendall(b"nonsense\r\n\r\n")
+        answer = http.client.HTTPResponse(plug)
+        answer.begin()
+        assert (answer.status, answer.read()) == (400, b"bad request")
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

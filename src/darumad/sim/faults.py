@@ -192,8 +192,10 @@ def _huge_header(answer: Answer, fault: Fault) -> Plan:
 
 def _huge_body(answer: Answer, fault: Fault) -> Plan:
     yield Send(replace(answer, frames=(), chunked=True).head())
-    for _ in range((fault.bytes or _HUGE_BODY) // _PIECE):
-        yield Send(b"%x\r\n%s\r\n" % (_PIECE, b"x" * _PIECE))
+    size = fault.bytes or _HUGE_BODY
+    for at in range(0, size, _PIECE):
+        piece = b"x" * min(_PIECE, size - at)
+        yield Send(b"%x\r\n%s\r\n" % (len(piece), piece))
         yield Wait(0.001)
     yield Send(b"0\r\n\r\n")
 

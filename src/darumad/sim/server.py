@@ -170,7 +170,7 @@ class Simulator:
 
     async def _serve(self, listener: Listener, connection: Connection, request: Request) -> None:
         if request.path.startswith("/_sim/"):
-            connection.send(_flat(administer(self, request)))
+            connection.send(administer(self, request).flat())
             return
         self._hangups.look()
         place, handled = self._place(listener.name), _Handled(connection, self._arrived(listener, connection, request))
@@ -433,7 +433,3 @@ def _held(choice: Choice, steps: Plan) -> Plan:
     if choice.rule.gate is not None:
         yield Hold(choice.rule.gate)
     yield from steps
-
-
-def _flat(answer: Answer) -> bytes:
-    return b"".join((answer.head(), *answer.pieces(), answer.end()))

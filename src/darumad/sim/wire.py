@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import struct
 import zlib
@@ -14,6 +15,7 @@ from darumad.sim.hangups import Hangups
 
 _GZIP = 31
 """What zlib calls its largest window with gzip's own head and end."""
+_DIGITS = re.compile(r"[0-9A-Fa-f]{1,16}")
 MAX_HEAD = 64 * 1024
 MAX_BODY = 32 * 1024 * 1024
 
@@ -71,6 +73,10 @@ class Answer:
     def end(self) -> bytes:
         """What closes the body."""
         return b"0\r\n\r\n" if self.chunked else b""
+
+    def flat(self) -> bytes:
+        """All of it, as it goes out."""
+        return b"".join((self.head(), *self.pieces(), self.end()))
 
 
 def json_answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
@@ -219,7 +225,7 @@ class Connection(asyncio.Protocol):
         try:
             request = take_request(self._buffer)
         except ValueError:
-            self.send(Answer(400, (b"bad request",), "text/plain").head())
+            self.send(Answer(400, (b"bad request",), "text/plain").flat())
             self.close()
             return
         if request is not None:
@@ -262,16 +268,30 @@ def _body(rest: bytes, headers: Mapping[str, str]) -> tuple[bytes, int] | None:
     """The body at the start of `rest`, and how many bytes it took there."""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return _chunks(rest)
-    length = int(headers.get("content-length", "0"))
-    if length > MAX_BODY:
-        raise ValueError("the body is too long")
+    length = _size(headers.get("content-length", "0"), 10)
     return (rest[:length], length) if len(rest) >= length else None
+
+
+def _size(said: str, base: int) -> int:
+    """The length of a body, or of one more chunk.
+
+    Raises:
+        ValueError: it is none, or too much.
+    """
+    if not _DIGITS.fullmatch(said):
+        raise ValueError("a length has digits alone")
+    size = int(said, base)
+    if size > MAX_BODY:
+        raise ValueError("the body is too long")
+    return size
 
 
 def _chunks(rest: bytes) -> tuple[bytes, int] | None:
     body, at = bytearray(), 0
     while (end := rest.find(b"\r\n", at)) >= 0:
-        size = int(rest[at:end].split(b";")[0], 16)
+        size = _size(rest[at:end].split(b";")[0].strip().decode("latin-1"), 16)
+        if len(body) + size > MAX_BODY:
+            raise ValueError("the body is too long")
         if len(rest) < end + 2 + size + 2:
             return None
         body += rest[end + 2 : end + 2 + size]
