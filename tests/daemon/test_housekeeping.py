@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +12,13 @@ from darumad.bridge import Workspaces
 from darumad.daemon import housekeeping
 from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, Housekeeping, HousekeepingPorts
 from darumad.events import DaemonClockJumped, Fact, WorkScheduled
-from darumad.journal import Held, Move, PromoteDue, SetBack
+from darumad.journal import Held, Move, PromoteDue, Reader, SetBack
 from darumad.journal.writer import HANDLERS
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
 from darumad.values import changed
-from darumad.work.item import Input
+from darumad.work.item import Input, WorkRecord
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, move, new_item
@@ -157,6 +158,23 @@ def test_an_item_that_comes_in_while_workspaces_are_measured_keeps_its_own(
     monkeypatch.setattr(kept.workspaces, "homes", begun_meanwhile)
     kept.keeping.remove_workspaces()
     assert kept.workspaces.home_of("new").exists()
+
+
+def test_an_item_that_goes_on_while_it_is_asked_what_is_unfinished_keeps_its_workspace(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, records = Kept(desk, Retention(workspaces_size=Bytes(0))), Reader.records
+    desk.submit("on")
+    kept.workspace("on", now=desk.clock.monotonic())
+
+    def then_elsewhere(reader: Reader, *, state: WorkState, **wanted: Any) -> list[WorkRecord]:
+        elsewhere = WorkState.SCHEDULED if state is WorkState.READY else WorkState.READY
+        desk.sql("UPDATE item SET state = ?1, run_at = 1, ready_at = 1 WHERE state <> ?1", elsewhere)
+        return records(reader, state=state, **wanted)
+
+    monkeypatch.setattr(Reader, "records", then_elsewhere)
+    kept.keeping.remove_workspaces()
+    assert kept.workspaces.home_of("on").exists()
 
 
 def test_a_file_that_its_agent_removes_while_it_is_measured_keeps_nothing_from_going(
@@ -354,12 +372,12 @@ def test_while_a_child_looks_at_the_pages_everything_else_is_looked_at_too(
 def test_what_fails_for_any_reason_is_logged_and_costs_nothing_else(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, broken = Kept(desk), "an item that cannot be read"
+    kept, broken = Kept(desk), "items that cannot be read"
     spare = desk.directory / "uploads" / ("b" * 64)
     spare.parent.mkdir()
     spare.touch()
     os.utime(spare, (0, 0))
-    monkeypatch.setattr(desk.reader, "records", lambda **_: {}[broken])
+    monkeypatch.setattr(desk.reader, "unfinished", lambda: {}[broken])
     desk.clock.advance(61)
     with captured_logs() as lines:
         until_checked(kept)

@@ -18,10 +18,9 @@ from darumad.daemon.inspection import Inspection
 from darumad.events import DaemonClockJumped, Fact, JournalChecked
 from darumad.journal import Journal, Outcome, Prune, Pruned, SetBack
 from darumad.logs import logger
-from darumad.names import ItemId, Millis, Seconds
+from darumad.names import Millis, Seconds
 from darumad.settings import Retention
 from darumad.values import Value
-from darumad.work.states import UNFINISHED
 
 log = logger(__name__)
 TICK = Seconds(5)
@@ -223,7 +222,7 @@ class Housekeeping:
         """Those of finished items that are too old, then the oldest of them until all fit in the room there is."""
         sizes = {home: self._size(home) for home in self._ports.workspaces.homes()}
         # Measuring takes minutes: who needs one is asked behind it, for items come in and are retried meanwhile.
-        needed = {self._ports.workspaces.home_of(item) for item in self._unfinished()}
+        needed = {self._ports.workspaces.home_of(item) for item in self._ports.journal.reader().unfinished()}
         oldest = self._ports.clock.wall() / 1000 - self._retention.workspaces
         used = sum(sizes.values())
         for touched, home in sorted((_touched(home), home) for home in sizes.keys() - needed):
@@ -244,14 +243,6 @@ class Housekeeping:
         for each in old:
             if each.name not in named and _is_older(each, before):  # it may have been asked for since
                 yield each
-
-    def _unfinished(self) -> Iterator[ItemId]:
-        reader = self._ports.journal.reader()
-        for state in UNFINISHED:
-            after: ItemId | None = None
-            while page := reader.records(state=state, after=after, limit=500):
-                after = page[-1].item.id
-                yield from (each.item.id for each in page)
 
 
 def _before(now: Millis, kept: Seconds) -> Millis:

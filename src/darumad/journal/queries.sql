@@ -937,6 +937,9 @@ SELECT phase, priority, lane FROM item WHERE uid = :uid;
 -- name: names_upload
 SELECT EXISTS (SELECT 1 FROM payload WHERE body LIKE :like);
 
+-- name: unfinished_items
+SELECT uid FROM item WHERE state IN ('waiting', 'ready', 'scheduled', 'running', 'parked');
+
 -- name: named_uploads
 SELECT DISTINCT json_extract(input.value, '$.upload')
 FROM payload, json_each(CASE WHEN json_valid(payload.body) THEN payload.body ELSE '{}' END, '$.inputs') AS input

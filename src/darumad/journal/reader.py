@@ -174,6 +174,10 @@ class Reader:
         """The lanes of which something is ready."""
         return frozenset(lane for _, _, lane in self._ranges_of_ready())
 
+    def unfinished(self) -> frozenset[ItemId]:
+        """Every item that is not at its end, all as of one moment: read state by state, one that goes on is missed."""
+        return frozenset(ItemId(uid) for (uid,) in self._db.all(SQL["unfinished_items"]))
+
     def named_uploads(self) -> frozenset[str]:
         """Every upload that any item names, or may name that cannot be read. Reads every payload: for once an hour."""
         named = frozenset(sha256 for (sha256,) in self._db.all(SQL["named_uploads"]))
