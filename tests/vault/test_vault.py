@@ -1,5 +1,6 @@
 """The vault: what is sealed opens with its key and with no other, and a wrong key file is refused by its name."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_a_key_that_is_changed_again_and_again_in_vain_leaves_no_heap_of_keys_an
         vault.renew(set(map(key_of, sealed)))
     assert [vault.open(each) for each in sealed] == [SECRET] * 2
     assert len((tmp_path / KEY_FILE).read_text().splitlines()) == 4, "two in use, the newest, and the one before it"
+
+
+def test_a_key_that_finds_no_room_on_the_disk_costs_no_key_that_is_there(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    vault = Vault(tmp_path, {})
+    sealed = vault.seal(SECRET)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    request.addfinalizer(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60, hard))  # room for one key, and a part of the next
+    with pytest.raises(OSError, match="too large"):
+        vault.renew({key_of(sealed)})
+    assert vault.open(sealed) == SECRET
 
 
 def test_a_seal_that_was_tampered_with_does_not_open(tmp_path: Path) -> None:
