@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,17 @@ async def test_it_reads_and_lists_what_is_in_its_workspace(tmp_path: Path) -> No
     )
     await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
     assert [each.text for each in model.asked[1].messages[2:]] == ["inputs/a.txt", "hello", "error: no such file"]
+
+
+async def test_a_name_that_is_no_text_and_links_in_a_circle_are_told_and_no_crash(tmp_path: Path) -> None:
+    tmp_path.joinpath(os.fsdecode(b"caf\xe9.txt")).write_text("latin")
+    (tmp_path / "here").symlink_to("there")
+    (tmp_path / "there").symlink_to("here")
+    model = Scripted(calls(("list_files", {"path": "."}), ("read_file", {"path": "here/a"})), "ok")
+    await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
+    listed, read = (each.text for each in model.asked[1].messages[2:])
+    assert listed == "caf\N{REPLACEMENT CHARACTER}.txt\nhere\nthere"
+    assert read.startswith("error: ")
 
 
 async def test_of_a_large_file_it_is_told_how_much_was_not_read(tmp_path: Path) -> None:

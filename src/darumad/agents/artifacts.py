@@ -46,7 +46,10 @@ def place(workspace: Path, name: str) -> Path:
     root = workspace.resolve()
     if not name or "\0" in name or Path(name).is_absolute():
         raise UnsafePath(f"{name!r} is no path below the workspace")
-    path = (root / name).resolve()
+    try:
+        path = (root / name).resolve()
+    except RuntimeError:  # Python before 3.13 finds links that lead to each other so, and 3.13 follows none of them
+        raise UnsafePath(f"{name!r} leads nowhere, by links without an end") from None
     if path == root or root not in path.parents:
         raise UnsafePath(f"{name!r} leads out of the workspace")
     return path

@@ -106,7 +106,9 @@ def _list(folder: Path, root: Path) -> str:
         Path(base, name).relative_to(root).as_posix() for base, _, names in os.walk(folder) for name in names
     )
     more = [f"... and {len(found) - LISTED} more"] if len(found) > LISTED else []
-    return "\n".join([*found[:LISTED], *more]) or "(no files)"
+    listed = "\n".join([*found[:LISTED], *more])
+    listed = listed.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # a name on disk need not be a text
+    return listed or "(no files)"
 
 
 def _write(path: Path, text: str) -> str:
