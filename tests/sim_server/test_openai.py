@@ -51,12 +51,22 @@ def test_a_completion_has_the_vendor_s_form(sim: Simulation) -> None:
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]
 
 
+def streamed(sim: Simulation, **fields: object):
+    _, body, _ = post(sim, "/v1/chat/completions", CHAT | {"stream": True} | fields)
+    *events, done = [line[6:] for line in body.decode().splitlines() if line]
+    assert done == "[DONE]"
+    return [json.loads(each) for each in events]
+
+
+def test_a_stream_tells_no_usage_to_who_did_not_ask_for_it(sim: Simulation) -> None:
+    chunks = streamed(sim)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert not any("usage" in each for each in chunks)
+
+
 def test_a_stream_begins_with_a_role_and_ends_with_a_reason_the_usage_and_done(sim: Simulation) -> None:
     sim.play(Rule(id="said", script=(Reply(text="word " * 20),)))
-    _, body, _ = post(sim, "/v1/chat/completions", CHAT | {"stream": True})
-    *events, done = [line[6:] for line in body.decode().splitlines() if line]
-    chunks = [json.loads(each) for each in events]
-    assert done == "[DONE]"
+    chunks = streamed(sim, stream_options={"include_usage": True})
     assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert "".join(each["choices"][0]["delta"].get("content", "") for each in chunks[:-1]) == "word " * 20
     assert (chunks[-2]["choices"][0]["finish_reason"], chunks[-1]["choices"]) == ("stop", [])

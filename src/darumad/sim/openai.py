@@ -154,6 +154,7 @@ def asked(listener: str, key: str, path: str, body: Mapping[str, Any]) -> Asked:
         schema=form.get("schema"),
         max_tokens=int(body.get("max_completion_tokens") or body.get("max_tokens") or 0),
         stops=stops_in(body.get("stop")),
+        usage=bool((body.get("stream_options") or {}).get("include_usage")),
     )
 
 
@@ -232,14 +233,15 @@ def _chunks(
     def chunk(choices: list[dict[str, Any]], usage: dict[str, int] | None = None) -> dict[str, Any]:
         return {
             "id": f"chatcmpl-sim{number}", "object": "chat.completion.chunk", "created": _CREATED,
-            "model": asked.model, "choices": choices, "usage": usage,
+            "model": asked.model, "choices": choices, **({"usage": usage} if asked.usage else {}),
         }  # fmt: skip
 
     for delta in ({"role": "assistant", "content": ""}, *_deltas(text, calls)):
         yield chunk([{"index": 0, "delta": delta, "finish_reason": None, "logprobs": None}])
     if not reply.unended:
         yield chunk([{"index": 0, "delta": {}, "finish_reason": _stop(reply), "logprobs": None}])
-    yield chunk([], _usage(asked, reply))
+    if asked.usage:
+        yield chunk([], _usage(asked, reply))
 
 
 def _deltas(text: str, calls: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ class Asked:
     `at` is seconds since the scenario began, `open` how many requests its listener has open, this one included.
     `prefixes` are those that it marks to be kept; of its tokens `cached` were, and `kept` are from now on.
     The answer ends before a text of `stops`. `metered`: it takes of what its listener grants a minute. `num_ctx` is the
-    context window that it asks for, in tokens.
+    context window that it asks for, in tokens. `usage`: a stream shall say what was used.
     """
 
     listener: str
@@ -53,6 +53,7 @@ class Asked:
     metered: bool = True
     method: str = ASKING
     num_ctx: int | None = None
+    usage: bool = True
 
 
 _BARRED = frozenset({401, 403})
