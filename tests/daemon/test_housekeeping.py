@@ -84,6 +84,18 @@ class Kept:
         return home
 
 
+def nest(place: Path) -> None:
+    """A file whose path is too long, though each directory's is not."""
+    inmost = os.open(place, os.O_RDONLY)
+    while len(str(place)) < 3950:
+        place /= "n" * 100
+        os.mkdir(place.name, dir_fd=inmost)
+        outer, inmost = inmost, os.open(place.name, os.O_RDONLY, dir_fd=inmost)
+        os.close(outer)
+    os.close(os.open("f" * 250, os.O_CREAT, dir_fd=inmost))
+    os.close(inmost)
+
+
 def finished(desk: Desk, *items: str) -> None:
     for item in items:
         desk.submit(new_item(item, stages=(DO,)))
@@ -186,6 +198,37 @@ def test_a_file_that_its_agent_removes_while_it_is_measured_keeps_nothing_from_g
     monkeypatch.setattr(housekeeping, "_files", lambda place: [*files(place), place / "gone"])
     kept.keeping.remove_workspaces()
     assert not home.exists()
+
+
+def test_a_workspace_with_a_path_that_is_too_long_keeps_no_other_from_going(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "long", "old")
+    homes = {name: kept.workspace(name, age=91 * DAY, now=desk.clock.monotonic()) for name in ("long", "old")}
+    nest(homes["long"] / "0")
+    kept.keeping.remove_workspaces()
+    assert not [each for each in homes.values() if each.exists()]
+
+
+def test_a_workspace_that_is_too_deep_to_be_removed_is_named_and_keeps_no_other_from_going(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No real one: whoever clears up behind the tests would fall over it as well."""
+    kept, remove = Kept(desk), Workspaces.remove
+    finished(desk, "deep", "old")
+    deep, old = (
+        kept.workspace(name, age=age * DAY, now=desk.clock.monotonic()) for name, age in (("deep", 92), ("old", 91))
+    )
+
+    def unless_deep(workspaces: Workspaces, home: Path) -> None:
+        if home == deep:
+            raise RecursionError
+        remove(workspaces, home)
+
+    monkeypatch.setattr(Workspaces, "remove", unless_deep)
+    with captured_logs() as lines:
+        kept.keeping.remove_workspaces()
+    assert [each["path"] for each in lines if each["event"] == "workspace_too_deep"] == [str(deep)]
+    assert not old.exists()
 
 
 def test_an_item_that_cannot_be_read_keeps_its_uploads_and_nobody_elses(desk: Desk) -> None:

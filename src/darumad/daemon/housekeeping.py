@@ -8,6 +8,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import cast
@@ -200,7 +201,10 @@ class Housekeeping:
             self._remove(place)
 
     def _remove(self, home: Path) -> None:
-        self._ports.workspaces.remove(home)
+        try:
+            self._ports.workspaces.remove(home)
+        except RecursionError:  # as who copies a directory into itself leaves it; all others still go
+            log.warning("workspace_too_deep", path=str(home))
         self._went_on()
 
     def remove_uploads(self) -> None:
@@ -266,14 +270,24 @@ def _touched(home: Path) -> float:
 
 
 def _size_of(file: Path) -> int:
-    """Bytes; none of one that its agent has removed by now."""
+    """Bytes; none of one that its agent has removed by now, or whose path is too long for the system."""
     try:
         return file.lstat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
 def _files(place: Path) -> Sequence[Path]:
-    """Every file below `place`, where agents may be at work: a directory that is gone by now holds none."""
-    found = (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
-    return [each for each in found if each.is_file()]
+    """Every file below `place`, where agents may be at work: a directory that is gone by now holds none.
+
+    Nor does one whose path is too long for the system; how many are one in the other is no matter.
+    """
+    folders, found = [place], list[Path]()
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for each in entries:
+                if each.is_dir(follow_symlinks=False):
+                    folders.append(Path(each))
+                elif each.is_file(follow_symlinks=False):
+                    found.append(Path(each))
+    return found
