@@ -270,6 +270,12 @@ def test_a_schema_that_contains_itself_has_an_end() -> None:
     assert isinstance(value_for(loop), dict)
 
 
+def test_a_schema_that_takes_anything_is_answered_too(sim: Simulation) -> None:
+    schema = {"type": "object", "properties": {"any": True, "many": {"type": "array", "items": True}}}
+    form = {"format": {"type": "json_schema", "schema": schema}}
+    assert json.loads(text_of(sim, output_config=form)) == {"any": None, "many": [None]}
+
+
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 

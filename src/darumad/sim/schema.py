@@ -10,9 +10,9 @@ _PLAIN: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1.0, "boo
 _DEEPEST = 16
 
 
-def value_for(schema: Mapping[str, Any], depth: int = 0) -> Any:
+def value_for(schema: Any, depth: int = 0) -> Any:
     """A value that fits the schema's types, enums and properties; no pattern is looked at, no bound but `minItems`."""
-    if depth > _DEEPEST:
+    if depth > _DEEPEST or isinstance(schema, bool):  # `true` is a schema too, and takes anything
         return None
     if "const" in schema or schema.get("enum"):
         return schema["const"] if "const" in schema else schema["enum"][0]
