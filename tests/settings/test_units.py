@@ -50,6 +50,13 @@ def test_a_size_without_a_known_unit_is_refused(text: str) -> None:
         parse_size(text)
 
 
+@pytest.mark.parametrize("text", ["8388608TiB", "9223372036854775808B", "9" * 5_000 + "B"])
+def test_a_size_that_nothing_has_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a size below 8388608TiB"):
+        parse_size(text)
+    assert parse_size("9223372036854775807B") == 2**63 - 1
+
+
 @pytest.mark.parametrize(
     ("text", "amount"), [("5 USD", 5_000_000_000), ("2.50 USD", 2_500_000_000), ("0.000000001USD", 1)]
 )

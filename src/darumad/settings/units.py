@@ -18,6 +18,8 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?((?:[KMGT]i?)?)B")
 _MONEY = re.compile(r"([0-9]+)(?:\.([0-9]+))? ?USD")
 LONGEST = 10_000 * 86_400
 """Seconds of the longest duration there is."""
+MOST_BYTES = 1 << 63
+"""No file is as large, nor any disk's free room."""
 _NANO = 1_000_000_000
 MOST_NANO = 1 << 62
 """No amount is as large, in nano-dollars."""
@@ -46,12 +48,14 @@ def parse_size(text: str) -> Bytes:
     """Bytes of a size such as `64MiB`, `1.5GB` or `512B`.
 
     Raises:
-        ValueError: it is none, or no whole number of bytes; says how one looks.
+        ValueError: it is none, no whole number of bytes, or larger than any file may be; says how one looks.
     """
     match = _SIZE.fullmatch(text.strip())
     size = Decimal(match[1]) * _SIZES[match[2]] if match else Decimal("0.5")
     if size != size.to_integral_value():
         raise ValueError("a size with its unit, such as 512KiB or 64MiB")
+    if size >= MOST_BYTES:
+        raise ValueError("a size below 8388608TiB")
     return Bytes(int(size))
 
 
