@@ -198,7 +198,7 @@ def _number(value: Any) -> float:
         raise ValueError("a number")  # noqa: TRY004 - one family for what is wrong in a file
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a number") from None
     if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - not a number differs from itself
         raise ValueError("a finite number")

@@ -18,6 +18,7 @@ LONGEST_SOCKET_PATH = 107
 BUILT_IN = frozenset({"orchestrator", "optimizer", "reviewer"})
 """Roles whose definitions are the house's own; `executor` may be given another template."""
 _PORTS = range(65536)
+_PORT = re.compile(r"[0-9]{1,5}")
 _ENDPOINTS = ("/chat/completions", "/v1/messages", "/api/chat")
 """What each kind puts behind a base address by itself."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -222,7 +223,7 @@ def _is_time_zone(name: str) -> bool:
 
 def _is_loopback(listen: str) -> bool:
     host, _, port = listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) in _PORTS):
+    if not (_PORT.fullmatch(port) and int(port) in _PORTS):
         return False
     try:
         return host == "localhost" or ip_address(host.strip("[]")).is_loopback
