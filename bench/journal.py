@@ -24,6 +24,7 @@ from statistics import median
 from bench import floors
 from bench.filled import AUDIT, ROOM, WITHIN, filled, new_items, opened
 from bench.walk import floor
+from bench.yardstick import cpu_of
 from darumad.cli.serve import collect
 from darumad.journal import Accept, Claim, Journal, Slot
 from darumad.names import AgentName, Stage
@@ -108,9 +109,9 @@ def _accepting(sizes: Sizes) -> Iterator[bool]:
 def _loaded(path: Path, server: int, clients: int, batch: int, seconds: float) -> Load:
     """`server` is its process."""
     asked = [sys.executable, "-m", "bench.load", path, str(clients), str(batch), str(seconds)]
-    before = _cpu_of(server)
+    before = cpu_of(server)
     got = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
-    spent = max(_cpu_of(server) - before, 1 / os.sysconf("SC_CLK_TCK"))
+    spent = max(cpu_of(server) - before, 1 / os.sysconf("SC_CLK_TCK"))
     return Load(got["per_second"], got["p99_ms"], spent * 1000 / got["items"])
 
 
@@ -140,12 +141,6 @@ def _bare(home: Path) -> Iterator[tuple[Path, int]]:
 def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as caller:
         return caller.connect_ex(os.fspath(path)) == 0
-
-
-def _cpu_of(process: int) -> float:
-    """Seconds that this process has computed so far."""
-    spent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------

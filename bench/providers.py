@@ -26,7 +26,7 @@ import anthropic
 import httpx2
 
 from bench.filled import AUDIT, ROOM, WITHIN, new_items, opened
-from bench.yardstick import speed
+from bench.yardstick import cpu_of, speed
 from darumad.agents.providers import BUCKETS, Broker, Credential, ProviderConfig, ProviderSpec, half
 from darumad.agents.providers.client import load
 from darumad.agents.providers.tls import tls
@@ -257,12 +257,6 @@ def _import_of_the_sdk() -> float:
     return min(float(subprocess.check_output([sys.executable, "-c", said])) for _ in range(3))
 
 
-def _cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process took by now."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _started_once() -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="daruma-") as home:
         socket = Path(home, "s")
@@ -281,7 +275,7 @@ def _started_once() -> tuple[float, float]:
                         break
                 except Unavailable:
                     time.sleep(0.002)
-            took = time.perf_counter() - began, _cpu_of(process.pid)
+            took = time.perf_counter() - began, cpu_of(process.pid)
             client.close()
             process.terminate()
             process.wait(30)

@@ -1,10 +1,12 @@
-"""How fast this machine is beside the one that the goals were set on, so that a goal can be told for any machine.
+"""What is measured with: how fast this machine is beside the one that the goals were set on, and what a process took.
 
-The yardstick is what all of Daruma stands on and nothing of it is in: how many messages plain Pykka takes a second.
-Memory and ratios need none.
+The first lets a goal be told for any machine. Its yardstick is what all of Daruma stands on and nothing of it is in:
+how many messages plain Pykka takes a second. Memory and ratios need none.
 """
 
+import os
 import time
+from pathlib import Path
 
 import pykka
 
@@ -34,3 +36,9 @@ def _tells(sink: pykka.ActorRef[_Sink]) -> float:
         sink.tell(number)
     sink.ask(None)
     return BURST / (time.perf_counter() - began)
+
+
+def cpu_of(process: int) -> float:
+    """Seconds of CPU that the process of this id took by now."""
+    spent = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, spent)) / os.sysconf("SC_CLK_TCK")

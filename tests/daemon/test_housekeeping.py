@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,13 +11,13 @@ from darumad.bridge import Workspaces
 from darumad.daemon import housekeeping
 from darumad.daemon.housekeeping import JUMP_MS, PATIENCE, Housekeeping, HousekeepingPorts
 from darumad.events import DaemonClockJumped, Fact, WorkScheduled
-from darumad.journal import Held, Move, PromoteDue, Reader, SetBack
+from darumad.journal import Held, Move, PromoteDue, SetBack
 from darumad.journal.writer import HANDLERS
 from darumad.names import ItemId, Seconds
 from darumad.settings import Retention
 from darumad.settings.units import Bytes
 from darumad.values import changed
-from darumad.work.item import Input, WorkRecord
+from darumad.work.item import Input
 from darumad.work.states import WorkState
 from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, move, new_item
@@ -170,23 +169,6 @@ def test_an_item_that_comes_in_while_workspaces_are_measured_keeps_its_own(
     monkeypatch.setattr(kept.workspaces, "homes", begun_meanwhile)
     kept.keeping.remove_workspaces()
     assert kept.workspaces.home_of("new").exists()
-
-
-def test_an_item_that_goes_on_while_it_is_asked_what_is_unfinished_keeps_its_workspace(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept, records = Kept(desk, Retention(workspaces_size=Bytes(0))), Reader.records
-    desk.submit("on")
-    kept.workspace("on", now=desk.clock.monotonic())
-
-    def then_elsewhere(reader: Reader, *, state: WorkState, **wanted: Any) -> list[WorkRecord]:
-        elsewhere = WorkState.SCHEDULED if state is WorkState.READY else WorkState.READY
-        desk.sql("UPDATE item SET state = ?1, run_at = 1, ready_at = 1 WHERE state <> ?1", elsewhere)
-        return records(reader, state=state, **wanted)
-
-    monkeypatch.setattr(Reader, "records", then_elsewhere)
-    kept.keeping.remove_workspaces()
-    assert kept.workspaces.home_of("on").exists()
 
 
 def test_a_file_that_its_agent_removes_while_it_is_measured_keeps_nothing_from_going(

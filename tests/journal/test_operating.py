@@ -24,7 +24,7 @@ from darumad.journal import (
 from darumad.journal.batch import audit_hash
 from darumad.names import AgentName, Fence, ItemId, Millis, Stage
 from darumad.values import changed
-from darumad.work.states import WorkState
+from darumad.work.states import UNFINISHED, WorkState
 from tests.journal.desk import AUDIT, DO, MADE, PREPARE, REVIEW, Desk, move, new_item, step
 
 
@@ -522,6 +522,26 @@ def test_a_switch_survives_a_restart_with_its_fact_and_its_audit(desk: Desk) -> 
     assert desk.reader.setting("paused") == "true"
     assert desk.reader.setting("never") is None
     assert "paused" in desk.events()
+
+
+def test_unfinished_is_every_item_that_is_not_at_its_end_as_of_one_statement(desk: Desk) -> None:
+    desk.submit(*(new_item(name, stages=(DO,)) for name in ("succeeded", "dead", "running")))
+    succeeded, dead, _ = desk.claim(DO, count=3)
+    desk.succeed(succeeded)
+    desk.kill(dead)
+    desk.submit(
+        "ready",
+        "cancelled",
+        new_item("waiting", needs=["ready"]),
+        new_item("scheduled", state=WorkState.SCHEDULED, reason="delay", run_at=Millis(desk.clock.wall() + 1)),
+        new_item("parked", state=WorkState.PARKED, reason="challenge"),
+    )
+    desk.cancel("cancelled")
+    assert {each: desk.state(each) for each in WorkState} == {each: each for each in WorkState}
+    asked: list[str] = []
+    desk.reader._db._connection.set_trace_callback(asked.append)
+    assert desk.reader.unfinished() == UNFINISHED
+    assert len(asked) == 1, "of two, one that goes on meanwhile is in neither"
 
 
 def test_of_values_that_are_set_together_all_are_kept_or_none(desk: Desk) -> None:

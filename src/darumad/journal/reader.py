@@ -24,7 +24,7 @@ _ITEM_FILTERS: Mapping[str, str] = {
     "state": "state = :state",
     "reason": "reason = :reason",
     "agent": "agent = :agent",
-    "key": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
+    "label": "id IN (SELECT item FROM label WHERE key = :key AND value = :value)",
     "conversation": "id IN (SELECT item FROM exchange WHERE conversation = :conversation)",
     "parent": "id IN (SELECT item FROM child WHERE parent = (SELECT id FROM item WHERE uid = :parent))",
     "after": "id > (SELECT id FROM item WHERE uid = :after)",
@@ -116,9 +116,8 @@ class Reader:
 
     def _rows(self, wanted: Mapping[str, Any], limit: int) -> list[Row]:
         key, value = wanted.get("label") or (None, None)
-        given = {**wanted, "label": None, "key": key}
-        sql = f"SELECT * FROM record{_where(given, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
-        return self._db.all(sql, {**given, "value": value, "limit": limit})
+        sql = f"SELECT * FROM record{_where(wanted, _ITEM_FILTERS)} ORDER BY id LIMIT :limit"  # noqa: S608 - own clauses
+        return self._db.all(sql, {**wanted, "key": key, "value": value, "limit": limit})
 
     def result(self, item: ItemId) -> dict[str, Any] | None:
         """The result of a succeeded item; None for every other. Its `usage` is what all of its attempt used.
