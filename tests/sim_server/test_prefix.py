@@ -54,3 +54,10 @@ def test_a_prefix_is_kept_for_its_time_after_it_was_read_last() -> None:
     assert [kept.taken(at, [prefix]) for at in (0.0, 299.0, 598.0, 899.0)] == [
         (0, 2_000), (2_000, 0), (2_000, 0), (0, 2_000),
     ]  # fmt: skip
+
+
+def test_a_prefix_that_nobody_reads_any_more_is_gone_and_one_that_is_read_stays() -> None:
+    kept, read = Kept(), Prefix("read", 2_000, 300.0)
+    for at in range(0, 6_000, 100):
+        kept.taken(float(at), [read, Prefix(f"once {at}", 3_000, 300.0)])
+    assert sorted(kept.until) == ["once 5700", "once 5800", "once 5900", "read"]

@@ -499,6 +499,7 @@ def test_the_admin_door_shows_the_log_and_takes_a_scenario(sim: Simulation) -> N
     assert [(each["rule"], "body" in each) for each in json.loads(body)] == [("new", False)]
     (told,) = json.loads(call(sim, "ollama", "GET", "/_sim/log?body=1")[1])
     assert told["body"] == CHAT
+    assert len(json.dumps(CHAT)) < told["bytes_in"] < len(json.dumps(CHAT)) + 1_000
     for wrong in "since=abc", "since=", "body=2", "sinse=1":
         assert call(sim, "ollama", "GET", f"/_sim/log?{wrong}")[0] == 400
     assert json.loads(call(sim, "ollama", "GET", "/_sim/stats")[1])["attempts"] == 1

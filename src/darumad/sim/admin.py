@@ -18,7 +18,7 @@ def administer(simulator: "Simulator", request: Request) -> Answer:
         case "GET", ["log"]:
             return _told(simulator, dict(parse_qsl(request.query, keep_blank_values=True)))
         case "GET", ["stats"]:
-            return json_answer(200, stats(simulator.log.attempts()))
+            return json_answer(200, {**stats(simulator.log.attempts()), "dropped": simulator.log.dropped})
         case "PUT", ["scenario"]:
             return _loaded(simulator, request.body)
         case "POST", ["reset"]:
@@ -34,7 +34,8 @@ def _told(simulator: "Simulator", asked: Mapping[str, str]) -> Answer:
     since, body = asked.get("since", "0"), asked.get("body", "0")
     if asked.keys() - {"since", "body"} or not since.isdecimal() or body not in {"0", "1"}:
         return json_answer(400, {"error": "the log takes `since`, the number of an attempt, and `body=1`"})
-    return json_answer(200, [each.shown(body=body == "1") for each in simulator.log.attempts(int(since))])
+    shown = [each.shown(body=body == "1") for each in simulator.log.attempts(int(since))]
+    return json_answer(200, shown, {"x-sim-dropped": str(simulator.log.dropped)})
 
 
 def _released(simulator: "Simulator", gate: str) -> Answer:

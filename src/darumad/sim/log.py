@@ -1,4 +1,7 @@
-"""What the simulator saw: one entry an attempt, whatever became of it. Safe to read from any thread."""
+"""What the simulator saw: one entry an attempt, whatever became of it. Safe to read from any thread.
+
+The newest are kept, as many as find room: whoever rehearses for days has a log that stays as large as it is.
+"""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,6 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SECRET_HEADERS = frozenset({"authorization", "x-api-key", "cookie"})
+ROOM = 128 << 20
+"""Bytes that a log has for what was asked and said."""
+_ENTRY = 4 << 10
+"""Bytes that an attempt takes beside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,7 @@ class Attempt:
     fault: str | None = None
     status: int | None = None
     said: str = ""
+    bytes_in: int = 0
     bytes_out: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -45,32 +53,46 @@ class Attempt:
         del told["body"]
         return told | {"body": self.body} if body else told
 
+    @property
+    def takes(self) -> int:
+        """Bytes of the log's room."""
+        return _ENTRY + self.bytes_in + len(self.said)
+
 
 class Log:
-    """Attempts by number, each replaced by what it has become."""
+    """Attempts by number, each replaced by what it has become; the oldest are dropped where `room` is short."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = ROOM) -> None:
+        self.dropped = 0
         self._attempts: dict[int, Attempt] = {}
         self._changed = threading.Condition()
         self._next = 1
+        self._room = self._left = room
 
     def open(self, **fields: Any) -> int:
         """A new attempt's number."""
         with self._changed:
             number, self._next = self._next, self._next + 1
-            self._attempts[number] = Attempt(number=number, **fields)
-            self._changed.notify_all()
+            self._keep(Attempt(number=number, **fields))
         return number
 
     def note(self, number: int, **fields: Any) -> None:
-        """What has become of an attempt; of one that was forgotten, nothing."""
+        """What has become of an attempt; of one that was dropped or forgotten, nothing."""
         with self._changed:
             if number in self._attempts:
-                self._attempts[number] = replace(self._attempts[number], **fields)
-                self._changed.notify_all()
+                self._left += self._attempts[number].takes
+                self._keep(replace(self._attempts[number], **fields))
+
+    def _keep(self, attempt: Attempt) -> None:
+        self._attempts[attempt.number] = attempt
+        self._left -= attempt.takes
+        while self._left < 0 and len(self._attempts) > 1:
+            self._left += self._attempts.pop(next(iter(self._attempts))).takes
+            self.dropped += 1
+        self._changed.notify_all()
 
     def attempts(self, since: int = 0) -> tuple[Attempt, ...]:
-        """The attempts after the number `since`, in order of arrival."""
+        """The attempts after the number `since` that are still kept, in order of arrival."""
         with self._changed:
             return tuple(each for number, each in self._attempts.items() if number > since)
 
@@ -78,6 +100,7 @@ class Log:
         """Begin anew; numbers go on."""
         with self._changed:
             self._attempts.clear()
+            self._left, self.dropped = self._room, 0
 
     def wait(self, until: Callable[[tuple[Attempt, ...]], bool], within: float) -> tuple[Attempt, ...]:
         """The attempts, once `until` holds of them.

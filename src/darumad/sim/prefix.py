@@ -23,7 +23,10 @@ class Prefix:
 
 @dataclass(slots=True)
 class Kept:
-    """The prefixes that one listener has, and until when. Instants are seconds of whoever asks."""
+    """The prefixes that one listener has, and until when. Instants are seconds of whoever asks.
+
+    What was read last stands last, so that none is there longer than the longest of `_LASTS` after it was read.
+    """
 
     until: dict[str, float] = field(default_factory=dict)
 
@@ -31,8 +34,15 @@ class Kept:
         """The tokens of a prompt that are read from what is kept, and those that are kept from now on."""
         known = max((each.tokens for each in prefixes if self.until.get(each.digest, 0.0) > now), default=0)
         most = max((each.tokens for each in prefixes), default=0)
-        self.until.update({each.digest: now + each.lasts for each in prefixes})
+        for each in prefixes:
+            self.until.pop(each.digest, None)
+            self.until[each.digest] = now + each.lasts
+        self._let_go(now)
         return known, max(0, most - known)
+
+    def _let_go(self, now: float) -> None:
+        while self.until and self.until[oldest := next(iter(self.until))] <= now:
+            del self.until[oldest]
 
 
 def marked(body: Mapping[str, Any], tokens: Callable[[int], int]) -> tuple[Prefix, ...]:

@@ -192,6 +192,7 @@ class Simulator:
             headers={name: value for name, value in request.headers.items() if name not in SECRET_HEADERS},
             body_sha256=sha256(request.body).hexdigest(),
             body=_json(request.body),
+            bytes_in=request.size,
             call=request.headers.get(CALL, ""),
             t_arrive=_now(),
         )

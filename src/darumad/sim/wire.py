@@ -30,6 +30,12 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of all that it says."""
+        head = (self.path, self.query, *self.headers, *self.headers.values())
+        return len(self.body) + sum(map(len, head))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
