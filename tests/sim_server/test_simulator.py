@@ -29,7 +29,6 @@ from darumad.sim import (
 )
 from darumad.sim.faults import FAULTS, plan
 from darumad.sim.scenario import Asked, Director, Scenario, draw
-from darumad.sim.schema import value_for
 from darumad.sim.spoiled import SPOILED
 from darumad.sim.wire import Answer, Send, take_request
 
@@ -262,12 +261,6 @@ def test_a_tool_call_and_a_schema_are_answered_in_form(sim: Simulation) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}, "tags": {"type": "array"}}}
     form = {"format": {"type": "json_schema", "schema": schema}}
     assert json.loads(text_of(sim, output_config=form)) == {"n": 1, "tags": ["text"]}
-
-
-def test_a_schema_that_contains_itself_has_an_end() -> None:
-    loop: dict[str, object] = {"type": "object"}
-    loop["properties"] = {"again": loop}
-    assert isinstance(value_for(loop), dict)
 
 
 def test_a_schema_that_takes_anything_is_answered_too(sim: Simulation) -> None:
