@@ -3,6 +3,7 @@
 import http.client
 import json
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -142,6 +143,26 @@ def test_a_quota_is_told_in_headers_and_refused_when_it_is_used_up(sim: Simulati
     assert chat(sim, "openai-b")[0] == 200
 
 
+def test_a_minute_of_a_quota_is_as_long_as_the_scenario_s_time_makes_it(sim: Simulation) -> None:
+    sim.play(quotas={"openai": Quota(requests=1)}, time_scale=1e-9)
+    assert [chat(sim)[0] for _ in range(3)] == [200] * 3, "many minutes lie between two requests"
+    sim.play(quotas={"openai": Quota(requests=1)}, time_scale=10)
+    _, _, told = post(sim, "/v1/chat/completions", CHAT)
+    assert told["x-ratelimit-reset-requests"].startswith(("9m", "10m"))
+    status, _, headers = post(sim, "/v1/chat/completions", CHAT)
+    assert (status, 500 < float(headers["retry-after"]) <= 600) == (429, True)
+    sim.play(quotas={"openai": Quota(requests=1)}, time_scale=0)
+    assert [chat(sim)[0] for _ in range(2)] == [200, 429], "where no wait takes time, a minute is one"
+
+
+def test_a_window_of_time_begins_when_the_scenario_s_time_has_come(sim: Simulation) -> None:
+    late = Rule(id="late", when=When(t=(3_600.0, inf)), script=(Reply(text="late"),))
+    for scale, rule in (1.0, "otherwise"), (1e-9, "late"):
+        sim.play(late, time_scale=scale)
+        chat(sim)
+        assert sim.attempts()[-1].rule == rule
+
+
 def test_a_prompt_beyond_the_window_is_cut_in_silence_or_refused(sim: Simulation) -> None:
     body = {"model": "llama3.2", "messages": [{"role": "user", "content": "word " * 200}], "stream": False}
     sim.play(servers={"ollama": Server(num_ctx=100)})
@@ -269,6 +290,7 @@ def test_the_figures_come_from_the_log_alone() -> None:
     one = [replace(each, call="one") for each in attempts]
     assert (calls(one), stats([*one, attempt(5, 80.0, 81.0)])["tries_of_a_call"]) == (1, {4: 1, 1: 1})
     assert found["most_in_a_minute"] == {"requests": 3, "input_tokens": 30, "output_tokens": 0}
+    assert stats(attempts, minute=100.0)["listeners"]["l"]["most_in_a_minute"]["requests"] == 4
     assert found["keys"]["k0"]["attempts"] == 2
     assert found["retry_counts"] == {"0": 4}
     assert most_at_once([]) == most_within([], 60) == 0

@@ -36,8 +36,9 @@ def test_a_marked_prefix_is_kept_by_the_first_call_and_read_by_the_next(sim: Sim
     assert used(sim, "One?") == (1, 1_500, 0)
     assert used(sim, "Another one?") == (4, 0, 1_500)
     assert used(sim, "One?", system="Other words. " + LONG)[1:] == (1_504, 0), "another beginning is another prefix"
-    sim.play()
+    sim.play(time_scale=1e-9)
     assert used(sim, "One?")[2] == 0, "a scenario begins with nothing kept"
+    assert used(sim, "One?")[2] == 0, "its minutes are over before the next call"
 
 
 def test_a_mark_at_the_top_keeps_the_whole_prompt_and_what_is_short_or_not_marked_is_not_kept(sim: Simulation) -> None:

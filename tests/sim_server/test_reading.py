@@ -106,7 +106,7 @@ DOCUMENTS = [
     ({"rules": [{"id": "a"}, {"id": "a"}]}, "two rules are called a"),
     ({"seed": "x"}, "`seed` must be a whole number, not 'x'"),
     ({"speed": 3}, "`scenario` has no speed; it has quotas, rules, seed, servers, time_scale"),
-    ({"time_scale": -1}, "`time_scale` must be at least 0"),
+    ({"time_scale": -1}, "`time_scale` must be from 0 to 1e+06, not -1"),
     ({"quotas": {"a*": {"requests": "many"}}}, "`quotas.a*.requests` must be a whole number, not 'many'"),
     ({"quotas": {"a*": 5}}, "`quotas.a*` must be a mapping, not 5"),
     ({"servers": {"ollama": {"parallel": 0}}}, "`servers.ollama.parallel` must be at least 1"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from darumad.sim.granting import MINUTE
 from darumad.sim.reading import scenario_of
 from darumad.sim.stats import stats
 from darumad.sim.wire import Answer, Request, json_answer, read_json
@@ -18,7 +19,8 @@ def administer(simulator: "Simulator", request: Request) -> Answer:
         case "GET", ["log"]:
             return _told(simulator, dict(parse_qsl(request.query, keep_blank_values=True)))
         case "GET", ["stats"]:
-            return json_answer(200, {**stats(simulator.log.attempts()), "dropped": simulator.log.dropped})
+            figures = stats(simulator.log.attempts(), MINUTE * simulator.scenario.pace)
+            return json_answer(200, {**figures, "dropped": simulator.log.dropped})
         case "PUT", ["scenario"]:
             return _loaded(simulator, request.body)
         case "POST", ["reset"]:

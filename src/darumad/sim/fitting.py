@@ -14,7 +14,7 @@ _BETWEEN: Mapping[str, tuple[float, float]] = {
     "p": (0, 1), "frac": (0, 1), "code": (200, 599), "after": (0, inf), "bytes": (0, inf), "interval": (0, inf),
     "max": (1, inf), "concurrency_gt": (0, inf), "requests": (0, inf), "input_tokens": (0, inf),
     "output_tokens": (0, inf), "parallel": (1, inf), "queue": (0, inf), "num_ctx": (1, inf), "load": (0, inf),
-    "time_scale": (0, inf), "per_frame": (0, inf), "per_token_ms": (0, inf), "retry_after": (0, inf),
+    "time_scale": (0, 1_000_000), "per_frame": (0, inf), "per_token_ms": (0, inf), "retry_after": (0, inf),
 }  # fmt: skip
 _ONE_OF: Mapping[str, Sequence[str]] = {
     "overflow": ("truncate", "error"),

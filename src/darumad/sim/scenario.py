@@ -265,7 +265,7 @@ class Server:
 class Scenario:
     """Rules from the top down, the seed of chance, and what the listeners grant and are, by a glob of their names.
 
-    `time_scale` stretches every wait: at 0.1 a scenario written for a minute plays in six seconds.
+    `time_scale` stretches time: at 0.1 a scenario written for a minute plays in six seconds. At 0 no wait takes any.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -273,6 +273,11 @@ class Scenario:
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     servers: Mapping[str, Server] = field(default_factory=dict)
     time_scale: float = 1.0
+
+    @property
+    def pace(self) -> float:
+        """Seconds that one second of it takes."""
+        return self.time_scale or 1.0
 
     def quota(self, listener: str) -> Quota:
         """What `listener` grants."""

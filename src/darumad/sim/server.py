@@ -146,6 +146,10 @@ class Simulator:
         self._places.clear()
         self.log.forget()
 
+    def _played(self) -> float:
+        """Seconds of the scenario since it began."""
+        return (_now() - self._began) / self.scenario.pace
+
     def release(self, gate: str) -> None:
         """Let through who waits at a gate, and whoever comes later."""
         self._gates[gate].set()
@@ -254,7 +258,7 @@ class Simulator:
 
     def _met(self, asked: Asked, request: Request, place: _Place) -> Asked:
         """With how and when it was asked."""
-        return replace(asked, method=request.method, headers=request.headers, at=_now() - self._began, open=place.open)
+        return replace(asked, method=request.method, headers=request.headers, at=self._played(), open=place.open)
 
     def _found(self, vendor: Vendor, asked: Asked, request: Request, answer: Answer, entry: int) -> Plan:
         """What is looked up, as the scenario lets it be found."""
@@ -269,9 +273,9 @@ class Simulator:
 
     def _refused(self, vendor: Vendor, asked: Asked, place: _Place) -> Answer | None:
         """What the listener has no room for: its minute's quota, its queue."""
-        now = _now()
+        now = self._played()
         if asked.metered and not place.account.grants(now, vendor.tokens_of(asked)):
-            wait = f"{place.account.resets_in(now) * self.scenario.time_scale:.3f}"
+            wait = f"{place.account.resets_in(now) * self.scenario.pace:.3f}"
             refused = vendor.failure(Fault(name="http_status", code=429, retry_after=wait), asked, "")
             return self._told(vendor, refused, place)
         server = self.scenario.server(asked.listener)
@@ -294,12 +298,12 @@ class Simulator:
         else:
             reply = ended(_filled(choice, asked), asked, vendor.tokens_said)
             reply = reply if fault is None else spoil(reply, fault, asked)
-            cached, kept = place.kept.taken(_now(), asked.prefixes)
+            cached, kept = place.kept.taken(self._played(), asked.prefixes)
             asked = replace(asked, cached=cached, kept=kept)
             answer, said = self._given(vendor, asked, reply, entry)
         read = vendor.tokens_of(asked) if reply.input_tokens is None else reply.input_tokens
         if asked.metered:
-            place.account.note(_now(), read - asked.cached, said)
+            place.account.note(self._played(), read - asked.cached, said)
         self.log.note(
             entry, key=asked.key, rule=rule.id, n=choice.n, status=answer.status, fault=fault.name if fault else None,
             input_tokens=read * asked.metered, output_tokens=said, said=reply.text * asked.metered,
@@ -322,8 +326,8 @@ class Simulator:
 
     def _told(self, vendor: Vendor, answer: Answer, place: _Place) -> Answer:
         """The answer with what is left of the quota in its headers."""
-        now, account = _now(), place.account
-        resets_in = account.resets_in(now)
+        now, account = self._played(), place.account
+        resets_in = account.resets_in(now) * self.scenario.pace
         wall = datetime.now(UTC)  # noqa: TID251 - the simulator has nothing of the daemon's
         at = (wall + timedelta(seconds=resets_in)).isoformat().replace("+00:00", "Z")
         told = vendor.quota_headers(account.quota, account.left(now), at, resets_in)

@@ -4,23 +4,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from darumad.sim.granting import MINUTE
 from darumad.sim.log import Attempt
 
-MINUTE = 60.0
 
-
-def stats(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """The whole log in figures, and the same for each listener and each caller."""
+def stats(attempts: Sequence[Attempt], minute: float = MINUTE) -> dict[str, Any]:
+    """The whole log in figures, and the same for each listener and each caller; `minute` is the seconds of one."""
     return {
-        **_figures(attempts),
+        **_figures(attempts, minute),
         "open": sum(each.t_end is None and each.client_disconnected_at is None for each in attempts),
         "retry_counts": dict(Counter(each.headers.get("x-stainless-retry-count", "0") for each in attempts)),
-        "listeners": {name: _figures(some) for name, some in _by(attempts, "listener").items()},
-        "keys": {name: _figures(some) for name, some in _by(attempts, "key").items()},
+        "listeners": {name: _figures(some, minute) for name, some in _by(attempts, "listener").items()},
+        "keys": {name: _figures(some, minute) for name, some in _by(attempts, "key").items()},
     }
 
 
-def _figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _figures(attempts: Sequence[Attempt], minute: float) -> dict[str, Any]:
     return {
         "attempts": len(attempts),
         "calls": calls(attempts),
@@ -28,9 +27,9 @@ def _figures(attempts: Sequence[Attempt]) -> dict[str, Any]:
         "faults": dict(Counter(each.fault for each in attempts if each.fault)),
         "most_at_once": most_at_once(attempts),
         "most_in_a_minute": {
-            "requests": most_within(((each.t_arrive, 1) for each in attempts), MINUTE),
-            "input_tokens": most_within(((each.t_arrive, each.input_tokens) for each in attempts), MINUTE),
-            "output_tokens": most_within(((each.t_arrive, each.output_tokens) for each in attempts), MINUTE),
+            "requests": most_within(((each.t_arrive, 1) for each in attempts), minute),
+            "input_tokens": most_within(((each.t_arrive, each.input_tokens) for each in attempts), minute),
+            "output_tokens": most_within(((each.t_arrive, each.output_tokens) for each in attempts), minute),
         },
     }
 
