@@ -195,7 +195,7 @@ def test_the_clients_read_the_lists_the_counts_and_the_vectors(
     assert {each.id for each in gpt.models.list()} >= {"gpt-sim"}
     vectors = gpt.embeddings.create(model="embedding-sim", input=["a", "b"], encoding_format="float")
     assert [each.index for each in vectors.data] == [0, 1]
-    assert [each.model for each in llama.list().models] == ["llama3.2"]
+    assert [each.model for each in llama.list().models] == ["llama3.2:latest"]
     assert len(llama.embed("llama3.2", ["a", "b"]).embeddings) == 2
     assert len(llama.embeddings("llama3.2", "a").embedding) == len(vectors.data[0].embedding)
     assert llama.pull("llama3.2").status == llama.delete("llama3.2").status == "success"

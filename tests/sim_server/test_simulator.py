@@ -243,7 +243,25 @@ def test_ollama_streams_unless_asked_otherwise(sim: Simulation) -> None:
 
 def test_ollama_names_its_models(sim: Simulation) -> None:
     status, body = call(sim, "ollama", "GET", "/api/tags")
-    assert (status, [each["name"] for each in json.loads(body)["models"]][:2]) == (200, ["llama3.2", "tiny"])
+    assert (status, [each["name"] for each in json.loads(body)["models"]][:2]) == (
+        200,
+        ["llama3.2:latest", "tiny:latest"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("tiny", "tiny:latest"), ("tiny:7B", "tiny:7B"), ("me/tiny", "me/tiny:latest"),
+     ("a.b:80/me/t", "a.b:80/me/t:latest"),
+     ("registry.ollama.ai/library/tiny:1b", "tiny:1b"), ("library/tiny", "tiny:latest")],
+)  # fmt: skip
+def test_ollama_shows_a_model_with_its_tag_and_knows_it_by_each_of_its_names(name: str, shown: str) -> None:
+    with Simulation("ollama", models=(name,)) as sim:
+        (told,) = json.loads(call(sim, "ollama", "GET", "/api/tags")[1])["models"]
+        assert (told["name"], told["model"]) == (shown, shown)
+        for each in name, shown, shown.upper(), f"{shown}@caller", shown.removesuffix(":latest"):
+            assert chat(sim, model=each)[0] == 200
+        assert chat(sim, model=f"{name}er") == (404, {"error": f"model '{name}er' not found"})
 
 
 @pytest.mark.parametrize("listener", ["anthropic-a", "ollama"])

@@ -4,6 +4,7 @@ The shapes are those of the server's `api/types.go`, its words those of `server/
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from darumad.sim.wire import Answer, Request, json_answer, read_json
 _AT = "2026-11-21T00:00:00Z"
 _BYTES_A_TOKEN = 3.2
 _PIECE = 24
+_UNSAID = re.compile(r"^(registry\.ollama\.ai/)?(library/)?", re.IGNORECASE)
 _NANO = 1_000_000
 _TOO_LONG = (
     "the prompt is longer than the context length currently available to the model; increase the context length or"
@@ -88,7 +90,21 @@ _ABOUT: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"name": name, "model": name, "size": 0, "digest": ""}
+    return {"name": _listed(name), "model": _listed(name), "size": 0, "digest": ""}
+
+
+def _listed(name: str) -> str:
+    """A model's name as the server lists it: with its tag, and without the host and the namespace of most.
+
+    Source: `DisplayShortest` in the server's `types/model/name.go`.
+    """
+    short = _UNSAID.sub("", name)
+    return short if ":" in short.rpartition("/")[2] else f"{short}:latest"
+
+
+def _has(models: Sequence[str], name: str) -> bool:
+    """Whether one of `models` is called so; small and large letters are the same there."""
+    return _listed(name).lower() in {_listed(each).lower() for each in models}
 
 
 def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
@@ -100,7 +116,7 @@ def _refusal(request: Request, models: Sequence[str]) -> Answer | None:
         return error(400, "invalid JSON")
     if not isinstance(body, dict) or not body.get("model"):
         return error(400, "model is required")
-    if alias_free(str(body["model"])) not in models:
+    if not _has(models, alias_free(str(body["model"]))):
         return error(404, f"model '{body['model']}' not found")
     return None
 

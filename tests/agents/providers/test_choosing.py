@@ -57,7 +57,7 @@ def test_the_choice_is_a_table(*, use, providers, key, ollama, model, chosen) ->
 async def test_an_ollama_that_answers_is_found_with_its_first_model(sim: Simulation) -> None:
     config = ProviderConfig(providers={"here": ProviderSpec(kind="ollama", base_url=sim.url("ollama"))})
     found = await discover(config, {})
-    assert (found.provider, found.model) == ("here", "llama3.2")
+    assert (found.provider, found.model) == ("here", "llama3.2:latest")
 
 
 async def test_with_a_key_nobody_is_probed(sim: Simulation) -> None:
