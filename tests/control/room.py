@@ -401,6 +401,7 @@ def serving(room: Room) -> Iterator[Served]:
         door = server.open("control-socket", socket.listening)
         stack.callback(door.close, WITHIN)
         stack.callback(server.hush)
+        server.let_in()
         yield Served(room, server, socket, stack.enter_context(Client(socket.path)))
 
 

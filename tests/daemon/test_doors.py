@@ -1,6 +1,9 @@
 """A door that falls is put up again, and who knocks meanwhile is let in by the next."""
 
+import asyncio
+import socket
 import urllib.request
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,15 @@ from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
 
 DOOR = "daruma/doors/control-socket"
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def early() -> Iterator[socket.socket]:
+    """A caller who comes early."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(PATIENCE)
+        yield caller
 
 
 def _door_of(daemon: Serving) -> Any:
@@ -42,6 +54,32 @@ def test_a_door_that_falls_dies_and_its_supervisor_puts_up_another(home: Path, m
         assert daemon.engine.root.wait(0) is None
     assert daemon.exit_code() == 0
     assert all(each.fallen for each in opened), "a door that is closed on purpose stays closed"
+
+
+def test_who_comes_before_the_tree_stands_is_answered_once_it_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch, early: socket.socket
+) -> None:
+    """As those do who have waited at a socket of systemd's: the door is a part of the tree, so it opens before."""
+    given, open_ = settings(home), ControlServer.open
+
+    def come(self: ControlServer, *args: Any) -> Any:
+        door = open_(self, *args)
+        early.connect(str(given.control.socket))
+        early.sendall(b"GET /v1/tree HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        asyncio.run_coroutine_threadsafe(_many_turns(), self._loop).result(PATIENCE)
+        return door
+
+    monkeypatch.setattr(ControlServer, "open", come)
+    with served(given, monkeypatch):
+        answer = early.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert DOOR.encode() in answer
+
+
+async def _many_turns() -> None:
+    """Of the control loop: enough for it to read a request, and to answer one that need not wait."""
+    for _ in range(1000):
+        await asyncio.sleep(0)
 
 
 def test_a_socket_whose_file_was_removed_is_bound_again_and_the_daemon_says_so(

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from darumad.control.app import App, control_app, metrics_app
 from darumad.control.counting import FactCounter
@@ -107,6 +108,7 @@ class ControlServer:
         self._desk: Desk | None = None
         self._doors: dict[DoorName, Door] = {}
         self._ready = threading.Event()
+        self._stands = asyncio.Event()
         self._counter_off: Callable[[], None] | None = None
         self.ticked_at = daemon.clock.monotonic()
         """When the loop last gave a sign of life, in monotonic seconds; read from any thread."""
@@ -136,6 +138,10 @@ class ControlServer:
         self._doors[name] = door
         return door
 
+    def let_in(self) -> None:
+        """Answers who has come, and who comes. Until then they wait: a door is open before all that they ask stands."""
+        self._loop.call_soon_threadsafe(self._stands.set)
+
     def move(self, name: DoorName) -> None:
         """Have `name`'s door closed and opened anew, on what listens now; who is in may finish."""
         door = self._doors.get(name)
@@ -162,7 +168,8 @@ class ControlServer:
     async def _open(self, name: DoorName, listening: socket.socket) -> Door:
         if self._desk is None:
             raise Broken("the control loop is not running")
-        server = _HttpServer(_config(_APPS[name](self._desk), self._daemon.version, self._manners(name)))
+        app = _once(self._stands, _APPS[name](self._desk))
+        server = _HttpServer(_config(app, self._daemon.version, self._manners(name)))
         served = self._on_loop(server.serve(sockets=[listening]))
         while not server.started:
             if served.done():
@@ -216,6 +223,16 @@ class ControlServer:
         self._loop.close()
 
 
+def _once(stands: asyncio.Event, app: App) -> ASGIApp:
+    """`app`, for who comes before `stands` once it is set."""
+
+    async def patient(scope: Scope, receive: Receive, send: Send) -> None:
+        await stands.wait()
+        await app(scope, receive, send)
+
+    return patient
+
+
 def _shut(name: DoorName) -> Door:
     """A door that lets nobody in, until it is moved or closed."""
     ended: Future[None] = Future()
@@ -229,7 +246,7 @@ def _reason(served: "Future[None]") -> str:
     return "it was closed" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _config(app: App, version: str, manners: Manners) -> uvicorn.Config:
+def _config(app: ASGIApp, version: str, manners: Manners) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=cast("type[PeerProtocol]", functools.partial(PeerProtocol, manners=manners)),  # uvicorn only calls it

@@ -148,6 +148,7 @@ def _built(settings: Settings, clock: SystemClock, guardian: Guardian, logs: Log
     stack.callback(minds.keys.close)
     keeping.start()
     stack.callback(keeping.close, WITHIN)
+    server.let_in()
     return _House(kernel, minds, engine, signs, server, entrances)
 
 

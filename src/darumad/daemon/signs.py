@@ -11,7 +11,6 @@ from darumad.daemon.assembly import Kernel, Minds
 from darumad.daemon.claim_watch import ClaimWatch
 from darumad.daemon.engine import Engine
 from darumad.daemon.housekeeping import PATIENCE, Housekeeping
-from darumad.errors import Broken
 from darumad.events import DaemonDegraded, DaemonRestored, Fact
 from darumad.names import Seconds
 
@@ -77,10 +76,7 @@ class VitalSigns:
 
     def _actors(self) -> bool | str:
         """The root, which restarts everything else, and the orchestrator, which hands everything out."""
-        try:
-            rows = {row.path: row.state for row in self._engine.root.tree()}
-        except Broken as error:  # while the tree is being built there is none to read
-            return str(error)
+        rows = {row.path: row.state for row in self._engine.root.tree()}
         down = [path for path, state in rows.items() if path.endswith("/orchestrator") and state != "up"]
         if down:
             return f"{down[0]} is not up"
