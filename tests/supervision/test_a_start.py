@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,8 @@ from darumad.supervision import (
     AlreadyStarted,
     Backoff,
     ChildSpec,
+    ErrorBudget,
+    Liveness,
     NotFound,
     StartError,
     Supervisor,
@@ -22,6 +25,8 @@ from darumad.supervision import (
 )
 from darumad.supervision.pykka_door import ActorRegistry
 from tests.kit import Leaks, Probe, fastest, pause
+
+BACKOFF = partial(Backoff, min=1, max=8)
 
 
 def raising(error: BaseException):
@@ -217,6 +222,29 @@ def test_a8_a_bad_child_spec_names_its_field(field, value) -> None:
 def test_a8_bad_flags_name_their_field(field, value) -> None:
     with pytest.raises(ValueError, match=field):
         SupervisorFlags(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "bad", "good"),
+    [
+        (ErrorBudget, "limit", (0, -1, True, 1.5, math.inf, math.nan, "5"), (1,)),
+        (ErrorBudget, "within", (0, -1, True, math.inf, math.nan, "60"), (0.1, 60)),
+        (BACKOFF, "min", (-0.1, True, math.inf, math.nan), (0, 8)),
+        (BACKOFF, "max", (0.9, True, math.inf, math.nan, "8"), (1,)),
+        (BACKOFF, "factor", (0.9, True, math.inf, math.nan, "2"), (1,)),
+        (BACKOFF, "jitter", (-0.1, True, math.inf, math.nan, "0"), (0,)),
+        (BACKOFF, "reset_after", (0, True, math.inf, math.nan, "1"), (0.1,)),
+        (BACKOFF, "give_up_after", (-1, True, 1.5, math.inf, "1"), (0, None)),
+        (BACKOFF, "retry_benched", (0, True, math.inf, math.nan, "1"), (0.1,)),
+        (Liveness, "ping_deadline", (0, True, math.inf, math.nan, "1"), (0.1,)),
+    ],
+)
+def test_a8_a_budget_a_backoff_and_a_deadline_name_the_figure_that_is_out_of_range(make, field, bad, good) -> None:
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^{field}: .*{value!r}"):
+            make(**{field: value})
+    for value in good:
+        assert getattr(make(**{field: value}), field) == value
 
 
 def test_a8_nothing_is_made_before_everything_is_checked() -> None:

@@ -12,6 +12,7 @@ from darumad.work import Limits
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.budget import (
     EVER,
+    UNITS,
     Account,
     Amount,
     Budget,
@@ -103,6 +104,19 @@ def test_a_growing_sum_is_told_of_once(limit: int, steps: list[int]) -> None:
     assert told.count(True) == (1 if sum(steps) * 5 >= limit * 4 else 0)
     assert account.spent == usd(sum(steps))
     assert account.reserved == Amount()
+
+
+@given(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
+def test_a_settlement_gives_back_its_own_reservation_and_no_others(
+    spent: Amount, others: Amount, estimate: Amount, used: Amount
+) -> None:
+    before = Account(spent=spent, reserved=others)
+    held = before.reserve(estimate, Limits())
+    after = held.settle(estimate, used, Limits())
+    assert (held.spent, after.reserved) == (spent, others)
+    for unit in UNITS:
+        assert getattr(held.reserved, unit) == getattr(others, unit) + getattr(estimate, unit)
+        assert getattr(after.spent, unit) == getattr(spent, unit) + getattr(used, unit)
 
 
 def test_a_raised_limit_is_told_of_anew() -> None:

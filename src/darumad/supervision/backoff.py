@@ -1,8 +1,9 @@
 """How long a child that keeps failing waits for its next start, and when it is benched. Pure."""
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Protocol
+
+from darumad.supervision.figures import is_integer_from, is_number
 
 
 class Rng(Protocol):
@@ -31,13 +32,13 @@ class Backoff:
 
     def __post_init__(self) -> None:
         for name, good in (
-            ("min", isfinite(self.min) and self.min >= 0),
-            ("max", isfinite(self.max) and self.max >= self.min),
-            ("factor", isfinite(self.factor) and self.factor >= 1),
-            ("jitter", isfinite(self.jitter) and self.jitter >= 0),
-            ("reset_after", isfinite(self.reset_after) and self.reset_after > 0),
-            ("give_up_after", self.give_up_after is None or self.give_up_after >= 0),
-            ("retry_benched", isfinite(self.retry_benched) and self.retry_benched > 0),
+            ("min", is_number(self.min) and self.min >= 0),
+            ("max", is_number(self.max) and self.max >= self.min),
+            ("factor", is_number(self.factor) and self.factor >= 1),
+            ("jitter", is_number(self.jitter) and self.jitter >= 0),
+            ("reset_after", is_number(self.reset_after) and self.reset_after > 0),
+            ("give_up_after", self.give_up_after is None or is_integer_from(0, self.give_up_after)),
+            ("retry_benched", is_number(self.retry_benched) and self.retry_benched > 0),
         ):
             if not good:
                 raise ValueError(f"{name}: out of range: {getattr(self, name)!r}")

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
 from darumad.supervision.errors import FatalError
+from darumad.supervision.figures import is_integer_from, is_number
 
 Verdict = Literal["count", "ignore", "crash"]
 Judge = Callable[[BaseException], object]
@@ -27,9 +27,9 @@ class ErrorBudget:
     judge: Judge = default_judge
 
     def __post_init__(self) -> None:
-        if self.limit is True or self.limit != int(self.limit) or self.limit < 1:
-            raise ValueError(f"limit: at least 1, not {self.limit!r}")
-        if not (isfinite(self.within) and self.within > 0):
+        if not is_integer_from(1, self.limit):
+            raise ValueError(f"limit: an integer from 1, not {self.limit!r}")
+        if not (is_number(self.within) and self.within > 0):
             raise ValueError(f"within: seconds above 0, not {self.within!r}")
 
     def verdict(self, error: BaseException) -> Verdict:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Literal, get_args
 
 from darumad.supervision.backoff import Backoff
 from darumad.supervision.error_window import ErrorBudget
+from darumad.supervision.figures import is_integer_from, is_number
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "pool"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
@@ -37,18 +37,10 @@ def _is_a(name: str, value: object, kind: Any) -> None:
         raise ValueError(f"{name}: {kind.__name__}, not {value!r}")  # noqa: TRY004 - one family for a wrong field
 
 
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
 def _is_seconds_or_word(name: str, value: object) -> None:
     word = isinstance(value, str) and value in {"brutal", "infinity"}
-    if not word and not (isinstance(value, int | float) and _is_seconds(value) and value >= 0):
+    if not word and not (is_number(value) and value >= 0):
         raise ValueError(f"{name}: seconds from 0, brutal or infinity, not {value!r}")
-
-
-def _is_int_from(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +54,9 @@ class SupervisorFlags:
 
     def __post_init__(self) -> None:
         _one_of("strategy", self.strategy, Strategy)
-        if not _is_int_from(self.intensity, 0):
+        if not is_integer_from(0, self.intensity):
             raise ValueError(f"intensity: an integer from 0, not {self.intensity!r}")
-        if not (_is_seconds(self.period) and self.period > 0):
+        if not (is_number(self.period) and self.period > 0):
             raise ValueError(f"period: finite seconds above 0, not {self.period!r}")
         _one_of("auto_shutdown", self.auto_shutdown, AutoShutdown)
         if self.strategy == "pool" and self.auto_shutdown != "never":
@@ -78,7 +70,7 @@ class Liveness:
     ping_deadline: float
 
     def __post_init__(self) -> None:
-        if not (_is_seconds(self.ping_deadline) and self.ping_deadline > 0):
+        if not (is_number(self.ping_deadline) and self.ping_deadline > 0):
             raise ValueError(f"ping_deadline: seconds above 0, not {self.ping_deadline!r}")
 
 
@@ -130,9 +122,9 @@ class ChildSpec:
 
     def _check_numbers(self) -> None:
         _is_seconds_or_word("shutdown", self.shutdown)
-        if self.start_timeout is not None and not (_is_seconds(self.start_timeout) and self.start_timeout > 0):
+        if self.start_timeout is not None and not (is_number(self.start_timeout) and self.start_timeout > 0):
             raise ValueError(f"start_timeout: seconds above 0 or None, not {self.start_timeout!r}")
-        if not _is_int_from(self.mailbox, 1):
+        if not is_integer_from(1, self.mailbox):
             raise ValueError(f"mailbox: an integer from 1, not {self.mailbox!r}")
         for name, kind in (("error_budget", ErrorBudget), ("backoff", Backoff), ("liveness", Liveness)):
             if getattr(self, name) is not None:
