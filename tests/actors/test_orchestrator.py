@@ -58,7 +58,7 @@ def how_claiming(daemon: Company) -> Claiming:
 
 
 TOOL = failed("tool_error", StopReason.TOOL_ERROR)
-ONE = Barred(but_one=frozenset({AgentName("executor")}))
+ONE = Barred(but_one={AgentName("executor"): "near"})
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
@@ -404,6 +404,20 @@ def test_a_probe_that_is_over_is_followed_by_the_next_though_it_succeeded_in_not
     daemon.submit("a", "b", stages=(Stage.EXECUTING,))
     daemon.succeeds("b")
     assert daemon.desk.state("a") is WorkState.SCHEDULED
+
+
+def test_definitions_that_share_a_circuit_share_its_probe_and_the_next_is_anybodys(company: Companies) -> None:
+    held = Held(TOOL)
+    daemon = company(executor=held)
+    daemon.barred = Barred(but_one=dict.fromkeys((AgentName("executor"), AgentName("other")), "near"))
+    daemon.start().seated()
+    daemon.submit("mine", hint=False, stages=(Stage.EXECUTING,))
+    daemon.submit("theirs", agent=AgentName("other"), stages=(Stage.EXECUTING,))
+    eventually(lambda: held.begun == ["mine"])
+    daemon.becomes("theirs", WorkState.READY)
+    held.release("mine")
+    eventually(lambda: held.begun == ["mine", "theirs"])
+    held.release()
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("auth", "provider"), ("budget_exhausted", "budget")])

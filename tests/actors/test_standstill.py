@@ -43,7 +43,7 @@ def test_an_item_beside_an_idle_slot_of_its_own_could_be_claimed() -> None:
         pytest.param(scene(idle=frozenset()), id="no slot is idle"),
         pytest.param(scene(idle=frozenset({REVIEWING})), id="a slot for something else is idle"),
         pytest.param(scene(barred=Barred(wholly=frozenset({MINE}))), id="its circuit is open, or its template held"),
-        pytest.param(scene(barred=Barred(but_one=frozenset({MINE}))), id="its probe goes first"),
+        pytest.param(scene(barred=Barred(but_one={MINE: "near"})), id="its probe goes first"),
         pytest.param(scene(shut_lanes=frozenset({"default"})), id="its lane lets nobody in"),
         pytest.param(scene(under_way={MINE: 2}), id="as many of its definition are under way as may be"),
         pytest.param(scene(ready=[NEW, MIDWAY]), id="one that was begun goes first, and has no slot"),

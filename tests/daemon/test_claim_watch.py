@@ -67,11 +67,11 @@ def _paused(daemon: Serving) -> None:
 
 
 def _circuit_open(daemon: Serving) -> None:
-    daemon.minds.broker.lets = lambda _: Lets.NONE
+    daemon.minds.broker.lets = lambda _: (Lets.NONE, "near")
 
 
 def _half_open(daemon: Serving) -> None:
-    daemon.minds.broker.lets = lambda _: Lets.ONE
+    daemon.minds.broker.lets = lambda _: (Lets.ONE, "near")
 
 
 def _no_room(daemon: Serving) -> None:

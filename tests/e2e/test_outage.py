@@ -15,6 +15,7 @@ from tests.kit.house import eventually
 ITEMS = 100
 DOWN = Fault(name="http_status", code=500)
 SLOTS, PROBES = 8, 3
+DEFINITIONS = 10
 PATIENCE = 60.0
 ONE_BY_ONE = 15
 NOTICED = 0.05
@@ -77,6 +78,21 @@ def test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails
     assert alert["data"]["kind"] == "server_error"
     items = [daemon.item(f"down-{n}") for n in range(ITEMS)]
     assert {(each["failures"], each["attempt"]) for each in items} == {(0, 1)}
+
+
+def test_however_many_definitions_use_a_provider_one_item_of_all_goes_ahead_to_see_whether_it_is_back(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(Rule(id="down", when=When(listener="anthropic"), fault=DOWN))
+    names = [f"down-{n}" for n in range(DEFINITIONS)]
+    agents = {name: {"template": "general", "provider": "down", "count": 1} for name in names}
+    told = settings(sim) | {"agents": agents}
+    daemon = house(told, environ={"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+    daemon.client.batch([work(f"{name}-{n}", name) for name in names for n in range(3)])
+    eventually(lambda: len(daemon.events("work.scheduled")) >= DEFINITIONS, PATIENCE)
+    sim.play(_well())
+    eventually(lambda: _succeeded(daemon) == 3 * DEFINITIONS, PATIENCE)
+    assert len(daemon.events("work.scheduled")) <= DEFINITIONS + PROBES
 
 
 def _well() -> Rule:

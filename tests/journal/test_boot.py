@@ -393,13 +393,13 @@ def test_a_suspect_is_claimed_alone_and_only_by_a_daemon_that_has_lived(desk: De
     assert desk.claim(count=5) == (), "one suspect at a time"
 
 
-def test_a_suspect_is_no_second_one_of_a_definition_that_is_barred_but_for_one(desk: Desk) -> None:
+def test_a_suspect_is_no_second_one_where_all_but_one_are_barred(desk: Desk) -> None:
     desk.submit("a")
     live(desk)
     live(desk)
     desk.submit("b")
     desk.clock.advance(10.0)
-    one = frozenset({AgentName("executor")})
+    one = {AgentName("executor"): "near"}
     assert [each.record.item.id for each in desk.claim(count=5, but_one=one)] == ["b"]
     assert [each.record.item.id for each in desk.claim(count=5, but_one=one)] == ["a"]
 

@@ -93,13 +93,21 @@ def test_of_a_definition_that_is_barred_but_for_one_the_best_is_claimed_wherever
     x = AgentName("x")
     desk.submit(new_item("a", agent="x"), new_item("b", agent="y"), new_item("c", agent="x", stages=(DO,), priority=9))
     slots = (*(Slot(AgentName("*"), PREPARE, f"p/{n}#1") for n in range(2)), Slot(x, DO, "x#1"))
-    held = desk.call(Claim(slots=slots, but_one=frozenset({x}))).held
+    held = desk.call(Claim(slots=slots, but_one={x: "near"})).held
     assert sorted(ids(held)) == ["b", "c"]
     assert desk.state("a") is WorkState.READY
 
 
+def test_of_definitions_that_share_a_circuit_one_item_is_claimed_and_those_of_another_have_their_own(
+    desk: Desk,
+) -> None:
+    a, b, c = map(AgentName, "abc")
+    desk.submit(*(new_item(f"{name}{n}", agent=name) for name in "abcd" for n in range(2)))
+    assert ids(desk.claim(count=9, but_one={a: "near", b: "near", c: "far"})) == ["a0", "c0", "d0", "d1"]
+
+
 def test_the_probe_of_a_circuit_is_whoever_an_outage_put_off_least_often(desk: Desk) -> None:
-    one = frozenset({AgentName("executor")})
+    one = {AgentName("executor"): "near"}
     desk.submit("poison", "patient")
     probes = []
     for _ in range(4):

@@ -30,7 +30,7 @@ COUNT, TURNS = 3, 60
 CIRCUITS = (
     Barred(),
     Barred(wholly=frozenset({AgentName("executor")})),
-    Barred(but_one=frozenset({AgentName("executor")})),
+    Barred(but_one={AgentName("executor"): "near"}),
 )
 OVER = {WorkState.SUCCEEDED, WorkState.DEAD, WorkState.CANCELLED}
 

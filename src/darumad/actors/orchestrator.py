@@ -151,12 +151,12 @@ class Orchestrator(Actor):
         """Gather messages until `Flush`, which the first of them makes us tell ourselves: it comes after all others."""
         if isinstance(message, Flush):
             gathered, self._gathered = self._gathered, []
-            before, self._barred = self._barred, self._ports.barred()
-            if self._barred.but_one - before.but_one:
-                self._backlog.anywhere()  # whoever is to go ahead may stand at any stage
+            before, self._barred = self._probes.narrowed(self._barred), self._ports.barred()
             for each in gathered:
                 self._take_in(each)
             self._probes.forget(self._barred, self._is_under_way)
+            if self._probes.narrowed(self._barred).but_one.items() - before.but_one.items():
+                self._backlog.anywhere()  # whoever is to go ahead may be anybody's, and stand at any stage
             self._ports.holding(self._held())
             self._claim()
             return
@@ -330,7 +330,7 @@ class Orchestrator(Actor):
             if slot.holder not in taken:
                 self._roster.free(slot.holder)
         # A circuit may have become half-open while the claim was on its way: who comes with it is joined by no other.
-        self._probes.claimed((each.record.item for each in held), request.but_one | self._barred.but_one)
+        self._probes.claimed((each.record.item for each in held), {**request.but_one, **self._barred.but_one})
         for each in held:
             self._hand_out(each, each.slot.holder)
         self._backlog.answered(request.slots, taken)

@@ -34,12 +34,11 @@ def claimable(scene: Scene) -> Ready | None:
     One in doubt is held back by those of its definition that are in the middle of their walk, by its definition's
     probe, or by its place in a lane.
     """
-    barred = scene.claiming.barred.wholly | scene.claiming.barred.but_one
     midway = {each.agent for each in scene.ready if not each.fresh}
     full = {agent for agent, most in scene.counts.items() if scene.under_way.get(agent, 0) >= most}
     for each in scene.ready:
         begins = not each.fresh or each.agent not in full | midway
-        lets = each.agent not in barred and each.lane not in scene.shut_lanes
+        lets = not scene.claiming.barred.bars(each.agent) and each.lane not in scene.shut_lanes
         if begins and lets and pool_of(each.stage, each.agent) in scene.idle:
             return each
     return None

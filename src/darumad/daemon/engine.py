@@ -217,7 +217,10 @@ class Engine:
         if self._kernel.loops.now.late() > self._kernel.settings.bridge.stalled_after:
             return Barred(wholly=frozenset(names))
         lets = {name: self._minds.broker.lets(name) for name in names}
-        return Barred(*(frozenset(name for name in names if lets[name] is each) for each in (Lets.NONE, Lets.ONE)))
+        return Barred(
+            wholly=frozenset(name for name, (calls, _) in lets.items() if calls is Lets.NONE),
+            but_one={name: circuit for name, (calls, circuit) in lets.items() if calls is Lets.ONE},
+        )
 
     def _heard(self, facts: Sequence[Recorded]) -> None:
         """On the publisher's thread: who waited for a circuit, or for a place in a lane, need not wait for a look.

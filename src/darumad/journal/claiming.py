@@ -4,7 +4,7 @@ Few statements find the candidates; which of them goes into which slot is decide
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from heapq import heappop, heappush
 from itertools import islice
@@ -101,7 +101,7 @@ def _candidates(batch: Batch, asked: Claim) -> "tuple[_Lanes, list[_Candidate]]"
     return lanes, _spared_first([*lanes.ready(asked.gated), *filter(lanes.lets_in, found)], asked.but_one)
 
 
-def _spared_first(candidates: list[_Candidate], but_one: frozenset[AgentName]) -> list[_Candidate]:
+def _spared_first(candidates: list[_Candidate], but_one: Mapping[AgentName, str]) -> list[_Candidate]:
     """The candidates, with those of a half-open circuit sorted by how often they were put off, the least first.
 
     An item that its server cannot answer opens the circuit again each time it is the probe. Were it always the first,
@@ -189,16 +189,17 @@ def _choose(asked: Claim, candidates: Sequence[_Candidate], turns: Turns, lanes:
         free[slot.stage, slot.agent].append(slot)
     pool_of = _pools(asked)
     begun: Counter[AgentName] = Counter()
-    one_of: set[AgentName] = set()
+    probed: set[str] = set()
     for each in _in_turn(candidates, pool_of, turns):
         slots = free[each.stage, each.agent] or free[each.stage, ANY]
         if not slots or (each.fresh and begun[each.agent] >= asked.first.get(each.agent, len(asked.slots))):
             continue
-        if each.agent in one_of or not lanes.takes(each):
+        circuit = asked.but_one.get(each.agent)
+        if circuit in probed or not lanes.takes(each):
             continue
         begun[each.agent] += each.fresh
-        if each.agent in asked.but_one:
-            one_of.add(each.agent)
+        if circuit is not None:
+            probed.add(circuit)
         turns.took(pool_of(each.stage, each.agent), each.lane)
         yield each, slots.popleft()
 
@@ -275,8 +276,8 @@ def _one_suspect(
     """At most one suspect, into a slot that is left. It runs alone, so if the process dies now, it was this item."""
     taken = {slot for _, slot in chosen}
     free = changed(asked, slots=tuple(each for each in asked.slots if each not in taken))
-    barred = asked.gated | (asked.but_one & {each.agent for each, _ in chosen})
-    found = [each for each in suspects if each.agent not in barred]
+    probed = {asked.but_one[each.agent] for each, _ in chosen if each.agent in asked.but_one}
+    found = [each for each in suspects if each.agent not in asked.gated and asked.but_one.get(each.agent) not in probed]
     return islice(_choose(free, found, turns, lanes), 1)
 
 

@@ -101,14 +101,15 @@ class Claim(Value, kw_only=True):
 
     For optimizing and reviewing every definition's items share the pools, so `agent` is then the item's own
     definition, or `*` for any. `first` bounds, per definition, how many items may begin their first stage now
-    (a definition not named is not bounded). Of those in `gated` no item is claimed, of those in `but_one` one.
+    (a definition not named is not bounded). Of those in `gated` no item is claimed, of all those
+    in `but_one` that share a circuit one.
     An item past its `expires_at` is made dead instead, in passing.
     """
 
     slots: tuple[Slot, ...]
     first: Mapping[AgentName, int] = field(default_factory=dict)
     gated: frozenset[AgentName] = frozenset()
-    but_one: frozenset[AgentName] = frozenset()
+    but_one: Mapping[AgentName, str] = field(default_factory=dict)
 
 
 class Held(Value, kw_only=True):

@@ -131,7 +131,7 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     first, second = (("anthropic", "claude-sonnet-5-5"), ("ollama", "llama3.2"))
 
     def lets() -> str:
-        return desk.broker.lets("executor").name.lower()
+        return desk.broker.lets("executor")[0].name.lower()
 
     await desk.complete()(ask())
     assert lets() == "all"
@@ -142,6 +142,7 @@ async def test_a_chain_lets_one_through_once_a_circuit_of_it_half_opens_and_ever
     assert lets() == "none"
     clock.advance(FIRST_OPEN * (1 + JITTER))
     assert lets() == "one"
+    assert desk.broker.lets("executor")[1] == "ollama:llama3.2"
     probe = standing.admit(second)
     assert lets() == "none", "it is on its way"
     standing.ended(second, probe, None)

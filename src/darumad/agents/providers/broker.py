@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import zip_longest
 from math import inf
+from operator import itemgetter
 
 from darumad.agents.providers.breaker import Lets
 from darumad.agents.providers.calling import FIRST_TOKEN, Call, Caller, Keys
@@ -152,20 +153,21 @@ class Broker:
         """Somebody says so: what only that could open lets one call through, to see. Whether there was any such."""
         return self._standing.mended(provider)
 
-    def lets(self, agent: str) -> Lets:
-        """How many calls for `agent` would be let through now, by the most willing circuit of its chain.
+    def lets(self, agent: str) -> tuple[Lets, str]:
+        """How many calls for `agent` would be let through now, and by which circuit: the most willing of its chain.
 
         All of those of an agent that has made none in this life of the daemon: whoever computes without a model is
         held up by no outage.
         """
         if agent not in self._callers:
-            return Lets.ALL
-        chain = self._config.chain(self.provider_of(agent))
-        return max((self._standing.lets((name, spec.model or "")) for name, spec in chain), default=Lets.ALL)
+            return Lets.ALL, ""
+        targets = [(name, spec.model or "") for name, spec in self._config.chain(self.provider_of(agent))]
+        found = ((self._standing.lets(target), ":".join(target)) for target in targets)
+        return max(found, key=itemgetter(0), default=(Lets.ALL, ""))
 
     def shut(self, agent: str) -> bool:
         """Whether nobody who could answer `agent` may be called now: every circuit of its chain is open."""
-        return self.lets(agent) is Lets.NONE
+        return self.lets(agent)[0] is Lets.NONE
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
