@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from darumad.actors import Station
 from darumad.actors.places import instances, restart_instances
-from darumad.agents import SpawnRefused
+from darumad.agents import AgentDefinition, SpawnRefused
 from darumad.bridge import Limit, half
 from darumad.names import Millis, Role, Stage
 from darumad.work.item import WorkItem
@@ -66,12 +67,12 @@ def test_operators_who_restart_an_instance_at_once_all_get_it_restarted(company:
     daemon = company(count=1).start()
     together, asked = threading.Barrier(8), ThreadPoolExecutor(8)
 
-    def ask(_: int) -> list[str]:
+    def ask(_: int) -> dict[str, str | None]:
         together.wait()
         return restart_instances(daemon.root, [PLACE], lambda _: None)
 
     with asked:
-        assert list(asked.map(ask, range(8))) == [[PLACE]] * 8
+        assert list(asked.map(ask, range(8))) == [{PLACE: None}] * 8
     eventually(lambda: daemon.instance(EXECUTOR).state == "up")
 
 
@@ -82,10 +83,31 @@ def test_an_instance_whose_supervisor_ends_as_it_is_asked_for_has_its_new_life_f
     def its_supervisor_ends(_: str) -> None:
         above.terminate_child("of-executor")
 
-    assert restart_instances(daemon.root, [PLACE], its_supervisor_ends) == [PLACE]
+    assert restart_instances(daemon.root, [PLACE], its_supervisor_ends) == {PLACE: None}
     above.restart_child("of-executor")
     daemon.submit("one")
     daemon.succeeds("one")
+
+
+def test_an_instance_that_cannot_be_started_anew_keeps_no_other_from_it_and_is_tried_again(company: Companies) -> None:
+    daemon = company(count=3)
+    paths = [f"{PLACE[:-1]}{number}" for number in (1, 2, 3)]
+    station, no_threads = daemon._station, list[bool]()
+
+    def with_what_the_system_gives(role: Role, definition: AgentDefinition) -> Station:
+        if no_threads and no_threads.pop():
+            raise RuntimeError("can't start new thread")
+        return station(role, definition)
+
+    daemon._station = with_what_the_system_gives  # type: ignore[method-assign]
+    daemon.start().seated()
+    no_threads += [True, False]  # for the second of those that are asked for
+    tried = restart_instances(daemon.root, paths, lambda _: None)
+    assert tried == {paths[0]: None, paths[1]: "executor/2: RuntimeError: can't start new thread", paths[2]: None}
+    eventually(lambda: daemon.instance("executor/2").state == "restarting")
+    daemon.clock.advance(1.0)
+    eventually(lambda: daemon.instance("executor/2").state == "up")
+    assert [daemon.instance(path).incarnation for path in paths] == [2, 3, 2]
 
 
 def test_errors_that_lie_further_apart_than_the_window_restart_nobody(company: Companies) -> None:

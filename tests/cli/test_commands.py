@@ -492,6 +492,15 @@ def test_metrics_are_prometheus_page_and_json_where_json_is_asked_for(run: Run) 
     assert none in [json.loads(line) for line in run("metrics", "-o", "ndjson").stdout.splitlines()]
 
 
+def test_a_restart_that_could_not_start_all_says_which_and_ends_with_1(served: Served, run: Run) -> None:
+    assert run("agents", "restart", "echo").returncode == 0
+    served.room.cannot_start = "no thread was left"
+    done = run("agents", "restart", "echo")
+    assert (done.returncode, done.stdout) == (
+        1, "daruma/engine/minds/executors/echo/1  could not start, and is tried again: no thread was left\n",
+    )  # fmt: skip
+
+
 def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(served: Served, run: Run) -> None:
     (one,) = served.room.instances
     states = {"echo/2": "busy", "echo/3": "benched", "slow/1": "degraded", "slow/2": "starting"}

@@ -167,6 +167,7 @@ class Room:
     tally: Tally
     journal_wrong: tuple[str, ...] | None = None
     no_room: str | None = None
+    cannot_start: str | None = None
     signs: dict[str, bool | str] = field(default_factory=lambda: dict.fromkeys(("actor", "loop", "writer"), True))
     rows: list[Row] = field(default_factory=lambda: [Row("daruma", "supervisor"), Row("daruma/engine", "supervisor"),
                                                     Row("daruma/engine/orchestrator", mailbox_depth=3)])  # fmt: skip
@@ -221,7 +222,9 @@ class Room:
             no_room=lambda: self.no_room,
             hint=self._hint,
             revoke=self._revoke,
-            restart_instances=lambda paths: [each["path"] for each in self.instances if each["path"] in paths],
+            restart_instances=lambda paths: {
+                each["path"]: self.cannot_start for each in self.instances if each["path"] in paths
+            },
             pause=self._pause,
             paused=lambda: self.is_paused,
             drain=lambda by: self._turn("drain", by, draining=True),

@@ -50,6 +50,15 @@ def test_an_agent_is_restarted_by_every_name_it_is_shown_by_and_who_asked_is_rec
     assert served.room.journal.reader().audits()[0]["action"] == "agents restart"
 
 
+def test_an_instance_that_could_not_start_is_told_with_why(served: Served) -> None:
+    served.room.cannot_start = "echo/1: no thread was left"
+    reply = served.client.call("agents restart", {}, name="echo")
+    assert (reply["restarted"], reply["failed"]) == (
+        [],
+        {"daruma/engine/minds/executors/echo/1": "echo/1: no thread was left"},
+    )
+
+
 def test_a_restart_lets_what_was_parked_for_the_template_go_on_and_nothing_else(served: Served) -> None:
     for name, reason in (("broken", "template"), ("keyless", "provider")):
         served.client.submit({"id": name, "description": "Say it again", "agent": "echo"})

@@ -100,7 +100,7 @@ def test_nothing_of_the_tree_that_is_no_agent_goes_down_by_hand_and_work_goes_on
         for path in kept:
             with pytest.raises(Refused, match=f"{path} is no agent"):
                 call("agents restart", {}, name=path)
-        assert restart_instances(daemon.engine.root, kept, lambda _: None) == []
+        assert restart_instances(daemon.engine.root, kept, lambda _: None) == {}
         assert kept.items() <= {each["path"]: each["incarnation"] for each in call("tree")["items"]}.items()
         daemon.client.submit({"id": "one", "description": "Say hello to the world", "agent": "echo"})
         assert daemon.client.wait("one", within=PATIENCE)["state"] == "succeeded"

@@ -61,7 +61,23 @@ def test_m1_a_child_that_gives_up_is_benched_at_its_own_cost(house) -> None:
     assert house.states(root) == [("a", "restarting", 6), ("b", "up", 1)]
 
 
-def test_m1_a_benched_child_that_cannot_be_restarted_by_hand_stays_benched(house) -> None:
+def test_m1_a_child_that_cannot_be_restarted_by_hand_is_tried_again_as_after_a_crash(house) -> None:
+    def fails_the_second_time(actor) -> None:
+        if actor.incarnation == 2:
+            raise RuntimeError("broken")
+
+    backoff = Backoff(1, 8, jitter=0, give_up_after=3, retry_benched=900)
+    root = house.start(house.spec("a", backoff=backoff, probe={"on_start": fails_the_second_time}), intensity=0)
+    root.terminate_child("a")
+    with pytest.raises(StartError):
+        root.restart_child("a")
+    assert root.which_children()[0].state == "restarting"
+    assert delays(house) == [1]
+    house.clock.advance(1)
+    assert house.states(root) == [("a", "up", 3)]
+
+
+def test_m1_a_benched_child_that_cannot_be_restarted_by_hand_is_benched_again(house) -> None:
     broken = []
 
     def fails_while_broken(_) -> None:

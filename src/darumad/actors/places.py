@@ -4,13 +4,12 @@ Read from tables and counters; no actor is asked.
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Any
 
 from darumad.actors.tree import agent_at
 from darumad.bridge import Bridge
 from darumad.names import AgentName, Incarnation, Millis, Role, Seconds
-from darumad.supervision import Restarting, Running, SupervisorDead, SupervisorRef, TreeRow
+from darumad.supervision import Restarting, Running, StartError, SupervisorDead, SupervisorRef, TreeRow
 from darumad.values import Value, changed
 from darumad.work.health import ActorState, AgentHealth, Signs, health_of
 
@@ -71,23 +70,31 @@ def _gated(row: TreeRow, gated: Callable[[AgentName], str | None]) -> str | None
     return gated(agent)
 
 
-def restart_instances(root: SupervisorRef, paths: Collection[str], requested: Callable[[str], None]) -> list[str]:
-    """Starts the instances at `paths` anew; those that were. `requested` is told each before.
+def restart_instances(
+    root: SupervisorRef, paths: Collection[str], requested: Callable[[str], None]
+) -> dict[str, str | None]:
+    """Starts the instances at `paths` anew; of each, why it could not start, or None. `requested` is told each before.
 
-    A benched one is started at once with a clean record. Where no agent's instance is, nothing is done: its siblings
-    may have to go down with it, and only its supervisor's strategy says which.
+    A benched one is started at once with a clean record; one that could not start is left to its supervisor, which
+    tries again. Where no agent's instance is, nothing is done: its siblings may have to go down with it, and only its
+    supervisor's strategy says which.
     """
     rows = {row.path: row for row in root.tree()}
     wanted = [row for path, row in rows.items() if path in paths and agent_at(path) is not None]
-    for row in wanted:
-        parent = rows[row.parent or ""].ref
-        if isinstance(parent, SupervisorRef) and row.id is not None:
-            requested(row.path)
-            # Who asked at the same time was faster, or its supervisor is being restarted: its new life comes of that.
-            with suppress(Running, Restarting, SupervisorDead):
-                parent.terminate_child(row.id)
-                parent.restart_child(row.id)
-    return [row.path for row in wanted]
+    return {row.path: _restart(row, rows[row.parent or ""].ref, requested) for row in wanted}
+
+
+def _restart(row: TreeRow, parent: object, requested: Callable[[str], None]) -> str | None:
+    if isinstance(parent, SupervisorRef) and row.id is not None:
+        requested(row.path)
+        try:
+            parent.terminate_child(row.id)
+            parent.restart_child(row.id)
+        except (Running, Restarting, SupervisorDead):
+            return None  # who asked with us was faster, or its supervisor is restarted: its new life comes of that
+        except StartError as error:
+            return str(error)
+    return None
 
 
 def _place(row: TreeRow) -> Place:

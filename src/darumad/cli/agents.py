@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from darumad.cli.ending import WORK_FAILED
 from darumad.cli.online import Line, online
 from darumad.cli.speaking import Json, is_cut, pairs, table
 
@@ -47,12 +48,18 @@ def restart(line: Line, name: str) -> None:
     An instance is named by its path, or by the end of it: `documentation/2`.
     Benched ones get up at once, and a corrected template is taken up: what
     was parked for it goes on.
+
+    Ends with 1 when one could not start: it is tried again by itself.
     """
-    line.show(line.client.call("agents restart", {}, name=name), _restart_lines)
+    reply = line.client.call("agents restart", {}, name=name)
+    line.show(reply, _restart_lines)
+    if reply["failed"]:
+        click.get_current_context().exit(WORK_FAILED)
 
 
 def _restart_lines(reply: Json) -> Iterable[str]:
     yield from (f"{each}  restarting" for each in reply["restarted"])
+    yield from (f"{each}  could not start, and is tried again: {why}" for each, why in reply["failed"].items())
     yield from (f"{each}  goes on" for each in reply.get("released", ()))
 
 

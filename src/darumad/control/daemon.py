@@ -285,7 +285,7 @@ class Daemon(Value, kw_only=True):
 
     It answers when all of it has stopped, at the latest after its grace.
     """
-    restart_instances: Callable[[Collection[str]], Sequence[str]]
+    restart_instances: Callable[[Collection[str]], Mapping[str, str | None]]
     drain: Callable[[str], None]
     draining: Callable[[], bool]
     pause: Callable[[str], None]

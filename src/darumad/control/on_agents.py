@@ -49,12 +49,16 @@ async def restart(desk: Desk, ask: Ask, request: AgentRequest) -> RestartReply:
     instances = tuple(_named(desk.daemon, request.name))
     if not instances:
         raise _not_an_agent(desk.daemon, request.name) or _unknown(desk.daemon, request.name)
-    restarted = tuple(await desk.read(desk.daemon.restart_instances, tuple(str(each["path"]) for each in instances)))
+    tried = await desk.read(desk.daemon.restart_instances, tuple(str(each["path"]) for each in instances))
     parked = await desk.read(_parked_for, desk.daemon, {AgentName(str(each["agent"])) for each in instances})
     asked = Release(items=parked, audit=ask.audit(request.name), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
     desk.daemon.hint(None)
-    return RestartReply(restarted=restarted, released=released.items)
+    return RestartReply(
+        restarted=tuple(path for path, why in tried.items() if why is None),
+        failed={path: why for path, why in tried.items() if why is not None},
+        released=released.items,
+    )
 
 
 def _parked_for(daemon: Daemon, agents: Collection[AgentName]) -> tuple[ItemId, ...]:

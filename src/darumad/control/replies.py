@@ -205,9 +205,13 @@ class AgentView(Value):
 
 
 class RestartReply(Value):
-    """The instances that were told to restart, and the items that had waited for that."""
+    """The instances that were restarted, those that could not start with why, and the items that had waited for that.
+
+    What could not start is tried again by its supervisor, as after a crash.
+    """
 
     restarted: tuple[str, ...]
+    failed: Mapping[str, str]
     released: tuple[str, ...]
 
 

@@ -117,16 +117,16 @@ class Engine:
         """Work may be ready: so much of it where it is known where, anywhere otherwise."""
         self.tell(Hint(ready))
 
-    def restart(self, paths: Collection[str]) -> Sequence[str]:
-        """Start the instances at `paths` anew, as their operator asks; those that were.
+    def restart(self, paths: Collection[str]) -> Mapping[str, str | None]:
+        """Start the instances at `paths` anew, as their operator asks; of each, why it could not start, or None.
 
         A template that was held for what it did is not held any more.
         """
-        restarted = restart_instances(self.root, paths, self._listener.requested)
-        agents = frozenset(agent for path in restarted if (agent := agent_at(path)) is not None)
+        asked = restart_instances(self.root, paths, self._listener.requested)
+        agents = frozenset(agent for path in asked if (agent := agent_at(path)) is not None)
         self._restarted_at |= dict.fromkeys(agents, Seconds(self._kernel.clock.monotonic()))
         self.tell(Restarted(agents))
-        return restarted
+        return asked
 
     def left_behind(self, agent: AgentName) -> None:
         """A callback of this agent's template has held up the loop that all agents share."""

@@ -20,9 +20,6 @@ from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_apart, ch
 from darumad.supervision.supervisor_ref import ChildInfo, ChildState
 from darumad.supervision.tree import Tree
 
-if TYPE_CHECKING:
-    from darumad.supervision.backoff import Backoff
-
 
 class ChildCalls:
     """The calls about children: start, terminate, restart and delete one, and tell which there are."""
@@ -38,7 +35,7 @@ class ChildCalls:
 
         def _enter(self, spec: ChildSpec, args: tuple[Any, ...] = ()) -> Child: ...
         def _remove(self, child: Child) -> None: ...
-        def _bench(self, child: Child, backoff: "Backoff") -> None: ...
+        def _try_again(self, child: Child) -> None: ...
 
     def do_start_child(self, spec_or_args: tuple[Any, ...]) -> ActorRef | None:
         """See `SupervisorRef.start_child`."""
@@ -81,14 +78,13 @@ class ChildCalls:
     def do_restart_child(self, who: str) -> ActorRef | None:
         """See `SupervisorRef.restart_child`."""
         child = self._stopped(who)
-        benched = child.spec.backoff if child.state == "benched" else None
         child.void_timer()
         child.failures.forget()
         try:
             return bring_up(self._tree, child, self._life)
         except StartError:
-            if benched is not None:
-                self._bench(child, benched)
+            if child.spec.backoff is not None:
+                self._try_again(child)
             raise
 
     def do_delete_child(self, who: str) -> None:

@@ -337,13 +337,17 @@ class Supervisor(ChildCalls, Actor):
             ref = bring_up(self._tree, child, self._life)
         except StartError as error:
             log.info("%s: restart failed: %s", str(self), text_of(error))
-            child.state = "restarting"
-            child.retry_at = self._tree.now()
-            self._life.mailbox.post(TryAgain(child.path, child.token))
+            self._try_again(child)
             return False
         if ref is None and self.is_pool:
             self._remove(child)
         return True
+
+    def _try_again(self, child: Child) -> None:
+        """Have a start that failed counted as a restart, once all that was posted before is done."""
+        child.state = "restarting"
+        child.retry_at = self._tree.now()
+        self._life.mailbox.post(TryAgain(child.path, child.token))
 
     # Keeping the list.
 

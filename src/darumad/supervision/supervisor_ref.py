@@ -68,6 +68,8 @@ class SupervisorRef(ActorRef):
     def restart_child(self, child: str) -> ActorRef | None:
         """Start a stopped or benched child again, with a clean record.
 
+        One that has a backoff and does not become READY is tried again as after a crash.
+
         Raises:
             NotFound: no such child.
             Running: it is up.
