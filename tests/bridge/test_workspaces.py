@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from darumad import directories
 from darumad.agents.artifacts import artifact
 from darumad.archives import TAR
 from darumad.bridge import Workspaces, unpacking
@@ -99,6 +100,15 @@ def test_every_name_that_is_taken_is_laid_out(workspaces: Workspaces, tmp_path: 
 def test_a_tar_becomes_a_directory(workspaces: Workspaces, tmp_path: Path) -> None:
     placed = fill(workspaces, uploaded(tmp_path, tarred(("deep/m.py", b"pass")), "package", media_type=TAR))
     assert (placed["package"] / "deep" / "m.py").read_bytes() == b"pass"
+
+
+def test_a_tar_is_laid_out_however_deep_its_directories_lie(workspaces: Workspaces, tmp_path: Path) -> None:
+    within = "d/" * 1_800
+    try:
+        placed = fill(workspaces, uploaded(tmp_path, tarred((f"{within}m.py", b"pass")), "package", media_type=TAR))
+        assert (placed["package"] / within / "m.py").read_bytes() == b"pass"
+    finally:
+        directories.remove(tmp_path / "workspaces")
 
 
 def test_a_directory_that_tar_packed_itself_is_laid_out_with_what_may_be_run(

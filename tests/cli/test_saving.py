@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from darumad import directories
 from darumad.cli.speaking import moment
 from darumad.work import Artifact
 from tests.cli.conftest import Run
@@ -15,14 +16,14 @@ from tests.control.room import CLEAR, Served
 PAGE = b"# Page\n"
 
 
-def _made(served: Served, *, files: bool) -> None:
+def _made(served: Served, *, files: bool, within: str = "") -> None:
     """One item has succeeded, with a file or without."""
     served.client.submit({**CLEAR, "id": "one"})
-    place = served.room.directory / "workspaces" / "one"
-    place.mkdir(parents=True)
+    place = served.room.directory / "workspaces" / "one" / within
+    directories.make(place)
     (place / "page.md").write_bytes(PAGE)
     digest = hashlib.sha256(PAGE).hexdigest()
-    page = Artifact(name="page.md", media_type="text/markdown", size=len(PAGE), sha256=digest)
+    page = Artifact(name=f"{within}page.md", media_type="text/markdown", size=len(PAGE), sha256=digest)
     served.room.succeed((page,) if files else ())
 
 
@@ -33,6 +34,18 @@ def test_a_result_without_files_is_saved_in_a_directory_that_is_yet_to_be_made(
     done = run("result", "one", "--save", str(tmp_path / "new" / "out"))
     assert (done.returncode, done.stderr) == (0, "")
     assert '"item_id": "one"' in (tmp_path / "new" / "out" / "result.json").read_text()
+
+
+def test_a_file_is_saved_however_deep_it_lies(served: Served, run: Run, tmp_path: Path) -> None:
+    within = "d/" * 1_800
+    try:
+        _made(served, files=True, within=within)
+        done = run("result", "one", "--save", str(tmp_path / "out"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (tmp_path / "out" / within / "page.md").read_bytes() == PAGE
+    finally:
+        for each in served.room.directory / "workspaces", tmp_path / "out":
+            directories.remove(each)
 
 
 def test_a_file_that_was_changed_since_its_item_ended_is_named_and_not_saved(

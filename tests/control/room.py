@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from darumad.bridge import UnpackLimits, Workspaces
 from darumad.bus import Tally
 from darumad.clock import SystemClock
 from darumad.control import BUCKETS, Client, ControlServer, ControlSocket, Daemon, open_control_socket
@@ -205,6 +205,8 @@ class Room:
 
     def daemon(self) -> Daemon:
         ids = itertools.count(1)
+        uploads, limits = self.directory / "uploads", UnpackLimits(size=0, files=0, spare=0)
+        workspaces = Workspaces(self.directory / "workspaces", uploads, limits)
         return Daemon(
             clock=self.clock,
             tally=self.tally,
@@ -234,12 +236,12 @@ class Room:
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
             settings_file=self.settings_file,
-            upload_dir=self.directory / "uploads",
+            upload_dir=uploads,
             input_roots=self.input_roots,
             low_water=0,
             head_timeout=self.head_timeout,
             body_timeout=self.body_timeout,
-            remove_workspaces=lambda item: shutil.rmtree(self.directory / "workspaces" / item, ignore_errors=True),
+            remove_workspaces=lambda item: workspaces.remove(workspaces.home_of(item)),
             remember=Seconds(60.0),
             log_file=None,
             workspace_of=lambda record: self.directory / "workspaces" / record.item.id,

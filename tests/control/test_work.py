@@ -20,6 +20,7 @@ from darumad.work.ends import UNDECIDED
 from darumad.work.item import WorkRecord
 from tests.control.room import CLEAR, Served
 from tests.kit import eventually
+from tests.kit.deep import dug
 from tests.work.build import record
 
 
@@ -344,3 +345,11 @@ def test_an_item_whose_tool_may_have_acted_says_how_somebody_tells_what_came_of_
     parked = changed(record(), state=WorkState.PARKED, reason="conflict", error=error)
     assert f"`daruma work answer {parked.item.id} done`" in _needed(served, parked)
     assert "run again" in _needed(served, parked)
+
+
+def test_a_purge_takes_along_what_lies_too_deep_for_any_path(served: Served) -> None:
+    served.client.submit({**CLEAR, "id": "one"})
+    served.room.succeed()
+    with dug(served.room.directory / "workspaces" / "one" / "0") as place:
+        served.client.call("work purge", {}, id="one")
+        assert not place.parent.exists()

@@ -23,6 +23,7 @@ from tests.bridge.room import UNPACK_LIMITS
 from tests.journal.desk import DO, Desk, move, new_item
 from tests.kit import captured_logs, eventually
 from tests.kit.clock import FakeClock
+from tests.kit.deep import dug
 
 DAY = 86_400.0
 
@@ -191,25 +192,28 @@ def test_a_workspace_with_a_path_that_is_too_long_keeps_no_other_from_going(desk
     assert not [each for each in homes.values() if each.exists()]
 
 
-def test_a_workspace_that_is_too_deep_to_be_removed_is_named_and_keeps_no_other_from_going(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No real one: whoever clears up behind the tests would fall over it as well."""
-    kept, remove = Kept(desk), Workspaces.remove
-    finished(desk, "deep", "old")
-    deep, old = (
-        kept.workspace(name, age=age * DAY, now=desk.clock.monotonic()) for name, age in (("deep", 92), ("old", 91))
+def test_a_workspace_that_lies_too_deep_for_any_path_goes_as_well(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "deep")
+    home = kept.workspace("deep", age=91 * DAY, now=desk.clock.monotonic())
+    with dug(home / "0" / "1"):
+        os.utime(home, (1, 1))
+        kept.keeping.remove_workspaces()
+        assert not home.exists()
+
+
+def test_a_workspace_that_cannot_be_removed_is_named_and_keeps_no_other_from_going(desk: Desk) -> None:
+    kept = Kept(desk)
+    finished(desk, "odd", "old")
+    odd, old = (
+        kept.workspace(name, age=age * DAY, now=desk.clock.monotonic()) for name, age in (("odd", 92), ("old", 91))
     )
-
-    def unless_deep(workspaces: Workspaces, home: Path) -> None:
-        if home == deep:
-            raise RecursionError
-        remove(workspaces, home)
-
-    monkeypatch.setattr(Workspaces, "remove", unless_deep)
+    place = odd.rename(kept.workspaces.home_of("kept"))
+    odd.symlink_to(place)
     with captured_logs() as lines:
         kept.keeping.remove_workspaces()
-    assert [each["path"] for each in lines if each["event"] == "workspace_too_deep"] == [str(deep)]
+    told = [(each["path"], each["error"]) for each in lines if each["event"] == "workspace_not_removed"]
+    assert told == [(str(odd), f"[Errno 20] Not a directory: '{odd}'")]
     assert not old.exists()
 
 

@@ -10,9 +10,10 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from darumad import directories
 from darumad.archives import RUNNABLE, TAR
 from darumad.errors import Problem
 from darumad.values import Value
@@ -81,13 +82,13 @@ class Unpacking:
         """
         with _blamed_on(index):
             _clear(partial)
-            partial.parent.mkdir(parents=True, exist_ok=True)
+            directories.make(partial.parent)
             try:
                 if given.media_type == TAR:
                     self._unpack(source, partial)
                 else:
                     self._copy(source, partial)
-                target.parent.mkdir(parents=True, exist_ok=True)
+                directories.make(target.parent)
                 partial.rename(target)  # a kill before this leaves nothing that looks finished
             finally:
                 _clear(partial)
@@ -137,11 +138,11 @@ def _lay_out(upload: _Source, member: tarfile.TarInfo, place: Path) -> None:
     where reading is interrupted.
     """
     if member.isdir():
-        place.mkdir(parents=True, exist_ok=True)
+        directories.make(place)
         return
     if not member.isreg() or member.issparse():
         raise ValueError(f"holds {member.name}, which is {_kind(member)}")
-    place.parent.mkdir(parents=True, exist_ok=True)
+    directories.make(place.parent)
     upload.seek(member.offset_data)
     left = member.size
     with place.open("wb") as copy:
@@ -177,6 +178,7 @@ def _blamed_on(index: int) -> Iterator[None]:
 
 def _clear(partial: Path) -> None:
     if partial.is_dir():
-        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            directories.remove(partial)
     else:
         partial.unlink(missing_ok=True)

@@ -1,15 +1,17 @@
 """A directory per item below the state directory, where its agents read what was uploaded and write what they make."""
 
 import hashlib
-import shutil
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from darumad import directories
 from darumad.bridge.unpacking import Unpacking, UnpackLimits
+from darumad.logs import logger
 from darumad.work.item import WorkItem, WorkRecord
 
+log = logger(__name__)
 LONGEST_NAME = 200
 """Characters of an id that is the name of its directory as it is; a file system takes 255."""
 
@@ -35,15 +37,19 @@ class Workspaces:
         return Path(f"{self._within}{_name_of(item_id)}")
 
     def remove(self, home: Path) -> None:
-        """Let go of `home` with all that is in it, if it is there.
+        """Let go of `home` with all that is in it, if it is there; the log names one that stays, and why.
 
         Raises:
             ValueError: it lies elsewhere than in the directory of all workspaces. Nothing is removed then.
         """
         if home.resolve().parent != self._root.resolve():
             raise ValueError(f"{home} is no item's directory of workspaces")
-        if home.is_dir():
-            shutil.rmtree(home, ignore_errors=True)
+        try:
+            directories.remove(home)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("workspace_not_removed", path=str(home), error=str(error))
 
     def homes(self) -> list[Path]:
         """The directory of every item that ever had a workspace and still has it."""

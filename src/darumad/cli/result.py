@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from darumad import directories
 from darumad.cli.ending import unwritten
 from darumad.cli.online import Line, online
 from darumad.cli.paths import PathType
@@ -57,7 +58,7 @@ def _draft_of(target: Path) -> Iterator[Path]:
     """
     draft = target.with_name(f".{target.name}.incoming")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        directories.make(target.parent)
         try:
             yield draft
             draft.replace(target)

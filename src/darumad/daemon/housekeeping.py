@@ -201,10 +201,7 @@ class Housekeeping:
             self._remove(place)
 
     def _remove(self, home: Path) -> None:
-        try:
-            self._ports.workspaces.remove(home)
-        except RecursionError:  # as who copies a directory into itself leaves it; all others still go
-            log.warning("workspace_too_deep", path=str(home))
+        self._ports.workspaces.remove(home)
         self._went_on()
 
     def remove_uploads(self) -> None:
