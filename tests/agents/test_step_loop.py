@@ -15,6 +15,7 @@ from darumad.work.model import Message, ModelFailed, ModelReply, ModelRequest, T
 from darumad.work.ports import Context
 from darumad.work.result import StopReason
 from tests.agents.fakes import Scripted, Steps, agent, calls, context, item
+from tests.kit.deep import dug
 
 ASK = ModelRequest(messages=(Message(role="user", text="add one and one"),))
 NUMBERS = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"]}
@@ -324,6 +325,14 @@ async def test_a_name_that_is_no_text_and_links_in_a_circle_are_told_and_no_cras
     listed, read = (each.text for each in model.asked[1].messages[2:])
     assert listed == "caf\N{REPLACEMENT CHARACTER}.txt\nhere\nthere"
     assert read.startswith("error: ")
+
+
+async def test_folders_that_lie_too_deep_to_be_listed_are_told_and_no_crash(tmp_path: Path) -> None:
+    model = Scripted(calls(("list_files", {"path": "."})), "ok")
+    with dug(tmp_path / "folder"):
+        await agent(Role.EXECUTOR, "general").execute_work(item(), context(tmp_path, model))
+    listed = model.asked[1].messages[2].text
+    assert listed in {"(no files)", "error: its folders lie too deep in each other: name one further in"}
 
 
 async def test_of_a_large_file_it_is_told_how_much_was_not_read(tmp_path: Path) -> None:

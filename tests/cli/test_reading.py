@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from darumad.cli.packing import packed
+from darumad.errors import Refused
 from tests.cli.conftest import Run
 from tests.control.room import CLEAR, Served
+from tests.kit.deep import dug
 
 TEXT = "Write a report of all the specific files because the goal must be met using only the tools"
 DEEP = '{"context": ' + "[" * 20_000 + "]" * 20_000 + "}"
@@ -227,6 +229,13 @@ def test_links_in_a_ring_are_uploaded_once_and_no_further(package: Path) -> None
 def test_a_link_that_leads_elsewhere_is_not_followed_and_named(package: Path, target: str) -> None:
     (package / "link").symlink_to(target)
     assert _packed(package) == ({"real.py": "real", "sub/inner.py": "inner"}, ("link",))
+
+
+def test_a_directory_that_lies_too_deep_is_refused(tmp_path: Path) -> None:
+    with dug(tmp_path / "folder") as folder, pytest.raises(Refused) as refused, packed(folder):
+        pass
+    assert "cannot be read" in refused.value.message
+    assert refused.value.problems[0].pointer == "--input"
 
 
 def test_what_is_not_uploaded_of_a_directory_is_said_in_one_line(served: Served, package: Path) -> None:

@@ -56,6 +56,9 @@ def packed(path: Path) -> Iterator[Packed]:
     except OSError as error:
         problem = Problem("--input", f"{error.filename or path}: {error.strerror or error}")
         raise Refused(f"{path} cannot be read", problems=[problem]) from error
+    except RecursionError:
+        problem = Problem("--input", f"{path}: its directories lie too deep in each other; hand in less of it")
+        raise Refused(f"{path} cannot be read", problems=[problem]) from None
 
 
 class _Walk:
@@ -93,11 +96,12 @@ class _Walk:
         return place if self._top in place.parents and not is_endless else None
 
 
-def _archive(walk: _Walk) -> IO[bytes]:
-    archive = tempfile.TemporaryFile(prefix="daruma-")  # noqa: SIM115 - it is closed by who asked for it
-    write_tar(archive, ((name, place.open("rb")) for name, place in walk.files()))
-    archive.seek(0)
-    return archive
+@contextmanager
+def _archive(walk: _Walk) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile(prefix="daruma-") as archive:
+        write_tar(archive, ((name, place.open("rb")) for name, place in walk.files()))
+        archive.seek(0)
+        yield archive
 
 
 def _check_size(path: Path, content: IO[bytes]) -> None:

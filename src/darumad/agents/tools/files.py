@@ -85,6 +85,8 @@ async def _told(do: Callable[..., str], *arguments: Any) -> str:
         return await asyncio.to_thread(do, *arguments)
     except OSError as error:
         raise BadArguments(os.strerror(error.errno) if error.errno else "the file cannot be used") from error
+    except RecursionError:
+        raise BadArguments("its folders lie too deep in each other: name one further in") from None
 
 
 def _read(path: Path) -> str:
