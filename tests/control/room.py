@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -129,6 +129,7 @@ class Providers:
     reason: Callable[[], str] = lambda: "because"
     refusing: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    vouched_for: set[str] = field(default_factory=set)
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def shown(self) -> Sequence[Mapping[str, Any]]:
@@ -141,6 +142,12 @@ class Providers:
 
     def standing(self) -> Mapping[str, bool | str]:
         return {name: self.refusing.get(name, True) for name in self.names}
+
+    def uncalled(self) -> Collection[str]:
+        return list(self.refusing)
+
+    def vouch_for(self, agents: Iterable[str]) -> None:
+        self.vouched_for.update(agents)
 
     async def check(self, provider: str) -> bool:
         self.asked.add(provider)

@@ -58,6 +58,7 @@ def test_a_retry_of_many_says_that_what_the_providers_of_those_it_released_refus
     served.room.providers.refusing["far"] = "it refused a call"
     assert served.client.call("retry many", {"state": "dead"})["items"] == ["a"]
     assert served.room.keys.said_mended == {"far"}
+    assert served.room.providers.vouched_for == {"echo"}
 
 
 @pytest.mark.parametrize("those", [{"state": "ready"}, {"label": "wall=north"}])

@@ -163,6 +163,23 @@ def test_one_item_that_its_server_cannot_answer_holds_nobody_up_and_is_dead_in_t
     assert not daemon.events("agent.restarted")
 
 
+def test_what_its_server_put_off_for_an_hour_goes_on_with_the_command_that_it_names_and_so_does_what_comes_after(
+    house: Callable[..., Daemon], sim: Simulation
+) -> None:
+    sim.play(Rule(id="away", fault=Fault(name="http_status", code=429, retry_after=3600)))
+    daemon = house(settings(sim)).start()
+    daemon.client.submit(work("one", "up"))
+    assert "or until `daruma work retry`" in daemon.becomes("one", state="scheduled")["waits_for"]
+    assert daemon.run("work", "retry", "one").stdout == "one  released\n"
+    again = daemon.becomes("one", state="scheduled", delays=2)
+    assert again["error"]["kind"] == "rate_limited", "it was asked, and is still away"
+    sim.play(_well())
+    assert daemon.run("work", "retry", "one").stdout == "one  released\n"
+    assert daemon.settled("one")["state"] == "succeeded"
+    daemon.client.submit(work("two", "up"))
+    assert daemon.settled("two")["state"] == "succeeded"
+
+
 def test_what_its_server_put_off_for_an_hour_is_after_a_restart_put_on_its_way_by_the_command_that_it_names(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:

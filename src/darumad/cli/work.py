@@ -148,9 +148,10 @@ def cancel(line: Line, names: Sequence[str], *, reason: str, no_wait: bool, **th
 def retry(line: Line, names: Sequence[str], **those: str | None) -> None:
     """Put parked, scheduled or dead items on their way again.
 
-    It is also your word that what its agent's provider refused for good (a key, an account, a model) is mended: that is
-    called again, and a ready item that waits for it goes on. One that is cancelled or succeeded stays so: hand it in
-    anew, under another id. Other ready ones and those that run are on their way as it is.
+    It is also your word that its agent's provider is well, whatever it refused (a key, an account, a model), failed, or
+    asked to be left alone for: it is called again at once, and a ready item that waits for it goes on. One that is
+    cancelled or succeeded stays so: hand it in anew, under another id. Other ready ones and those that run are on their
+    way as it is.
     """
     _check_said(names, those)
     if not names:

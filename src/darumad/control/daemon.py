@@ -210,6 +210,12 @@ class Providers(Protocol):
     def standing(self) -> Mapping[str, bool | str]:
         """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""
 
+    def uncalled(self) -> Collection[str]:
+        """Of those in use the ones that are not called now: one waits, or somebody has to say that they are mended."""
+
+    def vouch_for(self, agents: Iterable[str]) -> None:
+        """Who is asked for these is well, their operator says: called, whatever calls have met. Changes memory only."""
+
     async def check(self, provider: str) -> bool:
         """Ask one now; whether it can be used."""
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from darumad.control.desk import Ask, Desk
-from darumad.control.outlook import refusing_for
+from darumad.control.on_operating import go_on
+from darumad.control.outlook import uncalled_for
 from darumad.control.replies import ManyReply
 from darumad.control.wire import ManyRequest
 from darumad.errors import Problem, Refused
@@ -29,16 +30,15 @@ async def cancel_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
 async def retry_many(desk: Desk, ask: Ask, request: ManyRequest) -> ManyReply:
     """Does in one transaction what `work retry` does, with whatever fits and can be put on its way again.
 
-    So it is its operator's word that what their providers refused is mended, also those of ready items.
+    So it is its operator's word that their providers are well, also those of ready items.
     """
     those = await _those(desk, request)
     asked = Release(items=tuple(those), audit=ask.audit(counted(len(those), "item")), those_that_can=True)
     released = cast("Released", await desk.commits.commit(asked))
-    desk.daemon.hint(None)
-    refusing = {each.agent: refusing_for(desk.daemon, {each.agent}) for each in those.values()}
-    waiting = [name for name, each in those.items() if each.state is WorkState.READY and refusing[each.agent]]
+    uncalled = {each.agent: uncalled_for(desk.daemon, each.agent) for each in those.values()}
+    waiting = [name for name, each in those.items() if each.state is WorkState.READY and uncalled[each.agent]]
     agents = {those[name].agent for name in (*released.items, *waiting) if name in those}
-    await desk.read(desk.daemon.keys.mended, frozenset().union(*(refusing[agent] for agent in agents)))
+    await go_on(desk, agents, frozenset().union(*(uncalled[agent] for agent in agents)))
     return ManyReply(items=(*released.items, *waiting))
 
 

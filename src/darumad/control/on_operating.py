@@ -3,18 +3,19 @@
 How one is cancelled stands in `on_cancel`.
 """
 
+from collections.abc import Collection
 from typing import cast
 
 from darumad.control.admission import edited
 from darumad.control.daemon import Daemon
 from darumad.control.desk import Ask, Desk
-from darumad.control.outlook import needs, refusing_for
+from darumad.control.outlook import needs, uncalled_for
 from darumad.control.replies import PurgeReply, ReleaseReply, WorkView
 from darumad.control.views import view_of, why_unreadable
 from darumad.control.wire import AnswerRequest, EditRequest, ItemRequest
 from darumad.errors import Refused
 from darumad.journal.requests import Edit, Note, Purge, Release, Released
-from darumad.names import ItemId
+from darumad.names import AgentName, ItemId
 from darumad.values import changed
 from darumad.work.item import WorkRecord
 from darumad.work.states import WorkState
@@ -23,29 +24,39 @@ from darumad.work.states import WorkState
 async def retry(desk: Desk, ask: Ask, request: ItemRequest) -> ReleaseReply:
     """Puts a parked, scheduled or dead item on its way again, and one that is ready while its provider is not called.
 
-    It is its operator's word that what such a provider refused is mended.
+    It is its operator's word that such a provider is well: what it refused is mended, and nobody waits for it.
     """
     record = await desk.record(request.id)
-    refusing = refusing_for(desk.daemon, {record.item.agent})
-    if record.state is WorkState.READY and refusing:
+    uncalled = uncalled_for(desk.daemon, record.item.agent)
+    if record.state is WorkState.READY and uncalled:
         await desk.commits.commit(Note(facts=(), audit=ask.audit(request.id)))
-        reply = ReleaseReply(id=record.item.id, released=(record.item.id,))
+        released: tuple[ItemId, ...] = (record.item.id,)
     else:
-        reply = await _release(desk, Release(items=(record.item.id,), audit=ask.audit(request.id)))
-    await desk.read(desk.daemon.keys.mended, refusing)
-    return reply
+        released = await _released(desk, Release(items=(record.item.id,), audit=ask.audit(request.id)))
+    await go_on(desk, (record.item.agent,), uncalled)
+    return ReleaseReply(id=record.item.id, released=released)
 
 
 async def answer(desk: Desk, ask: Ask, request: AnswerRequest) -> ReleaseReply:
     """Answers what a parked item asked, and puts it on its way."""
-    audit = ask.audit(request.id)
-    return await _release(desk, Release(items=(ItemId(request.id),), audit=audit, answers=request.answers))
-
-
-async def _release(desk: Desk, request: Release) -> ReleaseReply:
-    released = cast("Released", await desk.commits.commit(request))
+    item, audit = ItemId(request.id), ask.audit(request.id)
+    released = await _released(desk, Release(items=(item,), audit=audit, answers=request.answers))
     desk.daemon.hint(None)
-    return ReleaseReply(id=request.items[0], released=released.items)
+    return ReleaseReply(id=item, released=released)
+
+
+async def go_on(desk: Desk, agents: Collection[AgentName], uncalled: Collection[str]) -> None:
+    """Has what was released for these agents claimed, and what waits for the providers that were not called.
+
+    Who is asked for them is called before anybody is told to claim: what was claimed sooner would be put off once more.
+    """
+    desk.daemon.providers.vouch_for(agents)
+    desk.daemon.hint(None)
+    await desk.read(desk.daemon.keys.mended, uncalled)
+
+
+async def _released(desk: Desk, request: Release) -> tuple[ItemId, ...]:
+    return cast("Released", await desk.commits.commit(request)).items
 
 
 async def edit(desk: Desk, ask: Ask, request: EditRequest) -> WorkView:

@@ -4,7 +4,7 @@ Read from what the daemon knows of itself and its agents, and from the journal. 
 the item go on.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from darumad.control.daemon import Daemon, Definition
@@ -84,11 +84,9 @@ async def needs(desk: Desk, record: WorkRecord) -> str | None:
     return _says(crowded or gated(daemon, record) or room(daemon))
 
 
-def refusing_for(daemon: Daemon, agents: Collection[AgentName]) -> Mapping[str, str]:
-    """The providers asked for `agents` that are not called until somebody says that they are mended, each with why."""
-    asked = dict.fromkeys(name for agent in agents for name in daemon.providers.asked_for(agent))
-    standing = daemon.providers.standing()
-    return {name: why for name in asked if isinstance(why := standing.get(name), str)}
+def uncalled_for(daemon: Daemon, agent: AgentName) -> frozenset[str]:
+    """The providers asked for `agent` that are not called now."""
+    return frozenset(daemon.providers.asked_for(agent)).intersection(daemon.providers.uncalled())
 
 
 def crowding(daemon: Daemon) -> Sequence[str]:

@@ -210,6 +210,15 @@ class Providers:
         """Of those in use: True, or why no call is made until somebody says that what it refused is mended."""
         return {name: self._validations.refusing(name) or True for name in self.used}
 
+    def uncalled(self) -> Collection[str]:
+        """Of those in use the ones that are not called now."""
+        return [name for name in self.used if self._validations.uncalled(name)]
+
+    def vouch_for(self, agents: Iterable[str]) -> None:
+        """Their operator says that who is asked for these is well: they are called, whatever calls have met."""
+        for each in {name for agent in agents for name in self.asked_for(agent)}:
+            self._validations.vouch_for(each)
+
     async def check(self, provider: str) -> bool:
         """Ask one now, and whether it is well: it answers, takes its key and has its model. On any loop."""
         asked = asyncio.run_coroutine_threadsafe(self._validations.check(provider), self._loop())

@@ -19,6 +19,7 @@ from darumad.agents.providers.breaker import (
     end_of,
 )
 from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.limiter import Booking, Measure, Remaining
 from darumad.agents.providers.standing import Standing
 from darumad.events import Fact
 from darumad.work import KINDS
@@ -203,6 +204,28 @@ def test_what_is_said_to_be_mended_lets_one_call_through_which_closes_it_or_shut
         assert standing.lets(target) is (Lets.NONE if end else Lets.ALL)
     assert not standing.mended("anthropic"), "nothing is shut"
     assert [each.name for each in told] == ["provider.circuit_opened", "provider.circuit_closed"]
+
+
+def test_one_whose_operator_vouches_for_it_is_called_at_once_whatever_it_failed_and_whatever_wait_it_wanted() -> None:
+    clock, target, other = FakeClock(), ("anthropic", "model"), ("ollama", "model")
+    standing = Standing(clock, Draws(), list[Fact]().append)
+    for each in (target, other):
+        for _ in range(IN_A_ROW):
+            standing.ended(each, standing.admit(each), "server_error")
+        standing.rate_limited(each[0], 3600.0)
+        booking = standing.book(each[0], {}, {})
+        assert isinstance(booking, Booking)
+        standing.heed(each[0], {Measure.REQUESTS: Remaining(0, 3600.0)})
+    standing.vouch_for("anthropic")
+    assert isinstance(standing.book("anthropic", {}, {Measure.REQUESTS: 1}), Booking)
+    assert standing.book("ollama", {}, {Measure.REQUESTS: 1}) == 3600.0
+    assert (standing.lets(target), standing.held_back("anthropic")) == (Lets.ONE, 0.0)
+    assert (standing.lets(other), standing.held_back("ollama")) == (Lets.NONE, 3600.0)
+    standing.admit(target)
+    standing.vouch_for("anthropic")
+    assert standing.lets(target) is Lets.NONE, "its probe is on its way"
+    standing.rate_limited("anthropic", 60.0)
+    assert standing.held_back("anthropic") == 60.0, "as the first time that it asks"
 
 
 def test_every_kind_says_of_its_target_what_the_table_does() -> None:

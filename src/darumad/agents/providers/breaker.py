@@ -149,8 +149,8 @@ class Circuit(Value):
         return _opened(counted, now, kind, unit) if _too_many(counted) else counted
 
     def mended(self, now: float) -> "Circuit":
-        """The circuit once somebody says that what opened it hard is mended: the next call is its probe."""
-        return self if self.hard is None else Circuit(until=now)
+        """The circuit once somebody says that what opened it is mended: the next call is its probe."""
+        return self if self.closed or self.probing else Circuit(until=now)
 
     def forget_probe(self) -> "Circuit":
         """The circuit when its probe was lost with its loop: another may go."""

@@ -153,6 +153,10 @@ class Broker:
         """Somebody says so: what only that could open lets one call through, to see. Whether there was any such."""
         return self._standing.mended(provider)
 
+    def vouch_for(self, provider: str) -> None:
+        """Its operator says that it is well: the next call is made, whatever it failed, and whatever wait it wanted."""
+        self._standing.vouch_for(provider)
+
     def lets(self, agent: str) -> tuple[Lets, str]:
         """How many calls for `agent` would be let through now, and by which circuit: the most willing of its chain.
 

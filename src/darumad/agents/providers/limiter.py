@@ -115,6 +115,10 @@ class Limiter:
         for booking in tuple(self._open):
             self.settle(now, booking, booking.needs)
 
+    def forget_what_was_said(self) -> None:
+        """Somebody knows better than what the server said last: the limits of the settings hold as before."""
+        self._left.clear()
+
     def heed(self, now: float, said: Mapping[Measure, Remaining]) -> None:
         """Take a server's word for what is left."""
         for measure, left in said.items():

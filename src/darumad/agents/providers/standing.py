@@ -178,8 +178,7 @@ class Standing:
         with self._lock:
             known = self._circuits
             self._circuits = {target: each for target, each in known.items() if target[0] != provider}
-            self._not_before.pop(provider, None)
-            self._guesses.pop(provider, None)
+            self._left_alone_no_more(provider)
         for target, each in known.items():
             if target[0] == provider and not each.closed:
                 self._note(ProviderCircuitClosed(":".join(target)))
@@ -191,6 +190,16 @@ class Standing:
             hard = {target: each for target, each in self._circuits.items() if target[0] == provider and each.hard}
             self._circuits |= {target: each.mended(now) for target, each in hard.items()}
         return bool(hard)
+
+    def vouch_for(self, provider: str) -> None:
+        """Its operator says that it is well: each open circuit lets one call through, and no wait it wanted holds."""
+        now = self._clock.monotonic()
+        with self._lock:
+            its = {target: each for target, each in self._circuits.items() if target[0] == provider}
+            self._circuits |= {target: each.mended(now) for target, each in its.items()}
+            self._left_alone_no_more(provider)
+            if provider in self._limiters:
+                self._limiters[provider].forget_what_was_said()
 
     def let_go(self) -> None:
         """The loop is gone with every call that was open on it: what they held is free for those of the next.
@@ -313,6 +322,10 @@ class Standing:
         with self._lock:
             fence = self._revoked.get(owner.item)
         return fence is not None and owner.fence <= fence
+
+    def _left_alone_no_more(self, provider: str) -> None:
+        self._not_before.pop(provider, None)
+        self._guesses.pop(provider, None)
 
     def _circuit(self, target: Target) -> Circuit:
         return self._circuits.get(target) or Circuit()

@@ -72,6 +72,10 @@ class Calls(Protocol):
         """Seconds until `provider` wants to be called again; 0.0 for now."""
         ...
 
+    def vouch_for(self, provider: str) -> None:
+        """Its operator says that it is well."""
+        ...
+
 
 class Validations:
     """What is known of each provider. `begin` is for every thread, the asking is done on the loop behind `post`."""
@@ -96,14 +100,22 @@ class Validations:
         """What is known by now, from asking and from calls: what those were refused, or answered since, weighs more."""
         found = self._found.get(provider, Validity())
         met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
-        refusing = self.refusing(provider)
-        failing = _failing(met, self._clock.monotonic()) or _left_alone(self._calls.held_back(provider))
-        if why := refusing or failing:
+        if why := self.uncalled(provider):
             reason = found.reason if found.state == "error" else why
-            return changed(found, state="error", reason=reason, passes=refusing is None)
+            return changed(found, state="error", reason=reason, passes=self.refusing(provider) is None)
         if found.state != "error" and (untried := _untried(met)) is not None:
             return changed(found, state="pending", reason=untried)
         return found if found.connected else self._answered(met, found)
+
+    def uncalled(self, provider: str) -> str | None:
+        """Why no call is made now; None while calls are."""
+        met = {model: circuit for (name, model), circuit in self._calls.circuits().items() if name == provider}
+        failing = _failing(met, self._clock.monotonic()) or _left_alone(self._calls.held_back(provider))
+        return self.refusing(provider) or failing
+
+    def vouch_for(self, provider: str) -> None:
+        """Its operator says that it is well: it is called, whatever calls have met."""
+        self._calls.vouch_for(provider)
 
     def refusing(self, provider: str) -> str | None:
         """Why no call is made until somebody says that what it refused is mended, and how; None while calls are."""
@@ -172,7 +184,9 @@ def _untried(met: Mapping[str, CircuitState]) -> str | None:
 
 def _left_alone(wait: float) -> str | None:
     """Why no call is made for so many seconds; None while calls wait as long as that."""
-    return f"it asked to be left alone: no call for {wait:,.0f} s more" if wait > LONGEST_WAIT else None
+    if wait <= LONGEST_WAIT:
+        return None
+    return f"it asked to be left alone: no call for {wait:,.0f} s more, or until `daruma work retry`"
 
 
 async def validated(spec: ProviderSpec, key: Credential | None, within: float = WITHIN) -> Validity:
