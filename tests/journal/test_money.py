@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -45,8 +46,10 @@ def reserve(
     )  # fmt: skip
 
 
-def settle(id_: str, nano_usd: int | None = 4, tokens: int = 0) -> Settle:
-    return Settle(id=id_, usage=Usage(input_tokens=tokens, calls=1, nano_usd=nano_usd))
+def settle(
+    id_: str, nano_usd: int | None = 4, tokens: int = 0, *, under: Mapping[Budget, Limits] | None = None
+) -> Settle:
+    return Settle(id=id_, usage=Usage(input_tokens=tokens, calls=1, nano_usd=nano_usd), limits=under or {})
 
 
 def test_reservations_of_one_batch_are_admitted_by_running_sum(desk: Desk) -> None:
@@ -133,6 +136,28 @@ def test_an_items_own_limits_hold_over_all_its_calls(desk: Desk) -> None:
     assert desk.call(reserve("r5", 0, calls=1)).limits == Limits(calls=1)
     assert desk.call(reserve("r6", 0, tokens=1, own_tokens=100)).limits == Limits(tokens=100)
     assert desk.call(reserve("r7", 0, tokens=1, own_tokens=101)) is APPLIED
+
+
+def test_of_a_budget_it_is_told_once_that_it_is_nearly_spent_and_once_that_it_is_exhausted(desk: Desk) -> None:
+    def told() -> list[tuple[Any, ...]]:
+        about = ("unit", "spent", "limit")
+        found = [each for each in desk.reader.events(0) if each.type.startswith("budget.")]
+        return [(each.type, each.subject, *(each.data[name] for name in about)) for each in found]
+
+    for name, cost in (("r1", 79), ("r2", 1), ("r3", 5)):
+        assert desk.call(reserve(name, cost, day_limit=100)) is APPLIED
+        desk.call(settle(name, cost, under=reserve(name, day_limit=100).limits))
+    assert told() == [("budget.threshold", "all", "nano_usd", 80, 100)]
+    for name in ("r4", "r5"):
+        assert not desk.call(reserve(name, 16, day_limit=100)).waits
+    assert told()[1:] == [("budget.exhausted", "all", "nano_usd", 85, 100)]
+
+
+def test_a_call_that_a_limit_of_nothing_let_through_is_settled_whatever_it_used(desk: Desk) -> None:
+    free = reserve("r1", 0, tokens=0, own_tokens=0)
+    assert desk.call(free) is APPLIED
+    assert desk.call(settle("r1", 0, tokens=7, under=free.limits)) is APPLIED
+    assert desk.sql("SELECT tokens, reserved_calls FROM budget WHERE scope = 'item:a'") == [(7, 0)]
 
 
 def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:

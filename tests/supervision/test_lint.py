@@ -39,6 +39,16 @@ def test_levels_multiply_and_are_named() -> None:
     assert finding.startswith("root/s: can never escalate for a")
 
 
+def test_a_supervisor_takes_as_long_as_the_slowest_child_that_can_trip_it() -> None:
+    quick = ChildSpec("quick", print, error_budget=ErrorBudget(5, 10.0))
+    slow = ChildSpec("slow", print, error_budget=MINUTE, backoff=Backoff(10, 40))
+    apart = ChildSpec("apart", print, error_budget=ErrorBudget(5, 200.0), backoff=Backoff(1, 60, give_up_after=8))
+    inner = Supervisor.factory(SupervisorFlags(intensity=1, period=600), [quick, slow, apart])
+    nested = ChildSpec("s", inner, type="supervisor")
+    assert lint(SupervisorFlags(intensity=1, period=260), [nested]) == []
+    assert len(lint(SupervisorFlags(intensity=1, period=259), [nested])) == 1
+
+
 def test_supervisors_are_permanent_and_unhurried_and_workers_have_a_start_timeout() -> None:
     inner = Supervisor.factory(SupervisorFlags(), [])
     specs = [

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darumad.names import Millis, NanoUsd
@@ -21,6 +21,7 @@ from darumad.work.budget import (
     admit,
     budgets_over,
     day_key,
+    has_room,
     nearly_spent,
     next_day,
     room_left,
@@ -81,6 +82,27 @@ def test_room_is_never_below_nothing_and_none_stays_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "spent", "needed", "room"),
+    [
+        (Limits(), usd(99), None, True),
+        (Limits(nano_usd=NanoUsd(100)), usd(99), None, True),
+        (Limits(nano_usd=NanoUsd(100)), usd(100), None, False),
+        (Limits(nano_usd=NanoUsd(100), calls=9), Amount(calls=9), None, False),
+        (Limits(nano_usd=NanoUsd(0)), usd(0), None, True),  # for what is free
+        (Limits(tokens=0), usd(0), None, False),
+        (Limits(calls=0), usd(0), None, False),
+        (Limits(nano_usd=NanoUsd(100)), usd(90), usd(10), True),
+        (Limits(nano_usd=NanoUsd(100)), usd(90), usd(11), False),
+        (Limits(nano_usd=NanoUsd(100)), usd(100), usd(0), True),
+    ],
+)
+def test_room_is_for_what_is_needed_or_for_anything_at_all(
+    limits: Limits, spent: Amount, needed: Amount | None, room: bool
+) -> None:
+    assert has_room(limits, spent, needed) is room
+
+
+@pytest.mark.parametrize(
     ("limits", "near"),
     [
         (Limits(), False),
@@ -95,6 +117,7 @@ def test_four_fifths_of_any_limit_are_nearly_all_of_it(limits: Limits, near: boo
 
 
 @given(st.integers(1, 1000), st.lists(st.integers(0, 300), max_size=20))
+@example(limit=1, steps=[1])
 def test_a_growing_sum_is_told_of_once(limit: int, steps: list[int]) -> None:
     under, told, account = Limits(nano_usd=NanoUsd(limit)), [], Account()
     for step in steps:
