@@ -21,6 +21,7 @@ from darumad.work.budget import (
     admit,
     budgets_over,
     day_key,
+    fullest_unit,
     has_room,
     nearly_spent,
     next_day,
@@ -114,6 +115,20 @@ def test_room_is_for_what_is_needed_or_for_anything_at_all(
 )
 def test_four_fifths_of_any_limit_are_nearly_all_of_it(limits: Limits, near: bool) -> None:
     assert nearly_spent(limits, Amount(nano_usd=NanoUsd(80), tokens=40)) is near
+
+
+@pytest.mark.parametrize(
+    ("limits", "unit"),
+    [
+        (Limits(), None),
+        (Limits(calls=0), None),
+        (Limits(nano_usd=NanoUsd(100), tokens=50, calls=9), "nano_usd"),
+        (Limits(nano_usd=NanoUsd(1000), tokens=50, calls=9), "tokens"),
+        (Limits(nano_usd=NanoUsd(1000), tokens=50, calls=1), "calls"),
+    ],
+)
+def test_the_fullest_unit_is_the_one_of_which_the_largest_share_is_spent(limits: Limits, unit: str | None) -> None:
+    assert fullest_unit(limits, Amount(nano_usd=NanoUsd(90), tokens=44, calls=1)) == unit
 
 
 @given(st.integers(1, 1000), st.lists(st.integers(0, 300), max_size=20))

@@ -71,6 +71,14 @@ def test_a_call_larger_than_the_limit_goes_alone_and_not_never() -> None:
     assert limiter.when(1.0, {Measure.INPUT: 1}) == 1.0 + WINDOW
 
 
+def test_what_ended_more_than_a_minute_ago_is_kept_no_longer() -> None:
+    limiter = Limiter({Measure.REQUESTS: 1})
+    for now in range(0, 6_000, 60):
+        assert limiter.when(float(now), ONE) == now
+        limiter.settle(float(now), limiter.book(ONE), ONE)
+    assert len(limiter._windows[Measure.REQUESTS].ended) == 1
+
+
 def test_a_server_s_word_is_heeded_until_its_minute_is_over() -> None:
     limiter = Limiter({})
     limiter.heed(10.0, {Measure.REQUESTS: Remaining(1, 20.0), Measure.INPUT: Remaining(100, 5.0)})
