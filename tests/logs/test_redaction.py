@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from darumad.redaction import MASK, Redactor
 
+PRINTABLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
 KEYS = (
     "sk-ant-api03-AbCdEf0123456789AbCdEf",
     "sk-proj-AbCdEf0123456789AbCdEf",
@@ -61,7 +62,7 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
     assert Redactor()(text) == text
 
 
-@given(st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6 and text.isprintable()))
+@given(st.text(PRINTABLE, min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6))
 def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: str) -> None:
     redact = Redactor()
     redact.conceal(secret)

@@ -29,9 +29,11 @@ def test_no_window_ever_holds_more_than_the_limit(calls: list[Made], limit: int)
     limiter, now, arrived, largest = Limiter({Measure.INPUT: limit}), 0.0, [], 0  # whole seconds: exact
     for wait, estimate, used, lasts, share in calls:
         now += wait
-        while (at := limiter.when(now, {Measure.INPUT: estimate})) > now:
-            now = at
-        booking = limiter.book({Measure.INPUT: estimate})
+        needs = {Measure.INPUT: estimate}
+        at = limiter.when(now, needs)
+        assert at == now or limiter.when(at - 1, needs) == at, "no later than it fits"
+        assert limiter.when(at, needs) == at, "and no sooner: who waited is not sent away again"
+        now, booking = at, limiter.book(needs)
         true = min(used, estimate)
         arrived.append((now + min(share, lasts), true))
         now += lasts
@@ -69,6 +71,14 @@ def test_a_call_larger_than_the_limit_goes_alone_and_not_never() -> None:
     assert limiter.when(0.0, large) == 0.0
     limiter.settle(1.0, limiter.book(large), large)
     assert limiter.when(1.0, {Measure.INPUT: 1}) == 1.0 + WINDOW
+
+
+def test_a_call_goes_as_soon_as_enough_of_the_last_minute_has_passed() -> None:
+    limiter = Limiter({Measure.INPUT: 10})
+    for now, used in ((0.0, {Measure.INPUT: 4}), (10.0, {Measure.INPUT: 4}), (20.0, {Measure.INPUT: 2})):
+        limiter.settle(now, limiter.book(used), used)
+    sent = {tokens: limiter.when(20.0, {Measure.INPUT: tokens}) for tokens in (4, 5, 8, 9, 10, 99)}
+    assert sent == {4: 60.0, 5: 70.0, 8: 70.0, 9: 80.0, 10: 80.0, 99: 80.0}
 
 
 def test_what_ended_more_than_a_minute_ago_is_kept_no_longer() -> None:
