@@ -9,17 +9,13 @@ from hypothesis import strategies as st
 
 from darumad.names import Millis, NanoUsd
 from darumad.work import Limits
-from darumad.work.allowance import Allowance, Caps
 from darumad.work.budget import (
-    EVER,
     UNITS,
     Account,
     Amount,
-    Budget,
     Fit,
     Told,
     admit,
-    budgets_over,
     day_key,
     fullest_unit,
     has_room,
@@ -165,26 +161,6 @@ def test_a_raised_limit_is_told_of_anew() -> None:
     assert account.settle(Amount(), Amount(), low).told is Told.EXHAUSTED, "a settlement is no news"
     assert account.reserve(call, high).told is Told.NOTHING
     assert account.settle(Amount(), Amount(), None).told is Told.EXHAUSTED, "without its limits nothing is known"
-
-
-def test_a_call_falls_under_its_item_its_agent_its_provider_and_everything() -> None:
-    allowance = Allowance(
-        caps={
-            "all": Caps(daily=Limits(calls=1), total=Limits(calls=2)),
-            "agent:writer": Caps(daily=Limits(calls=3)),
-            "provider:far": Caps(total=Limits(calls=4)),
-        },
-        item=Limits(calls=5, tokens=6),
-    )
-    over = allowance.limits_over("a", Limits(calls=7), "writer", "far", "2026-11-21")
-    assert {each: limits for each, limits in over.items() if limits != Limits()} == {
-        Budget("item:a", EVER): Limits(calls=7, tokens=6),
-        Budget("agent:writer", "2026-11-21"): Limits(calls=3),
-        Budget("provider:far", EVER): Limits(calls=4),
-        Budget("all", "2026-11-21"): Limits(calls=1),
-        Budget("all", EVER): Limits(calls=2),
-    }
-    assert set(over) == set(budgets_over("a", "writer", "far", "2026-11-21"))
 
 
 def millis(*date: int) -> Millis:
