@@ -140,6 +140,13 @@ def test_the_fourth_fault_finding_is_dead(before: int, to: WorkState) -> None:
     assert following.feedback == FAULTY.data
 
 
+@pytest.mark.parametrize(("before", "to"), [(0, WorkState.READY), (3, WorkState.DEAD)])
+def test_faults_that_are_told_in_no_form_are_feedback_all_the_same(before: int, to: WorkState) -> None:
+    following = follows(record(REV, reviews=before), failed("review_rejected", data="no form"))
+    assert (following.to, raised(following)) == (to, {"reviews": 1})
+    assert following.feedback == {"issues": ["it was review_rejected"]}
+
+
 def test_faults_and_an_undecided_gate_together_send_the_item_back() -> None:
     both = reviewed(correctness=Verdict.FAIL, completeness=Verdict.UNKNOWN)
     assert follows(record(REV), both).to is WorkState.READY
@@ -283,9 +290,10 @@ def test_an_optimization_that_was_itself_asked_for_can_fail() -> None:
     assert follows(alone, failed("tool_error")).to is WorkState.DEAD
 
 
+@pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("kind", OWN)
-def test_a_failed_reviewer_is_tried_again_on_the_finished_work(kind: str) -> None:
-    following = follows(record(REV), failed(kind))
+def test_a_failed_reviewer_is_tried_again_on_the_finished_work(kind: str, before: int) -> None:
+    following = follows(record(REV, failures=before), failed(kind))
     assert (following.to, following.stage, following.reason) == (WorkState.SCHEDULED, REV, ScheduleReason.BACKOFF)
     assert (following.ends_attempt, raised(following)) == (True, {"failures": 1})
 
@@ -352,6 +360,7 @@ def test_an_agent_cannot_ask_for_what_is_not_its_to_ask(data: object) -> None:
 def test_a_cancelled_item_is_cancelled_under_a_new_fence() -> None:
     following = follows(record(), failed("cancelled"))
     assert (following.to, following.fence_up, following.ends_attempt) == (WorkState.CANCELLED, True, True)
+    assert following.outcome == "cancelled"
 
 
 @pytest.mark.parametrize("stage", WALK)
@@ -367,7 +376,8 @@ def test_an_interrupted_item_goes_on_where_it_was_and_owes_nothing(kind: str, st
 def test_the_third_crash_of_our_own_handler_or_loop_is_dead(before: int, to: WorkState, kind: str) -> None:
     following = follows(record(crashes=before), failed(kind))
     assert (following.to, following.stage, raised(following)) == (to, EXE, {"crashes": 1})
-    assert following.outcome == ("interrupted" if to is WorkState.READY else "agent_crashed")
+    assert following.outcome == following.reason == ("interrupted" if to is WorkState.READY else "agent_crashed")
+    assert following.error
 
 
 @pytest.mark.parametrize("kind", ["stale", "spawn_failed"])
@@ -388,7 +398,8 @@ LATE = item(expires_at=NOW)
 @pytest.mark.parametrize("result", [failed("tool_error"), failed("connect"), failed("interrupted")])
 def test_an_item_past_its_expiry_does_not_go_back_into_the_line(result: WorkResult) -> None:
     following = follows(record(of=LATE), result)
-    assert (following.to, following.outcome, following.ends_attempt) == (WorkState.DEAD, "expired", True)
+    assert (following.to, following.ends_attempt) == (WorkState.DEAD, True)
+    assert following.outcome == following.reason == "expired"
 
 
 def test_an_item_may_finish_its_attempt_past_its_expiry() -> None:
@@ -423,6 +434,29 @@ def test_a_failure_is_told_with_the_item_the_agent_hints_and_steps() -> None:
         "hints": list(KINDS["auth"].hints),
         "recovery": [KINDS["auth"].recovery[0], "Look at the log of the attempt and at what the work depends on."],
     }
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("counted", [0, 9])
+@pytest.mark.parametrize("stage", WALK)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_whatever_stops_an_item_says_why_and_by_whom(kind: str, stage: Stage, counted: int, late: bool) -> None:
+    before = dict.fromkeys(COUNTERS, counted)
+    held = record(stage, of=LATE if late else None, holder="executors/executor/1#2", **before)
+    following = follows(held, failed(kind))
+    stopped = following.to not in {WorkState.READY, WorkState.RUNNING}
+    if stopped or following.degraded:
+        assert following.error
+        assert (following.error["kind"] != "", following.error["agent"]) == (True, "executors/executor/1#2")
+        assert following.error["message"] in {f"it was {kind}", "the item was not done by its expires_at"}
+    if stopped:
+        assert following.outcome in {each.value for each in StopReason}
+
+
+def test_what_an_agent_wrote_is_why_it_failed_where_it_says_no_more() -> None:
+    following = follows(record(), WorkResult(stop_reason=StopReason.TOOL_ERROR, text="the disk is full"))
+    assert following.error
+    assert following.error["message"] == "the disk is full"
 
 
 @pytest.mark.parametrize("stop", [s for s in StopReason if s is not StopReason.COMPLETED])

@@ -55,3 +55,8 @@ def test_events_that_are_kept_no_longer_are_not_guessed() -> None:
     assert spent(WALK[9:], Millis(9000)) == {"executing": 99, "reviewing": 40}
     assert spent([], Millis(9000)) == {}
     assert [place for _, place in places(WALK)][-1] is None
+
+
+def test_an_event_that_cannot_be_read_says_nothing_of_where_an_item_is_and_costs_no_other() -> None:
+    unreadable = told((150, "assigned", {"unreadable": "no JSON"}))
+    assert spent([*WALK[:8], *unreadable, *WALK[8:]], Millis(9000)) == spent(WALK, Millis(9000))
