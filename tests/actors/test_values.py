@@ -107,6 +107,29 @@ def test_a_slot_that_goes_down_and_up_while_it_is_taken_is_given_nothing_else(ge
     assert (roster.take(DOING), roster.take(DOING)) == ("x/1#1", None)
 
 
+def test_a_slot_that_a_claim_found_nothing_for_comes_up_free_again() -> None:
+    roster = Roster()
+    roster.add(seat("x/1"))
+    roster.offer({DOING: 1})
+    roster.free("x/1#1")
+    assert roster.taken() == frozenset()
+    roster.remove("x/1#1")
+    roster.add(seat("x/1"))
+    assert roster.take(DOING) == "x/1#1"
+
+
+def test_a_slot_whose_agent_is_made_anew_keeps_its_item_and_is_offered_with_what_the_agent_is_made_of() -> None:
+    roster = Roster()
+    roster.add(seat("x/1"), "as it was")
+    (slot,) = roster.offer({DOING: 1})
+    roster.hold("x/1#1", held(), NOW)
+    roster.add(seat("x/1"), "corrected")
+    assert (roster.held(), roster.take(DOING)) == ({("a", 3)}, None)
+    roster.free("x/1#1")
+    (again,) = roster.offer({DOING: 5})
+    assert (slot.resources_version, again.resources_version) == ("as it was", "corrected")
+
+
 def test_optimizers_and_reviewers_serve_every_definition_and_executors_their_own() -> None:
     assert pool_of(Stage.OPTIMIZING, OTHER) == pool_of(Stage.OPTIMIZING, EXECUTOR)
     assert pool_of(Stage.EXECUTING, OTHER) != pool_of(Stage.EXECUTING, EXECUTOR)

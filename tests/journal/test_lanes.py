@@ -69,6 +69,14 @@ def test_what_a_lane_was_given_of_one_definition_costs_it_no_turn_with_another(d
     assert given == ["busy", "late"] * 3
 
 
+def test_who_has_a_place_in_a_limited_lane_waits_all_the_same_while_its_definition_is_gated(desk: Desk) -> None:
+    with_lanes(desk, tree=Lane(max_running=1))
+    desk.submit(new_item("a", lane="tree", agent="x", stages=(DO, REVIEW)))
+    desk.call(move(desk.claim_one(DO), WorkState.READY, REVIEW))
+    assert not desk.claim(REVIEW, gated=frozenset({AgentName("x")}))
+    assert [each.record.item.id for each in desk.claim(REVIEW)] == ["a"]
+
+
 def test_within_a_limited_lane_the_rank_decides_whatever_its_items_wait_for(desk: Desk) -> None:
     with_lanes(desk, tree=Lane(max_running=1))
     items = [("free-0", "free", "y"), ("free-1", "free", "y"), ("first", "tree", "x"), ("second", "tree", "y")]

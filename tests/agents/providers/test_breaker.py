@@ -96,6 +96,30 @@ def test_half_of_five_opens_and_half_of_four_does_not() -> None:
     assert after(bad, good, good, bad, good).state(4.0) is State.CLOSED
 
 
+@given(st.lists(st.tuples(st.sampled_from((0.0, 0.25, 0.5, 1.0, 9.0)), st.booleans()), max_size=40))
+def test_it_opens_with_the_attempt_that_makes_it_half_of_five_or_three_in_a_row(
+    attempts: list[tuple[float, bool]],
+) -> None:
+    circuit, now, ended, row, weighed_at = Circuit(), 0.0, [], 0, 0.0
+    for wait, good in attempts:
+        now += wait
+        weighed_at = weighed_at if ended and ended[-1][0] == int(now) else now  # once a second
+        ended.append((int(now), not good))
+        row = 0 if good else row + 1
+        weighed = [failed for second, failed in ended if second > weighed_at - WINDOW]
+        circuit = circuit.ended(End.ANSWERED if good else End.FAILED, NO_PROBE, now)
+        opens = (len(weighed) >= 5 and sum(weighed) * 2 >= len(weighed)) or row >= 3
+        assert circuit.state(now) is (State.OPEN if opens else State.CLOSED)
+        if opens:
+            break
+
+
+@pytest.mark.parametrize("circuit", [Circuit(), OPEN, HALF, PROBING])
+def test_what_did_not_open_hard_is_mended_by_nobody_s_word(circuit: Circuit) -> None:
+    assert circuit.mended(5.0) == circuit
+    assert HARD.mended(5.0).admit(5.0)[1] == PROBE
+
+
 def test_three_failures_in_a_row_open_however_old() -> None:
     assert after(*[End.FAILED] * 3, step=1_000.0).state(2_000.0) is State.OPEN
     assert after(End.FAILED, End.FAILED, End.ANSWERED, End.FAILED, step=1_000.0).state(3_000.0) is State.CLOSED
@@ -241,5 +265,13 @@ def test_every_kind_says_of_its_target_what_the_table_does() -> None:
     }
     assert {kind for kind, end in ends.items() if end is End.FAILED} == failed
     assert {kind for kind, end in ends.items() if end is End.HOPELESS} == {"auth", "quota_exhausted", "model_not_found"}
-    assert {ends[kind] for kind in ("cancelled", "local_saturation", "budget_exhausted")} == {End.LOST}
+    not_the_target_s = {
+        "local_saturation",
+        "budget_exhausted",
+        "price_unknown",
+        "cancelled",
+        "interrupted",
+        "bridge_stalled",
+    }
+    assert {kind for kind, end in ends.items() if end is End.LOST} == not_the_target_s
     assert {ends[kind] for kind in ("rate_limited", "invalid_request", "bad_tool_args")} == {End.ANSWERED}
