@@ -4,6 +4,7 @@ import pytest
 
 from darumad.agents.providers import openai_wire
 from darumad.agents.providers.anthropic_wire import Assembly
+from darumad.agents.providers.classify import AttemptFailed
 from darumad.agents.providers.prices import Price
 from darumad.redaction import redact
 from darumad.sim import Reply, Rule, Server, ToolUse, When
@@ -171,6 +172,54 @@ def test_calls_of_a_server_that_counts_none_up_are_told_apart_by_their_ids(index
     assembly.add({"model": "m", "choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
     said = [(each.name, each.arguments) for each in assembly.reply().calls]
     assert said == [("weather", {"at": 1}), ("weather", {"at": 2})]
+
+
+def ended(reason: object, *, stream: bool, call: bool = False) -> ModelReply:
+    """What is made of an answer of OpenAI's protocol that ended for this reason."""
+    assembly = openai_wire.Assembly(None)
+    calls = [{"id": "a", "function": {"name": "weather", "arguments": "{}"}}]
+    said = {"content": "fine", **({"tool_calls": calls} if call else {})}
+    take = assembly.add if stream else assembly.whole
+    take({"model": "m", "choices": [{"delta": said, "message": said, "finish_reason": reason}]})
+    return assembly.reply()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("stop", "words"),
+    [
+        ("end", ["stop", "STOP", "eos", "eos_token", "stop_sequence", "end", "end_turn"]),
+        ("max_tokens", ["length", "max_tokens", "MAX_TOKENS", "model_length"]),
+        ("refusal", ["content_filter", "content_filter: RECITATION", "SAFETY", "PROHIBITED_CONTENT", "refusal"]),
+    ],
+)
+def test_an_end_is_known_in_the_words_of_all_who_speak_the_protocol(stop: str, words: list[str], stream: bool) -> None:
+    assert {ended(each, stream=stream).stop for each in words} == {stop}
+
+
+def test_an_end_that_waits_for_tools_is_known_in_others_words_too() -> None:
+    for word in "tool_calls", "function_call", "tool_use", "end_turn", "eos":
+        assert ended(word, stream=True, call=True).stop == "tools"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("insufficient_system_resource", "overloaded"),
+        ("error", "server_error"),
+        ("abort", "server_error"),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "bad_tool_args"),
+        ("repetition", "malformed_response"),
+        ("stopped", "malformed_response"),
+        (5, "malformed_response"),
+        (None, "truncated_stream"),
+        ("", "truncated_stream"),
+    ],
+)
+def test_an_end_that_is_none_is_no_answer_though_something_was_said(reason: object, kind: str) -> None:
+    with pytest.raises(AttemptFailed) as failed:
+        ended(reason, stream=False)
+    assert failed.value.diagnosis.kind == kind
 
 
 def test_what_a_cache_gave_is_counted_as_such_and_costs_its_own_price() -> None:

@@ -19,7 +19,29 @@ _STOPS: Mapping[str, Stop] = {
     "function_call": "tools",
     "length": "max_tokens",
     "content_filter": "refusal",
+    "eos": "end",  # Together
+    "eos_token": "end",  # TGI, as is the next
+    "stop_sequence": "end",
+    "end": "end",
+    "end_turn": "end",  # who hands on what Anthropic says, as are the next
+    "tool_use": "tools",
+    "max_tokens": "max_tokens",  # Gemini's word as well
+    "refusal": "refusal",
+    "model_length": "max_tokens",  # Mistral
+    "safety": "refusal",  # who hands on what Gemini says, as are the next
+    "recitation": "refusal",
+    "blocklist": "refusal",
+    "prohibited_content": "refusal",
+    "spii": "refusal",
 }
+"""The ends that an answer has: in OpenAI's words, and behind them in those of others."""
+_BROKEN_OFF: Mapping[str, str] = {
+    "insufficient_system_resource": "overloaded",  # DeepSeek
+    "error": "server_error",  # Mistral, OpenRouter
+    "abort": "server_error",  # vLLM, SGLang
+    "function_call_filter": "bad_tool_args",  # Gemini
+}
+"""Ends that are none: the kind of failure that each of them is."""
 
 
 def body_of(model: str, request: ModelRequest, *, stream: bool, theirs: bool) -> dict[str, Any]:
@@ -154,7 +176,7 @@ class Assembly:
             raise AttemptFailed("truncated_stream", "the stream ended before the answer did")
         usage = self._used()
         calls = (call_of(each.id, each.name, text_of(each.arguments), usage) for each in self._calls)
-        stop = stop_of(self._stop, _STOPS, usage)
+        stop = _stop_of(self._stop, usage)
         return checked(
             ModelReply(
                 text=text_of(self._text),
@@ -171,6 +193,14 @@ class Assembly:
         read, output = count_of(self._usage.get("prompt_tokens")), count_of(self._usage.get("completion_tokens"))
         cached = min(count_of(details.get("cached_tokens")) or 0, read or 0)
         return usage_of(self._price, fresh=None if read is None else read - cached, cached=cached, output=output)
+
+
+def _stop_of(reason: str, usage: Usage) -> Stop:
+    """The end that a server's words stand for. Gemini says more behind a colon, and some hand on words in capitals."""
+    word = reason.partition(":")[0].lower()
+    if word in _BROKEN_OFF:
+        raise AttemptFailed(_BROKEN_OFF[word], f"the server broke the answer off: {word}", usage=usage)
+    return stop_of(word, _STOPS, usage)
 
 
 @reads
