@@ -19,7 +19,9 @@ from darumad.work.blame import BARREN_LIVES, MAX_CRASHES
 
 ROOT = Path(__file__).parents[2]
 ANALYZE = shutil.which("systemd-analyze")
+PROMTOOL = shutil.which("promtool")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed here")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed here")
 
 
 def read(unit: str) -> configparser.ConfigParser:
@@ -178,6 +180,17 @@ def test_every_alert_is_about_a_metric_that_there_is() -> None:
     }
     assert asked
     assert asked <= known
+
+
+@needs_promtool
+def test_prometheus_takes_the_scrape_job_and_fires_each_alert_when_it_should_and_no_sooner(tmp_path: Path) -> None:
+    for file in (*(ROOT / "config/prometheus").iterdir(), ROOT / "tests/docs/alerts.test.yml"):
+        shutil.copy(file, tmp_path)
+    for check in (("check", "config", "scrape.yml"), ("test", "rules", "alerts.test.yml")):
+        done = subprocess.run(
+            [str(PROMTOOL), *check], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_under_systemd_the_settings_are_read_from_where_the_unit_says() -> None:
