@@ -1,4 +1,4 @@
-"""Every command that the README and the tutorial tell a reader to type works when it is pasted."""
+"""What the README, the tutorial and the how-tos tell a reader to type works when it is pasted."""
 
 import shutil
 import socket
@@ -93,3 +93,40 @@ def test_the_readme_goes_on_with_anthropic(place: Path) -> None:
         (shown,) = paste(place, {**reader(place), **there}, [block])
         assert "provider         anthropic" in shown
         assert "reference.md" in shown
+
+
+def _settings_of_a_user(place: Path) -> dict[str, str]:
+    """Where a user's are looked for, also where root runs the tests, whose are elsewhere."""
+    return {"DARUMA_CONFIG": str(place / ".config/daruma/daruma.yaml")}
+
+
+def test_ollama_is_used_as_its_page_says(place: Path) -> None:
+    with Simulation("ollama", models=("qwen3:8b",)) as models:
+        there = {"DARUMA_PROVIDERS__OLLAMA__BASE_URL": models.url("ollama")}
+        environ = {**reader(place, {"ollama": "exit 0"}), **there, **_settings_of_a_user(place)}
+        told = [block for block, _ in blocks(ROOT / "docs/how-to/use-ollama.md")]
+        shown = "".join(paste(place, environ, ["PATH=$PWD/.venv/bin:$PATH", *told]))
+    assert "provider         ollama qwen3:8b: the settings name ollama" in shown
+
+
+def test_anthropic_is_used_as_its_page_says(place: Path) -> None:
+    """The key is what the reader pastes by hand."""
+    with Simulation("anthropic") as models:
+        there = {"DARUMA_PROVIDERS__ANTHROPIC__BASE_URL": models.url("anthropic")}
+        environ = {**reader(place), **there, **_settings_of_a_user(place)}
+        told = [block for block, _ in blocks(ROOT / "docs/how-to/use-anthropic.md")]
+        pasted = [block.replace("/dev/stdin", "/dev/stdin <<< sk-ant-of-the-reader") for block in told]
+        shown = "".join(paste(place, environ, ["PATH=$PWD/.venv/bin:$PATH", *pasted]))
+    assert f"its key is from file: {place}/.config/daruma/anthropic-api-key" in shown
+
+
+def test_a_conversation_is_held_as_its_page_says(place: Path) -> None:
+    with Simulation("ollama", models=("qwen3",)) as models:
+        environ = {**reader(place), "DARUMA_PROVIDERS__OLLAMA__BASE_URL": models.url("ollama")}
+        began = """PATH=$PWD/.venv/bin:$PATH
+export DARUMA_PROVIDER__USE=ollama
+daruma serve 2>daemon.log &
+daruma health --within 20s"""
+        told = [block for block, _ in blocks(ROOT / "docs/how-to/hold-a-conversation.md")]
+        _, *shown = paste(place, environ, [began, *told])
+    assert [block.count("ack ollama#") for block in shown] == [2, 1]
