@@ -84,10 +84,9 @@ def test_a_journal_of_an_earlier_version_becomes_one_of_this(tmp_path: Path, clo
         assert before.execute("SELECT uid FROM item").fetchall() == [("a",)]
 
 
-def test_a_call_that_was_open_when_the_daemon_before_an_upgrade_was_killed_is_on_its_attempt(
-    tmp_path: Path, clock: FakeClock
-) -> None:
-    directory = of_version(9, tmp_path / "old")
+def held_by_version_9(directory: Path, *statements: str) -> Path:
+    """A state directory whose daemon was killed while it held its item, with a call settled and one open."""
+    of_version(9, directory)
     with closing(sqlite3.connect(directory / "journal.db", isolation_level=None)) as db:
         db.execute("INSERT INTO attempt (item, attempt, started_at) VALUES (1, 1, 1)")
         db.execute(
@@ -95,9 +94,68 @@ def test_a_call_that_was_open_when_the_daemon_before_an_upgrade_was_killed_is_on
             " started_at = 1"
         )
         db.execute("INSERT INTO hold VALUES (1, 3, 1, 1, 'x/1#1', 'executing', 1, NULL, NULL)")
+        for statement in statements:
+            db.execute(statement)
+    return directory
+
+
+def settled(nano_usd: str, tokens: int, calls: int, *, item: str = "a", at: int = 1) -> str:
+    """One more reservation of that daemon's, made `at` an instant and settled."""
+    values = f"'t', '{item}', 'one', 'some', 'd', 1, 7, 9, {at}, {at}, {nano_usd}, {tokens}, {calls}"
+    return f"INSERT INTO reservation VALUES ({values})"
+
+
+def booked(directory: Path, clock: FakeClock) -> list[tuple[object, ...]]:
+    """What each attempt is said to have used after the migration: calls, tokens read and written, nano-USD."""
     desk = Desk(directory, clock).open()
-    assert desk.sql("SELECT calls, input_tokens, nano_usd FROM attempt") == [(1, 9, 7)]
+    rows = desk.sql("SELECT calls, input_tokens, output_tokens, nano_usd FROM attempt ORDER BY attempt")
     desk.close()
+    return rows
+
+
+def test_calls_of_a_stage_that_had_not_ended_before_an_upgrade_are_on_their_attempt_settled_or_open(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    assert booked(held_by_version_9(tmp_path / "old"), clock) == [(2, 3 + 9, 0, 5 + 7)]
+
+
+@pytest.mark.parametrize(
+    ("said", "rows"),
+    [
+        ("UPDATE attempt SET calls = 1, input_tokens = 2, output_tokens = 1, nano_usd = 5", [(2, 11, 1, 12)]),
+        ("UPDATE attempt SET calls = 4, input_tokens = 8, output_tokens = 1, nano_usd = 50", [(5, 17, 1, 57)]),
+        (settled("NULL", 4, 1), [(3, 16, 0, None)]),
+        (settled("0", 0, 0), [(2, 12, 0, 12)]),
+        (settled("1", 1, 1, item="b"), [(2, 12, 0, 12)]),
+        ("UPDATE hold SET claimed_at = 2", [(1, 9, 0, 7)]),
+    ],
+    ids=[
+        "booked by its stage",
+        "booked, and its reservation gone",
+        "of an unknown price",
+        "that was not made",
+        "of an item that is gone",
+        "before the claim",
+    ],
+)
+def test_what_an_upgrade_books_on_an_attempt_is_what_was_not_booked_before(
+    tmp_path: Path, clock: FakeClock, said: str, rows: list[tuple[object, ...]]
+) -> None:
+    assert booked(held_by_version_9(tmp_path / "old", said), clock) == rows
+
+
+def test_calls_before_an_upgrade_are_on_the_attempt_whose_claim_was_the_latest(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    directory = held_by_version_9(
+        tmp_path / "old",
+        "UPDATE item SET fence = 4, attempt = 2",
+        "UPDATE hold SET ended_at = 5",
+        "INSERT INTO attempt (item, attempt, started_at) VALUES (1, 2, 5)",
+        "INSERT INTO hold VALUES (1, 4, 2, 1, 'x/1#2', 'executing', 5, NULL, NULL)",
+        settled("2", 4, 1, at=6),
+    )
+    assert booked(directory, clock) == [(1, 3, 0, 5), (2, 4 + 9, 0, 2 + 7)]
 
 
 def test_a_journal_of_this_version_is_not_copied(desk: Desk) -> None:
