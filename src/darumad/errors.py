@@ -198,6 +198,7 @@ CODES: Mapping[str, ErrorCode] = {
             74,
             "Name a place that you may write to; what the daemon was asked for is done, only not told.",
         ),
+        ErrorCode("no_directory", 400, 2, "Go to a directory that is there (`cd`), and call it again."),
     )
 }
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.kit.daemon import DARUMA, Daemon
 
 CLOSED = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
@@ -33,6 +35,21 @@ def test_a_daemon_that_was_started_with_the_standard_streams_closed_works_and_wr
 
 def test_a_command_that_was_started_with_the_standard_streams_closed_ends_as_it_would_with_them() -> None:
     assert subprocess.run([*CLOSED, DARUMA, "version"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("argv", [("doctor",), ("config", "check"), ("backup", "copy.db"), ("serve",)], ids=" ".join)
+def test_a_command_that_is_called_in_a_directory_that_was_removed_says_so(
+    argv: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', "sh", DARUMA, *argv],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("daruma: the directory that this was called in is not there any more\n  -> Go to ")
 
 
 def test_an_error_that_names_a_path_which_is_no_text_ends_as_it_would_where_nobody_reads_it() -> None:

@@ -120,6 +120,22 @@ def test_a_directory_that_is_not_there_is_told(desk: Desk, tmp_path: Path) -> No
     assert code(refused) == "no_file"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_place_that_one_may_not_write_to_is_told_and_is_no_failing_disk(
+    desk: Desk, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    for each in (tmp_path, *tmp_path.parents[:-2]):
+        each.chmod(0o755)
+    state = state_of(desk)
+    for each in (state.path, *state.path.rglob("*")):
+        os.chown(each, 65534, 65534)
+    request.addfinalizer(lambda: os.seteuid(0))
+    os.seteuid(65534)
+    with pytest.raises(Refused, match="may not be written") as refused:
+        back_up(state, tmp_path / "copy.db")
+    assert code(refused) == "denied"
+
+
 def test_what_is_there_is_not_overwritten(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(Refused) as refused:

@@ -42,6 +42,10 @@ tell mended "$(systemctl is-active darumad.service darumad.socket | tr '\n' ' ')
 systemctl stop darumad.socket
 tell doctor_without_socket "$(daruma doctor | grep systemd)"
 systemctl restart darumad
+rm /run/daruma/control.sock
+tell doctor_without_its_file "$(daruma doctor | grep systemd)"
+systemctl stop darumad.socket darumad.service
+systemctl start darumad
 tell doctor "$(daruma doctor | grep systemd)"
 systemctl stop darumad.socket darumad.service
 tell stopped "$(of Result) $(of ExecMainStatus)"

@@ -90,5 +90,10 @@ def test_doctor_sees_a_socket_that_is_down_while_its_service_is_up_and_its_fix_m
     assert told["doctor"] == "ok    systemd          darumad.service is installed, and active"
 
 
+def test_doctor_sees_that_the_file_of_the_socket_was_removed_and_its_fix_mends_it(told: dict[str, str]) -> None:
+    removed = "BAD   systemd          darumad.socket is up, and somebody removed its file /run/daruma/control.sock -> "
+    assert told["doctor_without_its_file"].startswith(removed)
+
+
 def test_a_stop_is_a_success(told: dict[str, str]) -> None:
     assert told["stopped"] == "success 0"

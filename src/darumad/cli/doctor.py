@@ -303,6 +303,9 @@ def _systemd() -> Finding:
     if service["ActiveState"] == "active" and socket.get("LoadState") == "loaded" and socket["ActiveState"] != "active":
         says = "darumad.socket is down, and darumad.service is up: callers would fail while that is restarted"
         return Finding("systemd", "bad", says, "systemctl restart darumad")
+    if socket.get("ActiveState") == "active" and not Path(at := socket["Listen"].removesuffix(" (Stream)")).exists():
+        fix = "`systemctl stop darumad.socket darumad.service`, then `systemctl start darumad`."
+        return Finding("systemd", "bad", f"darumad.socket is up, and somebody removed its file {at}", fix)
     return Finding("systemd", "ok", f"darumad.service is installed, and {service['ActiveState']}")
 
 
@@ -311,7 +314,7 @@ def _unit(name: str) -> Mapping[str, str]:
     program = shutil.which("systemctl")
     if program is None:
         return {}
-    command = [program, "show", name, "--property=LoadState,ActiveState,Result"]
+    command = [program, "show", name, "--property=LoadState,ActiveState,Result,Listen"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TRY_WITHIN, check=False)  # noqa: S603 - a fixed command
     except (OSError, subprocess.TimeoutExpired):

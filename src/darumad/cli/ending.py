@@ -35,12 +35,30 @@ def ended(command: click.Command, argv: Sequence[str]) -> int:
         _forget_stdout()
         return NOBODY_READS
     except OSError as error:
-        if error.filename is not None or error.errno not in _NO_ROOM:  # it is no answer that could not be printed
+        refused = _refusal(error)
+        if refused is None:
             raise
-        _forget_stdout()
-        refused = unwritten("the output", error)
         say_error(refused)
         return refused.entry.exit
+
+
+def _refusal(error: OSError) -> Refused | None:
+    """What lies behind `error` where it is none of ours: one is called from nowhere, or no answer could be printed."""
+    if _nowhere():
+        return Refused("the directory that this was called in is not there any more", code="no_directory")
+    if error.filename is not None or error.errno not in _NO_ROOM:
+        return None
+    _forget_stdout()
+    return unwritten("the output", error)
+
+
+def _nowhere() -> bool:
+    """Whether nothing can be found from here: the working directory was removed."""
+    try:
+        os.getcwd()  # noqa: PTH109 - a path is not wanted
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _run(command: click.Command, argv: Sequence[str]) -> int:

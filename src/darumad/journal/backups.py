@@ -48,7 +48,7 @@ def back_up(state: StateDirectory, target: Path) -> Copied:
     Raises:
         Refused: `no_file`: there is no journal, or no directory for its copy; `file_exists`: `target` is there already;
             `bad_journal`: the journal cannot be read, or its copy is not sound; `bad_place`: it is for somebody else to
-            open; `read_only`: it cannot be opened there.
+            open; `read_only`: it cannot be opened there; `denied`: `target` may not be written.
         Unavailable: `io_error`: the disk of `target` cannot take it; `disk_full`: that of the journal is full.
     """
     check_access(state, *state.database_files)
@@ -59,6 +59,8 @@ def back_up(state: StateDirectory, target: Path) -> Copied:
     with ours(state, Database.copier) as db:
         try:
             copy_whole(db, target)
+        except PermissionError as error:
+            raise Refused(f"{target} may not be written: {error.strerror}", code="denied") from error
         except (DatabaseError, OSError) as error:
             raise Unavailable(f"{target} could not be written: {error}", code="io_error") from error
     return look_at(target)
