@@ -4,10 +4,9 @@ import re
 import tomllib
 from collections import defaultdict
 
-import click
 import pytest
 
-from darumad.cli.group import COMMANDS, daruma
+from darumad.cli.group import COMMANDS
 from tests.examples.outputs import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -48,12 +47,3 @@ def test_the_map_of_the_house_has_the_floors_that_are_enforced(page: str) -> Non
 def test_what_is_not_there_yet_is_not_there() -> None:
     missing = README.partition("## What is not there yet")[2]
     assert [name for name in COMMANDS if f"`{name}`" in missing] == []
-
-
-@pytest.mark.parametrize("line", re.findall(r"^- `daruma (\S+)(.*?)` ", README, re.MULTILINE), ids=" ".join)
-def test_a_command_that_it_speaks_of_is_there_with_its_options(line: tuple[str, str]) -> None:
-    name, rest = line
-    command = daruma.get_command(click.Context(daruma), name)
-    assert command is not None
-    known = {option for each in command.params for option in each.opts}
-    assert set(re.findall(r"--\w+", rest)) <= known
