@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from darumad import events
+from darumad.settings.loading import examine
 
 ROOT = Path(__file__).parents[2]
 EVENTS = (ROOT / "docs" / "reference" / "events.md").read_text()
@@ -58,10 +59,26 @@ def test_the_house_is_drawn_with_the_floors_that_are_enforced() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+    for link, part in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text()):
         if "://" in link:
             continue
-        assert (page.parent / link).exists(), link
+        there = page.parent / link if link else page
+        assert there.exists(), link
+        assert not part or part in _parts(there.read_text()), f"{link}#{part}"
+
+
+def _parts(text: str) -> set[str]:
+    """What a link may name behind its `#`: a heading of a page as a reader's browser has it, a function of a file."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    named = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+    return named | set(re.findall(r"def (\w+)\(", text))
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/how-to/*.md")), ids=lambda page: str(page.name))
+def test_the_settings_that_a_page_shows_are_settings(page: Path, tmp_path: Path) -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        (tmp_path / "daruma.yaml").write_text(block)
+        assert not examine(tmp_path / "daruma.yaml", {"HOME": "/nonexistent"}).problems, block
 
 
 def test_every_page_is_in_the_index() -> None:
