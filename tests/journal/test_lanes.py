@@ -94,6 +94,14 @@ def test_a_lane_that_was_empty_has_saved_up_no_turns(desk: Desk) -> None:
     assert claimed(desk, 8) == {"busy": 4, "late": 4}
 
 
+def test_a_lane_that_could_not_go_has_saved_up_no_turns(desk: Desk) -> None:
+    for lane, agent in (("shut", "x"), ("open", "y")):
+        desk.submit(*(new_item(f"{lane}-{n}", lane=lane, agent=agent, stages=(DO,)) for n in range(12)))
+    for _ in range(8):
+        assert [each.record.item.lane for each in desk.claim(DO, gated=frozenset({AgentName("x")}))] == ["open"]
+    assert claimed(desk, 5) == {"shut": 3, "open": 2}, "it is one turn behind, and not eight"
+
+
 def test_within_a_lane_the_rank_decides(desk: Desk) -> None:
     desk.submit(*(new_item(f"p{priority}", lane="l", priority=priority, stages=(DO,)) for priority in (1, 9)))
     assert [each.record.item.id for each in desk.claim(DO, 2)] == ["p9", "p1"]
