@@ -56,6 +56,7 @@ def test_a_slot_is_free_or_offered_or_holds_one_item() -> None:
     assert (roster.taken(), roster.held()) == ({"x/1#1"}, frozenset())
     roster.hold("x/1#1", held(), NOW)
     assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), {("a", 3)}, 1)
+    assert (roster.holds(ItemId("a")), roster.holds(ItemId("b"))) == (True, False)
     roster.free("x/1#1")
     assert (roster.taken(), roster.held(), roster.under_way(EXECUTOR)) == (frozenset(), frozenset(), 0)
     assert roster.take(DOING) == "x/1#1"
@@ -105,6 +106,15 @@ def test_a_slot_that_goes_down_and_up_while_it_is_taken_is_given_nothing_else(ge
         assert roster.take(DOING) is None
     roster.free("x/1#1")
     assert (roster.take(DOING), roster.take(DOING)) == ("x/1#1", None)
+
+
+def test_the_slot_that_is_free_for_the_longest_is_taken_first() -> None:
+    roster = Roster()
+    for number in (1, 2, 3):
+        roster.add(seat(f"x/{number}"))
+    assert roster.take(DOING) == "x/1#1"
+    roster.free("x/1#1")
+    assert [roster.take(DOING) for _ in range(4)] == ["x/2#1", "x/3#1", "x/1#1", None]
 
 
 def test_a_slot_that_a_claim_found_nothing_for_comes_up_free_again() -> None:
