@@ -1,6 +1,7 @@
 """Redaction: known values, known shapes and telling names lose what is secret; everything else stays as it is."""
 
 from base64 import b64encode
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -70,6 +71,33 @@ def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: 
     written = orjson.dumps({"said": f"<<{secret}>>"}).decode()
     assert redact.suspects(written)
     assert secret.strip() not in orjson.loads(redact(written))["said"].replace(MASK, "")
+
+
+@given(st.text(PRINTABLE, min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6))
+def test_a_known_credential_is_found_as_a_url_and_as_python_writes_it(secret: str) -> None:
+    redact = Redactor()
+    redact.conceal(secret)
+    for written in (quote(secret.strip(), safe=""), repr(secret.strip())[1:-1]):
+        assert redact.suspects(f"?k={written}&y=1")
+        assert redact.loaded(f"?k={written}&y=1") == f"?k={MASK}&y=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("password=hunter-two&x=1", f"password={MASK}&x=1"),
+        ('{"api_key": "hunter-two", "n": 1}', f'{{"api_key": "{MASK}", "n": 1}}'),
+        ('{"body":"{\\"token\\": \\"hunter-two\\"}"}', f'{{"body":"{{\\"token\\": \\"{MASK}\\"}}"}}'),
+        ("postgres://daruma:hunter-two@db/x", f"postgres://daruma:{MASK}@db/x"),
+        ("Authorization: Bearer hunter-two, and more", f"Authorization: {MASK} {MASK}, and more"),
+    ],
+)
+def test_what_stands_around_a_secret_stays_as_it_is(text: str, left: str) -> None:
+    assert Redactor()(text) == left
+
+
+def test_a_plain_line_is_not_looked_through() -> None:
+    assert not Redactor().suspects("2026-11-21 the disk is full: 12 input_tokens were not kept")
 
 
 def test_a_credential_within_another_does_not_uncover_it() -> None:
