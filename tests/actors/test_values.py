@@ -238,6 +238,22 @@ def test_a_template_whose_agent_was_restarted_starts_afresh() -> None:
 # --- the judge --------------------------------------------------------------------------------------------------------
 
 
+def test_a_template_whose_leftovers_held_the_loop_twice_within_an_hour_is_held_whatever_succeeds() -> None:
+    holds = TemplateHolds()
+    holds.left_behind(EXECUTOR, Seconds(0))
+    holds.left_behind(OTHER, Seconds(10))
+    assert holds.all_held(Seconds(10)) == frozenset()
+    holds.left_behind(EXECUTOR, Seconds(1000))
+    for stage in Stage:
+        holds.count(*ended("a", None, stage), Seconds(1001))
+    assert holds.all_held(Seconds(3599)) == {EXECUTOR}
+    assert holds.all_held(Seconds(3601)) == frozenset(), "one of the two is an hour old"
+    holds.left_behind(EXECUTOR, Seconds(3602))
+    assert holds.all_held(Seconds(3602)) == {EXECUTOR}
+    holds.forget([EXECUTOR])
+    assert holds.all_held(Seconds(3602)) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("error", "judged"),
     [

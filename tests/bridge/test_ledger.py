@@ -11,7 +11,7 @@ import pytest
 from darumad.bridge.ledger import JournalLedger
 from darumad.errors import Broken
 from darumad.journal.commits import Commits, Post
-from darumad.journal.requests import Outcome, Request, Settle
+from darumad.journal.requests import Outcome, Request, Reserve, Settle
 from darumad.names import ItemId, NanoUsd
 from darumad.work.allowance import Allowance, Caps
 from darumad.work.item import Limits
@@ -65,6 +65,31 @@ async def test_a_call_waits_for_the_room_that_another_has_reserved(desk: Desk) -
     books.settle(done.result(), Usage(calls=1, nano_usd=NanoUsd(CENT)))
     async with asyncio.timeout(20):
         assert (await waiting).startswith("r")
+
+
+async def test_who_waits_for_room_asks_again_once_for_each_settlement(desk: Desk) -> None:
+    asked: asyncio.Queue[Request] = asyncio.Queue()
+    left = itertools.repeat(None, 6)
+
+    def post(request: Request, heard: Callable[[Sequence[Outcome]], None]) -> None:
+        if isinstance(request, Reserve):
+            asked.put_nowait(request)
+            if next(left, 0) is not None:
+                return heard([Outcome(request, Broken("it asks without end"))])
+        return desk.journal.post(request, heard)
+
+    books, cent = ledger(desk, post=post), Usage(calls=1, nano_usd=NanoUsd(CENT))
+    large, small = await reserve(books), await reserve(books, cent)
+    waiting = asyncio.ensure_future(reserve(books))
+    async with asyncio.timeout(20):
+        for _ in range(3):
+            await asked.get()
+        books.settle(small, cent)
+        await asked.get()
+        await reserve(books, cent)  # by the time of its answer, whoever asks without end has asked anew
+        assert (await asked.get()).estimate == cent
+        books.settle(large, cent)
+        assert await waiting
 
 
 async def test_who_is_cancelled_while_it_reserves_has_reserved_nothing(desk: Desk) -> None:
@@ -128,6 +153,12 @@ async def test_what_is_spent_does_not_come_back_and_says_how_to_go_on(desk: Desk
         ({"agent:executor": Caps(daily=Limits(tokens=99))}, Limits(), "set agent:executor --daily-tokens N"),
         ({"agent:executor": Caps(total=Limits(calls=0))}, Limits(), "set agent:executor --total-calls N"),
         ({"provider:far": Caps(total=Limits(nano_usd=NanoUsd(0)))}, Limits(), "set provider:far --total AMOUNT"),
+        (
+            {"agent:executor": Caps(daily=Limits(calls=0))},
+            Limits(),
+            "the daily budget of the agent executor has no room",
+        ),
+        ({}, Limits(calls=0), "the item's own budget has no room"),
         ({"all": Caps(total=Limits(tokens=1))}, Limits(), "the total budget has no room: 0 tokens of 1 tokens"),
         ({}, Limits(calls=0), "set item:a --total-calls N"),
     ],

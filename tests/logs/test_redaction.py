@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darumad.redaction import MASK, Redactor
@@ -42,7 +42,8 @@ def test_a_key_of_a_known_shape_is_taken_out(key: str, around: str) -> None:
         "password=hunter-two&x=1", "Authorization: Bearer hunter-two", "authorization: Basic hunter-two",
         "x-api-key: hunter-two", "Set-Cookie: hunter-two; Path=/", "{'token': 'hunter-two'}", 'API_KEY="hunter-two"',
         '{"body":"{\\"token\\": \\"hunter-two\\"}"}', "postgres://daruma:hunter-two@db/x", "DB_PASSWORD=hunter-two",
-        '{"password":"hunter-two \\" hunter-two"}',
+        '{"password":"hunter-two \\" hunter-two"}', "sent: Bearer hunter-two",
+        "authorization: hunter-two", "apikey=hunter-two",
     ],
 )  # fmt: skip
 def test_what_stands_behind_a_telling_name_is_taken_out(text: str) -> None:
@@ -64,6 +65,7 @@ def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
 
 
 @given(st.text(PRINTABLE, min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6))
+@example("two lines\nof\tone\r\nkey")
 def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: str) -> None:
     redact = Redactor()
     redact.conceal(secret)
@@ -74,6 +76,7 @@ def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: 
 
 
 @given(st.text(PRINTABLE, min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6))
+@example('it\'s "mine"')
 def test_a_known_credential_is_found_as_a_url_and_as_python_writes_it(secret: str) -> None:
     redact = Redactor()
     redact.conceal(secret)
@@ -105,6 +108,13 @@ def test_a_credential_within_another_does_not_uncover_it() -> None:
     redact.conceal("abcdef")
     redact.conceal("abcdef-ghijkl")
     assert redact("x abcdef-ghijkl y") == f"x {MASK} y"
+
+
+def test_each_credential_is_looked_for_without_what_its_file_has_around_it() -> None:
+    redact = Redactor()
+    redact.conceal("first-of-two\n")
+    redact.conceal(" second-of-two\n")
+    assert redact("first-of-two, second-of-two") == f"{MASK}, {MASK}"
 
 
 def test_a_very_short_credential_is_not_looked_for() -> None:
