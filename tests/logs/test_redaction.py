@@ -77,6 +77,7 @@ def test_a_known_credential_is_found_as_it_stands_and_as_json_writes_it(secret: 
 
 @given(st.text(PRINTABLE, min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6))
 @example('it\'s "mine"')
+@example("mine/and+yours/too")
 def test_a_known_credential_is_found_as_a_url_and_as_python_writes_it(secret: str) -> None:
     redact = Redactor()
     redact.conceal(secret)

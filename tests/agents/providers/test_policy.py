@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darumad.agents.providers import Credential
-from darumad.agents.providers.policy import ALWAYS, PERIOD, SHARE, RetryBudget, treatment_of
+from darumad.agents.providers.classify import AttemptFailed
+from darumad.agents.providers.policy import (
+    ALWAYS,
+    PERIOD,
+    SHARE,
+    UNSENT,
+    Retries,
+    RetryBudget,
+    Treatment,
+    Tried,
+    treatment_of,
+)
 from darumad.names import ItemId, Seconds
 from darumad.sim import Fault, Reply, Rule, When
 from darumad.values import changed
@@ -17,6 +28,13 @@ from darumad.work.ports import Owner
 from tests.agents.providers.desk import KEY, Desk, ask, seen, turns
 
 RATE = Fault(name="http_status", code=429, retry_after=0.2)
+
+
+class Middling:
+    """Chance that always draws in the middle."""
+
+    def random(self) -> float:
+        return 0.5
 
 
 def first(fault: Fault, *nth: int) -> Rule:
@@ -53,10 +71,51 @@ async def test_a_stream_that_broke_off_after_it_began_is_not_begun_again(desk: D
     assert len(desk.sim.attempts()) == 1
 
 
-def test_what_is_tried_again_and_how_often_is_one_table() -> None:
-    retries = {kind: treatment_of(kind).retries for kind in KINDS if treatment_of(kind).retries}
-    once = ("connect", "disconnect", "timeout", "malformed_response", "truncated_stream")
-    assert retries == dict.fromkeys(once, 1) | dict.fromkeys(("server_error", "overloaded", "rate_limited"), 2)
+def test_what_is_tried_again_how_often_and_when_is_one_table() -> None:
+    assert {kind: treatment_of(kind) for kind in KINDS if treatment_of(kind).retries} == {
+        "connect": Treatment(1, at_once=True),
+        "disconnect": Treatment(1, at_once=True, unheard=True),
+        "timeout": Treatment(1),
+        "malformed_response": Treatment(1),
+        "truncated_stream": Treatment(1),
+        "server_error": Treatment(2),
+        "overloaded": Treatment(2),
+        "rate_limited": Treatment(2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "received", "waits"),
+    [
+        (AttemptFailed("connect", "?"), False, [0.0]),
+        (AttemptFailed("disconnect", "?"), False, [0.0]),
+        (AttemptFailed("disconnect", "?"), True, []),
+        (AttemptFailed("timeout", "?"), True, [0.25]),
+        (AttemptFailed("server_error", "?"), False, [0.25, 0.5]),
+        (AttemptFailed("overloaded", "?", retry_after=4.0), False, [4.2, 4.2]),
+        (AttemptFailed("rate_limited", "?", retry_after=30.0), False, [31.5, 31.5]),
+        (AttemptFailed("rate_limited", "?", retry_after=30.1), False, []),
+        (AttemptFailed("auth", "?"), False, []),
+    ],
+)
+async def test_a_try_waits_by_chance_up_to_a_bound_that_doubles_or_for_what_was_asked_and_a_little_more(
+    failure: AttemptFailed, received: bool, waits: list[float]
+) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float, kind: str) -> None:
+        assert kind == failure.diagnosis.kind
+        waited.append(seconds)
+
+    async def fails() -> None:
+        assert (tried.received, tried.used) == (False, UNSENT), "each try begins anew"
+        raise failure
+
+    tried = Tried(received=received, used=None)
+    retries = Retries(Middling(), wait=wait, left=lambda: 100.0, allowed=lambda: True)
+    with pytest.raises(AttemptFailed):
+        await retries.after(failure, tried, fails)
+    assert (waited, tried.attempts) == (pytest.approx(waits), 1 + len(waits))
 
 
 async def test_retry_after_is_waited_for(desk: Desk, vendor: str) -> None:
