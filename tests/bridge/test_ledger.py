@@ -123,6 +123,29 @@ async def test_a_settlement_that_cannot_be_booked_is_booked_at_its_estimate_and_
     assert "0.06 USD of 0.10 USD are spent" in failed.value.message
 
 
+async def test_a_settlement_tells_that_a_budget_is_nearly_spent(desk: Desk) -> None:
+    books = ledger(desk)
+    books.settle(await reserve(books), Usage(calls=1, nano_usd=NanoUsd(8 * CENT)))
+    assert desk.sql("SELECT spent FROM budget WHERE scope = 'all' AND period <> 'ever'") == [(8 * CENT,)]
+    assert [each.data["spent"] for each in desk.reader.events(0) if each.type == "budget.threshold"] == [8 * CENT]
+
+
+async def test_what_the_journal_cannot_take_fails_the_call_and_reserves_nothing(desk: Desk) -> None:
+    broken = [Broken("it cannot be written")]
+
+    def post(request: Request, heard: Callable[[Sequence[Outcome]], None]) -> None:
+        if isinstance(request, Reserve) and broken:
+            heard([Outcome(request, broken.pop())])
+        else:
+            desk.journal.post(request, heard)
+
+    books = ledger(desk, post=post)
+    with pytest.raises(Broken):
+        await reserve(books)
+    assert desk.sql("SELECT count(*) FROM reservation") == [(0,)]
+    assert await reserve(books)
+
+
 async def test_a_call_does_not_wait_for_ever(desk: Desk) -> None:
     books = ledger(desk, patience=0.01)
     await reserve(books)
