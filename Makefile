@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test lint crash crash-long mutants soak bench bench-peers lock docs prices clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(STAMP) ## A story in five parts, on the real daemon: no key, no network, under two minutes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo

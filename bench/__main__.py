@@ -16,8 +16,12 @@ ROWS = {
 
 
 def main() -> int:
-    """Print each row; 1 when one misses its goal."""
+    """Print each row; 1 when one misses its goal, 2 when there is none of a name."""
     named = sys.argv[1:] or list(ROWS)
+    unknown = [each for each in named if each not in ROWS]
+    if unknown:
+        print(f"no row is called {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
     met = [ROWS[name]() for name in named]
     return 0 if all(met) else 1
 

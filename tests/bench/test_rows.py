@@ -22,6 +22,14 @@ def test_every_row_can_be_asked_for() -> None:
     assert "walk" in ran.stdout.split()
 
 
+def test_a_row_that_there_is_not_is_told_with_those_that_there_are_and_none_is_measured() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", "cli", "--help"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("no row is called --help; there are walk, ")
+
+
 TINY = Sizes(many=60, unfinished=5, few=5, slots=4, claims=4, accepts=8, seconds=0.05)
 
 
