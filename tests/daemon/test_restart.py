@@ -54,10 +54,18 @@ def test_an_item_whose_template_cannot_be_loaded_waits_for_it_and_for_nothing_el
     file = home / "mine.py"
     file.write_text("1 / 0")
     with served(_defined(file), monkeypatch) as daemon:
-        assert daemon.client.submit({"id": "vague", "description": "do it", "agent": "mine"})["state"] == "ready"
+        assert daemon.client.call("agents show", name="mine")["stages"] == []
+        vague = daemon.client.submit({"id": "vague", "description": "do it", "agent": "mine"})
+        named = daemon.client.submit({"id": "named", "description": "do it", "agent": "mine", "stages": ["execute"]})
+        assert (vague["state"], named["state"]) == ("ready", "ready")
+        untold = "stages: the template of mine was never loaded, so nobody knows which it has, and the item walks "
+        assert vague["warnings"][0].startswith(f"{untold}optimizing, executing, reviewing; name them, or ")
+        assert not [each for each in named["warnings"] if each.startswith("stages")]
         file.write_text(FILE.format(word="after", form=True, stages="(Stage.EXECUTING,)"))
         daemon.client.call("agents restart", {}, name="mine")
-        assert daemon.client.wait("vague", within=PATIENCE)["state"] == "succeeded"
+        for name, walk in ("vague", ["optimizing", "executing", "reviewing"]), ("named", ["executing"]):
+            done = daemon.client.wait(name, within=PATIENCE)
+            assert (done["state"], done["asked"]["stages"]) == ("succeeded", walk)
 
 
 def test_an_item_whose_template_broke_walks_as_it_said_before(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from darumad.work.challenge import Challenge, challenge_of
 from darumad.work.item import NO_LIMITS, Input, Limits, WorkItem
 from darumad.work.model import Message
 from darumad.work.states import ParkReason, ScheduleReason, WorkState
-from darumad.work.validation import ONE_SOURCE, Findings, agent_errors, expired, validate
+from darumad.work.validation import ONE_SOURCE, STAGES_OF, Findings, agent_errors, expired, validate
 
 _STAGES: Mapping[str, Stage] = {
     "plan": Stage.PLANNING,
@@ -90,7 +90,7 @@ class Admission:
             submitted_by=self._by,
             correlation_id=self._correlation_id,
         )
-        return Admitted(new, _doubts(findings, asked), unmet, at)
+        return Admitted(new, (*_guessed(request, definition), *_doubts(findings, asked)), unmet, at)
 
     def rest(self, sent: Mapping[str, Any], told: Sequence[Problem], at: str = "") -> Sequence[Problem]:
         """What the rules say of the other fields of an item than those that were `told` of: all in one round.
@@ -224,7 +224,15 @@ def _message(asked: MessageAsked) -> Message:
 def _stages(request: SubmitRequest, definition: Definition) -> tuple[Stage, ...]:
     if request.stages is not None:
         return tuple(_STAGES[each] for each in request.stages)
-    return definition.stages
+    return definition.stages or STAGES_OF[definition.role]
+
+
+def _guessed(request: SubmitRequest, definition: Definition) -> Iterator[str]:
+    """The warning for whose item walks stages that neither its caller nor its agent named."""
+    if request.stages is None and not definition.stages:
+        name, walk = definition.name, ", ".join(STAGES_OF[definition.role])
+        untold = f"the template of {name} was never loaded, so nobody knows which it has, and the item walks {walk}"
+        yield f"stages: {untold}; name them, or submit the item once `daruma agents show {name}` does"
 
 
 def _wrong_uploads(request: SubmitRequest, uploads: Path, at: str) -> Iterator[Problem]:

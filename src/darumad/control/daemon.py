@@ -62,7 +62,10 @@ class TreeRow(Protocol):
 
 
 class Definition(Protocol):
-    """An agent definition, as far as accepting an item needs it. `complete_by_form`: its items need no challenge."""
+    """An agent definition, as far as accepting an item needs it. `complete_by_form`: its items need no challenge.
+
+    `stages` are none where nobody knows them yet.
+    """
 
     @property
     def name(self) -> AgentName: ...  # noqa: D102 - the class says it

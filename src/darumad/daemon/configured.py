@@ -35,6 +35,8 @@ from darumad.work.validation import STAGES_OF
 class LoadedDefinition(Value):
     """What admission needs to know of an agent definition. `version` is None where no template is loaded.
 
+    `stages` are none where nobody knows them: the template was never loaded.
+
     Only an executor has a template.
     """
 
@@ -76,7 +78,8 @@ class LoadedDefinitions(Mapping[AgentName, LoadedDefinition]):
     def __getitem__(self, name: AgentName) -> LoadedDefinition:
         definition, template = self._definitions[name], self._templates.loaded(name)
         if template is None:
-            ref, walk = definition.template or None, self._templates.walk(name) or STAGES_OF[definition.role]
+            ref = definition.template or None
+            walk = STAGES_OF[definition.role] if ref is None else self._templates.walk(name) or ()
             return LoadedDefinition(
                 name, definition.role, ref, None, walk, complete_by_form=True, offers=definition.offers
             )
