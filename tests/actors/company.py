@@ -14,6 +14,7 @@ from typing import Any
 from darumad.actors import (
     Barred,
     Dispatch,
+    Executors,
     Hint,
     OrchestratorPorts,
     Policy,
@@ -21,7 +22,9 @@ from darumad.actors import (
     TreeListener,
     agent_at,
     branches,
+    executors_under,
     judge_of,
+    on_demand,
 )
 from darumad.actors.messages import SlotUp
 from darumad.agents import AgentDefinition
@@ -61,6 +64,7 @@ from tests.kit import FakeClock, eventually
 
 PATIENCE = 20.0
 REREAD = 5.0
+IDLE = 600.0
 Work = Callable[[WorkItem, Context], Awaitable[WorkResult]]
 ROLE_OF = {
     Stage.PLANNING: Role.ORCHESTRATOR,
@@ -143,6 +147,8 @@ class Company:
         self.barred = Barred()
         self.held: list[frozenset[AgentName]] = []
         self.template = "as it was"
+        self.loaded: dict[AgentName, str] = {}
+        self.most_standing = 100
         self.mended: dict[tuple[str, str], Seconds] = {}
         self.broker = Broker()
         self.broker.model = None
@@ -152,7 +158,7 @@ class Company:
         self._definitions = {
             Role.ORCHESTRATOR: [_definition("orchestrator", Role.ORCHESTRATOR, 1)],
             Role.OPTIMIZER: [_definition("optimizer", Role.OPTIMIZER, count)],
-            Role.EXECUTOR: [_definition("executor", Role.EXECUTOR, count), _definition("other", Role.EXECUTOR, count)],
+            Role.EXECUTOR: [_definition(name, Role.EXECUTOR, count) for name in ("executor", "other", "third")],
             Role.REVIEWER: [_definition("reviewer", Role.REVIEWER, count)],
         }
         self._loop = Loops(SystemClock())
@@ -161,6 +167,12 @@ class Company:
         self.bridge = self._bridge(directory, grace)
         self._stack = stack
         self._root: SupervisorRef | None = None
+        self._listener = TreeListener(agent_at, self.note, self.tell, self.bridge.forget)
+        self.executors = Executors(
+            on_demand(self._definitions[Role.EXECUTOR], self._station, _policy()),
+            supervisor=lambda: None if self._root is None else executors_under(self._root),
+            dismissed=self._listener.dismissed,
+        )
 
     @property
     def root(self) -> SupervisorRef:
@@ -169,11 +181,10 @@ class Company:
 
     def start(self) -> "Company":
         """The tree, up; torn down with the stack."""
-        listener = TreeListener(agent_at, self.note, self.tell, self.bridge.forget)
 
         def hear(event: Event) -> None:
             self.signals.append(event)
-            listener(event)
+            self._listener(event)
 
         specs = branches(
             self._ports(), definitions=self._definitions, station=self._station, policy=_policy(), doors=[]
@@ -187,11 +198,13 @@ class Company:
             rng=random.Random(1),
         )
         self._stack.callback(self._root.stop)
+        self.tell(Hint())
         return self
 
     def seated(self) -> "Company":
-        """Once every slot is up: what is submitted from now on meets all of them."""
-        slots = sum(each.count for group in self._definitions.values() for each in group)
+        """Once every slot is up that always is: what is submitted from now on meets all of them."""
+        known = (each for group in self._definitions.values() for each in group)
+        slots = sum(each.count for each in known if each.name not in self.executors.known)
         eventually(lambda: len(self._up) == slots, PATIENCE)
         return self
 
@@ -216,10 +229,10 @@ class Company:
 
     def becomes(self, item: str, state: WorkState) -> Any:
         """The item's record once it is in this state and the orchestrator knows; time stands still meanwhile."""
-        eventually(lambda: self.desk.state(item) is state and self._at_rest(), PATIENCE)
+        eventually(lambda: self.desk.state(item) is state and self.at_rest(), PATIENCE)
         return self.desk.record(item)
 
-    def _at_rest(self) -> bool:
+    def at_rest(self) -> bool:
         """Whether the journal has told everything and the orchestrator has taken it in."""
         written = lambda: self.desk.journal.health().queued == 0 and self.desk.journal.health().batch_age is None  # noqa: E731
         ref = self.orchestrator().ref
@@ -294,6 +307,10 @@ class Company:
             holding=self.held.append,
             mended_at=lambda agent, reason: self.mended.get((agent, reason), NEVER),
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
+            executors=self.executors,
+            most_standing=self.most_standing,
+            idle_after=Seconds(IDLE),
+            loaded=lambda: self.loaded,
             limited_lanes=self._limited_lanes,
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),
             reread=Seconds(REREAD),

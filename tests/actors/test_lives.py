@@ -191,7 +191,7 @@ def test_while_its_agent_is_made_an_instance_is_starting_and_idle_only_then(
     monkeypatch.setattr(daemon, "_made", slowly)
     states = lambda: {each["agent"]: each["state"] for each in instances(daemon.root, daemon.bridge, Millis(0))}  # noqa: E731
     daemon.start()
-    up = {"orchestrator": "idle", "optimizer": "idle", "other": "idle", "reviewer": "idle"}
+    up = {"orchestrator": "idle", "optimizer": "idle", "reviewer": "idle"}
     eventually(lambda: states() == {**up, "executor": "starting"})
     gate.open()
     eventually(lambda: states() == {**up, "executor": "idle"})

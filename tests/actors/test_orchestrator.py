@@ -294,7 +294,7 @@ def test_what_a_claim_takes_that_was_on_its_way_when_all_was_stopped_is_put_back
     writer = Writer(daemon.desk)
     daemon.dispatch.paused = False
     daemon.tell(Hint())
-    eventually(lambda: daemon.desk.journal.health().queued == 1)
+    eventually(lambda: daemon.desk.journal.health().queued == 2)
     daemon.dispatch.paused = True
     writer.open()
     daemon.until("work.interrupted", "one")
@@ -384,7 +384,7 @@ def test_what_a_claim_takes_that_was_on_its_way_when_the_circuit_let_one_through
     eventually(lambda: len(preparing.begun) == 2)
     writer = Writer(daemon.desk)
     daemon.tell(Hint())
-    eventually(lambda: daemon.desk.journal.health().queued == 1)
+    eventually(lambda: daemon.desk.journal.health().queued == 2)
     daemon.barred = ONE
     preparing.release("b")
     eventually(lambda: daemon.desk.journal.health().queued == 2)

@@ -239,13 +239,16 @@ def test_an_empty_path_is_refused_and_not_taken_for_where_one_stands(run: Run, a
     assert done.stderr.splitlines()[-1] == f"Error: Invalid value for {said}"
 
 
+KNOWN = "documentation, echo, executor, optimizer, orchestrator, reviewer"
+
+
 @pytest.mark.parametrize(
     ("argv", "fact", "way"),
     [
         ("work cancel nobody", "no item is called nobody", "`daruma work list`"),
         ("work retry nobody", "no item is called nobody", "`daruma work list`"),
-        ("agents show nobody", "no agent is called nobody; there is only echo", "`daruma agents list`"),
-        ("agents restart nobody", "no agent is called nobody; there is only echo", "`daruma agents list`"),
+        ("agents show nobody", f"no agent is called nobody; there are {KNOWN}", "`daruma agents list`"),
+        ("agents restart nobody", f"no agent is called nobody; there are {KNOWN}", "`daruma agents list`"),
         ("providers check nobody", "no provider is called nobody; there is only far", "`daruma providers list`"),
         ("secrets remove nobody", "no secret is called nobody", "`daruma secrets list`"),
     ],
@@ -507,15 +510,22 @@ def test_agents_are_counted_a_line_each_and_their_instances_are_told_when_asked(
     more = [{**one, "path": f"daruma/engine/minds/executors/{place}", "agent": place[:-2], "state": state}
             for place, state in states.items()]  # fmt: skip
     served.room.instances.extend(more)
+    asleep = served.client.call("agents list")["asleep"]
     lines = [line.split() for line in run("agents", "list").stdout.splitlines()]
     assert lines == [
         ["AGENT", "INSTANCES", "STARTING", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS"],
         ["echo", "3", "0", "1", "0", "1", "6", "9"],
         ["slow", "2", "1", "0", "1", "0", "4", "6"],
+        *([name, "0", "0", "0", "0", "0", "0", "0"] for name in asleep),
     ]
     told = run("agents", "list", "--instances").stdout.splitlines()
     assert [line.split()[0] for line in told[1:]] == [one["path"], *(each["path"] for each in more)]
     assert len(json.loads(run("agents", "list", "--json").stdout)["items"]) == 5
+
+
+def test_agents_that_stand_only_while_there_is_work_for_them_are_said_to_sleep_and_to_start(run: Run) -> None:
+    assert run("agents", "show", "documentation").stdout.splitlines()[-1].startswith("asleep: ")
+    assert run("agents", "restart", "documentation").stdout == "documentation  starting\n"
 
 
 def test_a_limit_that_is_set_says_how_many_items_it_held_up(run: Run) -> None:

@@ -147,6 +147,13 @@ def test_agents_show_prints_a_long_reason_whole_and_once(served: Served, run: Ru
     assert run("agents", "show", "echo").stdout.count(why) == 1
 
 
+def test_agents_show_says_why_no_agent_can_be_made_where_none_was_started_yet(served: Served, run: Run) -> None:
+    served.room.unmade[AgentName("documentation")] = "documentation.py: there is no such file"
+    asleep, why = run("agents", "show", "documentation").stdout.splitlines()[-2:]
+    assert asleep.startswith("asleep: ")
+    assert why == "  ! documentation.py: there is no such file"
+
+
 @pytest.mark.parametrize("where", ["a-directory", "/proc/nope/log"])
 def test_a_log_file_that_cannot_be_written_is_told_by_check_doctor_and_serve(
     program: Program, tmp_path: Path, where: str

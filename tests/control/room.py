@@ -185,6 +185,8 @@ class Room:
     unmade: dict[AgentName, str] = field(default_factory=dict)
     shut: set[AgentName] = field(default_factory=set)
     held: set[AgentName] = field(default_factory=set)
+    unplaced: set[AgentName] = field(default_factory=set)
+    woken: list[AgentName] = field(default_factory=list)
     lanes: dict[str, Lane] = field(default_factory=dict)
     revoked: list[Any] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -225,6 +227,7 @@ class Room:
             unmade=lambda: self.unmade,
             shut=lambda agent: agent in self.shut,
             held=lambda: frozenset(self.held),
+            unplaced=lambda: frozenset(self.unplaced),
             lanes=self.lanes,
             vital_signs=lambda: self.signs,
             journal_wrong=lambda: self.journal_wrong,
@@ -234,6 +237,7 @@ class Room:
             restart_instances=lambda paths: {
                 each["path"]: self.cannot_start for each in self.instances if each["path"] in paths
             },
+            wake=self.woken.append,
             pause=self._pause,
             paused=lambda: self.is_paused,
             drain=lambda by: self._turn("drain", by, draining=True),

@@ -59,6 +59,26 @@ def test_an_instance_that_could_not_start_is_told_with_why(served: Served) -> No
     )
 
 
+def test_a_definition_without_instances_is_listed_shown_and_started_by_a_restart(served: Served) -> None:
+    asleep = served.client.call("agents list")["asleep"]
+    assert "documentation" in asleep
+    assert "echo" not in asleep, "it has an instance"
+    assert "reviewer" not in asleep, "only executors sleep"
+    shown = served.client.call("agents show", name="documentation")
+    assert (shown["instances"], bool(shown["stages"])) == ([], True)
+    reply = served.client.call("agents restart", {}, name="documentation")
+    assert (reply["restarted"], reply["started"]) == ([], ["documentation"])
+    assert served.room.woken == ["documentation"]
+
+
+def test_what_was_parked_for_the_template_of_a_definition_without_instances_goes_on(served: Served) -> None:
+    served.client.submit({"id": "broken", "description": "Say it again", "agent": "echo"})
+    served.room.park("template", "it cannot go on")
+    served.room.instances.clear()
+    reply = served.client.call("agents restart", {}, name="echo")
+    assert (reply["started"], reply["released"]) == (["echo"], ["broken"])
+
+
 def test_a_restart_lets_what_was_parked_for_the_template_go_on_and_nothing_else(served: Served) -> None:
     for name, reason in (("broken", "template"), ("keyless", "provider")):
         served.client.submit({"id": name, "description": "Say it again", "agent": "echo"})

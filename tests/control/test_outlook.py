@@ -179,9 +179,15 @@ def _hold(room: Room, client: Client) -> None:
     room.held.add(AgentName("echo"))
 
 
+def _crowd_out(room: Room, client: Client) -> None:
+    client.submit({**CLEAR, "id": "one"})
+    room.unplaced.add(AgentName("echo"))
+
+
 @pytest.mark.parametrize(
     ("hold", "says"),
     [
+        (_crowd_out, "room for the agents of echo: those of as many definitions are there as `executors.most_def"),
         (_hold, "the template of agent echo, which is held"),
         (_bench, "agent echo, benched (2 of 2), for it kept falling: it broke. Correct it, then"),
         (_depend, "vague, which is parked (challenge)"),
@@ -200,7 +206,7 @@ def test_whatever_else_holds_an_item_back_is_named_for_itself_and_for_the_daemon
     (told,) = health["held_back"]
     assert told.startswith("answers to its questions" if hold is _depend else f"{shown} (one, since 20")
     assert (health["live"], health["ready"], health["amiss"]) == (True, True, [])
-    assert health["needs_somebody"] is (hold is not _shut)
+    assert health["needs_somebody"] is (hold not in {_shut, _crowd_out})
 
 
 def test_items_that_wait_for_the_same_are_one_line_with_the_first_of_them(served: Served) -> None:

@@ -14,10 +14,11 @@ from darumad.daemon.claim_watch import LOOKS
 from darumad.settings import AgentSettings, LaneSettings
 from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
+from tests.kit.waking import wake
 
 TEMPLATES = Path(__file__).parent / "templates"
 HOUR = 3600.0
-SLOTS, ENOUGH = 13, LOOKS + 3
+SLOTS, ENOUGH = 11, LOOKS + 3
 RED = {"claims": "nothing is claimed, though items of echo are ready for executing and a slot for it is idle"}
 ECHO = {"description": "Say hello", "agent": "echo", "stages": ["execute"]}
 
@@ -28,7 +29,8 @@ def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     agents = {"held": AgentSettings(template=str(TEMPLATES / "until_released.py"), isolation="none")}
     monkeypatch.setattr(housekeeping, "TICK", HOUR)  # the looks are counted: none but the test's
     with served(settings(home, lanes=lanes, agents=agents), monkeypatch) as serving:
-        eventually(lambda: len(serving.minds.bridge.idle()) == SLOTS)
+        wake(serving.client, "echo", "held")
+        assert len(serving.minds.bridge.idle()) == SLOTS
         yield serving
 
 

@@ -14,6 +14,7 @@ from darumad.settings import Daemon as DaemonSettings
 from darumad.supervision import Event
 from tests.daemon.serving import Serving, served, settings
 from tests.kit import eventually
+from tests.kit.waking import wake
 
 SLOW = Path(__file__).parent / "templates" / "until_released.py"
 
@@ -23,6 +24,7 @@ def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
     agents = {"slow": AgentSettings(template=str(SLOW), isolation="none")}
     often = DaemonSettings(drain_timeout=Seconds(0.0), heartbeat=Seconds(0.05))
     with served(settings(home, agents=agents, daemon=often), monkeypatch) as running:
+        wake(running.client, "slow", "echo")
         yield running
 
 

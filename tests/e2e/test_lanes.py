@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.kit.daemon import Daemon
+from tests.kit.waking import wake
 
 ONE_PLACE = {"provider": {"use": "offline"}, "lanes": {"narrow": {"max_running": 1}}, "queue": {"reread": "1h"}}
 
@@ -16,6 +17,7 @@ def test_the_items_of_a_lane_follow_one_another(house: Callable[..., Daemon]) ->
 
 def test_who_is_cancelled_while_it_waits_with_its_place_leaves_it_to_the_next(house: Callable[..., Daemon]) -> None:
     daemon = house(ONE_PLACE).start()
+    wake(daemon.client, "echo")
     broken = {"stages": ["execute"], "output_schema": {"type": "object"}, "backoff": "1h"}
     daemon.client.batch([_saying("first") | broken, _saying("second")])
     daemon.becomes("first", state="scheduled", reason="backoff")

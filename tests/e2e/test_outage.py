@@ -11,6 +11,7 @@ import pytest
 from darumad.sim import Fault, Reply, Rule, Simulation, When
 from tests.kit.daemon import Daemon
 from tests.kit.house import eventually
+from tests.kit.waking import wake
 
 ITEMS = 100
 DOWN = Fault(name="http_status", code=500)
@@ -113,6 +114,7 @@ def test_an_outage_of_the_default_provider_holds_up_no_agent_that_computes_witho
     sim.play(Rule(id="down", when=When(listener="anthropic"), fault=DOWN))
     told = settings(sim) | {"provider": {"use": "down"}}
     daemon = house(told, environ={"ANTHROPIC_API_KEY": "sk-ant-not-a-real-key"}).start()
+    wake(daemon.client, "echo")
     daemon.client.batch([work(f"down-{n}", "down") for n in range(SLOTS)])
     eventually(lambda: {each["state"] for each in _instances(daemon, "down")} == {"degraded"}, PATIENCE)
     assert {each["state"] for each in _instances(daemon, "echo")} == {"idle"}

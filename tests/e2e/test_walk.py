@@ -17,6 +17,7 @@ from darumad.control.routes import BATCH_LIMIT, BODY_LIMIT
 from darumad.errors import Refused
 from tests.e2e.conftest import FEW
 from tests.kit.daemon import Daemon
+from tests.kit.waking import wake
 
 WALK = ["work.submitted", "work.assigned", "work.stage_changed", "work.stage_changed", "work.succeeded"]
 
@@ -46,6 +47,7 @@ def unchanged(daemon: Daemon) -> Iterator[None]:
 
 
 def test_an_item_walks_through_all_stages_to_its_result(daemon: Daemon) -> None:
+    wake(daemon.client, "echo")
     said = daemon.run("submit", "--id", "hello", "--agent", "echo", "--wait", "Say hello")
     assert (said.returncode, said.stdout) == (0, "Say hello\n")
     assert [each["type"] for each in daemon.events(subject="hello")] == WALK

@@ -21,6 +21,8 @@ NORMALISED = (
     (r"^begun a second time: \d+, ", "begun a second time: <count>, "),
     # The size of the package that is documented, which is Daruma's own `supervision` and grows with it.
     (r"\b\d+ entries of supervision in \d+ modules", "<count> entries of supervision in <count> modules"),
+    # Said of whatever takes long, which is the machine's to say.
+    (r"^daruma: the daemon does not answer yet; [^\n]*\n", ""),
     (r"^reference\.md  \d+ bytes", "reference.md  <count> bytes"),
     (r"^\d+ modules, \d+ public names\.", "<count> modules, <count> public names."),
 )

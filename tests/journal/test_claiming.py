@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from darumad.journal import Claim, Held, Ready, Slot
+from darumad.journal import Claim, Demand, Demanded, Held, Ready, Slot
 from darumad.journal.encoding import RecentItems
 from darumad.journal.requests import EffectStart, PromoteDue
 from darumad.journal.sql import filled
 from darumad.names import AgentName, ItemId, Stage
+from darumad.work.blame import SETTLED_AFTER
 from darumad.work.codec import result_from_json
 from darumad.work.states import WorkState
 from tests.journal.desk import DO, PREPARE, REVIEW, Desk, move, new_item, step
@@ -53,6 +54,32 @@ def test_equal_ranks_go_in_the_order_of_their_acceptance(desk: Desk) -> None:
     desk.submit(*(f"i{n}" for n in range(20)))
     assert ids(desk.claim(count=7)) == [f"i{n}" for n in range(7)]
     assert ids(desk.claim(count=20)) == [f"i{n}" for n in range(7, 20)]
+
+
+def test_demand_is_for_whoever_has_an_item_ready_in_whatever_stage_and_for_nobody_else(desk: Desk) -> None:
+    assert desk.call(Demand()) == Demanded(frozenset())
+    desk.submit(
+        new_item("p", agent="prepares"), new_item("d", stages=(DO,), agent="does"), new_item("r", agent="waits"),
+        new_item("late", agent="later", state=WorkState.SCHEDULED, run_at=desk.clock.wall() + 60_000),
+        new_item("after", agent="follows", needs=("p",)),
+    )  # fmt: skip
+    (running,) = desk.claim(DO, agent="does")
+    before = desk.reader.events(0)
+    assert desk.call(Demand()).agents == {"prepares", "waits"}
+    assert desk.reader.events(0) == before, "to ask changes nothing"
+    desk.call(move(running, WorkState.READY, stage=REVIEW))
+    assert desk.call(Demand()).agents == {"prepares", "waits", "does"}
+
+
+def test_demand_is_for_suspects_too_and_not_for_what_no_agent_can_do(desk: Desk) -> None:
+    desk.submit(new_item("a", stages=(DO,), agent="falls"), new_item("b", stages=(DO,), agent="lacks", requires=("x",)))
+    for _ in range(2):
+        desk.clock.advance(SETTLED_AFTER + 1)
+        desk.claim(DO, agent="falls")
+        desk.die()
+        desk.open()
+    assert desk.reader.suspects() == ["a"]
+    assert desk.call(Demand()).agents == {"falls"}
 
 
 def test_a_slot_takes_items_of_its_own_definition_and_stage_only(desk: Desk) -> None:

@@ -220,6 +220,7 @@ READ_WHOLE = {
     "last_position": "one row a table",
     "position_before": "the newest first, no further back than was asked for",
     "suspects": "an index that holds suspects only, for a person who looks",
+    "of_suspects": "an index that holds suspects only, and is read only while there are any",
     "claim_suspects": "an index that holds suspects only, and is read only while there are any",
     "mark_lacking": "a table that holds only what some items require, once a boot",
     "counts": "an index over all items, for a person who looks",

@@ -343,3 +343,35 @@ def test_a_factory_that_returns_no_actor_of_its_own_fails(house) -> None:
             house.start(ChildSpec("m", wrong))
     assert stranger.ask("who", timeout=5) == ("stranger", 0)
     stranger.stop()
+
+
+def test_a_child_that_is_wanted_starts_without_anybody_waiting_and_one_that_is_there_stays(house) -> None:
+    root = house.start(house.spec("a"))
+    root.want_child(house.spec("a"))
+    root.want_child(house.spec("b"))
+    assert house.states(root) == [("a", "up", 1), ("b", "up", 1)]
+    root.terminate_child("b")
+    root.want_child(house.spec("b"))
+    assert house.states(root) == [("a", "up", 1), ("b", "undefined", 1)], "whoever stopped it wants it stopped"
+
+
+def test_a_wanted_child_that_cannot_start_is_in_the_log_and_nowhere_else(house, caplog) -> None:
+    root = house.start(house.spec("a"))
+    root.want_child(house.spec("x", probe={"on_start": raising(ValueError("broken"))}))
+    root.want_child(house.spec("a/b"))
+    assert house.states(root) == [("a", "up", 1)]
+    told = [each.getMessage() for each in caplog.records if "was not started" in each.getMessage()]
+    assert len(told) == 2
+    assert "broken" in told[0]
+    assert "a/b lies below its sibling a" in told[1]
+
+
+def test_a_dismissed_child_is_stopped_and_forgotten_whatever_its_state_and_a_stranger_is_nobody(house) -> None:
+    root = house.start(house.spec("a"), house.spec("b"), house.spec("c", backoff=Backoff(30, 30)))
+    root.terminate_child("b")
+    house.crash(root, "c")
+    for name in ("a", "b", "c", "stranger"):
+        root.dismiss_child(name)
+    assert house.states(root) == []
+    root.want_child(house.spec("a"))
+    assert house.states(root) == [("a", "up", 2)], "its path had a life before"

@@ -4,6 +4,7 @@ The orchestrator, which alone hands work out, and the role actors, each the life
 """
 
 from darumad.actors.barred import Barred
+from darumad.actors.executors import Executors
 from darumad.actors.judge import AgentError, judge_of
 from darumad.actors.listener import TreeListener
 from darumad.actors.messages import Beat, Claiming, Hint, HowClaiming, LeftBehind, Restarted, tell_if_alive
@@ -12,7 +13,16 @@ from darumad.actors.places import Place, instances, places, restart_instances
 from darumad.actors.role import RoleActor, Station
 from darumad.actors.roster import role_pool
 from darumad.actors.standstill import Scene, Standstill
-from darumad.actors.tree import ORCHESTRATOR, ROOT, Policy, agent_at, branches, root_flags
+from darumad.actors.tree import (
+    ORCHESTRATOR,
+    ROOT,
+    Policy,
+    agent_at,
+    branches,
+    executors_under,
+    on_demand,
+    root_flags,
+)
 
 __all__ = [
     "ORCHESTRATOR",
@@ -22,6 +32,7 @@ __all__ = [
     "Beat",
     "Claiming",
     "Dispatch",
+    "Executors",
     "Hint",
     "HowClaiming",
     "LeftBehind",
@@ -37,8 +48,10 @@ __all__ = [
     "TreeListener",
     "agent_at",
     "branches",
+    "executors_under",
     "instances",
     "judge_of",
+    "on_demand",
     "places",
     "restart_instances",
     "role_pool",

@@ -33,6 +33,7 @@ class TreeListener:
     degraded_at: int = 3
     _why: dict[str, str] = field(default_factory=dict)
     _benched: set[str] = field(default_factory=set)
+    _dismissed: set[str] = field(default_factory=set)
 
     def __call__(self, event: Event) -> None:
         """Hear one signal."""
@@ -47,7 +48,7 @@ class TreeListener:
             case "child.budget_exceeded":
                 self._why[event.path] = "errors"
             case "child.exited":
-                self._exited(event)
+                self._exited(event, agent)
             case "child.benched":
                 self._benched.add(event.path)
                 self.note(AgentBenched(event.path, agent, self._why.get(event.path, "it kept failing")))
@@ -56,8 +57,13 @@ class TreeListener:
         """Somebody asked for the restart that the instance at `path` is about to see; on any thread."""
         self._why[path] = "requested"
 
+    def dismissed(self, agent: str) -> None:
+        """The executors of this definition are about to end, for want of work; on any thread."""
+        self._dismissed.add(agent)
+
     def _started(self, event: Event, agent: str) -> None:
         incarnation = event.incarnation
+        self._dismissed.discard(agent)
         if event.path in self._benched:
             self._benched.discard(event.path)
             self.note(AgentUnbenched(event.path, agent))
@@ -76,10 +82,14 @@ class TreeListener:
             why = f"{counted(errors, 'error')} in the window, the last: {error}"
             self.note(AgentHealthDegraded(event.path, agent, why))
 
-    def _exited(self, event: Event) -> None:
+    def _exited(self, event: Event, agent: str) -> None:
         holder = f"{event.path}#{event.incarnation}"
         reason = event.data.get("reason")
         kind = reason.kind if isinstance(reason, ExitReason) else str(reason)
         self.forget(holder)
-        self._why.setdefault(event.path, kind)
+        if agent in self._dismissed:  # what comes after that is no restart
+            self._why.pop(event.path, None)
+            self._benched.discard(event.path)
+        else:
+            self._why.setdefault(event.path, kind)
         self.orchestrator(SlotDown(holder, f"its actor ended: {kind}"))

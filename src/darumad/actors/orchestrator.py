@@ -7,13 +7,14 @@ is whose is in the journal, so a lost message costs a moment and nothing else.
 
 import random  # noqa: TID251 - a type only; the daemon makes the one Random and hands it in
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from darumad.actors.barred import Barred, Probes
 from darumad.actors.decisions import held_next, move_of, unplanned
+from darumad.actors.executors import Executors
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.messages import (
     Beat,
@@ -31,6 +32,7 @@ from darumad.actors.messages import (
     tell_if_alive,
 )
 from darumad.actors.roster import Backlog, Roster, pool_of
+from darumad.actors.standing import Changes, Standing
 from darumad.bridge import SLOT_ENDED, Done, Ended, Seat, handler_crashed, put_back
 from darumad.clock import Clock, TimerHandle
 from darumad.errors import Broken, DarumaError
@@ -40,6 +42,8 @@ from darumad.journal.requests import (
     Audit,
     Claim,
     Claimed,
+    Demand,
+    Demanded,
     Held,
     Move,
     Moved,
@@ -103,6 +107,14 @@ class OrchestratorPorts(Value, kw_only=True):
     """When somebody last saw to what items of this agent are parked for, by the reason; monotonic seconds."""
     counts: Mapping[AgentName, int]
     """How many items of each definition may be under way at once."""
+    executors: Executors
+    """Those that stand only while there is work for them."""
+    most_standing: int
+    """For how many of these they may stand at once."""
+    idle_after: Seconds
+    """How long they stand without work."""
+    loaded: Callable[[], Mapping[AgentName, str]]
+    """The state of each definition's template, of those that are loaded."""
     limited_lanes: frozenset[str]
     """Those in which so many items may be under way and no more."""
     backoff: Backoff
@@ -131,9 +143,11 @@ class Orchestrator(Actor):
         self._moving: dict[tuple[ItemId, Fence], _Moving] = {}
         self._going_on: dict[ItemId, AgentName] = {}  # between two slots: under way, and held by none
         self._backlog = Backlog()
+        self._standing = Standing(ports.executors.known, most=ports.most_standing, idle_after=ports.idle_after)
+        self._demand_unknown = True
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
-        self._made_before: set[AgentName] = set()  # those of which an instance was up in this life
+        self._loaded_before: set[AgentName] = set()  # those whose template was there in this life
         self._barred, self._probes = Barred(), Probes()
         self._claiming = False
         self._claimed_ever = 0
@@ -145,6 +159,8 @@ class Orchestrator(Actor):
         self._ports.arrived(self.actor_ref.tell)
         self._post(Rescue(live=frozenset()))
         self._post(PromoteDue())
+        for agent, resources_version in self._ports.loaded().items():
+            self._release_repaired(agent, resources_version)
         self._tick()
 
     def on_receive(self, message: object) -> None:
@@ -156,8 +172,9 @@ class Orchestrator(Actor):
                 self._take_in(each)
             self._probes.forget(self._barred, self._is_under_way)
             if self._probes.narrowed(self._barred).but_one.items() - before.but_one.items():
-                self._backlog.anywhere()  # whoever is to go ahead may be anybody's, and stand at any stage
+                self._anywhere()  # whoever is to go ahead may be anybody's, and stand at any stage
             self._ports.holding(self._held())
+            self._staff()
             self._claim()
             return
         if isinstance(message, Beat):
@@ -255,7 +272,7 @@ class Orchestrator(Actor):
 
     def _follows(self, done: Done) -> Next:
         record = done.record
-        held = self._holds.count(record, done.result, Seconds(self._ports.clock.monotonic()))
+        held = self._holds.count(record, done.result, self._now())
         return what_follows(
             record,
             record.stage,
@@ -281,21 +298,23 @@ class Orchestrator(Actor):
 
     def _hint(self, message: Hint) -> None:
         if message.ready is None:
-            self._backlog.anywhere()
+            self._anywhere()
             return
         for (agent, stage), count in message.ready.items():
             self._backlog.add(pool_of(stage, agent), count)
+        self._want({agent for agent, _ in message.ready})
 
     def _hear_of_templates(self, message: Restarted | LeftBehind) -> None:
         if isinstance(message, Restarted):
             self._holds.forget(message.agents)
+            self._want(message.agents)
         else:
-            self._holds.left_behind(message.agent, Seconds(self._ports.clock.monotonic()))
+            self._holds.left_behind(message.agent, self._now())
 
     def _release_repaired(self, agent: AgentName, resources_version: str | None) -> None:
         """Have those go on that an earlier life parked for this agent's template, where it is another now."""
-        if resources_version is not None and agent not in self._made_before:
-            self._made_before.add(agent)
+        if resources_version is not None and agent not in self._loaded_before:
+            self._loaded_before.add(agent)
             self._post(ReleaseRepaired(agent=agent, resources_version=resources_version, audit=_BY))
 
     # --- what the journal answered ----------------------------------------------------------------------------------
@@ -310,16 +329,21 @@ class Orchestrator(Actor):
                 self._claimed(request, answer)
             case Move():
                 self._moved(request, answer)
-            case PromoteDue() if isinstance(answer, Promoted):
+            case _:
+                self._learn(answer)
+
+    def _learn(self, answer: Answer) -> None:
+        match answer:
+            case Promoted():
                 if answer.ready:
-                    self._backlog.anywhere()
+                    self._anywhere()
                 if answer.next_due is not None:
                     self._arm(answer.next_due)
-            case Rescue() if isinstance(answer, Rescued):
+            case Rescued() | Released():
                 if answer.items:
-                    self._backlog.anywhere()
-            case Release() | ReleaseRepaired() if isinstance(answer, Released):
-                self._backlog.anywhere()
+                    self._anywhere()
+            case Demanded():
+                self._want(answer.agents)
 
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
@@ -336,6 +360,7 @@ class Orchestrator(Actor):
         self._backlog.answered(request.slots, taken)
         if unread:
             self._backlog.anywhere()  # their slots are free for what stands behind them
+        self._want({each.record.item.agent for each in held})
         begun = Counter(each.record.item.agent for each in held if each.record.stage is each.record.item.stages[0])
         self._held_back = {agent for agent, most in request.first.items() if begun[agent] >= most}
 
@@ -367,7 +392,7 @@ class Orchestrator(Actor):
 
     def _after(self, move: Move, moved: Moved, moving: _Moving | None) -> None:
         if moved.settled or move.plan:
-            self._backlog.anywhere()
+            self._anywhere()
         follows = move.follows
         if follows.to is WorkState.SCHEDULED and follows.run_at is not None:
             self._arm(follows.run_at)
@@ -394,11 +419,43 @@ class Orchestrator(Actor):
             self._roster.free(holder)
             self._decide(put_back(holder, held, "nothing is handed out any more"))
             return
-        seated = self._roster.hold(holder, held, Seconds(self._ports.clock.monotonic()))
+        seated = self._roster.hold(holder, held, self._now())
         if seated is None:
             self._decide(put_back(holder, held, SLOT_ENDED))
             return
         self._ports.send(seated.seat, held)
+
+    # --- whose executors stand --------------------------------------------------------------------------------------
+
+    def _want(self, agents: Collection[AgentName]) -> None:
+        self._standing.want(agents, self._now())
+
+    def _anywhere(self) -> None:
+        """Nobody knows where something is ready, nor whose it is."""
+        self._backlog.anywhere()
+        self._demand_unknown = True
+
+    def _staff(self) -> None:
+        """Have executors start where there is work for them."""
+        if self._ports.dispatch.draining:
+            return
+        if self._demand_unknown:
+            self._demand_unknown = False
+            self._post(Demand())
+        if self._standing.unplaced:
+            self._carry_through(self._standing.changes(self._roster.is_busy, self._now()))
+
+    def _look_at_who_stands(self) -> None:
+        self._carry_through(self._standing.look(self._roster.is_busy, self._roster.stands, self._now()))
+
+    def _carry_through(self, changes: Changes) -> None:
+        for agent in changes.end:
+            self._roster.dismiss(agent)
+            self._ports.executors.end(agent)
+        for agent in changes.start:
+            if not self._ports.executors.start(agent):
+                self._standing.missed(agent)
+        self._ports.executors.unplaced = self._standing.unplaced
 
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
@@ -420,7 +477,7 @@ class Orchestrator(Actor):
         return self._probes.narrowed(barred).also(self._held())
 
     def _held(self) -> frozenset[AgentName]:
-        return self._holds.all_held(Seconds(self._ports.clock.monotonic()))
+        return self._holds.all_held(self._now())
 
     def _is_under_way(self, item: ItemId) -> bool:
         return self._roster.holds(item) or any(item == moving for moving, _ in self._moving)
@@ -435,7 +492,8 @@ class Orchestrator(Actor):
         moving = {item for item, _ in self._moving}  # whoever waits for a slot may have been cancelled: nobody says so
         self._going_on = {item: agent for item, agent in self._going_on.items() if item in moving}
         self._post(PromoteDue())
-        self._backlog.anywhere()
+        self._look_at_who_stands()
+        self._anywhere()
         self._tick()
 
     def _tick(self) -> None:
@@ -452,6 +510,9 @@ class Orchestrator(Actor):
         clock, ref = self._ports.clock, self.actor_ref
         delay = max(0, when - clock.wall()) / 1000
         self._due = (when, clock.call_at(clock.monotonic() + delay, lambda: tell_if_alive(ref.tell, Due())))
+
+    def _now(self) -> Seconds:
+        return Seconds(self._ports.clock.monotonic())
 
     def _post(self, request: Request) -> None:
         self._ports.post(request, self._reply)

@@ -134,6 +134,20 @@ class Roster:
                 slots.append(Slot(pool[1], _STAGE_OF[pool[0]], holder, self.resources_version(holder)))
         return tuple(slots)
 
+    def is_busy(self, agent: AgentName) -> bool:
+        """Whether anything of this definition is held, or a slot of its executors is taken."""
+        pool = role_pool(Role.EXECUTOR, agent)
+        return self._under_way[agent] > 0 or self._live[pool] > len(self._free[pool])
+
+    def stands(self, agent: AgentName) -> bool:
+        """Whether this definition's executors have a live slot."""
+        return self._live[role_pool(Role.EXECUTOR, agent)] > 0
+
+    def dismiss(self, agent: AgentName) -> None:
+        """The slots of this definition's executors, none of which holds anything, are about to go."""
+        for holder in tuple(self._free[role_pool(Role.EXECUTOR, agent)]):
+            self.remove(holder)
+
     def held(self) -> frozenset[tuple[ItemId, Fence]]:
         """The items that are held right now, each under its fence."""
         records = (each.held.record for each in self._seated.values() if each.held is not None)

@@ -12,11 +12,23 @@ from darumad.actors.orchestrator import Orchestrator, OrchestratorPorts
 from darumad.actors.role import RoleActor, Station
 from darumad.agents import AgentDefinition
 from darumad.names import AgentName, Role, Seconds
-from darumad.supervision import Backoff, ChildSpec, ErrorBudget, Judge, Liveness, Supervisor, SupervisorFlags
+from darumad.supervision import (
+    Backoff,
+    ChildSpec,
+    ErrorBudget,
+    Judge,
+    Liveness,
+    Supervisor,
+    SupervisorFlags,
+    SupervisorRef,
+)
 from darumad.values import Value
 
 ROOT = "daruma"
 ORCHESTRATOR = f"{ROOT}/engine/orchestrator"
+EXECUTORS = f"{ROOT}/engine/minds/executors"
+BUILT_IN = AgentName("executor")
+"""The definition whose executors always stand. Those of the others are started when there is work for them."""
 
 
 class Policy(Value, kw_only=True):
@@ -44,13 +56,14 @@ def branches(
     doors: Sequence[ChildSpec],
 ) -> list[ChildSpec]:
     """The root's children, in the order they start: the engine first, the doors last."""
+    built_in = [_executors_of(each, station, policy) for each in definitions[Role.EXECUTOR] if each.name == BUILT_IN]
     minds = _supervisor(
         "minds",
         SupervisorFlags(strategy="one_for_one", intensity=3, period=600.0),
         [
             _pool("planners", Role.ORCHESTRATOR, definitions, station, policy),
             _pool("optimizers", Role.OPTIMIZER, definitions, station, policy),
-            _executors(definitions[Role.EXECUTOR], station, policy),
+            _supervisor("executors", _ONE_FOR_ONE, built_in),
             _pool("reviewers", Role.REVIEWER, definitions, station, policy),
         ],
     )
@@ -66,6 +79,19 @@ def branches(
     )
     opened = _supervisor("doors", SupervisorFlags(strategy="one_for_one", intensity=3, period=300.0), list(doors))
     return [engine, opened]
+
+
+def on_demand(
+    definitions: Sequence[AgentDefinition], station: Callable[[Role, AgentDefinition], Station], policy: Policy
+) -> Mapping[AgentName, ChildSpec]:
+    """The executors that stand while there is work for them, each definition's under a supervisor of their own."""
+    return {each.name: _executors_of(each, station, policy) for each in definitions if each.name != BUILT_IN}
+
+
+def executors_under(root: SupervisorRef) -> SupervisorRef | None:
+    """The supervisor above all executors; None while it is away."""
+    refs = (row.ref for row in root.tree() if row.path == EXECUTORS)
+    return next((ref for ref in refs if isinstance(ref, SupervisorRef)), None)
 
 
 def agent_at(path: str) -> AgentName | None:
@@ -91,14 +117,10 @@ def _pool(
     return _supervisor(name, _ONE_FOR_ONE, specs)
 
 
-def _executors(
-    definitions: Sequence[AgentDefinition], station: Callable[[Role, AgentDefinition], Station], policy: Policy
+def _executors_of(
+    definition: AgentDefinition, station: Callable[[Role, AgentDefinition], Station], policy: Policy
 ) -> ChildSpec:
-    pools = [
-        _supervisor(f"of-{each.name}", _ONE_FOR_ONE, _instances(Role.EXECUTOR, each, station, policy))
-        for each in definitions
-    ]
-    return _supervisor("executors", _ONE_FOR_ONE, pools)
+    return _supervisor(f"of-{definition.name}", _ONE_FOR_ONE, _instances(Role.EXECUTOR, definition, station, policy))
 
 
 def _instances(

@@ -6,7 +6,7 @@ that never comes to its end keeps its own agent down and no other.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +77,14 @@ class Templates:
     def walk(self, agent: str) -> tuple[Stage, ...] | None:
         """The stages that the template of `agent` named when it was loaded last; None where it never was."""
         return self._walks.get(agent)
+
+    def refusals(self) -> Mapping[AgentName, str]:
+        """Why those templates could not be loaded that could not when that was tried last."""
+        return {AgentName(agent): why for agent, why in dict(self._refused).items()}
+
+    def versions(self) -> Mapping[AgentName, str]:
+        """The state of each template that is loaded."""
+        return {AgentName(agent): template.resources_version for agent, template in dict(self._loaded).items()}
 
     def load(self, unless: Callable[[], bool] = lambda: False) -> None:
         """Load the template of each definition, all at once, for the first life of each of its instances.

@@ -141,6 +141,10 @@ class Bridge:
         """The holders whose agent is there."""
         return frozenset(each.holder for each in self._half.made())
 
+    def seated(self) -> frozenset[AgentName]:
+        """The definitions that have an instance, with its agent or without."""
+        return frozenset(seat.definition.name for seat, _ in self._half.refusals())
+
     def idle(self) -> Sequence[Seat]:
         """Every seat whose agent is there and has nothing to do."""
         return self._half.idle()

@@ -24,8 +24,8 @@ def list_(line: Line, *, each: bool) -> None:
 
     As JSON, every instance.
     """
-    as_lines = _instances if each else _agents
-    line.show(line.client.call("agents list"), lambda reply: as_lines(reply["items"]))
+    as_lines = _all_instances if each else _agents
+    line.show(line.client.call("agents list"), as_lines)
 
 
 @agents.command()
@@ -60,21 +60,26 @@ def restart(line: Line, name: str) -> None:
 def _restart_lines(reply: Json) -> Iterable[str]:
     yield from (f"{each}  restarting" for each in reply["restarted"])
     yield from (f"{each}  could not start, and is tried again: {why}" for each, why in reply["failed"].items())
+    yield from (f"{each}  starting" for each in reply.get("started", ()))
     yield from (f"{each}  goes on" for each in reply.get("released", ()))
 
 
 def _show_lines(reply: Json) -> Iterable[str]:
     yield from pairs((key, reply[key]) for key in ("name", "template", "stages", "offers"))
     yield from _instances(reply["instances"])
+    if not reply["instances"]:
+        yield "asleep: its agents start with the first item that is there for them"
+        yield from (f"  ! {each}" for each in [reply.get("unmade")] if each)
     whole = dict.fromkeys(each["last_error"] for each in reply["instances"] if each.get("last_error"))
     yield from (f"  ! {' '.join(each.split())}" for each in whole if is_cut(each))
 
 
-def _agents(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+def _agents(reply: Json) -> Iterable[str]:
     """What is not as it should be has a column of its own; the rest is idle, or at work."""
     of: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for each in instances:
+    for each in reply["items"]:
         of[each["agent"]].append(each)
+    of |= {name: [] for name in reply.get("asleep", ())}
     headers = ("AGENT", "INSTANCES", "STARTING", "BUSY", "DEGRADED", "BENCHED", "ERRORS", "RESTARTS")
     return table(headers, (_agent(name, found) for name, found in of.items()))
 
@@ -83,6 +88,10 @@ def _agent(name: str, instances: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
     states = Counter(each["state"] for each in instances)
     totals = (sum(each[key] for each in instances) for key in ("errors_in_window", "restarts"))
     return (name, len(instances), *(states[each] for each in ("starting", "busy", "degraded", "benched")), *totals)
+
+
+def _all_instances(reply: Json) -> Iterable[str]:
+    return _instances(reply["items"])
 
 
 def _instances(instances: Sequence[Mapping[str, Any]]) -> Iterable[str]:

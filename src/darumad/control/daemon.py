@@ -277,6 +277,8 @@ class Daemon(Value, kw_only=True):
     """Whether no provider may be asked for this definition now."""
     held: Callable[[], frozenset[AgentName]]
     """The definitions whose template is held."""
+    unplaced: Callable[[], frozenset[AgentName]]
+    """The definitions that have work, but no agents, since those of as many others as may be there are."""
     chosen_provider: Callable[[], Mapping[str, Any]]
     vital_signs: Callable[[], Mapping[str, bool | str]]
     """Each part of the daemon: True is green, anything else is red and may say why."""
@@ -295,6 +297,8 @@ class Daemon(Value, kw_only=True):
     It answers when all of it has stopped, at the latest after its grace.
     """
     restart_instances: Callable[[Collection[str]], Mapping[str, str | None]]
+    wake: Callable[[AgentName], None]
+    """Has the agents of a definition start of which none is there."""
     drain: Callable[[str], None]
     draining: Callable[[], bool]
     pause: Callable[[str], None]

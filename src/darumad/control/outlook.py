@@ -49,6 +49,10 @@ _HELD = (
     "the template of agent {0}, which is held: it crashed for one item after the other, or held up the loop that all "
     "agents share. Correct it, then `daruma agents restart {0}`"
 )
+_UNPLACED = (
+    "room for the agents of {0}: those of as many definitions are there as `executors.most_definitions` lets stand, "
+    "and none of them is idle"
+)
 
 
 class Need(Value):
@@ -211,6 +215,8 @@ def gated(daemon: Daemon, record: WorkRecord) -> Need | None:
     agent = record.item.agent
     if agent in daemon.held():
         return held(agent)
+    if agent in daemon.unplaced():
+        return Need(_UNPLACED.format(agent), by_itself=True)
     return _all_benched(daemon, _ROLES.get(record.stage, agent)) or _shut(daemon, agent)
 
 

@@ -189,29 +189,32 @@ class TreeView(Value):
 
 
 class AgentsView(Value):
-    """The agents' instances and how they are."""
+    """The agents' instances and how they are. `asleep` are the definitions whose agents start with their first item."""
 
     items: tuple[Mapping[str, Any], ...]
+    asleep: tuple[str, ...]
 
 
 class AgentView(Value):
-    """One definition or instance: its definition, and its instances."""
+    """One definition or instance: its definition, why no agent of it can be made, and its instances."""
 
     name: str
     template: str | None
     stages: tuple[str, ...]
     offers: tuple[str, ...]
+    unmade: str | None
     instances: tuple[Mapping[str, Any], ...]
 
 
 class RestartReply(Value):
     """The instances that were restarted, those that could not start with why, and the items that had waited for that.
 
-    What could not start is tried again by its supervisor, as after a crash.
+    What could not start is tried again by its supervisor, as after a crash. `started` is a definition that had none.
     """
 
     restarted: tuple[str, ...]
     failed: Mapping[str, str]
+    started: tuple[str, ...]
     released: tuple[str, ...]
 
 

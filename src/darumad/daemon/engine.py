@@ -10,6 +10,7 @@ from darumad.actors import (
     Beat,
     Claiming,
     Dispatch,
+    Executors,
     Hint,
     HowClaiming,
     LeftBehind,
@@ -19,6 +20,8 @@ from darumad.actors import (
     TreeListener,
     agent_at,
     branches,
+    executors_under,
+    on_demand,
     restart_instances,
     root_flags,
     tell_if_alive,
@@ -69,6 +72,12 @@ class Engine:
         self._root: SupervisorRef | None = None
         self._limited_lanes = frozenset(limited(configured.lanes(kernel.settings)))
         self._restarted_at: dict[AgentName, Seconds] = {}
+        self._policy = configured.policy(kernel.settings)
+        self._executors = Executors(
+            on_demand(self.definitions[Role.EXECUTOR], self._station, self._policy),
+            supervisor=lambda: None if self._root is None else executors_under(self._root),
+            dismissed=self._listener.dismissed,
+        )
         self.held: frozenset[AgentName] = frozenset()
         """The definitions whose template is held, as the orchestrator last said."""
 
@@ -107,6 +116,7 @@ class Engine:
             rng=self._kernel.rng,
             leak_cap=self._kernel.settings.supervision.leak_cap,
         )
+        self.hint()  # whose executors were wanted before there was anybody to start them
 
     def tell(self, message: object) -> None:
         """Tell whoever is the orchestrator now; nobody, if none is: the next one reads the journal."""
@@ -123,14 +133,32 @@ class Engine:
         A template that was held for what it did is not held any more.
         """
         asked = restart_instances(self.root, paths, self._listener.requested)
-        agents = frozenset(agent for path in asked if (agent := agent_at(path)) is not None)
+        self._repaired(frozenset(agent for path in asked if (agent := agent_at(path)) is not None))
+        return asked
+
+    def wake(self, agent: AgentName) -> None:
+        """Start the executors of this definition, of which none stand, though nothing of theirs is there."""
+        self._repaired(frozenset({agent}))
+
+    def _repaired(self, agents: frozenset[AgentName]) -> None:
         self._restarted_at |= dict.fromkeys(agents, Seconds(self._kernel.clock.monotonic()))
         self.tell(Restarted(agents))
-        return asked
 
     def left_behind(self, agent: AgentName) -> None:
         """A callback of this agent's template has held up the loop that all agents share."""
         self.tell(LeftBehind(agent))
+
+    def unmade(self) -> Mapping[AgentName, str]:
+        """Why which definitions have no agent: those that could not be made, and those whose template is none."""
+        bridge, refused = self._minds.bridge, self._minds.templates.refusals()
+        if not refused:
+            return bridge.unmade()
+        seated = bridge.seated()
+        return {name: why for name, why in refused.items() if name not in seated} | bridge.unmade()
+
+    def unplaced(self) -> frozenset[AgentName]:
+        """The definitions whose executors are wanted, and have no place in the tree."""
+        return self._executors.unplaced
 
     def gated(self, agent: AgentName) -> str | None:
         """Why nothing is claimed for an agent though it is up; None where something is."""
@@ -164,14 +192,16 @@ class Engine:
             holding=self._hold,
             mended_at=self._mended_at,
             counts={each.name: each.count for each in self.definitions[Role.EXECUTOR]},
+            executors=self._executors,
+            most_standing=settings.executors.most_definitions,
+            idle_after=settings.executors.idle,
+            loaded=self._minds.templates.versions,
             limited_lanes=self._limited_lanes,
             backoff=configured.retry(settings),
             reread=settings.queue.reread,
             arrived=self._arrived,
         )
-        return branches(
-            ports, definitions=self.definitions, station=self._station, policy=configured.policy(settings), doors=doors
-        )
+        return branches(ports, definitions=self.definitions, station=self._station, policy=self._policy, doors=doors)
 
     def _arrived(self, told: Callable[[object], None]) -> None:
         self._orchestrator = told

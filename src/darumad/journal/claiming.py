@@ -16,8 +16,8 @@ from darumad.journal.conversing import shown
 from darumad.journal.deaths import convict, expire
 from darumad.journal.encoding import STAGES, WORDS, load
 from darumad.journal.gathering import gather
-from darumad.journal.requests import Answer, Claim, Claimed, Slot
-from darumad.names import AgentName
+from darumad.journal.requests import Answer, Claim, Claimed, Demand, Demanded, Slot
+from darumad.names import AgentName, Stage
 from darumad.values import changed
 from darumad.work.blame import SETTLED_AFTER
 from darumad.work.item import WorkRecord
@@ -52,6 +52,15 @@ Choice = tuple[_Candidate, Slot]
 _PoolOf = Callable[[str, AgentName], Pool]
 _Line = deque[tuple[int, Pool, _Candidate]]
 _InLine = dict[Pool, set[str]]
+
+
+def demand(batch: Batch, asked: Sequence[Demand]) -> list[Answer]:
+    """Once for all who ask in one batch."""
+    ((present,),) = batch.run("ranges_of_ready", [WORDS[stage] for stage in Stage])
+    agents = {agent for _, agent, _ in load(present)}
+    if batch.suspects:
+        agents.update(agent for (agent,) in batch.run("of_suspects", ()))
+    return [Demanded(frozenset(agents))] * len(asked)
 
 
 def claim(batch: Batch, claims: Sequence[Claim]) -> list[Answer]:

@@ -166,6 +166,10 @@ ORDER BY item.id LIMIT :most;
 -- The ready items that are to run alone.
 SELECT uid FROM item INDEXED BY item_suspect WHERE state = 'ready' AND suspect = 1 ORDER BY rank, id;
 
+-- name: of_suspects
+-- The definitions that they belong to.
+SELECT DISTINCT agent FROM item INDEXED BY item_suspect WHERE state = 'ready' AND suspect = 1 AND lacking = 0;
+
 -- name: alike
 -- What waits for the same: of each the first, how many there are, and since when that one waits. Of one that is parked or
 -- put off that is when it was last told of, for nothing happens to it meanwhile.

@@ -324,6 +324,16 @@ class PromoteDue(Value, kw_only=True):
     """Make scheduled items whose time has come ready, and expired ones dead. Answer: `Promoted`."""
 
 
+class Demand(Value):
+    """Which definitions something is ready for, in whatever stage. Answer: `Demanded`. Nothing is changed."""
+
+
+class Demanded(Value):
+    """The definitions that items which are ready belong to."""
+
+    agents: frozenset[AgentName]
+
+
 class SetBack(Value, kw_only=True):
     """The wall clock was set back by `by_ms`, which was seen `at` what it says now. Answer: `APPLIED`.
 
@@ -447,11 +457,12 @@ APPLIED, STALE = Said.APPLIED, Said.STALE
 
 Request = (
     Accept | Claim | Step | DropSteps | EffectStart | EffectEnd | Move | Cancel | Release | ReleaseRepaired | Rescue
-    | PromoteDue | Note | Reserve | Settle | Setting | Prune | Purge | Edit | SetBack
+    | PromoteDue | Demand | Note | Reserve | Settle | Setting | Prune | Purge | Edit | SetBack
 )  # fmt: skip
 Answer = (
     Accepted
     | Claimed
+    | Demanded
     | Moved
     | Cancelled
     | Released

@@ -16,6 +16,7 @@ from darumad.journal.requests import (
     Accept,
     Cancel,
     Claim,
+    Demand,
     DropSteps,
     Edit,
     EffectEnd,
@@ -41,12 +42,12 @@ Group = tuple[type[Any], list[Any]]
 
 KINDS: tuple[type[Any], ...] = (
     SetBack, Move, Step, DropSteps, EffectEnd, EffectStart, Settle, Reserve, Cancel, Edit, Release, Accept, Setting,
-    Note, PromoteDue, ReleaseRepaired, Claim, Purge, Prune, Rescue,
+    Note, PromoteDue, ReleaseRepaired, Demand, Claim, Purge, Prune, Rescue,
 )  # fmt: skip
 """Within a round, in this order: completes before accepts, claims when all is said."""
 
 _PLACE: Mapping[type[Any], int] = {kind: place for place, kind in enumerate(KINDS)}
-_LAST = frozenset({PromoteDue, ReleaseRepaired, Rescue, Claim, Purge, Prune})
+_LAST = frozenset({PromoteDue, ReleaseRepaired, Demand, Rescue, Claim, Purge, Prune})
 _OF_ONE_ITEM = frozenset({Move, Step, DropSteps, EffectStart, EffectEnd})
 """What touches the item that it names and nothing else."""
 

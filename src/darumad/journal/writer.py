@@ -17,7 +17,7 @@ from darumad.journal.acceptance import DISK_RETRY
 from darumad.journal.accepting import accept
 from darumad.journal.batch import Batch, Tail
 from darumad.journal.checkpoints import Checkpoints
-from darumad.journal.claiming import claim
+from darumad.journal.claiming import claim, demand
 from darumad.journal.database import Database, is_disk_trouble, is_full
 from darumad.journal.editing import edit
 from darumad.journal.effects import effect_end, effect_start
@@ -31,6 +31,7 @@ from darumad.journal.requests import (
     Answer,
     Cancel,
     Claim,
+    Demand,
     DropSteps,
     Edit,
     EffectEnd,
@@ -75,6 +76,7 @@ Posted = tuple[Request, Addressee | None]
 HANDLERS: Mapping[type[Any], Callable[[Batch, Any], list[Answer]]] = {
     Accept: accept,
     Claim: claim,
+    Demand: demand,
     Step: step,
     DropSteps: drop_steps,
     EffectStart: effect_start,

@@ -121,6 +121,12 @@ class Executors(Value, kw_only=True):
         "How many items are executed at once, by each definition that names no count.",
         Bounds(at_least=1, at_most=4096),
     )
+    idle: Seconds = setting(
+        Seconds(3600), "How long the agents of a definition stay without work; the built-in executor's stay.", POSITIVE
+    )
+    most_definitions: int = setting(
+        100, "For how many definitions, beside the built-in executor, agents stand at once.", ONE_UP
+    )
 
 
 class Optimizers(Value, kw_only=True):

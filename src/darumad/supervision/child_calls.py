@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from darumad.supervision.actor import log
 from darumad.supervision.child import Child
 from darumad.supervision.errors import (
     AlreadyPresent,
@@ -15,6 +16,7 @@ from darumad.supervision.errors import (
 )
 from darumad.supervision.life import Life
 from darumad.supervision.nursery import bring_up, take_down
+from darumad.supervision.reasons import text_of
 from darumad.supervision.ref import ActorRef
 from darumad.supervision.spec import ChildSpec, SupervisorFlags, check_apart, check_child
 from darumad.supervision.supervisor_ref import ChildInfo, ChildState
@@ -60,6 +62,21 @@ class ChildCalls:
         if child.spec.restart == "temporary":
             child.args = ()  # it is never started again
         return ref
+
+    def do_want_child(self, spec: ChildSpec) -> None:
+        """See `SupervisorRef.want_child`."""
+        if self._by_id(spec.id) is not None:
+            return
+        try:
+            self.do_start_child((spec,))
+        except (StartError, ValueError) as error:
+            log.error("%s: %s was not started: %s", self._life.path, spec.id, text_of(error))
+
+    def do_dismiss_child(self, who: str) -> None:
+        """See `SupervisorRef.dismiss_child`."""
+        if self._by_id(who) is not None:
+            self.do_terminate_child(who)
+            self.do_delete_child(who)
 
     def do_terminate_child(self, who: str | ActorRef) -> None:
         """See `SupervisorRef.terminate_child`."""

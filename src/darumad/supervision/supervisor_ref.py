@@ -53,6 +53,14 @@ class SupervisorRef(ActorRef):
         found: ActorRef | None = self._call(lambda sup: sup.do_start_child(spec_or_args))
         return found
 
+    def want_child(self, spec: ChildSpec) -> None:
+        """As `start_child` where no child has this id, without waiting for it. What goes wrong is in the log."""
+        self._life.mailbox.post(Call(lambda sup: sup.do_want_child(spec)))
+
+    def dismiss_child(self, child: str) -> None:
+        """As `terminate_child` and `delete_child` where there is such a child, without waiting for it."""
+        self._life.mailbox.post(Call(lambda sup: sup.do_dismiss_child(child)))
+
     def terminate_child(self, child: str | ActorRef) -> None:
         """Stop a child; it stays stopped. Its spec is kept, unless it is temporary or a pool's.
 
