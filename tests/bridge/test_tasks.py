@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -425,6 +426,36 @@ def test_threads_that_never_come_back_are_counted_and_starve_nobody(room: Rooms)
     finally:
         go.set()
     eventually(lambda: stage.bridge.health().forsaken == 0)
+
+
+@pytest.mark.parametrize("ending", ["a cancel", "a limit", "a crash", "a success"])
+def test_what_computes_in_a_thread_is_told_that_its_stage_is_over(room: Rooms, ending: str) -> None:
+    stage = room(timeout=0.2 if ending == "a limit" else PATIENCE)
+    began, told, asked = threading.Event(), threading.Event(), list[bool]()
+
+    async def compute(item: WorkItem, context: Context) -> WorkResult:
+        def until_it_is_over() -> None:
+            asked.append(context.cancelled())
+            began.set()
+            while not context.cancelled():
+                time.sleep(0.001)
+            told.set()
+
+        thread = asyncio.create_task(asyncio.to_thread(until_it_is_over))
+        await asyncio.to_thread(began.wait)
+        if ending == "a crash":
+            raise ZeroDivisionError
+        if ending == "a success":
+            return completed()
+        await thread
+        return completed()
+
+    held = stage.begin(compute)
+    assert began.wait(PATIENCE)
+    if ending == "a cancel":
+        stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
+    stage.done()
+    assert (told.wait(PATIENCE), asked) == (True, [False])
 
 
 # --- what a stage began beside its task --------------------------------------------------------------------------

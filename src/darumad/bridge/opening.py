@@ -15,7 +15,6 @@ from darumad.bridge.workspace import Workspaces
 from darumad.bus import Tally
 from darumad.events import ContextCompacted, Fact
 from darumad.journal.commits import Commits
-from darumad.journal.requests import Held
 from darumad.names import Attempt, Seconds
 from darumad.values import Value
 from darumad.work.item import WorkRecord
@@ -86,16 +85,16 @@ class Opening:
         steps = Steps(held, commits, self._limits.result)
         complete = WatchedComplete(self._broker.complete_for(owner, item.agent), watch)
         effects = Effects(held, commits, steps)
-        context = self._context(held, steps, effects, complete, watch.progress)
+        context = self._context(task, steps, effects, complete, watch.progress)
         fill = None
         if item.inputs and any(each.upload for each in item.inputs):
             fill = lambda stopped: self._workspaces.fill(item, context.place, stopped)  # noqa: E731 - it is one call, bound to this item
         return Opened(context, steps, watch, fill, self._limits.result)
 
     def _context(
-        self, held: Held, steps: Steps, effects: Effects, complete: Complete, progress: Callable[[], None]
+        self, task: StageTask, steps: Steps, effects: Effects, complete: Complete, progress: Callable[[], None]
     ) -> Context:
-        record = held.record
+        held, record = task.held, task.held.record
         return Context(
             stage=record.stage,
             attempt=Attempt(record.attempt),
@@ -104,6 +103,7 @@ class Opening:
             effects=effects,
             complete=complete,
             progress=progress,
+            cancelled=lambda: task.is_over,
             compacted=functools.partial(self._compacted, record),
             tool_begins=functools.partial(tool_begins, self._tally, self._thread.clock),
             brief=held.brief,

@@ -202,12 +202,17 @@ class StageTask:
         """Seconds since it last made progress; 0 before it has begun and after its end."""
         return self._watch.idle if self._watch is not None else Seconds(0.0)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to end, or has; any thread may ask."""
+        return self._why is not None or self._told
+
     def end(self, why: Limit, because: str = "") -> None:
         """Cancel the task for this reason; `because` is the message where somebody gave one.
 
         A task that ignores its cancel is reported as abandoned after the grace.
         """
-        if self._why is not None or self._told:
+        if self.is_over:
             return
         self._why, self._because = why, because
         if self._task is not None:

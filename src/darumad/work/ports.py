@@ -118,6 +118,17 @@ class Ledger(Protocol):
         ...
 
 
+class Cancelled(Protocol):
+    """Whether a stage is to end, or has ended; any thread may ask.
+
+    A cancel ends what is awaited. What computes in a thread of its own is ended by nobody, so it has to ask.
+    """
+
+    def __call__(self) -> bool:
+        """True from then on, and for good."""
+        ...
+
+
 class Context(Value, kw_only=True):
     """Everything that an agent sees beside the item: its attempt, what earlier stages made, and what it can do."""
 
@@ -129,6 +140,8 @@ class Context(Value, kw_only=True):
     complete: Complete
     progress: Callable[[], None]
     """Called when the work got on: the stage's idle timeout starts anew."""
+    cancelled: Cancelled = lambda: False
+    """Whether the stage is to end: what runs in a thread of its own stops when it is."""
     compacted: Callable[[int, int], None] = lambda _before, _after: None
     """Told that a dialogue was shortened: from how many characters to how many."""
     tool_begins: Callable[[str], Callable[[str], None]] = lambda _tool: lambda _outcome: None
