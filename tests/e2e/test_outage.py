@@ -50,6 +50,15 @@ def work(name: str, agent: str) -> dict[str, object]:
     }  # fmt: skip
 
 
+def put_off_for_an_hour(house: Callable[..., Daemon], sim: Simulation) -> Daemon:
+    """A daemon whose item `one` its server has put off."""
+    sim.play(Rule(id="away", fault=Fault(name="http_status", code=429, retry_after=3600)))
+    daemon = house(settings(sim)).start()
+    daemon.client.submit(work("one", "up"))
+    daemon.becomes("one", state="scheduled")
+    return daemon
+
+
 def test_an_outage_delays_items_and_degrades_their_agents_and_restarts_and_fails_none(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:
@@ -168,10 +177,8 @@ def test_one_item_that_its_server_cannot_answer_holds_nobody_up_and_is_dead_in_t
 def test_what_its_server_put_off_for_an_hour_goes_on_with_the_command_that_it_names_and_so_does_what_comes_after(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:
-    sim.play(Rule(id="away", fault=Fault(name="http_status", code=429, retry_after=3600)))
-    daemon = house(settings(sim)).start()
-    daemon.client.submit(work("one", "up"))
-    assert "or until `daruma work retry`" in daemon.becomes("one", state="scheduled")["waits_for"]
+    daemon = put_off_for_an_hour(house, sim)
+    assert "or until `daruma work retry`" in daemon.item("one")["waits_for"]
     assert daemon.run("work", "retry", "one").stdout == "one  released\n"
     again = daemon.becomes("one", state="scheduled", delays=2)
     assert again["error"]["kind"] == "rate_limited", "it was asked, and is still away"
@@ -185,10 +192,8 @@ def test_what_its_server_put_off_for_an_hour_goes_on_with_the_command_that_it_na
 def test_what_its_server_put_off_for_an_hour_is_after_a_restart_put_on_its_way_by_the_command_that_it_names(
     house: Callable[..., Daemon], sim: Simulation
 ) -> None:
-    sim.play(Rule(id="away", fault=Fault(name="http_status", code=429, retry_after=3600)))
-    daemon = house(settings(sim)).start()
-    daemon.client.submit(work("one", "up"))
-    assert "asked to be left alone" in daemon.becomes("one", state="scheduled")["waits_for"]
+    daemon = put_off_for_an_hour(house, sim)
+    assert "asked to be left alone" in daemon.item("one")["waits_for"]
     sim.play(_well())
     assert daemon.stop() == 0
     waits_for = daemon.start().item("one")["waits_for"]

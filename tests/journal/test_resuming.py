@@ -262,6 +262,9 @@ async def test_what_was_finished_beside_a_step_made_anew_is_kept_though_that_was
 # --- effects ----------------------------------------------------------------------------------------------------------
 
 
+LETTER = ToolSpec(name="mail", says="Sends a letter.", schema={"type": "object"})
+
+
 class Mail:
     """What stands outside: letters that were sent, by their key."""
 
@@ -277,7 +280,18 @@ class Mail:
         return f"sent as {len(self.sent)}"
 
     def tool(self, **more: Any) -> OutsideTool:
-        return OutsideTool(ToolSpec(name="mail", says="Sends a letter.", schema={"type": "object"}), self.run, **more)
+        return OutsideTool(LETTER, self.run, **more)
+
+
+def answering(end: str | BadArguments) -> Callable[..., Awaitable[str]]:
+    """A tool's part that ends so, whatever it is asked."""
+
+    async def run(*_: Any) -> str:
+        if isinstance(end, BadArguments):
+            raise end
+        return end
+
+    return run
 
 
 def effects(desk: Desk) -> list[tuple[str, str]]:
@@ -296,6 +310,21 @@ async def test_an_effect_is_on_disk_before_it_is_done_and_after(desk: Desk, held
     assert seen == [[("a:1:executing:2", "started")]]
     assert effects(desk) == [("a:1:executing:2", "done")]
     assert mail.sent == ["a:1:executing:2"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (OutsideTool(LETTER, answering("sent as \udc80.txt")), "sent as ?.txt"),
+        (Tool(LETTER, answering("\ud800 is no letter")), "? is no letter"),
+        (Tool(LETTER, answering(BadArguments("there is no \udcff"))), "error: there is no ?"),
+    ],
+)
+async def test_what_a_tool_says_that_is_no_text_is_marked_and_the_rest_is_kept(
+    desk: Desk, held: Held, said: Tool | OutsideTool, told: str
+) -> None:
+    await loop(held, living(desk), Model(2, "mail"), said)
+    assert [each["output"] for each in desk.reader.steps(ItemId("a")) if each["kind"] == "tool"] == [told]
 
 
 @pytest.mark.parametrize("kind", [EffectEnd, Step], ids=["the effect's end", "the step"])

@@ -177,7 +177,7 @@ class _Loop:
                 said = await (_outside(tool, call, self._context) if isinstance(tool, OutsideTool)
                               else _watched(self._context, call.name, tool.run(call.arguments)))  # fmt: skip
             except NothingDone as error:
-                return f"error: {error}"
+                return _unicode(f"error: {error}")
             return shortened(said, self._limits.observation)
 
         step = {"tool": call.name, "call": call.id, "arguments": call.arguments}
@@ -238,7 +238,15 @@ async def _watched(context: Context, tool: str, running: Awaitable[str]) -> str:
         raise
     finally:
         ended(outcome)
-    return said
+    return _unicode(said)
+
+
+def _unicode(said: str) -> str:
+    """What a tool says with a `?` for half a surrogate pair, as a file's name or a program's words may hold.
+
+    No step could keep it, nor an effect what came of it, and the model can do with the rest.
+    """
+    return said.encode("utf-8", "replace").decode()
 
 
 async def _outside(tool: OutsideTool, call: ToolCall, context: Context) -> str:
