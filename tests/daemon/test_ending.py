@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -255,6 +256,40 @@ def test_a_sigterm_before_it_stands_waits_for_no_templates_file_and_begins_nothi
         daemon.close()
     assert "template_still_loading" not in daemon.said()
     assert [each["type"] for each in _events_left_in(home)].count("work.assigned") == before
+
+
+WITH_AN_ENDLESS_START = """
+import sys, threading
+from pathlib import Path
+from darumad.actors import RoleActor
+from darumad.cli import main
+
+def waits(*_):
+    Path("begun").touch()
+    threading.Event().wait()
+
+RoleActor.__init__ = waits
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_start_that_waits_for_ever_ends_when_it_is_told_to_twice_with_75_and_shows_what_it_waits_for(
+    home: Path,
+) -> None:
+    daemon = Daemon(home, {"provider": {"use": "offline"}})
+    serve = [sys.executable, "-c", WITH_AN_ENDLESS_START, "serve", "--config", daemon.config]
+    with subprocess.Popen(serve, env=daemon.environ, cwd=home, stderr=subprocess.PIPE, text=True) as process:
+        eventually((home / "begun").exists, PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(PATIENCE) == 75
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert "daruma: it was told to stop, and its start has not come to an end" in said
+    assert "in waits\n" in said
 
 
 def test_an_actor_that_never_comes_back_does_not_hold_a_stop_which_shows_its_stack_and_ends_with_75(

@@ -28,6 +28,7 @@ from darumad.daemon.forks import part_with_children
 from darumad.daemon.front import Watchers, daemon_for_control
 from darumad.daemon.guardian import Ending, Guardian, Watched
 from darumad.daemon.housekeeping import Housekeeping
+from darumad.daemon.last_resort import LastResort
 from darumad.daemon.loop_watch import LoopWatch
 from darumad.daemon.signs import SignsTold, VitalSigns
 from darumad.daemon.turns import SwitchInterval
@@ -94,7 +95,11 @@ def _run(settings: Settings, stands: Callable[[], None]) -> int:
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
+            start = LastResort(WITHIN)
+            stack.callback(start.over)
+            _on_signals(guardian, start, stack)
             house = _built(settings, clock, guardian, logs, stack)
+            start.over()
             stands()
             ending, why = _served(house)
             code = EXIT[ending]
@@ -119,7 +124,6 @@ class _House(Value):
 
 
 def _built(settings: Settings, clock: SystemClock, guardian: Guardian, logs: Logs, stack: ExitStack) -> _House:
-    _on_signals(guardian, stack)
     keyring = credentials_of(settings, os.environ)
     for each in keyring.known().values():
         redact.conceal(each.reveal())
@@ -235,9 +239,13 @@ def _stop_tree(engine: Engine, guardian: Guardian) -> None:
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
 
 
-def _on_signals(guardian: Guardian, stack: ExitStack) -> None:
+def _on_signals(guardian: Guardian, start: LastResort, stack: ExitStack) -> None:
+    def stop(number: int, _: object) -> None:
+        guardian.end("asked", signal.Signals(number).name)
+        start.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        before = signal.signal(number, lambda got, _: guardian.end("asked", signal.Signals(got).name))
+        before = signal.signal(number, stop)
         stack.callback(signal.signal, number, before)
 
 
