@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from darumad.actors import TreeListener, agent_at, judge_of
+from darumad.actors.barred import Barred, Probes
 from darumad.actors.decisions import held_next, move_of, output_of
 from darumad.actors.holds import TemplateHolds
 from darumad.actors.judge import AgentError, TaskAbandoned
@@ -183,6 +184,28 @@ def test_a_pool_whose_every_slot_found_work_may_hold_more() -> None:
     backlog.asked(slots(DOING, MOST))
     backlog.answered(slots(DOING, MOST), frozenset({"executor/0#1"}))
     assert backlog.wanted([DOING]) == {}
+
+
+# --- what is barred ---------------------------------------------------------------------------------------------------
+
+
+def test_of_all_definitions_behind_a_half_open_circuit_one_item_goes_on_until_it_ends_or_the_circuit_closes() -> None:
+    third, shut, free = AgentName("third"), AgentName("shut"), AgentName("free")
+    barred = Barred(frozenset({shut}), {EXECUTOR: "far", OTHER: "far", third: "near"})
+    probe, probes = build.item(id=ItemId("probe"), agent=EXECUTOR), Probes()
+    assert probes.narrowed(barred) == barred
+    probes.claimed([probe, build.item(id=ItemId("beside"), agent=free)], barred.but_one)
+    assert probes.narrowed(barred) == Barred(frozenset({shut, EXECUTOR, OTHER}), {third: "near"})
+    others = {agent: build.item(id=ItemId("another"), agent=agent) for agent in (EXECUTOR, OTHER, third, shut, free)}
+    assert probes.goes_on(probe, barred)
+    assert {agent for agent, item in others.items() if probes.goes_on(item, barred)} == {free}
+    probes.forget(barred, lambda _: True)
+    assert probes.goes_on(probe, barred)
+    probes.forget(barred, lambda item: item != "probe")
+    assert (probes.narrowed(barred), probes.goes_on(probe, barred)) == (barred, False)
+    probes.claimed([probe], barred.but_one)
+    probes.forget(Barred(frozenset({shut}), {third: "near"}), lambda _: True)
+    assert probes.narrowed(barred) == barred
 
 
 # --- holds ------------------------------------------------------------------------------------------------------------
