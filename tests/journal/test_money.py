@@ -160,6 +160,14 @@ def test_a_call_that_a_limit_of_nothing_let_through_is_settled_whatever_it_used(
     assert desk.sql("SELECT tokens, reserved_calls FROM budget WHERE scope = 'item:a'") == [(7, 0)]
 
 
+def test_what_a_call_read_and_what_it_wrote_are_booked_together(desk: Desk) -> None:
+    desk.call(reserve("r1", 10, tokens=100))
+    desk.call(
+        Settle(id="r1", usage=Usage(input_tokens=5, output_tokens=3, cached_tokens=2, calls=1, nano_usd=NanoUsd(4)))
+    )
+    assert desk.sql("SELECT DISTINCT spent, tokens, calls, reserved_tokens FROM budget") == [(4, 8, 1, 0)]
+
+
 def test_what_a_crash_left_open_is_booked_at_its_estimate(desk: Desk) -> None:
     desk.call(reserve("r1", 10))
     desk.call(reserve("r2", 20))
