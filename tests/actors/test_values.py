@@ -17,7 +17,9 @@ from darumad.journal.requests import Held, Slot, Step
 from darumad.names import ActorPath, AgentName, Attempt, Fence, Incarnation, ItemId, Millis, Role, Seconds, Stage
 from darumad.supervision import Event, ExitReason
 from darumad.values import changed
+from darumad.work.codec import plan_to_json
 from darumad.work.item import WorkRecord
+from darumad.work.plan import Plan, PlannedItem
 from darumad.work.result import Failure, StopReason, WorkResult
 from darumad.work.states import WorkState
 from tests.work import build
@@ -316,7 +318,8 @@ def test_a_stage_without_a_free_slot_goes_ready_with_the_next_stage() -> None:
 
 
 def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
-    done = Done("x/1#1", held(brief={"intent": "x"}), WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
+    before = held(brief={"intent": "x"}, steps=((1, "model", "digest", {"text": "of this stage"}),))
+    done = Done("x/1#1", before, WorkResult(stop_reason=StopReason.COMPLETED, text="it is done"))
     move = move_of(done, build.follows(done.held.record, done.result), holder="y/1#1", now=Millis(5), new_id=str)
     following = held_next(done, move, Fence(3), "y/1#1")
     assert (following.record.stage, following.record.holder, following.brief) == (
@@ -325,6 +328,35 @@ def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
     assert following.work is not None
     assert following.work.text == "it is done"
     assert following.steps == ()
+
+
+def test_what_a_goal_is_broken_up_into_is_from_whom_the_goal_is() -> None:
+    goal = build.item(id=ItemId("goal"), stages=(Stage.PLANNING,))
+    record = build.record(
+        Stage.PLANNING, of=goal, fence=Fence(3), attempt=1, origin="http", submitted_by="uid:7", correlation_id="trace"
+    )
+    items = tuple(PlannedItem(key=key, description=f"do {key}") for key in "ab")
+    plan = plan_to_json(Plan(items=items, stages=(Stage.EXECUTING,)))
+    done = Done("o/1#1", Held(record=record, slot=Slot(EXECUTOR, Stage.PLANNING, "o/1#1")), build.done(plan))
+    numbers = iter("12")
+    move = move_of(done, build.follows(record, done.result), holder=None, now=Millis(5), new_id=lambda: next(numbers))
+    assert [(each.origin, each.submitted_by, each.correlation_id) for each in move.plan] == [
+        ("http", "uid:7", "trace")
+    ] * 2
+    assert move.result is not None
+    assert [each["description"] for each in move.result["data"]["items"]] == ["do a", "do b"]
+
+
+def test_the_result_of_an_item_is_the_work_that_was_reviewed_with_its_review() -> None:
+    work = WorkResult(stop_reason=StopReason.COMPLETED, text="it is done")
+    done = Done("r/1#1", held(stage=Stage.REVIEWING, work=work), build.PASSED)
+    move = move_of(done, build.follows(done.held.record, done.result), holder=None, now=Millis(5), new_id=str)
+    assert move.result is not None
+    told = {name: move.result[name] for name in ("item_id", "attempt", "success", "text", "review", "finished_at")}
+    assert told == {
+        "item_id": "a", "attempt": 1, "success": True, "text": "it is done", "review": build.PASSED.data,
+        "finished_at": 5,
+    }  # fmt: skip
 
 
 def test_a_stage_that_failed_leaves_nothing_for_the_next() -> None:
