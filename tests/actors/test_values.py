@@ -330,6 +330,13 @@ def test_what_one_stage_made_is_what_the_next_one_holds() -> None:
     assert following.steps == ()
 
 
+def test_a_brief_is_what_the_next_stage_begins_with_and_is_no_work() -> None:
+    done = Done("o/1#1", held(stage=Stage.OPTIMIZING), build.done({"intent": "x"}))
+    move = move_of(done, build.follows(done.held.record, done.result), holder="x/1#1", now=Millis(5), new_id=str)
+    following = held_next(done, move, Fence(3), "x/1#1")
+    assert (following.record.stage, following.brief, following.work) == (Stage.EXECUTING, {"intent": "x"}, None)
+
+
 def test_what_a_goal_is_broken_up_into_is_from_whom_the_goal_is() -> None:
     goal = build.item(id=ItemId("goal"), stages=(Stage.PLANNING,))
     record = build.record(
