@@ -540,6 +540,15 @@ def test_doctor_says_one_line_a_thing_with_the_daemon_up(run: Run) -> None:
     assert done.returncode == 0
 
 
+def test_doctor_says_of_a_provider_that_was_not_asked_yet_that_it_was_not(served: Served, run: Run) -> None:
+    served.room.providers.names = ("offline",)
+    served.room.providers.reason = lambda: "it was not asked yet"
+    said = run("doctor").stdout
+    assert "note  provider         offline: a test; its key is from store; it was not asked yet -> `daruma prov" in said
+    served.room.providers.state = "connected"
+    assert "it was not asked yet" not in run("doctor").stdout
+
+
 def test_doctor_says_which_settings_the_daemon_goes_by_where_it_was_given_others(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -222,9 +222,11 @@ def _could_make(settings: "Settings") -> Mapping[str, bool | str]:
 def _provider(line: Line, settings: "Settings | None", status: Json | None) -> Finding:
     """What the daemon chose, and what is amiss with those that it uses; with none up, what one would find now."""
     if status is not None:
-        chosen, amiss, key = status["provider"], *_listed(line, status["provider"]["provider"])
+        chosen = status["provider"]
+        amiss, key, unsure = _listed(line, chosen["provider"])
     elif settings is not None:
         chosen, amiss, key = _would_choose(settings)
+        unsure = None
     else:
         return Finding("provider", "note", "not looked for: the settings are wrong")
     model = f" {chosen['model']}" if chosen.get("model") else ""
@@ -232,6 +234,8 @@ def _provider(line: Line, settings: "Settings | None", status: Json | None) -> F
     if amiss:
         fix = "Correct what is named; `daruma providers check` asks again."
         return Finding("provider", "bad", "; ".join((says, *amiss)), fix)
+    if unsure is not None:
+        return Finding("provider", "note", f"{says}; {unsure}", "`daruma providers check` asks now.")
     if chosen["provider"] == "offline":
         wanted = chosen["why"] == "the settings say offline"
         fix = "" if wanted else "Start Ollama, or set ANTHROPIC_API_KEY; without a model only computed work is done."
@@ -239,11 +243,12 @@ def _provider(line: Line, settings: "Settings | None", status: Json | None) -> F
     return Finding("provider", "ok", says)
 
 
-def _listed(line: Line, chosen: str) -> tuple[Sequence[str], str | None]:
-    """The providers in use that cannot be used, each with the reason, and where the key of the `chosen` came from."""
+def _listed(line: Line, chosen: str) -> tuple[Sequence[str], str | None, str | None]:
+    """Who is used and cannot be, each with the reason; of the `chosen` where its key is, and what nobody knows yet."""
     listed = line.client.call("providers list")["items"]
     amiss = [f"{each['name']}: {each['reason']}" for each in listed if each["used"] and each["state"] == "error"]
-    return amiss, next((each["key"] for each in listed if each["name"] == chosen), None)
+    one: Json = next((each for each in listed if each["name"] == chosen), {})
+    return amiss, one.get("key"), one["reason"] if one.get("state") == "pending" else None
 
 
 def _would_choose(settings: "Settings") -> tuple[Mapping[str, str | None], Sequence[str], str | None]:

@@ -31,7 +31,9 @@ class Control(Value, kw_only=True):
         "root: `/run/daruma/control.sock`; others: `$XDG_RUNTIME_DIR/daruma/control.sock`, else beside the state",
     )
     group: str | None = setting(
-        None, "Whose members may read what the daemon does; null leaves the daemon's own group."
+        None,
+        "Whose members may read what the daemon does; null leaves the daemon's own group. Where systemd opens the "
+        "socket, its unit says so, by `SocketGroup=`.",
     )
     head_timeout: Seconds = setting(
         Seconds(10), "How long the head of a request may take to come, here and at `metrics.listen`.", POSITIVE
