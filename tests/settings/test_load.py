@@ -1,5 +1,6 @@
 """Reading settings: the last to speak wins, every wrong key is told at once, and no secret is ever shown."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -394,6 +395,25 @@ def test_a_systemd_credential_is_found_by_the_providers_name(write: Write, tmp_p
     assert settings.providers["ollama"].key_file is None
     assert origins(settings)["providers.anthropic.key_file"] == "$CREDENTIALS_DIRECTORY"
     assert "marker" not in repr(settings) + str(as_written(settings))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_directory_of_credentials_that_is_closed_is_told_with_whose_it_is(
+    write: Write, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file, closed = write(""), tmp_path / "credentials"
+    closed.mkdir(0o700)
+    for each in (tmp_path, *tmp_path.parents[:-2]):
+        each.chmod(0o755)
+    request.addfinalizer(lambda: os.seteuid(0))
+    os.seteuid(65534)
+    said = problems_of(file, {"CREDENTIALS_DIRECTORY": str(closed)})["$CREDENTIALS_DIRECTORY"]
+    assert said.startswith(f"{closed} belongs to root (uid 0) with mode 0700, and this runs as ")
+    assert "(uid 65534)" in said
+    assert (
+        "Permission denied"
+        in problems_of(file, {"CREDENTIALS_DIRECTORY": str(closed / "in")})["$CREDENTIALS_DIRECTORY"]
+    )
 
 
 def test_providers_that_name_one_secret_share_a_systemd_credential(write: Write, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Nothing here changes a row.
 
 import errno
 import os
-import pwd
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -15,6 +14,7 @@ from darumad.errors import DarumaError, Refused, Unavailable, read_only
 from darumad.journal.database import NEEDS, VERSION, VERSION_TEXT, Database, DatabaseError, is_damaged
 from darumad.journal.sql import SQL
 from darumad.lockfiles import LockFile, LockHeld
+from darumad.rights import told, user
 from darumad.values import Value
 
 LEAST = 1 << 20
@@ -109,9 +109,7 @@ def _check_rights(path: Path, rights: int) -> None:
     except OSError as error:
         raise Refused(f"{path} cannot be looked at: {error.strerror}", code="bad_place") from error
     if not os.access(path, rights):
-        mode = stat.S_IMODE(found.st_mode)
-        said = f"{path} belongs to {_named(found.st_uid)} with mode {mode:04o}, and this runs as {_named(os.getuid())}"
-        raise Refused(said, code="bad_place")
+        raise Refused(told(path, found), code="bad_place")
 
 
 def check_owner(state: StateDirectory) -> None:
@@ -123,7 +121,7 @@ def check_owner(state: StateDirectory) -> None:
     owner = state.path.stat().st_uid
     for each in (state.lock, state.marker, *state.database_files):
         if each.exists() and (found := each.stat().st_uid) != owner:
-            said = f"{each} belongs to {_named(found)}, and {state.path} to {_named(owner)}"
+            said = f"{each} belongs to {user(found)}, and {state.path} to {user(owner)}"
             raise Refused(said, code="bad_place")
 
 
@@ -135,16 +133,8 @@ def check_own(state: StateDirectory) -> None:
     """
     owner = state.path.stat().st_uid
     if owner != os.geteuid():
-        said = f"{state.path} belongs to {_named(owner)}, and this runs as {_named(os.geteuid())}"
+        said = f"{state.path} belongs to {user(owner)}, and this runs as {user(os.geteuid())}"
         raise Refused(said, code="bad_place")
-
-
-def _named(uid: int) -> str:
-    """The user with the number `uid`: by name too, where there is one."""
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
-    except KeyError:
-        return f"uid {uid}"
 
 
 def take_lock(state: StateDirectory) -> LockFile:

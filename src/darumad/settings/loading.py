@@ -1,10 +1,12 @@
 """Reading the settings, once: defaults, then the file, then the environment; the last to speak wins."""
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
+from darumad import rights
 from darumad.errors import Problem, Refused
 from darumad.plural import counted
 from darumad.settings.model import Control, Settings
@@ -14,6 +16,8 @@ from darumad.settings.reading import Reading
 from darumad.settings.rules import contradictions, is_path, untenable
 from darumad.settings.sources import Written, empty, from_environment, from_yaml, illegible, overlaid
 from darumad.values import Value, changed
+
+_CREDENTIALS = "$CREDENTIALS_DIRECTORY"
 
 
 class Examined(Value):
@@ -71,8 +75,12 @@ def _judged(written: Written, file: Path | None, environ: Mapping[str, str]) -> 
     told = changed(settings, said=_said(environ, reading.origins), read_from=file and file.absolute())
     settings = _at_home(told, reading.here)
     unread = [*written.problems, *reading.problems]
+    closed = _closed(known.credentials)
     read = Examined(
-        settings=_with_credentials(settings, known), file=file, reading=reading, problems=[*written.twice, *unread]
+        settings=settings if closed else _with_credentials(settings, known),
+        file=file,
+        reading=reading,
+        problems=[*written.twice, *unread, *closed],
     )
     already = {each.pointer for each in unread}
     amiss = chain(untenable(settings), contradictions(settings) if written.legible else ())
@@ -127,6 +135,19 @@ def _at_home(settings: Settings, here: Path) -> Settings:
     return changed(settings, agents=MappingProxyType(agents))
 
 
+def _closed(credentials: Path | None) -> Sequence[Problem]:
+    """That nobody here may look for a key where systemd laid them, if it is so."""
+    try:
+        found = None if credentials is None else credentials.stat()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        return (Problem(_CREDENTIALS, f"{credentials} cannot be looked at: {error.strerror}"),)
+    if credentials is None or found is None or os.access(credentials, os.X_OK, effective_ids=True):
+        return ()
+    return (Problem(_CREDENTIALS, rights.told(credentials, found)),)
+
+
 def _with_credentials(settings: Settings, known: Places) -> Settings:
     """A provider without a key file of its own takes its systemd credential, if there is one."""
     if known.credentials is None:
@@ -138,5 +159,5 @@ def _with_credentials(settings: Settings, known: Places) -> Settings:
     providers = {
         name: changed(each, key_file=found.get(name, each.key_file)) for name, each in settings.providers.items()
     }
-    said = {**settings.said, **{f"providers.{name}.key_file": "$CREDENTIALS_DIRECTORY" for name in found}}
+    said = {**settings.said, **{f"providers.{name}.key_file": _CREDENTIALS for name in found}}
     return changed(settings, providers=MappingProxyType(providers), said=MappingProxyType(said))

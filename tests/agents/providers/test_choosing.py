@@ -272,6 +272,17 @@ def test_a_key_file_of_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None
     assert "not ASCII" in load_credentials(only(KeySource(file=path)), {}).refused["anthropic"].detail
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_systemd_credential_that_may_not_be_read_is_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    for each in (tmp_path, *tmp_path.parents[:-2]):
+        each.chmod(0o755)
+    path = file_of(tmp_path / "cred", 0o600)
+    request.addfinalizer(lambda: os.seteuid(0))
+    os.seteuid(65534)
+    keyring = load_credentials(only(KeySource(credential="cred")), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert keyring.refused["anthropic"].detail == f"the systemd credential {path}: Permission denied"
+
+
 def test_whoever_was_given_a_key_that_cannot_be_used_is_still_meant() -> None:
     keyring = load_credentials(ProviderConfig(), {"ANTHROPIC_API_KEY": "sk-a\nb", "OPENAI_API_KEY": KEY})
     assert (keyring.meant(), set(keyring.known())) == ({"anthropic", "openai"}, {"openai"})

@@ -142,7 +142,13 @@ def find(
             that no request can carry.
     """
     looks: tuple[tuple[Origin, str, str, str, Callable[[], str]], ...] = (
-        ("systemd", "", "the systemd credential ", f"{source.credential}", lambda: _from_systemd(source, environ)),
+        (
+            "systemd",
+            "",
+            "the systemd credential ",
+            f"{source.credential}",
+            lambda: _from_systemd(provider, source, environ),
+        ),
         ("file", ".key_file", "", f"{source.file}", lambda: _from_file(provider, source)),
         ("environment", ".key_env", "$", f"{source.env}", lambda: environ.get(source.env or "", "").strip()),
         ("store", "", "the secret ", f"{source.credential}", lambda: _from_store(source, stored)),
@@ -157,12 +163,15 @@ def find(
     return None
 
 
-def _from_systemd(source: KeySource, environ: Mapping[str, str]) -> str:
+def _from_systemd(provider: str, source: KeySource, environ: Mapping[str, str]) -> str:
     directory = environ.get("CREDENTIALS_DIRECTORY", "").split(":", 1)[0]
     if not directory or not source.credential:
         return ""
     path = Path(directory, source.credential)
-    return path.read_text(errors="replace").strip() if path.is_file() else ""
+    try:
+        return path.read_text(errors="replace").strip() if path.is_file() else ""
+    except OSError as error:
+        raise _refused(f"providers.{provider}", f"the systemd credential {path}: {error.strerror}") from None
 
 
 def _from_store(source: KeySource, stored: Callable[[str], str | None]) -> str:
