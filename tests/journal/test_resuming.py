@@ -539,6 +539,15 @@ async def test_a_step_that_is_run_again_does_none_of_its_effects_twice(
     assert {state for _, state in effects(desk)} == {"done"}
 
 
+async def test_a_step_that_is_replayed_answers_for_its_own_effects_and_for_none_behind_it(
+    desk: Desk, held: Held
+) -> None:
+    mail = Mail()
+    await letters(held, living(desk), mail, ["ann"])
+    await letters(next_life(desk), living(desk), mail, ["ann"], ["ann"])
+    assert mail.sent == ["a:1:executing:1", "a:1:executing:2"]
+
+
 async def test_what_an_earlier_attempt_did_stands_in_for_each_such_wish_of_a_retry_behind_whatever_it_replays(
     desk: Desk, held: Held
 ) -> None:
