@@ -10,7 +10,7 @@ from darumad.journal.requests import Rescue
 from darumad.work.item import WorkItem
 from darumad.work.model import ModelFailed
 from darumad.work.ports import Context
-from darumad.work.result import WorkResult
+from darumad.work.result import Failure, StopReason, WorkResult
 from tests.bridge.room import Room, completed
 from tests.journal.desk import PREPARE
 
@@ -158,6 +158,22 @@ def test_a_step_under_an_old_fence_changes_nothing_is_told_and_ends_its_task(roo
     assert late.live == ["a"], "nothing follows a step that was refused"
     assert journalled(stage) == []
     assert stage.desk.events("one").count("work.stale_result") == 1
+
+
+def test_an_agent_that_says_that_its_item_was_taken_is_believed_where_the_journal_has_said_so(room: Rooms) -> None:
+    async def gives_up(item: WorkItem, context: Context) -> WorkResult:
+        try:
+            return await Paid("a")(item, context)
+        except ModelFailed as failed:
+            return WorkResult(stop_reason=StopReason.INTERRUPTED, error=Failure(kind=failed.kind, message="taken"))
+
+    stage = room()
+    old = stage.held()
+    rescued(stage)
+    stage.begin(gives_up, held=old)
+    error = stage.done().result.error
+    assert error is not None
+    assert (error.kind, error.message) == ("stale", "taken")
 
 
 def dialogue(*messages: str) -> dict[str, Any]:
