@@ -57,6 +57,10 @@ def test_a_suspect_that_was_stopped_with_the_rest_stays_one_and_is_not_blamed() 
     assert after_life(SUSPECT, STOPPED) == Suspicion(barren=0, suspect=True)
 
 
+def test_a_suspect_that_the_process_dies_with_after_a_stop_is_blamed_and_stays_one() -> None:
+    assert lived(DIED, DIED, STOPPED, DIED) == Suspicion(barren=1, suspect=True, crashes=1)
+
+
 def test_a_real_killer_is_found_in_five_lives() -> None:
     assert [is_killer(lived(*[DIED] * lives).crashes) for lives in range(7)] == [False] * 5 + [True] * 2
 
