@@ -214,6 +214,10 @@ def test_what_is_wrong_with_a_section_or_missing_from_it_is_told_with_the_line_o
         ("providers: {openai: {first_token: 601s}}", "providers.openai.first_token", "more than `providers.openai.t"),
         ("providers: {openai: {idle: 5s, total: 4s}}", "providers.openai.idle", "more than `providers.openai.t"),
         ("providers: {auto: {kind: ollama}}", "providers.auto", "other than `auto`"),
+        ("providers: {offline: {kind: ollama}}", "providers.offline", "and `offline`"),
+        ("providers: {ollama: {fallback: ollma}}", "providers.ollama.fallback", "did you mean `ollama`"),
+        ("providers: {ollama: {fallback: ollama}}", "providers.ollama.fallback", "leads back to where it began"),
+        ("agents: {mine: {template: mine.py}}", "agents.mine.isolation", "must say `none`"),
         ("agents: {mine: {template: ./mine.py}}", "agents.mine.isolation", "must say `none`"),
         ("agents: {mine: {template: ./mine.py, isolation: process}}", "agents.mine.isolation", "one of none"),
         ("agents: {Mine: {template: echo}}", "agents.Mine", "a-z"),
@@ -260,6 +264,19 @@ def test_what_cannot_be_meant_is_refused_by_name(write: Write, text: str, pointe
     told = problems_of(write(text))
     assert list(told) == [pointer]
     assert what in told[pointer]
+
+
+def test_who_stands_in_for_each_other_in_a_circle_is_told_and_whoever_only_leads_into_it_is_not(write: Write) -> None:
+    chain = "providers: {anthropic: {fallback: openai}, openai: {fallback: ollama}, ollama: {fallback: openai}}"
+    circle = "leads back to where it began (daruma.yaml line 1)"
+    assert problems_of(write(chain)) == {"providers.openai.fallback": circle, "providers.ollama.fallback": circle}
+    straight = load(write("providers: {anthropic: {fallback: openai}, openai: {fallback: ollama}}"), {})
+    assert straight.providers["anthropic"].fallback == "openai"
+
+
+def test_what_may_not_be_more_may_be_equal(write: Write) -> None:
+    equal = load(write("item: {backoff: 5m, backoff_max: 5m}\nsupervision: {degraded_at: 5, error_limit: 5}"), {})
+    assert equal.item.backoff == equal.item.backoff_max
 
 
 def test_a_short_total_asks_nobody_to_say_what_lies_within_it(write: Write) -> None:
