@@ -549,6 +549,26 @@ def test_doctor_says_of_a_provider_that_was_not_asked_yet_that_it_was_not(served
     assert "it was not asked yet" not in run("doctor").stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_doctor_looks_at_the_state_directory_of_the_daemon_that_answers_and_not_at_its_own_users(
+    served: Served,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    theirs = served.room.directory / "state"
+    assert f"ok    state directory  {theirs}, " in run("doctor").stdout
+    served.room.directory.chmod(0o755)
+    served.path.chmod(0o666)
+    monkeypatch.setenv("HOME", str(served.room.directory))
+    request.addfinalizer(lambda: os.seteuid(0))
+    os.seteuid(65534)
+    main(["doctor", "--socket", str(served.path)])
+    said = f"note  state directory  {theirs}, which is the daemon's user's to look into -> Run this as that user."
+    assert said in capsys.readouterr().out
+
+
 def test_doctor_says_which_settings_the_daemon_goes_by_where_it_was_given_others(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -575,7 +595,7 @@ def test_doctor_looks_for_the_daemon_where_the_settings_file_says_also_where_tha
     none = {"DARUMA_SOCKET": str(tmp_path / "none.sock"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     said = run("doctor", "--config", str(file), env=none).stdout
     assert f"at {served.path}\n" in said
-    assert more or f"state directory  {tmp_path / 'own'} " in said
+    assert more or f"state directory  {served.room.directory / 'state'}, " in said
     named = run("doctor", "--config", str(file), "--socket", str(tmp_path / "named.sock")).stdout
     assert f"no daemon answers at {tmp_path / 'named.sock'}" in named
 

@@ -247,6 +247,7 @@ class Room:
             chosen_provider=lambda: {"provider": "offline", "model": None, "why": "a test"},
             definitions=lambda: self.definitions,
             settings_file=self.settings_file,
+            state_dir=self.directory / "state",
             upload_dir=uploads,
             input_roots=self.input_roots,
             low_water=0,

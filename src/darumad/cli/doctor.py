@@ -58,7 +58,7 @@ def _examined(line: Line, file: Path | None) -> Iterable[Finding]:
     yield found if settings is None or status is None else _as_the_daemon(settings, status, found)
     yield daemon
     if settings is not None:
-        yield _state_directory(settings)
+        yield _state_directory(settings, (status or {}).get("state_dir"))
         if settings.log.file:
             yield _log_file(settings.log.file)
     health = line.client.call("health") if status is not None else None
@@ -109,8 +109,11 @@ def _daemon(line: Line) -> tuple[Json | None, Finding]:
     return status, Finding("daemon", "ok", f"{status['state']}, version {status['version']}, at {line.client.path}")
 
 
-def _state_directory(settings: "Settings") -> Finding:
-    name, path = "state directory", settings.state_dir
+def _state_directory(settings: "Settings", theirs: str | None) -> Finding:
+    """How it is with the directory of the daemon that answers, which says that it is `theirs`, or with our own."""
+    name, path = "state directory", Path(theirs) if theirs else settings.state_dir
+    if theirs and not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        return Finding(name, "note", f"{path}, which is the daemon's user's to look into", "Run this as that user.")
     try:
         return _looked_into(name, path, settings.journal.low_water)
     except OSError as error:

@@ -246,6 +246,7 @@ class Daemon(Value, kw_only=True):
     version: str
     started_at: Millis
     settings_file: Path | None
+    state_dir: Path
     log_file: Path | None
     upload_dir: Path
     """Made by the operations when it is missing."""

@@ -56,6 +56,7 @@ async def status(desk: Desk, ask: Ask, request: Nothing) -> StatusView:  # noqa:
     return StatusView(
         state="draining" if draining else "paused" if daemon.paused() else "running" if _live(signs) else "unhealthy",
         settings_file=None if daemon.settings_file is None else str(daemon.settings_file),
+        state_dir=str(daemon.state_dir),
         version=daemon.version,
         boot=daemon.boot,
         uptime_seconds=max(0, now - daemon.started_at) / 1000,

@@ -152,6 +152,7 @@ class StatusView(Value):
 
     state: str
     settings_file: str | None
+    state_dir: str
     version: str
     boot: int
     uptime_seconds: float

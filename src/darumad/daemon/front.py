@@ -65,6 +65,7 @@ def daemon_for_control(kernel: Kernel, minds: Minds, engine: Engine, watchers: W
         },
         definitions=lambda: definitions,
         settings_file=settings.read_from,
+        state_dir=settings.state_dir.absolute(),
         upload_dir=settings.state_dir / "uploads",
         input_roots=settings.item.input_roots,
         low_water=settings.journal.low_water,
