@@ -114,10 +114,14 @@ def test_it_opens_with_the_attempt_that_makes_it_half_of_five_or_three_in_a_row(
             break
 
 
-@pytest.mark.parametrize("circuit", [Circuit(), OPEN, HALF, PROBING])
-def test_what_did_not_open_hard_is_mended_by_nobody_s_word(circuit: Circuit) -> None:
+@pytest.mark.parametrize("circuit", [OPEN, HALF, HARD])
+def test_what_is_said_to_be_mended_has_its_next_call_for_a_probe(circuit: Circuit) -> None:
+    assert circuit.mended(5.0).admit(5.0)[1] == PROBE
+
+
+@pytest.mark.parametrize("circuit", [Circuit(), PROBING])
+def test_what_is_closed_or_tried_already_is_mended_by_nobody_s_word(circuit: Circuit) -> None:
     assert circuit.mended(5.0) == circuit
-    assert HARD.mended(5.0).admit(5.0)[1] == PROBE
 
 
 def test_three_failures_in_a_row_open_however_old() -> None:
