@@ -95,8 +95,7 @@ def _run(settings: Settings, stands: Callable[[], None]) -> int:
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
-            start = LastResort(WITHIN)
-            stack.callback(start.over)
+            start = stack.enter_context(LastResort(WITHIN))
             _on_signals(guardian, start, stack)
             house = _built(settings, clock, guardian, logs, stack)
             start.over()
@@ -240,12 +239,9 @@ def _stop_tree(engine: Engine, guardian: Guardian) -> None:
 
 
 def _on_signals(guardian: Guardian, start: LastResort, stack: ExitStack) -> None:
-    def stop(number: int, _: object) -> None:
-        guardian.end("asked", signal.Signals(number).name)
-        start.stop()
-
+    stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(start.descriptor, warn_on_full_buffer=False))
     for number in (signal.SIGTERM, signal.SIGINT):
-        before = signal.signal(number, stop)
+        before = signal.signal(number, lambda got, _: guardian.end("asked", signal.Signals(got).name))
         stack.callback(signal.signal, number, before)
 
 
