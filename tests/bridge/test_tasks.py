@@ -365,8 +365,8 @@ def test_a_task_that_is_cancelled_before_its_first_turn_is_told_of_too(room: Roo
     stage.bridge.send_work(seat, held)
     stage.bridge.cancel([owned(held)], Limit.CANCELLED, lambda _: None)
     gate.set()
-    assert stage.done().result.stop_reason is StopReason.CANCELLED
-    assert ran == []
+    done = stage.done()
+    assert (done.abandoned, done.result.stop_reason, ran) == (False, StopReason.CANCELLED, [])
 
 
 def test_a_task_that_ignores_its_cancel_is_abandoned_after_the_grace_and_counted(room: Rooms) -> None:
