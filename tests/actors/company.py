@@ -149,6 +149,7 @@ class Company:
         self.template = "as it was"
         self.loaded: dict[AgentName, str] = {}
         self.most_standing = 100
+        self.idle_after = Seconds(IDLE)
         self.mended: dict[tuple[str, str], Seconds] = {}
         self.broker = Broker()
         self.broker.model = None
@@ -309,7 +310,7 @@ class Company:
             counts={each.name: each.count for each in self._definitions[Role.EXECUTOR]},
             executors=self.executors,
             most_standing=self.most_standing,
-            idle_after=Seconds(IDLE),
+            idle_after=self.idle_after,
             loaded=lambda: self.loaded,
             limited_lanes=self._limited_lanes,
             backoff=Retry(first=Seconds(2.0), max=Seconds(300.0), factor=2.0, jitter=0.0),

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from darumad.actors import Restarted
+from darumad.actors.messages import SlotUp
 from darumad.actors.standing import SPARE
-from darumad.names import AgentName, Stage
+from darumad.agents import AgentDefinition
+from darumad.errors import Unavailable
+from darumad.names import AgentName, Role, Seconds, Stage
 from darumad.supervision import TreeRow
+from darumad.work.ports import Agent
 from darumad.work.states import WorkState
 from tests.actors.company import IDLE, REREAD, Company
 from tests.actors.held import Held
@@ -164,3 +168,42 @@ def test_while_draining_none_are_started(company: Companies) -> None:
     daemon.dispatch.draining = False
     wait(daemon, REREAD)
     daemon.succeeds("one")
+
+
+def test_executors_that_begin_slowly_are_not_ended_while_their_first_item_waits(company: Companies) -> None:
+    daemon = company(count=1)
+    daemon.idle_after = Seconds(REREAD / 2)
+    make = daemon.make
+
+    def not_yet(role: Role, definition: AgentDefinition) -> Agent:
+        if definition.name == "other":
+            raise Unavailable("not yet")
+        return make(role, definition)
+
+    daemon.make = not_yet
+    daemon.start().seated()
+    daemon.submit("one", **OTHER)
+    wait(daemon, 3 * REREAD)
+    assert lives(daemon, "other") == [1]
+
+
+def test_a_slot_that_comes_up_when_its_executors_are_ended_is_given_nothing(company: Companies) -> None:
+    daemon = company(count=1)
+    ups: list[SlotUp] = []
+    tell = daemon.tell
+
+    def heard(message: object) -> None:
+        if isinstance(message, SlotUp) and message.seat.definition.name == "other":
+            ups.append(message)
+        tell(message)
+
+    daemon.tell = heard  # type: ignore[method-assign] # whoever is built with it is, later
+    daemon.start().seated()
+    daemon.submit("one", **OTHER)
+    daemon.succeeds("one")
+    wait(daemon, IDLE + 2 * REREAD)
+    eventually(lambda: standing(daemon) == {"executor"})
+    daemon.tell(ups[0])
+    daemon.submit("two", **OTHER)
+    daemon.succeeds("two")
+    assert not daemon.facts("work.interrupted")

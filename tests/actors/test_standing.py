@@ -86,13 +86,47 @@ def test_whoever_is_gone_from_the_tree_starts_again() -> None:
     assert rules.look(NOBODY, at_work(A), Seconds(5)) == Changes(start=(B,))
 
 
-def test_a_look_forgets_who_waits_for_a_place_until_their_work_is_seen_again() -> None:
+def test_whoever_waits_for_a_place_and_has_no_work_any_more_is_forgotten() -> None:
     rules = standing(most=1)
     wanted(rules, A, B, now=0)
     assert rules.unplaced == {B}
-    rules.look(NOBODY, ALL, Seconds(5))
+    rules.know((A,), Seconds(5))
     assert rules.unplaced == frozenset()
     assert rules.changes(NOBODY, Seconds(SPARE + 6)) == Changes()
+
+
+def test_whoever_an_operator_had_started_starts_though_there_is_no_work_for_it() -> None:
+    rules = standing()
+    rules.want((A,), Seconds(0))
+    rules.know((), Seconds(0))
+    assert rules.changes(NOBODY, Seconds(0)) == Changes(start=(A,))
+
+
+def test_whoever_waits_for_a_place_keeps_its_turn_whatever_else_is_there_by_then() -> None:
+    rules = standing(most=1)
+    for agent in (A, C, B):
+        wanted(rules, agent, now=0)
+    rules.know(NAMES, Seconds(SPARE + 1))
+    assert rules.changes(NOBODY, Seconds(SPARE + 1)).start == (C,)
+    rules.know(NAMES, Seconds(2 * SPARE + 2))
+    assert rules.changes(NOBODY, Seconds(2 * SPARE + 2)).start == (B,)
+
+
+def test_whoever_has_work_that_nobody_may_claim_makes_room_and_gets_its_turn_again() -> None:
+    rules = standing(most=1)
+    wanted(rules, A, now=0)
+    rules.know((A, B), Seconds(SPARE + 1))
+    assert rules.changes(NOBODY, Seconds(SPARE + 1)) == Changes(end=(A,), start=(B,))
+    assert rules.unplaced == {A}
+    assert rules.changes(NOBODY, Seconds(2 * SPARE + 2)) == Changes(end=(B,), start=(A,))
+    assert rules.unplaced == frozenset(), "nothing came for it while it stood"
+
+
+def test_whoever_did_something_a_moment_ago_makes_no_room() -> None:
+    rules = standing(most=1)
+    wanted(rules, A, now=0)
+    rules.works((A,), Seconds(SPARE))
+    assert wanted(rules, B, now=SPARE + 1) == Changes()
 
 
 EVENTS = st.lists(

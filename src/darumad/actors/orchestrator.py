@@ -145,6 +145,7 @@ class Orchestrator(Actor):
         self._backlog = Backlog()
         self._standing = Standing(ports.executors.known, most=ports.most_standing, idle_after=ports.idle_after)
         self._demand_unknown = True
+        self._look_due, self._can_look = False, False
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
         self._loaded_before: set[AgentName] = set()  # those whose template was there in this life
@@ -197,8 +198,7 @@ class Orchestrator(Actor):
                 for outcome in message.outcomes:
                     self._committed(outcome)
             case SlotUp():
-                self._roster.add(message.seat, message.resources_version)
-                self._release_repaired(message.seat.definition.name, message.resources_version)
+                self._slot_up(message)
             case SlotDown():
                 self._slot_down(message)
             case Hint():
@@ -291,6 +291,12 @@ class Orchestrator(Actor):
             return None  # it waits in line for its provider, as those that were not claimed do
         return self._roster.take(pool_of(follows.stage, held.record.item.agent))
 
+    def _slot_up(self, message: SlotUp) -> None:
+        if not self._standing.keeps(message.seat.definition.name):
+            return  # its agent was still being made when it was ended: what it took, it would lose
+        self._roster.add(message.seat, message.resources_version)
+        self._release_repaired(message.seat.definition.name, message.resources_version)
+
     def _slot_down(self, message: SlotDown) -> None:
         seated = self._roster.remove(message.holder)
         if seated is not None and seated.held is not None:
@@ -343,7 +349,7 @@ class Orchestrator(Actor):
                 if answer.items:
                     self._anywhere()
             case Demanded():
-                self._want(answer.agents)
+                self._demanded(answer.agents)
 
     def _claimed(self, request: Claim, answer: Answer) -> None:
         self._claiming = False
@@ -360,7 +366,7 @@ class Orchestrator(Actor):
         self._backlog.answered(request.slots, taken)
         if unread:
             self._backlog.anywhere()  # their slots are free for what stands behind them
-        self._want({each.record.item.agent for each in held})
+        self._standing.works({each.record.item.agent for each in held}, self._now())
         begun = Counter(each.record.item.agent for each in held if each.record.stage is each.record.item.stages[0])
         self._held_back = {agent for agent, most in request.first.items() if begun[agent] >= most}
 
@@ -442,10 +448,18 @@ class Orchestrator(Actor):
         if self._demand_unknown:
             self._demand_unknown = False
             self._post(Demand())
+        if self._can_look and not self._claiming:  # a slot that is offered passes for a busy one
+            self._look_at_who_stands()
         if self._standing.unplaced:
             self._carry_through(self._standing.changes(self._roster.is_busy, self._now()))
+        self._ports.executors.unplaced = self._standing.unplaced
+
+    def _demanded(self, agents: Collection[AgentName]) -> None:
+        self._standing.know(agents, self._now())
+        self._can_look = self._look_due
 
     def _look_at_who_stands(self) -> None:
+        self._look_due, self._can_look = False, False
         self._carry_through(self._standing.look(self._roster.is_busy, self._roster.stands, self._now()))
 
     def _carry_through(self, changes: Changes) -> None:
@@ -455,7 +469,6 @@ class Orchestrator(Actor):
         for agent in changes.start:
             if not self._ports.executors.start(agent):
                 self._standing.missed(agent)
-        self._ports.executors.unplaced = self._standing.unplaced
 
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
@@ -492,7 +505,7 @@ class Orchestrator(Actor):
         moving = {item for item, _ in self._moving}  # whoever waits for a slot may have been cancelled: nobody says so
         self._going_on = {item: agent for item, agent in self._going_on.items() if item in moving}
         self._post(PromoteDue())
-        self._look_at_who_stands()
+        self._look_due = True
         self._anywhere()
         self._tick()
 
