@@ -170,9 +170,10 @@ def test_a_hangup_opens_the_logs_file_anew_though_no_line_is_written(tmp_path: P
 
 
 def test_a_signal_ends_it_by_its_name_and_a_second_one_ends_the_drain() -> None:
-    asked, start = guardian(FakeClock()), LastResort(Seconds(600.0))
-    start.over()
+    asked = guardian(FakeClock())
     with ExitStack() as stack:
+        start = stack.enter_context(LastResort(Seconds(600.0)))
+        start.over()
         daemon._on_signals(asked, start, stack)
         os.kill(os.getpid(), signal.SIGINT)
         assert asked.watch(looks()) == ("asked", "SIGINT")
