@@ -207,3 +207,16 @@ def test_a_slot_that_comes_up_when_its_executors_are_ended_is_given_nothing(comp
     daemon.submit("two", **OTHER)
     daemon.succeeds("two")
     assert not daemon.facts("work.interrupted")
+
+
+def test_whoever_was_wanted_while_the_tree_above_came_back_starts_when_it_is_there(company: Companies) -> None:
+    daemon = company(count=1).start().seated()
+    supervisor = daemon.executors._supervisor
+    daemon.executors._supervisor = lambda: None
+    daemon.submit("one", **OTHER)
+    daemon.becomes("one", WorkState.READY)
+    daemon.executors._supervisor = supervisor
+    executors = daemon.instance("executors/of-executor").ref
+    executors.terminate_child("executor/1")
+    executors.restart_child("executor/1")
+    daemon.succeeds("one")

@@ -145,6 +145,7 @@ class Orchestrator(Actor):
         self._backlog = Backlog()
         self._standing = Standing(ports.executors.known, most=ports.most_standing, idle_after=ports.idle_after)
         self._demand_unknown = True
+        self._missed = False  # whether somebody was wanted while nobody could start them
         self._look_due, self._can_look = False, False
         self._held_back: set[AgentName] = set()
         self._holds = TemplateHolds()
@@ -294,6 +295,8 @@ class Orchestrator(Actor):
     def _slot_up(self, message: SlotUp) -> None:
         if not self._standing.keeps(message.seat.definition.name):
             return  # its agent was still being made when it was ended: what it took, it would lose
+        self._demand_unknown |= self._missed  # by now the tree stands
+        self._missed = False
         self._roster.add(message.seat, message.resources_version)
         self._release_repaired(message.seat.definition.name, message.resources_version)
 
@@ -469,6 +472,7 @@ class Orchestrator(Actor):
         for agent in changes.start:
             if not self._ports.executors.start(agent):
                 self._standing.missed(agent)
+                self._missed = True
 
     # --- claiming, and the clock ------------------------------------------------------------------------------------
 
