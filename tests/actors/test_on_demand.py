@@ -1,5 +1,6 @@
 """Executors that stand while there is work for them: the daemon's own orchestrator, tree and journal."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -220,3 +221,16 @@ def test_whoever_was_wanted_while_the_tree_above_came_back_starts_when_it_is_the
     executors.terminate_child("executor/1")
     executors.restart_child("executor/1")
     daemon.succeeds("one")
+
+
+def test_whoever_is_ended_before_its_start_was_done_starts_the_next_time_and_is_no_restart(company: Companies) -> None:
+    daemon, other = company(count=1).start().seated(), AgentName("other")
+    held = threading.Event()
+    daemon.instance("executors").ref.echo(held.wait)
+    daemon.executors.start(other)
+    daemon.executors.end(other)
+    daemon.executors.start(other)
+    held.set()
+    eventually(lambda: lives(daemon, "other") == [2])
+    daemon.until("agent.started", "daruma/engine/minds/executors/of-other/other/1", times=2)
+    assert not daemon.facts("agent.restarted")

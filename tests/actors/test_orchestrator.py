@@ -614,7 +614,7 @@ def test_a_decision_that_raises_after_it_took_a_slot_gives_it_back(
         return real(done, *rest, holder=holder, **given)
 
     monkeypatch.setattr(room, "move_of", poisoned)
-    daemon = company(count=1).start()
+    daemon = company(count=1).start().seated()
     daemon.submit("poison")
     assert daemon.becomes("poison", WorkState.DEAD).crashes == 3
     daemon.submit("a")

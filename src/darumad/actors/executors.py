@@ -14,7 +14,7 @@ class Executors:
     """Those of the definitions in `specs`, started and ended on their supervisor's thread: nobody waits for it.
 
     `supervisor` is None until the tree stands, and while it is away. `dismissed` is told whose are about to end because
-    they have no work.
+    they have no work, right before they do.
     """
 
     def __init__(
@@ -44,5 +44,4 @@ class Executors:
         supervisor = self._supervisor()
         if supervisor is not None:
             log.info("executors_dismissed", agent=agent)
-            self._dismissed(agent)
-            supervisor.dismiss_child(self._specs[agent].id)
+            supervisor.dismiss_child(self._specs[agent].id, first=lambda: self._dismissed(agent))

@@ -1,6 +1,6 @@
 """What each call of a supervisor's API does to its children, on the supervisor's own thread. See `supervisor_ref`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from darumad.supervision.actor import log
@@ -72,9 +72,10 @@ class ChildCalls:
         except (StartError, ValueError) as error:
             log.error("%s: %s was not started: %s", self._life.path, spec.id, text_of(error))
 
-    def do_dismiss_child(self, who: str) -> None:
+    def do_dismiss_child(self, who: str, first: Callable[[], None]) -> None:
         """See `SupervisorRef.dismiss_child`."""
         if self._by_id(who) is not None:
+            first()
             self.do_terminate_child(who)
             self.do_delete_child(who)
 

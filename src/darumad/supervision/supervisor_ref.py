@@ -57,9 +57,12 @@ class SupervisorRef(ActorRef):
         """As `start_child` where no child has this id, without waiting for it. What goes wrong is in the log."""
         self._life.mailbox.post(Call(lambda sup: sup.do_want_child(spec)))
 
-    def dismiss_child(self, child: str) -> None:
-        """As `terminate_child` and `delete_child` where there is such a child, without waiting for it."""
-        self._life.mailbox.post(Call(lambda sup: sup.do_dismiss_child(child)))
+    def dismiss_child(self, child: str, first: Callable[[], None] = lambda: None) -> None:
+        """As `terminate_child` and `delete_child` where there is such a child, without waiting for it.
+
+        `first` is called before it is stopped, on the supervisor's thread, and only posts.
+        """
+        self._life.mailbox.post(Call(lambda sup: sup.do_dismiss_child(child, first)))
 
     def terminate_child(self, child: str | ActorRef) -> None:
         """Stop a child; it stays stopped. Its spec is kept, unless it is temporary or a pool's.
