@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,7 @@ def served(given: Settings, monkeypatch: pytest.MonkeyPatch, clock: Any = None) 
     monkeypatch.setattr(daemon, "VitalSigns", Kept)
     monkeypatch.setattr(daemon, "configure", _configured)
     monkeypatch.setattr(daemon, "_on_signals", lambda *_: None)  # only a main thread may have handlers
+    monkeypatch.setattr(daemon, "_heard_by", lambda _: nullcontext())
     monkeypatch.setattr(daemon, "_on_rotation", lambda *_: None)
     monkeypatch.setattr(daemon.faulthandler, "enable", lambda: None)  # pytest's own stays where it is
     if clock is not None:

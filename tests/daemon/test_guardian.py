@@ -13,7 +13,6 @@ import pytest
 from darumad import daemon
 from darumad.clock import SystemClock
 from darumad.daemon.guardian import Guardian, Watched
-from darumad.daemon.last_resort import LastResort
 from darumad.logs import configure, logger
 from darumad.names import Seconds
 from darumad.notify import Notifier
@@ -172,9 +171,7 @@ def test_a_hangup_opens_the_logs_file_anew_though_no_line_is_written(tmp_path: P
 def test_a_signal_ends_it_by_its_name_and_a_second_one_ends_the_drain() -> None:
     asked = guardian(FakeClock())
     with ExitStack() as stack:
-        start = stack.enter_context(LastResort(Seconds(600.0)))
-        start.over()
-        daemon._on_signals(asked, start, stack)
+        daemon._on_signals(asked, stack)
         os.kill(os.getpid(), signal.SIGINT)
         assert asked.watch(looks()) == ("asked", "SIGINT")
         os.kill(os.getpid(), signal.SIGTERM)

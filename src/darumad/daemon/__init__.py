@@ -7,8 +7,8 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from darumad.clock import SystemClock
 from darumad.control import ControlServer
@@ -95,10 +95,10 @@ def _run(settings: Settings, stands: Callable[[], None]) -> int:
             turns.open()
             stack.callback(turns.close)
             _on_rotation(guardian, logs, stack)
-            start = stack.enter_context(LastResort(WITHIN))
-            _on_signals(guardian, start, stack)
-            house = _built(settings, clock, guardian, logs, stack)
-            start.over()
+            _on_signals(guardian, stack)
+            with LastResort(WITHIN) as start, _heard_by(start), ExitStack() as parts:
+                house = _built(settings, clock, guardian, logs, parts)
+                stack.push(parts.pop_all())
             stands()
             ending, why = _served(house)
             code = EXIT[ending]
@@ -238,11 +238,19 @@ def _stop_tree(engine: Engine, guardian: Guardian) -> None:
         faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
 
 
-def _on_signals(guardian: Guardian, start: LastResort, stack: ExitStack) -> None:
-    stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(start.descriptor, warn_on_full_buffer=False))
+def _on_signals(guardian: Guardian, stack: ExitStack) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         before = signal.signal(number, lambda got, _: guardian.end("asked", signal.Signals(got).name))
         stack.callback(signal.signal, number, before)
+
+
+@contextmanager
+def _heard_by(start: LastResort) -> Iterator[None]:
+    before = signal.set_wakeup_fd(start.descriptor, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
 
 
 def _on_rotation(guardian: Guardian, logs: Logs, stack: ExitStack) -> None:

@@ -53,7 +53,10 @@ def _part(lifeline: _Lifeline) -> None:
     cores.leave()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the daemon's handlers ask a guardian that is not here
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    wakeup = signal.set_wakeup_fd(-1)  # what this process is told is nothing to the daemon
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    if wakeup >= 0:
+        os.dup2(nothing, wakeup, inheritable=False)
     for each in (*lockfiles.held(), *filter(_is_addressed_socket, _descriptors())):
         os.dup2(nothing, each, inheritable=False)
     lifeline.hold_on(nothing)
