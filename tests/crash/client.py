@@ -170,7 +170,8 @@ class Loader:
         self._persist(lambda: self._unless_refused("retry many", {"label": f"of={self._name}-refused"}), PERSISTS)
 
     def _restart(self) -> None:
-        """An executor that is at work, if one is; what it does goes on elsewhere."""
+        """An executor that is at work, if one is: what it does goes on elsewhere; and one that nobody has work for."""
+        self._persist(lambda: self._client.call("agents restart", name="unmade"), 0.0)
         there = self._persist(lambda: self._client.call("agents show", name="executor")["instances"], 0.0)
         if there:
             instance = self._rng.choice([each for each in there if each["in_flight"]] or there)["path"]
