@@ -387,7 +387,7 @@ def test_what_a_claim_takes_that_was_on_its_way_when_the_circuit_let_one_through
     eventually(lambda: daemon.desk.journal.health().queued == 2)
     daemon.barred = ONE
     preparing.release("b")
-    eventually(lambda: daemon.desk.journal.health().queued == 3)
+    eventually(lambda: daemon.desk.journal.health().queued == 4)
     writer.open()
     eventually(lambda: doing.begun == ["b"])
     preparing.release("a")
